@@ -1,0 +1,63 @@
+"""The command line: one subcommand per job, each in a module of its own."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .errors import UserError
+
+DESCRIPTION = """\
+Makes what BridgeCLIP Edge runs on a device.
+
+  export    a checkpoint -> a model package (two ONNX graphs, weights, tokenizer, manifest)
+  finetune  a CSV of image,text -> checkpoints, by the published recipe
+  demo      nothing -> a small model of our own that is really trained, on rendered pictures
+  goldens   the reference results that the tests of the device software compare with
+
+`bridgeclip-models COMMAND --help` explains one command. Exit codes: 0 done, 1 failed, 2 wrong usage.
+"""
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+# Imported on demand: PyTorch needs seconds to load, and --help should not wait for it.
+COMMANDS = {
+    "export": "make a model package from a checkpoint",
+    "finetune": "train an open_clip model on pairs of image and caption",
+    "demo": "render a data set, train the demo model on it, measure and export it",
+    "goldens": "remake the reference results of the tests",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    args = _parser(argv).parse_args(argv)
+    try:
+        args.run(args)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bridgeclip-models", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    wanted = next((word for word in argv if word in COMMANDS), None)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == wanted:
+            module = importlib.import_module(f".commands.{name}", __package__)
+            command.description = module.__doc__
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser

@@ -1,0 +1,64 @@
+"""Makes a model package from a checkpoint.
+
+SOURCE is one of
+  a file      epoch_5.pt as open_clip saves it, a bare state dict, or .safetensors
+  a folder    with results.jsonl beside (or above) the epoch_N.pt files: takes the epoch with the lowest clip_val_loss
+  a tag       one of open_clip's pretrained tags, such as laion2b_s34b_b79k (downloads the weights)
+
+Every tensor of the checkpoint must fit the architecture exactly: nothing is skipped, nothing is guessed. The finished
+graphs are compared with PyTorch on random inputs before the package appears under its name.
+
+Example:
+  bridgeclip-models export logs/bridge/checkpoints --architecture ViT-B-32 --name bridgeclip-english \\
+      --caption-language en --licence "MIT OR Apache-2.0" --out packages/bridgeclip-english
+"""
+
+import argparse
+from pathlib import Path
+
+from ..checkpoint import load_checkpoint
+from ..architecture import load_architecture
+from ..export import export_package
+from ..package import Identity
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="checkpoint file, folder of a training run, or pretrained tag")
+    parser.add_argument(
+        "--architecture", required=True, metavar="NAME",
+        help="open_clip model name (ViT-B-32) or the path of an open_clip model config (.json)",
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the new package")
+    parser.add_argument("--name", help="name of the package: a-z, 0-9 and - (default: the name of the folder)")
+    parser.add_argument("--version", default="1.0.0", help="version of the package, as 1.2.3 (default: %(default)s)")
+    parser.add_argument("--description", help="one plain sentence about the model")
+    parser.add_argument(
+        "--caption-language", choices=("en", "ja"), default="en",
+        help="language of the captions that the model was trained with (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--licence", default="unspecified", help="licence of the weights, as an SPDX expression (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--store", choices=("f32", "f16"), default="f32",
+        help="how weights are stored; f16 halves the files and rounds the weights (default: %(default)s)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the folder if it holds a package already")
+    parser.add_argument(
+        "--trust-pickle", action="store_true",
+        help="load a checkpoint that holds more than tensors; it can run code, so only for files you trust",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    architecture = load_architecture(args.architecture)
+    checkpoint = load_checkpoint(args.source, architecture, trust_pickle=args.trust_pickle)
+    identity = Identity(
+        name=args.name or args.out.resolve().name,
+        version=args.version,
+        description=args.description or f"{architecture.name} image and text encoders from {checkpoint.file}.",
+        caption_language=args.caption_language,
+        licence=args.licence,
+    )
+    export_package(checkpoint, architecture, identity, args.out, store=args.store, overwrite=args.overwrite)
+    print(f"{args.out}: package {identity.name} {identity.version} from {checkpoint.file}")

@@ -1,0 +1,95 @@
+"""The model package: its manifest `package.toml`, and a folder that appears complete or not at all."""
+
+import contextlib
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .architecture import Architecture
+from .checkpoint import Checkpoint, sha256_of
+from .errors import UserError
+
+FORMAT = 1
+MANIFEST = "package.toml"
+TOKENIZER = "tokenizer.json"
+LABEL_VERSION = "xroad-1"
+# CLIP's channel statistics, red green blue, of pixels in 0..1.
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+_NAME = re.compile(r"[a-z0-9-]+")
+_VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a package says about itself."""
+
+    name: str
+    version: str
+    description: str
+    caption_language: str  # "en" or "ja"
+    licence: str  # of the weights
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UserError(f"name {self.name!r}: only a-z, 0-9 and - are allowed; choose one with --name")
+        if not _VERSION.fullmatch(self.version):
+            raise UserError(f"version {self.version!r}: three numbers such as 1.2.3 are expected; choose one with --version")
+
+
+def write_manifest(folder: Path, identity: Identity, architecture: Architecture, checkpoint: Checkpoint) -> None:
+    """Writes `package.toml` for the files that lie in `folder`."""
+    files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    tables = [
+        _table(None, _head(identity, architecture)),
+        _table("checkpoint", {"file": checkpoint.file, "sha256": checkpoint.sha256}),
+        _table("image", {"size": architecture.vision.image_size, "mean": MEAN, "std": STD, "apply_orientation": False}),
+        _table("text", {"context_length": architecture.text.context_length}),
+        *(_table(f'files."{path.name}"', {"sha256": sha256_of(path), "bytes": path.stat().st_size}) for path in files),
+    ]
+    (folder / MANIFEST).write_text("\n".join(tables), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yields an empty folder beside `target`, which takes its place when the block ends without an error."""
+    if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
+        if not (overwrite and (target / MANIFEST).is_file()):
+            raise UserError(f"{target}: exists already; choose another folder, or replace a package with --overwrite")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as temporary:
+        fresh = Path(temporary, "new")
+        fresh.mkdir(mode=0o755)
+        yield fresh
+        if target.exists():
+            target.rename(Path(temporary, "old"))
+        fresh.rename(target)
+
+
+def _head(identity: Identity, architecture: Architecture) -> dict[str, object]:
+    return {
+        "format": FORMAT,
+        "name": identity.name,
+        "version": identity.version,
+        "description": identity.description,
+        "architecture": architecture.name,
+        "precision": "f32",
+        "embedding_dim": architecture.embedding_dim,
+        "caption_language": identity.caption_language,
+        "label_version": LABEL_VERSION,
+        "licence": identity.licence,
+    }
+
+
+def _table(name: str | None, values: dict[str, object]) -> str:
+    head = f"[{name}]\n" if name else ""
+    return head + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
+
+
+def _toml(value: object) -> str:
+    # JSON's strings, whole numbers, fractions and lists are valid TOML.
+    return json.dumps(value, ensure_ascii=False)

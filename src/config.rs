@@ -1,0 +1,276 @@
+//! The settings file. Every key is checked when it is read; an error names file, line, key and what would be right.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::Offset;
+use serde::Deserialize;
+
+use crate::photo::parse_offset;
+
+/// All settings, as `deploy/config.toml` explains them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub device: Device,
+    pub package: PackageConfig,
+    pub intake: Intake,
+    #[serde(default)]
+    pub classify: Classify,
+    /// Without this section results stay on the device.
+    pub mqtt: Option<Mqtt>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    pub site: TopicLevel,
+    pub id: TopicLevel,
+    /// Holds `device.db`.
+    pub data_dir: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageConfig {
+    pub dir: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intake {
+    pub folders: Vec<PathBuf>,
+    #[serde(default)]
+    pub rescan_s: Number<1, 86_400, 10>,
+    #[serde(default)]
+    pub settle_ms: Number<0, 600_000, 1_000>,
+    #[serde(default)]
+    pub incomplete_s: Number<1, 86_400, 60>,
+    #[serde(default)]
+    pub photo_megabytes_max: Number<1, 2_000, 100>,
+    #[serde(default)]
+    pub photo_megapixels_max: Number<1, 1_000, 64>,
+    #[serde(default)]
+    pub camera_utc_offset: UtcOffset,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classify {
+    #[serde(default)]
+    pub neighbours: Number<1, 1_000, 10>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mqtt {
+    pub broker: Broker,
+    #[serde(default)]
+    pub keep_alive_s: Number<5, 3_600, 30>,
+    #[serde(default)]
+    pub in_flight: Number<1, 1_000, 64>,
+    #[serde(default)]
+    pub stall_s: Number<1, 3_600, 20>,
+    #[serde(default)]
+    pub retry_s_max: Number<1, 86_400, 60>,
+    #[serde(default = "yes")]
+    pub hold_without_subscriber: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{}: {source}; give the path of a settings file, deploy/config.toml is an example", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}: {reason}", path.display())]
+    Value { path: PathBuf, reason: String },
+}
+
+impl Config {
+    /// Reads a settings file. Relative paths in it start at the file's folder.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let mut config = Self::parse(&text)
+            .map_err(|error| ConfigError::Value { path: path.to_owned(), reason: error.to_string() })?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        for relative in config.paths() {
+            *relative = base.join(&relative);
+        }
+        Ok(config)
+    }
+
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.device.data_dir, &mut self.package.dir].into_iter().chain(&mut self.intake.folders)
+    }
+}
+
+/// A whole number from MIN to MAX.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Number<const MIN: u32, const MAX: u32, const DEFAULT: u32>(u32);
+
+impl<const MIN: u32, const MAX: u32, const DEFAULT: u32> Number<MIN, MAX, DEFAULT> {
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    pub fn seconds(self) -> Duration {
+        Duration::from_secs(self.0.into())
+    }
+
+    pub fn milliseconds(self) -> Duration {
+        Duration::from_millis(self.0.into())
+    }
+}
+
+impl<const MIN: u32, const MAX: u32, const DEFAULT: u32> Default for Number<MIN, MAX, DEFAULT> {
+    fn default() -> Self {
+        Number(DEFAULT)
+    }
+}
+
+impl<const MIN: u32, const MAX: u32, const DEFAULT: u32> TryFrom<i64> for Number<MIN, MAX, DEFAULT> {
+    type Error = String;
+
+    fn try_from(value: i64) -> Result<Self, String> {
+        match u32::try_from(value) {
+            Ok(number) if (MIN..=MAX).contains(&number) => Ok(Number(number)),
+            _ => Err(format!("{value} is out of range; use {MIN} to {MAX} (usual: {DEFAULT})")),
+        }
+    }
+}
+
+/// A name that is one level of an MQTT topic.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TopicLevel(String);
+
+impl TopicLevel {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TopicLevel {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        match (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+            true => Ok(TopicLevel(name)),
+            false => Err(format!("`{name}` is not usable as a name; use 1 to 64 letters, digits, '.', '_' or '-'")),
+        }
+    }
+}
+
+/// The broker's address.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Broker {
+    pub host: String,
+    pub port: u16,
+}
+
+impl TryFrom<String> for Broker {
+    type Error = String;
+
+    fn try_from(address: String) -> Result<Self, String> {
+        let wrong = || format!("`{address}` is not HOST:PORT, as in \"broker.example:1883\"");
+        let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+        let port = port.parse().map_err(|_| wrong())?;
+        if host.is_empty() || port == 0 {
+            return Err(wrong());
+        }
+        Ok(Broker { host: host.to_owned(), port })
+    }
+}
+
+impl std::str::FromStr for Broker {
+    type Err = String;
+
+    fn from_str(address: &str) -> Result<Self, String> {
+        address.to_owned().try_into()
+    }
+}
+
+/// The zone of camera clocks that write no offset; Japan's unless set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct UtcOffset(pub Offset);
+
+impl Default for UtcOffset {
+    fn default() -> Self {
+        UtcOffset(Offset::constant(9))
+    }
+}
+
+impl TryFrom<String> for UtcOffset {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not an offset from UTC, as in \"+09:00\"");
+        parse_offset(&text).map(UtcOffset).ok_or_else(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../deploy/config.toml");
+
+    #[test]
+    fn the_shipped_file_is_valid_and_shows_the_defaults() {
+        let config = Config::parse(SHIPPED).expect("deploy/config.toml parses");
+        let defaults = Classify::default();
+        assert_eq!(config.classify.neighbours, defaults.neighbours);
+        assert_eq!(config.intake.rescan_s, Number::default());
+        assert_eq!(config.intake.settle_ms, Number::default());
+        assert_eq!(config.intake.incomplete_s, Number::default());
+        assert_eq!(config.intake.camera_utc_offset, UtcOffset::default());
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_file() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("config.toml");
+        fs::write(&path, SHIPPED.replace("\"/var/lib/bridgeclip\"", "\"data\"")).expect("write");
+        assert_eq!(Config::read(&path).expect("reads").device.data_dir, dir.path().join("data"));
+    }
+
+    #[test]
+    fn every_wrong_line_is_named_with_its_remedy() {
+        let cases = [
+            ("rescan_s = 10", "rescan_s = 0", "use 1 to 86400"),
+            ("rescan_s = 10", "rescan_s = \"10\"", "expected i64"),
+            ("rescan_s = 10", "rescans = 10", "unknown field `rescans`, expected"),
+            ("site = \"example-site\"", "site = \"a/b\"", "letters, digits"),
+            ("site = \"example-site\"", "", "missing field `site`"),
+            ("camera_utc_offset = \"+09:00\"", "camera_utc_offset = \"JST\"", "offset from UTC"),
+            ("neighbours = 10", "neighbours = -1", "use 1 to 1000"),
+        ];
+        for (from, to, expected) in cases {
+            assert!(SHIPPED.contains(from), "{from}");
+            let error = Config::parse(&SHIPPED.replace(from, to)).expect_err(to).to_string();
+            assert!(error.contains(expected) && error.contains("line "), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn brokers_have_a_host_and_a_port() {
+        assert_eq!("mqtt.local:1883".parse(), Ok(Broker { host: "mqtt.local".into(), port: 1883 }));
+        for wrong in ["", "mqtt.local", ":1883", "mqtt.local:0", "mqtt.local:70000"] {
+            assert!(wrong.parse::<Broker>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Where something is, and how far that can be trusted.
+
+use serde::{Deserialize, Serialize};
+
+/// A position on the ellipsoid (WGS 84) with its origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Degrees, north positive, within [-90, 90].
+    pub latitude_deg: f64,
+    /// Degrees, east positive, within [-180, 180].
+    pub longitude_deg: f64,
+    /// Metres above the datum that the source uses (EXIF: mean sea level).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub altitude_m: Option<f64>,
+    pub source: PositionSource,
+    /// Horizontal dilution of precision, dimensionless; smaller is better.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hdop: Option<f64>,
+}
+
+/// What measured a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PositionSource {
+    /// The camera's own GPS block in the EXIF data. On a drone this is the aircraft, not the defect.
+    Exif,
+}

@@ -1,0 +1,17 @@
+//! Plain values that pass between the stages. They know no engine, no database and no network.
+
+mod capture;
+mod embedding;
+mod event;
+mod fix;
+mod labels;
+mod time;
+mod verdict;
+
+pub use capture::{Camera, Capture, Failure, FileStamp, Sha256};
+pub use embedding::{Embedding, EmbeddingError};
+pub use event::{EVENT_FORMAT, EventContext, capture_result};
+pub use fix::{Position, PositionSource};
+pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
+pub use time::{Time, TimeQuality};
+pub use verdict::{CategoryVerdict, Evidence, ScoredClass, Verdict};

@@ -1,0 +1,14 @@
+//! The model: its package on disk, the image encoder and the text encoder.
+
+mod clean;
+mod image;
+mod package;
+mod plan;
+mod text;
+mod tokenizer;
+
+pub use image::{EncodeImage, ImageEncoder};
+pub use package::{FileEntry, Manifest, Package, PackageError, files};
+pub use plan::EncodeError;
+pub use text::TextEncoder;
+pub use tokenizer::{CONTEXT_LENGTH, Tokenizer, TokenizerError};

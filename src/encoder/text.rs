@@ -1,0 +1,38 @@
+//! The text encoder: a finding in words to its embedding, in the same space as the photos.
+
+use tract_onnx::prelude::Datum;
+
+use super::plan::Plan;
+use super::{CONTEXT_LENGTH, EncodeError, Package, Tokenizer, files};
+use crate::domain::Embedding;
+
+/// The package's text encoder with its tokenizer, loaded.
+#[derive(Debug)]
+pub struct TextEncoder {
+    tokenizer: Tokenizer,
+    plan: Plan,
+}
+
+impl TextEncoder {
+    pub fn load(package: &Package) -> Result<Self, EncodeError> {
+        let manifest = package.manifest();
+        let path = package.path(files::TEXT_GRAPH);
+        if manifest.text.context_length != CONTEXT_LENGTH {
+            return Err(EncodeError::Shape {
+                path: package.path(files::MANIFEST),
+                what: "text.context_length",
+                found: manifest.text.context_length.to_string(),
+                expected: CONTEXT_LENGTH.to_string(),
+            });
+        }
+        let tokenizer = Tokenizer::load(&package.path(files::TOKENIZER))?;
+        let plan = Plan::load(&path, &[1, CONTEXT_LENGTH], i64::datum_type(), manifest.embedding_dim)?;
+        Ok(TextEncoder { tokenizer, plan })
+    }
+
+    /// Encodes one text, cut to the context length as open_clip does.
+    pub fn encode(&self, text: &str) -> Result<Embedding, EncodeError> {
+        let tokens = self.tokenizer.tokens(text)?.map(i64::from);
+        Ok(Embedding::normalise(self.plan.run(&[1, CONTEXT_LENGTH], &tokens)?)?)
+    }
+}

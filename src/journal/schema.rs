@@ -1,0 +1,95 @@
+//! The tables of `device.db` and how older files are brought up to date.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::JournalError;
+
+/// "BrCL" marks the file as ours (`PRAGMA application_id`).
+const APPLICATION_ID: i64 = 0x4272_434C;
+
+/// Step n brings a file from schema version n to n + 1.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE capture (
+        id INTEGER PRIMARY KEY,
+        sha256 BLOB NOT NULL UNIQUE,
+        path BLOB NOT NULL,
+        bytes INTEGER NOT NULL,
+        width INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        taken TEXT NOT NULL,       -- JSON, see domain::Time
+        position TEXT,             -- JSON, see domain::Position
+        camera TEXT NOT NULL,      -- JSON, see domain::Camera
+        stored_at TEXT NOT NULL,
+        boot_id TEXT NOT NULL,
+        embedding BLOB NOT NULL,   -- little-endian f32, unit length
+        verdict TEXT NOT NULL      -- JSON, see domain::Verdict
+    ) STRICT;
+
+    -- What became of every file that was looked at; `reason` says why it gave no result.
+    CREATE TABLE file (
+        path BLOB PRIMARY KEY,
+        bytes INTEGER NOT NULL,
+        modified_ns INTEGER NOT NULL,
+        reason TEXT
+    ) STRICT, WITHOUT ROWID;
+
+    -- Events that the broker has not acknowledged yet. Id and payload never change.
+    CREATE TABLE outbox (
+        sequence INTEGER PRIMARY KEY,
+        event_id TEXT NOT NULL UNIQUE,
+        topic TEXT NOT NULL,       -- below the device's prefix
+        payload BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO counter VALUES ('sequence', 0);
+"];
+
+/// Prepares a connection for writing and migrates the file.
+pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
+    let failed = |source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) };
+    check_owner(connection, path)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;
+             PRAGMA busy_timeout = 5000;",
+        )
+        .map_err(failed)?;
+    let version = pragma(connection, "user_version").map_err(failed)?;
+    let known = MIGRATIONS.len() as i64;
+    if version > known {
+        return Err(JournalError::NewerSchema { path: path.to_owned(), found: version, known });
+    }
+    migrate(connection, version as usize).map_err(failed)
+}
+
+/// A database that holds tables but not our mark belongs to somebody else.
+fn check_owner(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+    let failed = |source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) };
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    let id = pragma(connection, "application_id").map_err(failed)?;
+    if tables > 0 && id != APPLICATION_ID {
+        return Err(JournalError::Foreign { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for step in &MIGRATIONS[version..] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
+    transaction.commit()
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}

@@ -1,0 +1,21 @@
+//! BridgeCLIP Edge: classifies bridge inspection photos on the device and forwards every result.
+//!
+//! ARCHITECTURE.md shows how a photo flows through these modules, in this order.
+
+pub mod domain;
+
+pub mod photo;
+
+pub mod encoder;
+
+pub mod reference;
+
+pub mod classify;
+
+pub mod journal;
+
+pub mod config;
+
+pub mod intake;
+
+pub mod uplink;

@@ -1,0 +1,31 @@
+//! Pauses between attempts: doubling, bounded, with jitter, so that a fleet does not return all at once.
+
+use std::time::Duration;
+
+/// The pause before attempt `attempt` (from 0): between half and all of `first * 2^attempt`, at most `max`.
+/// `random` is uniform in [0, 1).
+pub fn pause(first: Duration, max: Duration, attempt: u32, random: f64) -> Duration {
+    let doubled = first.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
+    doubled.min(max).mul_f64(0.5 + random / 2.0)
+}
+
+/// Uniform in [0, 1), from the system's randomness.
+pub fn random() -> f64 {
+    let bits = uuid::Uuid::new_v4().as_u128() as u32;
+    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_bound() {
+        let second = Duration::from_secs(1);
+        let longest = |attempt| pause(second, second * 60, attempt, 1.0);
+        let expected = [1, 2, 4, 8, 16, 32, 60, 60].map(Duration::from_secs);
+        assert_eq!([0, 1, 2, 3, 4, 5, 6, 40].map(longest), expected);
+        assert_eq!(pause(second, second * 60, 2, 0.0), second * 2);
+        assert_eq!(pause(second, second * 60, u32::MAX, 1.0), second * 60);
+    }
+}
