@@ -7,7 +7,8 @@ use crate::domain::{Category, CategoryVerdict, Evidence, ScoredClass, Verdict};
 /// Single label: the class seen most often. Multi label: every class that at least half of the neighbours carry, and
 /// if there is none, the class seen most often. A tie goes to the class that was seen first in order of similarity.
 pub fn classify(evidence: Vec<Evidence>) -> Verdict {
-    Verdict::new(|category| vote(category, &evidence), evidence.clone())
+    let categories = Category::ALL.map(|category| vote(category, &evidence));
+    Verdict::new(categories, evidence)
 }
 
 fn vote(category: Category, evidence: &[Evidence]) -> CategoryVerdict {

@@ -94,8 +94,7 @@ pub enum ConfigError {
 impl Config {
     /// Reads a settings file. Relative paths in it start at the file's folder.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config = Self::parse(&text)
             .map_err(|error| ConfigError::Value { path: path.to_owned(), reason: error.to_string() })?;
         let base = path.parent().unwrap_or(Path::new(""));

@@ -19,3 +19,9 @@ pub mod config;
 pub mod intake;
 
 pub mod uplink;
+
+pub mod pipeline;
+
+pub mod daemon;
+
+pub mod cli;

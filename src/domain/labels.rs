@@ -131,11 +131,8 @@ impl CategoryLabels {
     /// Parses a CSV cell: English labels joined by `|`; an empty cell has none.
     pub fn parse(category: Category, cell: &str) -> Result<Self, UnknownLabel> {
         let labels = cell.split('|').map(str::trim).filter(|label| !label.is_empty());
-        let indexes = labels.map(|label| {
-            category
-                .class_index(label)
-                .ok_or_else(|| UnknownLabel { category, label: label.to_owned() })
-        });
+        let indexes = labels
+            .map(|label| category.class_index(label).ok_or_else(|| UnknownLabel { category, label: label.to_owned() }));
         Ok(Self::new(category, indexes.collect::<Result<Vec<_>, _>>()?))
     }
 

@@ -42,8 +42,9 @@ pub struct Evidence {
 }
 
 impl Verdict {
-    pub fn new(of: impl FnMut(Category) -> CategoryVerdict, evidence: Vec<Evidence>) -> Self {
-        Verdict { categories: Category::ALL.map(of), evidence }
+    /// `categories` in the order of [`Category::ALL`].
+    pub fn new(categories: [CategoryVerdict; 4], evidence: Vec<Evidence>) -> Self {
+        Verdict { categories, evidence }
     }
 
     pub fn get(&self, category: Category) -> &CategoryVerdict {
@@ -69,10 +70,9 @@ impl Serialize for Verdict {
         let mut map = serializer.serialize_map(Some(Category::ALL.len() + 1))?;
         for category in Category::ALL {
             let classes = &self.get(category).classes;
-            let labels = classes.iter().map(|class| Label {
-                label: category.class(class.index).en,
-                confidence: round(class.confidence),
-            });
+            let labels = classes
+                .iter()
+                .map(|class| Label { label: category.class(class.index).en, confidence: round(class.confidence) });
             map.serialize_entry(category.id(), &labels.collect::<Vec<_>>())?;
         }
         map.serialize_entry("neighbours", &self.evidence)?;

@@ -112,8 +112,7 @@ fn unescape(text: &str) -> Cow<'_, str> {
     htmlize::unescape(text)
 }
 
-static ENTITY: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("&#?[0-9A-Za-z]{1,24};").expect("a valid expression"));
+static ENTITY: LazyLock<Regex> = LazyLock::new(|| Regex::new("&#?[0-9A-Za-z]{1,24};").expect("a valid expression"));
 
 /// ftfy's `unescape_html`: whole entities that end in a semicolon, also named in capitals.
 fn unescape_strictly(text: &str) -> String {

@@ -35,4 +35,3 @@ impl EncodeImage for ImageEncoder {
         Ok(Embedding::normalise(vector)?)
     }
 }
-

@@ -195,8 +195,7 @@ impl Package {
         self.manifest.files.insert(name.to_owned(), entry);
         let text = toml::to_string(&self.manifest).expect("a manifest is a TOML document");
         let path = self.dir.join(files::MANIFEST);
-        write_atomically(&path, text.as_bytes())
-            .map_err(|source| PackageError::Write { path, source })?;
+        write_atomically(&path, text.as_bytes()).map_err(|source| PackageError::Write { path, source })?;
         self.hash = Sha256::of(text.as_bytes());
         Ok(())
     }
@@ -347,7 +346,8 @@ mod tests {
 
     #[test]
     fn every_wrong_value_is_named() {
-        let cases: [(&str, fn(&mut Manifest)); 8] = [
+        type Edit = fn(&mut Manifest);
+        let cases: [(&str, Edit); 8] = [
             ("package format 9", |m| m.format = 9),
             ("labels `other-1`", |m| m.label_version = "other-1".into()),
             ("embedding_dim = 0", |m| m.embedding_dim = 0),

@@ -30,7 +30,12 @@ pub struct Plan {
 
 impl Plan {
     /// Loads an ONNX graph, whose weights may lie in files beside it, and checks its input and output.
-    pub fn load(path: &Path, input: &[usize], input_type: DatumType, embedding_dim: usize) -> Result<Self, EncodeError> {
+    pub fn load(
+        path: &Path,
+        input: &[usize],
+        input_type: DatumType,
+        embedding_dim: usize,
+    ) -> Result<Self, EncodeError> {
         let load = || tract_onnx::onnx().model_for_path(path)?.into_optimized()?.into_runnable();
         let plan: Arc<TypedRunnableModel> =
             load().map_err(|error| EncodeError::Load { path: path.to_owned(), reason: format!("{error:#}") })?;

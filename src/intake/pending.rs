@@ -51,9 +51,8 @@ impl Pending {
     /// Takes out the files that are due, in the order in which they were last written.
     pub fn take_due(&mut self, now: Instant) -> Vec<Candidate> {
         let due = self.files.extract_if(|_, seen| seen.due <= now);
-        let mut due: Vec<Candidate> = due
-            .map(|(path, seen)| Candidate { path, stamp: seen.stamp, unchanged: now - seen.since })
-            .collect();
+        let mut due: Vec<Candidate> =
+            due.map(|(path, seen)| Candidate { path, stamp: seen.stamp, unchanged: now - seen.since }).collect();
         due.sort_by(|a, b| (a.stamp.modified_ns, &a.path).cmp(&(b.stamp.modified_ns, &b.path)));
         due
     }

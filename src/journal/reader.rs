@@ -74,7 +74,8 @@ impl Reader {
 
     /// Up to `limit` undelivered events with a sequence number above `after`, oldest first.
     pub fn outbox(&self, after: i64, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
-        let sql = "SELECT sequence, event_id, topic, payload FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+        let sql =
+            "SELECT sequence, event_id, topic, payload FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
         let query = || -> rusqlite::Result<Vec<OutboxRow>> {
             self.connection
                 .prepare_cached(sql)?

@@ -40,7 +40,9 @@ pub struct NewResult {
 /// What `record` did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    New { sequence: i64 },
+    New {
+        sequence: i64,
+    },
     /// The same photo was there already, under this or another name.
     Known,
 }
@@ -88,9 +90,7 @@ impl Journal {
 
     /// Notes that a file gave no result, and why. A changed file will be looked at again.
     pub fn record_failure(&self, failure: Failure) -> Result<(), JournalError> {
-        self.submit(move |connection| {
-            note_file(connection, &failure.path, &failure.stamp, Some(&failure.reason))
-        })
+        self.submit(move |connection| note_file(connection, &failure.path, &failure.stamp, Some(&failure.reason)))
     }
 
     /// Removes acknowledged events from the outbox.
@@ -117,7 +117,10 @@ impl Journal {
 }
 
 /// One failing request leaves the others of its group untouched.
-fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+fn in_savepoint<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     connection.execute_batch("SAVEPOINT request")?;
     let outcome = work(connection);
     if outcome.is_err() {
@@ -177,9 +180,12 @@ fn record(connection: &Connection, identity: &DeviceIdentity, result: &NewResult
         stored_at: result.stored_at,
     };
     let payload = capture_result(&context, &result.capture, &result.verdict);
-    connection
-        .prepare_cached("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![sequence, event_id, RESULT_TOPIC, payload])?;
+    connection.prepare_cached("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        sequence,
+        event_id,
+        RESULT_TOPIC,
+        payload
+    ])?;
     Ok(Recorded::New { sequence })
 }
 
@@ -211,9 +217,12 @@ fn insert_capture(connection: &Connection, identity: &DeviceIdentity, result: &N
 }
 
 fn note_file(connection: &Connection, path: &Path, stamp: &FileStamp, reason: Option<&str>) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO file VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![path.as_os_str().as_bytes(), stamp.bytes as i64, stamp.modified_ns, reason])?;
+    connection.prepare_cached("INSERT OR REPLACE INTO file VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        path.as_os_str().as_bytes(),
+        stamp.bytes as i64,
+        stamp.modified_ns,
+        reason
+    ])?;
     Ok(())
 }
 

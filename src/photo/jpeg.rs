@@ -30,11 +30,6 @@ const END_OF_IMAGE: u8 = 0xD9;
 const START_OF_SCAN: u8 = 0xDA;
 const TEMPORARY: u8 = 0x01;
 
-/// Whether the file starts as a JPEG does.
-pub fn is_jpeg(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0xFF, START_OF_IMAGE, 0xFF])
-}
-
 /// Walks all segments up to the end marker. What follows it (previews, maker's trailers) is ignored.
 pub fn inspect(bytes: &[u8]) -> Result<JpegHeader, JpegFlaw> {
     let mut header = None;

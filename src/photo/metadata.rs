@@ -24,9 +24,8 @@ pub struct Metadata {
 pub fn read(bytes: &[u8], local: Offset) -> Metadata {
     let mut reader = exif::Reader::new();
     reader.continue_on_error(true);
-    let exif = reader
-        .read_from_container(&mut Cursor::new(bytes))
-        .or_else(|error| error.distill_partial_result(|_| ()));
+    let exif =
+        reader.read_from_container(&mut Cursor::new(bytes)).or_else(|error| error.distill_partial_result(|_| ()));
     match exif {
         Ok(exif) => Metadata { taken: taken(&exif, local), position: position(&exif), camera: camera(&exif) },
         Err(_) => Metadata::default(),
@@ -41,7 +40,7 @@ fn text(exif: &Exif, tag: Tag) -> Option<String> {
 
 fn rationals(exif: &Exif, tag: Tag) -> Option<Vec<f64>> {
     let Value::Rational(values) = &exif.get_field(tag, In::PRIMARY)?.value else { return None };
-    let values: Vec<f64> = values.iter().map(|value| value.to_f64()).collect();
+    let values: Vec<f64> = values.iter().map(exif::Rational::to_f64).collect();
     values.iter().all(|value| value.is_finite()).then_some(values)
 }
 

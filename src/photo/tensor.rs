@@ -37,14 +37,12 @@ fn resize_and_crop(raster: &Raster, size: u32) -> Vec<u8> {
     let source = fir::images::ImageRef::new(raster.width, raster.height, &raster.rgb, fir::PixelType::U8x3)
         .expect("a raster holds width * height * 3 bytes");
     let mut target = fir::images::Image::new(size, size, fir::PixelType::U8x3);
-    let options = fir::ResizeOptions::new()
-        .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom))
-        .crop(
-            crop_offset(resized_width, size) * step_x,
-            crop_offset(resized_height, size) * step_y,
-            f64::from(size) * step_x,
-            f64::from(size) * step_y,
-        );
+    let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom)).crop(
+        crop_offset(resized_width, size) * step_x,
+        crop_offset(resized_height, size) * step_y,
+        f64::from(size) * step_x,
+        f64::from(size) * step_y,
+    );
     fir::Resizer::new().resize(&source, &mut target, &options).expect("the crop lies inside the picture");
     target.into_vec()
 }

@@ -58,11 +58,9 @@ pub fn build(
                     writer.add(&source.record, &embedding)?;
                     report.photos += 1;
                 }
-                Err(reason) => report.rejected.push(Rejected {
-                    line: source.record.line,
-                    path: source.path.clone(),
-                    reason,
-                }),
+                Err(reason) => {
+                    report.rejected.push(Rejected { line: source.record.line, path: source.path.clone(), reason });
+                }
             }
         }
         progress(chunk.len());

@@ -89,8 +89,7 @@ impl Reference {
     /// Opens a reference read-only, checks its stamp against the package and loads the vectors.
     pub fn open(path: &Path, package: &Package) -> Result<Self, ReferenceError> {
         let failed = |source| ReferenceError::Sqlite { path: path.to_owned(), source };
-        let connection =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
         for (what, expected) in Stamp::of(package).entries() {
             let found = read_stamp(&connection, what).map_err(failed)?.unwrap_or_default();
             if found != expected {
@@ -118,7 +117,9 @@ impl Reference {
     fn photo(&self, id: i64, similarity: f32) -> Result<Evidence, ReferenceError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT source, caption, soundness, measure, damage_type, damage_location FROM photo WHERE id = ?1")
+            .prepare_cached(
+                "SELECT source, caption, soundness, measure, damage_type, damage_location FROM photo WHERE id = ?1",
+            )
             .map_err(|source| self.failed(source))?;
         let (source, caption, codes) = statement
             .query_row([id], |row| {
@@ -142,8 +143,7 @@ impl Info {
     /// Reads the facts about any reference file, whatever package it belongs to.
     pub fn read(path: &Path) -> Result<Self, ReferenceError> {
         let failed = |source| ReferenceError::Sqlite { path: path.to_owned(), source };
-        let connection =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
         let value = |key| read_stamp(&connection, key).map(Option::unwrap_or_default).map_err(failed);
         let stamp = Stamp {
             embedding_space: value("embedding_space")?,
@@ -179,9 +179,10 @@ fn decode_labels(codes: &[Vec<u8>; 4]) -> Option<Labels> {
     let in_range = |category: Category| {
         codes[category as usize].iter().all(|&index| usize::from(index) < category.classes().len())
     };
-    Category::ALL.into_iter().all(in_range).then(|| {
-        Labels::new(|category| CategoryLabels::new(category, codes[category as usize].iter().copied()))
-    })
+    Category::ALL
+        .into_iter()
+        .all(in_range)
+        .then(|| Labels::new(|category| CategoryLabels::new(category, codes[category as usize].iter().copied())))
 }
 
 fn load_index(connection: &Connection, dim: usize, path: &Path) -> Result<Index, ReferenceError> {
@@ -213,7 +214,8 @@ impl Writer {
     pub fn create(path: &Path, stamp: &Stamp) -> Result<Self, ReferenceError> {
         let create = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(path)?;
-            connection.execute_batch("PRAGMA page_size = 16384; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
+            connection
+                .execute_batch("PRAGMA page_size = 16384; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
             connection.execute_batch(SCHEMA)?;
             for (key, value) in stamp.entries() {
                 connection.execute("INSERT INTO stamp VALUES (?1, ?2)", [key, &value])?;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{LastWill, Packet, PubAckReason, PublishProperties};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use rumqttc::Outgoing;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -85,13 +85,7 @@ impl Connection {
         let properties =
             PublishProperties { content_type: Some(message.content_type.to_owned()), ..Default::default() };
         self.client
-            .try_publish_with_properties(
-                message.topic,
-                QoS::AtLeastOnce,
-                message.retain,
-                message.payload,
-                properties,
-            )
+            .try_publish_with_properties(message.topic, QoS::AtLeastOnce, message.retain, message.payload, properties)
             .map_err(|error| error.to_string())
     }
 

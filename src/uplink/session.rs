@@ -59,7 +59,19 @@ struct Session {
     last_progress: Instant,
 }
 
-type Deletion = JoinHandle<Result<usize, (Vec<i64>, JournalError)>>;
+/// The number of deleted rows, or the rows that could not be deleted and why.
+type Deleted = Result<usize, (Vec<i64>, JournalError)>;
+type Deletion = JoinHandle<Deleted>;
+
+/// What a session waits for.
+enum Happened {
+    Signal(Signal),
+    Woken,
+    Deleted(Deleted),
+    Stalled,
+    HoldOver,
+    Stopped,
+}
 
 /// Why a session ends.
 enum End {
@@ -146,7 +158,7 @@ impl Uplink {
         self.attempts = self.attempts.saturating_add(1);
         match timeout(pause, self.stopped.wait_for(|stopped| *stopped)).await {
             Ok(_) => Mode::Stopped,
-            Err(_) => Mode::Connecting,
+            Err(_elapsed) => Mode::Connecting,
         }
     }
 
@@ -171,13 +183,22 @@ impl Uplink {
         self.fill(session).map_err(End::Lost)?;
         session.start_deletion(&self.journal);
         let stall = (!session.window.is_empty()).then(|| session.last_progress + self.params.stall);
-        tokio::select! {
-            signal = session.connection.signal() => self.handle(session, signal)?,
-            () = self.link.wake.notified() => session.more = true,
-            result = finished(&mut session.deletion) => session.after_deletion(result, &self.report),
-            () = until(stall) => return Err(End::Lost(format!("no acknowledgement for {:?}", self.params.stall))),
-            () = until(session.held_until) => session.resume(),
-            _ = self.stopped.wait_for(|stopped| *stopped) => return Err(End::Stopped),
+        let mut stopped = self.stopped.clone();
+        let happened = tokio::select! {
+            signal = session.connection.signal() => Happened::Signal(signal),
+            () = self.link.wake.notified() => Happened::Woken,
+            result = finished(&mut session.deletion) => Happened::Deleted(result),
+            () = until(stall) => Happened::Stalled,
+            () = until(session.held_until) => Happened::HoldOver,
+            _ = stopped.wait_for(|stopped| *stopped) => Happened::Stopped,
+        };
+        match happened {
+            Happened::Signal(signal) => self.handle(session, signal)?,
+            Happened::Woken => session.more = true,
+            Happened::Deleted(result) => session.after_deletion(result, &self.report),
+            Happened::HoldOver => session.resume(),
+            Happened::Stalled => return Err(End::Lost(format!("no acknowledgement for {:?}", self.params.stall))),
+            Happened::Stopped => return Err(End::Stopped),
         }
         Ok(())
     }
@@ -262,7 +283,8 @@ impl Uplink {
         session.connection.disconnect();
         let listen = async {
             loop {
-                if self.handle(session, session_signal(session).await).is_err() {
+                let signal = session.connection.signal().await;
+                if self.handle(session, signal).is_err() {
                     return;
                 }
             }
@@ -345,7 +367,7 @@ impl Session {
         }));
     }
 
-    fn after_deletion(&mut self, result: Result<usize, (Vec<i64>, JournalError)>, report: &dyn Fn(LinkEvent)) {
+    fn after_deletion(&mut self, result: Deleted, report: &dyn Fn(LinkEvent)) {
         self.deletion = None;
         match result {
             Ok(count) => report(LinkEvent::Delivered(count)),
@@ -369,10 +391,6 @@ impl Session {
     }
 }
 
-async fn session_signal(session: &mut Session) -> Signal {
-    session.connection.signal().await
-}
-
 async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
@@ -380,7 +398,7 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-async fn finished(deletion: &mut Option<Deletion>) -> Result<usize, (Vec<i64>, JournalError)> {
+async fn finished(deletion: &mut Option<Deletion>) -> Deleted {
     match deletion {
         Some(task) => task.await.unwrap_or_else(|_| Err((Vec::new(), JournalError::Stopped))),
         None => std::future::pending().await,

@@ -1,0 +1,27 @@
+"""Where to compute, and whether bfloat16 is worth it there."""
+
+import torch
+
+from .errors import UserError
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes the first GPU if there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"--device {name}: no such kind of device; give auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {name}: {torch.cuda.device_count()} GPUs are usable here; give --device cpu, or check the driver")
+    return device
+
+
+def choose_bfloat16(precision: str, device: torch.device) -> bool:
+    """`auto` takes bfloat16 where the device multiplies it natively; elsewhere it is emulated, and slower."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()

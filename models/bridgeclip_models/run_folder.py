@@ -1,0 +1,100 @@
+"""The folder of a training run: checkpoints that are complete or absent, and the losses of each epoch.
+
+  epoch_N.pt      after epoch N, in open_clip's layout: epoch, name, state_dict, optimizer - and what a resumed run needs
+  stopped.pt      the same in the middle of an epoch, written from time to time and on Ctrl-C; gone when the epoch is done
+  results.jsonl   one line per epoch, with `clip_val_loss` and `epoch`
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from .checkpoint import RESULTS, latest_checkpoint, read_file
+from .errors import UserError
+from .recipe import Recipe
+
+STOPPED = "stopped.pt"
+
+
+class RunFolder:
+    """Writes and reads the files of one run."""
+
+    def __init__(self, path: Path, name: str, recipe: Recipe) -> None:
+        self.path = path
+        self._name = name  # of the run, for the checkpoints
+        self._recipe = recipe
+
+    def begin(self) -> None:
+        """Makes the folder; refuses one that holds a run already."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self._newest() is not None:
+            raise UserError(f"{self.path}: holds a training run already; continue it with --resume, or choose another --out")
+        (self.path / RESULTS).unlink(missing_ok=True)
+
+    def resume(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
+        """Loads the newest state into both, and returns the number of steps done; 0 if there is none."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        path = self._newest()
+        if path is None:
+            return 0
+        state = read_file(path)
+        if not isinstance(state, dict) or "step" not in state:
+            raise UserError(f"{path}: not written by finetune; start from its weights with --pretrained {path} in another folder")
+        self._check_recipe(path, state["recipe"])
+        model.load_state_dict(state["state_dict"])
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"]["cpu"])
+        if torch.cuda.is_available() and state["rng"]["cuda"]:
+            torch.cuda.set_rng_state_all(state["rng"]["cuda"])
+        self._forget_after(state["epoch"])
+        return state["step"]
+
+    def write_epoch(self, epoch: int, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer, results: dict) -> Path:
+        """Writes epoch_N.pt and then the line of results.jsonl, so that a listed epoch has its file."""
+        path = self.path / f"epoch_{epoch}.pt"
+        self._write(path, epoch, step, model, optimizer)
+        self._forget_after(epoch - 1)
+        with (self.path / RESULTS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(results) + "\n")
+        (self.path / STOPPED).unlink(missing_ok=True)
+        return path
+
+    def write_stopped(self, epoch: int, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Path:
+        """Writes the state after `step` steps, in the middle of an epoch; `epoch` epochs are complete."""
+        path = self.path / STOPPED
+        self._write(path, epoch, step, model, optimizer)
+        return path
+
+    def _newest(self) -> Path | None:
+        stopped = self.path / STOPPED
+        return stopped if stopped.is_file() else latest_checkpoint(self.path)
+
+    def _write(self, path: Path, epoch: int, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        state = {
+            "epoch": epoch,
+            "name": self._name,
+            "state_dict": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "step": step,
+            "recipe": asdict(self._recipe),
+            "rng": {"cpu": torch.get_rng_state(), "cuda": cuda},
+        }
+        part = path.with_name(path.name + ".part")
+        torch.save(state, part)
+        part.replace(path)
+
+    def _check_recipe(self, path: Path, before: dict) -> None:
+        now = asdict(self._recipe)
+        changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
+        if changed:
+            raise UserError(f"{path}: trained with other settings ({', '.join(changed)}); give the same ones to --resume")
+
+    def _forget_after(self, epoch: int) -> None:
+        """Drops lines of results.jsonl after `epoch`: a run that was stopped between its two writes repeats them."""
+        path = self.path / RESULTS
+        if path.is_file():
+            lines = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["epoch"] <= epoch]
+            path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,88 @@
+//! `bridgeclip classify`: verdicts for photos by hand.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::{Outcome, demo, present};
+use crate::domain::{Sha256, Verdict};
+use crate::encoder::{ImageEncoder, Package};
+use crate::pipeline::{Classifier, Embedder, Limits, PipelineError, read_file};
+use crate::reference::Reference;
+
+/// Classify photos: the four categories with confidence, and the most similar labelled photos as evidence.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Photo files (JPEG, PNG, TIFF, WebP).
+    #[arg(required = true, value_name = "PHOTO")]
+    photos: Vec<PathBuf>,
+    /// The model package; the synthetic demo package if not given.
+    #[arg(long, value_name = "DIR")]
+    package: Option<PathBuf>,
+    /// Labelled photos that vote.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    neighbours: u16,
+    /// One JSON object per photo and line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    photo: &'a Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<Sha256>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'a Verdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let package = demo::package_or_demo(args.package.as_deref())?;
+    let classifier = classifier(&package, args.neighbours.into())?;
+    let mut failures = 0;
+    for photo in &args.photos {
+        let result = classify(&classifier, photo);
+        failures += usize::from(result.is_err());
+        if args.json { print_json(photo, &result)? } else { print_text(photo, &result)? }
+    }
+    Ok(Outcome::from_failures(failures))
+}
+
+fn classifier(package: &Package, neighbours: usize) -> Result<Classifier> {
+    let embedder = Embedder {
+        encoder: Box::new(ImageEncoder::load(package)?),
+        preprocess: package.preprocess(),
+        limits: Limits::default(),
+    };
+    let reference = Reference::open(&package.reference()?, package)?;
+    Ok(Classifier { embedder, reference, neighbours })
+}
+
+fn classify(classifier: &Classifier, photo: &Path) -> Result<(Sha256, Verdict), PipelineError> {
+    let bytes = read_file(photo, &classifier.embedder.limits)?;
+    let (_, verdict) = classifier.classify(&bytes)?;
+    Ok((Sha256::of(&bytes), verdict))
+}
+
+fn print_text(photo: &Path, result: &Result<(Sha256, Verdict), PipelineError>) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match result {
+        Ok((_, verdict)) => write!(out, "{}\n{}", photo.display(), present::paragraph(verdict))?,
+        Err(error) => eprintln!("bridgeclip: {}: {error}", photo.display()),
+    }
+    Ok(())
+}
+
+fn print_json(photo: &Path, result: &Result<(Sha256, Verdict), PipelineError>) -> Result<()> {
+    let line = match result {
+        Ok((sha256, verdict)) => Line { photo, sha256: Some(*sha256), verdict: Some(verdict), error: None },
+        Err(error) => Line { photo, sha256: None, verdict: None, error: Some(error.to_string()) },
+    };
+    writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(&line)?)?;
+    Ok(())
+}

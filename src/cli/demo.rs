@@ -1,0 +1,202 @@
+//! `bridgeclip demo`: the real daemon on the demo package and its sample photos.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Outcome, present, run};
+use crate::config::{Broker, Config};
+use crate::daemon::{Daemon, Notice};
+use crate::encoder::Package;
+use crate::intake::IntakeStop;
+use crate::journal::{self, Reader};
+use crate::uplink::LinkEvent;
+
+/// Show the daemon at work: sample photos arrive one by one, are classified, and their events wait in the queue.
+///
+/// The demo model knows synthetic pictures only. It shows that everything runs; it says nothing about real bridges.
+/// Without --broker the events stay in the queue; with it they are delivered, as soon as the broker is there.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// End when every photo has its result (and, with --broker, is delivered); code 0 only if all were classified.
+    #[arg(long)]
+    exit: bool,
+    /// Deliver to this MQTT 5 broker.
+    #[arg(long, value_name = "HOST:PORT")]
+    broker: Option<Broker>,
+    /// Keep the data in this folder; a temporary one if not given.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Time between two photos.
+    #[arg(long, value_name = "MS", default_value_t = 300)]
+    pause_ms: u64,
+}
+
+/// The demo files, as they lie in the source tree and under /usr/share.
+struct DemoFiles {
+    package: PathBuf,
+    photos: PathBuf,
+}
+
+/// Opens the named package, or the demo package.
+pub fn package_or_demo(dir: Option<&Path>) -> Result<Package> {
+    match dir {
+        Some(dir) => Ok(Package::open(dir)?),
+        None => Ok(Package::open(&DemoFiles::find()?.package)?),
+    }
+}
+
+impl DemoFiles {
+    /// Looks in `models/demo` above the program and the current folder, then where a system package puts it.
+    fn find() -> Result<Self> {
+        let program = std::env::current_exe().context("cannot tell where this program lies")?;
+        let here = std::env::current_dir().context("cannot tell the current folder")?;
+        let above = program.ancestors().chain(here.ancestors()).map(|dir| dir.join("models/demo"));
+        let installed = PathBuf::from("/usr/share/bridgeclip/demo");
+        match above.chain([installed]).find(|dir| dir.join("package/package.toml").is_file()) {
+            Some(dir) => Ok(DemoFiles { package: dir.join("package"), photos: dir.join("photos") }),
+            None => bail!("the demo package was not found (models/demo in the source tree); give --package DIR"),
+        }
+    }
+
+    /// The sample photos in the order of their names.
+    fn photos(&self) -> Result<Vec<PathBuf>> {
+        let dir = &self.photos;
+        let entries = fs::read_dir(dir).with_context(|| format!("{}: cannot read", dir.display()))?;
+        let is_photo = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("jpg"));
+        let mut photos: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(is_photo).collect();
+        photos.sort();
+        Ok(photos)
+    }
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let files = DemoFiles::find()?;
+    let photos = files.photos()?;
+    let temporary = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let data = args.data.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let camera = data.join("camera");
+    fs::create_dir_all(&camera).with_context(|| format!("{}: cannot create", camera.display()))?;
+    let config = Config::parse(&settings(&files.package, &data, &camera, args.broker.as_ref()))?;
+    introduce(&files, photos.len(), &camera, args)?;
+    let (sender, notices) = mpsc::channel();
+    let daemon = Daemon::start(&config, move |notice| drop(sender.send(notice)))?;
+    run::stop_on_signal(daemon.stopper())?;
+    let watch = Watch {
+        expected: photos.len(),
+        deliver: args.broker.is_some(),
+        exit: args.exit,
+        reader: Reader::open(&data.join(journal::FILE_NAME))?,
+        stopper: daemon.stopper(),
+    };
+    let watching = thread::spawn(move || watch.follow(&notices));
+    let pause = Duration::from_millis(args.pause_ms);
+    thread::spawn(move || shoot(&photos, &camera, pause));
+    daemon.run();
+    watching.join().map_err(|_| anyhow::anyhow!("the demo's printing thread panicked"))?
+}
+
+fn introduce(files: &DemoFiles, photos: usize, camera: &Path, args: &Args) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "The demo model knows synthetic pictures only; its answers say nothing about real bridges.")?;
+    writeln!(out, "package  {}", files.package.display())?;
+    writeln!(out, "camera   {} ({photos} photos will arrive here)", camera.display())?;
+    match &args.broker {
+        Some(broker) => writeln!(out, "broker   {}:{}", broker.host, broker.port)?,
+        None => writeln!(out, "broker   none: events wait in the queue (--broker HOST:PORT delivers them)")?,
+    }
+    Ok(())
+}
+
+/// The settings of the demo, in the same form as a user's.
+fn settings(package: &Path, data: &Path, camera: &Path, broker: Option<&Broker>) -> String {
+    let quoted = |path: &Path| toml::Value::from(path.to_string_lossy().into_owned()).to_string();
+    let mut text = format!(
+        "[device]\nsite = \"demo\"\nid = \"demo\"\ndata_dir = {}\n\
+         [package]\ndir = {}\n\
+         [intake]\nfolders = [{}]\nsettle_ms = 100\nrescan_s = 2\nincomplete_s = 5\n",
+        quoted(data),
+        quoted(package),
+        quoted(camera),
+    );
+    if let Some(Broker { host, port }) = broker {
+        // The demo has no consumer to wait for.
+        text += &format!("[mqtt]\nbroker = \"{host}:{port}\"\nretry_s_max = 2\nhold_without_subscriber = false\n");
+    }
+    text
+}
+
+/// Copies the photos into the watched folder as a camera does: one by one, each under a name that it gets at the end.
+fn shoot(photos: &[PathBuf], camera: &Path, pause: Duration) {
+    for photo in photos {
+        let Some(name) = photo.file_name() else { continue };
+        let growing = camera.join(format!("{}.part", name.to_string_lossy()));
+        if let Err(error) = fs::copy(photo, &growing).and_then(|_| fs::rename(&growing, camera.join(name))) {
+            eprintln!("bridgeclip: {}: {error}", photo.display());
+        }
+        thread::sleep(pause);
+    }
+}
+
+/// Prints what the daemon tells and decides when the demo is over.
+struct Watch {
+    expected: usize,
+    deliver: bool,
+    exit: bool,
+    reader: Reader,
+    stopper: IntakeStop,
+}
+
+impl Watch {
+    fn follow(self, notices: &Receiver<Notice>) -> Result<Outcome> {
+        let (mut seen, mut failed) = (HashSet::new(), 0);
+        for notice in notices {
+            match &notice {
+                Notice::Captured { path, .. } | Notice::Known { path } => drop(seen.insert(path.clone())),
+                Notice::Failed { path, .. } => {
+                    failed += usize::from(seen.insert(path.clone()));
+                }
+                Notice::Link(_) => (),
+            }
+            let depth = self.reader.outbox_depth()?;
+            print(&notice, depth)?;
+            let delivered = !self.deliver || depth == 0;
+            if self.exit && seen.len() >= self.expected && delivered {
+                self.stopper.stop();
+            }
+        }
+        let mut out = std::io::stdout().lock();
+        let waiting = self.reader.outbox_depth()?;
+        writeln!(
+            out,
+            "{} of {} photos classified, {failed} failed, {waiting} events in the queue",
+            seen.len() - failed,
+            self.expected
+        )?;
+        let missing = self.expected.saturating_sub(seen.len());
+        Ok(Outcome::from_failures(failed + if self.exit { missing } else { 0 }))
+    }
+}
+
+fn print(notice: &Notice, depth: u64) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match notice {
+        Notice::Captured { path, verdict, .. } => {
+            writeln!(out, "{:<16} {}  [queue {depth}]", name(path), present::line(verdict))?;
+        }
+        Notice::Known { path } => writeln!(out, "{:<16} known already", name(path))?,
+        Notice::Failed { path, reason } => writeln!(out, "{:<16} no result: {reason}", name(path))?,
+        Notice::Link(LinkEvent::Online) => writeln!(out, "link up  [queue {depth}]")?,
+        Notice::Link(LinkEvent::Offline(reason)) => writeln!(out, "link down: {reason}  [queue {depth}]")?,
+        Notice::Link(LinkEvent::Held(reason)) => writeln!(out, "queue held: {reason}  [queue {depth}]")?,
+        Notice::Link(LinkEvent::Delivered(count)) => writeln!(out, "delivered {count}  [queue {depth}]")?,
+    }
+    Ok(())
+}

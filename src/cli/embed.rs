@@ -1,0 +1,87 @@
+//! `bridgeclip embed`: embeddings as a NumPy file.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use npyz::WriterBuilder;
+
+use super::{Outcome, demo, progress};
+use crate::domain::Embedding;
+use crate::encoder::{ImageEncoder, Package, TextEncoder};
+use crate::pipeline::{Embedder, Limits, read_file};
+
+/// Write the embeddings of photos or texts: unit-length rows of f32, in the order of the arguments.
+///
+/// If one input fails, all failures are named and no file is written, so that rows and arguments always match.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("input").required(true))]
+pub struct Args {
+    /// Photo files (JPEG, PNG, TIFF, WebP).
+    #[arg(value_name = "PHOTO", group = "input")]
+    photos: Vec<PathBuf>,
+    /// A text; can be given several times.
+    #[arg(long, value_name = "TEXT", group = "input", num_args = 1..)]
+    text: Vec<String>,
+    /// The model package; the synthetic demo package if not given.
+    #[arg(long, value_name = "DIR")]
+    package: Option<PathBuf>,
+    /// The NumPy file to write.
+    #[arg(long, value_name = "FILE.npy")]
+    out: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let package = demo::package_or_demo(args.package.as_deref())?;
+    let results = if args.photos.is_empty() { texts(&package, &args.text)? } else { photos(&package, &args.photos)? };
+    let failures: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    for failure in &failures {
+        eprintln!("bridgeclip: {failure}");
+    }
+    if failures.is_empty() {
+        let rows: Vec<Embedding> = results.into_iter().flatten().collect();
+        write(&args.out, &rows).with_context(|| format!("{}: cannot write", args.out.display()))?;
+        return Ok(Outcome::Good);
+    }
+    eprintln!("bridgeclip: {} of {} inputs failed, {} not written", failures.len(), results.len(), args.out.display());
+    Ok(Outcome::SomeFailed)
+}
+
+type Row = Result<Embedding, String>;
+
+fn texts(package: &Package, texts: &[String]) -> Result<Vec<Row>> {
+    let encoder = TextEncoder::load(package)?;
+    let row = |text: &String| encoder.encode(text).map_err(|error| format!("{text:?}: {error}"));
+    Ok(texts.iter().map(row).collect())
+}
+
+fn photos(package: &Package, paths: &[PathBuf]) -> Result<Vec<Row>> {
+    let embedder = Embedder {
+        encoder: Box::new(ImageEncoder::load(package)?),
+        preprocess: package.preprocess(),
+        limits: Limits::default(),
+    };
+    let bar = progress::bar(paths.len(), "photos");
+    let row = |path: &PathBuf| {
+        let embedded = read_file(path, &embedder.limits).and_then(|bytes| embedder.embed(&bytes));
+        embedded.map(|embedded| embedded.embedding).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let rows = paths.iter().map(row).inspect(|_| bar.inc(1)).collect();
+    bar.finish_and_clear();
+    Ok(rows)
+}
+
+fn write(path: &Path, rows: &[Embedding]) -> Result<()> {
+    let dim = rows.first().map_or(0, |row| row.values().len());
+    let mut file = BufWriter::new(File::create(path)?);
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(&[rows.len() as u64, dim as u64])
+        .writer(&mut file)
+        .begin_nd()?;
+    writer.extend(rows.iter().flat_map(|row| row.values().iter().copied()))?;
+    writer.finish()?;
+    file.flush()?;
+    Ok(())
+}

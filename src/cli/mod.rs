@@ -1,0 +1,91 @@
+//! The command line: one file per subcommand. Errors are printed once, here.
+
+mod classify;
+mod demo;
+mod embed;
+mod package;
+mod present;
+mod progress;
+mod reference;
+mod run;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::ConfigError;
+
+/// BridgeCLIP Edge: classifies bridge inspection photos on the device and forwards every result.
+///
+/// Exit codes: 0 all went well, 1 some input failed or something is missing, 2 wrong usage or settings.
+/// RUST_LOG=debug shows more.
+#[derive(Debug, Parser)]
+#[command(name = "bridgeclip", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Demo(demo::Args),
+    Classify(classify::Args),
+    Embed(embed::Args),
+    #[command(subcommand)]
+    Reference(reference::Command),
+    #[command(subcommand)]
+    Package(package::Command),
+}
+
+/// How a command that did not fail as a whole went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Good,
+    /// Some of the input failed; the reasons have been printed.
+    SomeFailed,
+}
+
+impl Outcome {
+    fn from_failures(failures: usize) -> Self {
+        if failures == 0 { Outcome::Good } else { Outcome::SomeFailed }
+    }
+}
+
+/// Parses the command line, runs the command and turns its outcome into an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let default_level = match cli.command {
+        Command::Run(_) => "info",
+        _ => "error",
+    };
+    // tract tells of every rewrite of a graph at info.
+    let filter = env_logger::Env::default().default_filter_or(format!("{default_level},tract=error"));
+    env_logger::Builder::from_env(filter).init();
+    match dispatch(cli.command) {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::SomeFailed) => ExitCode::from(1),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bridgeclip: {error:#}");
+            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Classify(args) => classify::run(&args),
+        Command::Embed(args) => embed::run(&args),
+        Command::Reference(command) => reference::run(&command),
+        Command::Package(command) => package::run(&command),
+    }
+}
+
+/// The reader of our output has gone away, as `| head` does.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,62 @@
+//! `bridgeclip run`: the daemon.
+
+use std::path::PathBuf;
+use std::thread;
+
+use anyhow::{Context, Result};
+use log::{debug, info};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::{Outcome, present};
+use crate::config::Config;
+use crate::daemon::{Daemon, Notice};
+use crate::intake::IntakeStop;
+use crate::uplink::LinkEvent;
+
+/// Watch folders, classify every new photo, keep the results and deliver them.
+///
+/// Stops cleanly on SIGTERM and Ctrl-C: the photo in work is finished. What arrived while it was off is picked up
+/// at the next start.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The settings file; deploy/config.toml is a commented example.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let config = Config::read(&args.config)?;
+    let daemon = Daemon::start(&config, log_notice)?;
+    stop_on_signal(daemon.stopper())?;
+    daemon.run();
+    Ok(Outcome::Good)
+}
+
+/// The first SIGTERM or SIGINT stops the daemon in order, the second one at once.
+pub fn stop_on_signal(stopper: IntakeStop) -> Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot listen for signals")?;
+    let listen = move || {
+        let mut signals = signals.forever();
+        if signals.next().is_some() {
+            stopper.stop();
+        }
+        if signals.next().is_some() {
+            std::process::exit(1);
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(listen).context("cannot start a thread")?;
+    Ok(())
+}
+
+fn log_notice(notice: Notice) {
+    match notice {
+        Notice::Captured { path, sequence, verdict } => {
+            info!("{}: {} (event {sequence})", path.display(), present::line(&verdict));
+        }
+        Notice::Known { path } => debug!("{}: known already", path.display()),
+        Notice::Link(LinkEvent::Delivered(count)) => debug!("{count} events delivered"),
+        // The stages have logged these themselves.
+        Notice::Failed { .. } | Notice::Link(_) => (),
+    }
+}

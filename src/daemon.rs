@@ -1,0 +1,304 @@
+//! The daemon: threads, their order of start and stop, and what happens to each file.
+//!
+//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, and the one of the
+//! folder watcher. On a stop the photo in work is finished, then the uplink says goodbye, then the journal ends.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
+use log::{error, info, warn};
+
+use crate::config::{Config, Mqtt};
+use crate::domain::{Capture, Failure, FileStamp, Sha256, Time, TimeQuality, Verdict};
+use crate::encoder::{ImageEncoder, Package};
+use crate::intake::{self, Candidate, Intake, IntakeStop};
+use crate::journal::{self, DeviceIdentity, Journal, NewResult, Reader, Recorded};
+use crate::photo::{self, read_metadata};
+use crate::pipeline::{Classifier, Embedded, Embedder, Limits, PipelineError, read_file};
+use crate::reference::Reference;
+use crate::uplink::{self, Link, LinkEvent, Uplink};
+
+/// Pause before a photo without its end is read again.
+const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
+/// Pause after a fault of the device itself (a full disk, say) before the photo is tried again.
+const FAULT_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the daemon tells whoever watches it.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A photo was classified, and its result is durable.
+    Captured {
+        path: PathBuf,
+        sequence: i64,
+        verdict: Box<Verdict>,
+    },
+    /// A file holds a photo that was classified before.
+    Known {
+        path: PathBuf,
+    },
+    /// A file gave no result; this is recorded.
+    Failed {
+        path: PathBuf,
+        reason: String,
+    },
+    Link(LinkEvent),
+}
+
+/// A running daemon. It works while [`Daemon::run`] is called.
+pub struct Daemon {
+    intake: Intake,
+    worker: Worker,
+    uplink: Option<Uplink>,
+    journal_thread: JoinHandle<()>,
+    /// Keeps a second daemon off the data folder.
+    _lock: File,
+}
+
+/// Called from several threads.
+type Observer = Arc<dyn Fn(Notice) + Send + Sync>;
+
+impl Daemon {
+    /// Loads everything and starts the threads. An error says what is missing and what to do.
+    pub fn start(config: &Config, observer: impl Fn(Notice) + Send + Sync + 'static) -> Result<Self> {
+        let observer: Observer = Arc::new(observer);
+        let lock = lock_data_dir(&config.device.data_dir)?;
+        let package = Package::open(&config.package.dir)?;
+        let classifier = classifier(config, &package)?;
+        let link = Link::default();
+        let identity = identity(config, &package)?;
+        let path = config.device.data_dir.join(journal::FILE_NAME);
+        let wake = link.clone();
+        let (journal, journal_thread) = Journal::open(&path, identity.clone(), move || wake.wake())?;
+        let reader = Reader::open(&path)?;
+        let uplink = match &config.mqtt {
+            Some(mqtt) => Some(start_uplink(mqtt, config, &identity, &link, &path, &journal, &observer)?),
+            None => None,
+        };
+        let worker = Worker { classifier, journal, reader, link, config: config.clone(), observer };
+        let intake = Intake::new(intake::Params {
+            roots: config.intake.folders.clone(),
+            rescan: config.intake.rescan_s.seconds(),
+            settle: config.intake.settle_ms.milliseconds(),
+        });
+        info!(
+            "ready: package {} {}, {} reference photos, {} events waiting",
+            package.manifest().name,
+            package.manifest().version,
+            worker.classifier.reference.len(),
+            worker.reader.outbox_depth()?,
+        );
+        Ok(Daemon { intake, worker, uplink, journal_thread, _lock: lock })
+    }
+
+    /// A handle that ends [`Daemon::run`] from another thread.
+    pub fn stopper(&self) -> IntakeStop {
+        self.intake.stopper()
+    }
+
+    /// Classifies photos until it is stopped, then stops all threads in order.
+    pub fn run(mut self) {
+        let done = |reader: &Reader, path: &Path, stamp: &FileStamp| match reader.file(path) {
+            Ok(state) => state.is_some_and(|state| state.stamp == *stamp),
+            Err(error) => {
+                warn!("{error}");
+                false
+            }
+        };
+        while let Some(candidate) = self.intake.next(|path, stamp| done(&self.worker.reader, path, stamp)) {
+            match self.worker.process(&candidate) {
+                Progress::Finished => self.intake.finished(&candidate),
+                Progress::Again(pause) => self.intake.put_back(&candidate, pause),
+            }
+        }
+        info!("stopping");
+        if let Some(uplink) = self.uplink {
+            uplink.stop();
+        }
+        drop(self.worker);
+        if self.journal_thread.join().is_err() {
+            error!("the journal thread panicked");
+        }
+    }
+}
+
+fn lock_data_dir(dir: &Path) -> Result<File> {
+    fs::create_dir_all(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
+    let path = dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("{}: cannot write", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("{}: another bridgeclip daemon uses this data folder; stop it first", dir.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{}: cannot lock", path.display())),
+    }
+}
+
+fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
+    let reference = Reference::open(&package.reference()?, package)?;
+    let limits = Limits {
+        bytes_max: u64::from(config.intake.photo_megabytes_max.get()) * 1_000_000,
+        photo: photo::Limits { pixels_max: u64::from(config.intake.photo_megapixels_max.get()) * 1_000_000 },
+    };
+    let encoder = Box::new(ImageEncoder::load(package)?);
+    let embedder = Embedder { encoder, preprocess: package.preprocess(), limits };
+    Ok(Classifier { embedder, reference, neighbours: config.classify.neighbours.get() as usize })
+}
+
+fn identity(config: &Config, package: &Package) -> Result<DeviceIdentity> {
+    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").context("cannot read the boot id")?;
+    let manifest = package.manifest();
+    Ok(DeviceIdentity {
+        source: format!("bridge/v1/{}/{}", config.device.site.as_str(), config.device.id.as_str()),
+        boot_id: boot_id.trim().to_owned(),
+        package: format!("{} {}", manifest.name, manifest.version),
+        package_hash: package.hash().to_string(),
+    })
+}
+
+fn start_uplink(
+    mqtt: &Mqtt,
+    config: &Config,
+    identity: &DeviceIdentity,
+    link: &Link,
+    journal_path: &Path,
+    journal: &Journal,
+    observer: &Observer,
+) -> Result<Uplink> {
+    let params = uplink::Params {
+        host: mqtt.broker.host.clone(),
+        port: mqtt.broker.port,
+        client_id: format!("bridgeclip-{}-{}", config.device.site.as_str(), config.device.id.as_str()),
+        prefix: identity.source.clone(),
+        boot_id: identity.boot_id.clone(),
+        package: identity.package.clone(),
+        keep_alive: mqtt.keep_alive_s.seconds(),
+        in_flight: mqtt.in_flight.get() as u16,
+        stall: mqtt.stall_s.seconds(),
+        retry_max: mqtt.retry_s_max.seconds(),
+        hold_without_subscriber: mqtt.hold_without_subscriber,
+    };
+    let observer = Arc::clone(observer);
+    let report = move |event| observer(Notice::Link(event));
+    Uplink::start(params, link.clone(), Reader::open(journal_path)?, journal.clone(), report)
+        .context("cannot start the uplink")
+}
+
+/// Takes one file after the other from bytes to a durable result.
+struct Worker {
+    classifier: Classifier,
+    journal: Journal,
+    reader: Reader,
+    link: Link,
+    config: Config,
+    observer: Observer,
+}
+
+enum Progress {
+    /// What became of the file is recorded.
+    Finished,
+    /// Nothing is recorded; try again after the pause.
+    Again(Duration),
+}
+
+impl Worker {
+    fn process(&self, candidate: &Candidate) -> Progress {
+        match self.result(candidate) {
+            Ok(progress) => progress,
+            Err(error) => {
+                error!("{}: {error:#}; trying again in {FAULT_PAUSE:?}", candidate.path.display());
+                Progress::Again(FAULT_PAUSE)
+            }
+        }
+    }
+
+    /// An error is a fault of the device; what is wrong with a photo is recorded instead.
+    fn result(&self, candidate: &Candidate) -> Result<Progress> {
+        let bytes = match read_file(&candidate.path, &self.classifier.embedder.limits) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.failed(candidate, &error),
+        };
+        let sha256 = Sha256::of(&bytes);
+        if self.reader.is_known(&sha256)? {
+            self.journal.note_known(&candidate.path, &candidate.stamp)?;
+            return Ok(self.known(candidate));
+        }
+        match self.classifier.classify(&bytes) {
+            Ok((embedded, verdict)) => self.store(candidate, &bytes, sha256, embedded, verdict),
+            Err(PipelineError::Reference(error)) => Err(error.into()),
+            Err(error) => self.failed(candidate, &error),
+        }
+    }
+
+    fn store(
+        &self,
+        candidate: &Candidate,
+        bytes: &[u8],
+        sha256: Sha256,
+        embedded: Embedded,
+        verdict: Verdict,
+    ) -> Result<Progress> {
+        let result = NewResult {
+            capture: self.capture(candidate, bytes, sha256, embedded.pixels),
+            stamp: candidate.stamp.clone(),
+            embedding: embedded.embedding,
+            verdict: verdict.clone(),
+            queued: !self.link.is_online(),
+            stored_at: Timestamp::now(),
+        };
+        match self.journal.record(result)? {
+            Recorded::Known => Ok(self.known(candidate)),
+            Recorded::New { sequence } => {
+                let path = candidate.path.clone();
+                (self.observer)(Notice::Captured { path, sequence, verdict: Box::new(verdict) });
+                Ok(Progress::Finished)
+            }
+        }
+    }
+
+    fn capture(&self, candidate: &Candidate, bytes: &[u8], sha256: Sha256, pixels: [u32; 2]) -> Capture {
+        let metadata = read_metadata(bytes, self.config.intake.camera_utc_offset.0);
+        let taken = match metadata.taken {
+            Some(at) => Time { at, quality: TimeQuality::Exif },
+            None => Time { at: modified(&candidate.stamp), quality: TimeQuality::Unsynced },
+        };
+        Capture {
+            sha256,
+            path: candidate.path.clone(),
+            bytes: bytes.len() as u64,
+            pixels,
+            taken,
+            position: metadata.position,
+            camera: metadata.camera,
+        }
+    }
+
+    fn known(&self, candidate: &Candidate) -> Progress {
+        (self.observer)(Notice::Known { path: candidate.path.clone() });
+        Progress::Finished
+    }
+
+    /// Waits for the rest of a photo that may still be growing; records any other failure.
+    fn failed(&self, candidate: &Candidate, error: &PipelineError) -> Result<Progress> {
+        let waiting = candidate.unchanged < self.config.intake.incomplete_s.seconds();
+        if waiting && matches!(error, PipelineError::Photo(error) if error.may_be_incomplete()) {
+            return Ok(Progress::Again(INCOMPLETE_PAUSE));
+        }
+        let reason = error.to_string();
+        let (path, stamp) = (candidate.path.clone(), candidate.stamp.clone());
+        warn!("{}: {reason}", path.display());
+        self.journal.record_failure(Failure { path: path.clone(), stamp, reason: reason.clone() })?;
+        (self.observer)(Notice::Failed { path, reason });
+        Ok(Progress::Finished)
+    }
+}
+
+/// When the file was last written; the start of 1970 if no calendar reaches that far.
+fn modified(stamp: &FileStamp) -> Timestamp {
+    Timestamp::from_nanosecond(stamp.modified_ns.into()).unwrap_or(Timestamp::UNIX_EPOCH)
+}

@@ -1,0 +1,90 @@
+//! The stages in their order: a photo's bytes to its embedding, and on to its verdict.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::classify::classify;
+use crate::domain::{Embedding, Verdict};
+use crate::encoder::{EncodeError, EncodeImage};
+use crate::photo::{self, PhotoError, Preprocess, tensor};
+use crate::reference::{Reference, ReferenceError};
+
+/// Bounds on one photo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of the file.
+    pub bytes_max: u64,
+    pub photo: photo::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { bytes_max: 100_000_000, photo: photo::Limits::default() }
+    }
+}
+
+/// Why a photo has no embedding or verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    #[error("cannot read the file: {0}")]
+    Read(#[from] io::Error),
+    #[error("the file has more than {0} bytes")]
+    TooLarge(u64),
+    #[error(transparent)]
+    Photo(#[from] PhotoError),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The device's fault, not the photo's.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+}
+
+/// Reads a whole file that may be a photo.
+pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, PipelineError> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limits.bytes_max + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limits.bytes_max {
+        true => Err(PipelineError::TooLarge(limits.bytes_max)),
+        false => Ok(bytes),
+    }
+}
+
+/// Photo to embedding. Can be used from several threads at once.
+pub struct Embedder {
+    pub encoder: Box<dyn EncodeImage>,
+    pub preprocess: Preprocess,
+    pub limits: Limits,
+}
+
+/// A photo's embedding and the size of its picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedded {
+    pub embedding: Embedding,
+    /// Width and height.
+    pub pixels: [u32; 2],
+}
+
+impl Embedder {
+    pub fn embed(&self, bytes: &[u8]) -> Result<Embedded, PipelineError> {
+        let raster = photo::decode(bytes, &self.limits.photo)?;
+        let embedding = self.encoder.encode(&tensor(&raster, &self.preprocess))?;
+        Ok(Embedded { embedding, pixels: [raster.width, raster.height] })
+    }
+}
+
+/// Photo to verdict.
+pub struct Classifier {
+    pub embedder: Embedder,
+    pub reference: Reference,
+    /// Neighbours that vote.
+    pub neighbours: usize,
+}
+
+impl Classifier {
+    pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {
+        let embedded = self.embedder.embed(bytes)?;
+        let evidence = self.reference.evidence(&embedded.embedding, self.neighbours)?;
+        Ok((embedded, classify(evidence)))
+    }
+}

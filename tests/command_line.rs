@@ -1,0 +1,158 @@
+//! The commands as a user types them.
+
+use std::fs;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support::{bridgeclip, demo_package, demo_photos, exit_code};
+
+fn code(output: &Output) -> i32 {
+    exit_code(output.status)
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn json_lines(output: &Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let commands: [&[&str]; 9] = [
+        &[],
+        &["run"],
+        &["demo"],
+        &["classify"],
+        &["embed"],
+        &["reference", "build"],
+        &["reference", "info"],
+        &["package", "info"],
+        &["package", "verify"],
+    ];
+    for command in commands {
+        let output = bridgeclip(&[command, &["--help"]].concat());
+        assert_eq!(code(&output), 0, "{command:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Usage: bridgeclip"), "{command:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_and_wrong_settings_end_with_2() {
+    for args in [&["classify"][..], &["no-such-command"], &["embed", "--out", "x.npy"], &["run"]] {
+        assert_eq!(code(&bridgeclip(args)), 2, "{args:?}");
+    }
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("config.toml");
+    fs::write(&path, "[device]\nsite = \"s\"\nid = \"a b\"\ndata_dir = \"d\"\n").expect("write");
+    let output = bridgeclip(&["run", "--config", path.to_str().unwrap()]);
+    assert_eq!(code(&output), 2);
+    let message = stderr(&output);
+    assert!(message.contains("config.toml") && message.contains("line 3") && message.contains("letters"), "{message}");
+}
+
+#[test]
+fn demo_classifies_every_photo_and_keeps_the_events() {
+    let output = bridgeclip(&["demo", "--exit", "--pause-ms", "0"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let count = demo_photos().len();
+    assert!(text.contains("synthetic pictures only"), "{text}");
+    assert!(text.contains(&format!("{count} of {count} photos classified, 0 failed, {count} events")), "{text}");
+}
+
+#[test]
+fn classify_answers_in_json_and_names_what_failed() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let broken = dir.path().join("broken.jpg");
+    fs::write(&broken, b"\xff\xd8\xff").expect("write");
+    let photo = &demo_photos()[0];
+    let output = bridgeclip(&["classify", "--json", photo.to_str().unwrap(), broken.to_str().unwrap()]);
+    assert_eq!(code(&output), 1);
+    let lines = json_lines(&output);
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["verdict"]["neighbours"].as_array().map(Vec::len), Some(10));
+    assert!(lines[1]["error"].as_str().is_some_and(|error| error.contains("truncated")), "{}", lines[1]);
+}
+
+#[test]
+fn embed_writes_unit_rows_in_order_or_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = dir.path().join("rows.npy");
+    let photos = demo_photos();
+    let args =
+        |photo: &str| ["embed", photos[0].to_str().unwrap(), photo, "--out", out.to_str().unwrap()].map(String::from);
+    let run = |photo: &str| bridgeclip(&args(photo).iter().map(String::as_str).collect::<Vec<_>>());
+    let output = run("/no/such/photo.jpg");
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("/no/such/photo.jpg: cannot read"), "{}", stderr(&output));
+    assert!(!out.exists());
+    assert_eq!(code(&run(photos[1].to_str().unwrap())), 0);
+    let file = npyz::NpyFile::new(fs::File::open(&out).expect("open")).expect("a NumPy file");
+    assert_eq!(file.shape()[0], 2);
+    let dim = file.shape()[1] as usize;
+    for row in file.into_vec::<f32>().expect("f32").chunks(dim) {
+        let norm: f32 = row.iter().map(|value| value * value).sum();
+        assert!((norm - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn a_reference_is_built_from_photos_and_used() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let package = dir.path().join("package");
+    fs::create_dir(&package).expect("a folder");
+    for entry in fs::read_dir(demo_package()).expect("the demo package") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), package.join(entry.file_name())).expect("copy");
+    }
+    let photos = demo_photos();
+    let mut csv = String::from(
+        "image,text,kenzenudo,taisaku,damage_type,damage_loc,\
+         kenzenudo_valid,taisaku_valid,damage_type_valid,damage_loc_valid\n",
+    );
+    for photo in &photos[..4] {
+        let name = photo.file_name().unwrap().to_str().unwrap();
+        csv += &format!("old/place/{name},A finding.,III,C1,cracking|corrosion,pier,1,1,1,1\n");
+    }
+    csv += "missing.jpg,A finding.,III,C1,cracking,pier,1,1,1,1\n";
+    let path = dir.path().join("rows.csv");
+    fs::write(&path, csv).expect("write");
+    let root = photos[0].parent().unwrap().to_str().unwrap();
+    let package = package.to_str().unwrap();
+    let build =
+        ["reference", "build", "--csv", path.to_str().unwrap(), "--image-root", root, "--package", package, "--json"];
+    let output = bridgeclip(&build);
+    assert_eq!(code(&output), 1, "one photo is missing");
+    assert!(stderr(&output).contains("line 6") && stderr(&output).contains("missing.jpg"), "{}", stderr(&output));
+    assert_eq!(json_lines(&output)[0]["photos"], 4);
+    assert_eq!(code(&bridgeclip(&["package", "verify", package])), 0);
+    let info = bridgeclip(&["reference", "info", package, "--json"]);
+    let info: Value = serde_json::from_slice(&info.stdout).expect("JSON");
+    assert_eq!(info["counts"]["damage_type"]["corrosion"], 4);
+    let output = bridgeclip(&["classify", "--json", "--package", package, photos[0].to_str().unwrap()]);
+    let nearest = &json_lines(&output)[0]["verdict"]["neighbours"][0];
+    assert!(nearest["similarity"].as_f64().is_some_and(|similarity| similarity > 0.9999), "{nearest}");
+    assert!(nearest["source"].as_str().unwrap().ends_with(photos[0].file_name().unwrap().to_str().unwrap()));
+}
+
+#[test]
+fn a_reference_of_another_package_is_refused() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for entry in fs::read_dir(demo_package()).expect("the demo package") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), dir.path().join(entry.file_name())).expect("copy");
+    }
+    let manifest = dir.path().join("package.toml");
+    let text = fs::read_to_string(&manifest).expect("read");
+    fs::write(&manifest, text.replace("apply_orientation = false", "apply_orientation = true")).expect("write");
+    let output = bridgeclip(&["package", "verify", dir.path().to_str().unwrap()]);
+    assert_eq!(code(&output), 1);
+    assert!(
+        stderr(&output).contains("embedding_space") && stderr(&output).contains("reference build"),
+        "{}",
+        stderr(&output)
+    );
+}

@@ -1,0 +1,150 @@
+//! Results reach a real broker, whatever happens to broker and daemon in between.
+
+use std::collections::{HashMap, HashSet};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Broker, Device, Subscriber, demo_photos, eventually, exit_code, free_port};
+
+/// What a consumer that ignores known ids keeps: one event per id.
+fn distinct(results: &[Value]) -> HashMap<String, Value> {
+    results.iter().map(|event| (event["id"].as_str().expect("an id").to_owned(), event.clone())).collect()
+}
+
+/// Waits until `count` distinct events have come and the queue is empty; checks them against each other.
+fn expect_all(device: &Device, subscriber: &Subscriber, count: usize) -> HashMap<String, Value> {
+    eventually(&format!("{count} events"), || distinct(&subscriber.results()).len() >= count);
+    let journal = device.journal();
+    eventually("an empty queue", || journal.outbox_depth().expect("a depth") == 0);
+    let events = distinct(&subscriber.results());
+    let photos: HashSet<&str> = events.values().map(|event| event["subject"].as_str().expect("a hash")).collect();
+    assert_eq!((events.len(), photos.len()), (count, count), "one event per photo");
+    let mut sequences: Vec<i64> =
+        events.values().map(|event| event["data"]["sequence"].as_i64().expect("a number")).collect();
+    sequences.sort_unstable();
+    assert_eq!(sequences, (1..=count as i64).collect::<Vec<_>>(), "no gap");
+    events
+}
+
+#[test]
+fn events_wait_for_the_broker_and_arrive_once() {
+    let port = free_port();
+    let mut device = Device::new(Some(port));
+    device.start();
+    for photo in &demo_photos()[..3] {
+        device.take(photo);
+    }
+    device.wait_for_captures(3);
+    assert_eq!(device.journal().outbox_depth().expect("a depth"), 3);
+    let _broker = Broker::start(port);
+    let subscriber = Subscriber::start(port);
+    let events = expect_all(&device, &subscriber, 3);
+    assert_eq!(subscriber.results().len(), 3, "nothing arrived twice");
+    assert!(events.values().all(|event| event["data"]["queued"] == true));
+}
+
+#[test]
+fn events_without_a_subscriber_are_kept() {
+    let port = free_port();
+    let _broker = Broker::start(port);
+    let mut device = Device::new(Some(port));
+    device.start();
+    device.take(&demo_photos()[0]);
+    device.wait_for_captures(1);
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(device.journal().outbox_depth().expect("a depth"), 1);
+    let subscriber = Subscriber::start(port);
+    expect_all(&device, &subscriber, 1);
+}
+
+#[test]
+fn a_restarted_broker_gets_what_came_meanwhile() {
+    let port = free_port();
+    let broker = Broker::start(port);
+    let subscriber = Subscriber::start(port);
+    subscriber.wait_until_subscribed();
+    let mut device = Device::new(Some(port));
+    device.start();
+    let photos = demo_photos();
+    for photo in &photos[..3] {
+        device.take(photo);
+    }
+    expect_all(&device, &subscriber, 3);
+    assert_eq!(subscriber.state().as_deref(), Some("online"));
+    broker.kill();
+    for photo in &photos[3..6] {
+        device.take(photo);
+    }
+    device.wait_for_captures(6);
+    let _broker = Broker::start(port);
+    expect_all(&device, &subscriber, 6);
+}
+
+#[test]
+fn a_killed_daemon_loses_nothing() {
+    let port = free_port();
+    let _broker = Broker::start(port);
+    let subscriber = Subscriber::start(port);
+    subscriber.wait_until_subscribed();
+    let mut device = Device::new(Some(port));
+    let photos = demo_photos();
+    for (round, photo) in photos[..8].iter().enumerate() {
+        device.take(photo);
+        device.start();
+        // Into start-up, classification, commit and delivery.
+        thread::sleep(Duration::from_millis(60 * round as u64));
+        device.kill();
+    }
+    device.start();
+    device.wait_for_captures(8);
+    expect_all(&device, &subscriber, 8);
+}
+
+#[test]
+fn a_clean_stop_says_goodbye_and_a_killed_daemon_leaves_its_will() {
+    let port = free_port();
+    let _broker = Broker::start(port);
+    let subscriber = Subscriber::start(port);
+    subscriber.wait_until_subscribed();
+    let mut device = Device::new(Some(port));
+    let state_is = |state: &str| eventually(state, || subscriber.state().as_deref() == Some(state));
+    device.start();
+    state_is("online");
+    assert_eq!(exit_code(device.terminate()), 0);
+    state_is("offline");
+    device.start();
+    state_is("online");
+    device.kill();
+    state_is("offline");
+}
+
+#[test]
+fn an_event_tells_what_a_consumer_needs() {
+    let port = free_port();
+    let _broker = Broker::start(port);
+    let subscriber = Subscriber::start(port);
+    subscriber.wait_until_subscribed();
+    let mut device = Device::new(Some(port));
+    device.start();
+    let photo = &demo_photos()[0];
+    device.take(photo);
+    let events = expect_all(&device, &subscriber, 1);
+    let event = events.values().next().expect("one event");
+    let bytes = std::fs::read(photo).expect("read");
+    assert_eq!(event["specversion"], "1.0");
+    assert_eq!(event["type"], "bridgeclip.capture.result.v1");
+    assert_eq!(event["source"], "bridge/v1/test/unit");
+    assert_eq!(event["subject"], bridgeclip::domain::Sha256::of(&bytes).to_string());
+    let data = &event["data"];
+    assert_eq!(data["image"]["bytes"], bytes.len());
+    assert_eq!(data["taken"]["quality"], "exif");
+    assert_eq!(data["position"]["source"], "exif");
+    assert_eq!(data["verdict"]["neighbours"].as_array().map(Vec::len), Some(10));
+    for category in ["soundness", "measure", "damage_type", "damage_location"] {
+        let classes = data["verdict"][category].as_array().expect("classes");
+        assert!(!classes.is_empty(), "{category}");
+        assert!(classes.iter().all(|class| class["confidence"].as_f64().is_some_and(|c| (0.0..=1.0).contains(&c))));
+    }
+}

@@ -1,0 +1,1 @@
+//! The encoders against PyTorch, by goldens that `bridgeclip-models goldens` makes.

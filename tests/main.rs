@@ -1,0 +1,9 @@
+//! Integration tests, in one binary for a short link time. They run the real program on the demo package, a real
+//! mosquitto (Debian package `mosquitto`) and real SQLite files. `tests/check` installs what they need.
+
+mod support;
+
+mod command_line;
+mod delivery;
+mod encoders;
+mod intake;

@@ -1,0 +1,137 @@
+//! A real mosquitto and a subscriber that stays connected to it.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::{Client, Event, MqttOptions};
+use serde_json::Value;
+
+use super::eventually;
+
+/// A port on which nothing listens now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address").port()
+}
+
+/// A running mosquitto; killed when dropped.
+pub struct Broker {
+    process: Child,
+    _settings: tempfile::NamedTempFile,
+}
+
+impl Broker {
+    pub fn start(port: u16) -> Self {
+        let settings = tempfile::NamedTempFile::new().expect("a temporary file");
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
+        fs::write(settings.path(), text).expect("write");
+        // Debian puts it where an ordinary user's PATH does not look.
+        let program = ["/usr/sbin/mosquitto", "mosquitto"].into_iter().find_map(|program| {
+            let mut command = Command::new(program);
+            command.arg("-c").arg(settings.path()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().ok()
+        });
+        let process = program.expect("mosquitto is not installed; run tests/check, which installs it");
+        eventually("mosquitto listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Broker { process, _settings: settings }
+    }
+
+    /// Without a goodbye, as in a power cut.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Collects every result event and the last status; connects again whenever the broker is back.
+pub struct Subscriber {
+    received: Arc<Mutex<Received>>,
+    stop: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct Received {
+    results: Vec<Value>,
+    status: Option<Value>,
+    subscribed: bool,
+}
+
+impl Subscriber {
+    pub fn start(port: u16) -> Self {
+        let subscriber = Subscriber { received: Arc::default(), stop: Arc::default() };
+        let (received, stop) = (Arc::clone(&subscriber.received), Arc::clone(&subscriber.stop));
+        thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                listen(port, &received, &stop);
+                received.lock().expect("no panic").subscribed = false;
+                thread::sleep(Duration::from_millis(50));
+            }
+        });
+        subscriber
+    }
+
+    /// Waits until the broker has taken the subscription.
+    pub fn wait_until_subscribed(&self) {
+        eventually("the subscriber is subscribed", || self.received.lock().expect("no panic").subscribed);
+    }
+
+    /// All result events so far, in the order of arrival.
+    pub fn results(&self) -> Vec<Value> {
+        self.received.lock().expect("no panic").results.clone()
+    }
+
+    /// The `state` of the device's last status message.
+    pub fn state(&self) -> Option<String> {
+        let received = self.received.lock().expect("no panic");
+        Some(received.status.as_ref()?["state"].as_str()?.to_owned())
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn listen(port: u16, received: &Mutex<Received>, stop: &AtomicBool) {
+    let mut options = MqttOptions::new(format!("test-{port}"), "127.0.0.1", port);
+    options.set_keep_alive(Duration::from_secs(5));
+    let (client, mut connection) = Client::new(options, 10);
+    client.subscribe("bridge/v1/#", QoS::AtLeastOnce).expect("the channel has room");
+    for event in connection.iter() {
+        let Ok(event) = event else { return };
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut received = received.lock().expect("no panic");
+        match event {
+            Event::Incoming(Packet::SubAck(_)) => received.subscribed = true,
+            Event::Incoming(Packet::Publish(publish)) => {
+                let payload: Value = serde_json::from_slice(&publish.payload).expect("JSON");
+                let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+                if topic.ends_with("/capture/result") {
+                    received.results.push(payload);
+                } else if topic.ends_with("/status") {
+                    received.status = Some(payload);
+                }
+            }
+            _ => (),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A device: its folders, its settings and the daemon on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use bridgeclip::domain::Failure;
+use bridgeclip::journal::Reader;
+use tempfile::TempDir;
+
+use super::{demo_package, eventually};
+
+/// A device in a temporary folder. The daemon, if one runs, is killed when this is dropped.
+pub struct Device {
+    dir: TempDir,
+    daemon: Option<Child>,
+}
+
+impl Device {
+    /// Settings for quick tests; `mqtt_port` turns the uplink on.
+    pub fn new(mqtt_port: Option<u16>) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(dir.path().join("camera")).expect("a folder");
+        let mut settings = format!(
+            "[device]\nsite = \"test\"\nid = \"unit\"\ndata_dir = \"data\"\n[package]\ndir = {:?}\n\
+             [intake]\nfolders = [\"camera\"]\nrescan_s = 1\nsettle_ms = 50\nincomplete_s = 2\n",
+            demo_package(),
+        );
+        if let Some(port) = mqtt_port {
+            settings += &format!("[mqtt]\nbroker = \"127.0.0.1:{port}\"\nretry_s_max = 1\nstall_s = 5\n");
+        }
+        fs::write(dir.path().join("config.toml"), settings).expect("write");
+        Device { dir, daemon: None }
+    }
+
+    pub fn start(&mut self) {
+        assert!(self.daemon.is_none(), "the daemon runs already");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
+        command.arg("run").arg("--config").arg(self.dir.path().join("config.toml"));
+        self.daemon = Some(command.stderr(Stdio::null()).spawn().expect("the daemon starts"));
+    }
+
+    /// SIGKILL: nothing can be finished.
+    pub fn kill(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.kill().expect("a process to kill");
+            daemon.wait().expect("an end");
+        }
+    }
+
+    /// SIGTERM, and wait for the end.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let mut daemon = self.daemon.take().expect("the daemon runs");
+        let status = Command::new("kill").arg(daemon.id().to_string()).status().expect("kill starts");
+        assert!(status.success());
+        daemon.wait().expect("an end")
+    }
+
+    pub fn camera(&self) -> PathBuf {
+        self.dir.path().join("camera")
+    }
+
+    /// Copies a photo into the watched folder under its own name.
+    pub fn take(&self, photo: &Path) {
+        let name = photo.file_name().expect("a name");
+        fs::copy(photo, self.camera().join(name)).expect("copy");
+    }
+
+    /// The database, once the daemon has made it.
+    pub fn journal(&self) -> Reader {
+        let path = self.dir.path().join("data/device.db");
+        let mut reader = None;
+        eventually("device.db exists", || {
+            reader = Reader::open(&path).ok().filter(|reader| reader.captures().is_ok());
+            reader.is_some()
+        });
+        reader.expect("just opened")
+    }
+
+    pub fn wait_for_captures(&self, count: u64) {
+        let journal = self.journal();
+        eventually(&format!("{count} captures"), || journal.captures().expect("a count") >= count);
+    }
+
+    /// Waits until so many files have been recorded as giving no result.
+    pub fn wait_for_failures(&self, count: usize) -> Vec<Failure> {
+        let journal = self.journal();
+        eventually(&format!("{count} failures"), || journal.failures().expect("a list").len() >= count);
+        journal.failures().expect("a list")
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+pub fn exit_code(status: ExitStatus) -> i32 {
+    status.code().expect("ended by itself")
+}
