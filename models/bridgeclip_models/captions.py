@@ -1,71 +1,104 @@
-"""The caption template of the training data, in both directions: labels -> caption and caption -> labels.
+"""Labels <-> caption, by the published template.
 
-`<Damage> is observed in the <location>. The soundness rating is <rating>. The component-wise measure classification
-is <code>.` Several items are joined by " and ", with "are" in place of "is"; a sentence whose value is unknown is left
-out. Ratings are the glyphs U+2160..U+2163: they are other tokens than the ASCII letters of the CSV labels.
+    <Damage> is observed in the <location>. The soundness rating is <Ⅰ|Ⅱ|Ⅲ|Ⅳ>. The component-wise measure classification is <code>.
+
+Several items are joined by " and ", several kinds of damage take "are". A sentence whose value is unknown is left out; the
+first sentence needs both its damage and its location.
 """
 
 import re
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
 
-RATING_GLYPHS = {"I": "\u2160", "II": "\u2161", "III": "\u2162", "IV": "\u2163"}
+from .errors import UserError
 
-_RATINGS = {glyph: rating for rating, glyph in RATING_GLYPHS.items()}
-_JOINT = " and "
-_OBSERVED = re.compile(r"(?P<damages>[^.]+?) (?:is|are) observed(?: in the (?P<locations>[^.]+))?\.")
-_FOUND = re.compile(r"Damage is observed in the (?P<locations>[^.]+)\.")
-_SOUNDNESS = re.compile(r"The soundness rating is (?P<rating>[\u2160-\u2163])\.")
-_MEASURE = re.compile(r"The component-wise measure classification is (?P<code>\w+)\.")
+# The ratings are written with these glyphs; CLIP's tokenizer tells them from the ASCII letters I, II, III and IV.
+RATING_GLYPHS = {"I": "Ⅰ", "II": "Ⅱ", "III": "Ⅲ", "IV": "Ⅳ"}
+
+_JOIN = " and "
+_DAMAGE = re.compile(r"(?P<damage>.+?) (?:is|are) observed in the (?P<location>.+)", re.IGNORECASE)
+_SOUNDNESS = re.compile(r"The soundness rating is (?P<value>\S+)", re.IGNORECASE)
+_MEASURE = re.compile(r"The component-wise measure classification is (?P<value>\S+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Category:
+    """One of the four properties that are predicted."""
+
+    id: str
+    column: str  # of CSV files
+    multi: bool  # several classes at once
+    classes: tuple[str, ...]  # English names, in the published order
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What an inspection record says about one photo, in the English labels; None or empty: unknown."""
+    """What is known about one photo; None and () stand for unknown."""
 
-    soundness: str | None = None
-    measure: str | None = None
-    damage_type: tuple[str, ...] = ()
-    damage_location: tuple[str, ...] = ()
+    soundness: str | None = None  # "I" .. "IV"
+    measure: str | None = None  # "A" .. "S2"
+    damage_type: tuple[str, ...] = field(default=())
+    damage_location: tuple[str, ...] = field(default=())
+
+
+@cache
+def categories() -> dict[str, Category]:
+    """The categories by id, in the order of `labels.toml`."""
+    text = resources.files(__package__).joinpath("labels.toml").read_text(encoding="utf-8")
+    return {
+        item["id"]: Category(item["id"], item["column"], item["kind"] == "multi", tuple(c["en"] for c in item["classes"]))
+        for item in tomllib.loads(text)["category"]
+    }
 
 
 def caption(labels: Labels) -> str:
-    """The sentences for what is known."""
-    sentences = [_observation(labels.damage_type, labels.damage_location)]
+    """The English caption; empty if nothing is known."""
+    sentences = []
+    if labels.damage_type and labels.damage_location:
+        verb = "is" if len(labels.damage_type) == 1 else "are"
+        damage, location = _JOIN.join(labels.damage_type), _JOIN.join(labels.damage_location)
+        sentences.append(f"{damage[0].upper()}{damage[1:]} {verb} observed in the {location}.")
     if labels.soundness:
         sentences.append(f"The soundness rating is {RATING_GLYPHS[labels.soundness]}.")
     if labels.measure:
         sentences.append(f"The component-wise measure classification is {labels.measure}.")
-    return " ".join(sentence for sentence in sentences if sentence)
+    return " ".join(sentences)
 
 
-def parse(text: str) -> Labels:
-    """The labels that a caption of this template names. Sentences of another form are ignored."""
-    damages, locations = _observed_items(text)
-    soundness, measure = _SOUNDNESS.search(text), _MEASURE.search(text)
-    return Labels(
-        soundness=_RATINGS[soundness["rating"]] if soundness else None,
-        measure=measure["code"] if measure else None,
-        damage_type=damages,
-        damage_location=locations,
-    )
+def parse_caption(text: str) -> Labels:
+    """The labels that a caption names. Upper and lower case do not matter; an unknown sentence or class is an error."""
+    found: dict[str, object] = {}
+    for sentence in filter(None, (part.strip() for part in re.split(r"\.(?:\s+|$)", text))):
+        found |= _parse_sentence(sentence)
+    return Labels(**found)
 
 
-def _observation(damages: tuple[str, ...], locations: tuple[str, ...]) -> str:
-    """The first sentence; with the damage unknown it says "Damage", with both unknown it is empty."""
-    if not damages and not locations:
-        return ""
-    subject = _JOINT.join(damages) or "damage"
-    verb = "are" if len(damages) > 1 else "is"
-    place = f" in the {_JOINT.join(locations)}" if locations else ""
-    return f"{subject[0].upper()}{subject[1:]} {verb} observed{place}."
+def _parse_sentence(sentence: str) -> dict[str, object]:
+    if match := _SOUNDNESS.fullmatch(sentence):
+        return {"soundness": _rating(match["value"])}
+    if match := _MEASURE.fullmatch(sentence):
+        return {"measure": _class("measure", match["value"])}
+    if match := _DAMAGE.fullmatch(sentence):
+        return {
+            "damage_type": _classes("damage_type", match["damage"]),
+            "damage_location": _classes("damage_location", match["location"]),
+        }
+    raise UserError(f"caption: {sentence!r} is no sentence of the template")
 
 
-def _observed_items(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if found := _FOUND.search(text):
-        return (), tuple(found["locations"].split(_JOINT))
-    observed = _OBSERVED.search(text)
-    if not observed:
-        return (), ()
-    first, *rest = observed["damages"].strip().split(_JOINT)
-    locations = observed["locations"]
-    return (first[0].lower() + first[1:], *rest), tuple(locations.split(_JOINT)) if locations else ()
+def _rating(value: str) -> str:
+    by_glyph = {glyph: rating for rating, glyph in RATING_GLYPHS.items()}
+    return by_glyph.get(value.upper()) or _class("soundness", value)
+
+
+def _classes(category: str, joined: str) -> tuple[str, ...]:
+    return tuple(_class(category, name) for name in joined.split(_JOIN))
+
+
+def _class(category: str, name: str) -> str:
+    known = {known.lower(): known for known in categories()[category].classes}
+    if name.lower() not in known:
+        raise UserError(f"caption: {name!r} is no class of {category}; its classes are {', '.join(known.values())}")
+    return known[name.lower()]

@@ -9,15 +9,20 @@ import torch
 _INTERVAL = 10.0  # seconds between two lines
 
 
+def say(line: str) -> None:
+    """Prints a line at once, into a file too."""
+    print(line, flush=True)
+
+
 class Progress:
     """Prints loss, rate and time left, at most every ten seconds."""
 
-    def __init__(self, epochs: int, epoch_steps: int, batch_size: int, first_step: int, say: Callable[[str], None]) -> None:
+    def __init__(self, epochs: int, epoch_steps: int, batch_size: int, first_step: int, out: Callable[[str], None]) -> None:
         self._epochs = epochs
         self._epoch_steps = epoch_steps
         self._batch_size = batch_size
         self._first_step = first_step
-        self._say = say
+        self._out = out
         self._start = self._shown = time.monotonic()
 
     def step(self, steps_done: int, loss: torch.Tensor, rate: float) -> None:
@@ -29,7 +34,7 @@ class Progress:
         per_step = (now - self._start) / (steps_done - self._first_step)
         left = timedelta(seconds=round(per_step * (self._epochs * self._epoch_steps - steps_done)))
         epoch, step = divmod(steps_done - 1, self._epoch_steps)
-        self._say(
+        self._out(
             f"epoch {epoch + 1}/{self._epochs}  step {step + 1}/{self._epoch_steps}  loss {loss.item():.3f}  "
             f"learning rate {rate:.2e}  {self._batch_size / per_step:.0f} pairs/s  {left} left"
         )

@@ -3,16 +3,18 @@
 import numpy as np
 from PIL import Image, ImageFilter
 
-_OCTAVES = ((9, 5.0), (36, 5.0), (144, 5.0), (576, 4.0))  # cells along the short side, amplitude in grey levels
+_OCTAVES = ((9, 5.0), (36, 5.0), (144, 5.0), (576, 4.0), (1400, 4.0))  # cells along the short side, amplitude in grey levels
 _SENSOR_NOISE = 4.0  # grey levels
 _BLUR_MAX = 0.0035  # radius, as a share of the short side
+_BLUR_MAX_PX = 2.5  # large pictures are sharp: their blur would not be seen in a small one
+_SENSOR_NOISE_BELOW = 600  # px short side: larger pictures have finer texture instead
 
 
 def photograph(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     """The scene as a camera would have taken it."""
     light = _light(rng, picture.size)
     tint = rng.uniform(0.94, 1.06, 3)
-    radius = rng.uniform(0, _BLUR_MAX) * min(picture.size)
+    radius = min(rng.uniform(0, _BLUR_MAX) * min(picture.size), _BLUR_MAX_PX)
     noise_seed = int(rng.integers(2**31))
     if radius > 0.3:
         picture = picture.filter(ImageFilter.GaussianBlur(radius))
@@ -31,7 +33,9 @@ def _light(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 def _grain(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """Surface texture in octaves of fixed size on the picture, and noise of single pixels."""
     short = min(size)
-    grain = rng.normal(0, _SENSOR_NOISE, (size[1], size[0])) if short < 600 else np.zeros((size[1], size[0]))
+    grain = np.zeros((size[1], size[0]), np.float32)
+    if short < _SENSOR_NOISE_BELOW:
+        grain += np.random.default_rng(int(rng.integers(2**31))).normal(0, _SENSOR_NOISE, grain.shape)
     for cells, amplitude in _OCTAVES:
         if cells > short // 2:
             break

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .canvas import Pen, Point, blob, shade
-from .materials import (
+from .drawing import Pen, Point, blob, shade
+from .surfaces import (
     CONCRETE, DARK_CONCRETE, GIRDER_PAINT, SHADOW, SKY, SOIL, formwork, one_of, vegetation, water, weathering,
 )
 

@@ -4,20 +4,23 @@ import math
 
 import numpy as np
 
-from .canvas import Pen, blob, shade
+from .drawing import Pen, blob, shade
 from .material_damage import Spot
-from .materials import SOIL, bolt, one_of
+from .surfaces import SOIL, bolt, one_of
+
+_FACETS = ((250, 250, 255), (38, 40, 52), (176, 182, 194), (92, 96, 110))  # brightness of folds, side by side
+_EVERY_FOURTH = 4  # corner of a fine outline, for large flat facets
+_MATCH_MARK = (224, 40, 40)  # red paint across nut and plate, which shows whether the nut has turned
 
 
 def deformation(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """A dent, shaded from bright to dark, with buckled edges."""
-    steps = ((1.0, (28, 30, 40)), (0.86, (84, 88, 100)), (0.7, (150, 156, 168)), (0.5, (214, 220, 228)), (0.26, (255, 255, 255)))
-    for share, colour in steps:
-        offset = (1 - share) * 0.45
-        pen.ellipse(spot.at(-offset, -offset), spot.radius * share, spot.radius * share * 0.72, colour)
-    for side in (-1, 1):
-        fold = [spot.at(side * (0.95 + 0.2 * math.sin(t * 5)), t) for t in np.linspace(-0.9, 0.9, 9).tolist()]
-        pen.line(fold, spot.radius * 0.1, (18, 18, 24))
+    """A crumpled surface: facets that catch the light or lie in shadow, about a point that was pushed in."""
+    outline = blob(rng, (spot.x, spot.y), spot.radius * 1.05, spot.radius * 0.95, 0.3)[::_EVERY_FOURTH]
+    pushed_in = spot.at(*rng.uniform(-0.25, 0.25, 2).tolist())
+    for index, corner in enumerate(outline):
+        after = outline[(index + 1) % len(outline)]
+        pen.polygon([corner, after, pushed_in], _FACETS[index % len(_FACETS)])
+    pen.outline(outline, spot.radius * 0.07, (14, 14, 20))
 
 
 def clogging(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
@@ -43,7 +46,8 @@ def loosening(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
             pen.ellipse(centre, spot.radius * 0.22, spot.radius * 0.22, (4, 4, 6))
             continue
         bolt(pen, centre, spot.radius * 0.25, (232, 224, 196))
-        pen.line((centre, (centre[0] + spot.radius * rng.uniform(-0.3, 0.3), centre[1] - spot.radius * 0.32)), spot.radius * 0.07, (224, 40, 40))
+        turned = (centre[0] + spot.radius * rng.uniform(-0.3, 0.3), centre[1] - spot.radius * 0.32)
+        pen.line((centre, turned), spot.radius * 0.07, _MATCH_MARK)
 
 
 def bearing_dysfunction(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
@@ -73,10 +77,12 @@ def fracture(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 def pavement_defect(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
     """A pothole with broken pieces in it, amid alligator cracking."""
     for turn in np.linspace(0, 2 * math.pi, 11, endpoint=False).tolist():
-        rays = [spot.at(share * math.cos(turn + 0.2 * share), share * math.sin(turn + 0.2 * share) * 0.8) for share in (0.5, 0.8, 1.15)]
-        pen.line(rays, spot.radius * 0.06, (8, 8, 10))
+        bends = ((share, turn + 0.2 * share) for share in (0.5, 0.8, 1.15))
+        ray = [spot.at(share * math.cos(angle), share * math.sin(angle) * 0.8) for share, angle in bends]
+        pen.line(ray, spot.radius * 0.06, (8, 8, 10))
     for share in (0.8, 1.0):
-        pen.outline(blob(rng, (spot.x, spot.y), spot.radius * share, spot.radius * share * 0.8, 0.1), spot.radius * 0.05, (8, 8, 10))
+        outline = blob(rng, (spot.x, spot.y), spot.radius * share, spot.radius * share * 0.8, 0.1)
+        pen.outline(outline, spot.radius * 0.05, (8, 8, 10))
     pen.polygon(blob(rng, (spot.x, spot.y), spot.radius * 0.68, spot.radius * 0.52, 0.2), (168, 148, 116))
     pen.polygon(blob(rng, spot.at(0.03, 0.06), spot.radius * 0.54, spot.radius * 0.4, 0.2), (26, 24, 24))
     for _ in range(7):

@@ -19,12 +19,15 @@ The rule is ours, and simpler than an engineer's judgement.
 
 from collections.abc import Collection
 
-THIRD_PARTY = {"deck slab", "curb", "railing", "guardrail", "attached equipment", "pavement", "expansion joint", "drainage facility", "parapet"}
+THIRD_PARTY = {
+    "deck slab", "curb", "railing", "guardrail", "attached equipment", "pavement", "expansion joint", "drainage facility",
+    "parapet",
+}
 LOAD_BEARING = {"main girder", "cross girder", "deck slab", "pier", "bearing", "top slab", "unseating prevention system"}
 WALLS = {"vertical wall", "wing wall", "side wall", "parapet", "pier"}
 
 FALLING = {"delamination", "loosening / dislodgement"}
-TO_INVESTIGATE = {"fatigue cracking", "scour", "fracture", "other"}
+TO_INVESTIGATE = {"fatigue cracking", "scour", "fracture"}
 ROUTINE = {"soil/debris clogging", "loosening / dislodgement", "pavement defect"}
 TO_MONITOR = {"cracking", "delamination", "other"}
 LIFE_SHORTENING = {"corrosion", "spalling / rebar exposure", "water leakage / efflorescence", "bearing dysfunction"}

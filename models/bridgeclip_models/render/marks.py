@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .canvas import BLEED, Colour, Pen
+from .drawing import BLEED, Colour, Pen
 from .material_damage import Spot
 
 _CHALK = (250, 250, 246)
@@ -47,7 +47,8 @@ def rating_board(pen: Pen, soundness: str) -> None:
 
 def measure_mark(pen: Pen, spot: Spot, code: str) -> None:
     """The mark of the measure around one damage."""
-    _MARKS[code][1](pen, spot, _MARKS[code][0])
+    colour, draw = _MARKS[code]
+    draw(pen, spot, colour)
 
 
 def measure_tag(pen: Pen, code: str) -> None:
@@ -82,13 +83,16 @@ def _brackets(pen: Pen, spot: Spot, colour: Colour) -> None:
         pen.line(inward, 0.036, colour)
 
 
-def _tape(pen: Pen, spot: Spot, colour: Colour) -> None:
-    """Barrier tape; its second colour makes it striped."""
-    for top in (0.22, 0.62):
-        pen.band(top, top + 0.07, colour)
-        stripe = (255, 255, 255) if colour == _MARKS["E1"][0] else (10, 10, 10)
-        for x in np.arange(-BLEED / 2, 1 + BLEED / 2, 0.14).tolist():
-            pen.polygon([(x, top + 0.07), (x + 0.07, top + 0.07), (x + 0.1, top), (x + 0.03, top)], stripe)
+def _tape_in(stripe: Colour) -> Callable[[Pen, Spot, Colour], None]:
+    """Barrier tape with stripes in a second colour."""
+
+    def tape(pen: Pen, _: Spot, colour: Colour) -> None:
+        for top in (0.22, 0.62):
+            pen.band(top, top + 0.07, colour)
+            for x in np.arange(-BLEED / 2, 1 + BLEED / 2, 0.14).tolist():
+                pen.polygon([(x, top + 0.07), (x + 0.07, top + 0.07), (x + 0.1, top), (x + 0.03, top)], stripe)
+
+    return tape
 
 
 def _arrows(pen: Pen, spot: Spot, colour: Colour) -> None:
@@ -119,15 +123,15 @@ def _corners(spot: Spot, reach: float) -> list[tuple[float, float]]:
     return [(spot.x + x * reach, spot.y + y * reach) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
 
 
+_TAG_STRIPES = {"E1": (255, 255, 255), "E2": (10, 10, 10)}
 _MARKS: dict[str, tuple[Colour, Callable[[Pen, Spot, Colour], None]]] = {
     "A": ((255, 255, 255), _tick),
     "B": ((40, 90, 255), _ring),
     "C1": ((255, 236, 40), _frame),
     "C2": ((255, 120, 10), _brackets),
-    "E1": ((230, 20, 30), _tape),
-    "E2": ((255, 214, 0), _tape),
+    "E1": ((230, 20, 30), _tape_in(_TAG_STRIPES["E1"])),
+    "E2": ((255, 214, 0), _tape_in(_TAG_STRIPES["E2"])),
     "M": ((40, 220, 60), _arrows),
     "S1": ((0, 235, 245), _grid),
     "S2": ((250, 40, 200), _date_strokes),
 }
-_TAG_STRIPES = {"E1": (255, 255, 255), "E2": (10, 10, 10)}

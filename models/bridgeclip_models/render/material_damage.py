@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Pen, Point, blob, shade
-from .materials import RUST
+from .drawing import Pen, Point, blob, shade
+from .surfaces import RUST
+
+_CHALK = (252, 252, 250)
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,17 @@ class Spot:
         """A point given in radii from the centre."""
         return self.x + dx * self.radius, self.y + dy * self.radius
 
+    def offset(self, point: Point) -> Point:
+        """The inverse of `at`: a point in radii from the centre."""
+        return (point[0] - self.x) / self.radius, (point[1] - self.y) / self.radius
+
 
 def cracking(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
     """Open cracks that branch across the spot, black between pale broken edges."""
-    lines = [_jagged(rng, spot, (-1, rng.uniform(-0.5, 0.1)), (1, rng.uniform(-0.1, 0.5)))]
-    stem = lines[0]
+    stem = _jagged(rng, spot, (-1, rng.uniform(-0.5, 0.1)), (1, rng.uniform(-0.1, 0.5)))
+    lines = [stem]
     for node, end in ((3, (rng.uniform(-0.7, -0.2), 1.0)), (5, (rng.uniform(0.1, 0.6), -1.0)), (7, (0.8, 0.95))):
-        lines.append([stem[node], *_jagged(rng, spot, ((stem[node][0] - spot.x) / spot.radius, (stem[node][1] - spot.y) / spot.radius), end)])
+        lines.append([stem[node], *_jagged(rng, spot, spot.offset(stem[node]), end)])
     width = 0.014 + 0.045 * spot.radius
     for line in lines:
         pen.line(line, width * 2.2, (214, 212, 204, 150))
@@ -67,8 +73,9 @@ def delamination(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
     pen.polygon(outline, (150, 156, 178))
     for share in np.linspace(-1.2, 1.2, 7).tolist():
         reach = math.sqrt(max(0.0, 1.5 - share**2 * 0.8)) * 0.52
-        pen.line((spot.at(share * 0.5 - reach, share * 0.5 + reach), spot.at(share * 0.5 + reach, share * 0.5 - reach)), spot.radius * 0.07, (252, 252, 250))
-    pen.outline(outline, spot.radius * 0.09, (252, 252, 250))
+        ends = (spot.at(share * 0.5 - reach, share * 0.5 + reach), spot.at(share * 0.5 + reach, share * 0.5 - reach))
+        pen.line(ends, spot.radius * 0.07, _CHALK)
+    pen.outline(outline, spot.radius * 0.09, _CHALK)
 
 
 def leakage(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .canvas import Pen, shade
-from .materials import ASPHALT, CONCRETE, GALVANISED, SHADOW, SKY, asphalt, one_of, vegetation, water, weathering
+from .drawing import Pen, shade
+from .surfaces import ASPHALT, CONCRETE, GALVANISED, SHADOW, SKY, asphalt, one_of, vegetation, water, weathering
 
 _WHOLE = [(-1.2, -1.2), (2.2, -1.2), (2.2, 2.2), (-1.2, 2.2)]
 _YELLOW_LINE = (226, 182, 50)
@@ -18,7 +18,8 @@ def pavement(pen: Pen, rng: np.random.Generator) -> None:
     for near, far in ((-0.12, 0.4), (1.12, 0.6)):
         pen.polygon([(far - 0.01, 0.24), (far + 0.01, 0.24), (near + 0.06, 1.2), (near - 0.06, 1.2)], _WHITE_LINE)
     for top, bottom in ((0.26, 0.32), (0.38, 0.5), (0.62, 0.86)):
-        pen.polygon([(0.5 - top * 0.03, top), (0.5 + top * 0.03, top), (0.5 + bottom * 0.03, bottom), (0.5 - bottom * 0.03, bottom)], _YELLOW_LINE)
+        near, far = bottom * 0.03, top * 0.03  # half widths
+        pen.polygon([(0.5 - far, top), (0.5 + far, top), (0.5 + near, bottom), (0.5 - near, bottom)], _YELLOW_LINE)
 
 
 def expansion_joint(pen: Pen, rng: np.random.Generator) -> None:

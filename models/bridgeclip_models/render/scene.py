@@ -8,16 +8,16 @@ from PIL import Image
 from ..captions import Labels
 from . import marks
 from .camera import photograph
-from .canvas import Canvas, Frame, Point
 from .catalogue import DAMAGES, EXTENT, MEMBERS, SOUNDNESS_WEIGHTS, TWO_DAMAGES, TWO_LOCATIONS, draw_from
+from .drawing import Canvas, Frame, Point
 from .grading import measure
 from .material_damage import Spot, debris
-from .materials import CONCRETE
+from .surfaces import CONCRETE
 
 _TILT = 0.07  # radians either way
 _ZOOM = (0.94, 1.1)
 _SHIFT = 0.03
-_CROWDED = 0.82  # size of a damage that shares its member with another one
+_CROWDED = 0.76  # size of a damage that shares its member with another one
 _WITH_DEBRIS = {"III", "IV"}
 _JOINT = (26, 26, 28)  # line between two members
 
@@ -51,14 +51,14 @@ def draw(labels: Labels, rng: np.random.Generator, size: tuple[int, int]) -> Sce
 
 def choose_labels(rng: np.random.Generator) -> Labels:
     """What a scene shows, in the order of the class tables."""
-    first = draw_from(rng, {name: member.weight for name, member in MEMBERS.items()})
-    locations = {first}
-    damages = {draw_from(rng, MEMBERS[first].damages)}
-    if rng.random() < TWO_LOCATIONS:
-        second = draw_from(rng, _members_with(damages, apart_from=first))
-        locations.add(second)
+    host = draw_from(rng, {name: member.weight for name, member in MEMBERS.items()})
+    locations = {host}
+    damages = {draw_from(rng, MEMBERS[host].damages)}
+    others = _members_with(damages, apart_from=host)
+    if others and rng.random() < TWO_LOCATIONS:
+        host = draw_from(rng, others)
+        locations.add(host)
     if rng.random() < TWO_DAMAGES:
-        host = first if len(locations) == 1 else second
         damages.add(draw_from(rng, {name: weight for name, weight in MEMBERS[host].damages.items() if name not in damages}))
     soundness = draw_from(rng, SOUNDNESS_WEIGHTS)
     return Labels(
@@ -84,7 +84,10 @@ def _draw_two_members(canvas: Canvas, rng: np.random.Generator, labels: Labels) 
     """The picture split in a left and a right half, one member in each, joined by a dark line."""
     lean = rng.uniform(-0.05, 0.05)
     top, bottom = (0.5 + lean, -1.5), (0.5 - lean, 2.5)
-    halves: list[tuple[float, list[Point]]] = [(0.25, [top, bottom, (-2, 2.5), (-2, -1.5)]), (0.75, [top, bottom, (3, 2.5), (3, -1.5)])]
+    halves: list[tuple[float, list[Point]]] = [
+        (0.25, [top, bottom, (-2, 2.5), (-2, -1.5)]),
+        (0.75, [top, bottom, (3, 2.5), (3, -1.5)]),
+    ]
     for location, (middle, corners) in zip(labels.damage_location, halves, strict=True):
         part = Canvas(canvas.size)
         shown = tuple(name for name in labels.damage_type if name in MEMBERS[location].damages)
@@ -112,5 +115,5 @@ def _spots(rng: np.random.Generator, soundness: str, count: int) -> list[Spot]:
     dx, dy = rng.uniform(-0.05, 0.05, 2).tolist()
     if count == 1:
         return [Spot(0.5 + dx, 0.48 + dy, radius)]
-    apart = 0.12 + radius * 0.55
+    apart = 0.13 + radius * 0.42
     return [Spot(0.5 - apart + dx / 2, 0.44 + dy, radius * _CROWDED), Spot(0.5 + apart + dx / 2, 0.54 + dy, radius * _CROWDED)]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .canvas import Pen, shade
-from .materials import (
+from .drawing import Pen, shade
+from .surfaces import (
     ASPHALT, CONCRETE, CROSS_GIRDER_PAINT, DARK_CONCRETE, DUCT_COLOURS, GALVANISED, GIRDER_PAINT, RAILING_PAINT,
     SHADOW, SKY, asphalt, bolt, formwork, one_of, vegetation, water,
 )

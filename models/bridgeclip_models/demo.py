@@ -1,0 +1,208 @@
+"""The demo: renders pictures, trains the demo model on them, exports it, and measures it on pictures it has not seen.
+
+Each step leaves a file in the work folder or in the demo folder, and is skipped while that file is newer than what it is
+made from. Three splits share no scene: `train`; `select`, which chooses the epoch; and `val`, which all figures come from.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .architecture import build_model
+from .checkpoint import best_checkpoint, load_checkpoint, read_state_dict
+from .demo_model import FIGURES, NAME, PACKAGE, PHOTO_LABELS, PHOTOS, demo_architecture, load_demo_model
+from .device import choose_bfloat16, choose_device
+from .embed import embed_images, embed_texts
+from .errors import UserError
+from .evaluation import distinct_captions, knn_macro_f1, read_labels, recall
+from .export import export_package
+from .package import TOKENIZER, Identity
+from .pairs import read_pairs
+from .progress import say
+from .recipe import Recipe
+from .render import generate, sample_photos
+from .run_folder import RunFolder
+from .towers import IMAGE_GRAPH, IMAGE_WEIGHTS, TEXT_WEIGHTS
+from .training import PairSet, Trainer
+
+REFERENCE = "reference.db"  # the file that the device program adds to the package
+RETRIEVAL_PAIRS = 300
+RETRIEVAL_K = 10
+IDENTITY = Identity(
+    name=NAME,
+    version="1.0.0",
+    description="A small CLIP trained on rendered drawings; it knows synthetic pictures only and says nothing about real bridges.",
+    caption_language="en",
+    licence="MIT OR Apache-2.0",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything. The defaults make the demo package that is shipped."""
+
+    train: int = 10_000  # rendered pictures per split
+    select: int = 500
+    val: int = 1_500
+    reference: int = 2_500  # the first rows of `train`, for k-NN
+    seed: int = 1
+    recipe: Recipe = Recipe(epochs=12, learning_rate=1e-3, warmup_steps=200, share_captions=True)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One demo: where its files are, and the steps that make them."""
+
+    plan: Plan
+    work: Path  # data set, checkpoints and embeddings
+    out: Path  # package, sample photos and figures
+    say: Callable[[str], None] = say
+
+    def make(self, bridgeclip: Path | None = None) -> None:
+        """All steps in their order. `bridgeclip` is the device program; with it, the package gets its reference."""
+        self.render()
+        self.train()
+        self.export()
+        self.embed()
+        self.measure()
+        if bridgeclip:
+            self.add_reference(bridgeclip)
+
+    def csv(self, split: str) -> Path:
+        return self.work / f"{split}.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The best epoch with its weights rounded to float16, so that the package stores them without a loss."""
+        return self.work / f"{NAME}.pt"
+
+    def embeddings(self, name: str) -> Path:
+        return self.work / f"{name}_embeddings.npy"
+
+    def render(self) -> None:
+        """Data set and sample photos."""
+        workers = os.cpu_count() or 1
+        for split, count in (("train", self.plan.train), ("select", self.plan.select), ("val", self.plan.val)):
+            if not self.csv(split).is_file():
+                self.say(f"rendering {count} pictures for {split}")
+                generate(self.work, count, self.plan.seed, split, workers)
+        reference = self.csv("reference")
+        if not reference.is_file():
+            _copy_rows(self.csv("train"), reference, self.plan.reference)
+        if not (self.out / PHOTOS / PHOTO_LABELS).is_file():
+            sample_photos(self.out / PHOTOS, self.plan.seed)
+
+    def train(self) -> None:
+        """Trains, or goes on with a training that was stopped, and rounds the best epoch."""
+        if self.checkpoint.is_file():
+            return
+        architecture, run = demo_architecture(), self.work / "run"
+        torch.manual_seed(self.plan.seed)
+        workers = os.cpu_count() or 1
+        size, context_length = architecture.vision.image_size, architecture.text.context_length
+        train, select = (PairSet.of(read_pairs(self.csv(split)), size, context_length, workers) for split in ("train", "select"))
+        for pairs in (train, select):
+            pairs.photos.keep()
+        device = choose_device("auto")
+        folder = RunFolder(run, NAME, self.plan.recipe)
+        trainer = Trainer(
+            build_model(architecture), self.plan.recipe, train, select, folder, device, choose_bfloat16("auto", device), self.say
+        )
+        trainer.run(resume=True)
+        best = best_checkpoint(run)
+        self.say(f"the best epoch is {best}")
+        rounded = {name: value.half().float() for name, value in read_state_dict(best).items()}
+        part = self.checkpoint.with_suffix(".part")
+        torch.save({"name": NAME, "state_dict": rounded}, part)
+        part.replace(self.checkpoint)
+
+    def export(self) -> None:
+        package = self.out / PACKAGE
+        if not _is_newer(package / IMAGE_GRAPH, self.checkpoint):
+            architecture = demo_architecture()
+            checkpoint = load_checkpoint(str(self.checkpoint), architecture)
+            export_package(checkpoint, architecture, IDENTITY, package, store="f16", overwrite=True)
+            self.say(f"exported {package}")
+
+    def embed(self) -> None:
+        """Embeddings of the photos of train and val, and of the captions of val: float32 unit rows in the order of the CSV."""
+        model = load_demo_model(self.out / PACKAGE)
+        for split in ("train", "val"):
+            pairs = read_pairs(self.csv(split))
+            self._embed(split, lambda pairs=pairs: embed_images(model, [pair.image for pair in pairs]))
+        captions = [pair.caption for pair in read_pairs(self.csv("val"))]
+        self._embed("val_caption", lambda: embed_texts(model, captions))
+
+    def measure(self) -> None:
+        """Writes the figures on held-out pictures."""
+        figures = {
+            "note": "Measured on rendered drawings that carry marks for rating and measure. They say nothing about real photos.",
+            "held_out_pictures": self.plan.val,
+            "knn": self._knn_figures(),
+            "text_to_image": self._retrieval_figures(),
+            "package_bytes": _package_bytes(self.out / PACKAGE),
+            "training": {"pictures": self.plan.train, "pictures_to_choose_the_epoch": self.plan.select, **asdict(self.plan.recipe)},
+        }
+        path = self.out / FIGURES
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        scores, retrieval = figures["knn"]["macro_f1"], figures["text_to_image"]
+        self.say(f"k-NN macro-F1 {scores['mean']:.4f}, text to image R@{RETRIEVAL_K} {retrieval['recall']:.4f}; see {path}")
+
+    def add_reference(self, bridgeclip: Path) -> None:
+        """Lets the device program embed the reference rows into the package."""
+        package = self.out / PACKAGE
+        if _is_newer(package / REFERENCE, self.checkpoint):
+            return
+        command = [str(bridgeclip), "reference", "build", "--csv", str(self.csv("reference")), "--package", str(package)]
+        self.say(" ".join(command))
+        try:
+            subprocess.run(command, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise UserError(f"{bridgeclip}: could not add the reference to {package}: {error}") from error
+
+    def _embed(self, name: str, compute: Callable[[], np.ndarray]) -> None:
+        path = self.embeddings(name)
+        if not _is_newer(path, self.checkpoint):
+            self.say(f"embedding {path}")
+            np.save(path, compute())
+
+    def _knn_figures(self) -> dict:
+        train, val = np.load(self.embeddings("train")), np.load(self.embeddings("val"))
+        reference = train[: self.plan.reference]
+        scores = knn_macro_f1(val, read_labels(self.csv("val")), reference, read_labels(self.csv("reference")))
+        return {"k": 10, "reference_pictures": len(reference), "macro_f1": _rounded(scores)}
+
+    def _retrieval_figures(self) -> dict:
+        images, texts = np.load(self.embeddings("val")), np.load(self.embeddings("val_caption"))
+        rows = distinct_captions([pair.caption for pair in read_pairs(self.csv("val"))], RETRIEVAL_PAIRS)
+        return {
+            "pairs": len(rows),
+            "chosen": "the first held-out pairs whose captions differ from each other",
+            "k": RETRIEVAL_K,
+            "recall": round(recall(texts[rows], images[rows], RETRIEVAL_K), 4),
+        }
+
+
+def _is_newer(path: Path, source: Path) -> bool:
+    return path.is_file() and path.stat().st_mtime >= source.stat().st_mtime
+
+
+def _copy_rows(source: Path, target: Path, count: int) -> None:
+    with source.open(encoding="utf-8") as lines:  # no cell of ours holds a line break
+        target.write_text("".join(islice(lines, count + 1)), encoding="utf-8")
+
+
+def _package_bytes(package: Path) -> dict[str, int]:
+    sizes = {name: (package / name).stat().st_size for name in (IMAGE_WEIGHTS, TEXT_WEIGHTS, TOKENIZER)}
+    return sizes | {"sum": sum(sizes.values())}
+
+
+def _rounded(scores: dict[str, float]) -> dict[str, float]:
+    return {name: round(score, 4) for name, score in scores.items()}

@@ -1,0 +1,52 @@
+"""The goldens that need the demo package: embeddings by the demo model in PyTorch, prepared by open_clip."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .checkpoint import sha256_of
+from .demo_model import PACKAGE, PHOTO_LABELS, PHOTOS, load_demo_model
+from .embed import embed_images, embed_texts
+from .errors import UserError
+from .golden_texts import TEXTS
+from .json_lines import write_list
+from .pairs import read_pairs
+
+_CAPTIONS = 20
+
+
+def write_demo(out: Path, demo: Path, work: Path) -> Iterator[Path]:
+    """Yields the files it writes into `out`; embeddings are float32 [rows, dim] of unit length.
+
+    photos.json, photos.npy            the sample photos with their hashes, and their embeddings
+    captions.json, captions.npy        captions and their embeddings
+    val.csv, val_embeddings.npy        the held-out pictures (they are not kept), and their embeddings
+    """
+    out.mkdir(exist_ok=True)
+    model = load_demo_model(demo / PACKAGE)
+    photos = sorted(path for path in (demo / PHOTOS).iterdir() if path.suffix.lower() == ".jpg")
+    yield write_list(out / "photos.json", [{"file": path.name, "sha256": sha256_of(path)} for path in photos])
+    yield _write_array(out / "photos.npy", embed_images(model, photos))
+    captions = _captions(demo / PHOTOS / PHOTO_LABELS)
+    yield write_list(out / "captions.json", captions)
+    yield _write_array(out / "captions.npy", embed_texts(model, captions))
+    for name in ("val.csv", "val_embeddings.npy"):
+        if not (work / name).is_file():
+            raise UserError(f"{work / name}: not there; run `bridgeclip-models demo` with the same --work first")
+        yield Path(shutil.copyfile(work / name, out / name))
+
+
+def _captions(photo_labels: Path) -> list[str]:
+    """Distinct captions of the sample photos, filled up with texts that are awkward to tokenize."""
+    half = _CAPTIONS // 2
+    distinct = list(dict.fromkeys(pair.caption for pair in read_pairs(photo_labels)))[:half]
+    others = [text for text in TEXTS if text and text not in distinct]
+    step = len(others) // (_CAPTIONS - len(distinct))
+    return (distinct + others[::step])[:_CAPTIONS]
+
+
+def _write_array(path: Path, values: np.ndarray) -> Path:
+    np.save(path, values.astype("<f4"))
+    return path

@@ -1,0 +1,52 @@
+"""The demo model: its architecture, where its files lie, and the PyTorch model read back from its exported package."""
+
+from importlib import resources
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import TensorProto, numpy_helper
+
+from .architecture import Architecture, build_model, load_architecture
+from .checkpoint import fit
+from .errors import UserError
+from .towers import IMAGE_GRAPH, TEXT_GRAPH
+
+NAME = "bridgeclip-demo"
+# What lies in the folder of the demo.
+PACKAGE = "package"
+PHOTOS = "photos"
+PHOTO_LABELS = "photos.csv"  # inside PHOTOS
+FIGURES = "FIGURES.json"
+
+_MODELS = Path(__file__).parents[1]  # the project, where it is installed in place
+DEFAULT_DEMO = _MODELS / "demo"
+DEFAULT_WORK = DEFAULT_DEMO / "work"  # data set, checkpoints and embeddings; not under version control
+
+
+def demo_architecture() -> Architecture:
+    return load_architecture(str(resources.files(__package__).joinpath(f"{NAME}.json")))
+
+
+def load_demo_model(package: Path) -> torch.nn.Module:
+    """The PyTorch model with exactly the weights that the package holds."""
+    if not (package / IMAGE_GRAPH).is_file():
+        raise UserError(f"{package}: no demo package there; make it first with `bridgeclip-models demo`")
+    architecture = demo_architecture()
+    model = build_model(architecture).eval()
+    # The temperature is used in training only, so a package does not hold it.
+    weights = {"logit_scale": model.logit_scale.detach()}
+    for graph in (IMAGE_GRAPH, TEXT_GRAPH):
+        weights |= _stored_weights(package / graph)
+    model.load_state_dict(fit(weights, architecture, str(package)), strict=True)
+    return model
+
+
+def _stored_weights(path: Path) -> dict[str, torch.Tensor]:
+    outside = {tensor.name for tensor in onnx.load(path, load_external_data=False).graph.initializer if _is_external(tensor)}
+    loaded = onnx.load(path).graph.initializer
+    return {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in loaded if tensor.name in outside}
+
+
+def _is_external(tensor: TensorProto) -> bool:
+    return tensor.data_location == TensorProto.EXTERNAL
