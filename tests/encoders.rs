@@ -1,11 +1,21 @@
-//! The encoders against PyTorch, by goldens that `bridgeclip-models goldens` makes.
+//! The encoders against PyTorch, by goldens that `bridgeclip-models goldens --out tests/data` makes.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
 
-use bridgeclip::encoder::Tokenizer;
+use bridgeclip::domain::{Embedding, Sha256};
+use bridgeclip::encoder::{EncodeImage, ImageEncoder, Package, TextEncoder, Tokenizer, files};
+use bridgeclip::pipeline::{Embedder, Limits};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::support::{data, demo_package};
+use crate::support::{data, demo_package, demo_photos, seeded_values};
+
+/// Cosine to PyTorch that a float encoder must reach on the same input.
+const SAME: f32 = 0.99999;
+/// With our own decoding and resizing in front, against Pillow's.
+const SAME_PHOTO: f32 = 0.9999;
 
 #[derive(Deserialize)]
 struct Tokens {
@@ -15,14 +25,169 @@ struct Tokens {
 
 #[test]
 fn tokens_are_those_of_open_clip() {
-    let tokenizer = Tokenizer::load(&demo_package().join("tokenizer.json")).expect("loads");
-    let goldens: Vec<Tokens> =
-        serde_json::from_slice(&fs::read(data("tokens_tmp.json")).expect("read")).expect("JSON");
+    let tokenizer = Tokenizer::load(&demo_package().join(files::TOKENIZER)).expect("loads");
+    let goldens: Vec<Tokens> = read_json("tokens.json");
     let wrong: Vec<String> = goldens
         .iter()
         .map(|golden| (golden, tokenizer.tokens(&golden.text).expect("tokens")))
         .filter(|(golden, tokens)| tokens[..] != golden.tokens[..])
         .map(|(golden, tokens)| format!("{:?}:\n  ours   {tokens:?}\n  theirs {:?}", golden.text, golden.tokens))
         .collect();
+    assert!(goldens.len() >= 60);
     assert!(wrong.is_empty(), "{} of {} texts differ:\n{}", wrong.len(), goldens.len(), wrong.join("\n"));
+}
+
+/// `vit_b32/goldens.json`: the weights as a rule, inputs and results.
+#[derive(Deserialize)]
+struct VitB32 {
+    tensors: Vec<SeededTensor>,
+    images: Vec<SeededImage>,
+    texts: Vec<EncodedTokens>,
+}
+
+#[derive(Deserialize)]
+struct SeededTensor {
+    graph: String,
+    name: String,
+    shape: Vec<usize>,
+    byte_offset: usize,
+    offset: f32,
+    scale: f32,
+}
+
+#[derive(Deserialize)]
+struct SeededImage {
+    name: String,
+    shape: Vec<usize>,
+    offset: f32,
+    scale: f32,
+    embedding: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct EncodedTokens {
+    tokens: Vec<u32>,
+    embedding: Vec<f32>,
+}
+
+#[test]
+fn a_full_vit_b32_agrees_with_pytorch() {
+    let goldens: VitB32 = read_json("vit_b32/goldens.json");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write_vit_b32_package(dir.path(), &goldens.tensors);
+    let package = Package::open(dir.path()).expect("a good package");
+    let encoder = ImageEncoder::load(&package).expect("loads");
+    for image in &goldens.images {
+        let count = image.shape.iter().product();
+        let tensor: Vec<f32> = seeded_values(&image.name, count, image.offset, image.scale).collect();
+        expect_same(&image.name, &encoder.encode(&tensor).expect("encodes"), &image.embedding, SAME);
+    }
+    let encoder = TextEncoder::load(&package).expect("loads");
+    for (index, text) in goldens.texts.iter().enumerate() {
+        let tokens = text.tokens[..].try_into().expect("77 tokens");
+        let embedding = encoder.encode_tokens(&tokens).expect("encodes");
+        expect_same(&format!("text {index}"), &embedding, &text.embedding, SAME);
+    }
+}
+
+/// The committed graphs with their weights made again.
+fn write_vit_b32_package(dir: &Path, tensors: &[SeededTensor]) {
+    for (graph, weights) in [(files::IMAGE_GRAPH, files::IMAGE_WEIGHTS), (files::TEXT_GRAPH, files::TEXT_WEIGHTS)] {
+        fs::copy(data("vit_b32").join(graph), dir.join(graph)).expect("copy");
+        let mut file = BufWriter::new(File::create(dir.join(weights)).expect("create"));
+        let mut written = 0;
+        for tensor in tensors.iter().filter(|tensor| tensor.graph == graph) {
+            file.write_all(&vec![0; tensor.byte_offset - written]).expect("write");
+            let count = tensor.shape.iter().product();
+            for value in seeded_values(&tensor.name, count, tensor.offset, tensor.scale) {
+                file.write_all(&value.to_le_bytes()).expect("write");
+            }
+            written = tensor.byte_offset + count * size_of::<f32>();
+        }
+        file.flush().expect("flush");
+    }
+    fs::copy(demo_package().join(files::TOKENIZER), dir.join(files::TOKENIZER)).expect("copy");
+    fs::write(dir.join(files::MANIFEST), vit_b32_manifest(dir)).expect("write");
+}
+
+fn vit_b32_manifest(dir: &Path) -> String {
+    let mut text = format!(
+        "format = 1\nname = \"vit-b-32-seeded\"\nversion = \"1.0.0\"\ndescription = \"Seeded random weights.\"\n\
+         architecture = \"ViT-B-32\"\nprecision = \"f32\"\nembedding_dim = 512\ncaption_language = \"en\"\n\
+         label_version = \"xroad-1\"\nlicence = \"MIT OR Apache-2.0\"\n\
+         [checkpoint]\nfile = \"none\"\nsha256 = \"{}\"\n\
+         [image]\nsize = 224\nmean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]\napply_orientation = false\n\
+         [text]\ncontext_length = 77\n",
+        "0".repeat(64)
+    );
+    let names = [files::IMAGE_GRAPH, files::IMAGE_WEIGHTS, files::TEXT_GRAPH, files::TEXT_WEIGHTS, files::TOKENIZER];
+    for name in names {
+        let bytes = fs::read(dir.join(name)).expect("read");
+        text += &format!("[files.\"{name}\"]\nsha256 = \"{}\"\nbytes = {}\n", Sha256::of(&bytes), bytes.len());
+    }
+    text
+}
+
+#[derive(Deserialize)]
+struct GoldenPhoto {
+    file: String,
+    sha256: String,
+}
+
+#[test]
+fn the_demo_image_encoder_agrees_with_pytorch() {
+    let package = Package::open(&demo_package()).expect("a good package");
+    let encoder = ImageEncoder::load(&package).expect("loads");
+    let inputs: Vec<SeededImage> = read_json("demo/inputs.json");
+    for input in &inputs {
+        let count = input.shape.iter().product();
+        let tensor: Vec<f32> = seeded_values(&input.name, count, input.offset, input.scale).collect();
+        expect_same(&input.name, &encoder.encode(&tensor).expect("encodes"), &input.embedding, SAME);
+    }
+}
+
+#[test]
+fn sample_photos_get_the_embeddings_of_pytorch_and_pillow() {
+    let package = Package::open(&demo_package()).expect("a good package");
+    let embedder = Embedder {
+        encoder: Box::new(ImageEncoder::load(&package).expect("loads")),
+        preprocess: package.preprocess(),
+        limits: Limits::default(),
+    };
+    let photos: Vec<GoldenPhoto> = read_json("demo/photos.json");
+    assert_eq!(photos.len(), demo_photos().len());
+    for (photo, expected) in photos.iter().zip(read_rows("demo/photos.npy")) {
+        let path = demo_photos().into_iter().find(|path| path.ends_with(&photo.file)).expect(&photo.file);
+        let bytes = fs::read(path).expect("read");
+        assert_eq!(Sha256::of(&bytes).to_string(), photo.sha256, "{}: goldens of other photos", photo.file);
+        let embedded = embedder.embed(&bytes).expect("embeds");
+        expect_same(&photo.file, &embedded.embedding, &expected, SAME_PHOTO);
+    }
+}
+
+#[test]
+fn captions_get_the_embeddings_of_pytorch() {
+    let package = Package::open(&demo_package()).expect("a good package");
+    let encoder = TextEncoder::load(&package).expect("loads");
+    let captions: Vec<String> = read_json("demo/captions.json");
+    for (caption, expected) in captions.iter().zip(read_rows("demo/captions.npy")) {
+        expect_same(caption, &encoder.encode(caption).expect("encodes"), &expected, SAME);
+    }
+}
+
+fn expect_same(what: &str, ours: &Embedding, theirs: &[f32], least: f32) {
+    let theirs = Embedding::normalise(theirs.to_vec()).expect("a vector");
+    let cosine = ours.cosine(&theirs);
+    assert!(cosine >= least, "{what}: cosine {cosine} to PyTorch");
+}
+
+fn read_json<T: DeserializeOwned>(name: &str) -> T {
+    let bytes = fs::read(data(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn read_rows(name: &str) -> Vec<Vec<f32>> {
+    let file = npyz::NpyFile::new(File::open(data(name)).expect(name)).expect(name);
+    let dim = file.shape()[1] as usize;
+    file.into_vec::<f32>().expect(name).chunks(dim).map(<[f32]>::to_vec).collect()
 }

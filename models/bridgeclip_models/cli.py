@@ -16,7 +16,7 @@ Makes what BridgeCLIP Edge runs on a device.
   demo      nothing -> a small model of our own that is really trained, on rendered pictures
   goldens   the reference results that the tests of the device software compare with
 
-`bridgeclip-models COMMAND --help` explains one command. Exit codes: 0 done, 1 failed, 2 wrong usage.
+`bridgeclip-models COMMAND --help` explains one command. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
 EXIT_FAILED = 1

@@ -90,7 +90,9 @@ class Demo:
         """Data set and sample photos."""
         workers = os.cpu_count() or 1
         for split, count in (("train", self.plan.train), ("select", self.plan.select), ("val", self.plan.val)):
-            if not self.csv(split).is_file():
+            if self.csv(split).is_file():
+                self._check_count(split, count)
+            else:
                 self.say(f"rendering {count} pictures for {split}")
                 generate(self.work, count, self.plan.seed, split, workers)
         reference = self.csv("reference")
@@ -103,25 +105,16 @@ class Demo:
         """Trains, or goes on with a training that was stopped, and rounds the best epoch."""
         if self.checkpoint.is_file():
             return
-        architecture, run = demo_architecture(), self.work / "run"
         torch.manual_seed(self.plan.seed)
-        workers = os.cpu_count() or 1
-        size, context_length = architecture.vision.image_size, architecture.text.context_length
-        train, select = (PairSet.of(read_pairs(self.csv(split)), size, context_length, workers) for split in ("train", "select"))
-        for pairs in (train, select):
-            pairs.photos.keep()
-        device = choose_device("auto")
-        folder = RunFolder(run, NAME, self.plan.recipe)
+        run, device = self.work / "run", choose_device("auto")
         trainer = Trainer(
-            build_model(architecture), self.plan.recipe, train, select, folder, device, choose_bfloat16("auto", device), self.say
+            build_model(demo_architecture()), self.plan.recipe, self._pairs("train"), self._pairs("select"),
+            RunFolder(run, NAME, self.plan.recipe), device, choose_bfloat16("auto", device), self.say,
         )
         trainer.run(resume=True)
         best = best_checkpoint(run)
         self.say(f"the best epoch is {best}")
-        rounded = {name: value.half().float() for name, value in read_state_dict(best).items()}
-        part = self.checkpoint.with_suffix(".part")
-        torch.save({"name": NAME, "state_dict": rounded}, part)
-        part.replace(self.checkpoint)
+        self._write_rounded(read_state_dict(best))
 
     def export(self) -> None:
         package = self.out / PACKAGE
@@ -166,6 +159,25 @@ class Demo:
             subprocess.run(command, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise UserError(f"{bridgeclip}: could not add the reference to {package}: {error}") from error
+
+    def _pairs(self, split: str) -> PairSet:
+        """A split, decoded into memory."""
+        architecture = demo_architecture()
+        size, length = architecture.vision.image_size, architecture.text.context_length
+        pairs = PairSet.of(read_pairs(self.csv(split)), size, length, os.cpu_count() or 1)
+        pairs.photos.keep()
+        return pairs
+
+    def _write_rounded(self, state_dict: dict[str, torch.Tensor]) -> None:
+        rounded = {name: value.half().float() for name, value in state_dict.items()}
+        part = self.checkpoint.with_suffix(".part")
+        torch.save({"name": NAME, "state_dict": rounded}, part)
+        part.replace(self.checkpoint)
+
+    def _check_count(self, split: str, count: int) -> None:
+        found = len(read_pairs(self.csv(split)))
+        if found != count:
+            raise UserError(f"{self.csv(split)}: {found} pictures from an earlier run, {count} are wanted; give another --work and --out")
 
     def _embed(self, name: str, compute: Callable[[], np.ndarray]) -> None:
         path = self.embeddings(name)

@@ -10,6 +10,7 @@ from .checkpoint import sha256_of
 from .demo_model import PACKAGE, PHOTO_LABELS, PHOTOS, load_demo_model
 from .embed import embed_images, embed_texts
 from .errors import UserError
+from .golden_images import image_results
 from .golden_texts import TEXTS
 from .json_lines import write_list
 from .pairs import read_pairs
@@ -20,12 +21,14 @@ _CAPTIONS = 20
 def write_demo(out: Path, demo: Path, work: Path) -> Iterator[Path]:
     """Yields the files it writes into `out`; embeddings are float32 [rows, dim] of unit length.
 
+    inputs.json                        seeded images, and their embeddings
     photos.json, photos.npy            the sample photos with their hashes, and their embeddings
     captions.json, captions.npy        captions and their embeddings
     val.csv, val_embeddings.npy        the held-out pictures (they are not kept), and their embeddings
     """
     out.mkdir(exist_ok=True)
     model = load_demo_model(demo / PACKAGE)
+    yield write_list(out / "inputs.json", image_results(model))
     photos = sorted(path for path in (demo / PHOTOS).iterdir() if path.suffix.lower() == ".jpg")
     yield write_list(out / "photos.json", [{"file": path.name, "sha256": sha256_of(path)} for path in photos])
     yield _write_array(out / "photos.npy", embed_images(model, photos))

@@ -19,8 +19,9 @@ PHOTOS = "photos"
 PHOTO_LABELS = "photos.csv"  # inside PHOTOS
 FIGURES = "FIGURES.json"
 
-_MODELS = Path(__file__).parents[1]  # the project, where it is installed in place
-DEFAULT_DEMO = _MODELS / "demo"
+_PROJECT = Path(__file__).parents[1]
+# In the source tree beside the project; if installed elsewhere, in the current folder.
+DEFAULT_DEMO = (_PROJECT if (_PROJECT / "pyproject.toml").is_file() else Path()) / "demo"
 DEFAULT_WORK = DEFAULT_DEMO / "work"  # data set, checkpoints and embeddings; not under version control
 
 

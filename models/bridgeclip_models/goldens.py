@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import open_clip
 import torch
 
 from .architecture import Architecture, build_model, load_architecture
 from .captions import Labels, caption, categories
 from .demo_goldens import write_demo
+from .golden_images import floats, image_results
 from .golden_texts import CAPTIONS, TEXTS
 from .graph import Graph
 from .json_lines import write_list, write_lists
@@ -18,8 +18,6 @@ from .seeded import Spread, seeded
 from .towers import IMAGE_GRAPH, TEXT_GRAPH, image_graph, text_graph
 
 VIT_B32 = "ViT-B-32"
-_PIXELS = Spread(offset=0.15, scale=1.95)  # about the range of normalised pixels
-_INPUTS = 3
 _VIT_TEXTS = (CAPTIONS[0], CAPTIONS[2], " ".join(["crack"] * 100))  # short, usual, too long
 
 
@@ -85,7 +83,7 @@ def _write_vit_b32(out: Path) -> Iterator[Path]:
         path = folder / name
         path.write_bytes(graph.model.SerializeToString(deterministic=True))
         yield path
-    goldens = {"tensors": _tensor_list(graphs, spreads)} | _vit_b32_results(model, architecture)
+    goldens = {"tensors": _tensor_list(graphs, spreads), "images": image_results(model), "texts": _text_results(model)}
     yield write_lists(folder / "goldens.json", goldens)
 
 
@@ -129,26 +127,11 @@ def _tensor_list(graphs: dict[str, Graph], spreads: dict[str, Spread]) -> list[d
     ]
 
 
-def _vit_b32_results(model: torch.nn.Module, architecture: Architecture) -> dict:
-    size = architecture.vision.image_size
-    names = [f"input/{index}" for index in range(_INPUTS)]
-    images = torch.from_numpy(np.concatenate([seeded(name, (1, 3, size, size), _PIXELS) for name in names]))
+@torch.inference_mode()
+def _text_results(model: torch.nn.Module) -> list[dict]:
     tokens = open_clip.get_tokenizer(VIT_B32)(list(_VIT_TEXTS))
-    with torch.inference_mode():
-        image_rows = model.encode_image(images, normalize=True)
-        text_rows = model.encode_text(tokens, normalize=True)
-    return {
-        "images": [
-            {"name": name, "shape": [1, 3, size, size], "offset": _PIXELS.offset, "scale": _PIXELS.scale, "embedding": _floats(row)}
-            for name, row in zip(names, image_rows, strict=True)
-        ],
-        "texts": [{"tokens": ids.tolist(), "embedding": _floats(row)} for ids, row in zip(tokens, text_rows, strict=True)],
-    }
-
-
-def _floats(row: torch.Tensor) -> list[float]:
-    """float32 values with as few digits as name them exactly."""
-    return [float(np.format_float_scientific(value, unique=True)) for value in row.numpy()]
+    rows = model.encode_text(tokens, normalize=True)
+    return [{"tokens": ids.tolist(), "embedding": floats(row)} for ids, row in zip(tokens, rows, strict=True)]
 
 
 _WRITERS: dict[str, Callable[[Path], Iterator[Path]]] = {

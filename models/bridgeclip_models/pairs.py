@@ -1,91 +1,124 @@
-"""Pairs of image and caption from a CSV file, and their pixels."""
+"""Pairs of photo and caption: reading the CSV, and decoding the photos.
+
+A photo is decoded as open_clip does it: RGB, short side resized to the model's size (bicubic), centre crop. A photo that
+cannot be read stops the training with its row and reason; nothing takes its place.
+"""
 
 import csv
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import open_clip
+import torch
 from PIL import Image
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 from .errors import UserError
 from .package import MEAN, STD
 
-PixelTransform = Callable[[Image.Image], np.ndarray]
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a bad file
+_BATCHES_AHEAD = 4  # decoded while the model works on the one before
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One row of a CSV file."""
+    """One row of the CSV."""
 
-    image: Path
-    text: str
     place: str  # file and line, for messages
-    cells: dict[str, str]  # all columns
+    image: Path
+    caption: str
 
 
-def read_pairs(csv_path: Path, image_root: Path | None = None) -> list[Pair]:
-    """The rows of a CSV with the columns `image` and `text`.
+def read_pairs(path: Path, image_root: Path | None = None) -> list[Pair]:
+    """Reads the columns `image` and `text`.
 
-    `image_root` replaces the directory part of the image column; without it, relative paths start at the CSV's folder.
+    Image paths start at the folder of the CSV. With `image_root`, that folder replaces their directory part.
     """
-    try:
-        with csv_path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in ("image", "text") if column not in (reader.fieldnames or ())]
-            if missing:
-                raise UserError(f"{csv_path}: no column {' and '.join(missing)}; the header is {reader.fieldnames}")
-            pairs = [_pair(csv_path, row, reader.line_num, image_root) for row in reader]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{csv_path}: not UTF-8 ({error}); save it as UTF-8") from error
+    pairs = [_pair(place, path, row, image_root) for place, row in read_table(path, ("image", "text"))]
     if not pairs:
-        raise UserError(f"{csv_path}: no rows; at least one pair is needed")
+        raise UserError(f"{path}: no rows; at least one pair is needed")
     return pairs
 
 
-def _pair(csv_path: Path, row: dict[str, str], line: int, image_root: Path | None) -> Pair:
-    place = f"{csv_path}, line {line}"
-    if not row["image"] or not row["text"]:
-        raise UserError(f"{place}: image or text is empty; complete or remove the row")
-    written = PurePosixPath(row["image"].replace("\\", "/"))
-    image = csv_path.parent / written if image_root is None else image_root / written.name
-    return Pair(image, row["text"], place, row)
-
-
-def pixel_transform(size: int) -> PixelTransform:
-    """open_clip's resize and centre crop on a decoded image -> uint8 [size, size, 3], before normalisation."""
-    resize, crop, *_ = open_clip.image_transform(size, is_train=False, mean=MEAN, std=STD).transforms
-    return lambda image: np.asarray(crop(resize(image)).convert("RGB"))
-
-
-def load_pixels(pair: Pair, transform: PixelTransform) -> np.ndarray:
-    """Decodes one image: uint8 [size, size, 3]. An unreadable image is an error that names its row."""
+def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a CSV that must have these columns, each with its place (file and line) for messages."""
     try:
-        with Image.open(pair.image) as image:
-            return transform(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error
-        raise UserError(f"{pair.place}: {pair.image}: unreadable image: {reason}; replace it or remove the row") from error
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            if missing:
+                raise UserError(f"{path}: no column {' and '.join(missing)}; its first line must name {', '.join(columns)}")
+            for row in reader:
+                yield f"{path}, line {reader.line_num}", row
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from error
 
 
-class PixelSource:
-    """Decodes the images of a data set in threads; keeps them in memory if asked to."""
+def normalised(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 pixels [..., 3, height, width] as the model takes them: float32, by CLIP's mean and deviation per channel."""
+    mean = torch.tensor(MEAN, device=pixels.device).view(3, 1, 1)
+    std = torch.tensor(STD, device=pixels.device).view(3, 1, 1)
+    return (pixels.float() / 255 - mean) / std
 
-    def __init__(self, pairs: Sequence[Pair], size: int, *, keep: bool, threads: int) -> None:
+
+class Photos:
+    """The decoded photos of some pairs; from their files each time, or from memory after `keep`."""
+
+    def __init__(self, pairs: Sequence[Pair], size: int, workers: int) -> None:
         self._pairs = pairs
-        self._transform = pixel_transform(size)
-        self._pool = ThreadPoolExecutor(threads)  # Pillow lets other threads run while it decodes
-        self._kept: dict[int, np.ndarray] | None = {} if keep else None
+        self._size = size
+        self._workers = workers
+        self._kept: torch.Tensor | None = None
+        self._crop = Compose([Resize(size, InterpolationMode.BICUBIC), CenterCrop(size)])
 
-    def batch(self, indices: Sequence[int]) -> np.ndarray:
-        """uint8 [len(indices), size, size, 3]."""
-        return np.stack(list(self._pool.map(self._pixels, indices)))
+    def __len__(self) -> int:
+        return len(self._pairs)
 
-    def _pixels(self, index: int) -> np.ndarray:
+    def keep(self) -> None:
+        """Decodes all photos into memory: 147 KiB each at 224 pixels."""
         if self._kept is None:
-            return load_pixels(self._pairs[index], self._transform)
-        if index not in self._kept:
-            self._kept[index] = load_pixels(self._pairs[index], self._transform)
-        return self._kept[index]
+            kept = torch.empty(len(self), 3, self._size, self._size, dtype=torch.uint8)
+            with ThreadPoolExecutor(self._workers) as pool:
+                for index, pixels in enumerate(pool.map(self._decode, range(len(self)))):
+                    kept[index] = pixels
+            self._kept = kept
+
+    def batches(self, indices: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """uint8 pixels [batch, 3, size, size] for each tensor of row numbers."""
+        if self._kept is not None:
+            yield from (self._kept[batch] for batch in indices)
+            return
+        remaining = iter(indices)
+        with ThreadPoolExecutor(self._workers) as pool:
+            try:
+                waiting = deque(self._submit(pool, batch) for batch in islice(remaining, _BATCHES_AHEAD))
+                while waiting:
+                    pixels = torch.stack([future.result() for future in waiting.popleft()])
+                    waiting.extend(self._submit(pool, batch) for batch in islice(remaining, 1))
+                    yield pixels
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _submit(self, pool: ThreadPoolExecutor, batch: torch.Tensor) -> list[Future[torch.Tensor]]:
+        return [pool.submit(self._decode, index) for index in batch.tolist()]
+
+    def _decode(self, index: int) -> torch.Tensor:
+        """uint8 [3, size, size] of one photo."""
+        pair = self._pairs[index]
+        try:
+            with Image.open(pair.image) as image:
+                cropped = self._crop(image.convert("RGB"))
+        except UNREADABLE as error:
+            raise UserError(f"{pair.place}: cannot read the image {pair.image}: {error}; repair the file or remove the row") from error
+        return torch.from_numpy(np.array(cropped)).permute(2, 0, 1)
+
+
+def _pair(place: str, path: Path, row: dict[str, str], image_root: Path | None) -> Pair:
+    image, caption = PurePosixPath(row["image"].replace("\\", "/")), row["text"]
+    if not image.name or not caption.strip():
+        raise UserError(f"{place}: the {'caption' if image.name else 'image'} is empty; fill it in or remove the row")
+    return Pair(place, image_root / image.name if image_root else path.parent / image, caption)

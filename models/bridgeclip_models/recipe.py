@@ -1,61 +1,78 @@
-"""How a model is trained: the published values, the learning rate schedule, the optimizer and the loss."""
+"""The training recipe: its numbers, the optimizer, the learning rate, and the loss."""
 
 import math
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional as F
+import torch.nn.functional as F
 
-LOGIT_SCALE_MAX = math.log(100)  # open_clip's bound of the learned temperature
+from .errors import UserError
+
+LOGIT_SCALE_MAX = math.log(100)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Training settings; the defaults are the published ones."""
+    """What decides the result of a training. The defaults are the published recipe."""
 
     epochs: int = 10
     batch_size: int = 128
-    learning_rate: float = 1e-4  # the highest, after the warm-up
+    learning_rate: float = 1e-4  # at the end of the warm-up
     warmup_steps: int = 1000
     weight_decay: float = 0.1
-    beta1: float = 0.9
-    beta2: float = 0.98
-    epsilon: float = 1e-6
     seed: int = 0
-    # Not in the published recipe, and off:
-    crop_share: float = 1.0  # least share of the area that a random crop keeps
-    flip: bool = False  # mirror half of the images left to right
-    share_captions: bool = False  # all images with the same caption in a batch count as its hits
+    augment: bool = False
+    share_captions: bool = False  # pairs with the same caption count as matches of each other
+
+    def steps_per_epoch(self, pairs: int) -> int:
+        """The pairs that do not fill a last batch wait for another epoch, in another order."""
+        return pairs // self.batch_size
+
+    def check(self, pairs: int) -> None:
+        """Refuses numbers that cannot work for a training set of this many pairs."""
+        steps = self.epochs * self.steps_per_epoch(pairs)
+        if steps == 0:
+            raise UserError(f"{pairs} training pairs do not fill one batch of {self.batch_size}; lower --batch-size")
+        if self.warmup_steps >= steps:
+            raise UserError(
+                f"the warm-up of {self.warmup_steps} steps would be longer than the whole training of {steps} steps; "
+                f"lower --warmup or raise --epochs"
+            )
+
+
+def optimizer_for(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW; as in open_clip, norms, biases, gains and the temperature are not decayed."""
+    decayed, free = [], []
+    for name, parameter in model.named_parameters():
+        exempt = parameter.ndim < 2 or "bn" in name or "ln" in name or "bias" in name or "logit_scale" in name
+        (free if exempt else decayed).append(parameter)
+    groups = [{"params": free, "weight_decay": 0.0}, {"params": decayed, "weight_decay": recipe.weight_decay}]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine down to 0. `step` counts from 0."""
+    """Linear warm-up, then half a cosine down to 0. `step` counts from 0, `steps` is the whole training."""
     if step < recipe.warmup_steps:
         return recipe.learning_rate * (step + 1) / recipe.warmup_steps
-    done = (step - recipe.warmup_steps) / max(1, steps - recipe.warmup_steps)
+    done = (step - recipe.warmup_steps) / (steps - recipe.warmup_steps)
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def optimizer(recipe: Recipe, model: torch.nn.Module) -> torch.optim.AdamW:
-    """AdamW. As in open_clip, norms, biases, gains and the temperature have no weight decay."""
-    plain, decayed = [], []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            (plain if parameter.ndim < 2 or "ln" in name or "bias" in name else decayed).append(parameter)
-    groups = [{"params": plain, "weight_decay": 0.0}, {"params": decayed, "weight_decay": recipe.weight_decay}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(recipe.beta1, recipe.beta2), eps=recipe.epsilon)
+def contrastive_loss(images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, same: torch.Tensor | None = None) -> torch.Tensor:
+    """CLIP's loss of a batch: unit-length embeddings [batch, dim], the mean of image -> text and text -> image.
 
-
-def contrastive_loss(
-    images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, same_caption: torch.Tensor | None = None
-) -> torch.Tensor:
-    """CLIP's loss on unit rows [batch, dim]: cross-entropy over the batch, both directions averaged.
-
-    `same_caption` [batch, batch], if given, marks pairs with equal captions: the target is then spread evenly over them.
+    `same` [batch, batch] is true where two pairs have the same caption. Such pairs then share the target in equal parts:
+    a plain target would ask the model to tell equal captions apart.
     """
-    logits = scale * images @ texts.T
-    if same_caption is None:
+    logits = (scale * images @ texts.T).float()
+    if same is None:
         target = torch.arange(len(logits), device=logits.device)
     else:
-        target = same_caption.float() / same_caption.sum(dim=1, keepdim=True)
+        target = same.float() / same.sum(dim=1, keepdim=True)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def same_captions(tokens: torch.Tensor) -> torch.Tensor:
+    """Which rows of `tokens` [batch, context length] are equal: bool [batch, batch]."""
+    number = torch.unique(tokens, dim=0, return_inverse=True)[1]
+    return number[:, None] == number[None, :]

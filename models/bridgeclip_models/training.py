@@ -1,214 +1,158 @@
-"""The training loop: epochs, validation, checkpoints that survive a stop, and progress."""
+"""The training loop: one model, one recipe, one device."""
 
-import contextlib
-import json
-import os
 import signal
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
+import open_clip
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from .batches import Batch, PairSet
-from .checkpoint import RESULTS, best_checkpoint, latest_checkpoint, read_file
-from .errors import UserError
-from .recipe import LOGIT_SCALE_MAX, Recipe, contrastive_loss, learning_rate, optimizer
+from .augment import augmented
+from .pairs import Pair, Photos, normalised
+from .progress import Progress, say
+from .recipe import LOGIT_SCALE_MAX, Recipe, contrastive_loss, learning_rate, optimizer_for, same_captions
+from .run_folder import RunFolder
 
-INTERRUPTED = "interrupted.pt"  # a checkpoint in the middle of an epoch
-_REPORT_SECONDS = 10
+_SAVE_EVERY = 600.0  # seconds between two writes of stopped.pt
 
 
-class TrainingRun:
-    """Trains a model; everything needed to go on after a stop lies in the folder `out`."""
+@dataclass(frozen=True)
+class PairSet:
+    """Photos and token rows of the same pairs, in the same order."""
+
+    photos: Photos
+    tokens: torch.Tensor  # int64 [pairs, context length]
+
+    @classmethod
+    def of(cls, pairs: list[Pair], size: int, context_length: int, workers: int) -> "PairSet":
+        tokenizer = open_clip.SimpleTokenizer(context_length=context_length)
+        return cls(Photos(pairs, size, workers), tokenizer([pair.caption for pair in pairs]))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+class Trainer:
+    """Trains `model` on `train`, measures it on `val` after each epoch, and writes each epoch to `folder`."""
 
     def __init__(
-        self, model: torch.nn.Module, recipe: Recipe, train: PairSet, val: PairSet, out: Path, device: torch.device, *, bf16: bool
+        self, model: torch.nn.Module, recipe: Recipe, train: PairSet, val: PairSet, folder: RunFolder,
+        device: torch.device, bfloat16: bool, out: Callable[[str], None] = say,
     ) -> None:
-        self.model = model.to(device)
-        self.recipe = recipe
-        self.train_set, self.val_set = train, val
-        self.out = out
-        self.device = device
-        self.bf16 = bf16
-        self.optimizer = optimizer(recipe, self.model)
-        self.epochs_done = 0
-        self.batches_done = 0  # of the epoch under way
+        recipe.check(len(train))
+        self._model = model.to(device)
+        self._recipe = recipe
+        self._train = train
+        self._val = val
+        self._folder = folder
+        self._device = device
+        self._bfloat16 = bfloat16
+        self._out = out
+        self._optimizer = optimizer_for(model, recipe)
+        self._epoch_steps = recipe.steps_per_epoch(len(train))
+        self._steps = self._epoch_steps * recipe.epochs
 
-    def start(self, *, resume: bool) -> None:
-        """Prepares the folder: empty for a new run, or with checkpoints to go on from."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        interrupted = self.out / INTERRUPTED
-        found = interrupted if interrupted.is_file() else latest_checkpoint(self.out)
-        if found and not resume:
-            raise UserError(f"{found}: a run lies there already; continue it with --resume, or choose another folder")
-        if found:
-            self._restore(found)
-            print(f"continuing from {found.name}", file=sys.stderr)
+    def run(self, *, resume: bool) -> None:
+        """Trains to the last epoch. Ctrl-C saves the state and raises KeyboardInterrupt."""
+        step = self._resume() if resume else self._begin()
+        with _stop_requests() as stop_requested:
+            progress = Progress(self._recipe.epochs, self._epoch_steps, self._recipe.batch_size, step, self._out)
+            while step < self._steps:
+                step = self._epoch(step, progress, stop_requested)
 
-    def run(self) -> Path:
-        """Trains to the last epoch and returns the best checkpoint."""
-        while self.epochs_done < self.recipe.epochs:
-            epoch = self.epochs_done + 1
-            loss = self._train_epoch(epoch)
-            val_loss = self._validate()
-            self.epochs_done, self.batches_done = epoch, 0
-            # First the checkpoint, then the line that names it.
-            self._save(self.out / f"epoch_{epoch}.pt")
-            (self.out / INTERRUPTED).unlink(missing_ok=True)
-            self._log({"epoch": epoch, "train_loss": round(loss, 5), "clip_val_loss": val_loss, "num_samples": len(self.val_set)})
-            print(f"epoch {epoch}: loss {loss:.4f}, validation loss {val_loss:.4f}", file=sys.stderr)
-        return best_checkpoint(self.out)
+    def _begin(self) -> int:
+        self._folder.begin()
+        return 0
 
-    def _train_epoch(self, epoch: int) -> float:
-        """Returns the mean loss of the batches."""
-        self.model.train()
-        steps = self.train_set.steps(self.recipe.batch_size)
-        progress = Progress(epoch, self.recipe, steps, self.batches_done)
-        losses = []
-        with stop_requests() as stop:
-            for batch in self.train_set.training_batches(self.recipe, epoch, self.device, skip=self.batches_done):
-                losses.append(self._step(batch, (epoch - 1) * steps + self.batches_done, steps * self.recipe.epochs))
-                self.batches_done += 1
-                progress.report(self.batches_done, losses[-1])
-                if stop.requested:
-                    self._save(self.out / INTERRUPTED)
-                    raise UserError(f"stopped after {self.batches_done} of {steps} batches of epoch {epoch}; continue with --resume")
-        return sum(losses) / max(1, len(losses))
+    def _resume(self) -> int:
+        step = self._folder.resume(self._model, self._optimizer)
+        if step:
+            self._out(f"continuing after step {step} of {self._steps}")
+        return step
 
-    def _step(self, batch: Batch, step: int, steps: int) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, step, steps)
-        loss = self._loss(batch, batch.same_caption if self.recipe.share_captions else None)
-        if not torch.isfinite(loss):
-            raise UserError(f"the loss is {loss.item()} at step {step}; try a lower --lr or a longer --warmup")
-        self.optimizer.zero_grad(set_to_none=True)
+    def _epoch(self, step: int, progress: Progress, stop_requested: Callable[[], bool]) -> int:
+        """Trains from `step` to the end of its epoch, measures and saves. Returns the next step."""
+        epoch, first = divmod(step, self._epoch_steps)
+        batches = self._order(epoch)[first:]
+        saved = time.monotonic()
+        self._model.train()
+        for batch, pixels in zip(batches, self._train.photos.batches(batches), strict=True):
+            loss = self._step(step, pixels, self._train.tokens[batch])
+            step += 1
+            progress.step(step, loss, self._optimizer.param_groups[0]["lr"])
+            if stop_requested() or time.monotonic() - saved > _SAVE_EVERY:
+                path = self._folder.write_stopped(epoch, step, self._model, self._optimizer)
+                saved = time.monotonic()
+                if stop_requested():
+                    self._out(f"stopped after step {step} of {self._steps}; saved {path}, continue with --resume")
+                    raise KeyboardInterrupt
+        self._finish_epoch(epoch + 1, step)
+        return step
+
+    def _finish_epoch(self, epoch: int, step: int) -> None:
+        loss = self.validation_loss()
+        results = {"clip_val_loss": loss, "epoch": epoch, "num_samples": len(self._val)}
+        path = self._folder.write_epoch(epoch, step, self._model, self._optimizer, results)
+        self._out(f"epoch {epoch}/{self._recipe.epochs}  validation loss {loss:.4f}  {path}")
+
+    def _order(self, epoch: int) -> list[torch.Tensor]:
+        """The row numbers of each batch of an epoch; the same whenever it is asked."""
+        order = torch.randperm(len(self._train), generator=self._generator(epoch, 0))
+        size = self._recipe.batch_size
+        return list(order[: self._epoch_steps * size].split(size))
+
+    def _step(self, step: int, pixels: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """One update of the weights; returns the loss."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(self._recipe, step, self._steps)
+        pixels, tokens = pixels.to(self._device, non_blocking=True), tokens.to(self._device, non_blocking=True)
+        if self._recipe.augment:
+            pixels = augmented(pixels, self._generator(step, 1))
+        loss = self._loss(pixels, tokens, share=self._recipe.share_captions)
+        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
+        self._optimizer.step()
         with torch.no_grad():
-            self.model.logit_scale.clamp_(0, LOGIT_SCALE_MAX)
-        return loss.item()
+            self._model.logit_scale.clamp_(0, LOGIT_SCALE_MAX)
+        return loss.detach()
 
-    def _loss(self, batch: Batch, same_caption: torch.Tensor | None) -> torch.Tensor:
-        with self._fast_arithmetic():
-            images = self.model.encode_image(batch.images, normalize=True)
-            texts = self.model.encode_text(batch.tokens, normalize=True)
-        return contrastive_loss(images.float(), texts.float(), self.model.logit_scale.exp(), same_caption)
+    def _loss(self, pixels: torch.Tensor, tokens: torch.Tensor, *, share: bool) -> torch.Tensor:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+            images = self._model.encode_image(normalised(pixels), normalize=True)
+            texts = self._model.encode_text(tokens, normalize=True)
+            same = same_captions(tokens) if share else None
+            return contrastive_loss(images, texts, self._model.logit_scale.exp(), same)
 
-    @contextlib.contextmanager
-    def _fast_arithmetic(self) -> Iterator[None]:
-        # On a CPU, PyTorch's fused attention is several times slower than plain products for sequences this short.
-        attention = sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else contextlib.nullcontext()
-        with attention, torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            yield
-
-    def _validate(self) -> float:
-        """Mean loss over the validation set, in batches of the training size, as open_clip reports it."""
-        self.model.eval()
+    @torch.inference_mode()
+    def validation_loss(self) -> float:
+        """Mean loss over batches of the validation set, as open_clip computes it: `clip_val_loss`."""
+        self._model.eval()
+        batches = list(torch.arange(len(self._val)).split(self._recipe.batch_size))
         total = 0.0
-        with torch.no_grad():
-            for batch in self.val_set.all_batches(self.recipe.batch_size, self.device):
-                total += self._loss(batch, None).item() * len(batch.tokens)
-        return total / len(self.val_set)
+        for batch, pixels in zip(batches, self._val.photos.batches(batches), strict=True):
+            tokens = self._val.tokens[batch].to(self._device)
+            total += self._loss(pixels.to(self._device), tokens, share=False).item() * len(batch)
+        return total / len(self._val)
 
-    def _log(self, entry: dict) -> None:
-        with (self.out / RESULTS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-
-    def _save(self, path: Path) -> None:
-        state = {
-            "epoch": self.epochs_done,
-            "name": self.out.name,
-            "state_dict": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "batches_done": self.batches_done,
-            "recipe": asdict(self.recipe),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
-        }
-        write_atomically(state, path)
-
-    def _restore(self, path: Path) -> None:
-        state = read_file(path)
-        if "optimizer" not in state or "recipe" not in state:
-            raise UserError(f"{path}: not a checkpoint of this program, so a run cannot continue from it; start anew with --pretrained")
-        changed = [f"{key} {old} -> {asdict(self.recipe)[key]}" for key, old in state["recipe"].items() if asdict(self.recipe)[key] != old]
-        if changed:
-            raise UserError(f"{path}: made with other settings ({', '.join(changed)}); resume with the same, or choose another folder")
-        self.model.load_state_dict(state["state_dict"], strict=True)
-        self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] and self.device.type == "cuda":
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
-        self.epochs_done, self.batches_done = state["epoch"], state["batches_done"]
+    def _generator(self, number: int, purpose: int) -> torch.Generator:
+        """Random numbers that depend on nothing but the seed, the purpose and the number of the epoch or step."""
+        return torch.Generator().manual_seed((self._recipe.seed * 2 + purpose) * 1_000_003 + number)
 
 
-class Progress:
-    """Prints rate, loss and time left, every few seconds."""
-
-    def __init__(self, epoch: int, recipe: Recipe, steps: int, done: int) -> None:
-        self._epoch, self._recipe, self._steps = epoch, recipe, steps
-        self._start_step, self._start = done, time.monotonic()
-        self._reported = self._start
-
-    def report(self, done: int, loss: float) -> None:
-        now = time.monotonic()
-        if now - self._reported < _REPORT_SECONDS and done < self._steps:
-            return
-        self._reported = now
-        rate = (done - self._start_step) / (now - self._start)  # steps per second
-        left = (self._steps * (self._recipe.epochs - self._epoch + 1) - done) / rate
-        print(
-            f"epoch {self._epoch}/{self._recipe.epochs}, batch {done}/{self._steps}: loss {loss:.4f}, "
-            f"{rate * self._recipe.batch_size:.0f} pairs/s, {left / 60:.0f} min left",
-            file=sys.stderr, flush=True,
-        )
-
-
-class StopRequest:
-    """Whether the user has pressed Ctrl-C."""
-
+@contextmanager
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Within the block, the first Ctrl-C only sets the flag that is returned; a second one interrupts at once."""
     requested = False
 
+    def note(_signal: int, _frame: object) -> None:
+        nonlocal requested
+        requested = True
+        signal.signal(signal.SIGINT, before)
 
-@contextlib.contextmanager
-def stop_requests() -> Iterator[StopRequest]:
-    """Turns the first Ctrl-C into a request; a second one acts as usual."""
-    stop = StopRequest()
-
-    def request(_signal: int, _frame: object) -> None:
-        stop.requested = True
-        signal.signal(signal.SIGINT, previous)
-        print("stopping after this batch; press Ctrl-C again to stop at once", file=sys.stderr)
-
-    previous = signal.signal(signal.SIGINT, request)
+    before = signal.signal(signal.SIGINT, note)
     try:
-        yield stop
+        yield lambda: requested
     finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-def write_atomically(state: dict, path: Path) -> None:
-    """torch.save to a file that appears complete or not at all, power cuts included."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def bf16_is_faster() -> bool:
-    """Times one linear layer on this CPU in bfloat16 and in float32; processors without bfloat16 units are slower with it."""
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        x, weight = torch.randn(2048, 512).to(dtype), torch.randn(512, 512).to(dtype)
-        x @ weight
-        start = time.perf_counter()
-        for _ in range(10):
-            x @ weight
-        seconds[dtype] = time.perf_counter() - start
-    return seconds[torch.bfloat16] < 0.8 * seconds[torch.float32]
+        signal.signal(signal.SIGINT, before)

@@ -32,7 +32,11 @@ impl TextEncoder {
 
     /// Encodes one text, cut to the context length as open_clip does.
     pub fn encode(&self, text: &str) -> Result<Embedding, EncodeError> {
-        let tokens = self.tokenizer.tokens(text)?.map(i64::from);
-        Ok(Embedding::normalise(self.plan.run(&[1, CONTEXT_LENGTH], &tokens)?)?)
+        self.encode_tokens(&self.tokenizer.tokens(text)?)
+    }
+
+    /// Encodes one text that is tokens already.
+    pub fn encode_tokens(&self, tokens: &[u32; CONTEXT_LENGTH]) -> Result<Embedding, EncodeError> {
+        Ok(Embedding::normalise(self.plan.run(&[1, CONTEXT_LENGTH], &tokens.map(i64::from))?)?)
     }
 }

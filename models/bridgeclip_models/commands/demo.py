@@ -5,7 +5,7 @@ everything works together, and says nothing about real bridges.
 
 The folder --out receives package/, photos/ (samples to try) and FIGURES.json, the figures on pictures that the training did
 not see. The folder --work keeps the data set, the checkpoints and the embeddings. Steps that are done are skipped; after
-Ctrl-C, the same command goes on. About an hour on two processor cores.
+Ctrl-C, the same command goes on. About half an hour on two processor cores.
 
 Examples:
   bridgeclip-models demo

@@ -16,8 +16,8 @@ Example:
 import argparse
 from pathlib import Path
 
-from ..checkpoint import load_checkpoint
 from ..architecture import load_architecture
+from ..checkpoint import load_checkpoint
 from ..export import export_package
 from ..package import Identity
 

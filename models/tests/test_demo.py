@@ -1,0 +1,41 @@
+"""The demo and the goldens made of it, on sizes that take seconds."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bridgeclip_models.cli import main
+from bridgeclip_models.demo import Demo, Plan
+from bridgeclip_models.recipe import Recipe
+
+PLAN = Plan(train=24, select=8, val=10, reference=16, recipe=Recipe(epochs=1, batch_size=8, warmup_steps=1, share_captions=True))
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    return []
+
+
+def test_demo_is_made_once_and_its_goldens_agree(tmp_path, lines, monkeypatch):
+    work, out = tmp_path / "work", tmp_path / "demo"
+    work.mkdir()
+    out.mkdir()
+    demo = Demo(PLAN, work, out, lines.append)
+    demo.make()
+    figures = json.loads((out / "FIGURES.json").read_text())
+    assert figures["knn"]["reference_pictures"] == 16
+    assert figures["package_bytes"]["sum"] <= 12_000_000
+    rows = np.load(work / "val_embeddings.npy")
+    assert rows.shape == (10, 128) and rows.dtype == np.float32
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+
+    first_run = len(lines)
+    demo.make()
+    assert not [line for line in lines[first_run:] if "macro-F1" not in line], "done steps are skipped"
+
+    goldens = tmp_path / "goldens"
+    assert main(["goldens", "--out", str(goldens), "--only", "demo", "--demo", str(out), "--work", str(work)]) == 0
+    photos = json.loads((goldens / "demo" / "photos.json").read_text())
+    assert np.load(goldens / "demo" / "photos.npy").shape == (len(photos), 128)
+    assert len(json.loads((goldens / "demo" / "captions.json").read_text())) == 20
