@@ -50,6 +50,7 @@ fn wrong_usage_and_wrong_settings_end_with_2() {
     let output = bridgeclip(&["run", "--config", path.to_str().unwrap()]);
     assert_eq!(code(&output), 2);
     let message = stderr(&output);
+    assert_eq!(message.matches("letters").count(), 1, "said once: {message}");
     assert!(message.contains("config.toml") && message.contains("line 3") && message.contains("letters"), "{message}");
 }
 
@@ -147,7 +148,8 @@ fn a_reference_of_another_package_is_refused() {
     }
     let manifest = dir.path().join("package.toml");
     let text = fs::read_to_string(&manifest).expect("read");
-    fs::write(&manifest, text.replace("apply_orientation = false", "apply_orientation = true")).expect("write");
+    assert!(text.contains("mean = [0.4"));
+    fs::write(&manifest, text.replace("mean = [0.4", "mean = [0.3")).expect("write");
     let output = bridgeclip(&["package", "verify", dir.path().to_str().unwrap()]);
     assert_eq!(code(&output), 1);
     assert!(

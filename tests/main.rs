@@ -5,5 +5,6 @@ mod support;
 
 mod command_line;
 mod delivery;
+mod demo_model;
 mod encoders;
 mod intake;

@@ -68,7 +68,7 @@ pub fn main() -> ExitCode {
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("bridgeclip: {error:#}");
+            eprintln!("bridgeclip: {}", describe(&error));
             ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
         }
     }
@@ -83,6 +83,15 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Reference(command) => reference::run(&command),
         Command::Package(command) => package::run(&command),
     }
+}
+
+/// The error with its causes. Many of our messages name the cause within the sentence; it is not said twice.
+fn describe(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
+        text if text.is_empty() => cause,
+        text if text.contains(&cause) => text,
+        text => format!("{text}: {cause}"),
+    })
 }
 
 /// The reader of our output has gone away, as `| head` does.

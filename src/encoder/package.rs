@@ -237,6 +237,13 @@ fn check(manifest: &Manifest, path: &Path) -> Result<(), PackageError> {
     if !image.std.iter().all(|std| std.is_finite() && *std > 0.0) {
         return Err(wrong("image.std", format!("{:?}", image.std), "positive numbers"));
     }
+    if image.apply_orientation {
+        let expected = "false; this program gives the encoder the stored pixels, as the published pipeline does";
+        return Err(wrong("image.apply_orientation", "true".to_owned(), expected));
+    }
+    if !["en", "ja"].contains(&manifest.caption_language.as_str()) {
+        return Err(wrong("caption_language", manifest.caption_language.clone(), "en or ja"));
+    }
     if manifest.precision != "f32" {
         return Err(wrong("precision", manifest.precision.clone(), "f32"));
     }
@@ -347,13 +354,15 @@ mod tests {
     #[test]
     fn every_wrong_value_is_named() {
         type Edit = fn(&mut Manifest);
-        let cases: [(&str, Edit); 8] = [
+        let cases: [(&str, Edit); 10] = [
             ("package format 9", |m| m.format = 9),
             ("labels `other-1`", |m| m.label_version = "other-1".into()),
             ("embedding_dim = 0", |m| m.embedding_dim = 0),
             ("image.size = 0", |m| m.image.size = 0),
             ("image.mean", |m| m.image.mean[1] = f32::NAN),
             ("image.std", |m| m.image.std[2] = 0.0),
+            ("image.apply_orientation = true", |m| m.image.apply_orientation = true),
+            ("caption_language = de", |m| m.caption_language = "de".into()),
             ("precision = f16", |m| m.precision = "f16".into()),
             ("names no text.onnx", |m| drop(m.files.remove(files::TEXT_GRAPH))),
         ];

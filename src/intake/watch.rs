@@ -23,7 +23,7 @@ pub struct Params {
     pub settle: Duration,
 }
 
-/// Folders below a root that are looked into; a loop of links ends here.
+/// Levels of folders below a root that are looked into.
 const DEPTH_MAX: usize = 16;
 
 /// The watched folders as a source of files at rest.
@@ -181,11 +181,15 @@ impl Intake {
     }
 
     fn look(&mut self, path: &Path, depth: usize, is_done: &impl Fn(&Path, &FileStamp) -> bool) {
-        if is_hidden(path) && !self.params.roots.iter().any(|root| root == path) {
+        let is_root = self.params.roots.iter().any(|root| root == path);
+        if is_hidden(path) && !is_root {
             return;
         }
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.look_into(path, depth, is_done),
+            // A link to a folder may lead in a circle.
+            Ok(metadata) if metadata.is_dir() && (is_root || !path.is_symlink()) => {
+                self.look_into(path, depth, is_done);
+            }
             Ok(metadata) if metadata.is_file() => self.look_at(path, stamp(&metadata), is_done),
             Ok(_) => (),
             Err(error) => debug!("{}: {error}", path.display()),
@@ -272,6 +276,7 @@ mod tests {
         fs::write(dir.path().join("DCIM/old.jpg"), "1").expect("write");
         fs::write(dir.path().join(".hidden.jpg"), "1").expect("write");
         fs::write(dir.path().join("copy.jpg.part"), "1").expect("write");
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("circle")).expect("a link");
         let mut intake = intake(dir.path());
         let first = intake.next(|_, _| false).expect("a file");
         assert_eq!(first.path, dir.path().join("DCIM/old.jpg"));

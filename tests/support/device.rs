@@ -51,7 +51,9 @@ impl Device {
     /// SIGTERM, and wait for the end.
     pub fn terminate(&mut self) -> ExitStatus {
         let mut daemon = self.daemon.take().expect("the daemon runs");
-        let status = Command::new("kill").arg(daemon.id().to_string()).status().expect("kill starts");
+        // The shell's own `kill`: a minimal Debian has no program of that name.
+        let mut kill = Command::new("sh");
+        let status = kill.args(["-c", "kill $0", &daemon.id().to_string()]).status().expect("sh starts");
         assert!(status.success());
         daemon.wait().expect("an end")
     }
