@@ -60,6 +60,20 @@ fn events_without_a_subscriber_are_kept() {
 }
 
 #[test]
+fn a_broker_that_takes_few_publishes_at_once_gets_all() {
+    let port = free_port();
+    let _broker = Broker::start_with(port, "max_inflight_messages 2");
+    let subscriber = Subscriber::start(port);
+    subscriber.wait_until_subscribed();
+    let mut device = Device::new(Some(port));
+    for photo in &demo_photos()[..6] {
+        device.take(photo);
+    }
+    device.start();
+    expect_all(&device, &subscriber, 6);
+}
+
+#[test]
 fn a_restarted_broker_gets_what_came_meanwhile() {
     let port = free_port();
     let broker = Broker::start(port);

@@ -30,7 +30,8 @@ pub(super) struct Uplink {
     journal: Journal,
     report: Box<dyn Fn(LinkEvent) + Send>,
     stopped: watch::Receiver<bool>,
-    /// Attempts since the link was last up.
+    /// Attempts since the broker last acknowledged something. One that accepts connections and drops them at once
+    /// does not reset the pauses.
     attempts: u32,
 }
 
@@ -57,6 +58,8 @@ struct Session {
     acknowledged: Vec<i64>,
     deletion: Option<Deletion>,
     last_progress: Instant,
+    /// Answers of the broker so far.
+    acknowledgements: u64,
 }
 
 /// The number of deleted rows, or the rows that could not be deleted and why.
@@ -139,7 +142,6 @@ impl Uplink {
         info!("connected to {}:{}", self.params.host, self.params.port);
         self.link.online.store(true, std::sync::atomic::Ordering::Relaxed);
         (self.report)(LinkEvent::Online);
-        self.attempts = 0;
         Mode::Online(Box::new(session))
     }
 
@@ -172,6 +174,9 @@ impl Uplink {
             self.say_goodbye(&mut session).await;
         }
         session.finish_deletions(&self.journal, &self.report).await;
+        if session.acknowledgements > 0 {
+            self.attempts = 0;
+        }
         match end {
             End::Stopped => Mode::Stopped,
             End::Lost(reason) => self.go_offline(reason),
@@ -215,6 +220,7 @@ impl Uplink {
 
     fn answered(&self, session: &mut Session, packet: u16, answer: Answer) {
         session.last_progress = Instant::now();
+        session.acknowledgements += 1;
         let Some(Sent::Row(sequence)) = session.window.acknowledged(packet) else { return };
         match answer {
             Answer::Accepted => {
@@ -243,7 +249,7 @@ impl Uplink {
 
     fn fill(&self, session: &mut Session) -> Result<(), String> {
         // Rows are fetched some at a time, not one by one at every acknowledgement.
-        while session.may_send() && session.window.room() >= usize::from(self.params.in_flight).div_ceil(4) {
+        while session.may_send() && session.window.is_roomy() {
             let room = session.window.room();
             let rows = self.reader.outbox(session.after, room).map_err(|error| error.to_string())?;
             session.more = rows.len() == room;
@@ -324,6 +330,7 @@ impl Session {
             acknowledged: Vec::new(),
             deletion: None,
             last_progress: Instant::now(),
+            acknowledgements: 0,
         }
     }
 

@@ -37,6 +37,11 @@ impl Window {
         self.limit.saturating_sub(self.order.len())
     }
 
+    /// Whether at least a quarter is free, so that it pays to fetch rows.
+    pub fn is_roomy(&self) -> bool {
+        self.room() >= self.limit.div_ceil(4)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

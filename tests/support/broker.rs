@@ -28,8 +28,13 @@ pub struct Broker {
 
 impl Broker {
     pub fn start(port: u16) -> Self {
+        Self::start_with(port, "")
+    }
+
+    /// With more lines for mosquitto's settings.
+    pub fn start_with(port: u16, more: &str) -> Self {
         let settings = tempfile::NamedTempFile::new().expect("a temporary file");
-        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n{more}\n");
         fs::write(settings.path(), text).expect("write");
         // Debian puts it where an ordinary user's PATH does not look.
         let program = ["/usr/sbin/mosquitto", "mosquitto"].into_iter().find_map(|program| {
