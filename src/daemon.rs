@@ -15,12 +15,11 @@ use log::{error, info, warn};
 
 use crate::config::{Config, Mqtt};
 use crate::domain::{Capture, Failure, FileStamp, Sha256, Time, TimeQuality, Verdict};
-use crate::encoder::{ImageEncoder, Package};
+use crate::encoder::Package;
 use crate::intake::{self, Candidate, Intake, IntakeStop};
 use crate::journal::{self, DeviceIdentity, Journal, NewResult, Reader, Recorded};
 use crate::photo::{self, read_metadata};
-use crate::pipeline::{Classifier, Embedded, Embedder, Limits, PipelineError, read_file};
-use crate::reference::Reference;
+use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
 use crate::uplink::{self, Link, LinkEvent, Uplink};
 
 /// Pause before a photo without its end is read again.
@@ -140,14 +139,11 @@ fn lock_data_dir(dir: &Path) -> Result<File> {
 }
 
 fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
-    let reference = Reference::open(&package.reference()?, package)?;
     let limits = Limits {
         bytes_max: u64::from(config.intake.photo_megabytes_max.get()) * 1_000_000,
         photo: photo::Limits { pixels_max: u64::from(config.intake.photo_megapixels_max.get()) * 1_000_000 },
     };
-    let encoder = Box::new(ImageEncoder::load(package)?);
-    let embedder = Embedder { encoder, preprocess: package.preprocess(), limits };
-    Ok(Classifier { embedder, reference, neighbours: config.classify.neighbours.get() as usize })
+    Ok(Classifier::load(package, limits, config.classify.neighbours.get() as usize)?)
 }
 
 fn identity(config: &Config, package: &Package) -> Result<DeviceIdentity> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::classify::classify;
 use crate::domain::{Embedding, Verdict};
-use crate::encoder::{EncodeError, EncodeImage};
+use crate::encoder::{EncodeError, EncodeImage, ImageEncoder, Package, PackageError};
 use crate::photo::{self, PhotoError, Preprocess, tensor};
 use crate::reference::{Reference, ReferenceError};
 
@@ -66,6 +66,16 @@ pub struct Embedded {
 }
 
 impl Embedder {
+    /// Loads the package's image encoder.
+    pub fn load(package: &Package, limits: Limits) -> Result<Self, EncodeError> {
+        let encoder = Box::new(ImageEncoder::load(package)?);
+        Ok(Embedder { encoder, preprocess: package.preprocess(), limits })
+    }
+
+    pub fn embed_file(&self, path: &Path) -> Result<Embedded, PipelineError> {
+        self.embed(&read_file(path, &self.limits)?)
+    }
+
     pub fn embed(&self, bytes: &[u8]) -> Result<Embedded, PipelineError> {
         let raster = photo::decode(bytes, &self.limits.photo)?;
         let embedding = self.encoder.encode(&tensor(&raster, &self.preprocess))?;
@@ -81,7 +91,24 @@ pub struct Classifier {
     pub neighbours: usize,
 }
 
+/// Why a classifier cannot be made from a package.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+}
+
 impl Classifier {
+    /// Loads the package's image encoder and reference.
+    pub fn load(package: &Package, limits: Limits, neighbours: usize) -> Result<Self, LoadError> {
+        let reference = Reference::open(&package.reference()?, package)?;
+        Ok(Classifier { embedder: Embedder::load(package, limits)?, reference, neighbours })
+    }
+
     pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {
         let embedded = self.embedder.embed(bytes)?;
         let evidence = self.reference.evidence(&embedded.embedding, self.neighbours)?;

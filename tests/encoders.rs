@@ -149,11 +149,7 @@ fn the_demo_image_encoder_agrees_with_pytorch() {
 #[test]
 fn sample_photos_get_the_embeddings_of_pytorch_and_pillow() {
     let package = Package::open(&demo_package()).expect("a good package");
-    let embedder = Embedder {
-        encoder: Box::new(ImageEncoder::load(&package).expect("loads")),
-        preprocess: package.preprocess(),
-        limits: Limits::default(),
-    };
+    let embedder = Embedder::load(&package, Limits::default()).expect("loads");
     let photos: Vec<GoldenPhoto> = read_json("demo/photos.json");
     assert_eq!(photos.len(), demo_photos().len());
     for (photo, expected) in photos.iter().zip(read_rows("demo/photos.npy")) {

@@ -8,9 +8,7 @@ use serde::Serialize;
 
 use super::{Outcome, demo, present};
 use crate::domain::{Sha256, Verdict};
-use crate::encoder::{ImageEncoder, Package};
-use crate::pipeline::{Classifier, Embedder, Limits, PipelineError, read_file};
-use crate::reference::Reference;
+use crate::pipeline::{Classifier, Limits, PipelineError, read_file};
 
 /// Classify photos: the four categories with confidence, and the most similar labelled photos as evidence.
 #[derive(Debug, clap::Args)]
@@ -43,7 +41,7 @@ struct Line<'a> {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let package = demo::package_or_demo(args.package.as_deref())?;
-    let classifier = classifier(&package, args.neighbours.into())?;
+    let classifier = Classifier::load(&package, Limits::default(), args.neighbours.into())?;
     let mut failures = 0;
     for photo in &args.photos {
         let result = classify(&classifier, photo);
@@ -51,16 +49,6 @@ pub fn run(args: &Args) -> Result<Outcome> {
         if args.json { print_json(photo, &result)? } else { print_text(photo, &result)? }
     }
     Ok(Outcome::from_failures(failures))
-}
-
-fn classifier(package: &Package, neighbours: usize) -> Result<Classifier> {
-    let embedder = Embedder {
-        encoder: Box::new(ImageEncoder::load(package)?),
-        preprocess: package.preprocess(),
-        limits: Limits::default(),
-    };
-    let reference = Reference::open(&package.reference()?, package)?;
-    Ok(Classifier { embedder, reference, neighbours })
 }
 
 fn classify(classifier: &Classifier, photo: &Path) -> Result<(Sha256, Verdict), PipelineError> {

@@ -9,8 +9,8 @@ use npyz::WriterBuilder;
 
 use super::{Outcome, demo, progress};
 use crate::domain::Embedding;
-use crate::encoder::{ImageEncoder, Package, TextEncoder};
-use crate::pipeline::{Embedder, Limits, read_file};
+use crate::encoder::{Package, TextEncoder};
+use crate::pipeline::{Embedder, Limits};
 
 /// Write the embeddings of photos or texts: unit-length rows of f32, in the order of the arguments.
 ///
@@ -57,15 +57,13 @@ fn texts(package: &Package, texts: &[String]) -> Result<Vec<Row>> {
 }
 
 fn photos(package: &Package, paths: &[PathBuf]) -> Result<Vec<Row>> {
-    let embedder = Embedder {
-        encoder: Box::new(ImageEncoder::load(package)?),
-        preprocess: package.preprocess(),
-        limits: Limits::default(),
-    };
+    let embedder = Embedder::load(package, Limits::default())?;
     let bar = progress::bar(paths.len(), "photos");
     let row = |path: &PathBuf| {
-        let embedded = read_file(path, &embedder.limits).and_then(|bytes| embedder.embed(&bytes));
-        embedded.map(|embedded| embedded.embedding).map_err(|error| format!("{}: {error}", path.display()))
+        embedder
+            .embed_file(path)
+            .map(|embedded| embedded.embedding)
+            .map_err(|error| format!("{}: {error}", path.display()))
     };
     let rows = paths.iter().map(row).inspect(|_| bar.inc(1)).collect();
     bar.finish_and_clear();

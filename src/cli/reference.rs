@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Outcome, progress};
 use crate::domain::Category;
-use crate::encoder::{ImageEncoder, Package, files};
-use crate::pipeline::{Embedder, Limits, read_file};
+use crate::encoder::{Package, files};
+use crate::pipeline::{Embedder, Limits};
 use crate::reference::{BuildReport, Info, Source, Stamp, build, read_records};
 
 /// Make and inspect the database of labelled photos that a new photo is compared with.
@@ -65,15 +65,9 @@ fn run_build(args: &BuildArgs) -> Result<Outcome> {
     let (records, skipped) = read_records(&args.csv)?;
     let source = |record: crate::reference::Record| Source { path: image_path(args, &record.image), record };
     let sources: Vec<Source> = records.into_iter().map(source).collect();
-    let embedder = Embedder {
-        encoder: Box::new(ImageEncoder::load(&package)?),
-        preprocess: package.preprocess(),
-        limits: Limits::default(),
-    };
-    let embed = |path: &Path| {
-        let embedded = read_file(path, &embedder.limits).and_then(|bytes| embedder.embed(&bytes));
-        embedded.map(|embedded| embedded.embedding).map_err(|error| error.to_string())
-    };
+    let embedder = Embedder::load(&package, Limits::default())?;
+    let embed =
+        |path: &Path| embedder.embed_file(path).map(|embedded| embedded.embedding).map_err(|error| error.to_string());
     let threads = args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
     let bar = progress::bar(sources.len(), "photos");
     let path = package.path(files::REFERENCE);

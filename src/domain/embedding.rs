@@ -32,6 +32,11 @@ impl Embedding {
         &self.0
     }
 
+    /// The form of both databases: little-endian `f32`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
     /// Cosine similarity in [-1, 1].
     ///
     /// # Panics

@@ -196,7 +196,6 @@ fn is_known(connection: &Connection, capture: &Capture) -> rusqlite::Result<bool
 
 fn insert_capture(connection: &Connection, identity: &DeviceIdentity, result: &NewResult) -> rusqlite::Result<()> {
     let capture = &result.capture;
-    let embedding: Vec<u8> = result.embedding.values().iter().flat_map(|value| value.to_le_bytes()).collect();
     connection
         .prepare_cached("INSERT INTO capture VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?
         .execute(params![
@@ -210,7 +209,7 @@ fn insert_capture(connection: &Connection, identity: &DeviceIdentity, result: &N
             json(&capture.camera),
             result.stored_at.to_string(),
             identity.boot_id,
-            embedding,
+            result.embedding.to_bytes(),
             json(&result.verdict),
         ])?;
     Ok(())

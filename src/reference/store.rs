@@ -230,13 +230,14 @@ impl Writer {
     /// Adds one photo; ids count from 1 in the order of the calls.
     pub fn add(&mut self, record: &Record, embedding: &Embedding) -> Result<(), ReferenceError> {
         let codes = Category::ALL.map(|category| record.labels.get(category).indexes());
-        let vector: Vec<u8> = embedding.values().iter().flat_map(|value| value.to_le_bytes()).collect();
         let insert = || -> rusqlite::Result<()> {
             self.connection
                 .prepare_cached("INSERT INTO photo VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6)")?
                 .execute(params![record.image, record.caption, codes[0], codes[1], codes[2], codes[3]])?;
             let id = self.connection.last_insert_rowid();
-            self.connection.prepare_cached("INSERT INTO vector VALUES (?1, ?2)")?.execute(params![id, vector])?;
+            self.connection
+                .prepare_cached("INSERT INTO vector VALUES (?1, ?2)")?
+                .execute(params![id, embedding.to_bytes()])?;
             Ok(())
         };
         insert().map_err(|source| ReferenceError::Sqlite { path: self.path.clone(), source })
