@@ -6,6 +6,8 @@ pub mod domain;
 
 pub mod photo;
 
+pub mod kernels;
+
 pub mod encoder;
 
 pub mod reference;

@@ -1,0 +1,162 @@
+//! Multi-head self-attention over one sequence, in float.
+
+use super::elementwise::{softmax, store_up_to};
+use super::float_matrix::for_each_product;
+use super::simd::{Isa, LANES, Lanes, Operation};
+use super::threads::{self, ColumnsMut};
+
+/// What the heads share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionShape {
+    pub tokens: usize,
+    pub heads: usize,
+    /// Values of one head.
+    pub head_width: usize,
+    /// A token sees only itself and those before it.
+    pub causal: bool,
+}
+
+impl AttentionShape {
+    fn width(&self) -> usize {
+        self.heads * self.head_width
+    }
+}
+
+/// softmax(Q K^T / sqrt(head width)) V for each head. `qkv` is `[tokens][3 * width]`: queries, keys, values, each
+/// `[heads][head width]`; `out` is `[tokens][width]`.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn attention(isa: Isa, shape: AttentionShape, qkv: &[f32], out: &mut [f32]) {
+    let width = shape.width();
+    assert!(shape.tokens > 0 && width > 0, "an empty attention");
+    assert!(qkv.len() == shape.tokens * 3 * width && out.len() == shape.tokens * width, "lengths of an attention");
+    let heads = threads::ranges(shape.heads).into_iter();
+    let parts = heads.map(|heads| heads.start * shape.head_width..heads.end * shape.head_width);
+    threads::for_each(threads::split_columns(out, width, parts), |part| isa.run(Heads { shape, qkv, part }));
+}
+
+/// The heads whose output columns are in `part`.
+struct Heads<'a> {
+    shape: AttentionShape,
+    qkv: &'a [f32],
+    part: ColumnsMut<'a>,
+}
+
+impl Operation for Heads<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(mut self) {
+        let AttentionShape { tokens, head_width, causal, .. } = self.shape;
+        let width = self.shape.width();
+        let scale = 1.0 / (head_width as f32).sqrt();
+        let padded = tokens.next_multiple_of(LANES);
+        let mut keys = vec![0.0; padded * head_width];
+        let mut values = vec![0.0; head_width.next_multiple_of(LANES) * tokens];
+        let mut scores = vec![0.0; tokens * padded];
+        let mut inverse_sums = vec![0.0; tokens];
+        for first in self.part.columns.clone().step_by(head_width) {
+            let column =
+                |part: usize, token: usize| &self.qkv[token * 3 * width + part * width + first..][..head_width];
+            pack_keys(&mut keys, head_width, tokens, |token| column(1, token));
+            pack_values(&mut values, head_width, tokens, |token| column(2, token));
+            let queries = &self.qkv[first..];
+            let queries = &queries[..(tokens - 1) * 3 * width + head_width];
+            for (block, panel) in keys.chunks_exact(LANES * head_width).enumerate() {
+                for_each_product(queries, 3 * width, head_width, panel, |token, product: L| {
+                    product.store(&mut scores[token * padded + block * LANES..]);
+                });
+            }
+            for (token, scores) in scores.chunks_exact_mut(padded).enumerate() {
+                let seen = if causal { token + 1 } else { tokens };
+                inverse_sums[token] = softmax::<L>(scores, seen, scale);
+            }
+            let place = first - self.part.columns.start;
+            for (block, panel) in values.chunks_exact(LANES * tokens).enumerate() {
+                let end = head_width.min((block + 1) * LANES);
+                for_each_product(&scores[..(tokens - 1) * padded + tokens], padded, tokens, panel, |token, sum: L| {
+                    let out = &mut self.part.rows[token][place + block * LANES..place + end];
+                    store_up_to(sum.mul(L::splat(inverse_sums[token])), out);
+                });
+            }
+        }
+    }
+}
+
+/// Keys as `[tokens / 16][head width][16]`.
+#[inline(always)]
+fn pack_keys<'a>(panels: &mut [f32], head_width: usize, tokens: usize, key: impl Fn(usize) -> &'a [f32]) {
+    for token in 0..tokens {
+        let panel = &mut panels[token / LANES * LANES * head_width..][..LANES * head_width];
+        for (place, value) in panel.chunks_exact_mut(LANES).zip(key(token)) {
+            place[token % LANES] = *value;
+        }
+    }
+}
+
+/// Values as `[head width / 16][tokens][16]`.
+#[inline(always)]
+fn pack_values<'a>(panels: &mut [f32], head_width: usize, tokens: usize, value: impl Fn(usize) -> &'a [f32]) {
+    for (block, panel) in panels.chunks_exact_mut(LANES * tokens).enumerate() {
+        let columns = block * LANES..head_width.min((block + 1) * LANES);
+        for (token, place) in panel.chunks_exact_mut(LANES).enumerate() {
+            place[..columns.len()].copy_from_slice(&value(token)[columns.clone()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::random::Random;
+    use super::super::{Kernel, Threads};
+    use super::*;
+
+    fn expected(shape: AttentionShape, qkv: &[f32]) -> Vec<f64> {
+        let width = shape.width();
+        let at = |part: usize, token: usize, head: usize, i: usize| {
+            f64::from(qkv[token * 3 * width + part * width + head * shape.head_width + i])
+        };
+        let mut out = Vec::new();
+        for token in 0..shape.tokens {
+            for head in 0..shape.heads {
+                let seen = if shape.causal { token + 1 } else { shape.tokens };
+                let dot = |key| (0..shape.head_width).map(|i| at(0, token, head, i) * at(1, key, head, i)).sum::<f64>();
+                let weights: Vec<f64> =
+                    (0..seen).map(|key| (dot(key) / (shape.head_width as f64).sqrt()).exp()).collect();
+                let sum: f64 = weights.iter().sum();
+                out.extend((0..shape.head_width).map(|i| {
+                    weights.iter().enumerate().map(|(key, weight)| weight / sum * at(2, key, head, i)).sum::<f64>()
+                }));
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn attention_is_that_of_the_definition_and_the_same_everywhere() {
+        let mut random = Random::new(4);
+        for (tokens, heads, head_width) in [(1, 1, 1), (2, 3, 5), (50, 2, 64), (77, 3, 24), (16, 4, 16), (17, 1, 33)] {
+            for causal in [false, true] {
+                let shape = AttentionShape { tokens, heads, head_width, causal };
+                let qkv: Vec<f32> = (0..tokens * 3 * heads * head_width).map(|_| random.normal()).collect();
+                let result = |isa| {
+                    let mut out = vec![0.0; tokens * heads * head_width];
+                    attention(isa, shape, &qkv, &mut out);
+                    out
+                };
+                let scalar = result(Isa::PORTABLE);
+                for (found, expected) in scalar.iter().zip(expected(shape, &qkv)) {
+                    assert!((f64::from(*found) - expected).abs() < 1e-5, "{shape:?}: {found}, {expected}");
+                }
+                let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+                let scalar = bits(scalar);
+                for kernel in Kernel::available() {
+                    assert_eq!(bits(result(kernel.isa)), scalar, "{} {shape:?}", kernel.name);
+                    let threads = Threads::new(2).expect("threads");
+                    assert_eq!(bits(threads.run(|| result(kernel.isa))), scalar, "{} {shape:?}", kernel.name);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Activations times a packed matrix of float weights: for layers that stay in float, and within attention.
+
+use super::elementwise;
+use super::elementwise::{Activation, load_up_to};
+use super::simd::{Isa, LANES, Lanes, Operation};
+use super::threads::{self, ColumnsMut};
+
+/// Weights of a linear layer, `[outputs][depth]`, packed as `[outputs / 16][depth][16]`.
+#[derive(Debug)]
+pub struct FloatMatrix {
+    isa: Isa,
+    outputs: usize,
+    depth: usize,
+    panels: Vec<f32>,
+}
+
+impl FloatMatrix {
+    /// Packs `[outputs][depth]` weights.
+    ///
+    /// # Panics
+    /// If there are no weights or no whole number of outputs.
+    pub fn pack(isa: Isa, weights: &[f32], depth: usize) -> Self {
+        assert!(depth > 0 && !weights.is_empty() && weights.len().is_multiple_of(depth), "outputs of {depth} weights");
+        let outputs = weights.len() / depth;
+        let mut panels = vec![0.0; outputs.next_multiple_of(LANES) * depth];
+        for (output, weights) in weights.chunks_exact(depth).enumerate() {
+            let panel = &mut panels[output / LANES * LANES * depth..];
+            for (place, weight) in panel[output % LANES..].iter_mut().step_by(LANES).zip(weights) {
+                *place = *weight;
+            }
+        }
+        FloatMatrix { isa, outputs, depth, panels }
+    }
+
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// `out = activation(rows * weights^T + bias)`, stored or added to what is there. `rows` is `[rows][depth]`, `out`
+    /// is `[rows][outputs]`.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn multiply(
+        &self,
+        rows: &[f32],
+        bias: &[f32],
+        activation: Option<Activation>,
+        accumulate: bool,
+        out: &mut [f32],
+    ) {
+        let count = rows.len() / self.depth;
+        assert!(rows.len() == count * self.depth && out.len() == count * self.outputs && bias.len() == self.outputs);
+        let ranges = threads::ranges(self.outputs.div_ceil(LANES)).into_iter();
+        let parts = ranges.map(|panels| panels.start * LANES..(panels.end * LANES).min(self.outputs));
+        threads::for_each(threads::split_columns(out, self.outputs, parts), |part| {
+            self.isa.run(Multiply { matrix: self, rows, bias, activation, accumulate, part });
+        });
+    }
+}
+
+struct Multiply<'a> {
+    matrix: &'a FloatMatrix,
+    rows: &'a [f32],
+    bias: &'a [f32],
+    activation: Option<Activation>,
+    accumulate: bool,
+    part: ColumnsMut<'a>,
+}
+
+impl Operation for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(mut self) {
+        let depth = self.matrix.depth;
+        let first = self.part.columns.start;
+        for column in self.part.columns.step_by(LANES) {
+            let panel = &self.matrix.panels[column * depth..][..LANES * depth];
+            let bias: L = load_up_to(&self.bias[column..], 0.0);
+            for_each_product(self.rows, depth, depth, panel, |row, product: L| {
+                let out = &mut self.part.rows[row][column - first..];
+                let end = out.len().min(LANES);
+                elementwise::finish::<L>(product.add(bias), self.activation, self.accumulate, &mut out[..end]);
+            });
+        }
+    }
+}
+
+/// Multiplies rows, which start `stride` values apart, by a panel `[depth][16]`; hands out each row's sixteen products.
+#[inline(always)]
+pub(super) fn for_each_product<L: Lanes>(
+    rows: &[f32],
+    stride: usize,
+    depth: usize,
+    panel: &[f32],
+    mut then: impl FnMut(usize, L),
+) {
+    let count = (rows.len() + stride - depth) / stride;
+    let tiles = count.div_ceil(L::TILE_ROWS);
+    for tile in 0..tiles {
+        let (start, end) = (count * tile / tiles, count * (tile + 1) / tiles);
+        let rows = &rows[start * stride..];
+        macro_rules! tile {
+            ($($size:literal)*) => {
+                match end - start {
+                    $($size => {
+                        let products: [L; $size] = product_tile(rows, stride, depth, panel);
+                        products.into_iter().enumerate().for_each(|(row, product)| then(start + row, product));
+                    })*
+                    size => unreachable!("{size} rows in a tile"),
+                }
+            };
+        }
+        tile!(1 2 3 4 5 6 7 8 9 10 11 12);
+    }
+}
+
+#[inline(always)]
+fn product_tile<L: Lanes, const ROWS: usize>(rows: &[f32], stride: usize, depth: usize, panel: &[f32]) -> [L; ROWS] {
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &rows[row * stride..][..depth]);
+    let mut sums = [L::splat(0.0); ROWS];
+    for (index, weights) in (0..depth).zip(panel.chunks_exact(LANES)) {
+        let weights = L::load(weights);
+        for row in 0..ROWS {
+            sums[row] = L::splat(rows[row][index]).mul_add(weights, sums[row]);
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::random::Random;
+    use super::super::{Kernel, Threads};
+    use super::*;
+
+    #[test]
+    fn products_are_right_and_the_same_everywhere() {
+        let mut random = Random::new(5);
+        for (rows, outputs, depth) in [(1, 1, 1), (3, 17, 5), (50, 32, 64), (13, 40, 129), (7, 16, 16), (77, 5, 31)] {
+            let values: Vec<f32> = (0..rows * depth).map(|_| random.normal()).collect();
+            let weights: Vec<f32> = (0..outputs * depth).map(|_| random.normal()).collect();
+            let bias: Vec<f32> = (0..outputs).map(|_| random.normal()).collect();
+            let result = |isa| {
+                let mut out = vec![0.0; rows * outputs];
+                FloatMatrix::pack(isa, &weights, depth).multiply(&values, &bias, None, false, &mut out);
+                out
+            };
+            let scalar = result(Isa::PORTABLE);
+            for (row, found) in values.chunks_exact(depth).zip(scalar.chunks_exact(outputs)) {
+                for ((weights, bias), found) in weights.chunks_exact(depth).zip(&bias).zip(found) {
+                    let dot: f64 = row.iter().zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                    assert!((f64::from(*found) - dot - f64::from(*bias)).abs() < 1e-4);
+                }
+            }
+            for kernel in Kernel::available() {
+                assert_eq!(result(kernel.isa), scalar, "{} {rows} x {outputs} x {depth}", kernel.name);
+                let threads = Threads::new(3).expect("threads");
+                assert_eq!(threads.run(|| result(kernel.isa)), scalar, "{} {rows} x {outputs} x {depth}", kernel.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! One piece of work over several cores.
+//!
+//! A [`Threads`] runs a function inside its pool; work below it splits itself for as many threads as the pool that it
+//! finds itself in. Outside of any pool everything runs on the calling thread.
+
+use std::sync::Arc;
+
+/// The cores that one image or text may use.
+#[derive(Clone, Debug, Default)]
+pub struct Threads {
+    pool: Option<Arc<rayon::ThreadPool>>,
+}
+
+impl Threads {
+    /// `count` threads, at least one. One needs no pool.
+    pub fn new(count: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        if count <= 1 {
+            return Ok(Threads::default());
+        }
+        let name = |index| format!("encoder-{index}");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(name).build()?;
+        Ok(Threads { pool: Some(Arc::new(pool)) })
+    }
+
+    /// Runs `work`, which may split itself over these threads.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+}
+
+/// Parts that work should be split into here.
+pub(super) fn parts() -> usize {
+    rayon::current_thread_index().map_or(1, |_| rayon::current_num_threads())
+}
+
+/// Cuts 0..`count` into [`parts`] ranges (fewer for fewer items), as even as can be.
+pub(super) fn ranges(count: usize) -> Vec<std::ops::Range<usize>> {
+    let parts = parts().min(count).max(1);
+    (0..parts).map(|part| count * part / parts..count * (part + 1) / parts).collect()
+}
+
+/// Works on all items, each on whatever thread is free.
+pub(super) fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
+    if parts() == 1 || items.len() == 1 {
+        return items.into_iter().for_each(work);
+    }
+    rayon::scope(|scope| {
+        for item in items {
+            let work = &work;
+            scope.spawn(move |_| work(item));
+        }
+    });
+}
+
+/// A range of columns of every row of a matrix, so that threads can write side by side.
+pub(super) struct ColumnsMut<'a> {
+    pub columns: std::ops::Range<usize>,
+    pub rows: Vec<&'a mut [f32]>,
+}
+
+/// Cuts a row-major matrix into ranges of columns, which follow each other from column 0 on.
+pub(super) fn split_columns<'a>(
+    matrix: &'a mut [f32],
+    width: usize,
+    ranges: impl IntoIterator<Item = std::ops::Range<usize>>,
+) -> Vec<ColumnsMut<'a>> {
+    let mut rest: Vec<&mut [f32]> = matrix.chunks_exact_mut(width).collect();
+    let cut = |columns: std::ops::Range<usize>| {
+        let rows =
+            rest.iter_mut().map(|row| row.split_off_mut(..columns.len()).expect("columns lie within the matrix"));
+        ColumnsMut { rows: rows.collect(), columns }
+    };
+    ranges.into_iter().map(cut).collect()
+}
