@@ -1,6 +1,7 @@
 //! The model: its package on disk, the image encoder and the text encoder.
 
 mod clean;
+mod fused;
 mod image;
 mod package;
 mod plan;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tract_onnx::prelude::*;
 
+use super::fused;
 use crate::domain::EmbeddingError;
 
 /// Why an encoder cannot be loaded or gives no embedding.
@@ -36,7 +37,9 @@ impl Plan {
         input_type: DatumType,
         embedding_dim: usize,
     ) -> Result<Self, EncodeError> {
-        let load = || tract_onnx::onnx().model_for_path(path)?.into_optimized()?.into_runnable();
+        let mut importer = tract_onnx::onnx();
+        fused::register(&mut importer.op_register);
+        let load = || importer.model_for_path(path)?.into_optimized()?.into_runnable();
         let plan: Arc<TypedRunnableModel> =
             load().map_err(|error| EncodeError::Load { path: path.to_owned(), reason: format!("{error:#}") })?;
         let facts = |error: TractError| EncodeError::Load { path: path.to_owned(), reason: format!("{error:#}") };

@@ -2,8 +2,9 @@
 
 use super::elementwise::{softmax, store_up_to};
 use super::float_matrix::for_each_product;
-use super::simd::{Isa, LANES, Lanes, Operation};
+use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
+use super::Kernel;
 
 /// What the heads share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +28,13 @@ impl AttentionShape {
 ///
 /// # Panics
 /// If a length does not fit.
-pub fn attention(isa: Isa, shape: AttentionShape, qkv: &[f32], out: &mut [f32]) {
+pub fn attention(kernel: Kernel, shape: AttentionShape, qkv: &[f32], out: &mut [f32]) {
     let width = shape.width();
     assert!(shape.tokens > 0 && width > 0, "an empty attention");
     assert!(qkv.len() == shape.tokens * 3 * width && out.len() == shape.tokens * width, "lengths of an attention");
     let heads = threads::ranges(shape.heads).into_iter();
     let parts = heads.map(|heads| heads.start * shape.head_width..heads.end * shape.head_width);
-    threads::for_each(threads::split_columns(out, width, parts), |part| isa.run(Heads { shape, qkv, part }));
+    threads::for_each(threads::split_columns(out, width, parts), |part| kernel.isa.run(Heads { shape, qkv, part }));
 }
 
 /// The heads whose output columns are in `part`.
@@ -109,7 +110,7 @@ fn pack_values<'a>(panels: &mut [f32], head_width: usize, tokens: usize, value: 
 #[cfg(test)]
 mod tests {
     use super::super::random::Random;
-    use super::super::{Kernel, Threads};
+    use super::super::Threads;
     use super::*;
 
     fn expected(shape: AttentionShape, qkv: &[f32]) -> Vec<f64> {
@@ -140,21 +141,21 @@ mod tests {
             for causal in [false, true] {
                 let shape = AttentionShape { tokens, heads, head_width, causal };
                 let qkv: Vec<f32> = (0..tokens * 3 * heads * head_width).map(|_| random.normal()).collect();
-                let result = |isa| {
+                let result = |kernel| {
                     let mut out = vec![0.0; tokens * heads * head_width];
-                    attention(isa, shape, &qkv, &mut out);
+                    attention(kernel, shape, &qkv, &mut out);
                     out
                 };
-                let scalar = result(Isa::PORTABLE);
+                let scalar = result(Kernel::SCALAR);
                 for (found, expected) in scalar.iter().zip(expected(shape, &qkv)) {
                     assert!((f64::from(*found) - expected).abs() < 1e-5, "{shape:?}: {found}, {expected}");
                 }
                 let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
                 let scalar = bits(scalar);
                 for kernel in Kernel::available() {
-                    assert_eq!(bits(result(kernel.isa)), scalar, "{} {shape:?}", kernel.name);
+                    assert_eq!(bits(result(kernel)), scalar, "{} {shape:?}", kernel.name);
                     let threads = Threads::new(2).expect("threads");
-                    assert_eq!(bits(threads.run(|| result(kernel.isa))), scalar, "{} {shape:?}", kernel.name);
+                    assert_eq!(bits(threads.run(|| result(kernel))), scalar, "{} {shape:?}", kernel.name);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Float functions over rows: layer norm, GELU, softmax, quantising. Each is written once, over [`Lanes`].
 
-use super::simd::{Isa, LANES, Lanes, Operation};
-use super::threads;
+use super::simd::{LANES, Lanes, Operation};
+use super::{Kernel, threads};
 
 /// The function after a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub(super) fn finish<L: Lanes>(value: L, activation: Option<Activation>, accumul
 ///
 /// # Panics
 /// If `bias` or `values` has another width.
-pub fn layer_norm(isa: Isa, values: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
+pub fn layer_norm(kernel: Kernel, values: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
     let width = weight.len();
     assert!(width > 0 && bias.len() == width && values.len().is_multiple_of(width), "shapes of a layer norm");
     let rows = values.len() / width;
@@ -117,7 +117,7 @@ pub fn layer_norm(isa: Isa, values: &mut [f32], weight: &[f32], bias: &[f32], ep
     let parts = threads::ranges(rows)
         .into_iter()
         .map(|range| rest.split_off_mut(..range.len() * width).expect("as many rows as there are"));
-    threads::for_each(parts.collect(), |rows| isa.run(LayerNorm { rows, weight, bias, epsilon }));
+    threads::for_each(parts.collect(), |rows| kernel.isa.run(LayerNorm { rows, weight, bias, epsilon }));
 }
 
 struct LayerNorm<'a> {
@@ -203,8 +203,8 @@ impl Operation for QuantizeRow<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Kernel;
     use super::super::random::Random;
+    use super::super::simd::Isa;
     use super::*;
 
     /// A function of one value, over many.
@@ -293,12 +293,12 @@ mod tests {
             let values: Vec<f32> = (0..rows * width).map(|_| offset + random.normal()).collect();
             let weight: Vec<f32> = (0..width).map(|_| random.normal()).collect();
             let bias: Vec<f32> = (0..width).map(|_| random.normal()).collect();
-            let result = |isa| {
+            let result = |kernel| {
                 let mut values = values.clone();
-                layer_norm(isa, &mut values, &weight, &bias, 1e-5);
+                layer_norm(kernel, &mut values, &weight, &bias, 1e-5);
                 values
             };
-            let scalar = result(Isa::PORTABLE);
+            let scalar = result(Kernel::SCALAR);
             for (row, found) in values.chunks_exact(width).zip(scalar.chunks_exact(width)) {
                 let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / width as f64;
                 let variance = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / width as f64;
@@ -308,8 +308,8 @@ mod tests {
                     assert!((f64::from(*y) - expected).abs() < 2e-5, "width {width}: {y}, {expected}");
                 }
             }
-            for isa in isas() {
-                assert!(same_bits(&result(isa), &scalar), "{isa:?} width {width}");
+            for kernel in Kernel::available() {
+                assert!(same_bits(&result(kernel), &scalar), "{} width {width}", kernel.name);
             }
         }
     }

@@ -1,14 +1,14 @@
 //! Activations times a packed matrix of float weights: for layers that stay in float, and within attention.
 
-use super::elementwise;
+use super::{Kernel, elementwise};
 use super::elementwise::{Activation, load_up_to};
-use super::simd::{Isa, LANES, Lanes, Operation};
+use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
 
 /// Weights of a linear layer, `[outputs][depth]`, packed as `[outputs / 16][depth][16]`.
 #[derive(Debug)]
 pub struct FloatMatrix {
-    isa: Isa,
+    kernel: Kernel,
     outputs: usize,
     depth: usize,
     panels: Vec<f32>,
@@ -19,7 +19,7 @@ impl FloatMatrix {
     ///
     /// # Panics
     /// If there are no weights or no whole number of outputs.
-    pub fn pack(isa: Isa, weights: &[f32], depth: usize) -> Self {
+    pub fn pack(kernel: Kernel, weights: &[f32], depth: usize) -> Self {
         assert!(depth > 0 && !weights.is_empty() && weights.len().is_multiple_of(depth), "outputs of {depth} weights");
         let outputs = weights.len() / depth;
         let mut panels = vec![0.0; outputs.next_multiple_of(LANES) * depth];
@@ -29,7 +29,7 @@ impl FloatMatrix {
                 *place = *weight;
             }
         }
-        FloatMatrix { isa, outputs, depth, panels }
+        FloatMatrix { kernel, outputs, depth, panels }
     }
 
     pub fn outputs(&self) -> usize {
@@ -58,7 +58,7 @@ impl FloatMatrix {
         let ranges = threads::ranges(self.outputs.div_ceil(LANES)).into_iter();
         let parts = ranges.map(|panels| panels.start * LANES..(panels.end * LANES).min(self.outputs));
         threads::for_each(threads::split_columns(out, self.outputs, parts), |part| {
-            self.isa.run(Multiply { matrix: self, rows, bias, activation, accumulate, part });
+            self.kernel.isa.run(Multiply { matrix: self, rows, bias, activation, accumulate, part });
         });
     }
 }
@@ -136,7 +136,7 @@ fn product_tile<L: Lanes, const ROWS: usize>(rows: &[f32], stride: usize, depth:
 #[cfg(test)]
 mod tests {
     use super::super::random::Random;
-    use super::super::{Kernel, Threads};
+    use super::super::Threads;
     use super::*;
 
     #[test]
@@ -146,12 +146,12 @@ mod tests {
             let values: Vec<f32> = (0..rows * depth).map(|_| random.normal()).collect();
             let weights: Vec<f32> = (0..outputs * depth).map(|_| random.normal()).collect();
             let bias: Vec<f32> = (0..outputs).map(|_| random.normal()).collect();
-            let result = |isa| {
+            let result = |kernel| {
                 let mut out = vec![0.0; rows * outputs];
-                FloatMatrix::pack(isa, &weights, depth).multiply(&values, &bias, None, false, &mut out);
+                FloatMatrix::pack(kernel, &weights, depth).multiply(&values, &bias, None, false, &mut out);
                 out
             };
-            let scalar = result(Isa::PORTABLE);
+            let scalar = result(Kernel::SCALAR);
             for (row, found) in values.chunks_exact(depth).zip(scalar.chunks_exact(outputs)) {
                 for ((weights, bias), found) in weights.chunks_exact(depth).zip(&bias).zip(found) {
                     let dot: f64 = row.iter().zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
@@ -159,9 +159,9 @@ mod tests {
                 }
             }
             for kernel in Kernel::available() {
-                assert_eq!(result(kernel.isa), scalar, "{} {rows} x {outputs} x {depth}", kernel.name);
+                assert_eq!(result(kernel), scalar, "{} {rows} x {outputs} x {depth}", kernel.name);
                 let threads = Threads::new(3).expect("threads");
-                assert_eq!(threads.run(|| result(kernel.isa)), scalar, "{} {rows} x {outputs} x {depth}", kernel.name);
+                assert_eq!(threads.run(|| result(kernel)), scalar, "{} {rows} x {outputs} x {depth}", kernel.name);
             }
         }
     }

@@ -429,7 +429,7 @@ mod tests {
                 pack(kernel, &weights, depth).multiply(&rows, &finish, &mut out);
                 out.into_iter().map(f32::to_bits).collect::<Vec<_>>()
             };
-            let scalar = result(Kernel::named("scalar").expect("always there"));
+            let scalar = result(Kernel::SCALAR);
             for kernel in Kernel::available() {
                 assert_eq!(result(kernel), scalar, "{} {rows} x {outputs} x {depth}", kernel.name);
             }

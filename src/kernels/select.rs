@@ -26,10 +26,13 @@ impl Kernel {
     /// The environment variable that forces a kernel by its name.
     pub const VARIABLE: &str = "BRIDGECLIP_KERNEL";
 
+    /// Plain Rust, for any processor.
+    pub const SCALAR: Kernel = Kernel { name: "scalar", micro: &micro::SCALAR, isa: Isa::PORTABLE };
+
     /// The kernels that can run here, the fastest first. The last one is `scalar`.
     pub fn available() -> Vec<Kernel> {
         let mut kernels = native();
-        kernels.push(Kernel { name: "scalar", micro: &micro::SCALAR, isa: Isa::PORTABLE });
+        kernels.push(Kernel::SCALAR);
         kernels
     }
 
