@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
+mod quantize;
+
+use self::quantize::QuantizeArgs;
 use super::Outcome;
 use crate::encoder::{ImageEncoder, Manifest, Package, TextEncoder};
 use crate::reference::Reference;
@@ -17,6 +20,7 @@ pub enum Command {
     Info(Args),
     /// Check every file's hash, load both encoders and open the reference.
     Verify(Args),
+    Quantize(QuantizeArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +37,7 @@ pub fn run(command: &Command) -> Result<Outcome> {
     match command {
         Command::Info(args) => info(args)?,
         Command::Verify(args) => verify(args)?,
+        Command::Quantize(args) => return quantize::run(args),
     }
     Ok(Outcome::Good)
 }

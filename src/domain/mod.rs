@@ -1,5 +1,6 @@
 //! Plain values that pass between the stages. They know no engine, no database and no network.
 
+mod caption;
 mod capture;
 mod embedding;
 mod event;
@@ -8,7 +9,8 @@ mod labels;
 mod time;
 mod verdict;
 
-pub use capture::{Camera, Capture, Failure, FileStamp, Sha256};
+pub use caption::caption;
+pub use capture::{Camera, Capture, Failure, FileStamp, NotSha256, Sha256};
 pub use embedding::{Embedding, EmbeddingError};
 pub use event::{EVENT_FORMAT, EventContext, capture_result};
 pub use fix::{Position, PositionSource};

@@ -1,6 +1,6 @@
 //! The image encoder: a photo's tensor to its embedding.
 
-use tract_onnx::prelude::Datum;
+use tract_onnx::prelude::{Datum, Tensor};
 
 use super::plan::Plan;
 use super::{EncodeError, Package, files};
@@ -31,7 +31,7 @@ impl ImageEncoder {
 
 impl EncodeImage for ImageEncoder {
     fn encode(&self, tensor: &[f32]) -> Result<Embedding, EncodeError> {
-        let vector = self.plan.run(&[1, 3, self.size, self.size], tensor)?;
-        Ok(Embedding::normalise(vector)?)
+        let input = Tensor::from_shape(&[1, 3, self.size, self.size], tensor);
+        self.plan.run(input.map_err(|error| EncodeError::Run(error.to_string()))?)
     }
 }

@@ -5,11 +5,13 @@ mod fused;
 mod image;
 mod package;
 mod plan;
+mod quantize;
 mod text;
 mod tokenizer;
 
 pub use image::{EncodeImage, ImageEncoder};
-pub use package::{FileEntry, Manifest, Package, PackageError, files};
+pub use package::{Fidelity, FileEntry, Manifest, Package, PackageError, files};
 pub use plan::EncodeError;
+pub use quantize::{LayerReport, Progress, QuantizeError, Report, TowerReport, pictures, quantize};
 pub use text::TextEncoder;
 pub use tokenizer::{CONTEXT_LENGTH, Tokenizer, TokenizerError};

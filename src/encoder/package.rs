@@ -23,12 +23,18 @@ pub mod files {
     pub const TOKENIZER: &str = "tokenizer.json";
     pub const REFERENCE: &str = "reference.db";
 
+    /// What is other in an int8 package than in the float package that it was made from.
+    pub(super) const QUANTIZED: [&str; 4] = [IMAGE_GRAPH, IMAGE_WEIGHTS, TEXT_GRAPH, TEXT_WEIGHTS];
+
     /// What determines an embedding: a reference made with other encoders cannot be compared with.
     pub(super) const ENCODERS: [&str; 5] = [IMAGE_GRAPH, IMAGE_WEIGHTS, TEXT_GRAPH, TEXT_WEIGHTS, TOKENIZER];
 }
 
 /// The layout of packages that this program reads.
 const FORMAT: u32 = 1;
+/// Values of `precision`.
+const FLOAT: &str = "f32";
+const INT8: &str = "int8";
 /// A manifest is a page of text; more is not read.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
@@ -42,7 +48,7 @@ pub struct Manifest {
     pub description: String,
     /// open_clip's name of the model.
     pub architecture: String,
-    /// Arithmetic of the encoders: `f32`.
+    /// Arithmetic of the encoders: `f32` or `int8`.
     pub precision: String,
     /// Length of an embedding.
     pub embedding_dim: usize,
@@ -52,6 +58,9 @@ pub struct Manifest {
     /// Licence of the weights.
     pub licence: String,
     pub checkpoint: Checkpoint,
+    /// For int8: where it came from and how near it stayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantized: Option<Quantized>,
     pub image: ImageInput,
     pub text: TextInput,
     pub files: BTreeMap<String, FileEntry>,
@@ -63,6 +72,41 @@ pub struct Manifest {
 pub struct Checkpoint {
     pub file: String,
     pub sha256: String,
+}
+
+/// The float package that an int8 package was made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quantized {
+    /// Hash of the float package.
+    pub from: Sha256,
+    /// Of the float package; the int8 encoders map to the same one.
+    pub embedding_space: Sha256,
+    pub image: Fidelity,
+    pub text: Fidelity,
+}
+
+/// Cosines between the embeddings of an int8 encoder and of the float one, over the samples it was calibrated with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fidelity {
+    pub samples: usize,
+    pub mean: f64,
+    /// The cosine that 1 % of the samples are below.
+    pub percentile_1: f64,
+    pub worst: f64,
+}
+
+impl Fidelity {
+    /// From each sample's cosine; of none, all are 1.
+    pub fn of(cosines: impl Iterator<Item = f64>) -> Self {
+        let mut cosines: Vec<f64> = cosines.collect();
+        cosines.sort_by(f64::total_cmp);
+        let samples = cosines.len();
+        let at = |index: usize| cosines.get(index).copied().unwrap_or(1.0);
+        let mean = if samples == 0 { 1.0 } else { cosines.iter().sum::<f64>() / samples as f64 };
+        Fidelity { samples, mean, percentile_1: at(samples / 100), worst: at(0) }
+    }
 }
 
 /// How a photo becomes the image encoder's input.
@@ -163,7 +207,11 @@ impl Package {
     }
 
     /// Names the space that the encoders map to: embeddings of two packages can be compared if this is equal.
+    /// An int8 package is of the space of the float package that it was made from.
     pub fn embedding_space(&self) -> Sha256 {
+        if let Some(quantized) = &self.manifest.quantized {
+            return quantized.embedding_space;
+        }
         let mut text = format!("{:?} {:?}\n", self.manifest.image, self.manifest.text);
         for name in files::ENCODERS {
             text += &format!("{name} {}\n", self.manifest.files[name].sha256);
@@ -187,6 +235,22 @@ impl Package {
     pub fn preprocess(&self) -> Preprocess {
         let ImageInput { size, mean, std, .. } = self.manifest.image;
         Preprocess { size, mean, std }
+    }
+
+    /// Completes an int8 package: `dir` holds its encoders; all else is copied from this float package.
+    pub fn write_quantized(&self, dir: &Path, quantized: Quantized) -> Result<(), PackageError> {
+        let mut manifest = Manifest { precision: INT8.to_owned(), quantized: Some(quantized), ..self.manifest.clone() };
+        for (name, entry) in &mut manifest.files {
+            let path = dir.join(name);
+            let failed = |source| PackageError::Write { path: path.clone(), source };
+            match files::QUANTIZED.contains(&&**name) {
+                true => *entry = measure(&path)?,
+                false => drop(fs::copy(self.path(name), &path).map_err(failed)?),
+            }
+        }
+        let text = toml::to_string(&manifest).expect("a manifest is a TOML document");
+        let path = dir.join(files::MANIFEST);
+        write_atomically(&path, text.as_bytes()).map_err(|source| PackageError::Write { path, source })
     }
 
     /// Takes the file `name`, which lies in the folder already, into the manifest. The manifest is replaced as a whole.
@@ -244,8 +308,11 @@ fn check(manifest: &Manifest, path: &Path) -> Result<(), PackageError> {
     if !["en", "ja"].contains(&manifest.caption_language.as_str()) {
         return Err(wrong("caption_language", manifest.caption_language.clone(), "en or ja"));
     }
-    if manifest.precision != "f32" {
-        return Err(wrong("precision", manifest.precision.clone(), "f32"));
+    if ![FLOAT, INT8].contains(&&*manifest.precision) {
+        return Err(wrong("precision", manifest.precision.clone(), "f32 or int8"));
+    }
+    if (manifest.precision == INT8) != manifest.quantized.is_some() {
+        return Err(wrong("precision", manifest.precision.clone(), "int8 with a [quantized] section, or f32 without"));
     }
     match manifest.files.keys().find(|name| !is_plain(name)) {
         Some(name) => Err(wrong("files", name.clone(), "plain file names inside the package")),
@@ -315,12 +382,13 @@ mod tests {
             version: "1.0.0".into(),
             description: "A test.".into(),
             architecture: "ViT-B-32".into(),
-            precision: "f32".into(),
+            precision: FLOAT.into(),
             embedding_dim: 4,
             caption_language: "en".into(),
             label_version: LABEL_VERSION.into(),
             licence: "MIT".into(),
             checkpoint: Checkpoint { file: "epoch_1.pt".into(), sha256: "0".repeat(64) },
+            quantized: None,
             image: ImageInput { size: 32, mean: [0.5; 3], std: [0.5; 3], apply_orientation: false },
             text: TextInput { context_length: 77 },
             files: files::ENCODERS.map(|name| (name.to_owned(), input.clone())).into(),
@@ -354,7 +422,7 @@ mod tests {
     #[test]
     fn every_wrong_value_is_named() {
         type Edit = fn(&mut Manifest);
-        let cases: [(&str, Edit); 10] = [
+        let cases: [(&str, Edit); 11] = [
             ("package format 9", |m| m.format = 9),
             ("labels `other-1`", |m| m.label_version = "other-1".into()),
             ("embedding_dim = 0", |m| m.embedding_dim = 0),
@@ -364,6 +432,7 @@ mod tests {
             ("image.apply_orientation = true", |m| m.image.apply_orientation = true),
             ("caption_language = de", |m| m.caption_language = "de".into()),
             ("precision = f16", |m| m.precision = "f16".into()),
+            ("int8 with a [quantized] section", |m| m.precision = INT8.into()),
             ("names no text.onnx", |m| drop(m.files.remove(files::TEXT_GRAPH))),
         ];
         for (expected, edit) in cases {

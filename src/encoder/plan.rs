@@ -1,11 +1,13 @@
-//! An encoder as a tract plan: one tensor in, one vector out. The only file that names tract.
+//! An encoder as a tract plan: one tensor in, one vector out.
 
 use std::path::{Path, PathBuf};
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::{EvalOp, ensure};
+use tract_onnx::tract_core::plan::eval;
 
-use super::fused;
-use crate::domain::EmbeddingError;
+use super::fused::{self, FusedOperator, Layer};
+use crate::domain::{Embedding, EmbeddingError};
 
 /// Why an encoder cannot be loaded or gives no embedding.
 #[derive(Debug, thiserror::Error)]
@@ -37,37 +39,72 @@ impl Plan {
         input_type: DatumType,
         embedding_dim: usize,
     ) -> Result<Self, EncodeError> {
-        let mut importer = tract_onnx::onnx();
-        fused::register(&mut importer.op_register);
-        let load = || importer.model_for_path(path)?.into_optimized()?.into_runnable();
-        let plan: Arc<TypedRunnableModel> =
-            load().map_err(|error| EncodeError::Load { path: path.to_owned(), reason: format!("{error:#}") })?;
-        let facts = |error: TractError| EncodeError::Load { path: path.to_owned(), reason: format!("{error:#}") };
+        let failed = |error: TractError| EncodeError::Load { path: path.to_owned(), reason: format!("{error:#}") };
+        let plan = read(path).map_err(failed)?;
         let shape = |what, found: &TypedFact, expected: String| EncodeError::Shape {
             path: path.to_owned(),
             what,
             found: format!("{found:?}"),
             expected,
         };
-        let found = plan.model().input_fact(0).map_err(facts)?;
+        let found = plan.model().input_fact(0).map_err(failed)?;
         if *found != input_type.fact(input) {
             return Err(shape("the input", found, format!("{input:?} of {input_type:?}")));
         }
-        let found = plan.model().output_fact(0).map_err(facts)?;
+        let found = plan.model().output_fact(0).map_err(failed)?;
         if *found != f32::fact([1, embedding_dim]) {
             return Err(shape("the output", found, format!("[1, {embedding_dim}] of F32")));
         }
         Ok(Plan { plan, embedding_dim })
     }
 
-    /// Runs the graph on `values`, whose number and type are those of the input.
-    pub fn run<T: Datum + Copy>(&self, shape: &[usize], values: &[T]) -> Result<Vec<f32>, EncodeError> {
-        let run = || -> TractResult<Vec<f32>> {
-            let output = self.plan.run(tvec!(Tensor::from_shape(shape, values)?.into()))?;
-            Ok(output[0].view().as_slice::<f32>()?.to_vec())
-        };
-        let values = run().map_err(|error| EncodeError::Run(format!("{error:#}")))?;
-        debug_assert_eq!(values.len(), self.embedding_dim);
-        Ok(values)
+    /// Runs the graph on an input of its shape and type.
+    pub fn run(&self, input: Tensor) -> Result<Embedding, EncodeError> {
+        let output = self.plan.run(tvec!(input.into())).map_err(run_error)?;
+        self.embedding(&output)
     }
+
+    /// Runs the graph while `hook` sees the name and the input rows of each fused linear layer before it runs. What it
+    /// returns runs instead.
+    pub fn run_hooked(
+        &self,
+        input: Tensor,
+        mut hook: impl FnMut(&str, &[f32]) -> Option<Arc<Layer>>,
+    ) -> Result<Embedding, EncodeError> {
+        let mut state = self.plan.spawn().map_err(run_error)?;
+        let evaluate = state.run_plan_with_eval(tvec!(input.into()), |context, state, node, inputs| {
+            let linear = node.op_as::<FusedOperator>().filter(|operator| matches!(*operator.0, Layer::Linear(_)));
+            if linear.is_some()
+                && let Some(layer) = hook(&node.name, inputs[0].view().as_slice()?)
+            {
+                return FusedOperator(layer).eval(context, inputs);
+            }
+            eval(context, state, node, inputs)
+        });
+        self.embedding(&evaluate.map_err(run_error)?)
+    }
+
+    fn embedding(&self, outputs: &[TValue]) -> Result<Embedding, EncodeError> {
+        let values = outputs[0].view().as_slice::<f32>().map_err(run_error)?.to_vec();
+        debug_assert_eq!(values.len(), self.embedding_dim);
+        Ok(Embedding::normalise(values)?)
+    }
+}
+
+fn run_error(error: TractError) -> EncodeError {
+    EncodeError::Run(format!("{error:#}"))
+}
+
+fn read(path: &Path) -> TractResult<Arc<TypedRunnableModel>> {
+    let mut importer = tract_onnx::onnx();
+    fused::register(&mut importer.op_register);
+    let model = importer.model_for_path(path)?.into_typed()?;
+    for node in model.nodes() {
+        for konst in node.outputs.iter().filter_map(|output| output.fact.konst.as_ref()) {
+            let values = konst.view();
+            let floats = values.as_slice::<f32>().unwrap_or_default();
+            ensure!(floats.iter().all(|value| value.is_finite()), "`{}` holds NaN or infinite values", node.name);
+        }
+    }
+    model.into_optimized()?.into_runnable()
 }

@@ -1,6 +1,6 @@
 //! The text encoder: a finding in words to its embedding, in the same space as the photos.
 
-use tract_onnx::prelude::Datum;
+use tract_onnx::prelude::{Datum, Tensor};
 
 use super::plan::Plan;
 use super::{CONTEXT_LENGTH, EncodeError, Package, Tokenizer, files};
@@ -37,6 +37,7 @@ impl TextEncoder {
 
     /// Encodes one text that is tokens already.
     pub fn encode_tokens(&self, tokens: &[u32; CONTEXT_LENGTH]) -> Result<Embedding, EncodeError> {
-        Ok(Embedding::normalise(self.plan.run(&[1, CONTEXT_LENGTH], &tokens.map(i64::from))?)?)
+        let input = Tensor::from_shape(&[1, CONTEXT_LENGTH], &tokens.map(i64::from));
+        self.plan.run(input.map_err(|error| EncodeError::Run(error.to_string()))?)
     }
 }

@@ -1,10 +1,10 @@
 //! Multi-head self-attention over one sequence, in float.
 
+use super::Kernel;
 use super::elementwise::{softmax, store_up_to};
 use super::float_matrix::for_each_product;
 use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
-use super::Kernel;
 
 /// What the heads share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +109,8 @@ fn pack_values<'a>(panels: &mut [f32], head_width: usize, tokens: usize, value: 
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Random;
     use super::super::Threads;
+    use super::super::random::Random;
     use super::*;
 
     fn expected(shape: AttentionShape, qkv: &[f32]) -> Vec<f64> {

@@ -1,9 +1,9 @@
 //! Activations times a packed matrix of float weights: for layers that stay in float, and within attention.
 
-use super::{Kernel, elementwise};
 use super::elementwise::{Activation, load_up_to};
 use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
+use super::{Kernel, elementwise};
 
 /// Weights of a linear layer, `[outputs][depth]`, packed as `[outputs / 16][depth][16]`.
 #[derive(Debug)]
@@ -135,8 +135,8 @@ fn product_tile<L: Lanes, const ROWS: usize>(rows: &[f32], stride: usize, depth:
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Random;
     use super::super::Threads;
+    use super::super::random::Random;
     use super::*;
 
     #[test]

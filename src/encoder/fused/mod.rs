@@ -12,6 +12,6 @@ mod weights_file;
 
 pub use layers::{Attention, Layer, LayerNorm, Linear, Matrix, TokenEmbedding};
 pub use load::register;
-pub use node::{EmbeddingNode, FusedNode, LinearNode, NormNode, StoredWeights};
+pub use node::{DOMAIN, EmbeddingNode, FusedNode, LinearNode, NormNode, StoredWeights};
 pub use operator::FusedOperator;
 pub use weights_file::WeightsFile;

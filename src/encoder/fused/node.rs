@@ -44,8 +44,13 @@ pub struct LinearNode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoredWeights {
     /// With the place of the f32 scales, `[outputs]`.
-    Int8 { weights: u64, scales: u64 },
-    Float { weights: u64 },
+    Int8 {
+        weights: u64,
+        scales: u64,
+    },
+    Float {
+        weights: u64,
+    },
 }
 
 /// Input: `[rows][width]`.
@@ -133,11 +138,8 @@ impl FusedNode {
 
 impl LinearNode {
     fn attributes(&self) -> Vec<AttributeProto> {
-        let mut attributes = vec![
-            string("file", &self.file),
-            int("outputs", self.outputs as u64),
-            int("depth", self.depth as u64),
-        ];
+        let mut attributes =
+            vec![string("file", &self.file), int("outputs", self.outputs as u64), int("depth", self.depth as u64)];
         match self.weights {
             StoredWeights::Int8 { weights, scales } => {
                 attributes.extend([string("stored", "int8"), int("weights", weights), int("scales", scales)]);
@@ -222,12 +224,8 @@ mod tests {
             bias: Some(1 << 40),
             activation: Some(Activation::QuickGelu),
         };
-        let float = LinearNode {
-            weights: StoredWeights::Float { weights: 0 },
-            bias: None,
-            activation: None,
-            ..linear.clone()
-        };
+        let float =
+            LinearNode { weights: StoredWeights::Float { weights: 0 }, bias: None, activation: None, ..linear.clone() };
         let file = linear.file.clone();
         let norm = NormNode { file: file.clone(), width: 7, weight: 1, bias: 2, epsilon: 1e-5 };
         let embedding = EmbeddingNode { file, vocabulary: 9, width: 5, rows: 1, scales: 2 };
