@@ -60,6 +60,8 @@ pub struct Intake {
 pub struct Classify {
     #[serde(default)]
     pub neighbours: Number<1, 1_000, 10>,
+    #[serde(default)]
+    pub threads: Number<1, 64, 1>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -18,6 +18,7 @@ use crate::domain::{Capture, Failure, FileStamp, Sha256, Time, TimeQuality, Verd
 use crate::encoder::Package;
 use crate::intake::{self, Candidate, Intake, IntakeStop};
 use crate::journal::{self, DeviceIdentity, Journal, NewResult, Reader, Recorded};
+use crate::kernels::Threads;
 use crate::photo::{self, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
 use crate::uplink::{self, Link, LinkEvent, Uplink};
@@ -143,7 +144,8 @@ fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
         bytes_max: u64::from(config.intake.photo_megabytes_max.get()) * 1_000_000,
         photo: photo::Limits { pixels_max: u64::from(config.intake.photo_megapixels_max.get()) * 1_000_000 },
     };
-    Ok(Classifier::load(package, limits, config.classify.neighbours.get() as usize)?)
+    let threads = Threads::new(config.classify.threads.get() as usize)?;
+    Ok(Classifier::load(package, limits, config.classify.neighbours.get() as usize, &threads)?)
 }
 
 fn identity(config: &Config, package: &Package) -> Result<DeviceIdentity> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::classify::classify;
 use crate::domain::{Embedding, Verdict};
 use crate::encoder::{EncodeError, EncodeImage, ImageEncoder, Package, PackageError};
+use crate::kernels::Threads;
 use crate::photo::{self, PhotoError, Preprocess, tensor};
 use crate::reference::{Reference, ReferenceError};
 
@@ -66,9 +67,9 @@ pub struct Embedded {
 }
 
 impl Embedder {
-    /// Loads the package's image encoder.
-    pub fn load(package: &Package, limits: Limits) -> Result<Self, EncodeError> {
-        let encoder = Box::new(ImageEncoder::load(package)?);
+    /// Loads the package's image encoder, which will split each photo over `threads`.
+    pub fn load(package: &Package, limits: Limits, threads: &Threads) -> Result<Self, EncodeError> {
+        let encoder = Box::new(ImageEncoder::load(package, threads)?);
         Ok(Embedder { encoder, preprocess: package.preprocess(), limits })
     }
 
@@ -104,9 +105,14 @@ pub enum LoadError {
 
 impl Classifier {
     /// Loads the package's image encoder and reference.
-    pub fn load(package: &Package, limits: Limits, neighbours: usize) -> Result<Self, LoadError> {
+    pub fn load(
+        package: &Package,
+        limits: Limits,
+        neighbours: usize,
+        threads: &Threads,
+    ) -> Result<Self, LoadError> {
         let reference = Reference::open(&package.reference()?, package)?;
-        Ok(Classifier { embedder: Embedder::load(package, limits)?, reference, neighbours })
+        Ok(Classifier { embedder: Embedder::load(package, limits, threads)?, reference, neighbours })
     }
 
     pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {

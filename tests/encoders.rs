@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bridgeclip::domain::{Embedding, Sha256};
 use bridgeclip::encoder::{EncodeImage, ImageEncoder, Package, TextEncoder, Tokenizer, files};
+use bridgeclip::kernels::Threads;
 use bridgeclip::pipeline::{Embedder, Limits};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -76,13 +77,13 @@ fn a_full_vit_b32_agrees_with_pytorch() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     write_vit_b32_package(dir.path(), &goldens.tensors);
     let package = Package::open(dir.path()).expect("a good package");
-    let encoder = ImageEncoder::load(&package).expect("loads");
+    let encoder = ImageEncoder::load(&package, &Threads::default()).expect("loads");
     for image in &goldens.images {
         let count = image.shape.iter().product();
         let tensor: Vec<f32> = seeded_values(&image.name, count, image.offset, image.scale).collect();
         expect_same(&image.name, &encoder.encode(&tensor).expect("encodes"), &image.embedding, SAME);
     }
-    let encoder = TextEncoder::load(&package).expect("loads");
+    let encoder = TextEncoder::load(&package, &Threads::default()).expect("loads");
     for (index, text) in goldens.texts.iter().enumerate() {
         let tokens = text.tokens[..].try_into().expect("77 tokens");
         let embedding = encoder.encode_tokens(&tokens).expect("encodes");
@@ -137,7 +138,7 @@ struct GoldenPhoto {
 #[test]
 fn the_demo_image_encoder_agrees_with_pytorch() {
     let package = Package::open(&demo_package()).expect("a good package");
-    let encoder = ImageEncoder::load(&package).expect("loads");
+    let encoder = ImageEncoder::load(&package, &Threads::default()).expect("loads");
     let inputs: Vec<SeededImage> = read_json("demo/inputs.json");
     for input in &inputs {
         let count = input.shape.iter().product();
@@ -149,7 +150,7 @@ fn the_demo_image_encoder_agrees_with_pytorch() {
 #[test]
 fn sample_photos_get_the_embeddings_of_pytorch_and_pillow() {
     let package = Package::open(&demo_package()).expect("a good package");
-    let embedder = Embedder::load(&package, Limits::default()).expect("loads");
+    let embedder = Embedder::load(&package, Limits::default(), &Threads::default()).expect("loads");
     let photos: Vec<GoldenPhoto> = read_json("demo/photos.json");
     assert_eq!(photos.len(), demo_photos().len());
     for (photo, expected) in photos.iter().zip(read_rows("demo/photos.npy")) {
@@ -164,7 +165,7 @@ fn sample_photos_get_the_embeddings_of_pytorch_and_pillow() {
 #[test]
 fn captions_get_the_embeddings_of_pytorch() {
     let package = Package::open(&demo_package()).expect("a good package");
-    let encoder = TextEncoder::load(&package).expect("loads");
+    let encoder = TextEncoder::load(&package, &Threads::default()).expect("loads");
     let captions: Vec<String> = read_json("demo/captions.json");
     for (caption, expected) in captions.iter().zip(read_rows("demo/captions.npy")) {
         expect_same(caption, &encoder.encode(caption).expect("encodes"), &expected, SAME);

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Outcome, demo, present};
 use crate::domain::{Sha256, Verdict};
+use crate::kernels::Threads;
 use crate::pipeline::{Classifier, Limits, PipelineError, read_file};
 
 /// Classify photos: the four categories with confidence, and the most similar labelled photos as evidence.
@@ -41,7 +42,7 @@ struct Line<'a> {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let package = demo::package_or_demo(args.package.as_deref())?;
-    let classifier = Classifier::load(&package, Limits::default(), args.neighbours.into())?;
+    let classifier = Classifier::load(&package, Limits::default(), args.neighbours.into(), &Threads::default())?;
     let mut failures = 0;
     for photo in &args.photos {
         let result = classify(&classifier, photo);

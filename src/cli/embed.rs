@@ -10,6 +10,7 @@ use npyz::WriterBuilder;
 use super::{Outcome, demo, progress};
 use crate::domain::Embedding;
 use crate::encoder::{Package, TextEncoder};
+use crate::kernels::Threads;
 use crate::pipeline::{Embedder, Limits};
 
 /// Write the embeddings of photos or texts: unit-length rows of f32, in the order of the arguments.
@@ -51,13 +52,13 @@ pub fn run(args: &Args) -> Result<Outcome> {
 type Row = Result<Embedding, String>;
 
 fn texts(package: &Package, texts: &[String]) -> Result<Vec<Row>> {
-    let encoder = TextEncoder::load(package)?;
+    let encoder = TextEncoder::load(package, &Threads::default())?;
     let row = |text: &String| encoder.encode(text).map_err(|error| format!("{text:?}: {error}"));
     Ok(texts.iter().map(row).collect())
 }
 
 fn photos(package: &Package, paths: &[PathBuf]) -> Result<Vec<Row>> {
-    let embedder = Embedder::load(package, Limits::default())?;
+    let embedder = Embedder::load(package, Limits::default(), &Threads::default())?;
     let bar = progress::bar(paths.len(), "photos");
     let row = |path: &PathBuf| {
         embedder

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Errors are printed once, here.
 
+mod bench;
 mod classify;
 mod demo;
 mod embed;
@@ -37,6 +38,7 @@ enum Command {
     Reference(reference::Command),
     #[command(subcommand)]
     Package(package::Command),
+    Bench(bench::Args),
 }
 
 /// How a command that did not fail as a whole went.
@@ -82,6 +84,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Embed(args) => embed::run(&args),
         Command::Reference(command) => reference::run(&command),
         Command::Package(command) => package::run(&command),
+        Command::Bench(args) => bench::run(&args),
     }
 }
 

@@ -11,6 +11,7 @@ mod quantize;
 use self::quantize::QuantizeArgs;
 use super::Outcome;
 use crate::encoder::{ImageEncoder, Manifest, Package, TextEncoder};
+use crate::kernels::Threads;
 use crate::reference::Reference;
 
 /// Look at a model package.
@@ -83,8 +84,8 @@ fn info(args: &Args) -> Result<()> {
 
 fn verify(args: &Args) -> Result<()> {
     let package = Package::open(&args.dir)?;
-    ImageEncoder::load(&package)?;
-    TextEncoder::load(&package)?;
+    ImageEncoder::load(&package, &Threads::default())?;
+    TextEncoder::load(&package, &Threads::default())?;
     let photos = match package.reference() {
         Ok(path) => Some(Reference::open(&path, &package)?.len()),
         Err(_) => None,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{Outcome, progress};
 use crate::domain::Category;
 use crate::encoder::{Package, files};
+use crate::kernels::Threads;
 use crate::pipeline::{Embedder, Limits};
 use crate::reference::{BuildReport, Info, Source, Stamp, build, read_records};
 
@@ -65,7 +66,7 @@ fn run_build(args: &BuildArgs) -> Result<Outcome> {
     let (records, skipped) = read_records(&args.csv)?;
     let source = |record: crate::reference::Record| Source { path: image_path(args, &record.image), record };
     let sources: Vec<Source> = records.into_iter().map(source).collect();
-    let embedder = Embedder::load(&package, Limits::default())?;
+    let embedder = Embedder::load(&package, Limits::default(), &Threads::default())?;
     let embed =
         |path: &Path| embedder.embed_file(path).map(|embedded| embedded.embedding).map_err(|error| error.to_string());
     let threads = args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));

@@ -5,6 +5,7 @@ use tract_onnx::prelude::{Datum, Tensor};
 use super::plan::Plan;
 use super::{EncodeError, Package, files};
 use crate::domain::Embedding;
+use crate::kernels::Threads;
 
 /// What the classifying stage needs of an encoder; tests put their own in its place.
 pub trait EncodeImage: Send + Sync {
@@ -17,21 +18,29 @@ pub trait EncodeImage: Send + Sync {
 pub struct ImageEncoder {
     plan: Plan,
     size: usize,
+    threads: Threads,
 }
 
 impl ImageEncoder {
-    pub fn load(package: &Package) -> Result<Self, EncodeError> {
+    /// Loads the encoder, which will split each photo over `threads`.
+    pub fn load(package: &Package, threads: &Threads) -> Result<Self, EncodeError> {
         let manifest = package.manifest();
         let size = manifest.image.size as usize;
         let path = package.path(files::IMAGE_GRAPH);
         let plan = Plan::load(&path, &[1, 3, size, size], f32::datum_type(), manifest.embedding_dim)?;
-        Ok(ImageEncoder { plan, size })
+        Ok(ImageEncoder { plan, size, threads: threads.clone() })
+    }
+
+    /// Multiplications of weights with activations for one photo.
+    pub fn multiply_adds(&self) -> Result<u64, EncodeError> {
+        self.plan.multiply_adds()
     }
 }
 
 impl EncodeImage for ImageEncoder {
     fn encode(&self, tensor: &[f32]) -> Result<Embedding, EncodeError> {
         let input = Tensor::from_shape(&[1, 3, self.size, self.size], tensor);
-        self.plan.run(input.map_err(|error| EncodeError::Run(error.to_string()))?)
+        let input = input.map_err(|error| EncodeError::Run(error.to_string()))?;
+        self.threads.run(|| self.plan.run(input))
     }
 }

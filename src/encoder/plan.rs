@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::{EvalOp, ensure};
+use tract_onnx::tract_core::internal::{Cost, EvalOp, ensure};
 use tract_onnx::tract_core::plan::eval;
 
 use super::fused::{self, FusedOperator, Layer};
@@ -62,6 +62,22 @@ impl Plan {
     pub fn run(&self, input: Tensor) -> Result<Embedding, EncodeError> {
         let output = self.plan.run(tvec!(input.into())).map_err(run_error)?;
         self.embedding(&output)
+    }
+
+    /// Multiplications of weights with activations in one run, as far as they are matrix products.
+    pub fn multiply_adds(&self) -> Result<u64, EncodeError> {
+        let model = self.plan.model();
+        let count = || {
+            let mut sum = 0;
+            for node in model.nodes() {
+                let costs = node.op.cost(&model.node_input_facts(node.id)?)?;
+                for (_, count) in costs.iter().filter(|(cost, _)| matches!(cost, Cost::FMA(_))) {
+                    sum += count.to_i64()?;
+                }
+            }
+            Ok(sum.cast_unsigned())
+        };
+        count().map_err(run_error)
     }
 
     /// Runs the graph while `hook` sees the name and the input rows of each fused linear layer before it runs. What it

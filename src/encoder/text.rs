@@ -5,16 +5,19 @@ use tract_onnx::prelude::{Datum, Tensor};
 use super::plan::Plan;
 use super::{CONTEXT_LENGTH, EncodeError, Package, Tokenizer, files};
 use crate::domain::Embedding;
+use crate::kernels::Threads;
 
 /// The package's text encoder with its tokenizer, loaded.
 #[derive(Debug)]
 pub struct TextEncoder {
     tokenizer: Tokenizer,
     plan: Plan,
+    threads: Threads,
 }
 
 impl TextEncoder {
-    pub fn load(package: &Package) -> Result<Self, EncodeError> {
+    /// Loads the encoder, which will split each text over `threads`.
+    pub fn load(package: &Package, threads: &Threads) -> Result<Self, EncodeError> {
         let manifest = package.manifest();
         let path = package.path(files::TEXT_GRAPH);
         if manifest.text.context_length != CONTEXT_LENGTH {
@@ -27,7 +30,12 @@ impl TextEncoder {
         }
         let tokenizer = Tokenizer::load(&package.path(files::TOKENIZER))?;
         let plan = Plan::load(&path, &[1, CONTEXT_LENGTH], i64::datum_type(), manifest.embedding_dim)?;
-        Ok(TextEncoder { tokenizer, plan })
+        Ok(TextEncoder { tokenizer, plan, threads: threads.clone() })
+    }
+
+    /// Multiplications of weights with activations for one text.
+    pub fn multiply_adds(&self) -> Result<u64, EncodeError> {
+        self.plan.multiply_adds()
     }
 
     /// Encodes one text, cut to the context length as open_clip does.
@@ -38,6 +46,7 @@ impl TextEncoder {
     /// Encodes one text that is tokens already.
     pub fn encode_tokens(&self, tokens: &[u32; CONTEXT_LENGTH]) -> Result<Embedding, EncodeError> {
         let input = Tensor::from_shape(&[1, CONTEXT_LENGTH], &tokens.map(i64::from));
-        self.plan.run(input.map_err(|error| EncodeError::Run(error.to_string()))?)
+        let input = input.map_err(|error| EncodeError::Run(error.to_string()))?;
+        self.threads.run(|| self.plan.run(input))
     }
 }

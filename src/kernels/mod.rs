@@ -16,6 +16,7 @@ mod elementwise;
 mod float_matrix;
 mod int8_matrix;
 mod micro;
+mod peak;
 #[cfg(test)]
 mod random;
 mod select;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tract_onnx::tract_hir::internal::*;
 
-use super::{Attention, Layer, LayerNorm, Linear, TokenEmbedding};
+use super::{Attention, Layer, LayerNorm, Linear, Matrix, TokenEmbedding};
 
 /// A fused layer in a plan. Two are equal if they are the same one.
 #[derive(Clone, Debug)]
@@ -72,6 +72,25 @@ impl TypedOp for FusedOperator {
         };
         ensure!(inputs.iter().all(|fact| fact.datum_type == input_type), "{} wants {input_type:?}", self.name());
         Ok(tvec!(f32::fact(&*self.output_shape(&shapes)?)))
+    }
+
+    fn cost(&self, inputs: &[&TypedFact]) -> TractResult<TVec<(Cost, TDim)>> {
+        let rows = inputs[0].shape[0].clone();
+        Ok(match &*self.0 {
+            Layer::Linear(linear) => {
+                let weights = match linear.matrix {
+                    Matrix::Int8 { .. } => i8::datum_type(),
+                    Matrix::Float(_) => f32::datum_type(),
+                };
+                tvec!((Cost::FMA(weights), rows * linear.depth() * linear.outputs()))
+            }
+            // Scores and context: each token with each token.
+            Layer::Attention(_) => {
+                let width = inputs[0].shape[1].clone() / 3;
+                tvec!((Cost::FMA(f32::datum_type()), rows.clone() * rows * width * 2))
+            }
+            Layer::LayerNorm(_) | Layer::TokenEmbedding(_) => tvec!(),
+        })
     }
 
     as_op!();

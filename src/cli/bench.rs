@@ -1,0 +1,203 @@
+//! `bridgeclip bench`: how fast the encoders run on this machine.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::{Outcome, demo, progress};
+use crate::encoder::{EncodeImage, ImageEncoder, Package, TextEncoder, pictures};
+use crate::kernels::{self, Kernel, Threads};
+
+/// Runs before the first that counts.
+const WARM_UP: usize = 5;
+/// How long the peak of the processor is measured, before and after the encoder.
+const PEAK: Duration = Duration::from_millis(150);
+
+/// Measure how fast the encoders run on this machine.
+///
+/// Shown are the median time of one photo or text and the times that 5 % and 95 % stay below, the multiply-adds per
+/// second, their share of the processor's int8 peak (measured in the same run, for as many cores), and the peak memory
+/// of the whole process. Pin the process to a core and let nothing else run: `taskset -c 1 bridgeclip bench`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[arg(value_enum, default_value = "encode")]
+    what: What,
+    /// The model package; the synthetic demo package if not given.
+    #[arg(long, value_name = "DIR")]
+    package: Option<PathBuf>,
+    /// Cores that one photo or text is split over.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    threads: u8,
+    /// How often each encoder runs.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The image encoder: a photo's tensor to its embedding.
+    Encode,
+    /// The text encoder: a text to its embedding.
+    Text,
+    /// Both.
+    All,
+}
+
+#[derive(Serialize)]
+struct Report {
+    package: String,
+    precision: String,
+    kernel: &'static str,
+    threads: u8,
+    encoders: Vec<EncoderReport>,
+    /// Of the whole process.
+    memory_peak_bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct EncoderReport {
+    encoder: &'static str,
+    /// From the opened package to the encoder being ready.
+    load_ms: f64,
+    median_ms: f64,
+    percentile_5_ms: f64,
+    percentile_95_ms: f64,
+    multiply_adds: u64,
+    multiply_adds_per_s: f64,
+    /// One core's, times the threads.
+    int8_peak_per_s: f64,
+    /// Time, as a multiple of what the multiply-adds alone take at the peak.
+    times_floor: f64,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let begin = Instant::now();
+    let package = demo::package_or_demo(args.package.as_deref())?;
+    let open_ms = milliseconds(begin.elapsed());
+    let threads = Threads::new(args.threads.into())?;
+    let mut encoders = Vec::new();
+    if args.what != What::Text {
+        encoders.push(image(args, &package, &threads)?);
+    }
+    if args.what != What::Encode {
+        encoders.push(text(args, &package, &threads)?);
+    }
+    let report = Report {
+        package: format!("{} {}", package.manifest().name, package.manifest().version),
+        precision: package.manifest().precision.clone(),
+        kernel: kernels::selected()?.name,
+        threads: args.threads,
+        encoders,
+        memory_peak_bytes: memory_peak(),
+    };
+    print(args, &report, open_ms)?;
+    Ok(Outcome::Good)
+}
+
+fn image(args: &Args, package: &Package, threads: &Threads) -> Result<EncoderReport> {
+    let begin = Instant::now();
+    let encoder = ImageEncoder::load(package, threads)?;
+    let load = begin.elapsed();
+    let picture = pictures(1, package.preprocess().size as usize).remove(0);
+    let run = || encoder.encode(&picture).map(drop);
+    measure(args, "image", load, encoder.multiply_adds()?, run)
+}
+
+fn text(args: &Args, package: &Package, threads: &Threads) -> Result<EncoderReport> {
+    const CAPTION: &str = "Cracking is observed in the main girder. The soundness rating is Ⅲ.";
+    let begin = Instant::now();
+    let encoder = TextEncoder::load(package, threads)?;
+    let load = begin.elapsed();
+    let run = || encoder.encode(CAPTION).map(drop);
+    measure(args, "text", load, encoder.multiply_adds()?, run)
+}
+
+fn measure<E: std::error::Error + Send + Sync + 'static>(
+    args: &Args,
+    encoder: &'static str,
+    load: Duration,
+    multiply_adds: u64,
+    run: impl Fn() -> Result<(), E>,
+) -> Result<EncoderReport> {
+    let kernel: Kernel = kernels::selected()?;
+    let mut peak = kernel.int8_peak(PEAK);
+    for _ in 0..WARM_UP {
+        run()?;
+    }
+    let bar = progress::bar(args.repeat as usize, encoder);
+    let mut times = Vec::new();
+    for _ in 0..args.repeat {
+        let begin = Instant::now();
+        run()?;
+        times.push(milliseconds(begin.elapsed()));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    peak = peak.max(kernel.int8_peak(PEAK)) * f64::from(args.threads);
+    times.sort_by(f64::total_cmp);
+    let percentile = |percent: usize| times[(times.len() - 1) * percent / 100];
+    let median_ms = percentile(50);
+    let floor_ms = multiply_adds as f64 / peak * 1e3;
+    Ok(EncoderReport {
+        encoder,
+        load_ms: milliseconds(load),
+        median_ms,
+        percentile_5_ms: percentile(5),
+        percentile_95_ms: percentile(95),
+        multiply_adds,
+        multiply_adds_per_s: multiply_adds as f64 / median_ms * 1e3,
+        int8_peak_per_s: peak,
+        times_floor: median_ms / floor_ms,
+    })
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// The high-water mark of this process's resident memory, from Linux.
+fn memory_peak() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+fn print(args: &Args, report: &Report, open_ms: f64) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let mut value = serde_json::to_value(report)?;
+        value["open_ms"] = open_ms.into();
+        writeln!(out, "{value}")?;
+        return Ok(());
+    }
+    let Report { package, precision, kernel, threads, .. } = report;
+    writeln!(out, "{package}, {precision}, kernel {kernel}, threads {threads}; package verified in {open_ms:.0} ms")?;
+    for encoder in &report.encoders {
+        writeln!(
+            out,
+            "  {:<5}  median {:.2} ms, 5 % {:.2} ms, 95 % {:.2} ms; loaded in {:.0} ms",
+            encoder.encoder, encoder.median_ms, encoder.percentile_5_ms, encoder.percentile_95_ms, encoder.load_ms
+        )?;
+        writeln!(
+            out,
+            "         {:.2} G multiply-adds, {:.0} G/s of {:.0} G/s int8 peak: {:.2} times the least time possible",
+            encoder.multiply_adds as f64 / 1e9,
+            encoder.multiply_adds_per_s / 1e9,
+            encoder.int8_peak_per_s / 1e9,
+            encoder.times_floor
+        )?;
+    }
+    if let Some(bytes) = report.memory_peak_bytes {
+        writeln!(out, "  memory at most {:.1} MB", bytes as f64 / 1e6)?;
+    }
+    Ok(())
+}
