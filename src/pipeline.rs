@@ -105,12 +105,7 @@ pub enum LoadError {
 
 impl Classifier {
     /// Loads the package's image encoder and reference.
-    pub fn load(
-        package: &Package,
-        limits: Limits,
-        neighbours: usize,
-        threads: &Threads,
-    ) -> Result<Self, LoadError> {
+    pub fn load(package: &Package, limits: Limits, neighbours: usize, threads: &Threads) -> Result<Self, LoadError> {
         let reference = Reference::open(&package.reference()?, package)?;
         Ok(Classifier { embedder: Embedder::load(package, limits, threads)?, reference, neighbours })
     }

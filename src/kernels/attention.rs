@@ -1,8 +1,10 @@
 //! Multi-head self-attention over one sequence, in float.
 
 use super::Kernel;
+use std::ops::Range;
+
 use super::elementwise::{softmax, store_up_to};
-use super::float_matrix::for_each_product;
+use super::float_matrix::{Products, for_each_product};
 use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
 
@@ -65,9 +67,8 @@ impl Operation for Heads<'_> {
             let queries = &self.qkv[first..];
             let queries = &queries[..(tokens - 1) * 3 * width + head_width];
             for (block, panel) in keys.chunks_exact(LANES * head_width).enumerate() {
-                for_each_product(queries, 3 * width, head_width, panel, |token, product: L| {
-                    product.store(&mut scores[token * padded + block * LANES..]);
-                });
+                let mut store = StoreScores { scores: &mut scores[block * LANES..], stride: padded };
+                for_each_product::<L>(queries, 3 * width, head_width, panel, &mut store);
             }
             for (token, scores) in scores.chunks_exact_mut(padded).enumerate() {
                 let seen = if causal { token + 1 } else { tokens };
@@ -76,12 +77,38 @@ impl Operation for Heads<'_> {
             let place = first - self.part.columns.start;
             for (block, panel) in values.chunks_exact(LANES * tokens).enumerate() {
                 let end = head_width.min((block + 1) * LANES);
-                for_each_product(&scores[..(tokens - 1) * padded + tokens], padded, tokens, panel, |token, sum: L| {
-                    let out = &mut self.part.rows[token][place + block * LANES..place + end];
-                    store_up_to(sum.mul(L::splat(inverse_sums[token])), out);
-                });
+                let columns = place + block * LANES..place + end;
+                let mut store = StoreContext { inverse_sums: &inverse_sums, rows: &mut self.part.rows, columns };
+                for_each_product::<L>(&scores[..(tokens - 1) * padded + tokens], padded, tokens, panel, &mut store);
             }
         }
+    }
+}
+
+/// One block of sixteen keys' scores.
+struct StoreScores<'a> {
+    scores: &'a mut [f32],
+    stride: usize,
+}
+
+impl<L: Lanes> Products<L> for StoreScores<'_> {
+    #[inline(always)]
+    fn take(&mut self, token: usize, product: L) {
+        product.store(&mut self.scores[token * self.stride..]);
+    }
+}
+
+/// One block of a head's output, divided by the sum of the token's weights.
+struct StoreContext<'a, 'o> {
+    inverse_sums: &'a [f32],
+    rows: &'a mut [&'o mut [f32]],
+    columns: Range<usize>,
+}
+
+impl<L: Lanes> Products<L> for StoreContext<'_, '_> {
+    #[inline(always)]
+    fn take(&mut self, token: usize, sum: L) {
+        store_up_to(sum.mul(L::splat(self.inverse_sums[token])), &mut self.rows[token][self.columns.clone()]);
     }
 }
 

@@ -1,4 +1,7 @@
 //! Float functions over rows: layer norm, GELU, softmax, quantising. Each is written once, over [`Lanes`].
+//!
+//! Closures that compute with lanes are avoided: they are functions of their own, without the caller's instruction set,
+//! and where the compiler does not inline them each lane operation becomes a call.
 
 use super::simd::{LANES, Lanes, Operation};
 use super::{Kernel, threads};
@@ -12,15 +15,47 @@ pub enum Activation {
     QuickGelu,
 }
 
-impl Activation {
+/// A function of each value, known where the code around it is compiled. `apply` must be `#[inline(always)]`.
+pub(super) trait Function {
+    fn apply<L: Lanes>(x: L) -> L;
+}
+
+pub(super) struct Identity;
+pub(super) struct Gelu;
+pub(super) struct QuickGelu;
+
+impl Function for Identity {
     #[inline(always)]
-    pub(super) fn apply<L: Lanes>(self, x: L) -> L {
-        match self {
-            Activation::Gelu => gelu(x),
-            Activation::QuickGelu => x.div(L::splat(1.0).add(exp(x.mul(L::splat(-1.702))))),
-        }
+    fn apply<L: Lanes>(x: L) -> L {
+        x
     }
 }
+
+impl Function for Gelu {
+    #[inline(always)]
+    fn apply<L: Lanes>(x: L) -> L {
+        gelu(x)
+    }
+}
+
+impl Function for QuickGelu {
+    #[inline(always)]
+    fn apply<L: Lanes>(x: L) -> L {
+        x.div(L::splat(1.0).add(exp(x.mul(L::splat(-1.702)))))
+    }
+}
+
+/// Runs a generic method with the function that an `Option<Activation>` stands for.
+macro_rules! with_activation {
+    ($activation:expr, $($method:ident).+ :: <$lanes:ident> ()) => {
+        match $activation {
+            None => $($method).+::<$lanes, $crate::kernels::elementwise::Identity>(),
+            Some(Activation::Gelu) => $($method).+::<$lanes, $crate::kernels::elementwise::Gelu>(),
+            Some(Activation::QuickGelu) => $($method).+::<$lanes, $crate::kernels::elementwise::QuickGelu>(),
+        }
+    };
+}
+pub(super) use with_activation;
 
 #[inline(always)]
 fn gelu<L: Lanes>(x: L) -> L {
@@ -97,8 +132,8 @@ pub(super) fn store_up_to<L: Lanes>(lanes: L, to: &mut [f32]) {
 
 /// The end of a linear layer, for up to sixteen values of a row: the activation, then stored or added to what is there.
 #[inline(always)]
-pub(super) fn finish<L: Lanes>(value: L, activation: Option<Activation>, accumulate: bool, out: &mut [f32]) {
-    let value = activation.map_or(value, |activation| activation.apply(value));
+pub(super) fn finish<L: Lanes, F: Function>(value: L, accumulate: bool, out: &mut [f32]) {
+    let value = F::apply(value);
     let value = if accumulate { value.add(load_up_to(out, 0.0)) } else { value };
     store_up_to(value, out);
 }
@@ -134,13 +169,17 @@ impl Operation for LayerNorm<'_> {
     fn run<L: Lanes>(self) {
         let width = self.weight.len();
         for row in self.rows.chunks_exact_mut(width) {
-            let sum = |fill: f32, term: &dyn Fn(L) -> L| {
-                let add = |sum: L, chunk: &[f32]| sum.add(term(load_up_to(chunk, fill)));
-                row.chunks(LANES).fold(L::splat(0.0), add).sum()
-            };
-            let mean = sum(0.0, &|x| x) / width as f32;
-            let centred = |x: L| x.sub(L::splat(mean));
-            let variance = sum(mean, &|x| centred(x).mul(centred(x))) / width as f32;
+            let mut sum = L::splat(0.0);
+            for chunk in row.chunks(LANES) {
+                sum = sum.add(load_up_to(chunk, 0.0));
+            }
+            let mean = sum.sum() / width as f32;
+            let mut squares = L::splat(0.0);
+            for chunk in row.chunks(LANES) {
+                let centred = load_up_to::<L>(chunk, mean).sub(L::splat(mean));
+                squares = centred.mul_add(centred, squares);
+            }
+            let variance = squares.sum() / width as f32;
             let scale = L::splat(1.0 / (variance + self.epsilon).sqrt());
             let parameters = self.weight.chunks(LANES).zip(self.bias.chunks(LANES));
             for (values, (weight, bias)) in row.chunks_mut(LANES).zip(parameters) {
@@ -157,7 +196,10 @@ impl Operation for LayerNorm<'_> {
 #[inline(always)]
 pub(super) fn softmax<L: Lanes>(scores: &mut [f32], valid: usize, scale: f32) -> f32 {
     scores[valid..].fill(f32::NEG_INFINITY);
-    let greatest = scores.chunks_exact(LANES).fold(L::splat(f32::NEG_INFINITY), |max, chunk| L::load(chunk).max(max));
+    let mut greatest = L::splat(f32::NEG_INFINITY);
+    for chunk in scores.chunks_exact(LANES) {
+        greatest = L::load(chunk).max(greatest);
+    }
     let greatest = L::splat(greatest.greatest());
     let mut sum = L::splat(0.0);
     for chunk in scores.chunks_exact_mut(LANES) {
@@ -184,9 +226,12 @@ impl Operation for QuantizeRow<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> f32 {
-        let magnitude = |max: L, chunk: &[f32]| load_up_to::<L>(chunk, 0.0).max_magnitude(max);
-        let lanes = self.values.chunks(LANES).fold(L::splat(0.0), magnitude).to_array();
-        let greatest = f32::from_bits(lanes.into_iter().map(f32::to_bits).max().expect("sixteen lanes"));
+        let mut greatest = L::splat(0.0);
+        for chunk in self.values.chunks(LANES) {
+            greatest = load_up_to::<L>(chunk, 0.0).max_magnitude(greatest);
+        }
+        let greatest = greatest.to_array().map(f32::to_bits).into_iter().fold(0, u32::max);
+        let greatest = f32::from_bits(greatest);
         // Below this, 127 / greatest is no longer a normal number; such a row is 0 for every purpose.
         let factor = if greatest < 1e-30 { 0.0 } else { 127.0 / greatest };
         let mut values = self.values.chunks(LANES);

@@ -1,9 +1,12 @@
 //! Activations times a packed matrix of float weights: for layers that stay in float, and within attention.
 
-use super::elementwise::{Activation, load_up_to};
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::Kernel;
+use super::elementwise::{Activation, Function, finish, load_up_to, with_activation};
 use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
-use super::{Kernel, elementwise};
 
 /// Weights of a linear layer, `[outputs][depth]`, packed as `[outputs / 16][depth][16]`.
 #[derive(Debug)]
@@ -76,19 +79,48 @@ impl Operation for Multiply<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(mut self) {
+    fn run<L: Lanes>(self) {
+        with_activation!(self.activation, self.columns::<L>());
+    }
+}
+
+impl Multiply<'_> {
+    #[inline(always)]
+    fn columns<L: Lanes, F: Function>(mut self) {
         let depth = self.matrix.depth;
         let first = self.part.columns.start;
-        for column in self.part.columns.step_by(LANES) {
+        for column in self.part.columns.clone().step_by(LANES) {
             let panel = &self.matrix.panels[column * depth..][..LANES * depth];
             let bias: L = load_up_to(&self.bias[column..], 0.0);
-            for_each_product(self.rows, depth, depth, panel, |row, product: L| {
-                let out = &mut self.part.rows[row][column - first..];
-                let end = out.len().min(LANES);
-                elementwise::finish::<L>(product.add(bias), self.activation, self.accumulate, &mut out[..end]);
-            });
+            let columns = column - first..self.part.columns.len().min(column - first + LANES);
+            let function = PhantomData::<F>;
+            let mut finish =
+                FinishRow { bias, accumulate: self.accumulate, rows: &mut self.part.rows, columns, function };
+            for_each_product::<L>(self.rows, depth, depth, panel, &mut finish);
         }
     }
+}
+
+/// The end of a row's sixteen products in a layer.
+struct FinishRow<'a, 'o, L, F> {
+    bias: L,
+    accumulate: bool,
+    rows: &'a mut [&'o mut [f32]],
+    columns: Range<usize>,
+    function: PhantomData<F>,
+}
+
+impl<L: Lanes, F: Function> Products<L> for FinishRow<'_, '_, L, F> {
+    #[inline(always)]
+    fn take(&mut self, row: usize, product: L) {
+        let out = &mut self.rows[row][self.columns.clone()];
+        finish::<L, F>(product.add(self.bias), self.accumulate, out);
+    }
+}
+
+/// What becomes of products. `take` must be `#[inline(always)]`.
+pub(super) trait Products<L> {
+    fn take(&mut self, row: usize, product: L);
 }
 
 /// Multiplies rows, which start `stride` values apart, by a panel `[depth][16]`; hands out each row's sixteen products.
@@ -98,7 +130,7 @@ pub(super) fn for_each_product<L: Lanes>(
     stride: usize,
     depth: usize,
     panel: &[f32],
-    mut then: impl FnMut(usize, L),
+    products: &mut impl Products<L>,
 ) {
     let count = (rows.len() + stride - depth) / stride;
     let tiles = count.div_ceil(L::TILE_ROWS);
@@ -109,25 +141,33 @@ pub(super) fn for_each_product<L: Lanes>(
             ($($size:literal)*) => {
                 match end - start {
                     $($size => {
-                        let products: [L; $size] = product_tile(rows, stride, depth, panel);
-                        products.into_iter().enumerate().for_each(|(row, product)| then(start + row, product));
+                        let tile: [L; $size] = product_tile(rows, stride, depth, panel);
+                        for (row, product) in tile.into_iter().enumerate() {
+                            products.take(start + row, product);
+                        }
                     })*
                     size => unreachable!("{size} rows in a tile"),
                 }
             };
         }
-        tile!(1 2 3 4 5 6 7 8 9 10 11 12);
+        tile!(1 2 3 4 5 6 7 8 9 10);
     }
 }
 
 #[inline(always)]
 fn product_tile<L: Lanes, const ROWS: usize>(rows: &[f32], stride: usize, depth: usize, panel: &[f32]) -> [L; ROWS] {
-    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &rows[row * stride..][..depth]);
+    assert!(rows.len() >= (ROWS - 1) * stride + depth && panel.len() >= depth * LANES, "operands of a tile");
+    let mut row_starts = [rows.as_ptr(); ROWS];
+    for (row, start) in row_starts.iter_mut().enumerate() {
+        *start = start.wrapping_add(row * stride);
+    }
     let mut sums = [L::splat(0.0); ROWS];
-    for (index, weights) in (0..depth).zip(panel.chunks_exact(LANES)) {
+    for (index, weights) in panel.chunks_exact(LANES).take(depth).enumerate() {
         let weights = L::load(weights);
-        for row in 0..ROWS {
-            sums[row] = L::splat(rows[row][index]).mul_add(weights, sums[row]);
+        for (sum, start) in sums.iter_mut().zip(row_starts) {
+            // SAFETY: `index` < `depth`, and each row has `depth` values from its start on, as asserted above.
+            let value = unsafe { *start.add(index) };
+            *sum = L::splat(value).mul_add(weights, *sum);
         }
     }
     sums

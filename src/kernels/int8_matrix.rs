@@ -3,12 +3,12 @@
 use std::io;
 use std::ops::Range;
 
+use super::Kernel;
 use super::buffer::AlignedBytes;
-use super::elementwise::{Activation, QuantizeRow, load_up_to};
+use super::elementwise::{Activation, Function, QuantizeRow, finish, load_up_to, with_activation};
 use super::micro::{Activations, Layout, PackedSlice, Tile};
 use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
-use super::{Kernel, elementwise};
 
 /// Rows of this many values can be summed in 32 bits: 65,536 * 127 * 255 < 2^31.
 const DEPTH_MAX: usize = 65_536;
@@ -162,14 +162,22 @@ impl Operation for FinishTile<'_, '_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let products = self.products.chunks_exact(self.panel_columns);
-        for ((products, row_scale), row) in products.zip(self.row_scales).zip(self.rows) {
-            let out = row[self.place.clone()].chunks_mut(LANES);
-            let parameters = self.scales.chunks(LANES).zip(self.bias.chunks(LANES));
-            for ((products, out), (scales, bias)) in products.chunks_exact(LANES).zip(out).zip(parameters) {
-                let scaled = L::from_i32(products).mul(L::splat(*row_scale));
-                let value = scaled.mul_add(load_up_to(scales, 0.0), load_up_to(bias, 0.0));
-                elementwise::finish::<L>(value, self.activation, self.accumulate, out);
+        with_activation!(self.activation, self.blocks::<L>());
+    }
+}
+
+impl FinishTile<'_, '_> {
+    /// Sixteen columns after the other; within them, row by row.
+    #[inline(always)]
+    fn blocks<L: Lanes, F: Function>(self) {
+        for (block, (scales, bias)) in self.scales.chunks(LANES).zip(self.bias.chunks(LANES)).enumerate() {
+            let start = self.place.start + block * LANES;
+            let place = start..self.place.end.min(start + LANES);
+            let (scales, bias): (L, L) = (load_up_to(scales, 0.0), load_up_to(bias, 0.0));
+            let products = self.products.chunks_exact(self.panel_columns);
+            for ((products, row_scale), row) in products.zip(self.row_scales).zip(&mut *self.rows) {
+                let scaled = L::from_i32(&products[block * LANES..]).mul(L::splat(*row_scale));
+                finish::<L, F>(scaled.mul_add(scales, bias), self.accumulate, &mut row[place.clone()]);
             }
         }
     }

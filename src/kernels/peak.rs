@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::Kernel;
 use super::buffer::AlignedBytes;
 use super::micro::{PackedSlice, Tile};
-use super::Kernel;
 
 /// Values per row: with these, operands stay in the first-level cache.
 const DEPTH: usize = 256;

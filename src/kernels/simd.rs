@@ -7,7 +7,7 @@ pub const LANES: usize = 16;
 ///
 /// Values of an implementation may exist only where its instructions do: only [`Isa::run`] names implementations.
 pub trait Lanes: Copy {
-    /// Rows of a float tile whose accumulators fit this instruction set's registers.
+    /// Rows of a float tile, at most ten, whose sums and addresses fit this instruction set's registers.
     const TILE_ROWS: usize;
 
     fn splat(value: f32) -> Self;
@@ -227,7 +227,7 @@ mod x86 {
     // SAFETY of all blocks: values exist only inside `run_avx512` (see `Lanes`), whose caller has shown that the
     // instructions are there. Loads and stores go through references to sixteen values.
     impl Lanes for Avx512 {
-        const TILE_ROWS: usize = 12;
+        const TILE_ROWS: usize = 10;
 
         #[inline(always)]
         fn splat(value: f32) -> Self {
