@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Kernel;
 use super::buffer::AlignedBytes;
 use super::elementwise::{Activation, Function, QuantizeRow, finish, load_up_to, with_activation};
-use super::micro::{Activations, Layout, PackedSlice, Tile};
+use super::micro::{Activations, Layout, MicroAtDepth, PackedSlice, Tile};
 use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
 
@@ -30,7 +30,7 @@ pub struct Int8Matrix {
     kernel: Kernel,
     outputs: usize,
     depth: usize,
-    padded_depth: usize,
+    micro: MicroAtDepth,
     panels: AlignedBytes,
 }
 
@@ -47,18 +47,18 @@ impl Int8Matrix {
             return Err(MatrixError::Shape { outputs, depth });
         }
         let layout = &kernel.micro.layout;
-        let padded_depth = depth.next_multiple_of(layout.depth_step);
-        let panel_bytes = layout.panel_bytes(padded_depth);
+        let micro = kernel.micro.at_depth(depth.next_multiple_of(layout.depth_step));
+        let panel_bytes = micro.panel_bytes();
         let mut panels = AlignedBytes::zeroed(outputs.div_ceil(layout.panel_columns) * panel_bytes);
         let mut weights = vec![0; layout.panel_columns * depth];
         for (index, panel) in panels.chunks_exact_mut(panel_bytes).enumerate() {
             let first = index * layout.panel_columns;
             let weights = &mut weights[..layout.panel_columns.min(outputs - first) * depth];
             read(first, weights)?;
-            pack_panel(layout, weights, depth, padded_depth, panel)
+            pack_panel(layout, weights, depth, micro.depth(), panel)
                 .map_err(|column| MatrixError::Range { output: first + column })?;
         }
-        Ok(Int8Matrix { kernel, outputs, depth, padded_depth, panels })
+        Ok(Int8Matrix { kernel, outputs, depth, micro, panels })
     }
 
     pub fn outputs(&self) -> usize {
@@ -88,21 +88,19 @@ impl Int8Matrix {
 
     /// Computes the products of all rows with the panels of `columns`, panel by panel.
     fn for_each_tile(&self, rows: &QuantizedRows, columns: Range<usize>, mut then: impl FnMut(TileAt<'_>)) {
-        let layout = &self.kernel.micro.layout;
-        let panel_bytes = layout.panel_bytes(self.padded_depth);
+        let panel_columns = self.kernel.micro.layout.panel_columns;
+        let panel_bytes = self.micro.panel_bytes();
         let mut products: Tile = [0; _];
-        for first in columns.step_by(layout.panel_columns) {
-            let start = first / layout.panel_columns * panel_bytes;
+        for first in columns.step_by(panel_columns) {
+            let start = first / panel_columns * panel_bytes;
             let panel = PackedSlice::of(&self.panels, start, panel_bytes);
             let next = self.panels.get(start + panel_bytes..start + 2 * panel_bytes).unwrap_or_default();
-            for (index, tile) in rows.tiles.iter().enumerate() {
-                let ahead = &next[next.len() * index / rows.tiles.len()..next.len() * (index + 1) / rows.tiles.len()];
+            let mut ahead = self.micro.ahead(next, rows.tiles.len());
+            for tile in &rows.tiles {
                 let activations = PackedSlice::of(&rows.bytes, tile.start, tile.bytes);
                 // SAFETY: a `Kernel` exists only where its instructions do.
-                unsafe {
-                    let micro = self.kernel.micro;
-                    micro.tile(tile.padded_rows, self.padded_depth, activations, panel, &mut products, ahead);
-                }
+                unsafe { self.micro.tile(tile.padded_rows, activations, panel, &mut products, ahead) };
+                ahead = ahead.next();
                 then(TileAt { rows: tile.rows.clone(), first_column: first, products: &products });
             }
         }
@@ -243,7 +241,7 @@ fn row_tiles(layout: &Layout, rows: usize, padded_depth: usize) -> Vec<RowTile> 
     let tile = |index: usize| {
         let rows = rows * index / count..rows * (index + 1) / count;
         let padded_rows = rows.len().next_multiple_of(layout.row_step);
-        let bytes = layout.tile_bytes(padded_rows, padded_depth);
+        let bytes = padded_rows * layout.row_bytes(padded_depth);
         start += bytes;
         RowTile { rows, padded_rows, start: start - bytes, bytes }
     };
@@ -261,13 +259,19 @@ fn quantize_tile(
 ) {
     let layout = &kernel.micro.layout;
     let flip = if layout.activations == Activations::Offset { 0x80 } else { 0 };
-    let padded_rows = packed.len() / layout.tile_bytes(1, padded_depth);
+    let padded_rows = packed.len() / layout.row_bytes(padded_depth);
     let mut bytes = vec![0; padded_depth.next_multiple_of(LANES)];
+    let mut magnitudes = Vec::new();
     for (row, (values, scale)) in values.chunks_exact(depth).zip(scales).enumerate() {
         *scale = kernel.isa.run(QuantizeRow { values, bytes: &mut bytes, flip });
         let bytes = &bytes[..padded_depth];
         match (layout.activations, layout.row_group) {
-            (Activations::Wide, 2) => interleave_wide(bytes, packed, row, padded_rows),
+            (Activations::WithMagnitude, 4) => {
+                magnitudes.clear();
+                magnitudes.extend(bytes.iter().map(|byte| byte.cast_signed().unsigned_abs()));
+                interleave::<4>(bytes, packed, 2 * row, 2 * padded_rows);
+                interleave::<4>(&magnitudes, packed, 2 * row + 1, 2 * padded_rows);
+            }
             (_, 1) => interleave::<1>(bytes, packed, row, padded_rows),
             (_, 4) => interleave::<4>(bytes, packed, row, padded_rows),
             (_, 8) => interleave::<8>(bytes, packed, row, padded_rows),
@@ -283,42 +287,30 @@ fn interleave<const GROUP: usize>(bytes: &[u8], packed: &mut [u8], row: usize, r
     }
 }
 
-/// Pairs of values, each extended to 16 bits.
-fn interleave_wide(bytes: &[u8], packed: &mut [u8], row: usize, rows: usize) {
-    for (pair, packed) in bytes.as_chunks::<2>().0.iter().zip(packed.chunks_exact_mut(4 * rows)) {
-        let [low, high] = pair.map(|byte| i16::from(byte.cast_signed()).to_le_bytes());
-        packed[4 * row..][..4].copy_from_slice(&[low[0], low[1], high[0], high[1]]);
-    }
-}
-
 /// Packs up to `panel_columns` outputs' weights. `panel` is zero. Fails with the first output that has a -128.
-fn pack_panel(
+pub(super) fn pack_panel(
     layout: &Layout,
     weights: &[i8],
     depth: usize,
     padded_depth: usize,
     panel: &mut [u8],
 ) -> Result<(), usize> {
-    let (header, body) = panel.split_at_mut(layout.header_bytes());
+    let (header, body) = panel.split_at_mut((layout.header.bytes)(padded_depth));
     for (column, weights) in weights.chunks_exact(depth).enumerate() {
         if weights.contains(&i8::MIN) {
             return Err(column);
-        }
-        if layout.activations == Activations::Offset {
-            let sum: i32 = weights.iter().map(|&weight| i32::from(weight)).sum();
-            header[4 * column..][..4].copy_from_slice(&(-128 * sum).to_ne_bytes());
         }
         let block = layout.column_block;
         let body = &mut body[column / block * block * padded_depth..][..block * padded_depth];
         match layout.column_group {
             1 => pack_column::<1>(weights, body, column % block, block),
-            2 => pack_column::<2>(weights, body, column % block, block),
             4 => pack_column::<4>(weights, body, column % block, block),
             8 => pack_column::<8>(weights, body, column % block, block),
             16 => pack_column::<16>(weights, body, column % block, block),
             group => unreachable!("no kernel has weights in groups of {group}"),
         }
     }
+    (layout.header.fill)(header, body);
     Ok(())
 }
 

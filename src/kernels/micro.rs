@@ -24,7 +24,7 @@ const TILE_VALUES_MAX: usize = 10 * 32;
 pub type Tile = [i32; TILE_VALUES_MAX];
 
 /// How a kernel wants its operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Layout {
     /// Rows of activations in one tile, at most.
     pub tile_rows: usize,
@@ -41,6 +41,20 @@ pub struct Layout {
     /// The depth (values per row) is padded with zeros to a multiple of this, and of both groups.
     pub depth_step: usize,
     pub activations: Activations,
+    pub header: Header,
+}
+
+/// What a panel starts with, before its weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Header {
+    /// Its size for a padded depth.
+    pub bytes: fn(depth: usize) -> usize,
+    /// Makes it, given the packed weights, which it may put into another order.
+    pub fill: fn(header: &mut [u8], weights: &mut [u8]),
+}
+
+impl Header {
+    pub const NONE: Header = Header { bytes: |_| 0, fill: |_, _| () };
 }
 
 /// How an int8 activation is stored.
@@ -48,40 +62,35 @@ pub struct Layout {
 pub enum Activations {
     /// As it is.
     Signed,
-    /// Plus 128, as an unsigned byte. The panel starts with an i32 for each output, -128 times the sum of its weights,
-    /// that takes the 128 out again.
+    /// Plus 128, as an unsigned byte.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only `vpdpbusd` wants it"))]
     Offset,
-    /// Extended to 16 bits.
-    Wide,
+    /// Each group is followed by its magnitudes, as unsigned bytes.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AVX2 wants it"))]
+    WithMagnitude,
 }
 
 impl Layout {
     /// Bytes of one stored activation.
     pub fn activation_bytes(&self) -> usize {
         match self.activations {
-            Activations::Wide => 2,
+            Activations::WithMagnitude => 2,
             Activations::Signed | Activations::Offset => 1,
         }
     }
 
-    /// Bytes of a panel before its weights.
-    pub fn header_bytes(&self) -> usize {
-        match self.activations {
-            Activations::Offset => self.panel_columns * size_of::<i32>(),
-            Activations::Signed | Activations::Wide => 0,
-        }
-    }
-
+    /// Bytes of a panel, for a padded depth.
     pub fn panel_bytes(&self, depth: usize) -> usize {
-        self.header_bytes() + depth * self.panel_columns
+        (self.header.bytes)(depth) + depth * self.panel_columns
     }
 
-    pub fn tile_bytes(&self, rows: usize, depth: usize) -> usize {
-        rows * depth * self.activation_bytes()
+    /// Bytes of one row in a tile, for a padded depth.
+    pub fn row_bytes(&self, depth: usize) -> usize {
+        depth * self.activation_bytes()
     }
 }
 
-/// Pointers and sizes of one call. What must hold is said at [`Micro::tile`], which checks it.
+/// Pointers and sizes of one call. What must hold is said at [`MicroAtDepth::tile`], which checks it.
 #[derive(Clone, Copy)]
 struct Operands {
     rows: usize,
@@ -90,7 +99,7 @@ struct Operands {
     activations: *const u8,
     panel: *const u8,
     out: *mut i32,
-    /// Where to touch memory ahead, and by how many bytes to go on after each load of weights. Never dereferenced.
+    /// Where to touch memory ahead, and by how many bytes to go on after each group of weights. Never dereferenced.
     ahead: *const u8,
     ahead_step: usize,
 }
@@ -103,43 +112,101 @@ pub struct Micro {
 }
 
 impl Micro {
-    /// Multiplies `rows` packed rows by one packed panel into `out`, as `[rows][panel_columns]`.
+    /// The kernel at work on rows of a padded depth.
     ///
-    /// `ahead` is what will be needed next (the next panel); the kernel asks for a share of it while it works.
+    /// # Panics
+    /// If the depth does not fit the layout.
+    pub fn at_depth(&'static self, depth: usize) -> MicroAtDepth {
+        let layout = &self.layout;
+        assert!(depth > 0 && depth.is_multiple_of(layout.depth_step), "depth {depth}");
+        let groups = depth / layout.column_group;
+        MicroAtDepth {
+            micro: self,
+            depth,
+            groups,
+            row_bytes: layout.row_bytes(depth),
+            panel_bytes: layout.panel_bytes(depth),
+        }
+    }
+}
+
+/// A kernel, and what follows from the depth of the rows that it works on.
+#[derive(Clone, Copy, Debug)]
+pub struct MicroAtDepth {
+    micro: &'static Micro,
+    depth: usize,
+    groups: usize,
+    row_bytes: usize,
+    panel_bytes: usize,
+}
+
+/// What will be needed next: the kernel asks for a share of it while it works.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ahead<'a> {
+    bytes: &'a [u8],
+    /// Of one tile.
+    share: usize,
+    /// Of one group of weights.
+    step: usize,
+}
+
+impl Ahead<'_> {
+    /// What is left after one tile.
+    pub fn next(self) -> Self {
+        Ahead { bytes: self.bytes.get(self.share..).unwrap_or_default(), ..self }
+    }
+}
+
+impl MicroAtDepth {
+    /// The padded depth.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    pub fn panel_bytes(&self) -> usize {
+        self.panel_bytes
+    }
+
+    /// Bytes to ask for while `tiles` tiles are worked on.
+    pub fn ahead<'a>(&self, bytes: &'a [u8], tiles: usize) -> Ahead<'a> {
+        let share = bytes.len().div_ceil(tiles);
+        Ahead { bytes, share, step: share.div_ceil(self.groups) }
+    }
+
+    /// Multiplies `rows` packed rows by one packed panel into `out`, as `[rows][panel_columns]`.
     ///
     /// # Safety
     /// The processor must have the kernel's instructions.
     ///
     /// # Panics
     /// If a length does not fit the layout.
+    #[inline]
     pub unsafe fn tile(
         &self,
         rows: usize,
-        depth: usize,
         activations: PackedSlice<'_>,
         panel: PackedSlice<'_>,
         out: &mut Tile,
-        ahead: &[u8],
+        ahead: Ahead<'_>,
     ) {
-        let layout = &self.layout;
-        assert!(rows > 0 && rows <= layout.tile_rows && rows.is_multiple_of(layout.row_step), "{rows} rows");
-        assert!(depth > 0 && depth.is_multiple_of(layout.depth_step), "depth {depth}");
-        assert_eq!(activations.0.len(), layout.tile_bytes(rows, depth));
-        assert_eq!(panel.0.len(), layout.panel_bytes(depth));
-        let steps = depth / layout.column_group;
+        let layout = &self.micro.layout;
+        assert!(rows > 0 && rows <= layout.tile_rows, "{rows} rows");
+        assert!(layout.row_step == 1 || rows.is_multiple_of(layout.row_step), "{rows} rows");
+        assert_eq!(activations.0.len(), rows * self.row_bytes);
+        assert_eq!(panel.0.len(), self.panel_bytes);
         let operands = Operands {
             rows,
-            depth,
+            depth: self.depth,
             activations: activations.0.as_ptr(),
             panel: panel.0.as_ptr(),
             out: out.as_mut_ptr(),
-            ahead: ahead.as_ptr(),
-            ahead_step: ahead.len().div_ceil(steps),
+            ahead: ahead.bytes.as_ptr(),
+            ahead_step: ahead.step,
         };
         // SAFETY: the lengths are as the layout says, `PackedSlice` has slack behind it for loads ahead of use, a tile
         // of at most `tile_rows * panel_columns` values fits `Tile` (tested for every kernel), and the caller answers
         // for the instructions.
-        unsafe { (self.run)(&operands) }
+        unsafe { (self.micro.run)(&operands) }
     }
 }
 

@@ -7,7 +7,7 @@
 //! This is the only module with `unsafe` code. Two things make it sound:
 //! - a [`Kernel`] exists only for instructions that this processor was found to have ([`Kernel::available`]), and with
 //!   it its [`simd::Isa`];
-//! - [`micro::Micro::tile`] checks every length before it hands pointers to a kernel.
+//! - [`micro::MicroAtDepth::tile`] checks every length before it hands pointers to a kernel.
 #![allow(unsafe_code)]
 
 mod attention;

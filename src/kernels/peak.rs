@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::Kernel;
 use super::buffer::AlignedBytes;
-use super::micro::{PackedSlice, Tile};
+use super::int8_matrix::pack_panel;
+use super::micro::{Ahead, PackedSlice, Tile};
 
 /// Values per row: with these, operands stay in the first-level cache.
 const DEPTH: usize = 256;
@@ -16,9 +17,12 @@ impl Kernel {
     /// measurements over `time`.
     pub fn int8_peak(&self, time: Duration) -> f64 {
         let layout = &self.micro.layout;
+        let micro = self.micro.at_depth(DEPTH);
         let rows = layout.tile_rows;
-        let activations = AlignedBytes::zeroed(layout.tile_bytes(rows, DEPTH));
-        let panel = AlignedBytes::zeroed(layout.panel_bytes(DEPTH));
+        let activations = AlignedBytes::zeroed(rows * layout.row_bytes(DEPTH));
+        let mut panel = AlignedBytes::zeroed(micro.panel_bytes());
+        let weights = vec![0; layout.panel_columns * DEPTH];
+        pack_panel(layout, &weights, DEPTH, DEPTH, &mut panel).expect("zeros are within the range of weights");
         let mut products: Tile = [0; _];
         let work = (TILES * rows * layout.panel_columns * DEPTH) as f64;
         let (start, mut best) = (Instant::now(), 0.0f64);
@@ -28,7 +32,7 @@ impl Kernel {
                 let activations = PackedSlice::of(&activations, 0, activations.len());
                 let panel = PackedSlice::of(&panel, 0, panel.len());
                 // SAFETY: a `Kernel` exists only where its instructions do.
-                unsafe { self.micro.tile(rows, DEPTH, activations, panel, &mut products, &[]) };
+                unsafe { micro.tile(rows, activations, panel, &mut products, Ahead::default()) };
                 std::hint::black_box(&mut products);
             }
             best = best.max(work / begin.elapsed().as_secs_f64());

@@ -81,14 +81,6 @@ impl Tower {
             _ => None,
         })
     }
-
-    /// The linear layer of that name.
-    pub fn linear_mut(&mut self, name: &str) -> Option<&mut FloatLinear> {
-        self.steps.iter_mut().find(|step| step.name == name).and_then(|step| match &mut step.layer {
-            FloatLayer::Linear(linear) => Some(linear),
-            _ => None,
-        })
-    }
 }
 
 /// How often each value is used, by nodes or as the graph's output.

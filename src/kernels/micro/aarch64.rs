@@ -6,7 +6,7 @@
 
 use std::arch::asm;
 
-use super::{Activations, Layout, Micro, Operands};
+use super::{Activations, Header, Layout, Micro, Operands};
 
 /// `smull`, `smlal2`, `sadalp`: what every 64-bit ARM has. Two products fit 16 bits as no operand is -128 (a product of
 /// two such is the only one that does not leave room for a second).
@@ -20,6 +20,7 @@ pub static NEON: Micro = Micro {
         column_block: 4,
         depth_step: 16,
         activations: Activations::Signed,
+        header: Header::NONE,
     },
     run: neon,
 };
@@ -35,6 +36,7 @@ pub static SDOT: Micro = Micro {
         column_block: 16,
         depth_step: 16,
         activations: Activations::Signed,
+        header: Header::NONE,
     },
     run: sdot,
 };
@@ -50,6 +52,7 @@ pub static I8MM: Micro = Micro {
         column_block: 8,
         depth_step: 16,
         activations: Activations::Signed,
+        header: Header::NONE,
     },
     run: i8mm,
 };
@@ -144,7 +147,7 @@ macro_rules! sdot_group {
 }
 
 /// # Safety
-/// As [`Micro::tile`] has checked, on a processor with dot product instructions.
+/// As [`MicroAtDepth::tile`] has checked, on a processor with dot product instructions.
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn sdot(operands: &Operands) {
     let &Operands { depth, activations, panel, out, ahead, ahead_step, .. } = operands;
@@ -304,7 +307,7 @@ macro_rules! store_smmla_pair {
 }
 
 /// # Safety
-/// As [`Micro::tile`] has checked, on a processor with int8 matrix instructions.
+/// As [`MicroAtDepth::tile`] has checked, on a processor with int8 matrix instructions.
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn i8mm(operands: &Operands) {
     let &Operands { depth, activations, panel, out, ahead, ahead_step, .. } = operands;
@@ -423,7 +426,7 @@ macro_rules! store_neon_row {
 }
 
 /// # Safety
-/// As [`Micro::tile`] has checked.
+/// As [`MicroAtDepth::tile`] has checked.
 #[target_feature(enable = "neon")]
 unsafe fn neon(operands: &Operands) {
     let &Operands { depth, activations, panel, out, .. } = operands;

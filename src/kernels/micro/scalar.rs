@@ -1,6 +1,6 @@
 //! Plain Rust: what every other kernel is compared with, and what runs where there is nothing better.
 
-use super::{Activations, Layout, Micro, Operands};
+use super::{Activations, Header, Layout, Micro, Operands};
 
 pub static SCALAR: Micro = Micro {
     layout: Layout {
@@ -12,12 +12,13 @@ pub static SCALAR: Micro = Micro {
         column_block: 16,
         depth_step: 1,
         activations: Activations::Signed,
+        header: Header::NONE,
     },
     run,
 };
 
 /// # Safety
-/// As [`Micro::tile`] has checked.
+/// As [`MicroAtDepth::tile`] has checked.
 unsafe fn run(operands: &Operands) {
     let &Operands { rows, depth, activations, panel, out, .. } = operands;
     let columns = SCALAR.layout.panel_columns;
