@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Errors are printed once, here.
 
 mod bench;
+mod check;
 mod classify;
 mod demo;
 mod embed;
@@ -39,6 +40,7 @@ enum Command {
     #[command(subcommand)]
     Package(package::Command),
     Bench(bench::Args),
+    Check(check::Args),
 }
 
 /// How a command that did not fail as a whole went.
@@ -85,6 +87,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Reference(command) => reference::run(&command),
         Command::Package(command) => package::run(&command),
         Command::Bench(args) => bench::run(&args),
+        Command::Check(args) => check::run(&args),
     }
 }
 
