@@ -81,14 +81,25 @@ fn erf<L: Lanes>(x: L) -> L {
     x.mul(polynomial(square, NUMERATOR)).div(polynomial(square, DENOMINATOR))
 }
 
-/// The highest power's coefficient comes first.
+/// A polynomial of 5 to 7 coefficients, the constant one last. By Estrin's scheme: terms are joined to pairs, and pairs to
+/// fours, which makes a shorter chain than one term after the other.
 #[inline(always)]
 fn polynomial<L: Lanes, const N: usize>(x: L, coefficients: [f32; N]) -> L {
-    let mut sum = L::splat(coefficients[0]);
-    for coefficient in &coefficients[1..] {
-        sum = sum.mul_add(x, L::splat(*coefficient));
-    }
-    sum
+    const { assert!(N >= 5 && N <= 7) };
+    let square = x.mul(x);
+    let high = match N {
+        5 => L::splat(coefficients[0]),
+        6 => two_terms(x, coefficients[0], coefficients[1]),
+        _ => L::splat(coefficients[0]).mul_add(square, two_terms(x, coefficients[1], coefficients[2])),
+    };
+    let middle = two_terms(x, coefficients[N - 4], coefficients[N - 3]);
+    let low = two_terms(x, coefficients[N - 2], coefficients[N - 1]);
+    high.mul_add(square.mul(square), middle.mul_add(square, low))
+}
+
+#[inline(always)]
+fn two_terms<L: Lanes>(x: L, factor: f32, constant: f32) -> L {
+    L::splat(factor).mul_add(x, L::splat(constant))
 }
 
 /// Adding this to a number below 2^22 leaves it, rounded to nearest even, in the low bits.

@@ -162,10 +162,25 @@ fn product_tile<L: Lanes, const ROWS: usize>(rows: &[f32], stride: usize, depth:
         *start = start.wrapping_add(row * stride);
     }
     let mut sums = [L::splat(0.0); ROWS];
-    for (index, weights) in panel.chunks_exact(LANES).take(depth).enumerate() {
+    let (fours, rest) = panel[..depth * LANES].as_chunks::<{ 4 * LANES }>();
+    for (step, weights) in fours.iter().enumerate() {
+        let first = row_starts.map(|start| start.wrapping_add(4 * step).cast::<[f32; 4]>());
+        // SAFETY: 4 * `step` + 3 < `depth`, and each row has `depth` values from its start on, as asserted above.
+        let values: [L::Four<'_>; ROWS] = std::array::from_fn(|row| L::four(unsafe { &*first[row] }));
+        macro_rules! add_products {
+            ($($index:literal)*) => {$(
+                let column = L::load(&weights[$index * LANES..]);
+                for (sum, values) in sums.iter_mut().zip(values) {
+                    *sum = L::spread::<$index>(values).mul_add(column, *sum);
+                }
+            )*};
+        }
+        add_products!(0 1 2 3);
+    }
+    for (index, weights) in (4 * fours.len()..).zip(rest.as_chunks::<LANES>().0) {
         let weights = L::load(weights);
         for (sum, start) in sums.iter_mut().zip(row_starts) {
-            // SAFETY: `index` < `depth`, and each row has `depth` values from its start on, as asserted above.
+            // SAFETY: `index` < `depth`, as above.
             let value = unsafe { *start.add(index) };
             *sum = L::splat(value).mul_add(weights, *sum);
         }

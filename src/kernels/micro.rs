@@ -63,7 +63,6 @@ pub enum Activations {
     /// As it is.
     Signed,
     /// Plus 128, as an unsigned byte.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only `vpdpbusd` wants it"))]
     Offset,
     /// Each group is followed by its magnitudes, as unsigned bytes.
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AVX2 wants it"))]

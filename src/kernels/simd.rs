@@ -10,6 +10,12 @@ pub trait Lanes: Copy {
     /// Rows of a float tile, at most ten, whose sums and addresses fit this instruction set's registers.
     const TILE_ROWS: usize;
 
+    /// Four values, each of which can be spread over all lanes.
+    type Four<'a>: Copy;
+
+    fn four(values: &[f32; 4]) -> Self::Four<'_>;
+    /// The value at INDEX, below 4, in every lane.
+    fn spread<const INDEX: i32>(four: Self::Four<'_>) -> Self;
     fn splat(value: f32) -> Self;
     /// From the first sixteen values.
     fn load(from: &[f32]) -> Self;
@@ -141,6 +147,16 @@ mod portable {
     impl Lanes for Portable {
         const TILE_ROWS: usize = 2;
 
+        type Four<'a> = &'a [f32; 4];
+
+        #[inline(always)]
+        fn four(values: &[f32; 4]) -> Self::Four<'_> {
+            values
+        }
+        #[inline(always)]
+        fn spread<const INDEX: i32>(four: Self::Four<'_>) -> Self {
+            Self::splat(four[INDEX as usize])
+        }
         #[inline(always)]
         fn splat(value: f32) -> Self {
             Portable([value; LANES])
@@ -229,6 +245,16 @@ mod x86 {
     impl Lanes for Avx512 {
         const TILE_ROWS: usize = 10;
 
+        type Four<'a> = &'a [f32; 4];
+
+        #[inline(always)]
+        fn four(values: &[f32; 4]) -> Self::Four<'_> {
+            values
+        }
+        #[inline(always)]
+        fn spread<const INDEX: i32>(four: Self::Four<'_>) -> Self {
+            Self::splat(four[INDEX as usize])
+        }
         #[inline(always)]
         fn splat(value: f32) -> Self {
             Avx512(unsafe { _mm512_set1_ps(value) })
@@ -315,6 +341,16 @@ mod x86 {
     impl Lanes for Avx2 {
         const TILE_ROWS: usize = 6;
 
+        type Four<'a> = &'a [f32; 4];
+
+        #[inline(always)]
+        fn four(values: &[f32; 4]) -> Self::Four<'_> {
+            values
+        }
+        #[inline(always)]
+        fn spread<const INDEX: i32>(four: Self::Four<'_>) -> Self {
+            Self::splat(four[INDEX as usize])
+        }
         #[inline(always)]
         fn splat(value: f32) -> Self {
             Avx2([unsafe { _mm256_set1_ps(value) }; 2])
@@ -425,6 +461,16 @@ mod aarch64 {
     impl Lanes for Neon {
         const TILE_ROWS: usize = 5;
 
+        type Four<'a> = float32x4_t;
+
+        #[inline(always)]
+        fn four(values: &[f32; 4]) -> Self::Four<'_> {
+            unsafe { vld1q_f32(values.as_ptr()) }
+        }
+        #[inline(always)]
+        fn spread<const INDEX: i32>(four: Self::Four<'_>) -> Self {
+            Neon([unsafe { vdupq_laneq_f32::<INDEX>(four) }; 4])
+        }
         #[inline(always)]
         fn splat(value: f32) -> Self {
             Neon([unsafe { vdupq_n_f32(value) }; 4])

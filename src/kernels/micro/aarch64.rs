@@ -1,8 +1,9 @@
 //! Kernels for 64-bit ARM, in assembly: the intrinsics for SDOT and SMMLA are not stable in Rust, and the loops are laid
 //! out for in-order cores, where a value is loaded well before it is used.
 //!
-//! Registers: v0..v19 hold sums, v20..v24 activations of five rows (or pairs of rows), v25..v28 weights. The loops load
-//! one step ahead, so up to 144 bytes behind the operands are read and not used.
+//! Registers: v0..v19 hold sums, v20..v24 activations of five rows (or pairs of rows), v25..v28 weights. A loop goes 32
+//! values deep and loads one step ahead, so up to 80 bytes behind the operands are read and not used. The last load of
+//! an operand moves its pointer on, to the place that was loaded: offsets count from there.
 
 use std::arch::asm;
 
@@ -18,7 +19,7 @@ pub static NEON: Micro = Micro {
         row_group: 16,
         column_group: 16,
         column_block: 4,
-        depth_step: 16,
+        depth_step: 32,
         activations: Activations::Signed,
         header: Header::NONE,
     },
@@ -34,7 +35,7 @@ pub static SDOT: Micro = Micro {
         row_group: 16,
         column_group: 4,
         column_block: 16,
-        depth_step: 16,
+        depth_step: 32,
         activations: Activations::Signed,
         header: Header::NONE,
     },
@@ -50,7 +51,7 @@ pub static I8MM: Micro = Micro {
         row_group: 8,
         column_group: 8,
         column_block: 8,
-        depth_step: 16,
+        depth_step: 32,
         activations: Activations::Signed,
         header: Header::NONE,
     },
@@ -146,6 +147,37 @@ macro_rules! sdot_group {
     };
 }
 
+/// The same with element 3, the last one: loads the next activations too. `!` behind a place moves the pointer there.
+macro_rules! sdot_last_group {
+    ($next:literal, $next_half:literal, $a0:literal, $a1:literal, $a2:literal) => {
+        concat!(
+            sdot_column!(25, 3, 0, 1, 2, 3, 4),
+            sdot_column!(26, 3, 5, 6, 7, 8, 9),
+            "ldp q25, q26, [{b}, #",
+            $next,
+            "]\n",
+            sdot_column!(27, 3, 10, 11, 12, 13, 14),
+            "sdot v15.4s, v28.16b, v20.4b[3]\n",
+            "sdot v16.4s, v28.16b, v21.4b[3]\n",
+            "ldp q20, q21, [{a}, #",
+            $a0,
+            "]\n",
+            "sdot v17.4s, v28.16b, v22.4b[3]\n",
+            "sdot v18.4s, v28.16b, v23.4b[3]\n",
+            "ldp q22, q23, [{a}, #",
+            $a1,
+            "]\n",
+            "sdot v19.4s, v28.16b, v24.4b[3]\n",
+            "ldr q24, [{a}, #",
+            $a2,
+            "\n",
+            "ldp q27, q28, [{b}, #",
+            $next_half,
+            "\n",
+        )
+    };
+}
+
 /// # Safety
 /// As [`MicroAtDepth::tile`] has checked, on a processor with dot product instructions.
 #[target_feature(enable = "neon,dotprod")]
@@ -159,33 +191,21 @@ unsafe fn sdot(operands: &Operands) {
                 clear_sums!(),
                 "ldp q20, q21, [{a}]",
                 "ldp q22, q23, [{a}, #32]",
-                "ldr q24, [{a}, #64]",
-                "add {a}, {a}, #80",
+                "ldr q24, [{a}, #64]!",
                 "ldp q25, q26, [{b}]",
-                "ldp q27, q28, [{b}, #32]",
+                "ldp q27, q28, [{b}, #32]!",
                 "2:",
-                sdot_group!(0, 64, 96),
+                sdot_group!(0, 32, 64),
                 "prfm pldl2keep, [{ahead}]",
-                sdot_group!(1, 128, 160),
+                sdot_group!(1, 96, 128),
                 "add {ahead}, {ahead}, {ahead_step}",
-                sdot_group!(2, 192, 224),
-                sdot_column!(25, 3, 0, 1, 2, 3, 4),
-                sdot_column!(26, 3, 5, 6, 7, 8, 9),
-                "ldp q25, q26, [{b}, #256]",
-                sdot_column!(27, 3, 10, 11, 12, 13, 14),
+                sdot_group!(2, 160, 192),
                 "subs {steps}, {steps}, #1",
-                "sdot v15.4s, v28.16b, v20.4b[3]",
-                "ldr q20, [{a}], #16",
-                "sdot v16.4s, v28.16b, v21.4b[3]",
-                "ldr q21, [{a}], #16",
-                "sdot v17.4s, v28.16b, v22.4b[3]",
-                "ldr q22, [{a}], #16",
-                "sdot v18.4s, v28.16b, v23.4b[3]",
-                "ldr q23, [{a}], #16",
-                "sdot v19.4s, v28.16b, v24.4b[3]",
-                "ldr q24, [{a}], #16",
-                "ldp q27, q28, [{b}, #288]",
-                "add {b}, {b}, #256",
+                sdot_last_group!(224, "256]", 16, 48, "80]"),
+                sdot_group!(0, 288, 320),
+                sdot_group!(1, 352, 384),
+                sdot_group!(2, 416, 448),
+                sdot_last_group!(480, "512]!", 96, 128, "160]!"),
                 "b.ne 2b",
                 "stp q0, q5, [{out}]",
                 "stp q10, q15, [{out}, #32]",
@@ -200,9 +220,9 @@ unsafe fn sdot(operands: &Operands) {
             ],
             a = inout(reg) activations => _,
             b = inout(reg) panel => _,
-            steps = inout(reg) depth / 16 => _,
+            steps = inout(reg) depth / 32 => _,
             ahead = inout(reg) ahead => _,
-            ahead_step = in(reg) 4 * ahead_step,
+            ahead_step = in(reg) 8 * ahead_step,
             out = in(reg) out
         );
     }
@@ -241,7 +261,8 @@ macro_rules! smmla_column {
     };
 }
 
-/// Eight values deep, loading the next weights from `b1`, `b2` and the next activations from `a0` .. `a2` bytes on.
+/// Eight values deep, loading the next weights from `b1`, `b2` and the next activations from `a0` .. `a2` bytes on. `!`
+/// behind a place moves the pointer there.
 macro_rules! smmla_step {
     ($b1:literal, $b2:literal, $a0:literal, $a1:literal, $a2:literal) => {
         concat!(
@@ -260,14 +281,14 @@ macro_rules! smmla_step {
             "smmla v18.4s, v23.16b, v28.16b\n",
             "ldp q22, q23, [{a}, #",
             $a1,
-            "]\n",
+            "\n",
             "smmla v19.4s, v24.16b, v28.16b\n",
             "ldr q24, [{a}, #",
             $a2,
             "]\n",
             "ldp q27, q28, [{b}, #",
             $b2,
-            "]\n",
+            "\n",
         )
     };
 }
@@ -320,18 +341,18 @@ unsafe fn i8mm(operands: &Operands) {
                 [
                     clear_sums!(),
                     "ldp q20, q21, [{a}]",
-                    "ldp q22, q23, [{a}, #32]",
-                    "ldr q24, [{a}, #64]",
+                    "ldp q22, q23, [{a}, #32]!",
+                    "ldr q24, [{a}, #32]",
                     "ldp q25, q26, [{b}]",
-                    "ldp q27, q28, [{b}, #32]",
+                    "ldp q27, q28, [{b}, #32]!",
                     "2:",
-                    smmla_step!(64, 96, 80, 112, 144),
+                    smmla_step!(32, "64]", 48, "80]", 112),
                     "prfm pldl2keep, [{ahead}]",
+                    smmla_step!(96, "128]", 128, "160]", 192),
                     "add {ahead}, {ahead}, {ahead_step}",
+                    smmla_step!(160, "192]", 208, "240]", 272),
                     "subs {steps}, {steps}, #1",
-                    smmla_step!(128, 160, 160, 192, 224),
-                    "add {a}, {a}, #160",
-                    "add {b}, {b}, #128",
+                    smmla_step!(224, "256]!", 288, "320]!", 32),
                     "b.ne 2b",
                     store_smmla_pair!(0, 5, 10, 15, 0, 64),
                     store_smmla_pair!(1, 6, 11, 16, 128, 192),
@@ -341,9 +362,9 @@ unsafe fn i8mm(operands: &Operands) {
                 ],
                 a = inout(reg) activations => _,
                 b = inout(reg) panel.add(block * depth * 8) => _,
-                steps = inout(reg) depth / 16 => _,
-                ahead = inout(reg) ahead.wrapping_add(block * ahead_step * (depth / 16)) => _,
-                ahead_step = in(reg) ahead_step,
+                steps = inout(reg) depth / 32 => _,
+                ahead = inout(reg) ahead.wrapping_add(block * 2 * ahead_step * (depth / 32)) => _,
+                ahead_step = in(reg) 2 * ahead_step,
                 out = in(reg) out.add(block * 8)
             );
         }
@@ -403,6 +424,23 @@ macro_rules! neon_column {
     };
 }
 
+/// Sixteen values deep. The first two columns' weights have been loaded, and the next ones are.
+macro_rules! neon_sixteen {
+    () => {
+        concat!(
+            "ldp q20, q21, [{a}], #80\n",
+            "ldp q22, q23, [{a}, #-48]\n",
+            "ldr q24, [{a}, #-16]\n",
+            neon_column!(25, 0, 1, 2, 3, 4),
+            neon_column!(26, 5, 6, 7, 8, 9),
+            "ldp q25, q26, [{b}], #64\n",
+            neon_column!(25, 10, 11, 12, 13, 14),
+            neon_column!(26, 15, 16, 17, 18, 19),
+            "ldp q25, q26, [{b}, #-32]\n",
+        )
+    };
+}
+
 /// One row's four columns, each the sum of its four partial sums.
 macro_rules! store_neon_row {
     ($s0:literal, $s1:literal, $s2:literal, $s3:literal, $row:literal) => {
@@ -440,17 +478,9 @@ unsafe fn neon(operands: &Operands) {
                     clear_sums!(),
                     "ldp q25, q26, [{b}], #32",
                     "2:",
-                    "ldp q20, q21, [{a}]",
-                    "ldp q22, q23, [{a}, #32]",
-                    "ldr q24, [{a}, #64]",
-                    "add {a}, {a}, #80",
-                    neon_column!(25, 0, 1, 2, 3, 4),
-                    neon_column!(26, 5, 6, 7, 8, 9),
-                    "ldp q25, q26, [{b}], #64",
+                    neon_sixteen!(),
                     "subs {steps}, {steps}, #1",
-                    neon_column!(25, 10, 11, 12, 13, 14),
-                    neon_column!(26, 15, 16, 17, 18, 19),
-                    "ldp q25, q26, [{b}, #-32]",
+                    neon_sixteen!(),
                     "b.ne 2b",
                     store_neon_row!(0, 5, 10, 15, 0),
                     store_neon_row!(1, 6, 11, 16, 64),
@@ -460,7 +490,7 @@ unsafe fn neon(operands: &Operands) {
                 ],
                 a = inout(reg) activations => _,
                 b = inout(reg) panel.add(block * depth * 4) => _,
-                steps = inout(reg) depth / 16 => _,
+                steps = inout(reg) depth / 32 => _,
                 out = in(reg) out.add(block * 4)
             );
         }
