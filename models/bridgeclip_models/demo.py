@@ -1,4 +1,5 @@
-"""The demo: renders pictures, trains the demo model on them, exports it, and measures it on pictures it has not seen.
+"""The demo: renders pictures, trains the demo model on them, exports it, measures it on pictures it has not seen, and lets
+the device program add the reference and make the int8 package.
 
 Each step leaves a file in the work folder or in the demo folder, and is skipped while that file is newer than what it is
 made from. Three splits share no scene: `train`; `select`, which chooses the epoch; and `val`, which all figures come from.
@@ -6,6 +7,7 @@ made from. Three splits share no scene: `train`; `select`, which chooses the epo
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,7 +19,7 @@ import torch
 
 from .architecture import build_model
 from .checkpoint import best_checkpoint, load_checkpoint, read_state_dict
-from .demo_model import FIGURES, NAME, PACKAGE, PHOTO_LABELS, PHOTOS, demo_architecture, load_demo_model
+from .demo_model import FIGURES, FLOAT_PACKAGE, NAME, PACKAGE, PHOTO_LABELS, PHOTOS, demo_architecture, load_demo_model
 from .device import choose_bfloat16, choose_device
 from .embed import embed_images, embed_texts
 from .errors import UserError
@@ -32,7 +34,7 @@ from .run_folder import RunFolder
 from .towers import IMAGE_GRAPH, IMAGE_WEIGHTS, TEXT_WEIGHTS
 from .training import PairSet, Trainer
 
-REFERENCE = "reference.db"  # the file that the device program adds to the package
+REFERENCE = "reference.db"  # the file that the device program adds to a package
 RETRIEVAL_PAIRS = 300
 RETRIEVAL_K = 10
 IDENTITY = Identity(
@@ -62,18 +64,19 @@ class Demo:
 
     plan: Plan
     work: Path  # data set, checkpoints and embeddings
-    out: Path  # package, sample photos and figures
+    out: Path  # packages, sample photos and figures
     say: Callable[[str], None] = say
 
     def make(self, bridgeclip: Path | None = None) -> None:
-        """All steps in their order. `bridgeclip` is the device program; with it, the package gets its reference."""
+        """All steps in their order. `bridgeclip` is the device program; without it there is only the float package."""
         self.render()
         self.train()
         self.export()
         self.embed()
-        self.measure()
         if bridgeclip:
             self.add_reference(bridgeclip)
+            self.quantize(bridgeclip)
+        self.measure()
 
     def csv(self, split: str) -> Path:
         return self.work / f"{split}.csv"
@@ -117,7 +120,7 @@ class Demo:
         self._write_rounded(read_state_dict(best))
 
     def export(self) -> None:
-        package = self.out / PACKAGE
+        package = self.out / FLOAT_PACKAGE
         if not _is_newer(package / IMAGE_GRAPH, self.checkpoint):
             architecture = demo_architecture()
             checkpoint = load_checkpoint(str(self.checkpoint), architecture)
@@ -126,7 +129,7 @@ class Demo:
 
     def embed(self) -> None:
         """Embeddings of the photos of train and val, and of the captions of val: float32 unit rows in the order of the CSV."""
-        model = load_demo_model(self.out / PACKAGE)
+        model = load_demo_model(self.out / FLOAT_PACKAGE)
         for split in ("train", "val"):
             pairs = read_pairs(self.csv(split))
             self._embed(split, lambda pairs=pairs: embed_images(model, [pair.image for pair in pairs]))
@@ -140,7 +143,7 @@ class Demo:
             "held_out_pictures": self.plan.val,
             "knn": self._knn_figures(),
             "text_to_image": self._retrieval_figures(),
-            "package_bytes": _package_bytes(self.out / PACKAGE),
+            "package_bytes": {name: _package_bytes(self.out / name) for name in (FLOAT_PACKAGE, PACKAGE) if (self.out / name).is_dir()},
             "training": {"pictures": self.plan.train, "pictures_to_choose_the_epoch": self.plan.select, **asdict(self.plan.recipe)},
         }
         path = self.out / FIGURES
@@ -149,16 +152,27 @@ class Demo:
         self.say(f"k-NN macro-F1 {scores['mean']:.4f}, text to image R@{RETRIEVAL_K} {retrieval['recall']:.4f}; see {path}")
 
     def add_reference(self, bridgeclip: Path) -> None:
-        """Lets the device program embed the reference rows into the package."""
+        """Lets the device program embed the reference rows into the float package."""
+        package = self.out / FLOAT_PACKAGE
+        if not _is_newer(package / REFERENCE, self.checkpoint):
+            self._run(bridgeclip, "reference", "build", "--csv", self.csv("reference"), "--package", package)
+
+    def quantize(self, bridgeclip: Path) -> None:
+        """Lets the device program make the int8 package, calibrated with the pictures that chose the epoch."""
         package = self.out / PACKAGE
-        if _is_newer(package / REFERENCE, self.checkpoint):
+        if _is_newer(package / IMAGE_GRAPH, self.out / FLOAT_PACKAGE / REFERENCE):
             return
-        command = [str(bridgeclip), "reference", "build", "--csv", str(self.csv("reference")), "--package", str(package)]
-        self.say(" ".join(command))
+        if package.exists():
+            shutil.rmtree(package)
+        self._run(bridgeclip, "package", "quantize", self.out / FLOAT_PACKAGE, "--out", package, "--calibrate", self.work / "select")
+
+    def _run(self, *command: object) -> None:
+        words = [str(word) for word in command]
+        self.say(" ".join(words))
         try:
-            subprocess.run(command, check=True)
+            subprocess.run(words, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            raise UserError(f"{bridgeclip}: could not add the reference to {package}: {error}") from error
+            raise UserError(f"{words[0]}: {error}") from error
 
     def _pairs(self, split: str) -> PairSet:
         """A split, decoded into memory."""

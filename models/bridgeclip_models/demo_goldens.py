@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .checkpoint import sha256_of
-from .demo_model import PACKAGE, PHOTO_LABELS, PHOTOS, load_demo_model
+from .demo_model import FLOAT_PACKAGE, PHOTO_LABELS, PHOTOS, load_demo_model
 from .embed import embed_images, embed_texts
 from .errors import UserError
 from .golden_images import image_results
@@ -27,7 +27,7 @@ def write_demo(out: Path, demo: Path, work: Path) -> Iterator[Path]:
     val.csv, val_embeddings.npy        the held-out pictures (they are not kept), and their embeddings
     """
     out.mkdir(exist_ok=True)
-    model = load_demo_model(demo / PACKAGE)
+    model = load_demo_model(demo / FLOAT_PACKAGE)
     yield write_list(out / "inputs.json", image_results(model))
     photos = sorted(path for path in (demo / PHOTOS).iterdir() if path.suffix.lower() == ".jpg")
     yield write_list(out / "photos.json", [{"file": path.name, "sha256": sha256_of(path)} for path in photos])

@@ -14,7 +14,8 @@ from .towers import IMAGE_GRAPH, TEXT_GRAPH
 
 NAME = "bridgeclip-demo"
 # What lies in the folder of the demo.
-PACKAGE = "package"
+PACKAGE = "package"  # int8, made by the device program
+FLOAT_PACKAGE = "float"  # what it was made from
 PHOTOS = "photos"
 PHOTO_LABELS = "photos.csv"  # inside PHOTOS
 FIGURES = "FIGURES.json"

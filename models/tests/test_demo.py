@@ -25,7 +25,7 @@ def test_demo_is_made_once_and_its_goldens_agree(tmp_path, lines, monkeypatch):
     demo.make()
     figures = json.loads((out / "FIGURES.json").read_text())
     assert figures["knn"]["reference_pictures"] == 16
-    assert figures["package_bytes"]["sum"] <= 12_000_000
+    assert figures["package_bytes"]["float"]["sum"] <= 12_000_000
     rows = np.load(work / "val_embeddings.npy")
     assert rows.shape == (10, 128) and rows.dtype == np.float32
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)

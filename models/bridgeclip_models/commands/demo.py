@@ -3,8 +3,8 @@
 No download is needed. The pictures are drawings with known labels, so the model knows synthetic pictures only: it shows that
 everything works together, and says nothing about real bridges.
 
-The folder --out receives package/, photos/ (samples to try) and FIGURES.json, the figures on pictures that the training did
-not see. The folder --work keeps the data set, the checkpoints and the embeddings. Steps that are done are skipped; after
+The folder --out receives float/ and package/ (the same model in int8), photos/ (samples to try) and FIGURES.json, the
+figures on pictures that the training did not see. The folder --work keeps the data set, the checkpoints and the embeddings. Steps that are done are skipped; after
 Ctrl-C, the same command goes on. About half an hour on two processor cores.
 
 Examples:
@@ -25,10 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--work", type=Path, default=DEFAULT_WORK, metavar="DIR", help="data set, checkpoints, embeddings (default: %(default)s)"
     )
     parser.add_argument(
-        "--out", type=Path, default=DEFAULT_DEMO, metavar="DIR", help="package, photos and figures (default: %(default)s)"
+        "--out", type=Path, default=DEFAULT_DEMO, metavar="DIR", help="packages, photos and figures (default: %(default)s)"
     )
     parser.add_argument(
-        "--bridgeclip", type=Path, metavar="PATH", help="the device program: adds the reference database for k-NN to the package"
+        "--bridgeclip", type=Path, metavar="PATH", help="the device program: adds the reference database for k-NN, and makes the int8 package"
     )
     size = parser.add_argument_group("size (smaller for a trial, in folders of its own)")
     for split in ("train", "select", "val", "reference"):

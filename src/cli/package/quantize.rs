@@ -133,11 +133,16 @@ fn print(args: &QuantizeArgs, report: &Report) -> Result<()> {
 
 fn print_tower(out: &mut impl Write, name: &str, tower: &TowerReport) -> Result<()> {
     writeln!(out, "{name} encoder: error of each layer, and what it alone costs the embedding")?;
-    writeln!(out, "  {:<42} {:>13}  {:<5} {:>5} {:>8} {:>10}", "layer", "size", "as", "alpha", "error", "1 - cosine")?;
+    let width = tower.layers.iter().map(|layer| layer.name.len()).max().unwrap_or_default();
+    writeln!(
+        out,
+        "  {:<width$} {:>13}  {:<5} {:>5} {:>8} {:>10}",
+        "layer", "size", "as", "alpha", "error", "1 - cosine"
+    )?;
     for layer in &tower.layers {
         writeln!(
             out,
-            "  {:<42} {:>5} x {:>5}  {:<5} {:>5} {:>7.3}% {:>10.2e}",
+            "  {:<width$} {:>5} x {:>5}  {:<5} {:>5} {:>7.3}% {:>10.2e}",
             layer.name,
             layer.outputs,
             layer.depth,

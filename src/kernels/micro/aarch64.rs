@@ -1,9 +1,8 @@
 //! Kernels for 64-bit ARM, in assembly: the intrinsics for SDOT and SMMLA are not stable in Rust, and the loops are laid
 //! out for in-order cores, where a value is loaded well before it is used.
 //!
-//! Registers: v0..v19 hold sums, v20..v24 activations of five rows (or pairs of rows), v25..v28 weights. A loop goes 32
-//! values deep and loads one step ahead, so up to 80 bytes behind the operands are read and not used. The last load of
-//! an operand moves its pointer on, to the place that was loaded: offsets count from there.
+//! Registers: v0..v19 hold sums; the rest activations and weights. A loop goes 32 values deep and loads one step ahead,
+//! so up to 160 bytes behind the operands are read and not used.
 
 use std::arch::asm;
 
@@ -29,12 +28,12 @@ pub static NEON: Micro = Micro {
 /// `sdot` by element: four columns by four values times one row's four values.
 pub static SDOT: Micro = Micro {
     layout: Layout {
-        tile_rows: 5,
-        row_step: 5,
+        tile_rows: 10,
+        row_step: 10,
         panel_columns: 16,
         row_group: 16,
         column_group: 4,
-        column_block: 16,
+        column_block: 8,
         depth_step: 32,
         activations: Activations::Signed,
         header: Header::NONE,
@@ -86,94 +85,86 @@ macro_rules! vector_asm {
     };
 }
 
-/// One column group's weights times the five rows' element `lane`.
-macro_rules! sdot_column {
-    ($weights:literal, $lane:literal, $s0:literal, $s1:literal, $s2:literal, $s3:literal, $s4:literal) => {
+/// Sums `4 * c` to `4 * c + 3` of one row: four columns' weights times element `lane` of the row.
+macro_rules! sdot {
+    ($sums:literal, $weights:literal, $row:literal, $lane:literal) => {
+        concat!("sdot v", $sums, ".4s, v", $weights, ".16b, v", $row, ".4b[", $lane, "]\n")
+    };
+}
+
+/// Columns 0..4 of rows 4 to 9.
+#[rustfmt::skip]
+macro_rules! sdot_rows_4_to_9 {
+    ($lane:literal) => {
         concat!(
-            "sdot v",
-            $s0,
-            ".4s, v",
-            $weights,
-            ".16b, v20.4b[",
-            $lane,
-            "]\n",
-            "sdot v",
-            $s1,
-            ".4s, v",
-            $weights,
-            ".16b, v21.4b[",
-            $lane,
-            "]\n",
-            "sdot v",
-            $s2,
-            ".4s, v",
-            $weights,
-            ".16b, v22.4b[",
-            $lane,
-            "]\n",
-            "sdot v",
-            $s3,
-            ".4s, v",
-            $weights,
-            ".16b, v23.4b[",
-            $lane,
-            "]\n",
-            "sdot v",
-            $s4,
-            ".4s, v",
-            $weights,
-            ".16b, v24.4b[",
-            $lane,
-            "]\n",
+            sdot!(4, 30, 24, $lane), sdot!(5, 30, 25, $lane), sdot!(6, 30, 26, $lane),
+            sdot!(7, 30, 27, $lane), sdot!(8, 30, 28, $lane), sdot!(9, 30, 29, $lane),
         )
     };
 }
 
-/// All sixteen columns times element `lane`, loading the weights of the next group from `next` bytes on.
-macro_rules! sdot_group {
-    ($lane:literal, $next:literal, $next_half:literal) => {
+/// Columns 0..4 of all rows.
+#[rustfmt::skip]
+macro_rules! sdot_columns_0 {
+    ($lane:literal) => {
         concat!(
-            sdot_column!(25, $lane, 0, 1, 2, 3, 4),
-            sdot_column!(26, $lane, 5, 6, 7, 8, 9),
-            "ldp q25, q26, [{b}, #",
-            $next,
-            "]\n",
-            sdot_column!(27, $lane, 10, 11, 12, 13, 14),
-            sdot_column!(28, $lane, 15, 16, 17, 18, 19),
-            "ldp q27, q28, [{b}, #",
-            $next_half,
-            "]\n",
+            sdot!(0, 30, 20, $lane), sdot!(1, 30, 21, $lane), sdot!(2, 30, 22, $lane), sdot!(3, 30, 23, $lane),
+            sdot_rows_4_to_9!($lane),
         )
     };
 }
 
-/// The same with element 3, the last one: loads the next activations too. `!` behind a place moves the pointer there.
-macro_rules! sdot_last_group {
-    ($next:literal, $next_half:literal, $a0:literal, $a1:literal, $a2:literal) => {
+/// Columns 4..8 of all rows.
+#[rustfmt::skip]
+macro_rules! sdot_columns_4 {
+    ($lane:literal) => {
         concat!(
-            sdot_column!(25, 3, 0, 1, 2, 3, 4),
-            sdot_column!(26, 3, 5, 6, 7, 8, 9),
-            "ldp q25, q26, [{b}, #",
-            $next,
-            "]\n",
-            sdot_column!(27, 3, 10, 11, 12, 13, 14),
-            "sdot v15.4s, v28.16b, v20.4b[3]\n",
-            "sdot v16.4s, v28.16b, v21.4b[3]\n",
-            "ldp q20, q21, [{a}, #",
-            $a0,
-            "]\n",
-            "sdot v17.4s, v28.16b, v22.4b[3]\n",
-            "sdot v18.4s, v28.16b, v23.4b[3]\n",
-            "ldp q22, q23, [{a}, #",
-            $a1,
-            "]\n",
-            "sdot v19.4s, v28.16b, v24.4b[3]\n",
-            "ldr q24, [{a}, #",
-            $a2,
-            "\n",
-            "ldp q27, q28, [{b}, #",
-            $next_half,
-            "\n",
+            sdot!(10, 31, 20, $lane), sdot!(11, 31, 21, $lane), sdot!(12, 31, 22, $lane), sdot!(13, 31, 23, $lane),
+            sdot!(14, 31, 24, $lane), sdot!(15, 31, 25, $lane), sdot!(16, 31, 26, $lane), sdot!(17, 31, 27, $lane),
+            sdot!(18, 31, 28, $lane), sdot!(19, 31, 29, $lane),
+        )
+    };
+}
+
+/// Columns 0..4, then 4..8 of rows `r` and `r + 1`.
+macro_rules! sdot_two_rows {
+    ($s0:literal, $s1:literal, $t0:literal, $t1:literal, $r0:literal, $r1:literal, $lane:literal) => {
+        concat!(
+            sdot!($s0, 30, $r0, $lane),
+            sdot!($s1, 30, $r1, $lane),
+            sdot!($t0, 31, $r0, $lane),
+            sdot!($t1, 31, $r1, $lane),
+        )
+    };
+}
+
+/// A load from `offset` bytes behind a pointer.
+macro_rules! load {
+    ($registers:literal, $pointer:literal, $offset:literal) => {
+        concat!($registers, ", [{", $pointer, "}, #", $offset, "]\n")
+    };
+}
+
+/// Sixteen values deep. Weights of lane 0 and rows 0..6, 8 and 9 have been loaded, except those that `$late` names: the
+/// step loads them where the load unit of an in-order core is free. Then the next step's: weights from `b0` on, rows
+/// from `a0` on, each two (weights) or ten (rows) times 16 bytes.
+#[rustfmt::skip]
+macro_rules! sdot_step {
+    ([$late_rows_6:expr, $late_row_7:expr, $late_weights:expr], [$w1:literal, $x1:literal, $w2:literal, $x2:literal,
+      $w3:literal, $x3:literal, $w4:literal], [$a0:literal, $a2:literal, $a4:literal, $a8:literal, $a9:literal]) => {
+        concat!(
+            sdot!(0, 30, 20, 0), sdot!(1, 30, 21, 0), $late_rows_6, $late_row_7,
+            sdot!(2, 30, 22, 0), sdot!(3, 30, 23, 0), $late_weights, sdot_rows_4_to_9!(0),
+            load!("ldr q30", "b", $w1), sdot_columns_4!(0), load!("ldr q31", "b", $x1),
+            sdot_columns_0!(1), load!("ldr q30", "b", $w2), sdot_columns_4!(1), load!("ldr q31", "b", $x2),
+            sdot_columns_0!(2), load!("ldr q30", "b", $w3), sdot_columns_4!(2), load!("ldr q31", "b", $x3),
+            sdot_two_rows!(8, 9, 18, 19, 28, 29, 3), load!("ldr q28", "a", $a8), load!("ldr q29", "a", $a9),
+            sdot_two_rows!(0, 1, 10, 11, 20, 21, 3), load!("ldp q20, q21", "a", $a0),
+            sdot_two_rows!(2, 3, 12, 13, 22, 23, 3), load!("ldp q22, q23", "a", $a2),
+            sdot!(4, 30, 24, 3), sdot!(5, 30, 25, 3), sdot!(6, 30, 26, 3), sdot!(7, 30, 27, 3),
+            load!("ldr q30", "b", $w4),
+            sdot!(14, 31, 24, 3), sdot!(15, 31, 25, 3), load!("ldp q24, q25", "a", $a4),
+            sdot!(16, 31, 26, 3), sdot!(17, 31, 27, 3),
         )
     };
 }
@@ -182,49 +173,52 @@ macro_rules! sdot_last_group {
 /// As [`MicroAtDepth::tile`] has checked, on a processor with dot product instructions.
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn sdot(operands: &Operands) {
-    let &Operands { depth, activations, panel, out, ahead, ahead_step, .. } = operands;
-    // SAFETY: the activations are depth / 16 groups of 80 bytes, the panel depth / 16 times 256 bytes, both with slack
-    // for the loads of the step after the last; `out` has 5 * 16 places. Prefetches cannot fault.
-    unsafe {
-        vector_asm!(
-            [
-                clear_sums!(),
-                "ldp q20, q21, [{a}]",
-                "ldp q22, q23, [{a}, #32]",
-                "ldr q24, [{a}, #64]!",
-                "ldp q25, q26, [{b}]",
-                "ldp q27, q28, [{b}, #32]!",
-                "2:",
-                sdot_group!(0, 32, 64),
-                "prfm pldl2keep, [{ahead}]",
-                sdot_group!(1, 96, 128),
-                "add {ahead}, {ahead}, {ahead_step}",
-                sdot_group!(2, 160, 192),
-                "subs {steps}, {steps}, #1",
-                sdot_last_group!(224, "256]", 16, 48, "80]"),
-                sdot_group!(0, 288, 320),
-                sdot_group!(1, 352, 384),
-                sdot_group!(2, 416, 448),
-                sdot_last_group!(480, "512]!", 96, 128, "160]!"),
-                "b.ne 2b",
-                "stp q0, q5, [{out}]",
-                "stp q10, q15, [{out}, #32]",
-                "stp q1, q6, [{out}, #64]",
-                "stp q11, q16, [{out}, #96]",
-                "stp q2, q7, [{out}, #128]",
-                "stp q12, q17, [{out}, #160]",
-                "stp q3, q8, [{out}, #192]",
-                "stp q13, q18, [{out}, #224]",
-                "stp q4, q9, [{out}, #256]",
-                "stp q14, q19, [{out}, #288]",
-            ],
-            a = inout(reg) activations => _,
-            b = inout(reg) panel => _,
-            steps = inout(reg) depth / 32 => _,
-            ahead = inout(reg) ahead => _,
-            ahead_step = in(reg) 8 * ahead_step,
-            out = in(reg) out
-        );
+    let &Operands { depth, activations, panel, out, .. } = operands;
+    for block in 0..2 {
+        // SAFETY: the activations are depth / 16 groups of 160 bytes, a block of the panel depth / 4 times 32 bytes, both
+        // with slack (or the next block) for the loads of the step after the last; `out` has 10 rows of 16 places, of
+        // which a block is 8.
+        unsafe {
+            vector_asm!(
+                [
+                    clear_sums!(),
+                    "ldp q20, q21, [{a}]",
+                    "ldp q22, q23, [{a}, #32]",
+                    "ldp q24, q25, [{a}, #64]",
+                    "ldp q28, q29, [{a}, #128]",
+                    "ldr q30, [{b}]",
+                    "2:",
+                    sdot_step!(
+                        [load!("ldr q26", "a", 96), load!("ldr q27", "a", 112), load!("ldr q31", "b", 16)],
+                        [32, 48, 64, 80, 96, 112, 128],
+                        [160, 192, 224, 288, 304]
+                    ),
+                    "subs {steps}, {steps}, #1",
+                    sdot_step!(
+                        [load!("ldr q26", "a", 256), load!("ldr q27", "a", 272), load!("ldr q31", "b", 144)],
+                        [160, 176, 192, 208, 224, 240, 256],
+                        [320, 352, 384, 448, 464]
+                    ),
+                    "add {b}, {b}, #256",
+                    "add {a}, {a}, #320",
+                    "b.ne 2b",
+                    "stp q0, q10, [{out}]",
+                    "stp q1, q11, [{out}, #64]",
+                    "stp q2, q12, [{out}, #128]",
+                    "stp q3, q13, [{out}, #192]",
+                    "stp q4, q14, [{out}, #256]",
+                    "stp q5, q15, [{out}, #320]",
+                    "stp q6, q16, [{out}, #384]",
+                    "stp q7, q17, [{out}, #448]",
+                    "stp q8, q18, [{out}, #512]",
+                    "stp q9, q19, [{out}, #576]",
+                ],
+                a = inout(reg) activations => _,
+                b = inout(reg) panel.add(block * depth * 8) => _,
+                steps = inout(reg) depth / 32 => _,
+                out = in(reg) out.add(block * 8)
+            );
+        }
     }
 }
 
