@@ -8,3 +8,4 @@ mod delivery;
 mod demo_model;
 mod encoders;
 mod intake;
+mod quantized;

@@ -14,6 +14,7 @@ Makes what BridgeCLIP Edge runs on a device.
   export    a checkpoint -> a model package (two ONNX graphs, weights, tokenizer, manifest)
   finetune  a CSV of image,text -> checkpoints, by the published recipe
   demo      nothing -> a small model of our own that is really trained, on rendered pictures
+  compare   a quantised package -> how far it agrees with the float package it was made from
   goldens   the reference results that the tests of the device software compare with
 
 `bridgeclip-models COMMAND --help` explains one command. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
@@ -27,6 +28,7 @@ COMMANDS = {
     "export": "make a model package from a checkpoint",
     "finetune": "train an open_clip model on pairs of image and caption",
     "demo": "render a data set, train the demo model on it, measure and export it",
+    "compare": "compare a quantised package with its float original",
     "goldens": "remake the reference results of the tests",
 }
 

@@ -3,21 +3,30 @@
 mod broker;
 mod device;
 mod seeded;
+mod vit_b32;
 
 pub use broker::{Broker, Subscriber, free_port};
 pub use device::{Device, exit_code};
 pub use seeded::seeded_values;
+pub use vit_b32::{Outliers, write_vit_b32_package};
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use serde::de::DeserializeOwned;
+
 /// Nothing that a test waits for takes longer on a slow, busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn demo_package() -> PathBuf {
     root().join("models/demo/package")
+}
+
+/// The float package that the demo package was made from.
+pub fn float_demo_package() -> PathBuf {
+    root().join("models/demo/float")
 }
 
 /// The sample photos, small ones first, so that tests that need a few are quick.
@@ -32,6 +41,12 @@ pub fn demo_photos() -> Vec<PathBuf> {
 
 pub fn data(name: &str) -> PathBuf {
     root().join("tests/data").join(name)
+}
+
+/// A golden of that name.
+pub fn read_json<T: DeserializeOwned>(name: &str) -> T {
+    let bytes = fs::read(data(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn root() -> &'static Path {
