@@ -120,10 +120,12 @@ def make_ort_int8(files: Files) -> None:
 def make_openvino_int8(files: Files) -> None:
     import nncf
     import openvino
+    from openvino._offline_transformations import apply_moc_transformations
 
-    core = openvino.Core()
+    model = openvino.Core().read_model(files.float_graph)
+    apply_moc_transformations(model, cf=True)  # folds constants: NNCF wants weights without a Reshape behind them
     calibration = nncf.Dataset([tensor(path) for path in files.pictures])
-    model = nncf.quantize(core.read_model(files.float_graph), calibration, model_type=nncf.ModelType.TRANSFORMER)
+    model = nncf.quantize(model, calibration, model_type=nncf.ModelType.TRANSFORMER)
     openvino.save_model(model, files.openvino_int8)
 
 

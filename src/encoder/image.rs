@@ -39,8 +39,7 @@ impl ImageEncoder {
 
 impl EncodeImage for ImageEncoder {
     fn encode(&self, tensor: &[f32]) -> Result<Embedding, EncodeError> {
-        let input = Tensor::from_shape(&[1, 3, self.size, self.size], tensor);
-        let input = input.map_err(|error| EncodeError::Run(error.to_string()))?;
+        let input = Tensor::from_shape(&[1, 3, self.size, self.size], tensor)?;
         self.threads.run(|| self.plan.run(input))
     }
 }

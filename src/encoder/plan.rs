@@ -60,24 +60,21 @@ impl Plan {
 
     /// Runs the graph on an input of its shape and type.
     pub fn run(&self, input: Tensor) -> Result<Embedding, EncodeError> {
-        let output = self.plan.run(tvec!(input.into())).map_err(run_error)?;
+        let output = self.plan.run(tvec!(input.into()))?;
         self.embedding(&output)
     }
 
     /// Multiplications of weights with activations in one run, as far as they are matrix products.
     pub fn multiply_adds(&self) -> Result<u64, EncodeError> {
         let model = self.plan.model();
-        let count = || {
-            let mut sum = 0;
-            for node in model.nodes() {
-                let costs = node.op.cost(&model.node_input_facts(node.id)?)?;
-                for (_, count) in costs.iter().filter(|(cost, _)| matches!(cost, Cost::FMA(_))) {
-                    sum += count.to_i64()?;
-                }
+        let mut sum = 0;
+        for node in model.nodes() {
+            let costs = node.op.cost(&model.node_input_facts(node.id)?)?;
+            for (_, count) in costs.iter().filter(|(cost, _)| matches!(cost, Cost::FMA(_))) {
+                sum += count.to_i64().map_err(TractError::from)?;
             }
-            Ok(sum.cast_unsigned())
-        };
-        count().map_err(run_error)
+        }
+        Ok(sum.cast_unsigned())
     }
 
     /// Runs the graph while `hook` sees the name and the input rows of each fused linear layer before it runs. What it
@@ -87,7 +84,7 @@ impl Plan {
         input: Tensor,
         mut hook: impl FnMut(&str, &[f32]) -> Option<Arc<Layer>>,
     ) -> Result<Embedding, EncodeError> {
-        let mut state = self.plan.spawn().map_err(run_error)?;
+        let mut state = self.plan.spawn()?;
         let evaluate = state.run_plan_with_eval(tvec!(input.into()), |context, state, node, inputs| {
             let linear = node.op_as::<FusedOperator>().filter(|operator| matches!(*operator.0, Layer::Linear(_)));
             if linear.is_some()
@@ -97,18 +94,20 @@ impl Plan {
             }
             eval(context, state, node, inputs)
         });
-        self.embedding(&evaluate.map_err(run_error)?)
+        self.embedding(&evaluate?)
     }
 
     fn embedding(&self, outputs: &[TValue]) -> Result<Embedding, EncodeError> {
-        let values = outputs[0].view().as_slice::<f32>().map_err(run_error)?.to_vec();
+        let values = outputs[0].view().as_slice::<f32>()?.to_vec();
         debug_assert_eq!(values.len(), self.embedding_dim);
         Ok(Embedding::normalise(values)?)
     }
 }
 
-fn run_error(error: TractError) -> EncodeError {
-    EncodeError::Run(format!("{error:#}"))
+impl From<TractError> for EncodeError {
+    fn from(error: TractError) -> Self {
+        EncodeError::Run(format!("{error:#}"))
+    }
 }
 
 fn read(path: &Path) -> TractResult<Arc<TypedRunnableModel>> {

@@ -45,8 +45,7 @@ impl TextEncoder {
 
     /// Encodes one text that is tokens already.
     pub fn encode_tokens(&self, tokens: &[u32; CONTEXT_LENGTH]) -> Result<Embedding, EncodeError> {
-        let input = Tensor::from_shape(&[1, CONTEXT_LENGTH], &tokens.map(i64::from));
-        let input = input.map_err(|error| EncodeError::Run(error.to_string()))?;
+        let input = Tensor::from_shape(&[1, CONTEXT_LENGTH], &tokens.map(i64::from))?;
         self.threads.run(|| self.plan.run(input))
     }
 }

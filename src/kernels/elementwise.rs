@@ -66,15 +66,8 @@ fn gelu<L: Lanes>(x: L) -> L {
 /// The rational approximation that Eigen and XLA use: within 2 units in the last place; beyond +-4 erf is +-1 in f32.
 #[inline(always)]
 fn erf<L: Lanes>(x: L) -> L {
-    const NUMERATOR: [f32; 7] = [
-        -2.726_142_3e-10,
-        2.770_681_4e-8,
-        -2.101_024e-6,
-        -5.692_506_5e-5,
-        -7.349_906e-4,
-        -2.954_599_8e-3,
-        -1.609_603_3e-2,
-    ];
+    const NUMERATOR: [f32; 7] =
+        [-2.726_142_3e-10, 2.770_681_4e-8, -2.101_024e-6, -5.692_506_5e-5, -7.349_906e-4, -2.954_6e-3, -1.609_603_3e-2];
     const DENOMINATOR: [f32; 5] = [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2];
     let x = x.max(L::splat(-4.0)).min(L::splat(4.0));
     let square = x.mul(x);

@@ -140,7 +140,8 @@ pub(super) fn for_each_product<L: Lanes>(
         macro_rules! tile {
             ($($size:literal)*) => {
                 match end - start {
-                    $($size => {
+                    // Decided at compile time: sizes that an instruction set has no use for are not compiled for it.
+                    $($size if const { $size <= L::TILE_ROWS } => {
                         let tile: [L; $size] = product_tile(rows, stride, depth, panel);
                         for (row, product) in tile.into_iter().enumerate() {
                             products.take(start + row, product);

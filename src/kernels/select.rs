@@ -90,3 +90,23 @@ fn native() -> Vec<Kernel> {
 fn native() -> Vec<Kernel> {
     Vec::new()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With a kernel forced in the environment, as where each is tested under emulation: fails if it is missing here.
+    #[test]
+    fn the_kernel_of_this_process_is_the_fastest_or_the_one_asked_for() {
+        let asked = env::var(Kernel::VARIABLE).ok().filter(|name| !name.is_empty());
+        let expected = asked.unwrap_or_else(|| Kernel::available()[0].name.to_owned());
+        assert_eq!(selected().expect("a kernel").name, expected);
+    }
+
+    #[test]
+    fn an_unknown_kernel_is_refused_with_those_there_are() {
+        let message = Kernel::named("abacus").expect_err("refused").to_string();
+        assert!(message.contains("no kernel `abacus`") && message.contains("scalar"), "{message}");
+        assert_eq!(Kernel::available().last().expect("one").name, "scalar");
+    }
+}

@@ -1,6 +1,8 @@
 //! Pixels to the encoder's input, as open_clip and Pillow make it.
 
 use fast_image_resize as fir;
+use fir::images::{TypedImage, TypedImageRef};
+use fir::pixels::U8x3;
 
 use super::Raster;
 
@@ -23,28 +25,28 @@ pub fn tensor(raster: &Raster, preprocess: &Preprocess) -> Vec<f32> {
     let mut tensor = Vec::with_capacity(3 * plane);
     for channel in 0..3 {
         let (mean, std) = (preprocess.mean[channel], preprocess.std[channel]);
-        let values = pixels[channel..].iter().step_by(3);
-        tensor.extend(values.map(|&value| (f32::from(value) / 255.0 - mean) / std));
+        tensor.extend(pixels.iter().map(|pixel| (f32::from(pixel[channel]) / 255.0 - mean) / std));
     }
     tensor
 }
 
 /// Only the part of the resized picture that the crop keeps is computed, so an extreme aspect ratio costs nothing.
-fn resize_and_crop(raster: &Raster, size: u32) -> Vec<u8> {
+fn resize_and_crop(raster: &Raster, size: u32) -> Vec<[u8; 3]> {
     let (width, height) = (f64::from(raster.width), f64::from(raster.height));
     let [resized_width, resized_height] = resized(raster.width, raster.height, size).map(f64::from);
     let (step_x, step_y) = (width / resized_width, height / resized_height);
-    let source = fir::images::ImageRef::new(raster.width, raster.height, &raster.rgb, fir::PixelType::U8x3)
+    // Typed pictures: the untyped ones would bring code for all pixel types with them.
+    let source = TypedImageRef::<U8x3>::from_buffer(raster.width, raster.height, &raster.rgb)
         .expect("a raster holds width * height * 3 bytes");
-    let mut target = fir::images::Image::new(size, size, fir::PixelType::U8x3);
+    let mut target = TypedImage::<U8x3>::new(size, size);
     let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom)).crop(
         crop_offset(resized_width, size) * step_x,
         crop_offset(resized_height, size) * step_y,
         f64::from(size) * step_x,
         f64::from(size) * step_y,
     );
-    fir::Resizer::new().resize(&source, &mut target, &options).expect("the crop lies inside the picture");
-    target.into_vec()
+    fir::Resizer::new().resize_typed(&source, &mut target, &options).expect("the crop lies inside the picture");
+    target.pixels().iter().map(|pixel| pixel.0).collect()
 }
 
 /// `[width, height]` with the short side at `size`; the long side is truncated, as torchvision does.
