@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::{bridgeclip, demo_package, demo_photos, exit_code};
+use crate::support::{bridgeclip, demo_package, demo_photos, exit_code, float_demo_package};
 
 fn code(output: &Output) -> i32 {
     exit_code(output.status)
@@ -142,7 +142,7 @@ fn a_reference_is_built_from_photos_and_used() {
 #[test]
 fn a_reference_of_another_package_is_refused() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    for entry in fs::read_dir(demo_package()).expect("the demo package") {
+    for entry in fs::read_dir(float_demo_package()).expect("the demo package") {
         let entry = entry.expect("an entry");
         fs::copy(entry.path(), dir.path().join(entry.file_name())).expect("copy");
     }

@@ -3,10 +3,11 @@
 use std::fs;
 
 use bridgeclip::domain::{Category, Embedding};
-use bridgeclip::encoder::{EncodeImage, ImageEncoder, Package, TextEncoder, pictures, quantize};
+use bridgeclip::encoder::{Aim, EncodeImage, ImageEncoder, Package, TextEncoder, pictures, quantize};
 use bridgeclip::kernels::Threads;
 use bridgeclip::photo::{Limits, decode, tensor};
 use bridgeclip::pipeline::{self, Classifier};
+use rayon::prelude::*;
 
 use crate::support::{
     Outliers, bridgeclip, demo_package, demo_photos, float_demo_package, read_json, write_vit_b32_package,
@@ -53,13 +54,13 @@ impl Fidelity {
 }
 
 /// Between the results of encoder 0 and encoder 1 for each input.
-fn cosines<T>(inputs: &[T], encode: impl Fn(usize, &T) -> Embedding) -> Vec<f64> {
+fn cosines<T: Sync>(inputs: &[T], encode: impl Fn(usize, &T) -> Embedding + Sync) -> Vec<f64> {
     let values = |embedding: Embedding| embedding.values().to_vec();
     let cosine = |input| {
         let (a, b) = (values(encode(0, input)), values(encode(1, input)));
         a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
     };
-    inputs.iter().map(cosine).collect()
+    inputs.par_iter().map(cosine).collect()
 }
 
 fn open(dir: &std::path::Path) -> Package {
@@ -103,7 +104,8 @@ fn a_full_vit_b32_keeps_its_embeddings_also_with_outlier_channels() {
         let float = open(&float);
         let size = float.preprocess().size as usize;
         let threads = Threads::new(2).expect("threads");
-        let report = quantize(&float, &int8, pictures(CALIBRATION, size), &threads, &|_| ()).expect("quantises");
+        let report =
+            quantize(&float, &int8, pictures(CALIBRATION, size), Aim::default(), &threads, &|_| ()).expect("quantises");
         let in_float = |layers: &[bridgeclip::encoder::LayerReport]| {
             layers.iter().filter(|layer| layer.precision == "float").map(|layer| layer.name.clone()).collect::<Vec<_>>()
         };
@@ -113,6 +115,37 @@ fn a_full_vit_b32_keeps_its_embeddings_also_with_outlier_channels() {
         assert!(bytes <= 95_000_000, "image.weights has {bytes} bytes");
         Fidelity::measure(&float, &int8).expect_promised(&format!("{outliers:?}"));
     }
+}
+
+#[test]
+fn a_higher_aim_keeps_the_layers_in_float_that_cost_most() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let float = open(&float_demo_package());
+    let pictures = pictures(8, float.preprocess().size as usize);
+    let threads = Threads::new(2).expect("threads");
+    let quantize = |name: &str, aim: Aim| {
+        let out = dir.path().join(name);
+        let report = quantize(&float, &out, pictures.clone(), aim, &threads, &|_| ()).expect("quantises");
+        open(&out);
+        report.image
+    };
+    let (low, high) =
+        (quantize("low", Aim { mean: 0.99, worst: 0.9 }), quantize("high", Aim { mean: 0.99999, worst: 0.9999 }));
+    assert!(low.layers.iter().all(|layer| layer.precision == "int8" && layer.cosine_loss.is_none()));
+    let loss = |precision: &str| {
+        let of = high.layers.iter().filter(|layer| layer.precision == precision);
+        of.map(|layer| layer.cosine_loss.expect("scanned")).collect::<Vec<_>>()
+    };
+    let (in_float, in_int8) = (loss("float"), loss("int8"));
+    let (least, most) = (in_float.into_iter().fold(1.0, f64::min), in_int8.into_iter().fold(0.0, f64::max));
+    assert!(least < 1.0 && least >= most, "{least} {most}");
+    assert!(
+        high.fidelity.mean >= 0.99999 && high.fidelity.mean > low.fidelity.mean,
+        "{:?} {:?}",
+        high.fidelity,
+        low.fidelity
+    );
+    assert!(high.bytes_after > low.bytes_after);
 }
 
 #[test]

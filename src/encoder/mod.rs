@@ -12,6 +12,6 @@ mod tokenizer;
 pub use image::{EncodeImage, ImageEncoder};
 pub use package::{Fidelity, FileEntry, Manifest, Package, PackageError, files};
 pub use plan::EncodeError;
-pub use quantize::{LayerReport, Progress, QuantizeError, Report, TowerReport, pictures, quantize};
+pub use quantize::{Aim, LayerReport, Progress, QuantizeError, Report, TowerReport, pictures, quantize};
 pub use text::TextEncoder;
 pub use tokenizer::{CONTEXT_LENGTH, Tokenizer, TokenizerError};

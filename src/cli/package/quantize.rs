@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::cli::{Outcome, progress};
-use crate::encoder::{self, Fidelity, Package, Progress, Report, TowerReport};
+use crate::encoder::{self, Aim, Fidelity, Package, Progress, Report, TowerReport};
 use crate::kernels::Threads;
 use crate::photo::{self, tensor};
 use crate::pipeline::{Limits, read_file};
@@ -23,8 +23,8 @@ const PICTURES: usize = 32;
 ///
 /// Weights become int8 with a scale for each output, activations will be int8 with a scale for each token. Outlier
 /// channels are smoothed by what calibration photos show; some photos of the kind that the device will see are best, 50
-/// to 200 are enough. Layers whose quantisation changes the embedding too much stay in float. The report shows each
-/// layer's error and the cosine of the embeddings to those of the float package.
+/// to 200 are enough. If the embeddings then differ too much from those of the float package, the layers that cost most
+/// stay in float. The report shows each layer's error and the cosine of the embeddings to those of the float package.
 #[derive(Debug, clap::Args)]
 pub struct QuantizeArgs {
     /// The float package.
@@ -36,6 +36,12 @@ pub struct QuantizeArgs {
     /// Photos to calibrate with, searched for in this folder and below. Without it, synthetic pictures are used.
     #[arg(long, value_name = "PHOTOS_DIR")]
     calibrate: Option<PathBuf>,
+    /// Mean cosine to the float package that is aimed at. A higher one keeps more layers in float.
+    #[arg(long, value_name = "COSINE", default_value_t = Aim::default().mean, value_parser = cosine)]
+    cosine_mean: f64,
+    /// Likewise of the worst calibration photo or caption.
+    #[arg(long, value_name = "COSINE", default_value_t = Aim::default().worst, value_parser = cosine)]
+    cosine_worst: f64,
     /// Threads; all cores if not given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -57,10 +63,18 @@ pub fn run(args: &QuantizeArgs) -> Result<Outcome> {
         bar.set_length(progress.total as u64);
         bar.set_position(progress.done as u64);
     };
-    let report = encoder::quantize(&package, &args.out, pictures, &Threads::new(threads)?, &show)?;
+    let aim = Aim { mean: args.cosine_mean, worst: args.cosine_worst };
+    let report = encoder::quantize(&package, &args.out, pictures, aim, &Threads::new(threads)?, &show)?;
     bar.finish_and_clear();
     print(args, &report)?;
     Ok(Outcome::Good)
+}
+
+fn cosine(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("expected 0 to 1".to_owned()),
+    }
 }
 
 /// The tensors of photos in the folder. Unreadable ones are named and left out.
@@ -142,14 +156,14 @@ fn print_tower(out: &mut impl Write, name: &str, tower: &TowerReport) -> Result<
     for layer in &tower.layers {
         writeln!(
             out,
-            "  {:<width$} {:>5} x {:>5}  {:<5} {:>5} {:>7.3}% {:>10.2e}",
+            "  {:<width$} {:>5} x {:>5}  {:<5} {:>5} {:>7.3}% {:>10}",
             layer.name,
             layer.outputs,
             layer.depth,
             layer.precision,
             layer.alpha.map_or("-".to_owned(), |alpha| format!("{alpha:.2}")),
             100.0 * layer.relative_error,
-            layer.cosine_loss,
+            layer.cosine_loss.map_or("-".to_owned(), |loss| format!("{loss:.2e}")),
         )?;
     }
     Ok(())
