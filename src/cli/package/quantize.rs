@@ -19,7 +19,7 @@ const PHOTOS_MAX: usize = 200;
 /// Synthetic pictures that are used when there are no photos.
 const PICTURES: usize = 32;
 
-/// Make an int8 package from a float one: a quarter of the size, several times as fast.
+/// Make an int8 package from a float one: a quarter of the size, and faster.
 ///
 /// Weights become int8 with a scale for each output, activations will be int8 with a scale for each token. Outlier
 /// channels are smoothed by what calibration photos show; some photos of the kind that the device will see are best, 50
