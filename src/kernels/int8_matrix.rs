@@ -35,6 +35,9 @@ pub struct Int8Matrix {
 }
 
 impl Int8Matrix {
+    /// Where a range of outputs may start: every kernel's panels have so many columns or a part of that.
+    pub const RANGE_STEP: usize = 32;
+
     /// Packs weights that `read` gives: it is called with the first output and a buffer for some outputs' weights, one
     /// after the other. Only one panel of unpacked weights is in memory at a time.
     pub fn pack(
@@ -74,15 +77,28 @@ impl Int8Matrix {
     /// # Panics
     /// If the rows have another depth or were packed for another kernel, or a length does not fit.
     pub fn multiply(&self, rows: &QuantizedRows, finish: &Finish<'_>, out: &mut [f32]) {
-        let outputs = self.outputs;
+        self.multiply_range(rows, finish, 0..self.outputs, out);
+    }
+
+    /// Likewise for some of the outputs, from a multiple of [`Self::RANGE_STEP`] on. `finish` holds the parameters of
+    /// these outputs, and `out` is `[rows][range.len()]`.
+    ///
+    /// # Panics
+    /// As for [`Self::multiply`], or if there are no such outputs.
+    pub fn multiply_range(&self, rows: &QuantizedRows, finish: &Finish<'_>, range: Range<usize>, out: &mut [f32]) {
+        let width = range.len();
         assert!(rows.depth == self.depth && rows.kernel.name == self.kernel.name, "rows packed for these weights");
-        assert_eq!(out.len(), rows.count() * outputs, "output values");
-        assert_eq!((finish.scales.len(), finish.bias.len()), (outputs, outputs), "parameters of each output");
+        assert!(range.start.is_multiple_of(Self::RANGE_STEP) && range.end <= self.outputs, "outputs {range:?}");
+        assert_eq!(out.len(), rows.count() * width, "output values");
+        assert_eq!((finish.scales.len(), finish.bias.len()), (width, width), "parameters of each output");
         let columns = self.kernel.micro.layout.panel_columns;
-        let ranges = threads::ranges(outputs.div_ceil(columns));
-        let parts = ranges.into_iter().map(|panels| panels.start * columns..(panels.end * columns).min(outputs));
-        threads::for_each(threads::split_columns(out, outputs, parts), |mut part| {
-            self.for_each_tile(rows, part.columns.clone(), |tile| self.finish(rows, finish, &tile, &mut part));
+        let from_start = |panel: usize| (range.start + panel * columns).min(range.end);
+        let ranges = threads::ranges(width.div_ceil(columns));
+        let parts = ranges.into_iter().map(|panels| from_start(panels.start)..from_start(panels.end));
+        threads::for_each(threads::split_columns(out, width, parts), |mut part| {
+            self.for_each_tile(rows, part.columns.clone(), |tile| {
+                self.finish(rows, finish, &range, &tile, &mut part);
+            });
         });
     }
 
@@ -106,10 +122,18 @@ impl Int8Matrix {
         }
     }
 
-    fn finish(&self, rows: &QuantizedRows, finish: &Finish<'_>, tile: &TileAt<'_>, part: &mut ColumnsMut<'_>) {
+    fn finish(
+        &self,
+        rows: &QuantizedRows,
+        finish: &Finish<'_>,
+        range: &Range<usize>,
+        tile: &TileAt<'_>,
+        part: &mut ColumnsMut<'_>,
+    ) {
         let panel_columns = self.kernel.micro.layout.panel_columns;
-        let columns = tile.first_column..(tile.first_column + panel_columns).min(self.outputs);
+        let columns = tile.first_column..(tile.first_column + panel_columns).min(part.columns.end);
         let place = columns.start - part.columns.start..columns.end - part.columns.start;
+        let columns = columns.start - range.start..columns.end - range.start;
         self.kernel.isa.run(FinishTile {
             products: tile.products,
             panel_columns,
@@ -404,6 +428,7 @@ mod tests {
             let layout = &kernel.micro.layout;
             assert!(layout.tile_rows * layout.panel_columns <= size_of::<Tile>() / size_of::<i32>());
             assert!(layout.tile_rows.is_multiple_of(layout.row_step));
+            assert!(Int8Matrix::RANGE_STEP.is_multiple_of(layout.panel_columns));
             assert!(
                 layout.panel_columns.is_multiple_of(LANES) && layout.panel_columns.is_multiple_of(layout.column_block)
             );
@@ -436,6 +461,33 @@ mod tests {
             for threads in [2, 5] {
                 let threads = super::super::Threads::new(threads).expect("threads");
                 assert_eq!(threads.run(|| result(Kernel::available()[0])), scalar, "{threads:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_of_outputs_is_that_part_of_all() {
+        let mut random = Random::new(6);
+        let (outputs, depth) = (200, 33);
+        let weights: Vec<i8> = (0..outputs * depth).map(|_| random.int8()).collect();
+        let scales: Vec<f32> = (0..outputs).map(|_| random.normal().abs()).collect();
+        let bias: Vec<f32> = (0..outputs).map(|_| random.normal()).collect();
+        let values: Vec<f32> = (0..3 * depth).map(|_| random.normal()).collect();
+        for kernel in Kernel::available() {
+            let (matrix, rows) = (pack(kernel, &weights, depth), QuantizedRows::quantize(kernel, &values, depth));
+            let product = |range: Range<usize>| {
+                let (scales, bias) = (&scales[range.clone()], &bias[range.clone()]);
+                let mut out = vec![0.0; 3 * range.len()];
+                let finish = Finish { scales, bias, activation: None, accumulate: false };
+                matrix.multiply_range(&rows, &finish, range, &mut out);
+                out
+            };
+            let all = product(0..outputs);
+            for range in [0..1, 0..64, 32..33, 64..200, 192..200, 96..151] {
+                let part: Vec<f32> = all.chunks(outputs).flat_map(|row| row[range.clone()].to_vec()).collect();
+                assert_eq!(product(range.clone()), part, "{} {range:?}", kernel.name);
+                let threads = super::super::Threads::new(3).expect("threads");
+                assert_eq!(threads.run(|| product(range.clone())), part, "{} {range:?}", kernel.name);
             }
         }
     }

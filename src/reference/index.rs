@@ -1,74 +1,458 @@
 //! Exact search for the nearest vectors.
+//!
+//! Rows are in memory as int8, a quarter of their size. A scan of these gives each row's similarity within a known error:
+//! by the Cauchy-Schwarz inequality `|q x - q x'| <= |q| |x - x'|`, x' being the row as int8, and the same for the query.
+//! Rows that cannot be among the nearest by these bounds are out. For the others the query's own rounding is made good
+//! by a second int8 vector, and those that are still in doubt are compared in f32. What comes out is what a search in f32
+//! over all rows gives, for any data.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::convert::Infallible;
+use std::ops::Range;
 
 use crate::domain::Embedding;
+use crate::kernels::{Finish, Int8Matrix, Kernel, QuantizedRows};
 
-/// All vectors of a reference in memory.
+/// Rows that are scanned at once: their scores stay in the processor's cache.
+const BLOCK: usize = 4096;
+/// Queries that are scanned at once.
+const QUERIES: usize = 64;
+/// Relative rounding error of one f32 operation.
+const ROUNDING: f32 = f32::EPSILON / 2.0;
+
+/// The vectors of a reference, as int8 with a bound on the error of each.
 #[derive(Debug)]
 pub struct Index {
+    kernel: Kernel,
     dim: usize,
-    ids: Vec<i64>,
-    /// Row by row, `dim` values each.
-    vectors: Vec<f32>,
+    rows: Int8Matrix,
+    /// Of each row: its values are `scale` times the int8 ones, but for an error of this norm.
+    scales: Vec<f32>,
+    errors: Vec<f32>,
+    /// The greatest norm of a row.
+    norm_max: f32,
+}
+
+/// Gives the vectors themselves, for the rows that the bounds cannot tell apart.
+pub trait ExactRows {
+    type Error;
+
+    /// Writes the values of the row at a position, from 0, into `values`.
+    fn read(&self, position: usize, values: &mut [f32]) -> Result<(), Self::Error>;
+}
+
+/// All vectors in memory, row by row.
+impl ExactRows for [f32] {
+    type Error = Infallible;
+
+    fn read(&self, position: usize, values: &mut [f32]) -> Result<(), Infallible> {
+        values.copy_from_slice(&self[position * values.len()..][..values.len()]);
+        Ok(())
+    }
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Search<'a> {
+    /// Rows at most.
+    pub count: usize,
+    /// Rows must be at least so similar.
+    pub similarity_min: Option<f32>,
+    /// Rows must be among these.
+    pub among: Option<&'a RowSet>,
+}
+
+impl Search<'_> {
+    /// The `count` most similar rows.
+    pub fn nearest(count: usize) -> Self {
+        Search { count, similarity_min: None, among: None }
+    }
+}
+
+/// A set of rows, by their positions from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowSet {
+    words: Vec<u64>,
+}
+
+impl RowSet {
+    pub fn insert(&mut self, position: usize) {
+        let word = position / 64;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        self.words[word] |= 1 << (position % 64);
+    }
+
+    pub fn contains(&self, position: usize) -> bool {
+        self.words.get(position / 64).is_some_and(|word| word >> (position % 64) & 1 == 1)
+    }
+}
+
+impl FromIterator<usize> for RowSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(positions: I) -> Self {
+        let mut set = RowSet::default();
+        positions.into_iter().for_each(|position| set.insert(position));
+        set
+    }
 }
 
 /// A row and its cosine similarity to the query.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
-    pub id: i64,
+    /// Of the row, from 0.
+    pub position: usize,
     pub similarity: f32,
 }
 
-impl Index {
-    pub fn new(dim: usize) -> Self {
-        Index { dim, ids: Vec::new(), vectors: Vec::new() }
-    }
+/// Collects the rows of an index; see [`Index::builder`].
+#[derive(Debug)]
+pub struct IndexBuilder {
+    kernel: Kernel,
+    dim: usize,
+    values: Vec<i8>,
+    scales: Vec<f32>,
+    errors: Vec<f32>,
+    norm_max: f64,
+}
 
+impl IndexBuilder {
     /// Appends a row. A value that is not finite is returned as the error and nothing is added.
-    pub fn push(&mut self, id: i64, values: impl Iterator<Item = f32>) -> Result<(), f32> {
-        let start = self.vectors.len();
-        self.vectors.extend(values.take(self.dim));
-        match self.vectors[start..].iter().find(|value| !value.is_finite()) {
-            Some(&value) => {
-                self.vectors.truncate(start);
-                Err(value)
-            }
-            None => {
-                self.ids.push(id);
-                Ok(())
-            }
+    ///
+    /// # Panics
+    /// If the row has another length.
+    pub fn push(&mut self, row: &[f32]) -> Result<(), f32> {
+        assert_eq!(row.len(), self.dim, "values of a row");
+        if let Some(&value) = row.iter().find(|value| !value.is_finite()) {
+            return Err(value);
         }
+        let start = self.values.len();
+        self.values.resize(start + self.dim, 0);
+        let (scale, error) = quantize(row, &mut self.values[start..]);
+        self.scales.push(scale);
+        self.errors.push(error);
+        self.norm_max = self.norm_max.max(norm(row));
+        Ok(())
     }
 
+    pub fn build(self) -> Index {
+        let IndexBuilder { kernel, dim, values, scales, errors, norm_max } = self;
+        let read = |first: usize, out: &mut [i8]| {
+            out.copy_from_slice(&values[first * dim..][..out.len()]);
+            Ok(())
+        };
+        // A matrix has at least one row; that of an empty index is never looked at.
+        let rows = match scales.is_empty() {
+            true => Int8Matrix::pack(kernel, 1, dim, |_, _| Ok(())),
+            false => Int8Matrix::pack(kernel, scales.len(), dim, read),
+        };
+        let rows = rows.expect("int8 rows within -127 and 127");
+        Index { kernel, dim, rows, scales, errors, norm_max: round_up(norm_max) }
+    }
+}
+
+impl Index {
+    /// # Panics
+    /// If the dimension is 0 or above 65,536.
+    pub fn builder(kernel: Kernel, dim: usize) -> IndexBuilder {
+        assert!((1..=65_536).contains(&dim), "{dim} values per row");
+        IndexBuilder { kernel, dim, values: Vec::new(), scales: Vec::new(), errors: Vec::new(), norm_max: 0.0 }
+    }
+
+    /// Number of rows.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.scales.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.scales.is_empty()
     }
 
-    /// The `k` rows most similar to `query`, most similar first; equal similarities in the order of their ids.
-    pub fn nearest(&self, query: &Embedding, k: usize) -> Vec<Hit> {
-        let mut heap = BinaryHeap::with_capacity(k + 1);
-        for (&id, row) in self.ids.iter().zip(self.vectors.chunks_exact(self.dim)) {
-            heap.push(Ranked(Hit { id, similarity: dot(row, query.values()) }));
-            if heap.len() > k {
-                heap.pop();
+    /// The rows most similar to `query`, most similar first; equal similarities in the order of their positions.
+    ///
+    /// # Panics
+    /// If the query has another dimension.
+    pub fn search<R: ExactRows + ?Sized>(
+        &self,
+        query: &Embedding,
+        search: &Search<'_>,
+        rows: &R,
+    ) -> Result<Vec<Hit>, R::Error> {
+        Ok(self.search_all(std::slice::from_ref(query), search, rows)?.remove(0))
+    }
+
+    /// Likewise for many queries, which share the scans: the hits of each.
+    pub fn search_all<R: ExactRows + ?Sized>(
+        &self,
+        queries: &[Embedding],
+        search: &Search<'_>,
+        rows: &R,
+    ) -> Result<Vec<Vec<Hit>>, R::Error> {
+        let mut hits = Vec::with_capacity(queries.len());
+        for queries in queries.chunks(QUERIES) {
+            for mut scan in self.scan(queries, search) {
+                self.refine(&mut scan, search.count);
+                hits.push(self.compare(&scan, search, rows)?);
             }
         }
-        heap.into_sorted_vec().into_iter().map(|ranked| ranked.0).collect()
+        Ok(hits)
+    }
+
+    /// Rows that can be among the nearest, by int8 alone.
+    fn scan<'q>(&self, queries: &'q [Embedding], search: &Search<'_>) -> Vec<Scan<'q>> {
+        let mut scans: Vec<Scan> = queries.iter().map(|query| Scan::new(query.values(), search, self)).collect();
+        if search.count == 0 {
+            return scans;
+        }
+        let values: Vec<f32> = scans.iter().flat_map(|scan| scan.coarse.iter().copied()).collect();
+        let packed = QuantizedRows::quantize(self.kernel, &values, self.dim);
+        let zeros = vec![0.0; BLOCK.min(self.len())];
+        let mut scores = vec![0.0; zeros.len() * queries.len()];
+        for start in (0..self.len()).step_by(BLOCK) {
+            let range = start..self.len().min(start + BLOCK);
+            let scores = &mut scores[..range.len() * queries.len()];
+            self.products(&packed, range.clone(), &zeros, scores);
+            for (scan, scores) in scans.iter_mut().zip(scores.chunks_exact(range.len())) {
+                scan.take(start, scores, &self.errors[range.clone()], search);
+            }
+        }
+        scans
+    }
+
+    /// The products of packed rows, whose own scale is 1, with the index's rows.
+    fn products(&self, packed: &QuantizedRows, range: Range<usize>, zeros: &[f32], out: &mut [f32]) {
+        let (scales, bias) = (&self.scales[range.clone()], &zeros[..range.len()]);
+        let finish = Finish { scales, bias, activation: None, accumulate: false };
+        self.rows.multiply_range(packed, &finish, range, out);
+    }
+
+    /// Adds what the query's first int8 vector leaves of it, and drops the rows that are then out.
+    fn refine(&self, scan: &mut Scan<'_>, count: usize) {
+        scan.drop_below_threshold();
+        if scan.candidates.len() <= count {
+            return;
+        }
+        let packed = QuantizedRows::quantize(self.kernel, &scan.fine, self.dim);
+        let zeros = [0.0; Int8Matrix::RANGE_STEP];
+        let mut products = [0.0; Int8Matrix::RANGE_STEP];
+        let mut panel = 0..0;
+        for candidate in &mut scan.candidates {
+            let position = candidate.position as usize;
+            if !panel.contains(&position) {
+                let start = position / Int8Matrix::RANGE_STEP * Int8Matrix::RANGE_STEP;
+                panel = start..self.len().min(start + Int8Matrix::RANGE_STEP);
+                self.products(&packed, panel.clone(), &zeros, &mut products[..panel.len()]);
+            }
+            candidate.score += scan.fine_scale * products[position - panel.start];
+            candidate.error = self.errors[position] * scan.norm + scan.fine_error;
+        }
+        scan.lowest.clear();
+        for candidate in &scan.candidates {
+            scan.lowest.push(candidate.score - candidate.error);
+        }
+        scan.drop_below_threshold();
+    }
+
+    /// Compares the rows that are left in f32, the most promising first.
+    fn compare<R: ExactRows + ?Sized>(
+        &self,
+        scan: &Scan<'_>,
+        search: &Search<'_>,
+        rows: &R,
+    ) -> Result<Vec<Hit>, R::Error> {
+        let mut candidates = scan.candidates.clone();
+        candidates.sort_by(|a, b| b.highest().total_cmp(&a.highest()));
+        let mut values = vec![0.0; self.dim];
+        let mut best: BinaryHeap<Ranked> = BinaryHeap::with_capacity(search.count.min(candidates.len()) + 1);
+        for candidate in candidates {
+            let worst = best.peek().filter(|_| best.len() == search.count);
+            if worst.is_some_and(|worst| candidate.highest() < worst.0.similarity) {
+                break;
+            }
+            let position = candidate.position as usize;
+            rows.read(position, &mut values)?;
+            let similarity = dot(&values, scan.query);
+            if search.similarity_min.is_none_or(|min| similarity >= min) {
+                best.push(Ranked(Hit { position, similarity }));
+                if best.len() > search.count {
+                    best.pop();
+                }
+            }
+        }
+        Ok(best.into_sorted_vec().into_iter().map(|ranked| ranked.0).collect())
     }
 }
+
+/// One query's way through the rows.
+struct Scan<'q> {
+    query: &'q [f32],
+    /// The query is `coarse_scale * coarse + fine_scale * fine`, both of whole numbers within -127 and 127, but for the
+    /// errors below.
+    coarse: Vec<f32>,
+    coarse_scale: f32,
+    fine: Vec<f32>,
+    fine_scale: f32,
+    /// Upper bound on the query's norm.
+    norm: f32,
+    /// What the similarity to any row can be off by for the query's rounding alone: with `coarse`, and with both.
+    coarse_error: f32,
+    fine_error: f32,
+    similarity_min: f32,
+    /// The best lower bounds: as many rows are surely so similar.
+    lowest: Best,
+    candidates: Vec<Candidate>,
+}
+
+/// A row that can be among the nearest.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    position: u32,
+    /// Its similarity is this, give or take the error.
+    score: f32,
+    error: f32,
+}
+
+impl Candidate {
+    fn highest(&self) -> f32 {
+        self.score + self.error
+    }
+}
+
+impl<'q> Scan<'q> {
+    fn new(query: &'q [f32], search: &Search<'_>, index: &Index) -> Self {
+        assert_eq!(query.len(), index.dim, "values of a query");
+        let (coarse, coarse_scale) = whole_numbers(query);
+        let rest: Vec<f32> = query.iter().zip(&coarse).map(|(q, whole)| q - coarse_scale * whole).collect();
+        let (fine, fine_scale) = whole_numbers(&rest);
+        let last: Vec<f32> = rest.iter().zip(&fine).map(|(rest, whole)| rest - fine_scale * whole).collect();
+        let norm_up = |values: &[f32]| round_up(norm(values));
+        let query_norm = norm_up(query);
+        // Float sums of so many terms, in any order, and a few operations more; all sums are at most of this size.
+        let rounding = (index.dim + 32) as f32 * ROUNDING * (query_norm * index.norm_max * 1.02);
+        let error = |rest: &[f32]| norm_up(rest) * index.norm_max * 1.02 + rounding;
+        Scan {
+            query,
+            norm: query_norm,
+            coarse_error: error(&rest),
+            fine_error: error(&last),
+            coarse,
+            coarse_scale,
+            fine,
+            fine_scale,
+            similarity_min: search.similarity_min.unwrap_or(f32::NEG_INFINITY),
+            lowest: Best::new(search.count),
+            candidates: Vec::new(),
+        }
+    }
+
+    /// Rows whose similarity is surely below this are out.
+    fn threshold(&self) -> f32 {
+        self.lowest.threshold().max(self.similarity_min)
+    }
+
+    /// Takes the products of rows from `start` on.
+    fn take(&mut self, start: usize, products: &[f32], errors: &[f32], search: &Search<'_>) {
+        let groups = products.chunks(GROUP).zip(errors.chunks(GROUP));
+        for (group, (products, errors)) in groups.enumerate() {
+            if greatest(products, errors, self.coarse_scale, self.norm) + self.coarse_error < self.threshold() {
+                continue;
+            }
+            for (i, (product, error)) in products.iter().zip(errors).enumerate() {
+                let position = start + group * GROUP + i;
+                let score = self.coarse_scale * product;
+                let candidate =
+                    Candidate { position: position as u32, score, error: error * self.norm + self.coarse_error };
+                let is_wanted = search.among.is_none_or(|rows| rows.contains(position));
+                if is_wanted && candidate.highest() >= self.threshold() {
+                    self.lowest.push(candidate.score - candidate.error);
+                    self.candidates.push(candidate);
+                }
+            }
+        }
+    }
+
+    fn drop_below_threshold(&mut self) {
+        let threshold = self.threshold();
+        self.candidates.retain(|candidate| candidate.highest() >= threshold);
+    }
+}
+
+/// Rows that are passed over together.
+const GROUP: usize = 32;
+
+/// The greatest upper bound among some rows, without the error that all share.
+fn greatest(products: &[f32], errors: &[f32], scale: f32, norm: f32) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for (products, errors) in products.chunks(16).zip(errors.chunks(16)) {
+        for ((lane, product), error) in lanes.iter_mut().zip(products).zip(errors) {
+            let bound = scale * product + norm * error;
+            *lane = if bound > *lane { bound } else { *lane };
+        }
+    }
+    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// The greatest `count` of many values.
+struct Best {
+    count: usize,
+    values: BinaryHeap<Reverse<Ordered>>,
+}
+
+impl Best {
+    fn new(count: usize) -> Self {
+        Best { count, values: BinaryHeap::new() }
+    }
+
+    fn push(&mut self, value: f32) {
+        self.values.push(Reverse(Ordered(value)));
+        if self.values.len() > self.count {
+            self.values.pop();
+        }
+    }
+
+    fn clear(&mut self) {
+        self.values.clear();
+    }
+
+    /// The least of them, once there are so many.
+    fn threshold(&self) -> f32 {
+        match self.values.peek() {
+            Some(Reverse(Ordered(least))) if self.values.len() == self.count => *least,
+            _ => f32::NEG_INFINITY,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ordered(f32);
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ordered {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ordered {}
 
 /// A hit that is ordered by rank: the best is the smallest.
 struct Ranked(Hit);
 
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> Ordering {
-        other.0.similarity.total_cmp(&self.0.similarity).then(self.0.id.cmp(&other.0.id))
+        other.0.similarity.total_cmp(&self.0.similarity).then(self.0.position.cmp(&other.0.position))
     }
 }
 
@@ -86,7 +470,39 @@ impl PartialEq for Ranked {
 
 impl Eq for Ranked {}
 
-/// Sixteen sums side by side, so that the compiler can keep them in vector registers.
+/// A row as int8: its scale, and an upper bound on the norm of what is lost.
+fn quantize(row: &[f32], out: &mut [i8]) -> (f32, f32) {
+    let (whole, scale) = whole_numbers(row);
+    let mut lost = 0.0;
+    for ((out, whole), value) in out.iter_mut().zip(&whole).zip(row) {
+        *out = *whole as i8;
+        lost += (f64::from(*value) - f64::from(scale) * f64::from(*whole)).powi(2);
+    }
+    (scale, round_up(lost.sqrt()))
+}
+
+/// Values as whole numbers within -127 and 127, and the scale that they are to be multiplied with. The greatest gets
+/// +-127; all are 0, with scale 0, if that scale is no normal number.
+fn whole_numbers(values: &[f32]) -> (Vec<f32>, f32) {
+    let greatest = values.iter().fold(0.0_f32, |greatest, value| greatest.max(value.abs()));
+    let scale = greatest / 127.0;
+    if !scale.is_normal() {
+        return (vec![0.0; values.len()], 0.0);
+    }
+    let whole = |value: &f32| (f64::from(*value) / f64::from(scale)).round_ties_even().clamp(-127.0, 127.0) as f32;
+    (values.iter().map(whole).collect(), scale)
+}
+
+fn norm(values: &[f32]) -> f64 {
+    values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
+}
+
+/// To f32, never below the value given.
+fn round_up(value: f64) -> f32 {
+    (value * (1.0 + 1e-6)) as f32 + f32::MIN_POSITIVE
+}
+
+/// Sixteen sums side by side, so that the compiler can keep them in vector registers. The same bits on every machine.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0.0_f32; LANES];
@@ -103,30 +519,169 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Threads;
 
-    fn index(rows: &[(i64, [f32; 2])]) -> Index {
-        let mut index = Index::new(2);
-        for (id, row) in rows {
-            index.push(*id, row.iter().copied()).expect("finite");
+    /// xorshift64*
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> u64 {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
         }
-        index
+
+        fn below(&mut self, bound: usize) -> usize {
+            (self.next() >> 33) as usize % bound
+        }
+
+        /// Sum of uniform ones: near enough to normal, mean 0, variance 1.
+        fn normal(&mut self) -> f32 {
+            (0..12).map(|_| (self.next() >> 40) as f32 / 16_777_216.0).sum::<f32>() - 6.0
+        }
+
+        fn vector(&mut self, dim: usize) -> Vec<f32> {
+            (0..dim).map(|_| self.normal()).collect()
+        }
+    }
+
+    fn build(kernel: Kernel, rows: &[f32], dim: usize) -> Index {
+        let mut builder = Index::builder(kernel, dim);
+        rows.chunks_exact(dim).for_each(|row| builder.push(row).expect("finite"));
+        builder.build()
+    }
+
+    /// The definition: every row in f32.
+    fn brute_force(rows: &[f32], query: &Embedding, search: &Search<'_>) -> Vec<Hit> {
+        let rows = rows.chunks_exact(query.values().len()).enumerate();
+        let mut hits: Vec<Hit> = rows
+            .map(|(position, row)| Hit { position, similarity: dot(row, query.values()) })
+            .filter(|hit| search.among.is_none_or(|rows| rows.contains(hit.position)))
+            .filter(|hit| search.similarity_min.is_none_or(|min| hit.similarity >= min))
+            .collect();
+        hits.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(a.position.cmp(&b.position)));
+        hits.truncate(search.count);
+        hits
+    }
+
+    /// Data of every kind that could be hard: each is rows, row by row.
+    fn data(random: &mut Random, kind: usize, count: usize, dim: usize) -> Vec<f32> {
+        let unit = |values: Vec<f32>| {
+            let norm = norm(&values).max(1e-9) as f32;
+            values.into_iter().map(move |value| value / norm).collect::<Vec<_>>()
+        };
+        let centre = random.vector(dim);
+        let mut row = |index: usize| match kind {
+            0 => unit(random.vector(dim)),
+            // Many equal rows.
+            1 => unit(centre.iter().enumerate().map(|(i, c)| c + ((index % 3) * (i % 2)) as f32).collect()),
+            // Nearly equal rows: less apart than int8 can tell.
+            2 => unit(centre.iter().map(|c| c + 1e-4 * random.normal()).collect()),
+            // Differences in the last bits only.
+            3 => {
+                unit(centre.clone()).into_iter().map(|c| f32::from_bits(c.to_bits() ^ random.below(4) as u32)).collect()
+            }
+            // One value each.
+            4 => (0..dim).map(|i| if i == index % dim { 1.0 } else { 0.0 }).collect(),
+            // Norms over twelve orders of magnitude, zeros among them.
+            5 => {
+                let factor = [0.0, 1e-6, 1e-3, 1.0, 1e6][random.below(5)];
+                random.vector(dim).into_iter().map(|value| factor * value).collect()
+            }
+            // One outlier that takes the whole int8 range.
+            6 => (0..dim).map(|i| if i == 0 { 100.0 } else { random.normal() }).collect(),
+            // The hardest for a running threshold: ever nearer to the query below.
+            _ => unit((0..dim).map(|i| centre[i] + 0.001 * (count - index) as f32 * random.normal()).collect()),
+        };
+        (0..count).flat_map(&mut row).collect()
     }
 
     #[test]
-    fn most_similar_first_and_ties_by_id() {
-        let index = index(&[(4, [0.0, 1.0]), (2, [1.0, 0.0]), (3, [-1.0, 0.0]), (1, [1.0, 0.0])]);
-        let query = Embedding::normalise(vec![1.0, 0.0]).unwrap();
-        let ids = |k| index.nearest(&query, k).iter().map(|hit| hit.id).collect::<Vec<_>>();
-        assert_eq!(ids(9), [1, 2, 4, 3]);
-        assert_eq!(ids(1), [1]);
-        assert_eq!(ids(0), [0_i64; 0]);
+    fn hits_are_those_of_a_search_in_f32() {
+        let mut random = Random(5);
+        let kernels = Kernel::available();
+        for round in 0..200 {
+            let (kind, kernel) = (round % 8, kernels[random.below(kernels.len())]);
+            let (count, dim) = (1 + random.below(400), 1 + random.below(70));
+            let rows = data(&mut random, kind, count, dim);
+            let index = build(kernel, &rows, dim);
+            let near = random.below(count);
+            let query = rows[near * dim..][..dim].iter().map(|value| value + 0.01 * random.normal()).collect();
+            let Ok(query) = Embedding::normalise(query) else { continue };
+            let some: RowSet = (0..count).filter(|_| random.below(3) == 0).collect();
+            for (k, similarity_min, among) in [
+                (10, None, None),
+                (1, None, None),
+                (0, None, None),
+                (500, Some(0.1), None),
+                (7, Some(0.0), Some(&some)),
+            ] {
+                let search = Search { count: k, similarity_min, among };
+                let found = index.search(&query, &search, &rows[..]).expect("infallible");
+                let expected = brute_force(&rows, &query, &search);
+                assert_eq!(found, expected, "data {kind}, {count} x {dim}, {} {search:?}", kernel.name);
+            }
+        }
+    }
+
+    #[test]
+    fn many_queries_and_threads_change_nothing() {
+        let mut random = Random(11);
+        let (count, dim) = (BLOCK + 100, 24);
+        let rows = data(&mut random, 0, count, dim);
+        let index = build(Kernel::available()[0], &rows, dim);
+        let query = |_| Embedding::normalise(random.vector(dim)).expect("a direction");
+        let queries: Vec<Embedding> = (0..QUERIES + 3).map(query).collect();
+        let search = Search::nearest(10);
+        let expected: Vec<_> = queries.iter().map(|query| brute_force(&rows, query, &search)).collect();
+        let found = || index.search_all(&queries, &search, &rows[..]).expect("infallible");
+        assert_eq!(found(), expected);
+        assert_eq!(Threads::new(3).expect("threads").run(found), expected);
+    }
+
+    #[test]
+    fn most_rows_are_decided_without_their_vectors() {
+        struct Counted<'a>(&'a [f32], std::cell::Cell<usize>);
+        impl ExactRows for Counted<'_> {
+            type Error = Infallible;
+            fn read(&self, position: usize, values: &mut [f32]) -> Result<(), Infallible> {
+                self.1.set(self.1.get() + 1);
+                self.0.read(position, values)
+            }
+        }
+        let mut random = Random(3);
+        let (count, dim) = (20_000, 128);
+        let rows = data(&mut random, 0, count, dim);
+        let index = build(Kernel::available()[0], &rows, dim);
+        let query = Embedding::normalise(random.vector(dim)).expect("a direction");
+        let counted = Counted(&rows, 0.into());
+        index.search(&query, &Search::nearest(10), &counted).expect("infallible");
+        assert!((10..200).contains(&counted.1.get()), "{} of {count} rows were read", counted.1.get());
     }
 
     #[test]
     fn a_row_that_is_not_finite_is_refused() {
-        let mut index = Index::new(2);
-        assert!(index.push(1, [0.0, f32::NAN].into_iter()).is_err());
+        let mut builder = Index::builder(Kernel::SCALAR, 2);
+        assert!(builder.push(&[0.0, f32::NAN]).is_err());
+        let index = builder.build();
         assert!(index.is_empty());
+        let query = Embedding::normalise(vec![1.0, 0.0]).expect("a direction");
+        assert_eq!(index.search(&query, &Search::nearest(3), &[][..]).expect("infallible"), []);
+    }
+
+    #[test]
+    fn an_error_of_the_source_comes_through() {
+        struct Broken;
+        impl ExactRows for Broken {
+            type Error = &'static str;
+            fn read(&self, _: usize, _: &mut [f32]) -> Result<(), &'static str> {
+                Err("broken")
+            }
+        }
+        let index = build(Kernel::SCALAR, &[1.0, 0.0], 2);
+        let query = Embedding::normalise(vec![1.0, 0.0]).expect("a direction");
+        assert_eq!(index.search(&query, &Search::nearest(1), &Broken), Err("broken"));
     }
 
     #[test]

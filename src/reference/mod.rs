@@ -7,5 +7,5 @@ mod store;
 
 pub use build::{BuildReport, Rejected, Source, build};
 pub use csv::{CsvError, Record, read_records};
-pub use index::{Hit, Index};
+pub use index::{ExactRows, Hit, Index, IndexBuilder, RowSet, Search};
 pub use store::{Info, Reference, ReferenceError, Stamp};

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::{Index, Record};
+use super::index::ExactRows;
+use super::{Index, Record, Search};
 use crate::domain::{Category, CategoryLabels, Embedding, Evidence, LABEL_VERSION, Labels};
 use crate::encoder::Package;
+use crate::kernels::{self, KernelError};
 
 /// The schema that this program writes and reads.
 const FORMAT: &str = "1";
@@ -45,6 +47,8 @@ pub enum ReferenceError {
     Mismatch { path: PathBuf, what: &'static str, found: String, expected: String },
     #[error("{}: {reason}; the reference is damaged, copy or make it again", path.display())]
     Damaged { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
 }
@@ -55,6 +59,8 @@ pub struct Reference {
     connection: Connection,
     path: PathBuf,
     index: Index,
+    /// Of each row of the index.
+    ids: Vec<i64>,
 }
 
 /// What `reference info` shows.
@@ -96,13 +102,14 @@ impl Reference {
                 return Err(ReferenceError::Mismatch { path: path.to_owned(), what, found, expected });
             }
         }
-        let index = load_index(&connection, package.manifest().embedding_dim, path)?;
-        Ok(Reference { connection, path: path.to_owned(), index })
+        let (index, ids) = load_index(&connection, package.manifest().embedding_dim, path)?;
+        Ok(Reference { connection, path: path.to_owned(), index, ids })
     }
 
     /// The `k` nearest photos of `query` with what is known of them, most similar first.
     pub fn evidence(&self, query: &Embedding, k: usize) -> Result<Vec<Evidence>, ReferenceError> {
-        self.index.nearest(query, k).into_iter().map(|hit| self.photo(hit.id, hit.similarity)).collect()
+        let hits = self.index.search(query, &Search::nearest(k), self)?;
+        hits.into_iter().map(|hit| self.photo(self.ids[hit.position], hit.similarity)).collect()
     }
 
     /// Number of photos.
@@ -185,22 +192,48 @@ fn decode_labels(codes: &[Vec<u8>; 4]) -> Option<Labels> {
         .then(|| Labels::new(|category| CategoryLabels::new(category, codes[category as usize].iter().copied())))
 }
 
-fn load_index(connection: &Connection, dim: usize, path: &Path) -> Result<Index, ReferenceError> {
+fn load_index(connection: &Connection, dim: usize, path: &Path) -> Result<(Index, Vec<i64>), ReferenceError> {
     let failed = |source| ReferenceError::Sqlite { path: path.to_owned(), source };
     let damaged = |reason| ReferenceError::Damaged { path: path.to_owned(), reason };
-    let mut index = Index::new(dim);
+    let kernel = kernels::selected()?;
+    let (mut index, mut ids, mut values) = (Index::builder(kernel, dim), Vec::new(), vec![0.0; dim]);
     let mut statement = connection.prepare("SELECT id, f32 FROM vector ORDER BY id").map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        let id = row.get(0).map_err(failed)?;
+        let id: i64 = row.get(0).map_err(failed)?;
         let blob = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
-        if blob.len() != dim * size_of::<f32>() {
-            return Err(damaged(format!("vector {id} has {} bytes", blob.len())));
-        }
-        let values = blob.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-        index.push(id, values).map_err(|value| damaged(format!("vector {id} holds {value}")))?;
+        read_vector(blob, &mut values).map_err(|bytes| damaged(format!("vector {id} has {bytes} bytes")))?;
+        index.push(&values).map_err(|value| damaged(format!("vector {id} holds {value}")))?;
+        ids.push(id);
     }
-    Ok(index)
+    Ok((index.build(), ids))
+}
+
+/// Little-endian f32 values. Fails with the number of bytes if there are more or fewer.
+fn read_vector(blob: &[u8], values: &mut [f32]) -> Result<(), usize> {
+    let (stored, rest) = blob.as_chunks();
+    if !rest.is_empty() || stored.len() != values.len() {
+        return Err(blob.len());
+    }
+    values.iter_mut().zip(stored).for_each(|(value, bytes)| *value = f32::from_le_bytes(*bytes));
+    Ok(())
+}
+
+/// The vectors in the file.
+impl ExactRows for Reference {
+    type Error = ReferenceError;
+
+    fn read(&self, position: usize, values: &mut [f32]) -> Result<(), ReferenceError> {
+        let id = self.ids[position];
+        let mut read = || -> rusqlite::Result<Result<(), usize>> {
+            let mut statement = self.connection.prepare_cached("SELECT f32 FROM vector WHERE id = ?1")?;
+            statement.query_row([id], |row| Ok(read_vector(row.get_ref(0)?.as_blob()?, values)))
+        };
+        read().map_err(|source| self.failed(source))?.map_err(|bytes| ReferenceError::Damaged {
+            path: self.path.clone(),
+            reason: format!("vector {id} has {bytes} bytes"),
+        })
+    }
 }
 
 /// Writes a new reference file.
