@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::{bridgeclip, demo_package, demo_photos, exit_code, float_demo_package};
+use crate::support::{bridgeclip, demo_photos, exit_code};
 
 fn code(output: &Output) -> i32 {
     exit_code(output.status)
@@ -98,63 +98,4 @@ fn embed_writes_unit_rows_in_order_or_nothing() {
         let norm: f32 = row.iter().map(|value| value * value).sum();
         assert!((norm - 1.0).abs() < 1e-5);
     }
-}
-
-#[test]
-fn a_reference_is_built_from_photos_and_used() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let package = dir.path().join("package");
-    fs::create_dir(&package).expect("a folder");
-    for entry in fs::read_dir(demo_package()).expect("the demo package") {
-        let entry = entry.expect("an entry");
-        fs::copy(entry.path(), package.join(entry.file_name())).expect("copy");
-    }
-    let photos = demo_photos();
-    let mut csv = String::from(
-        "image,text,kenzenudo,taisaku,damage_type,damage_loc,\
-         kenzenudo_valid,taisaku_valid,damage_type_valid,damage_loc_valid\n",
-    );
-    for photo in &photos[..4] {
-        let name = photo.file_name().unwrap().to_str().unwrap();
-        csv += &format!("old/place/{name},A finding.,III,C1,cracking|corrosion,pier,1,1,1,1\n");
-    }
-    csv += "missing.jpg,A finding.,III,C1,cracking,pier,1,1,1,1\n";
-    let path = dir.path().join("rows.csv");
-    fs::write(&path, csv).expect("write");
-    let root = photos[0].parent().unwrap().to_str().unwrap();
-    let package = package.to_str().unwrap();
-    let build =
-        ["reference", "build", "--csv", path.to_str().unwrap(), "--image-root", root, "--package", package, "--json"];
-    let output = bridgeclip(&build);
-    assert_eq!(code(&output), 1, "one photo is missing");
-    assert!(stderr(&output).contains("line 6") && stderr(&output).contains("missing.jpg"), "{}", stderr(&output));
-    assert_eq!(json_lines(&output)[0]["photos"], 4);
-    assert_eq!(code(&bridgeclip(&["package", "verify", package])), 0);
-    let info = bridgeclip(&["reference", "info", package, "--json"]);
-    let info: Value = serde_json::from_slice(&info.stdout).expect("JSON");
-    assert_eq!(info["counts"]["damage_type"]["corrosion"], 4);
-    let output = bridgeclip(&["classify", "--json", "--package", package, photos[0].to_str().unwrap()]);
-    let nearest = &json_lines(&output)[0]["verdict"]["neighbours"][0];
-    assert!(nearest["similarity"].as_f64().is_some_and(|similarity| similarity > 0.9999), "{nearest}");
-    assert!(nearest["source"].as_str().unwrap().ends_with(photos[0].file_name().unwrap().to_str().unwrap()));
-}
-
-#[test]
-fn a_reference_of_another_package_is_refused() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    for entry in fs::read_dir(float_demo_package()).expect("the demo package") {
-        let entry = entry.expect("an entry");
-        fs::copy(entry.path(), dir.path().join(entry.file_name())).expect("copy");
-    }
-    let manifest = dir.path().join("package.toml");
-    let text = fs::read_to_string(&manifest).expect("read");
-    assert!(text.contains("mean = [0.4"));
-    fs::write(&manifest, text.replace("mean = [0.4", "mean = [0.3")).expect("write");
-    let output = bridgeclip(&["package", "verify", dir.path().to_str().unwrap()]);
-    assert_eq!(code(&output), 1);
-    assert!(
-        stderr(&output).contains("embedding_space") && stderr(&output).contains("reference build"),
-        "{}",
-        stderr(&output)
-    );
 }

@@ -9,3 +9,4 @@ mod demo_model;
 mod encoders;
 mod intake;
 mod quantized;
+mod reference;

@@ -1,24 +1,31 @@
-//! `bridgeclip bench`: how fast the encoders run on this machine.
+//! `bridgeclip bench`: how fast the encoders and the search run on this machine.
 
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{Outcome, demo, progress};
+use crate::domain::Embedding;
 use crate::encoder::{EncodeImage, ImageEncoder, Package, TextEncoder, pictures};
 use crate::kernels::{self, Kernel, Threads};
+use crate::reference::{Reference, Search};
 
 /// Runs before the first that counts.
 const WARM_UP: usize = 5;
 /// How long the peak of the processor is measured, before and after the encoder.
 const PEAK: Duration = Duration::from_millis(150);
+/// Searched together, and how often.
+const QUERIES: usize = 256;
+const BATCHES: usize = 5;
+/// As in the published pipeline.
+const NEIGHBOURS: usize = 10;
 
-/// Measure how fast the encoders run on this machine.
+/// Measure how fast the encoders and the search run on this machine.
 ///
 /// Shown are the median time of one photo or text and the times that 5 % and 95 % stay below, the multiply-adds per
 /// second, their share of the processor's int8 peak (measured in the same run, for as many cores), and the peak memory
@@ -50,7 +57,9 @@ enum What {
     Encode,
     /// The text encoder: a text to its embedding.
     Text,
-    /// Both.
+    /// The nearest labelled photos of an embedding, in the package's reference.
+    Search,
+    /// Everything.
     All,
 }
 
@@ -61,6 +70,8 @@ struct Report {
     kernel: &'static str,
     threads: u8,
     encoders: Vec<EncoderReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<SearchReport>,
     /// Of the whole process.
     memory_peak_bytes: Option<u64>,
 }
@@ -87,24 +98,41 @@ struct PeakReport {
     times_floor: f64,
 }
 
+#[derive(Serialize)]
+struct SearchReport {
+    photos: usize,
+    neighbours: usize,
+    /// From the opened package to the first answer.
+    load_ms: f64,
+    median_ms: f64,
+    percentile_5_ms: f64,
+    percentile_95_ms: f64,
+    /// For each of many queries that are searched together.
+    batch_queries: usize,
+    batch_ms_per_query: f64,
+}
+
 pub fn run(args: &Args) -> Result<Outcome> {
     let begin = Instant::now();
     let package = demo::package_or_demo(args.package.as_deref())?;
     let open_ms = milliseconds(begin.elapsed());
     let threads = Threads::new(args.threads.into())?;
     let mut encoders = Vec::new();
-    if args.what != What::Text {
+    if matches!(args.what, What::Encode | What::All) {
         encoders.push(image(args, &package, &threads)?);
     }
-    if args.what != What::Encode {
+    if matches!(args.what, What::Text | What::All) {
         encoders.push(text(args, &package, &threads)?);
     }
+    let search =
+        matches!(args.what, What::Search | What::All).then(|| threads.run(|| search(args, &package))).transpose()?;
     let report = Report {
         package: format!("{} {}", package.manifest().name, package.manifest().version),
         precision: package.manifest().precision.clone(),
         kernel: kernels::selected()?.name,
         threads: args.threads,
         encoders,
+        search,
         memory_peak_bytes: memory_peak(),
     };
     print(args, &report, open_ms)?;
@@ -127,6 +155,67 @@ fn text(args: &Args, package: &Package, threads: &Threads) -> Result<EncoderRepo
     let load = begin.elapsed();
     let run = || encoder.encode(CAPTION).map(drop);
     measure(args, "text", load, encoder.multiply_adds()?, run)
+}
+
+/// Queries are stored vectors with some noise: as near to their neighbours as a new photo is.
+fn search(args: &Args, package: &Package) -> Result<SearchReport> {
+    let begin = Instant::now();
+    let reference = Reference::open(&package.reference()?, package)?;
+    let queries = queries(&reference, QUERIES)?;
+    reference.evidence(&queries[0], NEIGHBOURS)?;
+    let load_ms = milliseconds(begin.elapsed());
+    let mut times = Vec::new();
+    for query in queries.iter().cycle().take(args.repeat as usize + WARM_UP) {
+        let begin = Instant::now();
+        reference.evidence(query, NEIGHBOURS)?;
+        times.push(milliseconds(begin.elapsed()));
+    }
+    times.drain(..WARM_UP);
+    times.sort_by(f64::total_cmp);
+    let mut batches = Vec::new();
+    for _ in 0..BATCHES {
+        let begin = Instant::now();
+        reference.search_all(&queries, &Search::nearest(NEIGHBOURS))?;
+        batches.push(milliseconds(begin.elapsed()));
+    }
+    batches.sort_by(f64::total_cmp);
+    Ok(SearchReport {
+        photos: reference.len(),
+        neighbours: NEIGHBOURS,
+        load_ms,
+        median_ms: percentile(&times, 50),
+        percentile_5_ms: percentile(&times, 5),
+        percentile_95_ms: percentile(&times, 95),
+        batch_queries: queries.len(),
+        batch_ms_per_query: percentile(&batches, 50) / queries.len() as f64,
+    })
+}
+
+/// Evenly from the whole reference, each with noise of a tenth of its length.
+fn queries(reference: &Reference, count: usize) -> Result<Vec<Embedding>> {
+    ensure!(!reference.is_empty(), "the reference has no photos");
+    let query = |index: usize| {
+        let (_, embedding) = reference.row(index * reference.len() / count)?;
+        let dim = embedding.values().len();
+        let values = embedding.values().iter().zip(noise(index, dim)).map(|(value, noise)| value + noise);
+        Ok(Embedding::normalise(values.collect())?)
+    };
+    (0..count).map(query).collect()
+}
+
+/// A vector of length 0.1 or so; the same on every run.
+fn noise(index: usize, dim: usize) -> impl Iterator<Item = f32> {
+    let scale = 0.17 / (dim as f32).sqrt();
+    let mut state = index as u64 + 1;
+    (0..dim).map(move |_| {
+        // The generator of Knuth's MMIX.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        scale * ((state >> 40) as f32 / 8_388_608.0 - 1.0)
+    })
+}
+
+fn percentile(sorted: &[f64], percent: usize) -> f64 {
+    sorted[(sorted.len() - 1) * percent / 100]
 }
 
 fn measure<E: std::error::Error + Send + Sync + 'static>(
@@ -153,16 +242,15 @@ fn measure<E: std::error::Error + Send + Sync + 'static>(
     bar.finish_and_clear();
     let peak = peak_before.max(measure_peak()) * f64::from(args.threads);
     times.sort_by(f64::total_cmp);
-    let percentile = |percent: usize| times[(times.len() - 1) * percent / 100];
-    let median_ms = percentile(50);
+    let median_ms = percentile(&times, 50);
     let floor_ms = multiply_adds as f64 / peak * 1e3;
     let peak = PeakReport { int8_peak_per_s: peak, times_floor: median_ms / floor_ms };
     Ok(EncoderReport {
         encoder,
         load_ms: milliseconds(load),
         median_ms,
-        percentile_5_ms: percentile(5),
-        percentile_95_ms: percentile(95),
+        percentile_5_ms: percentile(&times, 5),
+        percentile_95_ms: percentile(&times, 95),
         multiply_adds,
         multiply_adds_per_s: multiply_adds as f64 / median_ms * 1e3,
         peak: (!args.no_peak).then_some(peak),
@@ -204,6 +292,15 @@ fn print(args: &Args, report: &Report, open_ms: f64) -> Result<()> {
             write!(out, " of {peak:.0} G/s int8 peak: {times_floor:.2} times the least time possible")?;
         }
         writeln!(out)?;
+    }
+    if let Some(search) = &report.search {
+        let SearchReport { photos, neighbours, median_ms, percentile_5_ms, percentile_95_ms, .. } = search;
+        writeln!(
+            out,
+            "  search  median {median_ms:.2} ms, 5 % {percentile_5_ms:.2} ms, 95 % {percentile_95_ms:.2} ms; first answer \
+             after {:.0} ms\n          {neighbours} of {photos} photos; {} at once take {:.3} ms each",
+            search.load_ms, search.batch_queries, search.batch_ms_per_query
+        )?;
     }
     if let Some(bytes) = report.memory_peak_bytes {
         writeln!(out, "  memory at most {:.1} MB", bytes as f64 / 1e6)?;

@@ -1,13 +1,10 @@
 //! `bridgeclip embed`: embeddings as a NumPy file.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use npyz::WriterBuilder;
+use anyhow::Result;
 
-use super::{Outcome, demo, progress};
+use super::{Outcome, demo, npy, progress};
 use crate::domain::Embedding;
 use crate::encoder::{Package, TextEncoder};
 use crate::kernels::Threads;
@@ -42,7 +39,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     }
     if failures.is_empty() {
         let rows: Vec<Embedding> = results.into_iter().flatten().collect();
-        write(&args.out, &rows).with_context(|| format!("{}: cannot write", args.out.display()))?;
+        npy::write(&args.out, &rows)?;
         return Ok(Outcome::Good);
     }
     eprintln!("bridgeclip: {} of {} inputs failed, {} not written", failures.len(), results.len(), args.out.display());
@@ -69,18 +66,4 @@ fn photos(package: &Package, paths: &[PathBuf]) -> Result<Vec<Row>> {
     let rows = paths.iter().map(row).inspect(|_| bar.inc(1)).collect();
     bar.finish_and_clear();
     Ok(rows)
-}
-
-fn write(path: &Path, rows: &[Embedding]) -> Result<()> {
-    let dim = rows.first().map_or(0, |row| row.values().len());
-    let mut file = BufWriter::new(File::create(path)?);
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&[rows.len() as u64, dim as u64])
-        .writer(&mut file)
-        .begin_nd()?;
-    writer.extend(rows.iter().flat_map(|row| row.values().iter().copied()))?;
-    writer.finish()?;
-    file.flush()?;
-    Ok(())
 }

@@ -5,6 +5,7 @@ mod check;
 mod classify;
 mod demo;
 mod embed;
+mod npy;
 mod package;
 mod present;
 mod progress;
@@ -20,7 +21,8 @@ use crate::config::ConfigError;
 
 /// BridgeCLIP Edge: classifies bridge inspection photos on the device and forwards every result.
 ///
-/// Exit codes: 0 all went well, 1 some input failed or something is missing, 2 wrong usage or settings.
+/// Exit codes: 0 all went well, 1 some input failed or something is missing, 2 wrong usage or settings, 130 stopped by
+/// Ctrl-C.
 /// RUST_LOG=debug shows more.
 #[derive(Debug, Parser)]
 #[command(name = "bridgeclip", version, max_term_width = 100)]
@@ -49,6 +51,8 @@ enum Outcome {
     Good,
     /// Some of the input failed; the reasons have been printed.
     SomeFailed,
+    /// Ctrl-C ended it before it was done.
+    Stopped,
 }
 
 impl Outcome {
@@ -70,6 +74,7 @@ pub fn main() -> ExitCode {
     match dispatch(cli.command) {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
+        Ok(Outcome::Stopped) => ExitCode::from(130),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bridgeclip: {}", describe(&error));

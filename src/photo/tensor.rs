@@ -1,5 +1,7 @@
 //! Pixels to the encoder's input, as open_clip and Pillow make it.
 
+use std::fmt;
+
 use fast_image_resize as fir;
 use fir::images::{TypedImage, TypedImageRef};
 use fir::pixels::U8x3;
@@ -15,6 +17,12 @@ pub struct Preprocess {
     pub mean: [f32; 3],
     /// Per channel, of values in [0, 1]; positive.
     pub std: [f32; 3],
+}
+
+impl fmt::Display for Preprocess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} pixels, mean {:?}, std {:?}", self.size, self.mean, self.std)
+    }
 }
 
 /// Resizes the short side to `size` (bicubic, a = -0.5, antialiased, 8 bits between the passes), crops the centre and

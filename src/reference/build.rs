@@ -1,15 +1,15 @@
-//! Making a reference from labelled photos.
+//! Making a reference: from labelled photos, from embeddings made elsewhere, or from other references.
 
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::store::Writer;
-use super::{Record, ReferenceError, Stamp};
-use crate::domain::Embedding;
+use super::writer::{Rejected, Writer};
+use super::{Record, Reference, ReferenceError, Stamp};
+use crate::domain::{Category, Embedding, Sha256};
 
 /// A labelled photo of the CSV and where its file lies.
 #[derive(Clone, Debug)]
@@ -18,56 +18,136 @@ pub struct Source {
     pub path: PathBuf,
 }
 
-/// A row whose photo could not be used.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rejected {
-    /// Line of the CSV.
-    pub line: u64,
-    pub path: PathBuf,
-    pub reason: String,
-}
-
 /// How a build went.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct BuildReport {
-    pub photos: usize,
-    pub rejected: Vec<Rejected>,
+#[derive(Clone, Debug, PartialEq)]
+pub enum Build {
+    Complete {
+        photos: usize,
+        rejected: Vec<Rejected>,
+    },
+    /// It was told to stop. The same call will go on from here.
+    Stopped {
+        done: usize,
+    },
 }
 
 /// Photos that one thread takes before the results are written.
 const PHOTOS_PER_THREAD: usize = 16;
 
 /// Embeds every photo with `embed`, one photo per thread, and writes the reference to `path`. The file appears there
-/// complete or not at all. `progress` is told the number of photos done since it was last called.
+/// complete or not at all. `progress` is told how many photos are done. After `stop` was set, it ends early; so does a
+/// process that is killed; and the next call with the same sources goes on from there.
 pub fn build(
     path: &Path,
     stamp: &Stamp,
     sources: &[Source],
     threads: usize,
+    stop: &AtomicBool,
     embed: impl Fn(&Path) -> Result<Embedding, String> + Sync,
     mut progress: impl FnMut(usize),
-) -> Result<BuildReport, ReferenceError> {
-    let failed = |source| ReferenceError::Io { path: path.to_owned(), source };
-    let temporary = tempfile::Builder::new().prefix(".reference-").tempfile_in(folder(path)).map_err(failed)?;
-    let mut writer = Writer::create(temporary.path(), stamp)?;
-    let mut report = BuildReport::default();
-    for chunk in sources.chunks(threads.max(1) * PHOTOS_PER_THREAD) {
+) -> Result<Build, ReferenceError> {
+    refuse_duplicates(sources.iter().map(|source| (&*source.record.image, format!("line {}", source.record.line))))?;
+    let (writer, mut done) = Writer::start(path, stamp, identity(sources))?;
+    progress(done);
+    for chunk in sources[done..].chunks(threads.max(1) * PHOTOS_PER_THREAD) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(Build::Stopped { done });
+        }
         for (source, result) in chunk.iter().zip(embed_all(chunk, threads, &embed)) {
             match result {
-                Ok(embedding) => {
-                    writer.add(&source.record, &embedding)?;
-                    report.photos += 1;
-                }
+                Ok(embedding) => writer.add(&source.record, &embedding)?,
                 Err(reason) => {
-                    report.rejected.push(Rejected { line: source.record.line, path: source.path.clone(), reason });
+                    let (line, path) = (source.record.line, source.path.clone());
+                    writer.reject(&Rejected { line, path, reason })?;
                 }
             }
         }
-        progress(chunk.len());
+        done += chunk.len();
+        writer.checkpoint(done)?;
+        progress(done);
     }
-    writer.finish()?;
-    publish(temporary, path).map_err(failed)?;
-    Ok(report)
+    let (photos, rejected) = writer.finish()?;
+    Ok(Build::Complete { photos, rejected })
+}
+
+/// Writes a reference from rows that have their embeddings already. `embeddings` is `[rows][dim]`; a record's row is the
+/// one that [`Record::row`] names. Returns the number of photos.
+pub fn import(path: &Path, stamp: &Stamp, records: &[Record], embeddings: &[f32]) -> Result<usize, ReferenceError> {
+    refuse_duplicates(records.iter().map(|record| (&*record.image, format!("line {}", record.line))))?;
+    write_anew(path, stamp, |writer| {
+        for record in records {
+            let values = embeddings[record.row * stamp.embedding_dim..][..stamp.embedding_dim].to_vec();
+            let embedding = Embedding::normalise(values).map_err(|error| ReferenceError::Input {
+                path: PathBuf::from(&record.image),
+                reason: format!("line {}, row {} of the embeddings: {error}", record.line, record.row),
+            })?;
+            writer.add(record, &embedding)?;
+        }
+        Ok(())
+    })
+}
+
+/// Joins references of the same stamp into one, in the order given. Returns the number of photos.
+pub fn merge(path: &Path, parts: &[PathBuf]) -> Result<usize, ReferenceError> {
+    let Some(first) = parts.first() else { return Ok(0) };
+    let stamp = super::Info::read(first)?.stamp;
+    let open = |part: &PathBuf| Ok((part.display().to_string(), Reference::open_stamped(part, &stamp)?));
+    let parts = parts.iter().map(open).collect::<Result<Vec<_>, ReferenceError>>()?;
+    write_anew(path, &stamp, |writer| {
+        let mut seen: HashMap<String, &str> = HashMap::new();
+        for (part, reference) in &parts {
+            for row in reference.rows() {
+                let (record, embedding) = row?;
+                if let Some(first) = seen.insert(record.image.clone(), part) {
+                    return Err(duplicate(&record.image, first, part));
+                }
+                writer.add(&record, &embedding)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Writes a whole reference whose input takes too little time to be worth going on with: on an error nothing is left.
+fn write_anew(
+    path: &Path,
+    stamp: &Stamp,
+    fill: impl FnOnce(&Writer) -> Result<(), ReferenceError>,
+) -> Result<usize, ReferenceError> {
+    let input = Sha256::of(uuid::Uuid::new_v4().as_bytes());
+    let (writer, _) = Writer::start(path, stamp, input)?;
+    match fill(&writer) {
+        Ok(()) => Ok(writer.finish()?.0),
+        Err(error) => {
+            writer.discard();
+            Err(error)
+        }
+    }
+}
+
+fn refuse_duplicates<'a>(rows: impl Iterator<Item = (&'a str, String)>) -> Result<(), ReferenceError> {
+    let mut seen: HashMap<&str, String> = HashMap::new();
+    for (name, place) in rows {
+        if let Some(first) = seen.insert(name, place.clone()) {
+            return Err(duplicate(name, &first, &place));
+        }
+    }
+    Ok(())
+}
+
+fn duplicate(name: &str, first: &str, second: &str) -> ReferenceError {
+    ReferenceError::Duplicate { source_name: name.to_owned(), first: first.to_owned(), second: second.to_owned() }
+}
+
+/// Names these sources: another list, other labels or files of another size are not gone on with.
+fn identity(sources: &[Source]) -> Sha256 {
+    let mut text = String::new();
+    for Source { record, path } in sources {
+        let labels = Category::ALL.map(|category| record.labels.get(category).to_cell(category));
+        let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
+        text += &format!("{:?}\n", (&record.image, path, &record.caption, labels, bytes));
+    }
+    Sha256::of(text.as_bytes())
 }
 
 /// The results in the order of `sources`.
@@ -89,16 +169,4 @@ fn embed_all(
         }
     });
     results
-}
-
-fn publish(temporary: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
-    temporary.as_file().sync_all()?;
-    fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o644))?;
-    temporary.persist(path)?;
-    File::open(folder(path))?.sync_all()
-}
-
-/// The folder of a file; that of a bare name is the current one.
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

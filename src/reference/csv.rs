@@ -9,6 +9,8 @@ use crate::domain::{Category, CategoryLabels, Labels, UnknownLabel};
 pub struct Record {
     /// Line of the file on which the row starts, from 1.
     pub line: u64,
+    /// Number of the row, from 0, incomplete rows counted in: its place in a file of embeddings.
+    pub row: usize,
     /// The image column as written.
     pub image: String,
     pub caption: String,
@@ -41,8 +43,8 @@ pub fn read_records(path: &Path) -> Result<(Vec<Record>, usize), CsvError> {
     let columns = Columns::find(reader.headers().map_err(unreadable)?, path)?;
     let mut records = Vec::new();
     let mut skipped = 0;
-    for row in reader.records() {
-        match columns.record(&row.map_err(unreadable)?, path)? {
+    for (number, row) in reader.records().enumerate() {
+        match columns.record(number, &row.map_err(unreadable)?, path)? {
             Some(record) => records.push(record),
             None => skipped += 1,
         }
@@ -70,7 +72,7 @@ impl Columns {
     }
 
     /// `None` if a category is invalid or empty.
-    fn record(&self, row: &::csv::StringRecord, path: &Path) -> Result<Option<Record>, CsvError> {
+    fn record(&self, number: usize, row: &::csv::StringRecord, path: &Path) -> Result<Option<Record>, CsvError> {
         let line = row.position().map_or(0, ::csv::Position::line);
         let mut labels = Vec::with_capacity(4);
         for category in Category::ALL {
@@ -90,7 +92,8 @@ impl Columns {
             labels.push(parsed);
         }
         let labels = Labels::new(|category| labels[category as usize].clone());
-        Ok(Some(Record { line, image: row[self.image].to_owned(), caption: row[self.text].to_owned(), labels }))
+        let (image, caption) = (row[self.image].to_owned(), row[self.text].to_owned());
+        Ok(Some(Record { line, row: number, image, caption, labels }))
     }
 }
 

@@ -9,10 +9,12 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::convert::Infallible;
+use std::io;
 use std::ops::Range;
 
+use super::code::{norm, quantize, round_up, whole_numbers};
 use crate::domain::Embedding;
-use crate::kernels::{Finish, Int8Matrix, Kernel, QuantizedRows};
+use crate::kernels::{Finish, Int8Matrix, Kernel, MatrixError, QuantizedRows};
 
 /// Rows that are scanned at once: their scores stay in the processor's cache.
 const BLOCK: usize = 4096;
@@ -142,22 +144,58 @@ impl IndexBuilder {
             out.copy_from_slice(&values[first * dim..][..out.len()]);
             Ok(())
         };
-        // A matrix has at least one row; that of an empty index is never looked at.
-        let rows = match scales.is_empty() {
-            true => Int8Matrix::pack(kernel, 1, dim, |_, _| Ok(())),
-            false => Int8Matrix::pack(kernel, scales.len(), dim, read),
-        };
-        let rows = rows.expect("int8 rows within -127 and 127");
-        Index { kernel, dim, rows, scales, errors, norm_max: round_up(norm_max) }
+        let packed = Index::pack(kernel, dim, scales.len(), read).expect("int8 rows within -127 and 127");
+        packed.with_errors(scales, errors, round_up(norm_max)).expect("finite scales and errors")
+    }
+}
+
+/// The rows of an index that is still without their scales and errors; see [`Index::pack`].
+#[derive(Debug)]
+pub(super) struct PackedRows {
+    kernel: Kernel,
+    dim: usize,
+    count: usize,
+    rows: Int8Matrix,
+}
+
+impl PackedRows {
+    /// The index, with each row's scale and error and the greatest norm of a row. None if their number is not that of
+    /// the rows, or if one is negative or not finite.
+    pub fn with_errors(self, scales: Vec<f32>, errors: Vec<f32>, norm_max: f32) -> Option<Index> {
+        let PackedRows { kernel, dim, count, rows } = self;
+        let is_good = |values: &[f32]| values.len() == count && values.iter().all(|v| v.is_finite() && *v >= 0.0);
+        (is_good(&scales) && is_good(&errors)).then_some(Index { kernel, dim, rows, scales, errors, norm_max })
     }
 }
 
 impl Index {
+    /// Collects rows from memory.
+    ///
     /// # Panics
     /// If the dimension is 0 or above 65,536.
     pub fn builder(kernel: Kernel, dim: usize) -> IndexBuilder {
         assert!((1..=65_536).contains(&dim), "{dim} values per row");
         IndexBuilder { kernel, dim, values: Vec::new(), scales: Vec::new(), errors: Vec::new(), norm_max: 0.0 }
+    }
+
+    /// Takes int8 rows from wherever they are: `read` is called with the first row and a buffer for some rows.
+    pub(super) fn pack(
+        kernel: Kernel,
+        dim: usize,
+        count: usize,
+        read: impl FnMut(usize, &mut [i8]) -> io::Result<()>,
+    ) -> Result<PackedRows, MatrixError> {
+        // A matrix has at least one row; that of an empty index is never looked at.
+        let rows = match count {
+            0 => Int8Matrix::pack(kernel, 1, dim, |_, _| Ok(()))?,
+            count => Int8Matrix::pack(kernel, count, dim, read)?,
+        };
+        Ok(PackedRows { kernel, dim, count, rows })
+    }
+
+    /// Values per row.
+    pub fn dim(&self) -> usize {
+        self.dim
     }
 
     /// Number of rows.
@@ -469,38 +507,6 @@ impl PartialEq for Ranked {
 }
 
 impl Eq for Ranked {}
-
-/// A row as int8: its scale, and an upper bound on the norm of what is lost.
-fn quantize(row: &[f32], out: &mut [i8]) -> (f32, f32) {
-    let (whole, scale) = whole_numbers(row);
-    let mut lost = 0.0;
-    for ((out, whole), value) in out.iter_mut().zip(&whole).zip(row) {
-        *out = *whole as i8;
-        lost += (f64::from(*value) - f64::from(scale) * f64::from(*whole)).powi(2);
-    }
-    (scale, round_up(lost.sqrt()))
-}
-
-/// Values as whole numbers within -127 and 127, and the scale that they are to be multiplied with. The greatest gets
-/// +-127; all are 0, with scale 0, if that scale is no normal number.
-fn whole_numbers(values: &[f32]) -> (Vec<f32>, f32) {
-    let greatest = values.iter().fold(0.0_f32, |greatest, value| greatest.max(value.abs()));
-    let scale = greatest / 127.0;
-    if !scale.is_normal() {
-        return (vec![0.0; values.len()], 0.0);
-    }
-    let whole = |value: &f32| (f64::from(*value) / f64::from(scale)).round_ties_even().clamp(-127.0, 127.0) as f32;
-    (values.iter().map(whole).collect(), scale)
-}
-
-fn norm(values: &[f32]) -> f64 {
-    values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
-}
-
-/// To f32, never below the value given.
-fn round_up(value: f64) -> f32 {
-    (value * (1.0 + 1e-6)) as f32 + f32::MIN_POSITIVE
-}
 
 /// Sixteen sums side by side, so that the compiler can keep them in vector registers. The same bits on every machine.
 fn dot(a: &[f32], b: &[f32]) -> f32 {

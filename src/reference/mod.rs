@@ -1,11 +1,16 @@
 //! The reference: labelled photos as vectors in `reference.db`, read-only at run time, and the search among them.
 
 mod build;
+mod code;
 mod csv;
+mod format;
 mod index;
 mod store;
+mod writer;
 
-pub use build::{BuildReport, Rejected, Source, build};
+pub use build::{Build, Source, build, import, merge};
 pub use csv::{CsvError, Record, read_records};
+pub use format::{ReferenceError, Stamp};
 pub use index::{ExactRows, Hit, Index, IndexBuilder, RowSet, Search};
-pub use store::{Info, Reference, ReferenceError, Stamp};
+pub use store::{Info, Reference};
+pub use writer::Rejected;

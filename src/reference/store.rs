@@ -1,115 +1,72 @@
-//! `reference.db`: schema, stamp, writing and reading.
+//! An open reference: the index in memory, everything else in the file.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::Connection;
 
+use super::format::{self, failed, stamped};
 use super::index::ExactRows;
-use super::{Index, Record, Search};
-use crate::domain::{Category, CategoryLabels, Embedding, Evidence, LABEL_VERSION, Labels};
+use super::{Index, Record, ReferenceError, RowSet, Search, Stamp};
+use crate::domain::{Category, CategoryLabels, Embedding, Evidence, Labels};
 use crate::encoder::Package;
-use crate::kernels::{self, KernelError};
+use crate::kernels;
 
-/// The schema that this program writes and reads.
-const FORMAT: &str = "1";
+/// Vectors in the file have length 1, but for rounding.
+const NORM_MAX: f32 = 1.00001;
+/// More photos than this are not opened: their positions would not fit the index.
+const PHOTOS_MAX: usize = 1 << 28;
 
-const SCHEMA: &str = "
-    CREATE TABLE stamp (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    -- Labels are class indexes, one byte each, in the order of the source record.
-    CREATE TABLE photo (
-        id INTEGER PRIMARY KEY,
-        source TEXT NOT NULL,
-        caption TEXT NOT NULL,
-        soundness BLOB NOT NULL,
-        measure BLOB NOT NULL,
-        damage_type BLOB NOT NULL,
-        damage_location BLOB NOT NULL
-    );
-    -- Unit-length vectors, little-endian f32.
-    CREATE TABLE vector (id INTEGER PRIMARY KEY REFERENCES photo (id), f32 BLOB NOT NULL);
-";
-
-/// What a reference was made with; it serves no other encoders, labels or sizes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    /// [`Package::embedding_space`] of the package that made the vectors.
-    pub embedding_space: String,
-    pub embedding_dim: usize,
-    pub label_version: String,
-}
-
-/// What is wrong with a reference database, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub enum ReferenceError {
-    #[error("{}: {source}; make the reference again with `bridgeclip reference build`", path.display())]
-    Sqlite { path: PathBuf, source: rusqlite::Error },
-    #[error("{}: {what} is `{found}`, the package needs `{expected}`; use the reference of this package or make it again with `bridgeclip reference build`", path.display())]
-    Mismatch { path: PathBuf, what: &'static str, found: String, expected: String },
-    #[error("{}: {reason}; the reference is damaged, copy or make it again", path.display())]
-    Damaged { path: PathBuf, reason: String },
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
-}
-
-/// An open reference with its vectors in memory.
+/// An open reference with its int8 vectors in memory.
 #[derive(Debug)]
 pub struct Reference {
     connection: Connection,
     path: PathBuf,
     index: Index,
-    /// Of each row of the index.
-    ids: Vec<i64>,
-}
-
-/// What `reference info` shows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Info {
-    pub stamp: Stamp,
-    pub photos: u64,
-    /// Per category, photos per class in class order.
-    pub counts: Vec<(Category, Vec<usize>)>,
-}
-
-impl Stamp {
-    pub fn of(package: &Package) -> Self {
-        Stamp {
-            embedding_space: package.embedding_space().to_string(),
-            embedding_dim: package.manifest().embedding_dim,
-            label_version: LABEL_VERSION.to_owned(),
-        }
-    }
-
-    fn entries(&self) -> [(&'static str, String); 4] {
-        [
-            ("format", FORMAT.to_owned()),
-            ("embedding_space", self.embedding_space.clone()),
-            ("embedding_dim", self.embedding_dim.to_string()),
-            ("label_version", self.label_version.clone()),
-        ]
-    }
 }
 
 impl Reference {
-    /// Opens a reference read-only, checks its stamp against the package and loads the vectors.
+    /// Opens a reference read-only, checks its stamp against the package and loads the index.
     pub fn open(path: &Path, package: &Package) -> Result<Self, ReferenceError> {
-        let failed = |source| ReferenceError::Sqlite { path: path.to_owned(), source };
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
-        for (what, expected) in Stamp::of(package).entries() {
-            let found = read_stamp(&connection, what).map_err(failed)?.unwrap_or_default();
-            if found != expected {
-                return Err(ReferenceError::Mismatch { path: path.to_owned(), what, found, expected });
-            }
-        }
-        let (index, ids) = load_index(&connection, package.manifest().embedding_dim, path)?;
-        Ok(Reference { connection, path: path.to_owned(), index, ids })
+        Self::open_stamped(path, &Stamp::of(package))
+    }
+
+    /// Likewise for a stamp that is known.
+    pub fn open_stamped(path: &Path, stamp: &Stamp) -> Result<Self, ReferenceError> {
+        let connection = format::open(path)?;
+        stamp.check(&connection, path)?;
+        let index = Blocks::open(&connection, path, stamp.embedding_dim)?.load()?;
+        Ok(Reference { connection, path: path.to_owned(), index })
     }
 
     /// The `k` nearest photos of `query` with what is known of them, most similar first.
     pub fn evidence(&self, query: &Embedding, k: usize) -> Result<Vec<Evidence>, ReferenceError> {
-        let hits = self.index.search(query, &Search::nearest(k), self)?;
-        hits.into_iter().map(|hit| self.photo(self.ids[hit.position], hit.similarity)).collect()
+        self.search(query, &Search::nearest(k))
+    }
+
+    /// The photos that are looked for with what is known of them, most similar first.
+    pub fn search(&self, query: &Embedding, search: &Search<'_>) -> Result<Vec<Evidence>, ReferenceError> {
+        Ok(self.search_all(std::slice::from_ref(query), search)?.remove(0))
+    }
+
+    /// Likewise for many queries, which share the scans: much faster than one after the other.
+    pub fn search_all(&self, queries: &[Embedding], search: &Search<'_>) -> Result<Vec<Vec<Evidence>>, ReferenceError> {
+        let found = self.index.search_all(queries, search, self)?;
+        let photos = |hits: Vec<super::Hit>| {
+            hits.into_iter().map(|hit| self.photo(id(hit.position), hit.similarity)).collect::<Result<Vec<_>, _>>()
+        };
+        found.into_iter().map(photos).collect()
+    }
+
+    /// The photos that carry a class, for [`Search::among`].
+    pub fn labelled(&self, category: Category, class: u8) -> Result<RowSet, ReferenceError> {
+        let query = format!("SELECT id FROM photo WHERE instr({}, ?1) > 0", category.id());
+        let positions = || -> rusqlite::Result<RowSet> {
+            let mut statement = self.connection.prepare(&query)?;
+            let ids = statement.query_map([&[class][..]], |row| row.get::<_, i64>(0))?;
+            ids.map(|id| Ok(position(id?))).collect()
+        };
+        positions().map_err(failed(&self.path))
     }
 
     /// Number of photos.
@@ -121,51 +78,182 @@ impl Reference {
         self.len() == 0
     }
 
+    /// The vector of each photo in the order of their ids, with what is known of it.
+    pub fn rows(&self) -> impl Iterator<Item = Result<(Record, Embedding), ReferenceError>> {
+        (0..self.len()).map(|position| self.row(position))
+    }
+
+    /// Likewise of the photo at a position, from 0.
+    pub fn row(&self, position: usize) -> Result<(Record, Embedding), ReferenceError> {
+        let mut values = vec![0.0; self.index.dim()];
+        self.read(position, &mut values)?;
+        let embedding = Embedding::normalise(values).map_err(|error| self.damaged(error.to_string()))?;
+        let Evidence { source, caption, labels, .. } = self.photo(id(position), 1.0)?;
+        let (line, row) = (position as u64 + 2, position);
+        Ok((Record { line, row, image: source, caption, labels }, embedding))
+    }
+
     fn photo(&self, id: i64, similarity: f32) -> Result<Evidence, ReferenceError> {
-        let mut statement = self
-            .connection
-            .prepare_cached(
+        let read = || -> rusqlite::Result<_> {
+            let mut statement = self.connection.prepare_cached(
                 "SELECT source, caption, soundness, measure, damage_type, damage_location FROM photo WHERE id = ?1",
-            )
-            .map_err(|source| self.failed(source))?;
-        let (source, caption, codes) = statement
-            .query_row([id], |row| {
+            )?;
+            statement.query_row([id], |row| {
                 let codes: [Vec<u8>; 4] = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
                 Ok((row.get(0)?, row.get(1)?, codes))
             })
-            .map_err(|source| self.failed(source))?;
-        let labels = decode_labels(&codes).ok_or_else(|| ReferenceError::Damaged {
-            path: self.path.clone(),
-            reason: format!("photo {id} has a class beyond the table"),
-        })?;
+        };
+        let (source, caption, codes) = read().map_err(failed(&self.path))?;
+        let labels =
+            decode_labels(&codes).ok_or_else(|| self.damaged(format!("photo {id} has a class beyond the table")))?;
         Ok(Evidence { reference_id: id, similarity, source, caption, labels })
     }
 
-    fn failed(&self, source: rusqlite::Error) -> ReferenceError {
-        ReferenceError::Sqlite { path: self.path.clone(), source }
+    fn damaged(&self, reason: String) -> ReferenceError {
+        ReferenceError::Damaged { path: self.path.clone(), reason }
     }
+}
+
+fn id(position: usize) -> i64 {
+    position as i64 + 1
+}
+
+fn position(id: i64) -> usize {
+    usize::try_from(id - 1).unwrap_or(usize::MAX)
+}
+
+fn decode_labels(codes: &[Vec<u8>; 4]) -> Option<Labels> {
+    let in_range = |category: Category| {
+        codes[category as usize].iter().all(|&index| usize::from(index) < category.classes().len())
+    };
+    Category::ALL
+        .into_iter()
+        .all(in_range)
+        .then(|| Labels::new(|category| CategoryLabels::new(category, codes[category as usize].iter().copied())))
+}
+
+/// The vectors in the file.
+impl ExactRows for Reference {
+    type Error = ReferenceError;
+
+    fn read(&self, position: usize, values: &mut [f32]) -> Result<(), ReferenceError> {
+        let id = id(position);
+        let mut read = || -> rusqlite::Result<bool> {
+            let mut statement = self.connection.prepare_cached("SELECT f32 FROM vector WHERE id = ?1")?;
+            statement.query_row([id], |row| Ok(read_floats(row.get_ref(0)?.as_blob()?, values)))
+        };
+        match read().map_err(failed(&self.path))? {
+            true => Ok(()),
+            false => Err(self.damaged(format!("vector {id} has another length than {} values", values.len()))),
+        }
+    }
+}
+
+/// Little-endian f32 values. False if there are more or fewer.
+fn read_floats(blob: &[u8], values: &mut [f32]) -> bool {
+    let (stored, rest) = blob.as_chunks();
+    if !rest.is_empty() || stored.len() != values.len() {
+        return false;
+    }
+    values.iter_mut().zip(stored).for_each(|(value, bytes)| *value = f32::from_le_bytes(*bytes));
+    true
+}
+
+/// The blocks of int8 rows, read one after the other.
+struct Blocks<'a> {
+    connection: &'a Connection,
+    path: &'a Path,
+    dim: usize,
+    photos: usize,
+}
+
+impl<'a> Blocks<'a> {
+    fn open(connection: &'a Connection, path: &'a Path, dim: usize) -> Result<Self, ReferenceError> {
+        let photos = stamped(connection, "photos").map_err(failed(path))?.and_then(|photos| photos.parse().ok());
+        match photos.filter(|photos| *photos <= PHOTOS_MAX) {
+            Some(photos) => Ok(Blocks { connection, path, dim, photos }),
+            None => Err(ReferenceError::Damaged {
+                path: path.to_owned(),
+                reason: "it does not say how many photos it has; its making was not completed".to_owned(),
+            }),
+        }
+    }
+
+    /// The index of all rows.
+    fn load(&self) -> Result<Index, ReferenceError> {
+        let kernel = kernels::selected()?;
+        let (mut scales, mut errors) = (Vec::with_capacity(self.photos), Vec::with_capacity(self.photos));
+        let mut statement = self
+            .connection
+            .prepare("SELECT first_id, int8, scale, error FROM block ORDER BY first_id")
+            .map_err(failed(self.path))?;
+        let mut blocks = statement.query([]).map_err(failed(self.path))?;
+        // The last block that was read, and how far it has been used.
+        let (mut rows, mut used): (Vec<i8>, usize) = (Vec::new(), 0);
+        let read = |first: usize, out: &mut [i8]| -> io::Result<()> {
+            let mut filled = 0;
+            while filled < out.len() {
+                if used == rows.len() {
+                    let block = blocks.next().map_err(io::Error::other)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+                    (rows, used) = (self.block(block, first + filled / self.dim, &mut scales, &mut errors)?, 0);
+                }
+                let count = (rows.len() - used).min(out.len() - filled);
+                out[filled..][..count].copy_from_slice(&rows[used..][..count]);
+                (used, filled) = (used + count, filled + count);
+            }
+            Ok(())
+        };
+        let index = Index::pack(kernel, self.dim, self.photos, read).map_err(|error| self.damaged(&error))?;
+        index.with_errors(scales, errors, NORM_MAX).ok_or_else(|| self.damaged(&"a scale or an error is no number"))
+    }
+
+    /// The values of one block, whose first row must be at a position.
+    fn block(
+        &self,
+        row: &rusqlite::Row<'_>,
+        first: usize,
+        scales: &mut Vec<f32>,
+        errors: &mut Vec<f32>,
+    ) -> io::Result<Vec<i8>> {
+        let blob = |index| row.get_ref(index).and_then(|value| Ok(value.as_blob()?)).map_err(io::Error::other);
+        let first_id: i64 = row.get(0).map_err(io::Error::other)?;
+        let (int8, scale, error) = (blob(1)?, blob(2)?, blob(3)?);
+        let rows = int8.len() / self.dim;
+        let lengths = [int8.len(), scale.len(), error.len()];
+        if first_id != id(first) || rows == 0 || lengths != [rows * self.dim, 4 * rows, 4 * rows] {
+            return Err(io::Error::other(format!("block {first_id} does not fit: its blobs have {lengths:?} bytes")));
+        }
+        for (blob, values) in [(scale, scales), (error, errors)] {
+            values.extend(blob.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        }
+        Ok(int8.iter().map(|byte| byte.cast_signed()).collect())
+    }
+
+    fn damaged(&self, reason: &dyn std::fmt::Display) -> ReferenceError {
+        ReferenceError::Damaged { path: self.path.to_owned(), reason: format!("the index cannot be read: {reason}") }
+    }
+}
+
+/// What `reference info` shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Info {
+    pub stamp: Stamp,
+    pub photos: u64,
+    /// Per category, photos per class in class order.
+    pub counts: Vec<(Category, Vec<usize>)>,
 }
 
 impl Info {
     /// Reads the facts about any reference file, whatever package it belongs to.
     pub fn read(path: &Path) -> Result<Self, ReferenceError> {
-        let failed = |source| ReferenceError::Sqlite { path: path.to_owned(), source };
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
-        let value = |key| read_stamp(&connection, key).map(Option::unwrap_or_default).map_err(failed);
-        let stamp = Stamp {
-            embedding_space: value("embedding_space")?,
-            embedding_dim: value("embedding_dim")?.parse().unwrap_or(0),
-            label_version: value("label_version")?,
+        let connection = format::open(path)?;
+        let read = || -> rusqlite::Result<Info> {
+            let photos = connection.query_row("SELECT count(*) FROM photo", [], |row| row.get(0))?;
+            let counts = Category::ALL.iter().map(|&category| Ok((category, count(&connection, category)?)));
+            Ok(Info { stamp: Stamp::read(&connection)?, photos, counts: counts.collect::<rusqlite::Result<_>>()? })
         };
-        let photos: u64 = connection.query_row("SELECT count(*) FROM photo", [], |row| row.get(0)).map_err(failed)?;
-        let counts = Category::ALL.iter().map(|&category| Ok((category, count(&connection, category)?)));
-        let counts = counts.collect::<Result<_, _>>().map_err(failed)?;
-        Ok(Info { stamp, photos, counts })
+        read().map_err(failed(path))
     }
-}
-
-fn read_stamp(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
-    connection.query_row("SELECT value FROM stamp WHERE key = ?1", [key], |row| row.get(0)).optional()
 }
 
 fn count(connection: &Connection, category: Category) -> rusqlite::Result<Vec<usize>> {
@@ -180,106 +268,4 @@ fn count(connection: &Connection, category: Category) -> rusqlite::Result<Vec<us
         }
     }
     Ok(counts)
-}
-
-fn decode_labels(codes: &[Vec<u8>; 4]) -> Option<Labels> {
-    let in_range = |category: Category| {
-        codes[category as usize].iter().all(|&index| usize::from(index) < category.classes().len())
-    };
-    Category::ALL
-        .into_iter()
-        .all(in_range)
-        .then(|| Labels::new(|category| CategoryLabels::new(category, codes[category as usize].iter().copied())))
-}
-
-fn load_index(connection: &Connection, dim: usize, path: &Path) -> Result<(Index, Vec<i64>), ReferenceError> {
-    let failed = |source| ReferenceError::Sqlite { path: path.to_owned(), source };
-    let damaged = |reason| ReferenceError::Damaged { path: path.to_owned(), reason };
-    let kernel = kernels::selected()?;
-    let (mut index, mut ids, mut values) = (Index::builder(kernel, dim), Vec::new(), vec![0.0; dim]);
-    let mut statement = connection.prepare("SELECT id, f32 FROM vector ORDER BY id").map_err(failed)?;
-    let mut rows = statement.query([]).map_err(failed)?;
-    while let Some(row) = rows.next().map_err(failed)? {
-        let id: i64 = row.get(0).map_err(failed)?;
-        let blob = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
-        read_vector(blob, &mut values).map_err(|bytes| damaged(format!("vector {id} has {bytes} bytes")))?;
-        index.push(&values).map_err(|value| damaged(format!("vector {id} holds {value}")))?;
-        ids.push(id);
-    }
-    Ok((index.build(), ids))
-}
-
-/// Little-endian f32 values. Fails with the number of bytes if there are more or fewer.
-fn read_vector(blob: &[u8], values: &mut [f32]) -> Result<(), usize> {
-    let (stored, rest) = blob.as_chunks();
-    if !rest.is_empty() || stored.len() != values.len() {
-        return Err(blob.len());
-    }
-    values.iter_mut().zip(stored).for_each(|(value, bytes)| *value = f32::from_le_bytes(*bytes));
-    Ok(())
-}
-
-/// The vectors in the file.
-impl ExactRows for Reference {
-    type Error = ReferenceError;
-
-    fn read(&self, position: usize, values: &mut [f32]) -> Result<(), ReferenceError> {
-        let id = self.ids[position];
-        let mut read = || -> rusqlite::Result<Result<(), usize>> {
-            let mut statement = self.connection.prepare_cached("SELECT f32 FROM vector WHERE id = ?1")?;
-            statement.query_row([id], |row| Ok(read_vector(row.get_ref(0)?.as_blob()?, values)))
-        };
-        read().map_err(|source| self.failed(source))?.map_err(|bytes| ReferenceError::Damaged {
-            path: self.path.clone(),
-            reason: format!("vector {id} has {bytes} bytes"),
-        })
-    }
-}
-
-/// Writes a new reference file.
-pub(super) struct Writer {
-    connection: Connection,
-    path: PathBuf,
-}
-
-impl Writer {
-    /// Creates the file at `path`, which must not exist or be empty.
-    pub fn create(path: &Path, stamp: &Stamp) -> Result<Self, ReferenceError> {
-        let create = || -> rusqlite::Result<Connection> {
-            let connection = Connection::open(path)?;
-            connection
-                .execute_batch("PRAGMA page_size = 16384; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
-            connection.execute_batch(SCHEMA)?;
-            for (key, value) in stamp.entries() {
-                connection.execute("INSERT INTO stamp VALUES (?1, ?2)", [key, &value])?;
-            }
-            connection.execute_batch("BEGIN")?;
-            Ok(connection)
-        };
-        let connection = create().map_err(|source| ReferenceError::Sqlite { path: path.to_owned(), source })?;
-        Ok(Writer { connection, path: path.to_owned() })
-    }
-
-    /// Adds one photo; ids count from 1 in the order of the calls.
-    pub fn add(&mut self, record: &Record, embedding: &Embedding) -> Result<(), ReferenceError> {
-        let codes = Category::ALL.map(|category| record.labels.get(category).indexes());
-        let insert = || -> rusqlite::Result<()> {
-            self.connection
-                .prepare_cached("INSERT INTO photo VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6)")?
-                .execute(params![record.image, record.caption, codes[0], codes[1], codes[2], codes[3]])?;
-            let id = self.connection.last_insert_rowid();
-            self.connection
-                .prepare_cached("INSERT INTO vector VALUES (?1, ?2)")?
-                .execute(params![id, embedding.to_bytes()])?;
-            Ok(())
-        };
-        insert().map_err(|source| ReferenceError::Sqlite { path: self.path.clone(), source })
-    }
-
-    /// Completes the file.
-    pub fn finish(self) -> Result<(), ReferenceError> {
-        let failed = |source| ReferenceError::Sqlite { path: self.path.clone(), source };
-        self.connection.execute_batch("COMMIT; ANALYZE;").map_err(failed)?;
-        self.connection.close().map_err(|(_, source)| failed(source))
-    }
 }

@@ -29,6 +29,16 @@ pub fn float_demo_package() -> PathBuf {
     root().join("models/demo/float")
 }
 
+/// A copy of the demo package that a test may change.
+pub fn copy_of_demo_package() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for entry in fs::read_dir(demo_package()).expect("the demo package") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), dir.path().join(entry.file_name())).expect("copy");
+    }
+    dir
+}
+
 /// The sample photos, small ones first, so that tests that need a few are quick.
 pub fn demo_photos() -> Vec<PathBuf> {
     let dir = root().join("models/demo/photos");

@@ -1,0 +1,151 @@
+//! `bridgeclip reference import|export|merge`: references from and to other tools, and from several machines.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
+
+use super::reference_file;
+use crate::cli::{Outcome, npy};
+use crate::domain::Category;
+use crate::encoder::{Package, files};
+use crate::reference::{self, Info, Record, Reference, Stamp, read_records};
+
+/// The names of an exported reference's files.
+const EMBEDDINGS: &str = "embeddings.npy";
+const ROWS: &str = "rows.csv";
+
+/// Make the package's reference from embeddings that were made elsewhere.
+///
+/// They must be of the same model: image features of its fp32 encoder, photos prepared as the package says. Rows need
+/// not have length 1.
+#[derive(Debug, clap::Args)]
+pub struct ImportArgs {
+    /// A NumPy file of f32 or f64, [rows][dim]: a row for each row of the CSV, in the same order.
+    #[arg(long, value_name = "FILE.npy")]
+    embeddings: PathBuf,
+    /// Rows with the published columns. Only those whose four categories are valid are taken.
+    #[arg(long, value_name = "CSV")]
+    csv: PathBuf,
+    /// The model package.
+    #[arg(long, value_name = "DIR")]
+    package: PathBuf,
+    /// The result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Write a reference as embeddings.npy and rows.csv, which `reference import` and NumPy read.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// A package folder or a reference.db file.
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// The folder to write to; it is made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    npy: PathBuf,
+}
+
+/// Join references that were built in parts, on one or several machines.
+///
+/// All must be made with the same model. A photo that is in two of them is refused.
+#[derive(Debug, clap::Args)]
+pub struct MergeArgs {
+    /// reference.db files or package folders, in the order in which their photos are to come.
+    #[arg(required = true, value_name = "PART")]
+    parts: Vec<PathBuf>,
+    /// The package to put the result into.
+    #[arg(long, value_name = "DIR")]
+    package: PathBuf,
+}
+
+pub fn import(args: &ImportArgs) -> Result<Outcome> {
+    let mut package = Package::open(&args.package)?;
+    let (records, skipped) = read_records(&args.csv)?;
+    let matrix = npy::read(&args.embeddings)?;
+    let stamp = Stamp::of(&package);
+    ensure!(
+        matrix.columns == stamp.embedding_dim,
+        "{}: {} values per row, the package has {}",
+        args.embeddings.display(),
+        matrix.columns,
+        stamp.embedding_dim
+    );
+    let rows = records.len() + skipped;
+    ensure!(
+        matrix.rows() == rows,
+        "{}: {} rows, {} has {rows}; the embeddings must have a row for each",
+        args.embeddings.display(),
+        matrix.rows(),
+        args.csv.display()
+    );
+    let photos = reference::import(&package.path(files::REFERENCE), &stamp, &records, &matrix.values)?;
+    package.add_file(files::REFERENCE)?;
+    let mut out = std::io::stdout().lock();
+    match args.json {
+        true => writeln!(out, "{}", json!({ "photos": photos, "incomplete_rows": skipped }))?,
+        false => writeln!(out, "{photos} photos in the reference; {skipped} rows without all four labels left out")?,
+    }
+    Ok(Outcome::Good)
+}
+
+pub fn export(args: &ExportArgs) -> Result<Outcome> {
+    let path = reference_file(&args.path);
+    let reference = Reference::open_stamped(&path, &Info::read(&path)?.stamp)?;
+    fs::create_dir_all(&args.npy).with_context(|| format!("{}: cannot make the folder", args.npy.display()))?;
+    let mut rows = csv::Writer::from_path(args.npy.join(ROWS))?;
+    rows.write_record(header())?;
+    let mut embeddings = Vec::new();
+    for row in reference.rows() {
+        let (record, embedding) = row?;
+        rows.write_record(fields(&record))?;
+        embeddings.push(embedding);
+    }
+    rows.flush()?;
+    npy::write(&args.npy.join(EMBEDDINGS), &embeddings)?;
+    writeln!(std::io::stdout().lock(), "{} photos in {}", reference.len(), args.npy.display())?;
+    Ok(Outcome::Good)
+}
+
+fn header() -> Vec<String> {
+    let columns = Category::ALL.map(|category| category.column().to_owned());
+    let valid = Category::ALL.map(|category| format!("{}_valid", category.column()));
+    ["image", "text"].map(str::to_owned).into_iter().chain(columns).chain(valid).collect()
+}
+
+fn fields(record: &Record) -> Vec<String> {
+    let labels = Category::ALL.map(|category| record.labels.get(category).to_cell(category));
+    [record.image.clone(), record.caption.clone()]
+        .into_iter()
+        .chain(labels)
+        .chain(["1"; 4].map(str::to_owned))
+        .collect()
+}
+
+pub fn merge(args: &MergeArgs) -> Result<Outcome> {
+    let mut package = Package::open(&args.package)?;
+    let parts: Vec<PathBuf> = args.parts.iter().map(|part| reference_file(part)).collect();
+    for part in &parts {
+        let found = Info::read(part)?.stamp;
+        if found != Stamp::of(&package) {
+            bail!("{}: was made with another model than {}", part.display(), args.package.display());
+        }
+    }
+    let target = package.path(files::REFERENCE);
+    refuse_target(&parts, &target)?;
+    let photos = reference::merge(&target, &parts)?;
+    package.add_file(files::REFERENCE)?;
+    writeln!(std::io::stdout().lock(), "{photos} photos of {} parts in the reference", parts.len())?;
+    Ok(Outcome::Good)
+}
+
+/// The result replaces the package's reference: it would be lost if the merge went wrong.
+fn refuse_target(parts: &[PathBuf], target: &Path) -> Result<()> {
+    let is_target = |part: &&PathBuf| part.canonicalize().ok() == target.canonicalize().ok();
+    match parts.iter().find(is_target).filter(|_| target.exists()) {
+        Some(part) => bail!("{}: is the package's own reference; copy it elsewhere first", part.display()),
+        None => Ok(()),
+    }
+}

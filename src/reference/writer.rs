@@ -1,0 +1,229 @@
+//! Writing a reference: into a file beside the place where it will be, so that it appears there complete or not at all.
+//!
+//! The unfinished file keeps what is done. If making it was stopped, whoever starts again from the same input goes on
+//! where it ended.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use super::code::quantize;
+use super::format::{SCHEMA, failed};
+use super::{Record, ReferenceError, Stamp};
+use crate::domain::{Category, Embedding, Sha256};
+
+/// Rows per block of the index.
+const BLOCK_ROWS: usize = 512;
+
+const PROGRESS_SCHEMA: &str = "
+    -- How far it is. Dropped from a complete file.
+    CREATE TABLE progress (input TEXT NOT NULL, done INTEGER NOT NULL);
+    CREATE TABLE rejected (line INTEGER NOT NULL, path TEXT NOT NULL, reason TEXT NOT NULL);
+";
+
+/// A row whose photo could not be used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejected {
+    /// Line of the CSV.
+    pub line: u64,
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+/// A reference in the making.
+pub(super) struct Writer {
+    connection: Connection,
+    target: PathBuf,
+    partial: PathBuf,
+    dim: usize,
+}
+
+impl Writer {
+    /// Starts the reference that is to be at `target`, or goes on with one that was left unfinished if it was made from
+    /// the same `input` with the same stamp. Returns the number of rows of the input that are done.
+    pub fn start(target: &Path, stamp: &Stamp, input: Sha256) -> Result<(Self, usize), ReferenceError> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let partial = folder(target).join(format!(".{name}.partial"));
+        let writer = |connection| Writer {
+            connection,
+            target: target.to_owned(),
+            partial: partial.clone(),
+            dim: stamp.embedding_dim,
+        };
+        if partial.exists() {
+            let connection = lock(&partial)?;
+            if let Some(done) = done(&connection, stamp, input, &partial)? {
+                return Ok((writer(connection), done));
+            }
+            drop(connection);
+            fs::remove_file(&partial).map_err(|source| ReferenceError::Io { path: partial.clone(), source })?;
+        }
+        let connection = lock(&partial)?;
+        create(&connection, stamp, input).map_err(failed(&partial))?;
+        Ok((writer(connection), 0))
+    }
+
+    /// Adds one photo; ids count from 1 in the order of the calls.
+    pub fn add(&self, record: &Record, embedding: &Embedding) -> Result<(), ReferenceError> {
+        let codes = Category::ALL.map(|category| record.labels.get(category).indexes());
+        let insert = || -> rusqlite::Result<()> {
+            self.connection
+                .prepare_cached("INSERT INTO photo VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6)")?
+                .execute(params![record.image, record.caption, codes[0], codes[1], codes[2], codes[3]])?;
+            let id = self.connection.last_insert_rowid();
+            self.connection
+                .prepare_cached("INSERT INTO vector VALUES (?1, ?2)")?
+                .execute(params![id, embedding.to_bytes()])?;
+            Ok(())
+        };
+        insert().map_err(failed(&self.partial))
+    }
+
+    /// Remembers a row whose photo could not be used.
+    pub fn reject(&self, rejected: &Rejected) -> Result<(), ReferenceError> {
+        let Rejected { line, path, reason } = rejected;
+        self.connection
+            .prepare_cached("INSERT INTO rejected VALUES (?1, ?2, ?3)")
+            .and_then(|mut insert| insert.execute(params![line, path.to_string_lossy(), reason]))
+            .map(drop)
+            .map_err(failed(&self.partial))
+    }
+
+    /// Makes durable that so many rows of the input are done.
+    pub fn checkpoint(&self, done: usize) -> Result<(), ReferenceError> {
+        let commit = || {
+            self.connection.execute("UPDATE progress SET done = ?1", [done])?;
+            self.connection.execute_batch("COMMIT; BEGIN IMMEDIATE")
+        };
+        commit().map_err(failed(&self.partial))
+    }
+
+    /// Gives up the file.
+    pub fn discard(self) {
+        drop(self.connection);
+        // If it stays, the next writer removes it.
+        let _ = fs::remove_file(&self.partial);
+    }
+
+    /// Completes the file and puts it in its place. Returns the number of photos and the rows that were left out.
+    pub fn finish(self) -> Result<(usize, Vec<Rejected>), ReferenceError> {
+        let complete = || -> rusqlite::Result<(usize, Vec<Rejected>)> {
+            let rejected = rejected(&self.connection)?;
+            let photos = write_blocks(&self.connection, self.dim)?;
+            self.connection.execute("INSERT INTO stamp VALUES ('photos', ?1)", [photos.to_string()])?;
+            self.connection.execute_batch("DROP TABLE progress; DROP TABLE rejected; COMMIT")?;
+            Ok((photos, rejected))
+        };
+        let result = complete().map_err(failed(&self.partial))?;
+        self.connection.close().map_err(|(_, source)| failed(&self.partial)(source))?;
+        let publish = || -> io::Result<()> {
+            fs::set_permissions(&self.partial, fs::Permissions::from_mode(0o644))?;
+            File::open(&self.partial)?.sync_all()?;
+            fs::rename(&self.partial, &self.target)?;
+            File::open(folder(&self.target))?.sync_all()
+        };
+        publish().map_err(|source| ReferenceError::Io { path: self.target.clone(), source })?;
+        Ok(result)
+    }
+}
+
+/// The folder of a file; that of a bare name is the current one.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Opens the unfinished file for this process alone.
+fn lock(partial: &Path) -> Result<Connection, ReferenceError> {
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open(partial)?;
+        connection.busy_timeout(std::time::Duration::ZERO)?;
+        connection.execute_batch(
+            "PRAGMA page_size = 16384; PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        )?;
+        Ok(connection)
+    };
+    open().map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy) => ReferenceError::Busy(partial.to_owned()),
+        _ => failed(partial)(error),
+    })
+}
+
+fn create(connection: &Connection, stamp: &Stamp, input: Sha256) -> rusqlite::Result<()> {
+    connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(PROGRESS_SCHEMA)?;
+    for (key, value) in stamp.entries() {
+        connection.execute("INSERT INTO stamp VALUES (?1, ?2)", [key, &value])?;
+    }
+    connection.execute("INSERT INTO progress VALUES (?1, 0)", [input.to_string()])?;
+    connection.execute_batch("COMMIT; BEGIN IMMEDIATE")
+}
+
+/// How far an unfinished file is, if it is of this input and stamp and can be read.
+fn done(connection: &Connection, stamp: &Stamp, input: Sha256, path: &Path) -> Result<Option<usize>, ReferenceError> {
+    if stamp.check(connection, path).is_err() {
+        return Ok(None);
+    }
+    let found = connection
+        .query_row("SELECT done FROM progress WHERE input = ?1", [input.to_string()], |row| row.get(0))
+        .optional();
+    Ok(found.unwrap_or_default())
+}
+
+fn rejected(connection: &Connection) -> rusqlite::Result<Vec<Rejected>> {
+    let mut statement = connection.prepare("SELECT line, path, reason FROM rejected ORDER BY line")?;
+    let rows = statement.query_map([], |row| {
+        let path: String = row.get(1)?;
+        Ok(Rejected { line: row.get(0)?, path: path.into(), reason: row.get(2)? })
+    })?;
+    rows.collect()
+}
+
+/// Writes the index of all vectors; returns their number.
+fn write_blocks(connection: &Connection, dim: usize) -> rusqlite::Result<usize> {
+    let mut vectors = connection.prepare("SELECT f32 FROM vector ORDER BY id")?;
+    let mut vectors = vectors.query([])?;
+    let (mut count, mut block) = (0, Block::default());
+    while let Some(row) = vectors.next()? {
+        block.add(row.get_ref(0)?.as_blob()?, dim);
+        count += 1;
+        if count % BLOCK_ROWS == 0 {
+            std::mem::take(&mut block).insert(connection, count - BLOCK_ROWS)?;
+        }
+    }
+    match count % BLOCK_ROWS {
+        0 => (),
+        rest => block.insert(connection, count - rest)?,
+    }
+    Ok(count)
+}
+
+/// Some rows of the index as they are stored.
+#[derive(Default)]
+struct Block {
+    int8: Vec<u8>,
+    scales: Vec<u8>,
+    errors: Vec<u8>,
+}
+
+impl Block {
+    fn add(&mut self, vector: &[u8], dim: usize) {
+        let values: Vec<f32> = vector.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let mut int8 = vec![0; dim];
+        let (scale, error) = quantize(&values, &mut int8);
+        self.int8.extend(int8.into_iter().map(i8::cast_unsigned));
+        self.scales.extend(scale.to_le_bytes());
+        self.errors.extend(error.to_le_bytes());
+    }
+
+    /// `first` is the position of its first row.
+    fn insert(self, connection: &Connection, first: usize) -> rusqlite::Result<()> {
+        let Block { int8, scales, errors } = self;
+        connection
+            .prepare_cached("INSERT INTO block VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![first as i64 + 1, int8, scales, errors])
+            .map(drop)
+    }
+}
