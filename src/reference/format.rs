@@ -93,9 +93,14 @@ pub(super) fn stamped(connection: &Connection, key: &str) -> rusqlite::Result<Op
     connection.query_row("SELECT value FROM stamp WHERE key = ?1", [key], |row| row.get(0)).optional()
 }
 
-/// Opens a reference for reading.
+/// Opens a reference for reading. The lock that keeps writers out is taken once, not for each query.
 pub(super) fn open(path: &Path) -> Result<Connection, ReferenceError> {
-    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed(path))
+    let open = || {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
+        Ok(connection)
+    };
+    open().map_err(failed(path))
 }
 
 /// SQLite's error with the file that it is about.
