@@ -314,7 +314,8 @@ mod tests {
         let mut random = Random::new(&[1]);
         let rows: Vec<f32> = (0..PUBLISHED_ROWS * PUBLISHED_DIM).map(|_| random.within(0.07)).collect();
         let labels: Vec<Labels> = (0..PUBLISHED_ROWS).map(|_| toy_labels(&mut random)).collect();
-        for kernel in Kernel::available() {
+        // Without the scalar one, which takes half an hour.
+        for kernel in Kernel::available().into_iter().rev().skip(1) {
             let start = std::time::Instant::now();
             fit(&rows, PUBLISHED_DIM, &labels, &FitParams::default(), kernel, 2, &|_| ()).expect("trains");
             println!("{}: {:.1} s", kernel.name, start.elapsed().as_secs_f64());

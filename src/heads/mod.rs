@@ -230,8 +230,52 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::fs;
+
+    use serde::Deserialize;
+
     use super::random::Random;
     use super::*;
+
+    /// What PyTorch made of a feature before its normalisation.
+    #[derive(Deserialize)]
+    struct Example {
+        feature: Vec<f32>,
+        #[serde(flatten)]
+        logits: HashMap<Category, Vec<f32>>,
+    }
+
+    /// Stored forms in hexadecimal digits, the first of which all examples are for.
+    #[derive(Deserialize)]
+    struct Golden {
+        heads: Vec<String>,
+        examples: Vec<Example>,
+    }
+
+    fn golden() -> (Heads, Vec<Example>) {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/heads.json");
+        let golden: Golden = serde_json::from_slice(&fs::read(path).expect("read")).expect("JSON");
+        let digits = golden.heads[0].as_bytes().chunks_exact(2);
+        let byte = |digits| u8::from_str_radix(std::str::from_utf8(digits).expect("ASCII"), 16).expect("hexadecimal");
+        let bytes: Vec<u8> = digits.map(byte).collect();
+        (Heads::from_bytes(&bytes).expect("heads"), golden.examples)
+    }
+
+    #[test]
+    fn logits_of_unit_length_features_are_those_that_pytorch_gives_for_the_features() {
+        let (heads, examples) = golden();
+        assert!(examples.len() >= 3);
+        for example in examples {
+            let embedding = Embedding::normalise(example.feature).expect("a direction");
+            for category in Category::ALL {
+                let found = heads.logits(&embedding, category);
+                for (found, expected) in found.iter().zip(&example.logits[&category]) {
+                    assert!((found - expected).abs() < 1e-5, "{category}: {found}, {expected}");
+                }
+            }
+        }
+    }
 
     pub fn random_head(dim: usize, category: Category, random: &mut Random) -> Head {
         Head { dim, values: (0..Head::len(dim, category)).map(|_| random.within(1.0)).collect() }
@@ -279,7 +323,7 @@ mod tests {
         assert!((scores.get(Category::Measure).iter().sum::<f32>() - 1.0).abs() < 1e-6);
         let logits = heads.logits(&embedding, Category::DamageType);
         for (probability, logit) in scores.get(Category::DamageType).iter().zip(logits) {
-            assert!((probability / (1.0 - probability)).ln() - logit < 1e-4);
+            assert!(((probability / (1.0 - probability)).ln() - logit).abs() < 1e-4);
         }
     }
 
