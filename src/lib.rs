@@ -12,6 +12,8 @@ pub mod encoder;
 
 pub mod reference;
 
+pub mod heads;
+
 pub mod classify;
 
 pub mod journal;

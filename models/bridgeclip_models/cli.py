@@ -12,6 +12,7 @@ DESCRIPTION = """\
 Makes what BridgeCLIP Edge runs on a device.
 
   export    a checkpoint -> a model package (two ONNX graphs, weights, tokenizer, manifest)
+  heads     linear heads of PyTorch -> the file that the device program reads
   finetune  a CSV of image,text -> checkpoints, by the published recipe
   demo      nothing -> a small model of our own that is really trained, on rendered pictures
   compare   a quantised package -> how far it agrees with the float package it was made from
@@ -26,6 +27,7 @@ EXIT_INTERRUPTED = 130
 # Imported on demand: PyTorch needs seconds to load, and --help should not wait for it.
 COMMANDS = {
     "export": "make a model package from a checkpoint",
+    "heads": "convert trained linear heads",
     "finetune": "train an open_clip model on pairs of image and caption",
     "demo": "render a data set, train the demo model on it, measure and export it",
     "compare": "compare a quantised package with its float original",

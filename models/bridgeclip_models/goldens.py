@@ -13,6 +13,7 @@ from .demo_goldens import write_demo
 from .golden_images import floats, image_results
 from .golden_texts import CAPTIONS, TEXTS
 from .graph import Graph
+from .head_goldens import write_heads
 from .json_lines import write_list, write_lists
 from .seeded import Spread, seeded
 from .towers import IMAGE_GRAPH, TEXT_GRAPH, image_graph, text_graph
@@ -68,6 +69,10 @@ def _caption_example(labels: Labels, columns: dict[str, str]) -> dict[str, str]:
         columns["damage_location"]: "|".join(labels.damage_location),
     }
     return {"caption": caption(labels)} | cells
+
+
+def _write_heads(out: Path) -> Iterator[Path]:
+    yield write_heads(out)
 
 
 def _write_vit_b32(out: Path) -> Iterator[Path]:
@@ -137,6 +142,7 @@ def _text_results(model: torch.nn.Module) -> list[dict]:
 _WRITERS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "tokens": _write_tokens,
     "captions": _write_captions,
+    "heads": _write_heads,
     "vit_b32": _write_vit_b32,
 }
 PARTS = (*_WRITERS, "demo")

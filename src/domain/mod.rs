@@ -6,14 +6,17 @@ mod embedding;
 mod event;
 mod fix;
 mod labels;
+mod scores;
+mod spellings;
 mod time;
 mod verdict;
 
-pub use caption::caption;
+pub use caption::{CaptionError, caption, parse_caption};
 pub use capture::{Camera, Capture, Failure, FileStamp, NotSha256, Sha256};
 pub use embedding::{Embedding, EmbeddingError};
 pub use event::{EVENT_FORMAT, EventContext, capture_result};
 pub use fix::{Position, PositionSource};
 pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
+pub use scores::Scores;
 pub use time::{Time, TimeQuality};
 pub use verdict::{CategoryVerdict, Evidence, ScoredClass, Verdict};

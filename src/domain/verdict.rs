@@ -23,7 +23,7 @@ pub struct CategoryVerdict {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoredClass {
     pub index: u8,
-    /// Share of the neighbours that carry the class, in [0, 1].
+    /// Share of the neighbours that carry the class, or its probability; in [0, 1].
     pub confidence: f32,
 }
 

@@ -35,6 +35,26 @@ impl FloatMatrix {
         FloatMatrix { kernel, outputs, depth, panels }
     }
 
+    /// Packs weights that are stored as `[depth][outputs]`.
+    ///
+    /// # Panics
+    /// If there are no weights or no whole number of rows.
+    pub fn pack_transposed(kernel: Kernel, weights: &[f32], outputs: usize) -> Self {
+        assert!(
+            outputs > 0 && !weights.is_empty() && weights.len().is_multiple_of(outputs),
+            "rows of {outputs} weights"
+        );
+        let depth = weights.len() / outputs;
+        let mut panels = vec![0.0; outputs.next_multiple_of(LANES) * depth];
+        for (panel, first) in panels.chunks_exact_mut(LANES * depth).zip((0..outputs).step_by(LANES)) {
+            let width = LANES.min(outputs - first);
+            for (to, weights) in panel.chunks_exact_mut(LANES).zip(weights.chunks_exact(outputs)) {
+                to[..width].copy_from_slice(&weights[first..][..width]);
+            }
+        }
+        FloatMatrix { kernel, outputs, depth, panels }
+    }
+
     pub fn outputs(&self) -> usize {
         self.outputs
     }
@@ -219,6 +239,19 @@ mod tests {
                 let threads = Threads::new(3).expect("threads");
                 assert_eq!(threads.run(|| result(kernel)), scalar, "{} {rows} x {outputs} x {depth}", kernel.name);
             }
+        }
+    }
+
+    #[test]
+    fn both_ways_of_packing_give_the_same_panels() {
+        let mut random = Random::new(6);
+        for (outputs, depth) in [(1, 1), (17, 5), (32, 64), (40, 3), (5, 31)] {
+            let weights: Vec<f32> = (0..outputs * depth).map(|_| random.normal()).collect();
+            let column = |column: usize| weights.iter().skip(column).step_by(depth).copied();
+            let transposed: Vec<f32> = (0..depth).flat_map(column).collect();
+            let packed = FloatMatrix::pack(Kernel::SCALAR, &weights, depth);
+            let other = FloatMatrix::pack_transposed(Kernel::SCALAR, &transposed, outputs);
+            assert_eq!((packed.panels, packed.depth), (other.panels, other.depth), "{outputs} x {depth}");
         }
     }
 }

@@ -2,12 +2,13 @@
 
   tokens.json    texts and their 77 tokens, by open_clip's tokenizer
   captions.json  labels and their captions, by the published template
+  heads.json     small linear heads in their stored form, features, and their logits
   vit_b32/       the full ViT-B/32 with weights that can be made again from their names: graphs, inputs, embeddings
   demo/          embeddings of sample photos, captions and the held-out pictures, by the demo model (needs `demo` first)
 
 Run it in the folder `models`:
   bridgeclip-models goldens --out ../tests/data
-  bridgeclip-models goldens --out ../tests/data --only tokens captions
+  bridgeclip-models goldens --out ../tests/data --only tokens captions heads
 """
 
 import argparse

@@ -1,0 +1,38 @@
+"""Makes the file of linear heads that the device program reads from a PyTorch checkpoint.
+
+SOURCE is what `torch.save` wrote of the heads: a state dict, or a dict with `state_dict`, or .safetensors. Per category it has
+one LayerNorm and one Linear with bias. Each tensor's name says its category: soundness or kenzenudo, measure or taisaku,
+damage_type, damage_location or damage_loc. Classes are in the published order.
+
+The device divides features by their length before the heads see them. That only changes what the LayerNorm's epsilon means:
+see --epsilon.
+
+Example:
+  bridgeclip-models heads linear_heads.pt --out heads.bin
+"""
+
+import argparse
+from pathlib import Path
+
+from ..checkpoint import read_state_dict
+from ..heads import EPSILON, heads_bytes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="checkpoint file of the heads")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="file to write; replaced if it is there")
+    parser.add_argument(
+        "--epsilon", type=float, default=EPSILON, metavar="E",
+        help="of the LayerNorms for features of length 1: PyTorch's 1e-5 over the square of the length that the features had "
+        "in training, which is about 10 for ViT-B/32 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--trust-pickle", action="store_true",
+        help="load a checkpoint that holds more than tensors; it can run code, so only for files you trust",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    content = heads_bytes(read_state_dict(args.source, trust_pickle=args.trust_pickle), args.epsilon)
+    args.out.write_bytes(content)
+    print(f"{args.out}: {len(content)} bytes")

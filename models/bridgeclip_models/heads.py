@@ -1,0 +1,111 @@
+"""Linear heads: from PyTorch's tensors to the bytes that the device program reads.
+
+Per category there are one LayerNorm (weight and bias, [dim]) and one Linear (weight [classes][dim], bias [classes]). What they
+are called does not matter, as long as each name holds its category: `kenzenudo.norm.weight`, `heads.soundness.1.bias`.
+"""
+
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .captions import Category, categories
+from .errors import UserError
+
+MAGIC = b"BCHEADS1"
+# PyTorch adds 1e-5 to the variance of a feature whose length is about 10. The device has the feature at length 1, where the
+# variance is a hundredth.
+EPSILON = 1e-7
+
+
+@dataclass(frozen=True)
+class Head:
+    """One category's weights, float32."""
+
+    norm_weight: torch.Tensor  # [dim]
+    norm_bias: torch.Tensor  # [dim]
+    weight: torch.Tensor  # [classes][dim]
+    bias: torch.Tensor  # [classes]
+
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """In the order in which they are stored."""
+        return self.norm_weight, self.norm_bias, self.weight, self.bias
+
+
+def heads_bytes(state_dict: Mapping[str, torch.Tensor], epsilon: float = EPSILON) -> bytes:
+    """The stored form, little-endian.
+
+    `BCHEADS1`, dim (u32), epsilon (f32), the number of classes of each category (u32); then per category, in the order of
+    `labels.toml`, the tensors of `Head` as f32.
+    """
+    if not 0 < epsilon < 1:
+        raise UserError(f"epsilon is {epsilon}; expected a number between 0 and 1")
+    heads = find_heads(state_dict)
+    dims = {head.weight.shape[1] for head in heads.values()}
+    if len(dims) != 1:
+        raise UserError(f"heads: the categories take features of different lengths: {sorted(dims)}")
+    classes = [len(category.classes) for category in categories().values()]
+    header = struct.pack("<8sIf4I", MAGIC, dims.pop(), epsilon, *classes)
+    return header + b"".join(_bytes(tensor) for head in heads.values() for tensor in head.tensors())
+
+
+def find_heads(state_dict: Mapping[str, torch.Tensor]) -> dict[str, Head]:
+    """The heads by category id; a tensor that belongs to none is an error."""
+    by_category: dict[str, dict[str, torch.Tensor]] = {id: {} for id in categories()}
+    for name, tensor in state_dict.items():
+        by_category[_category_of(name)][name] = tensor
+    return {id: _head(category, by_category[id]) for id, category in categories().items()}
+
+
+def _category_of(name: str) -> str:
+    """The category whose id or CSV column stands in the name as words of their own."""
+    names = {id: {id, category.column} for id, category in categories().items()}
+    found = [id for id, words in names.items() if any(re.search(rf"(?<![a-z]){word}(?![a-z])", name.lower()) for word in words)]
+    if len(found) != 1:
+        known = ", ".join(sorted(set().union(*names.values())))
+        raise UserError(f"heads: the tensor {name!r} names {'no category' if not found else found}; expected one of: {known}")
+    return found[0]
+
+
+def _head(category: Category, tensors: Mapping[str, torch.Tensor]) -> Head:
+    matrices = [name for name, tensor in tensors.items() if tensor.ndim == 2]
+    if len(tensors) != 4 or len(matrices) != 1:
+        raise _unlike(category, tensors)
+    weight = matrices[0]
+    bias = f"{weight.removesuffix('weight')}bias"
+    rest = [name for name in tensors if name not in (weight, bias)]
+    norm_weight, norm_bias = _ending(rest, "weight"), _ending(rest, "bias")
+    if bias not in tensors or norm_weight is None or norm_bias is None:
+        raise _unlike(category, tensors)
+    head = Head(*(tensors[name].detach().to(torch.float32) for name in (norm_weight, norm_bias, weight, bias)))
+    _check(category, head, tensors)
+    return head
+
+
+def _ending(names: Sequence[str], end: str) -> str | None:
+    return next((name for name in names if name.endswith(end)), None)
+
+
+def _check(category: Category, head: Head, tensors: Mapping[str, torch.Tensor]) -> None:
+    classes, dim = head.weight.shape
+    if classes != len(category.classes):
+        raise UserError(f"heads: {category.id} has {classes} classes; {len(category.classes)} are known")
+    if [tuple(tensor.shape) for tensor in head.tensors()] != [(dim,), (dim,), (classes, dim), (classes,)]:
+        raise _unlike(category, tensors)
+    if not all(bool(tensor.isfinite().all()) for tensor in head.tensors()):
+        raise UserError(f"heads: {category.id} holds values that are not finite")
+
+
+def _unlike(category: Category, tensors: Mapping[str, torch.Tensor]) -> UserError:
+    found = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items()) or "nothing"
+    return UserError(
+        f"heads: {category.id} needs one LayerNorm and one Linear with bias: weight and bias [dim], weight [classes][dim] "
+        f"and bias [classes]; found {found}"
+    )
+
+
+def _bytes(tensor: torch.Tensor) -> bytes:
+    return np.ascontiguousarray(tensor.cpu().numpy()).astype("<f4").tobytes()
