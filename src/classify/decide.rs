@@ -52,7 +52,8 @@ mod tests {
                 other => vec![0.0; other.classes().len()],
             })
         };
-        let cases: [(&[(usize, f32)], &[u8]); 3] =
+        type Case<'a> = (&'a [(usize, f32)], &'a [u8]);
+        let cases: [Case; 3] =
             [(&[(3, 0.6), (9, 0.9), (1, 0.5)], &[9, 3]), (&[(4, 0.5), (7, 0.5)], &[4]), (&[], &[0])];
         for (values, expected) in cases {
             let verdict = linear_verdict(&scores(values));
