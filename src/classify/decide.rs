@@ -52,10 +52,10 @@ mod tests {
                 other => vec![0.0; other.classes().len()],
             })
         };
-        let cases: [(&[(usize, f32)], &[u8]); 3] =
-            [(&[(3, 0.6), (9, 0.9), (1, 0.5)], &[9, 3]), (&[(4, 0.5), (7, 0.5)], &[4]), (&[], &[0])];
+        let cases =
+            [(vec![(3, 0.6), (9, 0.9), (1, 0.5)], vec![9, 3]), (vec![(4, 0.5), (7, 0.5)], vec![4]), (vec![], vec![0])];
         for (values, expected) in cases {
-            let verdict = linear_verdict(&scores(values));
+            let verdict = linear_verdict(&scores(&values));
             assert_eq!(indexes(&verdict[Category::DamageType as usize]), expected, "{values:?}");
         }
     }
