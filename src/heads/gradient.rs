@@ -57,8 +57,8 @@ impl Gradient {
         }
     }
 
-    /// Computes the gradient over the examples in `batch` into `self.values` and returns their mean loss. `random` decides
-    /// what is dropped.
+    /// Computes the gradient over the examples in `batch` into `self.values` and returns their mean loss. `random`
+    /// decides what is dropped.
     pub fn compute(&mut self, head: &Head, examples: &Examples, batch: &[u32], random: &mut Random) -> f64 {
         let forward = FloatMatrix::pack(self.kernel, head.parts().weight, head.dim);
         let backward = FloatMatrix::pack_transposed(self.kernel, head.parts().weight, head.dim);
