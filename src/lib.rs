@@ -14,6 +14,8 @@ pub mod reference;
 
 pub mod classify;
 
+pub mod evaluate;
+
 pub mod journal;
 
 pub mod config;

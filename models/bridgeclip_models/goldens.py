@@ -1,4 +1,4 @@
-"""The reference results of the device software's tests, all made by PyTorch and open_clip."""
+"""The reference results of the device software's tests, made by PyTorch, open_clip and scikit-learn."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +14,7 @@ from .golden_images import floats, image_results
 from .golden_texts import CAPTIONS, TEXTS
 from .graph import Graph
 from .json_lines import write_list, write_lists
+from .metric_goldens import write_metrics
 from .seeded import Spread, seeded
 from .towers import IMAGE_GRAPH, TEXT_GRAPH, image_graph, text_graph
 
@@ -68,6 +69,10 @@ def _caption_example(labels: Labels, columns: dict[str, str]) -> dict[str, str]:
         columns["damage_location"]: "|".join(labels.damage_location),
     }
     return {"caption": caption(labels)} | cells
+
+
+def _write_metrics(out: Path) -> Iterator[Path]:
+    yield write_metrics(out / "metrics.json")
 
 
 def _write_vit_b32(out: Path) -> Iterator[Path]:
@@ -137,6 +142,7 @@ def _text_results(model: torch.nn.Module) -> list[dict]:
 _WRITERS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "tokens": _write_tokens,
     "captions": _write_captions,
+    "metrics": _write_metrics,
     "vit_b32": _write_vit_b32,
 }
 PARTS = (*_WRITERS, "demo")
