@@ -7,5 +7,6 @@ mod command_line;
 mod delivery;
 mod demo_model;
 mod encoders;
+mod evaluation;
 mod intake;
 mod quantized;

@@ -6,6 +6,6 @@ mod index;
 mod store;
 
 pub use build::{BuildReport, Rejected, Source, build};
-pub use csv::{CsvError, Record, read_records};
+pub use csv::{CsvError, Record, Row, RowForm, read_records, read_rows, write_predictions};
 pub use index::{Hit, Index};
 pub use store::{Info, Reference, ReferenceError, Stamp};
