@@ -16,6 +16,8 @@ pub mod heads;
 
 pub mod classify;
 
+pub mod evaluate;
+
 pub mod journal;
 
 pub mod config;

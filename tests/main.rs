@@ -7,6 +7,7 @@ mod command_line;
 mod delivery;
 mod demo_model;
 mod encoders;
+mod evaluation;
 mod intake;
 mod quantized;
 mod reference;

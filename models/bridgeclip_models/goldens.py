@@ -1,4 +1,4 @@
-"""The reference results of the device software's tests, all made by PyTorch and open_clip."""
+"""The reference results of the device software's tests, made by PyTorch, open_clip and scikit-learn."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +15,7 @@ from .golden_texts import CAPTIONS, TEXTS
 from .graph import Graph
 from .head_goldens import write_heads
 from .json_lines import write_list, write_lists
+from .metric_goldens import write_metrics
 from .seeded import Spread, seeded
 from .towers import IMAGE_GRAPH, TEXT_GRAPH, image_graph, text_graph
 
@@ -73,6 +74,10 @@ def _caption_example(labels: Labels, columns: dict[str, str]) -> dict[str, str]:
 
 def _write_heads(out: Path) -> Iterator[Path]:
     yield write_heads(out)
+
+
+def _write_metrics(out: Path) -> Iterator[Path]:
+    yield write_metrics(out / "metrics.json")
 
 
 def _write_vit_b32(out: Path) -> Iterator[Path]:
@@ -143,6 +148,7 @@ _WRITERS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "tokens": _write_tokens,
     "captions": _write_captions,
     "heads": _write_heads,
+    "metrics": _write_metrics,
     "vit_b32": _write_vit_b32,
 }
 PARTS = (*_WRITERS, "demo")

@@ -53,8 +53,7 @@ mod tests {
             })
         };
         type Case<'a> = (&'a [(usize, f32)], &'a [u8]);
-        let cases: [Case; 3] =
-            [(&[(3, 0.6), (9, 0.9), (1, 0.5)], &[9, 3]), (&[(4, 0.5), (7, 0.5)], &[4]), (&[], &[0])];
+        let cases: [Case; 3] = [(&[(3, 0.6), (9, 0.9), (1, 0.5)], &[9, 3]), (&[(4, 0.5), (7, 0.5)], &[4]), (&[], &[0])];
         for (values, expected) in cases {
             let verdict = linear_verdict(&scores(values));
             assert_eq!(indexes(&verdict[Category::DamageType as usize]), expected, "{values:?}");

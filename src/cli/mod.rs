@@ -5,6 +5,7 @@ mod check;
 mod classify;
 mod demo;
 mod embed;
+mod eval;
 mod npy;
 mod package;
 mod present;
@@ -37,6 +38,8 @@ enum Command {
     Demo(demo::Args),
     Classify(classify::Args),
     Embed(embed::Args),
+    #[command(subcommand)]
+    Eval(eval::Command),
     #[command(subcommand)]
     Reference(reference::Command),
     #[command(subcommand)]
@@ -89,6 +92,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Eval(command) => eval::run(&command),
         Command::Reference(command) => reference::run(&command),
         Command::Package(command) => package::run(&command),
         Command::Bench(args) => bench::run(&args),

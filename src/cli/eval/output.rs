@@ -1,0 +1,89 @@
+//! Where the scores go: a table or JSON on standard output, and files.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::super::Outcome;
+use crate::domain::Category;
+use crate::encoder::Package;
+use crate::evaluate::{Classification, Run};
+
+/// What every evaluation can write.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The name of this run in the report; the package's name or that of the file if not given.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Write all scores as JSON.
+    #[arg(long, value_name = "FILE.json")]
+    out: Option<PathBuf>,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// Writes and prints `run`; that some rows were left out shows in the outcome.
+    pub fn present(&self, mut run: Run) -> Result<Outcome> {
+        run.name = self.name.clone().unwrap_or(run.name);
+        if let Some(path) = &self.out {
+            write(path, &(serde_json::to_string_pretty(&run)? + "\n"))?;
+        }
+        let text = if self.json { serde_json::to_string(&run)? + "\n" } else { table(&run) };
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+        Ok(Outcome::from_failures(run.left_out))
+    }
+}
+
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("{}: cannot write", path.display()))
+}
+
+/// A run on `data` of which nothing is known yet but its inputs.
+pub fn new_run(data: &Path, package: Option<&Package>) -> Run {
+    let name = package.map(|package| package.manifest().name.clone());
+    let described = |package: &Package| {
+        let manifest = package.manifest();
+        format!("{} {} ({})", manifest.name, manifest.version, package.hash())
+    };
+    Run {
+        name: name.unwrap_or_else(|| data.file_stem().unwrap_or_default().to_string_lossy().into_owned()),
+        data: data.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        package: package.map(described),
+        ..Run::default()
+    }
+}
+
+fn table(run: &Run) -> String {
+    let mut text = format!("{}: {} rows of {}, {} left out\n", run.name, run.photos, run.data, run.left_out);
+    if let Some(method) = &run.method {
+        text += &format!("{method}\n");
+    }
+    if let Some(classification) = &run.classification {
+        text += &classification_table(classification);
+    }
+    text
+}
+
+fn classification_table(classification: &Classification) -> String {
+    let mut text = format!(
+        "{:<16} {:>7} {:>9} {:>9} {:>12} {:>12} {:>12}\n",
+        "", "photos", "macro-F1", "micro-F1", "weighted-F1", "exact match", "calib. error"
+    );
+    for (category, scores) in &classification.categories {
+        let error = scores.calibration.as_ref().map_or("-".to_owned(), |c| format!("{:.4}", c.expected_error));
+        text += &format!(
+            "{:<16} {:>7} {:>9.4} {:>9.4} {:>12.4} {:>12.4} {error:>12}\n",
+            Category::id(*category),
+            scores.photos,
+            scores.macro_f1,
+            scores.micro_f1,
+            scores.weighted_f1,
+            scores.exact_match,
+        );
+    }
+    text + &format!("{:<16} {:>7} {:>9.4}\n", "mean", "", classification.mean_macro_f1)
+}

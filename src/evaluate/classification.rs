@@ -1,0 +1,270 @@
+//! Answers against true labels: the published metrics, equal to scikit-learn's on 0/1 indicator matrices with
+//! `zero_division=0`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Calibration, Confidence};
+use crate::domain::{Category, CategoryVerdict, Labels, ScoredClass, Verdict};
+
+/// A photo's true labels beside the answer about it. A category whose truth is unknown has no true labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    pub truth: Labels,
+    /// In the order of [`Category::ALL`].
+    pub answers: [CategoryVerdict; 4],
+}
+
+impl Judged {
+    /// An answer with its confidences.
+    pub fn by_verdict(truth: Labels, verdict: &Verdict) -> Self {
+        Judged { truth, answers: Category::ALL.map(|category| verdict.get(category).clone()) }
+    }
+
+    /// An answer without confidences; with it no calibration is computed.
+    pub fn by_labels(truth: Labels, answer: &Labels) -> Self {
+        let certain = |&index: &u8| ScoredClass { index, confidence: f32::NAN };
+        let classes = |category| answer.get(category).indexes().iter().map(certain).collect();
+        Judged { truth, answers: Category::ALL.map(|category| CategoryVerdict { classes: classes(category) }) }
+    }
+}
+
+/// The scores of all four categories.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Classification {
+    /// Mean of the four macro-F1.
+    pub mean_macro_f1: f64,
+    pub categories: BTreeMap<Category, CategoryScores>,
+}
+
+/// The scores of one category over the photos with at least one true label of it. All but counts lie in [0, 1].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CategoryScores {
+    /// Photos with at least one true label.
+    pub photos: usize,
+    /// Mean over all classes; a class without true or predicted items counts 0.
+    pub macro_f1: f64,
+    pub macro_precision: f64,
+    pub macro_recall: f64,
+    /// Over all decisions of all classes together.
+    pub micro_f1: f64,
+    /// Mean over the classes, weighted by their support.
+    pub weighted_f1: f64,
+    pub weighted_precision: f64,
+    pub weighted_recall: f64,
+    /// Mean recall of the classes that occur; single label only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub balanced_accuracy: Option<f64>,
+    /// Share of the photos whose set of labels was answered exactly.
+    pub exact_match: f64,
+    /// Only of answers with confidences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// In class order.
+    pub classes: Vec<ClassScores>,
+    /// Photos by true class (row) and answered class (column); single label only. Photos without an answer are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<Vec<Vec<usize>>>,
+}
+
+/// One class against all others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassScores {
+    pub label: String,
+    pub precision: f64,
+    pub recall: f64,
+    pub f1: f64,
+    /// Photos that have the class.
+    pub support: usize,
+    pub true_positives: usize,
+    pub false_positives: usize,
+    pub false_negatives: usize,
+    pub true_negatives: usize,
+}
+
+/// Scores all answers. A category that no photo has a true label of counts 0 in the mean.
+pub fn classification(judged: &[Judged]) -> Classification {
+    let scores = Category::ALL.map(|category| (category, score(category, judged)));
+    let mean_macro_f1 = scores.iter().map(|(_, scores)| scores.macro_f1).sum::<f64>() / scores.len() as f64;
+    Classification { mean_macro_f1, categories: BTreeMap::from(scores) }
+}
+
+/// True and answered classes of one photo.
+struct Pair<'a> {
+    truth: &'a [u8],
+    answer: &'a [ScoredClass],
+}
+
+impl Pair<'_> {
+    fn answers(&self, index: u8) -> bool {
+        self.answer.iter().any(|class| class.index == index)
+    }
+
+    fn is_exact(&self) -> bool {
+        self.truth.len() == self.answer.len() && self.truth.iter().all(|&index| self.answers(index))
+    }
+}
+
+fn score(category: Category, judged: &[Judged]) -> CategoryScores {
+    let pairs = judged.iter().map(|photo| Pair {
+        truth: photo.truth.get(category).indexes(),
+        answer: &photo.answers[category as usize].classes,
+    });
+    let pairs: Vec<Pair> = pairs.filter(|pair| !pair.truth.is_empty()).collect();
+    let classes: Vec<ClassScores> =
+        (0..).zip(category.classes()).map(|(index, class)| ClassScores::of(class.en, index, &pairs)).collect();
+    let single = !category.is_multi();
+    CategoryScores {
+        photos: pairs.len(),
+        macro_f1: mean(&classes, |class| class.f1),
+        macro_precision: mean(&classes, |class| class.precision),
+        macro_recall: mean(&classes, |class| class.recall),
+        micro_f1: micro_f1(&classes),
+        weighted_f1: weighted(&classes, |class| class.f1),
+        weighted_precision: weighted(&classes, |class| class.precision),
+        weighted_recall: weighted(&classes, |class| class.recall),
+        balanced_accuracy: single.then(|| balanced_accuracy(&classes)),
+        exact_match: ratio(pairs.iter().filter(|pair| pair.is_exact()).count(), pairs.len()),
+        calibration: calibration(&pairs),
+        confusion: single.then(|| confusion(&pairs, classes.len())),
+        classes,
+    }
+}
+
+impl ClassScores {
+    fn of(label: &str, index: u8, pairs: &[Pair]) -> Self {
+        let count = |truth: bool, answer: bool| {
+            pairs.iter().filter(|pair| pair.truth.contains(&index) == truth && pair.answers(index) == answer).count()
+        };
+        let (hit, wrong, missed) = (count(true, true), count(false, true), count(true, false));
+        ClassScores {
+            label: label.to_owned(),
+            precision: ratio(hit, hit + wrong),
+            recall: ratio(hit, hit + missed),
+            f1: ratio(2 * hit, 2 * hit + wrong + missed),
+            support: hit + missed,
+            true_positives: hit,
+            false_positives: wrong,
+            false_negatives: missed,
+            true_negatives: count(false, false),
+        }
+    }
+}
+
+/// 0 if there is nothing to divide by.
+fn ratio(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn mean(classes: &[ClassScores], value: impl Fn(&ClassScores) -> f64) -> f64 {
+    classes.iter().map(value).sum::<f64>() / classes.len() as f64
+}
+
+fn weighted(classes: &[ClassScores], value: impl Fn(&ClassScores) -> f64) -> f64 {
+    let support: usize = classes.iter().map(|class| class.support).sum();
+    let sum: f64 = classes.iter().map(|class| class.support as f64 * value(class)).sum();
+    if support == 0 { 0.0 } else { sum / support as f64 }
+}
+
+fn micro_f1(classes: &[ClassScores]) -> f64 {
+    let sum = |count: fn(&ClassScores) -> usize| classes.iter().map(count).sum::<usize>();
+    let hits = 2 * sum(|class| class.true_positives);
+    ratio(hits, hits + sum(|class| class.false_positives) + sum(|class| class.false_negatives))
+}
+
+fn balanced_accuracy(classes: &[ClassScores]) -> f64 {
+    let recalls: Vec<f64> = classes.iter().filter(|class| class.support > 0).map(|class| class.recall).collect();
+    if recalls.is_empty() { 0.0 } else { recalls.iter().sum::<f64>() / recalls.len() as f64 }
+}
+
+fn confusion(pairs: &[Pair], classes: usize) -> Vec<Vec<usize>> {
+    let mut matrix = vec![vec![0; classes]; classes];
+    for pair in pairs {
+        if let ([truth, ..], [answer, ..]) = (pair.truth, pair.answer) {
+            matrix[usize::from(*truth)][usize::from(answer.index)] += 1;
+        }
+    }
+    matrix
+}
+
+/// `None` unless every answered class has a confidence.
+fn calibration(pairs: &[Pair]) -> Option<Calibration> {
+    let answered = pairs.iter().flat_map(|pair| pair.answer.iter().map(move |class| (pair, class)));
+    let confidences: Vec<Confidence> = answered
+        .map(|(pair, class)| Confidence {
+            value: f64::from(class.confidence),
+            correct: pair.truth.contains(&class.index),
+        })
+        .collect();
+    let known = confidences.iter().all(|confidence| confidence.value.is_finite());
+    Calibration::of(&confidences).filter(|_| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::domain::CategoryLabels;
+    use crate::evaluate::run::tests::assert_close;
+
+    /// One photo with labels in one category only.
+    fn judged(category: Category, truth: &str, answer: &[(u8, f32)]) -> Judged {
+        let truth = Labels::new(|c| match c == category {
+            true => CategoryLabels::parse(category, truth).expect("known labels"),
+            false => CategoryLabels::default(),
+        });
+        let mut answers: [CategoryVerdict; 4] = Default::default();
+        let scored = answer.iter().map(|&(index, confidence)| ScoredClass { index, confidence });
+        answers[category as usize].classes = scored.collect();
+        Judged { truth, answers }
+    }
+
+    #[test]
+    fn photos_without_a_true_label_do_not_count() {
+        let category = Category::Soundness;
+        let photos =
+            [judged(category, "II", &[(1, 0.9)]), judged(category, "", &[(3, 0.9)]), judged(category, "I", &[])];
+        let scores = &classification(&photos).categories[&category];
+        assert_eq!((scores.photos, scores.exact_match, scores.macro_f1), (2, 0.5, 0.25));
+        assert_eq!(scores.balanced_accuracy, Some(0.5));
+        let matrix = scores.confusion.as_ref().expect("single label");
+        assert_eq!((matrix[1][1], matrix.iter().flatten().sum::<usize>()), (1, 1));
+    }
+
+    #[test]
+    fn nothing_at_all_scores_0() {
+        let scores = classification(&[]);
+        assert_eq!(scores.mean_macro_f1, 0.0);
+        assert!(scores.categories.values().all(|scores| scores.micro_f1 == 0.0 && scores.calibration.is_none()));
+    }
+
+    #[test]
+    fn answers_without_confidence_have_no_calibration() {
+        let truth = Labels::new(|category| CategoryLabels::new(category, [0]));
+        let scores = classification(&[Judged::by_labels(truth.clone(), &truth)]);
+        assert!(scores.categories.values().all(|scores| scores.calibration.is_none() && scores.exact_match == 1.0));
+    }
+
+    #[test]
+    fn scores_are_those_of_scikit_learn() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/metrics.json");
+        let goldens: Value = serde_json::from_slice(&fs::read(path).expect("read")).expect("JSON");
+        let cases = goldens["classification"].as_array().expect("a list");
+        assert!(cases.len() >= 8);
+        for case in cases {
+            let category: Category = serde_json::from_value(case["category"].clone()).expect("a category");
+            let answers: Vec<Vec<(u8, f32)>> = serde_json::from_value(case["answers"].clone()).expect("answers");
+            let truths = case["truth"].as_array().expect("a list");
+            let photos = truths
+                .iter()
+                .zip(&answers)
+                .map(|(truth, answer)| judged(category, truth.as_str().expect("a cell"), answer));
+            let scores = &classification(&photos.collect::<Vec<_>>()).categories[&category];
+            assert_close(&serde_json::to_value(scores).expect("JSON"), &case["expected"], category.id());
+        }
+    }
+}
