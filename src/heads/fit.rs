@@ -307,14 +307,14 @@ mod tests {
 
     /// The size of the published training: `cargo test --release --lib heads::fit -- --ignored --nocapture`.
     #[test]
-    #[ignore = "a measurement, of 20 seconds on two free cores"]
+    #[ignore = "a measurement, of about 35 seconds of processor time"]
     fn time_of_the_published_training() {
         const PUBLISHED_DIM: usize = 512;
         const PUBLISHED_ROWS: usize = 90_987;
         let mut random = Random::new(&[1]);
         let rows: Vec<f32> = (0..PUBLISHED_ROWS * PUBLISHED_DIM).map(|_| random.within(0.07)).collect();
         let labels: Vec<Labels> = (0..PUBLISHED_ROWS).map(|_| toy_labels(&mut random)).collect();
-        // Without the scalar one, which takes half an hour.
+        // Without the scalar one, which takes many times as long.
         for kernel in Kernel::available().into_iter().rev().skip(1) {
             let start = std::time::Instant::now();
             fit(&rows, PUBLISHED_DIM, &labels, &FitParams::default(), kernel, 2, &|_| ()).expect("trains");
