@@ -175,7 +175,7 @@ fn count(connection: &Connection, category: Category) -> rusqlite::Result<Vec<us
     Ok(counts)
 }
 
-fn decode_labels(codes: &[Vec<u8>; 4]) -> Option<Labels> {
+pub(super) fn decode_labels(codes: &[Vec<u8>; 4]) -> Option<Labels> {
     let in_range = |category: Category| {
         codes[category as usize].iter().all(|&index| usize::from(index) < category.classes().len())
     };
