@@ -107,6 +107,87 @@ fn photos_are_embedded_and_an_unreadable_one_is_named() {
     assert_eq!(fs::read_to_string(out).expect("read").lines().count(), 1 + 2);
 }
 
+#[test]
+fn every_photo_finds_itself_among_its_own_embeddings() {
+    let (csv, embeddings) = val();
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let page = out.path().join("report.html");
+    let run = json(&eval(&[
+        &"retrieval",
+        &"--csv",
+        &csv,
+        &"--image-embeddings",
+        &embeddings,
+        &"--text-embeddings",
+        &embeddings,
+        &"--json",
+        &"--html",
+        &page,
+    ]));
+    assert_eq!(run["retrieval"]["image_to_text"]["recall"]["1"], 1.0);
+    assert!(run["retrieval"]["image_to_image"].get("recall").is_none());
+    let figure = |direction: &str, name: &str| {
+        run["retrieval"][direction]["attributes"]["soundness"][name].as_f64().expect("a figure")
+    };
+    assert!(figure("image_to_image", "mean_average_precision") > 0.5);
+    assert!(figure("text_to_image", "ndcg_at_10") > 0.9);
+    let page = fs::read_to_string(page).expect("read");
+    assert!(page.contains("Text finds photo") && page.contains("damage_type: mAP"));
+}
+
+#[test]
+fn texts_are_embedded_where_no_file_is_given() {
+    let photos = demo_photos();
+    let csv = photos[0].with_file_name("photos.csv");
+    let run = json(&eval(&[&"retrieval", &"--csv", &csv, &"--json"]));
+    assert_eq!((&run["left_out"], run["photos"].as_u64().expect("a count") > 20), (&0.into(), true));
+    let recall = run["retrieval"]["text_to_image"]["recall"]["10"].as_f64().expect("a figure");
+    assert!(recall > 0.9, "R@10 {recall}");
+}
+
+#[test]
+fn parts_of_the_reference_and_runs_side_by_side() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (whole, parts, page) =
+        (dir.path().join("whole.json"), dir.path().join("parts.json"), dir.path().join("report.html"));
+    let (csv, embeddings) = val();
+    json(&eval(&[&"classify", &"--csv", &csv, &"--embeddings", &embeddings, &"--json", &"--out", &whole]));
+    let args: [&dyn AsRef<Path>; 10] = [
+        &"scaling",
+        &"--csv",
+        &csv,
+        &"--embeddings",
+        &embeddings,
+        &"--subsets",
+        &"all,100,1k",
+        &"--json",
+        &"--out",
+        &parts,
+    ];
+    let run = json(&eval(&args));
+    assert_eq!(json(&eval(&args)), run, "the same rows each time");
+    let points = run["scaling"].as_array().expect("a list");
+    let sizes: Vec<u64> = points.iter().map(|point| point["reference_photos"].as_u64().expect("a count")).collect();
+    assert_eq!(sizes, [100, 1000, 2500]);
+    let mean = |run: &Value| run["classification"]["mean_macro_f1"].as_f64().expect("a figure");
+    assert!(mean(&points[0]) < mean(&points[1]) && mean(&points[1]) < mean(&points[2]));
+    let all: Value = serde_json::from_slice(&fs::read(&whole).expect("read")).expect("JSON");
+    assert!((mean(&all) - mean(&points[2])).abs() < 1e-3, "all rows are the whole reference");
+
+    let output = eval(&[&"compare", &"--html", &page, &whole, &parts]);
+    assert_eq!(exit_code(output.status), 0, "{}", stderr(&output));
+    let page = fs::read_to_string(page).expect("read");
+    // Both runs are of the demo package; the files' names tell them apart.
+    assert!(page.contains("(whole.json)") && page.contains("(parts.json)") && page.contains("<polyline"));
+
+    let output = eval(&[&"scaling", &"--csv", &csv, &"--embeddings", &embeddings, &"--subsets", &"10k"]);
+    assert!(stderr(&output).contains("10000 photos are wanted, the reference has 2500"), "{}", stderr(&output));
+    let foreign = dir.path().join("foreign.json");
+    fs::write(&foreign, "{\"a\": 1}").expect("write");
+    let output = eval(&[&"compare", &"--html", &dir.path().join("x.html"), &foreign]);
+    assert!(stderr(&output).contains("foreign.json: no scores in it"), "{}", stderr(&output));
+}
+
 /// Writes an array of the given shape; every value is made of its index.
 fn write_npy<T: npyz::Serialize + npyz::AutoSerialize>(path: &Path, shape: &[u64], value: impl Fn(u64) -> T) {
     let mut file = fs::File::create(path).expect("create");
@@ -152,6 +233,9 @@ fn bad_input_is_refused_with_its_place() {
     refused("row 1, counted from 0 (line 3 of the CSV): value 5 of the embedding is NaN");
     write_npy(&npy, &[2, 128], |index| if index < 128 { 1.0_f32 } else { 0.0 });
     refused("the embedding is all zeros");
+
+    let output = eval(&[&"classify", &"--csv", &csv, &"--embeddings", &npy, &"--out-csv", &csv]);
+    assert!(stderr(&output).contains("--out-csv would replace"), "{}", stderr(&output));
 
     let predictions = dir.path().join("predictions.csv");
     fs::write(&predictions, format!("{HEADER}{row}")).expect("write");

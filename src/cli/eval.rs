@@ -1,9 +1,12 @@
 //! `bridgeclip eval`: how good the answers are on labelled photos.
 
 mod classify;
+mod compare;
 mod inputs;
 mod numpy;
 mod output;
+mod retrieval;
+mod scaling;
 
 use anyhow::Result;
 
@@ -13,10 +16,16 @@ use super::Outcome;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     Classify(classify::Args),
+    Retrieval(retrieval::Args),
+    Scaling(scaling::Args),
+    Compare(compare::Args),
 }
 
 pub fn run(command: &Command) -> Result<Outcome> {
     match command {
         Command::Classify(args) => classify::run(args),
+        Command::Retrieval(args) => retrieval::run(args),
+        Command::Scaling(args) => scaling::run(args),
+        Command::Compare(args) => compare::run(args),
     }
 }

@@ -2,11 +2,15 @@
 
 mod calibration;
 mod classification;
+mod report;
 mod retrieval;
 mod run;
+mod scaling;
 mod similarity;
 
 pub use calibration::{BINS, Bin, Calibration, Confidence};
 pub use classification::{CategoryScores, ClassScores, Classification, Judged, classification};
+pub use report::html;
 pub use retrieval::{AttributeScores, CUTOFFS, Direction, DirectionScores, retrieval};
 pub use run::{Run, ScalingPoint};
+pub use scaling::scaling;

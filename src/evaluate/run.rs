@@ -33,6 +33,13 @@ pub struct Run {
     pub scaling: Vec<ScalingPoint>,
 }
 
+impl Run {
+    /// Whether anything was scored.
+    pub fn has_scores(&self) -> bool {
+        self.classification.is_some() || !self.retrieval.is_empty() || !self.scaling.is_empty()
+    }
+}
+
 /// k-NN classification with a part of the reference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScalingPoint {

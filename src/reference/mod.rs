@@ -6,6 +6,7 @@ mod csv;
 mod format;
 mod index;
 mod store;
+mod vectors;
 mod writer;
 
 pub use build::{Build, Source, build, import, merge};
@@ -13,4 +14,5 @@ pub use csv::{CsvError, Record, Row, RowForm, read_records, read_rows, write_pre
 pub use format::{ReferenceError, Stamp};
 pub use index::{ExactRows, Hit, Index, IndexBuilder, RowSet, Search};
 pub use store::{Info, Reference};
+pub use vectors::LabelledVectors;
 pub use writer::Rejected;

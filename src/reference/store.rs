@@ -122,7 +122,8 @@ fn position(id: i64) -> usize {
     usize::try_from(id - 1).unwrap_or(usize::MAX)
 }
 
-fn decode_labels(codes: &[Vec<u8>; 4]) -> Option<Labels> {
+/// None if a class is beyond the table.
+pub(super) fn decode_labels(codes: &[Vec<u8>; 4]) -> Option<Labels> {
     let in_range = |category: Category| {
         codes[category as usize].iter().all(|&index| usize::from(index) < category.classes().len())
     };

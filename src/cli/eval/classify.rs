@@ -1,6 +1,6 @@
 //! `bridgeclip eval classify`: answers against true labels.
 
-use std::fs::File;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -80,6 +80,11 @@ fn predicted(path: &Path) -> Result<Run> {
 /// Classifies and scores.
 fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
     let rows = inputs::rows(csv, RowForm::Labelled)?;
+    if let Some(out) = &args.out_csv {
+        // Rows that are left out would be lost.
+        let same = fs::canonicalize(out).is_ok_and(|out| fs::canonicalize(csv).is_ok_and(|csv| csv == out));
+        ensure!(!same, "{}: --out-csv would replace the CSV that is read; name another file", out.display());
+    }
     let package = demo::package_or_demo(args.package.as_deref())?;
     let reference = Reference::open(&package.reference()?, &package)?;
     let photos = inputs::Photos { csv, root: args.image_root.as_deref() };
@@ -122,8 +127,9 @@ fn score(csv: &Path, package: &Package, rows: &[Row], verdicts: &[Option<Verdict
 
 fn write_answers(csv: &Path, verdicts: &[Option<Verdict>], out: &Path) -> Result<()> {
     let labels: Vec<Option<Labels>> = verdicts.iter().map(|verdict| verdict.as_ref().map(labels)).collect();
-    let file = File::create(out).with_context(|| format!("{}: cannot write", out.display()))?;
-    write_predictions(csv, &labels, file).with_context(|| format!("{}: cannot write", out.display()))
+    let mut table = Vec::new();
+    write_predictions(csv, &labels, &mut table).with_context(|| format!("{}: cannot copy", csv.display()))?;
+    fs::write(out, table).with_context(|| format!("{}: cannot write", out.display()))
 }
 
 fn labels(verdict: &Verdict) -> Labels {

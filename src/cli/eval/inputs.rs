@@ -48,7 +48,6 @@ impl Photos<'_> {
     }
 
     /// An embedding per row from `file`, or of the caption.
-    #[expect(dead_code, reason = "for the evaluation of retrieval")]
     pub fn text_embeddings(
         &self,
         file: Option<&Path>,

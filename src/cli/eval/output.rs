@@ -1,5 +1,6 @@
 //! Where the scores go: a table or JSON on standard output, and files.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use anyhow::{Context, Result};
 use super::super::Outcome;
 use crate::domain::Category;
 use crate::encoder::Package;
-use crate::evaluate::{Classification, Run};
+use crate::evaluate::{Classification, Direction, DirectionScores, Run, html};
 
 /// What every evaluation can write.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,9 @@ pub struct Args {
     /// Write all scores as JSON.
     #[arg(long, value_name = "FILE.json")]
     out: Option<PathBuf>,
+    /// Write a report for people: one HTML file that needs nothing else.
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -31,6 +35,9 @@ impl Args {
         run.name = self.name.clone().unwrap_or(run.name);
         if let Some(path) = &self.out {
             write(path, &(serde_json::to_string_pretty(&run)? + "\n"))?;
+        }
+        if let Some(path) = &self.html {
+            write(path, &html(std::slice::from_ref(&run)))?;
         }
         let text = if self.json { serde_json::to_string(&run)? + "\n" } else { table(&run) };
         std::io::stdout().lock().write_all(text.as_bytes())?;
@@ -64,6 +71,32 @@ fn table(run: &Run) -> String {
     }
     if let Some(classification) = &run.classification {
         text += &classification_table(classification);
+    }
+    for (direction, scores) in &run.retrieval {
+        text += &retrieval_table(*direction, scores);
+    }
+    for point in &run.scaling {
+        let mean = point.classification.mean_macro_f1;
+        text += &format!("{:>8} photos in the reference: mean macro-F1 {mean:.4}\n", point.reference_photos);
+    }
+    text
+}
+
+fn retrieval_table(direction: Direction, scores: &DirectionScores) -> String {
+    let title = match direction {
+        Direction::ImageToText => "photo finds text",
+        Direction::TextToImage => "text finds photo",
+        Direction::ImageToImage => "photo finds other photos",
+    };
+    let at =
+        |figures: &BTreeMap<usize, f64>| figures.values().map(|value| format!(" {value:>8.4}")).collect::<String>();
+    let mut text = format!("{title:<32} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "@1", "@5", "@10", "mAP", "NDCG@10");
+    if !scores.recall.is_empty() {
+        text += &format!("  {:<30}{}\n", "R", at(&scores.recall));
+    }
+    for (category, scores) in &scores.attributes {
+        let (matched, precision, gain) = (at(&scores.attr_match), scores.mean_average_precision, scores.ndcg_at_10);
+        text += &format!("  {:<30}{matched} {precision:>8.4} {gain:>8.4}\n", format!("AttrMatch {category}"));
     }
     text
 }

@@ -1,0 +1,117 @@
+//! `bridgeclip eval scaling`: k-NN classification with parts of the reference.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Result, ensure};
+
+use super::super::{Outcome, demo};
+use super::{inputs, output};
+use crate::domain::{Embedding, Labels};
+use crate::evaluate::{Run, ScalingPoint, scaling};
+use crate::reference::{LabelledVectors, Reference, RowForm};
+
+/// Score k-NN classification with random parts of the reference, to see what more labelled photos would bring.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Rows with the published columns.
+    #[arg(long, value_name = "CSV")]
+    csv: PathBuf,
+    /// Replaces the folder part of the image column; otherwise paths start at the CSV's folder.
+    #[arg(long, value_name = "DIR")]
+    image_root: Option<PathBuf>,
+    /// The model package; the synthetic demo package if not given.
+    #[arg(long, value_name = "DIR")]
+    package: Option<PathBuf>,
+    /// Embeddings of the photos, one row for each row of the CSV (float32); otherwise the photos are embedded.
+    #[arg(long, value_name = "FILE.npy")]
+    embeddings: Option<PathBuf>,
+    /// Photos of the reference to take, for example 10k,20k,all.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "all")]
+    subsets: Vec<Size>,
+    /// Labelled photos that vote.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    neighbours: u16,
+    #[command(flatten)]
+    output: output::Args,
+}
+
+/// A number of reference photos.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    Photos(usize),
+    All,
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Size::All);
+        }
+        let (digits, factor) = text.strip_suffix('k').map_or((text, 1), |thousands| (thousands, 1000));
+        let count = digits.parse().ok().and_then(|number: usize| number.checked_mul(factor));
+        count.filter(|count| *count > 0).map(Size::Photos).ok_or_else(|| format!("`{text}`: expected 5000, 5k or all"))
+    }
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let rows = inputs::rows(&args.csv, RowForm::Labelled)?;
+    let package = demo::package_or_demo(args.package.as_deref())?;
+    let path = package.reference()?;
+    // Only to check that the reference belongs to the package.
+    drop(Reference::open(&path, &package)?);
+    let reference = LabelledVectors::read(&path, package.manifest().embedding_dim)?;
+    let sizes = sizes(&args.subsets, reference.len())?;
+    let source = inputs::Photos { csv: &args.csv, root: args.image_root.as_deref() };
+    let embeddings = source.embeddings(args.embeddings.as_deref(), &rows, &package)?;
+    let usable = rows.iter().zip(embeddings).filter_map(|(row, embedding)| Some((row.labels.clone(), embedding?)));
+    let (truth, queries): (Vec<Labels>, Vec<Embedding>) = usable.unzip();
+    ensure!(!queries.is_empty(), "{}: no photo of it could be used; see --image-root", args.csv.display());
+    let points = scaling(&reference, &queries, &truth, &sizes, args.neighbours.into());
+    args.output.present(Run {
+        photos: queries.len(),
+        left_out: rows.len() - queries.len(),
+        method: Some(format!("k-NN, {} neighbours, published rule", args.neighbours)),
+        classification: points.last().map(|ScalingPoint { classification, .. }| classification.clone()),
+        scaling: points,
+        ..output::new_run(&args.csv, Some(&package))
+    })
+}
+
+/// From small to large, each once.
+fn sizes(wanted: &[Size], available: usize) -> Result<Vec<usize>> {
+    let mut sizes = Vec::new();
+    for size in wanted {
+        let size = match size {
+            Size::Photos(size) => *size,
+            Size::All => available,
+        };
+        ensure!(
+            (1..=available).contains(&size),
+            "--subsets: {size} photos are wanted, the reference has {available}; ask for fewer or for `all`"
+        );
+        sizes.push(size);
+    }
+    sizes.sort_unstable();
+    sizes.dedup();
+    Ok(sizes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_numbers_thousands_or_all() {
+        assert_eq!("10k".parse(), Ok(Size::Photos(10_000)));
+        assert_eq!("2500".parse(), Ok(Size::Photos(2_500)));
+        assert_eq!("all".parse(), Ok(Size::All));
+        for wrong in ["", "k", "0", "-1", "1.5k", "99999999999999999999k"] {
+            assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+        }
+        assert_eq!(sizes(&[Size::All, Size::Photos(5), Size::Photos(9)], 9).unwrap(), [5, 9]);
+        assert!(sizes(&[Size::Photos(10)], 9).is_err());
+    }
+}

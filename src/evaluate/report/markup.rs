@@ -1,0 +1,44 @@
+//! Pieces of HTML. Everything that takes plain text escapes it.
+
+/// Text for element contents and quoted attributes.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            // Not allowed in a document in any form.
+            control if control.is_control() => escaped.push('\u{fffd}'),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// A part of the page; `title` is text, `body` is HTML.
+pub fn section(title: &str, body: &str) -> String {
+    format!("<section>\n<h2>{}</h2>\n{body}</section>\n", escape(title))
+}
+
+/// A drawing or table with its caption; `caption` is text, `body` is HTML.
+pub fn figure(caption: &str, body: &str) -> String {
+    format!("<figure>\n<figcaption>{}</figcaption>\n{body}</figure>\n", escape(caption))
+}
+
+/// A table of text; the first cell of each row names it.
+pub fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let head: String = head.iter().map(|cell| format!("<th scope=\"col\">{}</th>", escape(cell))).collect();
+    let body: String = rows.map(|row| table_row(&row)).collect();
+    format!("<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n")
+}
+
+fn table_row(cells: &[String]) -> String {
+    let cell = |(index, text): (usize, &String)| match index {
+        0 => format!("<th scope=\"row\">{}</th>", escape(text)),
+        _ => format!("<td>{}</td>", escape(text)),
+    };
+    format!("<tr>{}</tr>\n", cells.iter().enumerate().map(cell).collect::<String>())
+}

@@ -1,0 +1,164 @@
+//! What a smaller reference would have answered: k-NN classification with random parts of it.
+
+use rayon::prelude::*;
+
+use super::{Judged, ScalingPoint, classification};
+use crate::classify::classify;
+use crate::domain::{Embedding, Evidence, Labels};
+use crate::reference::LabelledVectors;
+
+/// The seed of the published samples. The generator is our own, so the rows drawn are others than theirs.
+const SEED: u64 = 42;
+
+/// Classifies `queries` with each of `sizes` rows of the reference and scores the answers against `truth`.
+///
+/// The rows of a smaller part are all in every larger one. Work grows with queries x rows, whatever the sizes; the
+/// queries are spread over all cores.
+///
+/// # Panics
+/// If a size is 0 or beyond the reference, or the numbers of queries and truths differ.
+pub fn scaling(
+    reference: &LabelledVectors,
+    queries: &[Embedding],
+    truth: &[Labels],
+    sizes: &[usize],
+    neighbours: usize,
+) -> Vec<ScalingPoint> {
+    assert_eq!(queries.len(), truth.len());
+    assert!(sizes.iter().all(|size| (1..=reference.len()).contains(size)), "sizes within the reference");
+    let order = shuffled(reference.len(), SEED);
+    let found: Vec<Vec<Judged>> = queries
+        .par_iter()
+        .zip(truth)
+        .map(|(query, truth)| {
+            let nearest = nearest_by_size(reference, &order, query, sizes, neighbours);
+            nearest.iter().map(|nearest| judge(reference, nearest, truth)).collect()
+        })
+        .collect();
+    let point = |(index, &reference_photos): (usize, &usize)| {
+        let judged: Vec<Judged> = found.iter().map(|sizes| sizes[index].clone()).collect();
+        ScalingPoint { reference_photos, classification: classification(&judged) }
+    };
+    sizes.iter().enumerate().map(point).collect()
+}
+
+fn judge(reference: &LabelledVectors, nearest: &Nearest, truth: &Labels) -> Judged {
+    let evidence = nearest.best.iter().map(|&(similarity, row)| Evidence {
+        reference_id: row as i64,
+        similarity,
+        source: String::new(),
+        caption: String::new(),
+        labels: reference.labels[row].clone(),
+    });
+    Judged::by_verdict(truth.clone(), &classify(evidence.collect()))
+}
+
+/// One pass over the rows; the best so far are taken down at each size.
+fn nearest_by_size(
+    reference: &LabelledVectors,
+    order: &[usize],
+    query: &Embedding,
+    sizes: &[usize],
+    neighbours: usize,
+) -> Vec<Nearest> {
+    let mut taken: Vec<Nearest> = vec![Nearest::default(); sizes.len()];
+    let mut nearest = Nearest::default();
+    for (count, &row) in (1..).zip(order) {
+        nearest.offer(dot(reference.row(row), query.values()), row, neighbours);
+        for (taken, _) in taken.iter_mut().zip(sizes).filter(|(_, size)| **size == count) {
+            taken.clone_from(&nearest);
+        }
+    }
+    taken
+}
+
+/// The best rows so far, most similar first; equal similarities in the order of the rows.
+#[derive(Clone, Debug, Default)]
+struct Nearest {
+    best: Vec<(f32, usize)>,
+}
+
+impl Nearest {
+    fn offer(&mut self, similarity: f32, row: usize, limit: usize) {
+        let place = self
+            .best
+            .partition_point(|&(other, other_row)| other.total_cmp(&similarity).then(row.cmp(&other_row)).is_gt());
+        if place < limit {
+            self.best.truncate(limit - 1);
+            self.best.insert(place, (similarity, row));
+        }
+    }
+}
+
+/// Sixteen sums side by side, so that the compiler can keep them in vector registers.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut sums = [0.0_f32; LANES];
+    let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest: f32 = a_lanes.remainder().iter().zip(b_lanes.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in a_lanes.zip(b_lanes) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}
+
+/// 0..`count` in random order (Fisher-Yates with splitmix64).
+fn shuffled(count: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    let mut state = seed;
+    for end in (1..count).rev() {
+        // The remainder favours low numbers by less than count / 2^64.
+        order.swap(end, (splitmix(&mut state) % (end as u64 + 1)) as usize);
+    }
+    order
+}
+
+fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Category, CategoryLabels};
+
+    #[test]
+    fn the_shuffle_keeps_every_row_and_depends_on_the_seed_alone() {
+        let order = shuffled(100, SEED);
+        assert_eq!(order, shuffled(100, SEED));
+        assert_ne!(order, shuffled(100, 43));
+        let mut sorted = order;
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn nearest_rows_come_in_order_and_ties_by_row() {
+        let mut nearest = Nearest::default();
+        for (similarity, row) in [(0.5, 7), (0.9, 3), (0.5, 2), (0.1, 0), (0.9, 1)] {
+            nearest.offer(similarity, row, 4);
+        }
+        assert_eq!(nearest.best, [(0.9, 1), (0.9, 3), (0.5, 2), (0.5, 7)]);
+    }
+
+    #[test]
+    fn with_all_rows_every_query_finds_itself() {
+        let labels: Vec<Labels> =
+            (0..4).map(|class| Labels::new(|category| CategoryLabels::new(category, [class]))).collect();
+        let rows: Vec<Embedding> = (0..4)
+            .map(|axis| {
+                Embedding::normalise((0..4).map(|i| f32::from(u8::from(i == axis))).collect()).expect("a vector")
+            })
+            .collect();
+        let values = rows.iter().flat_map(|row| row.values().to_vec()).collect();
+        let reference = LabelledVectors { dim: 4, values, labels: labels.clone() };
+        let points = scaling(&reference, &rows, &labels, &[1, 4], 1);
+        assert_eq!(points[1].classification.categories[&Category::Soundness].macro_f1, 1.0);
+        assert_eq!(points[0].classification.categories[&Category::Soundness].exact_match, 0.25);
+    }
+}
