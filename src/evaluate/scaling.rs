@@ -64,7 +64,7 @@ fn nearest_by_size(
     let mut taken: Vec<Nearest> = vec![Nearest::default(); sizes.len()];
     let mut nearest = Nearest::default();
     for (count, &row) in (1..).zip(order) {
-        nearest.offer(dot(reference.row(row), query.values()), row, neighbours);
+        nearest.offer(reference.similarity(row, query), row, neighbours);
         for (taken, _) in taken.iter_mut().zip(sizes).filter(|(_, size)| **size == count) {
             taken.clone_from(&nearest);
         }
@@ -88,20 +88,6 @@ impl Nearest {
             self.best.insert(place, (similarity, row));
         }
     }
-}
-
-/// Sixteen sums side by side, so that the compiler can keep them in vector registers.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0_f32; LANES];
-    let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a_lanes.remainder().iter().zip(b_lanes.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in a_lanes.zip(b_lanes) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }
 
 /// 0..`count` in random order (Fisher-Yates with splitmix64).

@@ -64,6 +64,15 @@ struct Columns {
     predicted: Option<[usize; 4]>,
 }
 
+/// Where a row's photo lies. With an image root only the file name of the image column counts; otherwise the column is
+/// a path from the CSV's folder.
+pub fn photo_path(csv: &Path, image_root: Option<&Path>, image: &str) -> PathBuf {
+    match image_root {
+        Some(root) => root.join(Path::new(image).file_name().unwrap_or_default()),
+        None => csv.parent().unwrap_or(Path::new("")).join(image),
+    }
+}
+
 /// Reads all rows whose four categories are valid; the other rows are only counted.
 pub fn read_records(path: &Path) -> Result<(Vec<Record>, usize), CsvError> {
     let unreadable = |error: ::csv::Error| CsvError::Read { path: path.to_owned(), reason: error.to_string() };

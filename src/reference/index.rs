@@ -509,7 +509,7 @@ impl PartialEq for Ranked {
 impl Eq for Ranked {}
 
 /// Sixteen sums side by side, so that the compiler can keep them in vector registers. The same bits on every machine.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0.0_f32; LANES];
     let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));

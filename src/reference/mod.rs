@@ -10,7 +10,7 @@ mod vectors;
 mod writer;
 
 pub use build::{Build, Source, build, import, merge};
-pub use csv::{CsvError, Record, Row, RowForm, read_records, read_rows, write_predictions};
+pub use csv::{CsvError, Record, Row, RowForm, photo_path, read_records, read_rows, write_predictions};
 pub use format::{ReferenceError, Stamp};
 pub use index::{ExactRows, Hit, Index, IndexBuilder, RowSet, Search};
 pub use store::{Info, Reference};

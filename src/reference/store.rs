@@ -151,7 +151,7 @@ impl ExactRows for Reference {
 }
 
 /// Little-endian f32 values. False if there are more or fewer.
-fn read_floats(blob: &[u8], values: &mut [f32]) -> bool {
+pub(super) fn read_floats(blob: &[u8], values: &mut [f32]) -> bool {
     let (stored, rest) = blob.as_chunks();
     if !rest.is_empty() || stored.len() != values.len() {
         return false;

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::Row;
 
-use super::ReferenceError;
-use super::store::decode_labels;
-use crate::domain::Labels;
+use super::format::{self, failed};
+use super::index::dot;
+use super::store::{decode_labels, read_floats};
+use super::{ReferenceError, Stamp};
+use crate::domain::{Embedding, Labels};
 
 /// The rows of a reference in the order of their ids.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,20 +22,21 @@ pub struct LabelledVectors {
 }
 
 impl LabelledVectors {
-    /// Reads a reference whose stamp has been checked: [`super::Reference::open`].
-    pub fn read(path: &Path, dim: usize) -> Result<Self, ReferenceError> {
-        let failed = |source| ReferenceError::Sqlite { path: path.to_owned(), source };
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+    /// Reads a reference that must have this stamp.
+    pub fn read(path: &Path, stamp: &Stamp) -> Result<Self, ReferenceError> {
+        let (failed, dim) = (failed(path), stamp.embedding_dim);
+        let connection = format::open(path)?;
+        stamp.check(&connection, path)?;
         let mut statement = connection
             .prepare(
                 "SELECT soundness, measure, damage_type, damage_location, f32, id \
                  FROM photo JOIN vector USING (id) ORDER BY id",
             )
-            .map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
+            .map_err(&failed)?;
+        let mut rows = statement.query([]).map_err(&failed)?;
         let mut vectors = LabelledVectors { dim, values: Vec::new(), labels: Vec::new() };
-        while let Some(row) = rows.next().map_err(failed)? {
-            if !vectors.push(row).map_err(failed)? {
+        while let Some(row) = rows.next().map_err(&failed)? {
+            if !vectors.push(row).map_err(&failed)? {
                 let reason = format!("row {} is not a vector of {dim} values with known labels", vectors.len() + 1);
                 return Err(ReferenceError::Damaged { path: path.to_owned(), reason });
             }
@@ -50,24 +53,24 @@ impl LabelledVectors {
         self.labels.is_empty()
     }
 
-    /// The vector of one row.
+    /// Cosine similarity of one row and a query, to the last bit that of a search.
     ///
     /// # Panics
     /// If `index` is not below [`Self::len`].
-    pub fn row(&self, index: usize) -> &[f32] {
-        &self.values[index * self.dim..][..self.dim]
+    pub fn similarity(&self, index: usize, query: &Embedding) -> f32 {
+        dot(&self.values[index * self.dim..][..self.dim], query.values())
     }
 
     /// False if the row is damaged.
     fn push(&mut self, row: &Row) -> rusqlite::Result<bool> {
         let codes = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
-        let blob = row.get_ref(4)?.as_blob()?;
-        let Some(labels) = decode_labels(&codes).filter(|_| blob.len() == self.dim * size_of::<f32>()) else {
+        let start = self.values.len();
+        self.values.resize(start + self.dim, 0.0);
+        let is_vector = read_floats(row.get_ref(4)?.as_blob()?, &mut self.values[start..]);
+        let Some(labels) = decode_labels(&codes).filter(|_| is_vector) else {
             return Ok(false);
         };
         self.labels.push(labels);
-        self.values
-            .extend(blob.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])));
         Ok(true)
     }
 }

@@ -1,6 +1,6 @@
 //! The rows to be evaluated and their embeddings, from a file or by the package's encoders.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
@@ -13,7 +13,7 @@ use crate::domain::Embedding;
 use crate::encoder::{Package, TextEncoder};
 use crate::kernels::Threads;
 use crate::pipeline::{Embedder, Limits};
-use crate::reference::{Row, RowForm, read_rows};
+use crate::reference::{Row, RowForm, photo_path, read_rows};
 
 /// Where the photos of a CSV lie.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ impl Photos<'_> {
         }
         let embedder = Embedder::load(package, Limits::default(), &Threads::default())?;
         let embed = |row: &Row| {
-            let path = self.path(&row.image);
+            let path = photo_path(self.csv, self.root, &row.image);
             let embedded = embedder.embed_file(&path).map(|embedded| embedded.embedding);
             embedded.map_err(|error| format!("{}: {error}", path.display()))
         };
@@ -70,14 +70,6 @@ impl Photos<'_> {
             result.map_err(print).ok()
         };
         rows.iter().zip(results).map(name).collect()
-    }
-
-    /// With an image root, only the file name of the image column counts.
-    fn path(&self, image: &str) -> PathBuf {
-        match self.root {
-            Some(root) => root.join(Path::new(image).file_name().unwrap_or_default()),
-            None => self.csv.parent().unwrap_or(Path::new("")).join(image),
-        }
     }
 }
 

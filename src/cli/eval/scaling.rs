@@ -9,7 +9,7 @@ use super::super::{Outcome, demo};
 use super::{inputs, output};
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, ScalingPoint, scaling};
-use crate::reference::{LabelledVectors, Reference, RowForm};
+use crate::reference::{LabelledVectors, RowForm, Stamp};
 
 /// Score k-NN classification with random parts of the reference, to see what more labelled photos would bring.
 #[derive(Debug, clap::Args)]
@@ -60,9 +60,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let rows = inputs::rows(&args.csv, RowForm::Labelled)?;
     let package = demo::package_or_demo(args.package.as_deref())?;
     let path = package.reference()?;
-    // Only to check that the reference belongs to the package.
-    drop(Reference::open(&path, &package)?);
-    let reference = LabelledVectors::read(&path, package.manifest().embedding_dim)?;
+    let reference = LabelledVectors::read(&path, &Stamp::of(&package))?;
     let sizes = sizes(&args.subsets, reference.len())?;
     let source = inputs::Photos { csv: &args.csv, root: args.image_root.as_deref() };
     let embeddings = source.embeddings(args.embeddings.as_deref(), &rows, &package)?;

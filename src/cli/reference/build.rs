@@ -15,7 +15,7 @@ use crate::cli::{Outcome, progress};
 use crate::encoder::{Package, files};
 use crate::kernels::Threads;
 use crate::pipeline::{Embedder, Limits};
-use crate::reference::{Build, Record, Rejected, Source, Stamp, build, read_records};
+use crate::reference::{Build, Record, Rejected, Source, Stamp, build, photo_path, read_records};
 
 /// Embed the photos of a CSV and put them into the package as reference.db.
 ///
@@ -43,7 +43,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     let mut package = Package::open(&args.package)?;
     let (records, skipped) = read_records(&args.csv)?;
-    let source = |record: Record| Source { path: image_path(args, &record.image), record };
+    let source =
+        |record: Record| Source { path: photo_path(&args.csv, args.image_root.as_deref(), &record.image), record };
     let sources: Vec<Source> = records.into_iter().map(source).collect();
     let embedder = Embedder::load(&package, Limits::default(), &Threads::default())?;
     let embed =
@@ -80,14 +81,6 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
         flag::register(signal, stop.clone()).context("cannot listen for signals")?;
     }
     Ok(stop)
-}
-
-/// With an image root, only the file name of the image column counts.
-fn image_path(args: &Args, image: &str) -> PathBuf {
-    match &args.image_root {
-        Some(root) => root.join(Path::new(image).file_name().unwrap_or_default()),
-        None => args.csv.parent().unwrap_or(Path::new("")).join(image),
-    }
 }
 
 fn report(args: &Args, photos: usize, rejected: &[Rejected], skipped: usize) -> Result<()> {
