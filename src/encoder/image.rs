@@ -2,7 +2,7 @@
 
 use tract_onnx::prelude::{Datum, Tensor};
 
-use super::plan::Plan;
+use super::plan::{Plan, Tokens};
 use super::{EncodeError, Package, files};
 use crate::domain::Embedding;
 use crate::kernels::Threads;
@@ -27,7 +27,7 @@ impl ImageEncoder {
         let manifest = package.manifest();
         let size = manifest.image.size as usize;
         let path = package.path(files::IMAGE_GRAPH);
-        let plan = Plan::load(&path, &[1, 3, size, size], f32::datum_type(), manifest.embedding_dim)?;
+        let plan = Plan::load(&path, &[1, 3, size, size], f32::datum_type(), manifest.embedding_dim, Tokens::Needed)?;
         Ok(ImageEncoder { plan, size, threads: threads.clone() })
     }
 

@@ -2,7 +2,7 @@
 
 use tract_onnx::prelude::{Datum, Tensor};
 
-use super::plan::Plan;
+use super::plan::{Plan, Tokens};
 use super::{CONTEXT_LENGTH, EncodeError, Package, Tokenizer, files};
 use crate::domain::Embedding;
 use crate::kernels::Threads;
@@ -29,7 +29,7 @@ impl TextEncoder {
             });
         }
         let tokenizer = Tokenizer::load(&package.path(files::TOKENIZER))?;
-        let plan = Plan::load(&path, &[1, CONTEXT_LENGTH], i64::datum_type(), manifest.embedding_dim)?;
+        let plan = Plan::load(&path, &[1, CONTEXT_LENGTH], i64::datum_type(), manifest.embedding_dim, Tokens::Needed)?;
         Ok(TextEncoder { tokenizer, plan, threads: threads.clone() })
     }
 

@@ -11,6 +11,9 @@ use super::threads::{self, ColumnsMut};
 /// What the heads share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionShape {
+    /// Tokens whose output is wanted.
+    pub queries: usize,
+    /// Tokens that are looked at.
     pub tokens: usize,
     pub heads: usize,
     /// Values of one head.
@@ -25,24 +28,57 @@ impl AttentionShape {
     }
 }
 
-/// softmax(Q K^T / sqrt(head width)) V for each head. `qkv` is `[tokens][3 * width]`: queries, keys, values, each
-/// `[heads][head width]`; `out` is `[tokens][width]`.
+/// Queries, keys and values, a row for each token and in it `[heads][head width]` each.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionInput<'a> {
+    pub queries: Columns<'a>,
+    pub keys: Columns<'a>,
+    pub values: Columns<'a>,
+}
+
+/// Some columns of a row-major matrix.
+#[derive(Clone, Copy, Debug)]
+pub struct Columns<'a> {
+    pub matrix: &'a [f32],
+    /// Values of a whole row.
+    pub row: usize,
+    /// The first column.
+    pub first: usize,
+}
+
+impl<'a> Columns<'a> {
+    fn has(&self, rows: usize, width: usize) -> bool {
+        self.matrix.len() == rows * self.row && self.first + width <= self.row
+    }
+
+    fn slice(&self, row: usize, first: usize, width: usize) -> &'a [f32] {
+        &self.matrix[row * self.row + self.first + first..][..width]
+    }
+}
+
+/// softmax(Q K^T / sqrt(head width)) V for each head; `out` is `[queries][width]`.
 ///
 /// # Panics
-/// If a length does not fit.
-pub fn attention(kernel: Kernel, shape: AttentionShape, qkv: &[f32], out: &mut [f32]) {
+/// If a length does not fit, or if a causal attention has not as many queries as tokens.
+pub fn attention(kernel: Kernel, shape: AttentionShape, input: &AttentionInput<'_>, out: &mut [f32]) {
+    let AttentionShape { queries, tokens, causal, .. } = shape;
     let width = shape.width();
-    assert!(shape.tokens > 0 && width > 0, "an empty attention");
-    assert!(qkv.len() == shape.tokens * 3 * width && out.len() == shape.tokens * width, "lengths of an attention");
+    assert!(queries > 0 && tokens > 0 && width > 0, "an empty attention");
+    assert!(!causal || queries == tokens, "{queries} queries of a causal attention over {tokens} tokens");
+    assert!(input.queries.has(queries, width), "queries of an attention");
+    assert!(input.keys.has(tokens, width) && input.values.has(tokens, width), "keys and values of an attention");
+    assert_eq!(out.len(), queries * width, "output of an attention");
     let heads = threads::ranges(shape.heads).into_iter();
     let parts = heads.map(|heads| heads.start * shape.head_width..heads.end * shape.head_width);
-    threads::for_each(threads::split_columns(out, width, parts), |part| kernel.isa.run(Heads { shape, qkv, part }));
+    threads::for_each(threads::split_columns(out, width, parts), |part| {
+        kernel.isa.run(Heads { shape, input: *input, part });
+    });
 }
 
 /// The heads whose output columns are in `part`.
 struct Heads<'a> {
     shape: AttentionShape,
-    qkv: &'a [f32],
+    input: AttentionInput<'a>,
     part: ColumnsMut<'a>,
 }
 
@@ -51,35 +87,32 @@ impl Operation for Heads<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
-        let AttentionShape { tokens, head_width, causal, .. } = self.shape;
-        let width = self.shape.width();
+        let AttentionShape { queries, tokens, head_width, causal, .. } = self.shape;
         let scale = 1.0 / (head_width as f32).sqrt();
         let padded = tokens.next_multiple_of(LANES);
         let mut keys = vec![0.0; padded * head_width];
         let mut values = vec![0.0; head_width.next_multiple_of(LANES) * tokens];
-        let mut scores = vec![0.0; tokens * padded];
-        let mut inverse_sums = vec![0.0; tokens];
+        let mut scores = vec![0.0; queries * padded];
+        let mut inverse_sums = vec![0.0; queries];
         for first in self.part.columns.clone().step_by(head_width) {
-            let column =
-                |part: usize, token: usize| &self.qkv[token * 3 * width + part * width + first..][..head_width];
-            pack_keys(&mut keys, head_width, tokens, |token| column(1, token));
-            pack_values(&mut values, head_width, tokens, |token| column(2, token));
-            let queries = &self.qkv[first..];
-            let queries = &queries[..(tokens - 1) * 3 * width + head_width];
+            pack_keys(&mut keys, head_width, tokens, |token| self.input.keys.slice(token, first, head_width));
+            pack_values(&mut values, head_width, tokens, |token| self.input.values.slice(token, first, head_width));
+            let Columns { matrix, row, first: column } = self.input.queries;
+            let rows = &matrix[column + first..][..(queries - 1) * row + head_width];
             for (block, panel) in keys.chunks_exact(LANES * head_width).enumerate() {
                 let mut store = StoreScores { scores: &mut scores[block * LANES..], stride: padded };
-                for_each_product::<L>(queries, 3 * width, head_width, panel, &mut store);
+                for_each_product::<L>(rows, row, head_width, panel, &mut store);
             }
-            for (token, scores) in scores.chunks_exact_mut(padded).enumerate() {
-                let seen = if causal { token + 1 } else { tokens };
-                inverse_sums[token] = softmax::<L>(scores, seen, scale);
+            for (query, scores) in scores.chunks_exact_mut(padded).enumerate() {
+                let seen = if causal { query + 1 } else { tokens };
+                inverse_sums[query] = softmax::<L>(scores, seen, scale);
             }
             let place = first - self.part.columns.start;
             for (block, panel) in values.chunks_exact(LANES * tokens).enumerate() {
                 let end = head_width.min((block + 1) * LANES);
                 let columns = place + block * LANES..place + end;
                 let mut store = StoreContext { inverse_sums: &inverse_sums, rows: &mut self.part.rows, columns };
-                for_each_product::<L>(&scores[..(tokens - 1) * padded + tokens], padded, tokens, panel, &mut store);
+                for_each_product::<L>(&scores[..(queries - 1) * padded + tokens], padded, tokens, panel, &mut store);
             }
         }
     }
@@ -140,6 +173,13 @@ mod tests {
     use super::super::random::Random;
     use super::*;
 
+    /// Queries, keys and values of each token beside each other.
+    fn joined(shape: AttentionShape, qkv: &[f32]) -> AttentionInput<'_> {
+        let width = shape.width();
+        let part = |first| Columns { matrix: qkv, row: 3 * width, first };
+        AttentionInput { queries: part(0), keys: part(width), values: part(2 * width) }
+    }
+
     fn expected(shape: AttentionShape, qkv: &[f32]) -> Vec<f64> {
         let width = shape.width();
         let at = |part: usize, token: usize, head: usize, i: usize| {
@@ -166,11 +206,11 @@ mod tests {
         let mut random = Random::new(4);
         for (tokens, heads, head_width) in [(1, 1, 1), (2, 3, 5), (50, 2, 64), (77, 3, 24), (16, 4, 16), (17, 1, 33)] {
             for causal in [false, true] {
-                let shape = AttentionShape { tokens, heads, head_width, causal };
+                let shape = AttentionShape { queries: tokens, tokens, heads, head_width, causal };
                 let qkv: Vec<f32> = (0..tokens * 3 * heads * head_width).map(|_| random.normal()).collect();
                 let result = |kernel| {
                     let mut out = vec![0.0; tokens * heads * head_width];
-                    attention(kernel, shape, &qkv, &mut out);
+                    attention(kernel, shape, &joined(shape, &qkv), &mut out);
                     out
                 };
                 let scalar = result(Kernel::SCALAR);
@@ -183,6 +223,28 @@ mod tests {
                     assert_eq!(bits(result(kernel)), scalar, "{} {shape:?}", kernel.name);
                     let threads = Threads::new(2).expect("threads");
                     assert_eq!(bits(threads.run(|| result(kernel))), scalar, "{} {shape:?}", kernel.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn some_queries_alone_give_the_same_rows() {
+        let mut random = Random::new(5);
+        for (tokens, heads, head_width) in [(1, 1, 1), (50, 2, 64), (17, 3, 5)] {
+            let shape = AttentionShape { queries: tokens, tokens, heads, head_width, causal: false };
+            let width = shape.width();
+            let qkv: Vec<f32> = (0..tokens * 3 * width).map(|_| random.normal()).collect();
+            let queries: Vec<f32> = qkv.chunks(3 * width).flat_map(|row| &row[..width]).copied().collect();
+            for kernel in Kernel::available() {
+                let mut all = vec![0.0; tokens * width];
+                attention(kernel, shape, &joined(shape, &qkv), &mut all);
+                for count in [1, tokens.div_ceil(2)] {
+                    let queries = Columns { matrix: &queries[..count * width], row: width, first: 0 };
+                    let mut some = vec![0.0; count * width];
+                    let shape = AttentionShape { queries: count, ..shape };
+                    attention(kernel, shape, &AttentionInput { queries, ..joined(shape, &qkv) }, &mut some);
+                    assert_eq!(some, all[..some.len()], "{} {shape:?}", kernel.name);
                 }
             }
         }

@@ -23,7 +23,7 @@ mod select;
 mod simd;
 mod threads;
 
-pub use attention::{AttentionShape, attention};
+pub use attention::{AttentionInput, AttentionShape, Columns, attention};
 pub use elementwise::{Activation, layer_norm};
 pub use float_matrix::FloatMatrix;
 pub use int8_matrix::{Finish, Int8Matrix, MatrixError, QuantizedRows};

@@ -1,7 +1,8 @@
 //! The fused layers themselves: values in, values out. They know the kernels and nothing of graphs.
 
 use crate::kernels::{
-    Activation, AttentionShape, Finish, FloatMatrix, Int8Matrix, Kernel, QuantizedRows, attention, layer_norm,
+    Activation, AttentionInput, AttentionShape, Columns, Finish, FloatMatrix, Int8Matrix, Kernel, QuantizedRows,
+    attention, layer_norm,
 };
 
 /// One fused layer, ready to run.
@@ -88,10 +89,27 @@ pub struct Attention {
 
 impl Attention {
     /// `qkv` is `[tokens][3 * width]`, `out` is `[tokens][width]`.
-    pub fn apply(&self, tokens: usize, qkv: &[f32], out: &mut [f32]) {
-        let head_width = out.len() / tokens / self.heads;
-        let shape = AttentionShape { tokens, heads: self.heads, head_width, causal: self.causal };
-        attention(self.kernel, shape, qkv, out);
+    pub fn apply(&self, qkv: &[f32], width: usize, out: &mut [f32]) {
+        let part = |first| Columns { matrix: qkv, row: 3 * width, first };
+        self.run(AttentionInput { queries: part(0), keys: part(width), values: part(2 * width) }, width, out);
+    }
+
+    /// For some tokens alone: `queries` and `out` are `[queries][width]`, `kv` is `[tokens][2 * width]`, keys and values.
+    pub fn apply_to(&self, queries: &[f32], kv: &[f32], width: usize, out: &mut [f32]) {
+        let part = |first| Columns { matrix: kv, row: 2 * width, first };
+        let queries = Columns { matrix: queries, row: width, first: 0 };
+        self.run(AttentionInput { queries, keys: part(0), values: part(width) }, width, out);
+    }
+
+    fn run(&self, input: AttentionInput<'_>, width: usize, out: &mut [f32]) {
+        let shape = AttentionShape {
+            queries: out.len() / width,
+            tokens: input.keys.matrix.len() / input.keys.row,
+            heads: self.heads,
+            head_width: width / self.heads,
+            causal: self.causal,
+        };
+        attention(self.kernel, shape, &input, out);
     }
 }
 

@@ -97,7 +97,7 @@ mod tests {
 
     use super::super::DOMAIN;
     use super::*;
-    use crate::encoder::plan::{EncodeError, Plan};
+    use crate::encoder::plan::{EncodeError, Plan, Tokens};
 
     /// Four values to three, as int8: the weights, then the scales, then the bias.
     fn linear_node() -> LinearNode {
@@ -142,7 +142,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary folder");
         fs::write(dir.path().join("g.onnx"), graph).expect("write");
         fs::write(dir.path().join("w"), weights).expect("write");
-        Plan::load(&dir.path().join("g.onnx"), &[1, 4], f32::datum_type(), 3)
+        Plan::load(&dir.path().join("g.onnx"), &[1, 4], f32::datum_type(), 3, Tokens::Needed)
     }
 
     fn load_linear(edit: impl FnOnce(&mut LinearNode)) -> Result<Plan, EncodeError> {

@@ -8,10 +8,12 @@ mod layers;
 mod load;
 mod node;
 mod operator;
+mod pooled;
 mod weights_file;
 
 pub use layers::{Attention, Layer, LayerNorm, Linear, Matrix, TokenEmbedding};
 pub use load::register;
 pub use node::{DOMAIN, EmbeddingNode, FusedNode, LinearNode, NormNode, StoredWeights};
 pub use operator::FusedOperator;
+pub use pooled::keep_pooled_token;
 pub use weights_file::WeightsFile;

@@ -37,6 +37,12 @@ impl FusedOperator {
                 ensure!(qkv.len() == 2 && qkv[1] > 0 && qkv[1].is_multiple_of(parts), "input {qkv:?} of attention");
                 Ok(tvec!(qkv[0], qkv[1] / 3))
             }
+            (Layer::Attention(attention), [queries, kv]) => {
+                ensure!(!attention.causal, "a causal attention knows no token's place without all queries");
+                ensure!(queries.len() == 2 && queries[1] > 0 && queries[1].is_multiple_of(attention.heads));
+                ensure!(kv.len() == 2 && kv[1] == 2 * queries[1], "queries {queries:?} and keys and values {kv:?}");
+                Ok(queries.clone())
+            }
             (Layer::TokenEmbedding(embedding), [tokens]) => {
                 ensure!(tokens.len() == 2 && tokens[0] == 1, "input {tokens:?} of a token embedding");
                 Ok(tvec!(tokens[1], embedding.width))
@@ -84,10 +90,13 @@ impl TypedOp for FusedOperator {
                 };
                 tvec!((Cost::FMA(weights), rows * linear.depth() * linear.outputs()))
             }
-            // Scores and context: each token with each token.
+            // Scores and context: each query with each token.
             Layer::Attention(_) => {
-                let width = inputs[0].shape[1].clone() / 3;
-                tvec!((Cost::FMA(f32::datum_type()), rows.clone() * rows * width * 2))
+                let (tokens, width) = match inputs {
+                    [_, kv] => (&kv.shape[0], kv.shape[1].clone() / 2),
+                    _ => (&inputs[0].shape[0], inputs[0].shape[1].clone() / 3),
+                };
+                tvec!((Cost::FMA(f32::datum_type()), rows * tokens * width * 2))
             }
             Layer::LayerNorm(_) | Layer::TokenEmbedding(_) => tvec!(),
         })
@@ -130,8 +139,12 @@ fn eval_layer_norm(norm: &LayerNorm, mut inputs: TVec<TValue>) -> TractResult<Te
 
 fn eval_attention(attention: &Attention, shape: &[usize], inputs: &[TValue]) -> TractResult<Tensor> {
     let mut output = Tensor::zero::<f32>(shape)?;
-    let qkv = inputs[0].view();
-    attention.apply(shape[0], qkv.as_slice()?, output.view_mut().as_slice_mut()?);
+    let (first, width) = (inputs[0].view(), shape[1]);
+    let mut view = output.view_mut();
+    match inputs.get(1) {
+        None => attention.apply(first.as_slice()?, width, view.as_slice_mut()?),
+        Some(kv) => attention.apply_to(first.as_slice()?, kv.view().as_slice()?, width, view.as_slice_mut()?),
+    }
     Ok(output)
 }
 

@@ -25,7 +25,7 @@ use self::tower::Tower;
 use self::write::Precision;
 use super::fused::Layer;
 use super::package::Quantized;
-use super::plan::Plan;
+use super::plan::{Plan, Tokens};
 use super::{CONTEXT_LENGTH, EncodeError, Fidelity, Package, PackageError, files};
 use crate::domain::Embedding;
 use crate::kernels::{self, Kernel, KernelError, Threads};
@@ -209,7 +209,7 @@ impl Job<'_> {
     }
 
     fn load(&self, path: &Path, encoder: &EncoderFiles) -> Result<Plan, EncodeError> {
-        Plan::load(path, &encoder.input, encoder.input_type, self.source.manifest().embedding_dim)
+        Plan::load(path, &encoder.input, encoder.input_type, self.source.manifest().embedding_dim, Tokens::All)
     }
 
     fn embeddings(&self, plan: &Plan, samples: &[Sample], stage: &'static str) -> Result<Vec<Embedding>, EncodeError> {

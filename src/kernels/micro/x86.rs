@@ -126,7 +126,7 @@ unsafe fn avx512_vnni_tile<const ROWS: usize>(operands: &Operands) {
                 sums[0] = _mm512_dpbusd_epi32(sums[0], activation, columns[0]);
                 sums[1] = _mm512_dpbusd_epi32(sums[1], activation, columns[1]);
             }
-            _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
+            _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
             ahead = ahead.wrapping_add(ahead_step);
             weights = weights.add(128);
             activations = activations.add(4 * ROWS);
@@ -160,7 +160,7 @@ unsafe fn avx_vnni_tile<const ROWS: usize>(operands: &Operands) {
                 sums[0] = _mm256_dpbusd_avx_epi32(sums[0], activation, columns[0]);
                 sums[1] = _mm256_dpbusd_avx_epi32(sums[1], activation, columns[1]);
             }
-            _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
+            _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
             ahead = ahead.wrapping_add(ahead_step);
             weights = weights.add(64);
             activations = activations.add(4 * ROWS);
@@ -232,8 +232,8 @@ unsafe fn avx2_pairs<const ROWS: usize, const NARROW: bool>(
                 }
             }
             let ahead = ahead.wrapping_add(2 * index * ahead_step);
-            _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
-            _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(ahead_step).cast());
+            _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(ahead_step).cast());
         }
     }
 }
