@@ -102,6 +102,20 @@ impl Int8Matrix {
         });
     }
 
+    /// The exact products of one row with [`Self::RANGE_STEP`] outputs from a multiple of that on, or with those that
+    /// there are; the others' places are left.
+    ///
+    /// # Panics
+    /// If there is not just one row, if it does not fit the weights, or if there is no output at `start`.
+    pub fn products(&self, row: &QuantizedRows, start: usize, out: &mut [i32; Self::RANGE_STEP]) {
+        assert!(row.depth == self.depth && row.kernel.name == self.kernel.name, "a row packed for these weights");
+        assert!(row.count() == 1 && start.is_multiple_of(Self::RANGE_STEP) && start < self.outputs, "output {start}");
+        let columns = self.kernel.micro.layout.panel_columns;
+        self.for_each_tile(row, start..self.outputs.min(start + Self::RANGE_STEP), |tile| {
+            out[tile.first_column - start..][..columns].copy_from_slice(&tile.products[..columns]);
+        });
+    }
+
     /// Computes the products of all rows with the panels of `columns`, panel by panel.
     fn for_each_tile(&self, rows: &QuantizedRows, columns: Range<usize>, mut then: impl FnMut(TileAt<'_>)) {
         let panel_columns = self.kernel.micro.layout.panel_columns;
@@ -514,6 +528,25 @@ mod tests {
             for value in [0.0, -0.0, f32::MIN_POSITIVE, 1e-40, -1e-38] {
                 let rows = QuantizedRows::quantize(kernel, &[value; 16], 16);
                 assert_eq!(products(&pack(kernel, &[127; 16], 16), &rows), [0], "{} {value}", kernel.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_products_of_one_row_are_those_of_all() {
+        let mut random = Random::new(8);
+        let (outputs, depth) = (3 * Int8Matrix::RANGE_STEP + 5, 70);
+        let weights: Vec<i8> = (0..outputs * depth).map(|_| random.int8()).collect();
+        let values: Vec<f32> = (0..depth).map(|_| random.normal()).collect();
+        for kernel in Kernel::available() {
+            let matrix = pack(kernel, &weights, depth);
+            let row = QuantizedRows::quantize(kernel, &values, depth);
+            let all = products(&matrix, &row);
+            for start in (0..outputs).step_by(Int8Matrix::RANGE_STEP) {
+                let mut some = [0; Int8Matrix::RANGE_STEP];
+                matrix.products(&row, start, &mut some);
+                let count = Int8Matrix::RANGE_STEP.min(outputs - start);
+                assert_eq!(some[..count], all[start..][..count], "{}", kernel.name);
             }
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! Rows are in memory as int8, a quarter of their size. A scan of these gives each row's similarity within a known error:
 //! by the Cauchy-Schwarz inequality `|q x - q x'| <= |q| |x - x'|`, x' being the row as int8, and the same for the query.
-//! Rows that cannot be among the nearest by these bounds are out. For the others the query's own rounding is made good
-//! by a second int8 vector, and those that are still in doubt are compared in f32. What comes out is what a search in f32
-//! over all rows gives, for any data.
+//! Rows that cannot be among the nearest by these bounds are out. For the others, at once while they are in the
+//! processor's cache, the query's own rounding is made good by a second int8 vector. Those that are in doubt at the end are
+//! compared in f32. What comes out is what a search in f32 over all rows gives, for any data.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -16,8 +16,8 @@ use super::code::{norm, quantize, round_up, whole_numbers};
 use crate::domain::Embedding;
 use crate::kernels::{Finish, Int8Matrix, Kernel, MatrixError, QuantizedRows};
 
-/// Rows that are scanned at once: their scores stay in the processor's cache.
-const BLOCK: usize = 4096;
+/// Rows that are scanned at once: the rows and their scores stay in the processor's second-level cache.
+const BLOCK: usize = 1024;
 /// Queries that are scanned at once.
 const QUERIES: usize = 64;
 /// Relative rounding error of one f32 operation.
@@ -229,9 +229,8 @@ impl Index {
     ) -> Result<Vec<Vec<Hit>>, R::Error> {
         let mut hits = Vec::with_capacity(queries.len());
         for queries in queries.chunks(QUERIES) {
-            for mut scan in self.scan(queries, search) {
-                self.refine(&mut scan, search.count);
-                hits.push(self.compare(&scan, search, rows)?);
+            for scan in self.scan(queries, search) {
+                hits.push(self.compare(scan, search, rows)?);
             }
         }
         Ok(hits)
@@ -252,7 +251,7 @@ impl Index {
             let scores = &mut scores[..range.len() * queries.len()];
             self.products(&packed, range.clone(), &zeros, scores);
             for (scan, scores) in scans.iter_mut().zip(scores.chunks_exact(range.len())) {
-                scan.take(start, scores, &self.errors[range.clone()], search);
+                scan.take(start, scores, search, self);
             }
         }
         scans
@@ -265,41 +264,15 @@ impl Index {
         self.rows.multiply_range(packed, &finish, range, out);
     }
 
-    /// Adds what the query's first int8 vector leaves of it, and drops the rows that are then out.
-    fn refine(&self, scan: &mut Scan<'_>, count: usize) {
-        scan.drop_below_threshold();
-        if scan.candidates.len() <= count {
-            return;
-        }
-        let packed = QuantizedRows::quantize(self.kernel, &scan.fine, self.dim);
-        let zeros = [0.0; Int8Matrix::RANGE_STEP];
-        let mut products = [0.0; Int8Matrix::RANGE_STEP];
-        let mut panel = 0..0;
-        for candidate in &mut scan.candidates {
-            let position = candidate.position as usize;
-            if !panel.contains(&position) {
-                let start = position / Int8Matrix::RANGE_STEP * Int8Matrix::RANGE_STEP;
-                panel = start..self.len().min(start + Int8Matrix::RANGE_STEP);
-                self.products(&packed, panel.clone(), &zeros, &mut products[..panel.len()]);
-            }
-            candidate.score += scan.fine_scale * products[position - panel.start];
-            candidate.error = self.errors[position] * scan.norm + scan.fine_error;
-        }
-        scan.lowest.clear();
-        for candidate in &scan.candidates {
-            scan.lowest.push(candidate.score - candidate.error);
-        }
-        scan.drop_below_threshold();
-    }
-
     /// Compares the rows that are left in f32, the most promising first.
     fn compare<R: ExactRows + ?Sized>(
         &self,
-        scan: &Scan<'_>,
+        mut scan: Scan<'_>,
         search: &Search<'_>,
         rows: &R,
     ) -> Result<Vec<Hit>, R::Error> {
-        let mut candidates = scan.candidates.clone();
+        scan.drop_below_threshold();
+        let mut candidates = scan.candidates;
         candidates.sort_by(|a, b| b.highest().total_cmp(&a.highest()));
         let mut values = vec![0.0; self.dim];
         let mut best: BinaryHeap<Ranked> = BinaryHeap::with_capacity(search.count.min(candidates.len()) + 1);
@@ -329,7 +302,7 @@ struct Scan<'q> {
     /// errors below.
     coarse: Vec<f32>,
     coarse_scale: f32,
-    fine: Vec<f32>,
+    fine: QuantizedRows,
     fine_scale: f32,
     /// Upper bound on the query's norm.
     norm: f32,
@@ -376,7 +349,7 @@ impl<'q> Scan<'q> {
             fine_error: error(&last),
             coarse,
             coarse_scale,
-            fine,
+            fine: QuantizedRows::quantize(index.kernel, &fine, index.dim),
             fine_scale,
             similarity_min: search.similarity_min.unwrap_or(f32::NEG_INFINITY),
             lowest: Best::new(search.count),
@@ -389,30 +362,60 @@ impl<'q> Scan<'q> {
         self.lowest.threshold().max(self.similarity_min)
     }
 
-    /// Takes the products of rows from `start` on.
-    fn take(&mut self, start: usize, products: &[f32], errors: &[f32], search: &Search<'_>) {
-        let groups = products.chunks(GROUP).zip(errors.chunks(GROUP));
-        for (group, (products, errors)) in groups.enumerate() {
+    /// Takes the products of rows from `start` on with the first int8 vector.
+    fn take(&mut self, start: usize, products: &[f32], search: &Search<'_>, index: &Index) {
+        let errors = &index.errors[start..][..products.len()];
+        let mut panel = Panel::default();
+        for (group, (products, errors)) in products.chunks(GROUP).zip(errors.chunks(GROUP)).enumerate() {
             if greatest(products, errors, self.coarse_scale, self.norm) + self.coarse_error < self.threshold() {
                 continue;
             }
             for (i, (product, error)) in products.iter().zip(errors).enumerate() {
                 let position = start + group * GROUP + i;
-                let score = self.coarse_scale * product;
-                let candidate =
-                    Candidate { position: position as u32, score, error: error * self.norm + self.coarse_error };
+                let (score, error) = (self.coarse_scale * product, error * self.norm);
                 let is_wanted = search.among.is_none_or(|rows| rows.contains(position));
-                if is_wanted && candidate.highest() >= self.threshold() {
-                    self.lowest.push(candidate.score - candidate.error);
-                    self.candidates.push(candidate);
+                if is_wanted && score + error + self.coarse_error >= self.threshold() {
+                    let rest = self.fine_scale * panel.product(position, &self.fine, index);
+                    self.add(Candidate { position: position as u32, score: score + rest, error: error + self.fine_error });
                 }
             }
+        }
+    }
+
+    fn add(&mut self, candidate: Candidate) {
+        if candidate.highest() >= self.threshold() {
+            self.lowest.push(candidate.score - candidate.error);
+            self.candidates.push(candidate);
         }
     }
 
     fn drop_below_threshold(&mut self) {
         let threshold = self.threshold();
         self.candidates.retain(|candidate| candidate.highest() >= threshold);
+    }
+}
+
+/// The products of the second int8 vector with some rows beside each other.
+#[derive(Default)]
+struct Panel {
+    start: usize,
+    products: Option<[i32; Int8Matrix::RANGE_STEP]>,
+}
+
+impl Panel {
+    /// With the row at a position, times the row's scale.
+    fn product(&mut self, position: usize, fine: &QuantizedRows, index: &Index) -> f32 {
+        let start = position / Int8Matrix::RANGE_STEP * Int8Matrix::RANGE_STEP;
+        if start != self.start {
+            self.products = None;
+            self.start = start;
+        }
+        let products = self.products.get_or_insert_with(|| {
+            let mut products = [0; Int8Matrix::RANGE_STEP];
+            index.rows.products(fine, start, &mut products);
+            products
+        });
+        products[position - start] as f32 * index.scales[position]
     }
 }
 
@@ -447,10 +450,6 @@ impl Best {
         if self.values.len() > self.count {
             self.values.pop();
         }
-    }
-
-    fn clear(&mut self) {
-        self.values.clear();
     }
 
     /// The least of them, once there are so many.
