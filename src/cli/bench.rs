@@ -9,8 +9,8 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{Outcome, demo, progress};
-use crate::domain::Embedding;
+use super::{Outcome, demo, npy, progress};
+use crate::domain::{Embedding, Evidence};
 use crate::encoder::{EncodeImage, ImageEncoder, Package, TextEncoder, pictures};
 use crate::kernels::{self, Kernel, Threads};
 use crate::reference::{Reference, Search};
@@ -43,6 +43,10 @@ pub struct Args {
     /// How often each encoder runs.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
+    /// Search for these embeddings (float32, a row each) instead of some made from the reference; --json then tells which
+    /// photos were found, by their row in the reference from 0.
+    #[arg(long, value_name = "FILE.npy")]
+    queries: Option<PathBuf>,
     /// Leave out the int8 peak: then the process does the same work in every run, and its instructions can be counted.
     #[arg(long)]
     no_peak: bool,
@@ -110,6 +114,9 @@ struct SearchReport {
     /// For each of many queries that are searched together.
     batch_queries: usize,
     batch_ms_per_query: f64,
+    /// For each query that was given, most similar first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<Vec<Vec<i64>>>,
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
@@ -157,13 +164,17 @@ fn text(args: &Args, package: &Package, threads: &Threads) -> Result<EncoderRepo
     measure(args, "text", load, encoder.multiply_adds()?, run)
 }
 
-/// Queries are stored vectors with some noise: as near to their neighbours as a new photo is.
 fn search(args: &Args, package: &Package) -> Result<SearchReport> {
     let begin = Instant::now();
     let reference = Reference::open(&package.reference()?, package)?;
-    let queries = queries(&reference, QUERIES)?;
+    let opened = begin.elapsed();
+    let queries = match &args.queries {
+        Some(file) => npy::read_embeddings(file, package.manifest().embedding_dim)?,
+        None => queries(&reference, QUERIES)?,
+    };
+    let begin = Instant::now();
     reference.evidence(&queries[0], NEIGHBOURS)?;
-    let load_ms = milliseconds(begin.elapsed());
+    let load_ms = milliseconds(opened + begin.elapsed());
     let mut times = Vec::new();
     for query in queries.iter().cycle().take(args.repeat as usize + WARM_UP) {
         let begin = Instant::now();
@@ -172,12 +183,13 @@ fn search(args: &Args, package: &Package) -> Result<SearchReport> {
     }
     times.drain(..WARM_UP);
     times.sort_by(f64::total_cmp);
-    let mut batches = Vec::new();
+    let (mut batches, mut found) = (Vec::new(), Vec::new());
     for _ in 0..BATCHES {
         let begin = Instant::now();
-        reference.search_all(&queries, &Search::nearest(NEIGHBOURS))?;
+        found = reference.search_all(&queries, &Search::nearest(NEIGHBOURS))?;
         batches.push(milliseconds(begin.elapsed()));
     }
+    let rows = |evidence: &Vec<Evidence>| evidence.iter().map(|photo| photo.reference_id - 1).collect();
     batches.sort_by(f64::total_cmp);
     Ok(SearchReport {
         photos: reference.len(),
@@ -188,10 +200,11 @@ fn search(args: &Args, package: &Package) -> Result<SearchReport> {
         percentile_95_ms: percentile(&times, 95),
         batch_queries: queries.len(),
         batch_ms_per_query: percentile(&batches, 50) / queries.len() as f64,
+        found: args.queries.is_some().then(|| found.iter().map(rows).collect()),
     })
 }
 
-/// Evenly from the whole reference, each with noise of a tenth of its length.
+/// Stored vectors, evenly from the whole reference, as near to their neighbours as a new photo is: each with noise of a tenth of its length.
 fn queries(reference: &Reference, count: usize) -> Result<Vec<Embedding>> {
     ensure!(!reference.is_empty(), "the reference has no photos");
     let query = |index: usize| {
