@@ -12,6 +12,7 @@ mod present;
 mod progress;
 mod reference;
 mod run;
+mod search;
 
 use std::io;
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ enum Command {
     Demo(demo::Args),
     Classify(classify::Args),
     Embed(embed::Args),
+    Search(search::Args),
     #[command(subcommand)]
     Eval(eval::Command),
     #[command(subcommand)]
@@ -92,6 +94,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Eval(command) => eval::run(&command),
         Command::Reference(command) => reference::run(&command),
         Command::Package(command) => package::run(&command),

@@ -20,5 +20,6 @@ pub use fix::{Position, PositionSource};
 pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
 pub use quality::PhotoQuality;
 pub use scores::Scores;
+pub use spellings::class_of;
 pub use time::{Time, TimeQuality};
 pub use verdict::{CategoryVerdict, Evidence, ScoredClass, Verdict};
