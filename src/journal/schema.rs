@@ -11,7 +11,8 @@ use super::JournalError;
 const APPLICATION_ID: i64 = 0x4272_434C;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE capture (
         id INTEGER PRIMARY KEY,
         sha256 BLOB NOT NULL UNIQUE,
@@ -46,7 +47,12 @@ const MIGRATIONS: [&str; 1] = ["
 
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO counter VALUES ('sequence', 0);
-"];
+",
+    "
+    ALTER TABLE capture ADD COLUMN quality TEXT;    -- JSON, see domain::PhotoQuality
+    ALTER TABLE capture ADD COLUMN metadata TEXT;   -- JSON: domain::Exposure and domain::Drone
+",
+];
 
 /// Prepares a connection for writing and migrates the file.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
