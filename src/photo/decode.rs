@@ -132,3 +132,158 @@ fn raster(image: DynamicImage) -> Raster {
     let rgb = image.into_rgb8();
     Raster::whole(rgb.width(), rgb.height(), rgb.into_raw())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        image.write_to(&mut Cursor::new(&mut bytes), format).expect("encode");
+        bytes
+    }
+
+    fn gradient(width: u32, height: u32) -> DynamicImage {
+        image::RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, (x ^ y) as u8])).into()
+    }
+
+    fn jpeg(width: u32, height: u32) -> Vec<u8> {
+        libjpeg::encode(width, height, gradient(width, height).as_bytes(), 90)
+    }
+
+    fn decoded(bytes: &[u8]) -> Raster {
+        decode(bytes, &Limits::default()).expect("decodes")
+    }
+
+    fn refused(bytes: &[u8]) -> String {
+        decode(bytes, &Limits::default()).expect_err("refused").to_string()
+    }
+
+    /// A file of the fuzz targets' corpus.
+    macro_rules! seed {
+        ($name:literal) => {
+            include_bytes!(concat!("../../fuzz/corpus/photo/", $name)).as_slice()
+        };
+    }
+
+    #[test]
+    fn lossless_formats_keep_their_pixels() {
+        let image = gradient(50, 31);
+        for format in [ImageFormat::Png, ImageFormat::Tiff, ImageFormat::WebP] {
+            let raster = decoded(&encoded(&image, format));
+            assert_eq!(raster, Raster::whole(50, 31, image.as_bytes().to_vec()), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn alpha_is_dropped_and_16_bit_grey_rescaled() {
+        let rgba = image::RgbaImage::from_pixel(2, 2, image::Rgba([10, 20, 30, 0]));
+        assert_eq!(decoded(&encoded(&rgba.into(), ImageFormat::Png)).rgb[..3], [10, 20, 30]);
+        for (stored, expected) in [(0, 0), (0x8080, 0x80), (0x80FF, 0x80), (0x8101, 0x81), (u16::MAX, 255)] {
+            let grey = image::ImageBuffer::<image::Luma<u16>, _>::from_pixel(2, 2, image::Luma([stored]));
+            assert_eq!(decoded(&encoded(&grey.into(), ImageFormat::Png)).rgb[..3], [expected; 3], "{stored:x}");
+        }
+    }
+
+    #[test]
+    fn the_short_side_decides_the_scale() {
+        let header =
+            |width: u32, height: u32| JpegHeader { width, height, ..jpeg::inspect(&jpeg(8, 8)).expect("whole") };
+        let eighths = |width, height| Decoding::default().eighths(&header(width, height));
+        assert_eq!([eighths(5472, 3648), eighths(3584, 9000), eighths(3583, 9000)], [1, 1, 2]);
+        assert_eq!([eighths(4000, 3000), eighths(1600, 1200), eighths(640, 480), eighths(3, 2)], [2, 3, 8, 8]);
+        assert_eq!(Decoding::Exact.eighths(&header(5472, 3648)), 8);
+        let at_least = |size| Decoding::default().at_least(size).eighths(&header(8000, 6000));
+        assert_eq!([at_least(224), at_least(768), at_least(6001)], [1, 2, 8]);
+    }
+
+    #[test]
+    fn a_scaled_jpeg_knows_its_full_size() {
+        let limits = Limits { decoding: Decoding::Scaled { short_side_min: 100 }, ..Limits::default() };
+        let raster = decode(&jpeg(613, 411), &limits).expect("decodes");
+        assert_eq!((raster.width, raster.height, raster.eighths, raster.pixels), (154, 103, 2, [613, 411]));
+        assert_eq!(raster.rgb.len(), 154 * 103 * 3);
+    }
+
+    #[test]
+    fn every_prefix_is_refused() {
+        let image = gradient(160, 120);
+        let files = [
+            jpeg(160, 120),
+            seed!("progressive.jpg").to_vec(),
+            seed!("preview.dng").to_vec(),
+            encoded(&image, ImageFormat::Png),
+            encoded(&image, ImageFormat::Tiff),
+            encoded(&image, ImageFormat::WebP),
+        ];
+        for whole in files {
+            decoded(&whole);
+            let step = (whole.len() / 500).max(1);
+            for length in (0..whole.len()).step_by(step).chain(whole.len() - 8..whole.len()) {
+                let error = decode(&whole[..length], &Limits::default()).expect_err("refused");
+                let early = length < 12; // too short to be recognised
+                assert!(early || error.may_be_incomplete(), "{length} of {} bytes: {error}", whole.len());
+            }
+        }
+    }
+
+    #[test]
+    fn damage_within_the_data_is_refused() {
+        // The structure is whole, but there is data for a few rows only.
+        assert!(refused(seed!("short-data.jpg")).contains("damaged or incomplete"));
+    }
+
+    #[test]
+    fn headers_that_announce_too_much_are_refused_before_anything_is_allocated() {
+        for bomb in [seed!("bomb.jpg"), seed!("bomb.png"), seed!("bomb.tif"), seed!("bomb.webp")] {
+            let error = decode(bomb, &Limits::default()).expect_err("refused");
+            let expected = PhotoError::TooManyPixels { width: 65_535, height: 65_535, limit: 64_000_000 };
+            assert_eq!(error, expected);
+        }
+        let limits = Limits { pixels_max: 64 * 48 - 1, ..Limits::default() };
+        let message = decode(&jpeg(64, 48), &limits).expect_err("refused").to_string();
+        assert_eq!(message, "64 x 48 pixels are more than the limit of 3071");
+    }
+
+    #[test]
+    fn a_progressive_picture_is_measured_before_it_is_decoded() {
+        let limits = Limits { coefficient_bytes_max: 100_000_000, ..Limits::default() };
+        let error = decode(seed!("progressive-48mp.jpg"), &limits).expect_err("refused");
+        assert_eq!(error, PhotoError::TooMuchMemory { needed: 144_000_000, limit: 100_000_000 });
+        let small = decoded(seed!("progressive.jpg"));
+        assert_eq!(small.pixels, [33, 47]);
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        let cases = [
+            (seed!("cmyk.jpg"), "CMYK JPEG"),
+            (seed!("cmyk.tif"), "CMYK TIFF"),
+            (seed!("12-bit.jpg"), "more than 8 bits"),
+            (seed!("arithmetic.jpg"), "arithmetic"),
+            (seed!("animated.png"), "an animated PNG"),
+            (seed!("animated.webp"), "an animated WebP"),
+            (seed!("header.heic"), "HEIC is not supported"),
+            (b"%PDF-1.7 report", "not a photo"),
+            (b"", "the file is empty"),
+        ];
+        for (bytes, expected) in cases {
+            let message = refused(bytes);
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn data_that_unpacks_to_more_than_the_picture_is_left_alone() {
+        // Each holds 24 MB of zeros, one as a colour profile, one behind its 8 x 8 pixels.
+        for bomb in [seed!("icc-bomb.png"), seed!("data-bomb.png")] {
+            assert_eq!(decoded(bomb).pixels, [8, 8]);
+        }
+    }
+
+    #[test]
+    fn the_first_page_and_the_preview_are_the_photo() {
+        assert_eq!(decoded(seed!("pages.tif")).pixels, [8, 8]);
+        assert_eq!(decoded(seed!("preview.dng")).rgb, decoded(seed!("drone.jpg")).rgb);
+    }
+}
