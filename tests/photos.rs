@@ -15,8 +15,9 @@ use bridgeclip::pipeline::{self, read_file};
 use jiff::tz::Offset;
 use mozjpeg::{ColorSpace, Compress};
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::support::{data, demo_photos, read_json, seeded_values, write_vit_b32_package};
+use crate::support::{Device, data, demo_photos, read_json, seeded_values, write_vit_b32_package};
 
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
@@ -194,6 +195,30 @@ fn decoding_a_48_megapixel_photo_takes_little_memory() {
     // Its coefficients: 48 million of luma and 24 of chroma, two bytes each, announced beforehand.
     let announced = 144 * MB + 60 * MB;
     assert!(progressive.1 <= announced, "progressive: {} bytes in a file of {}", progressive.1, progressive.0);
+}
+
+#[test]
+fn a_drones_photo_tells_where_its_laser_pointed() {
+    let mut device = Device::new(None);
+    let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/photo/drone.jpg");
+    device.take(&photo);
+    device.start();
+    device.wait_for_captures(1);
+    let events = device.journal().outbox(0, 10).expect("events");
+    let event: Value = serde_json::from_slice(&events[0].payload).expect("JSON");
+    let data = &event["data"];
+    assert_eq!(data["position"]["source"], "laser_target");
+    assert_eq!(data["position"]["latitude_deg"], 35.6894120);
+    assert_eq!(data["drone"]["gimbal"]["pitch_deg"], -24.5);
+    assert_eq!(data["drone"]["laser_distance_m"], 9.103);
+    assert_eq!(data["image"]["exposure"]["focal_length_35mm_mm"], 24.0);
+    assert_eq!(data["image"]["camera"]["serial"], "1581F");
+    assert_eq!(data["taken"]["at"], "2026-05-08T22:30:33.25Z");
+    let quality = &data["image"]["quality"];
+    assert!(quality["sharpness"].as_f64().is_some_and(|sharpness| sharpness > 1.0), "{quality}");
+    // 9.103 m at 24 mm, over the 50 pixels of the diagonal of 40 x 30.
+    let millimetres = quality["millimetres_per_pixel"].as_f64().expect("known");
+    assert!((millimetres - 9103.0 * 43.267 / 24.0 / 50.0).abs() < 0.1, "{millimetres}");
 }
 
 #[test]

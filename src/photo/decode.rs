@@ -1,6 +1,7 @@
 //! Bytes to pixels. The only file that names the decoder of all formats but JPEG.
 
 use std::io::Cursor;
+use std::panic;
 
 use image::{DynamicImage, ImageFormat, ImageReader};
 
@@ -100,7 +101,13 @@ fn decode_jpeg(bytes: &[u8], limits: &Limits) -> Result<Raster, PhotoError> {
     Ok(Raster { pixels: [header.width, header.height], eighths, ..Raster::whole(width, height, rgb) })
 }
 
+/// A file that makes the decoder panic must cost its own result and nothing else.
 fn decode_whole(bytes: &[u8], kind: ImageFormat, format: Format, limits: &Limits) -> Result<Raster, PhotoError> {
+    let failed = |_| Err(PhotoError::Undecodable { format: format.name(), reason: "the decoder failed".to_owned() });
+    panic::catch_unwind(|| by_image(bytes, kind, format, limits)).unwrap_or_else(failed)
+}
+
+fn by_image(bytes: &[u8], kind: ImageFormat, format: Format, limits: &Limits) -> Result<Raster, PhotoError> {
     let undecodable =
         |error: image::ImageError| PhotoError::Undecodable { format: format.name(), reason: error.to_string() };
     let (width, height) = ImageReader::with_format(Cursor::new(bytes), kind).into_dimensions().map_err(undecodable)?;

@@ -7,6 +7,8 @@ mod xmp;
 
 pub use exif::parse_offset;
 
+use std::panic;
+
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
@@ -41,7 +43,11 @@ pub struct Positions {
 /// Reads the EXIF and XMP blocks of a photo, which need not be whole. `local` is the offset of camera clocks that do not
 /// write one.
 pub fn read(bytes: &[u8], local: Offset) -> Metadata {
-    let blocks = blocks(bytes);
+    // A parser that panics must not cost the photo its result.
+    panic::catch_unwind(|| read_blocks(&blocks(bytes), local)).unwrap_or_default()
+}
+
+fn read_blocks(blocks: &Blocks, local: Offset) -> Metadata {
     let mut metadata = blocks.exif.map(|block| exif::read(block, local)).unwrap_or_default();
     if let Some(Ok(properties)) = blocks.xmp.map(xmp::parse) {
         drone::add(&properties, &mut metadata);
@@ -51,7 +57,8 @@ pub fn read(bytes: &[u8], local: Offset) -> Metadata {
 
 /// How the stored pixels become upright.
 pub fn orientation(bytes: &[u8]) -> Orientation {
-    blocks(bytes).exif.map(exif::orientation).unwrap_or_default()
+    let read = || blocks(bytes).exif.map(exif::orientation);
+    panic::catch_unwind(read).ok().flatten().unwrap_or_default()
 }
 
 fn blocks(bytes: &[u8]) -> Blocks<'_> {
