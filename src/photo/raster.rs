@@ -1,6 +1,7 @@
 //! Decoded pixels, how they have to be turned, and how parts of them are resized.
 
 use fast_image_resize as fir;
+use fir::ImageView;
 use fir::images::{TypedImage, TypedImageRef};
 use fir::pixels::U8x3;
 
@@ -87,18 +88,18 @@ impl Raster {
     }
 
     /// Resizes a region as the picture is to be seen to `width` x `height` pixels, row by row: bicubic (a = -0.5),
-    /// antialiased, 8 bits between the passes, as Pillow does it.
+    /// antialiased, first across and then down with 8 bits between, as Pillow does it.
     pub fn resample(&self, region: &Region, width: u32, height: u32) -> Vec<[u8; 3]> {
         let (left, across) = self.place([region.left, region.width], 0, self.width);
         let (top, down) = self.place([region.top, region.height], 1, self.height);
         // Typed pictures: the untyped ones would bring code for all pixel types with them.
         let source = TypedImageRef::<U8x3>::from_buffer(self.width, self.height, &self.rgb)
             .expect("a raster holds width * height * 3 bytes");
-        let mut target = TypedImage::<U8x3>::new(width, height);
-        let options = fir::ResizeOptions::new()
-            .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom))
-            .crop(left, top, across, down);
-        fir::Resizer::new().resize_typed(&source, &mut target, &options).expect("the region lies inside the picture");
+        // In one go the resizer would work in the other order, which gives other pixels where edges are sharp.
+        let (first, rows) = rows_needed(top, down, height, self.height);
+        let narrow = resize(&source, [left, first.into(), across, rows.into()], width, rows);
+        let (top, down) = fit(top - f64::from(first), down, rows);
+        let target = resize(&narrow, [0.0, top, width.into(), down], width, height);
         let mut pixels: Vec<[u8; 3]> = target.pixels().iter().map(|pixel| pixel.0).collect();
         self.mirror(&mut pixels, width as usize);
         pixels
@@ -115,12 +116,7 @@ impl Raster {
     fn place(&self, [start, length]: [f64; 2], axis: usize, end: u32) -> (f64, f64) {
         let start = if self.mirrored[axis] { f64::from(self.pixels[axis]) - start - length } else { start };
         let scale = f64::from(self.eighths) / 8.0;
-        let (start, mut length) = ((start * scale).max(0.0), length * scale);
-        // Rounding may lead a hair beyond the last pixel.
-        while start + length > f64::from(end) {
-            length = length.next_down().min(f64::from(end) - start);
-        }
-        (start, length)
+        fit((start * scale).max(0.0), length * scale, end)
     }
 
     fn mirror(&self, pixels: &mut [[u8; 3]], width: usize) {
@@ -134,6 +130,37 @@ impl Raster {
             }
         }
     }
+}
+
+/// Rounding may lead a hair beyond the last pixel.
+fn fit(start: f64, mut length: f64, end: u32) -> (f64, f64) {
+    while start + length > f64::from(end) {
+        length = length.next_down().min(f64::from(end) - start);
+    }
+    (start, length)
+}
+
+/// First and number of the rows that have a part in `height` rows made from `top` to `top + down`.
+fn rows_needed(top: f64, down: f64, height: u32, end: u32) -> (u32, u32) {
+    // The filter reaches two pixels of the smaller scale, and rounding one more.
+    let reach = 2.0 * (down / f64::from(height)).max(1.0) + 1.0;
+    let first = (top - reach).floor().max(0.0) as u32;
+    let last = ((top + down + reach).ceil() as u32).min(end);
+    (first, last - first)
+}
+
+/// Resizes the part `[left, top, width, height]` of a picture.
+fn resize(
+    source: &impl ImageView<Pixel = U8x3>,
+    [left, top, across, down]: [f64; 4],
+    width: u32,
+    height: u32,
+) -> TypedImage<'static, U8x3> {
+    let mut target = TypedImage::<U8x3>::new(width, height);
+    let bicubic = fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom);
+    let options = fir::ResizeOptions::new().resize_alg(bicubic).crop(left, top, across, down);
+    fir::Resizer::new().resize_typed(source, &mut target, &options).expect("the part lies inside the picture");
+    target
 }
 
 #[cfg(test)]
