@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod classify;
+mod decode;
 mod demo;
 mod embed;
 mod eval;

@@ -2,6 +2,7 @@
 
 mod caption;
 mod capture;
+mod drone;
 mod embedding;
 mod event;
 mod fix;
@@ -13,10 +14,11 @@ mod time;
 mod verdict;
 
 pub use caption::{CaptionError, caption, parse_caption};
-pub use capture::{Camera, Capture, Failure, FileStamp, NotSha256, Sha256};
+pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, NotSha256, Sha256};
+pub use drone::{Attitude, Drone};
 pub use embedding::{Embedding, EmbeddingError};
 pub use event::{EVENT_FORMAT, EventContext, capture_result};
-pub use fix::{Position, PositionSource};
+pub use fix::{FixQuality, Position, PositionSource};
 pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
 pub use quality::PhotoQuality;
 pub use scores::Scores;
