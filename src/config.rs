@@ -8,6 +8,7 @@ use jiff::tz::Offset;
 use serde::Deserialize;
 
 use crate::photo::parse_offset;
+use crate::position::Protocol;
 
 /// All settings, as `deploy/config.toml` explains them.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,6 +17,8 @@ pub struct Config {
     pub device: Device,
     pub package: PackageConfig,
     pub intake: Intake,
+    #[serde(default)]
+    pub position: Position,
     #[serde(default)]
     pub classify: Classify,
     /// Without this section results stay on the device.
@@ -53,6 +56,19 @@ pub struct Intake {
     pub photo_megapixels_max: Number<1, 1_000, 64>,
     #[serde(default)]
     pub camera_utc_offset: UtcOffset,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// Without it positions come from the photos alone.
+    pub device: Option<PathBuf>,
+    #[serde(default)]
+    pub protocol: Protocol,
+    #[serde(default)]
+    pub baud: Baud,
+    #[serde(default)]
+    pub fix_age_s_max: Number<1, 86_400, 3_600>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -111,7 +127,8 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        [&mut self.device.data_dir, &mut self.package.dir].into_iter().chain(&mut self.intake.folders)
+        let single = [&mut self.device.data_dir, &mut self.package.dir];
+        single.into_iter().chain(&mut self.intake.folders).chain(&mut self.position.device)
     }
 }
 
@@ -224,6 +241,23 @@ impl TryFrom<String> for UtcOffset {
     }
 }
 
+/// Bits per second on a serial line; `None` finds it by listening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub struct Baud(pub Option<u32>);
+
+impl TryFrom<toml::Value> for Baud {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) if text == "auto" => Ok(Baud(None)),
+            toml::Value::Integer(rate @ 300..=4_000_000) => Ok(Baud(Some(rate as u32))),
+            other => Err(format!("{other} is not a rate; use \"auto\", or bits per second from 300 to 4000000")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +273,9 @@ mod tests {
         assert_eq!(config.intake.settle_ms, Number::default());
         assert_eq!(config.intake.incomplete_s, Number::default());
         assert_eq!(config.intake.camera_utc_offset, UtcOffset::default());
+        let defaults = Position::default();
+        assert_eq!((config.position.device, config.position.protocol), (None, defaults.protocol));
+        assert_eq!((config.position.baud, config.position.fix_age_s_max), (defaults.baud, defaults.fix_age_s_max));
     }
 
     #[test]
@@ -259,6 +296,9 @@ mod tests {
             ("site = \"example-site\"", "", "missing field `site`"),
             ("camera_utc_offset = \"+09:00\"", "camera_utc_offset = \"JST\"", "offset from UTC"),
             ("neighbours = 10", "neighbours = -1", "use 1 to 1000"),
+            ("baud = \"auto\"", "baud = \"fast\"", "bits per second from 300"),
+            ("baud = \"auto\"", "baud = 0", "use \"auto\", or"),
+            ("protocol = \"auto\"", "protocol = \"ubx\"", "expected one of `auto`, `nmea`, `mavlink`"),
         ];
         for (from, to, expected) in cases {
             assert!(SHIPPED.contains(from), "{from}");

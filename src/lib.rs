@@ -6,6 +6,8 @@ pub mod domain;
 
 pub mod photo;
 
+mod random;
+
 pub mod kernels;
 
 pub mod encoder;
@@ -23,6 +25,8 @@ pub mod journal;
 pub mod config;
 
 pub mod intake;
+
+pub mod position;
 
 pub mod uplink;
 

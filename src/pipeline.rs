@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::classify::classify;
-use crate::domain::{Embedding, Verdict};
+use crate::domain::{Embedding, Tag, Verdict};
 use crate::encoder::{EncodeError, EncodeImage, ImageEncoder, Package, PackageError};
 use crate::kernels::Threads;
-use crate::photo::{self, PhotoError, Preprocess, tensor};
+use crate::photo::{self, PhotoError, Preprocess, Raster, read_tag, tensor};
 use crate::reference::{Reference, ReferenceError};
 
 /// Bounds on one photo.
@@ -78,8 +78,11 @@ impl Embedder {
     }
 
     pub fn embed(&self, bytes: &[u8]) -> Result<Embedded, PipelineError> {
-        let raster = photo::decode(bytes, &self.limits.photo)?;
-        let embedding = self.encoder.encode(&tensor(&raster, &self.preprocess))?;
+        self.embed_raster(&photo::decode(bytes, &self.limits.photo)?)
+    }
+
+    fn embed_raster(&self, raster: &Raster) -> Result<Embedded, PipelineError> {
+        let embedding = self.encoder.encode(&tensor(raster, &self.preprocess))?;
         Ok(Embedded { embedding, pixels: [raster.width, raster.height] })
     }
 }
@@ -111,7 +114,18 @@ impl Classifier {
     }
 
     pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {
-        let embedded = self.embedder.embed(bytes)?;
+        self.classify_raster(&photo::decode(bytes, &self.embedder.limits.photo)?)
+    }
+
+    /// The same, and the tag of a code that the photo shows.
+    pub fn classify_and_read(&self, bytes: &[u8]) -> Result<(Embedded, Verdict, Option<Tag>), PipelineError> {
+        let raster = photo::decode(bytes, &self.embedder.limits.photo)?;
+        let (embedded, verdict) = self.classify_raster(&raster)?;
+        Ok((embedded, verdict, read_tag(&raster)))
+    }
+
+    fn classify_raster(&self, raster: &Raster) -> Result<(Embedded, Verdict), PipelineError> {
+        let embedded = self.embedder.embed_raster(raster)?;
         let evidence = self.reference.evidence(&embedded.embedding, self.neighbours)?;
         Ok((embedded, classify(evidence)))
     }

@@ -12,6 +12,7 @@ mod present;
 mod progress;
 mod reference;
 mod run;
+mod tag;
 
 use std::io;
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Tag(tag::Args),
     Demo(demo::Args),
     Classify(classify::Args),
     Embed(embed::Args),
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Tag(args) => tag::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Embed(args) => embed::run(&args),

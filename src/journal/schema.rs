@@ -11,7 +11,8 @@ use super::JournalError;
 const APPLICATION_ID: i64 = 0x4272_434C;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE capture (
         id INTEGER PRIMARY KEY,
         sha256 BLOB NOT NULL UNIQUE,
@@ -46,7 +47,23 @@ const MIGRATIONS: [&str; 1] = ["
 
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO counter VALUES ('sequence', 0);
-"];
+",
+    "
+    -- Nanoseconds since the start of the machine whose boot_id is beside it; see domain::Capture.
+    ALTER TABLE capture ADD COLUMN monotonic_ns INTEGER;
+    ALTER TABLE capture ADD COLUMN tag TEXT;   -- JSON, see domain::Tag
+
+    -- What people said that the photos from then on show. The last row holds; an empty one takes it back.
+    CREATE TABLE tag (
+        id INTEGER PRIMARY KEY,
+        set_at TEXT NOT NULL,      -- the device's clock
+        boot_id TEXT NOT NULL,
+        bridge TEXT,
+        span TEXT,
+        member TEXT
+    ) STRICT;
+",
+];
 
 /// Prepares a connection for writing and migrates the file.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
@@ -64,6 +81,9 @@ pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalEr
     let known = MIGRATIONS.len() as i64;
     if version > known {
         return Err(JournalError::NewerSchema { path: path.to_owned(), found: version, known });
+    }
+    if version == known {
+        return Ok(());
     }
     migrate(connection, version as usize).map_err(failed)
 }

@@ -80,7 +80,9 @@ fn position(exif: &Exif) -> Option<Position> {
     let latitude_deg = degrees(exif, Tag::GPSLatitude, Tag::GPSLatitudeRef, "S", 90.0)?;
     let longitude_deg = degrees(exif, Tag::GPSLongitude, Tag::GPSLongitudeRef, "W", 180.0)?;
     let hdop = rationals(exif, Tag::GPSDOP).and_then(|values| values.first().copied());
-    Some(Position { latitude_deg, longitude_deg, altitude_m: altitude(exif), source: PositionSource::Exif, hdop })
+    let (altitude_m, source) = (altitude(exif), PositionSource::Exif);
+    let (std_m, quality, age_s) = (None, None, None);
+    Some(Position { latitude_deg, longitude_deg, altitude_m, source, hdop, std_m, quality, age_s })
 }
 
 /// Degrees, minutes and seconds with their hemisphere; `None` beyond `limit`.
