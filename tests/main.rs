@@ -9,5 +9,6 @@ mod demo_model;
 mod encoders;
 mod evaluation;
 mod intake;
+mod position;
 mod quantized;
 mod reference;

@@ -147,11 +147,14 @@ mod tests {
 
     const TEXT: &str = "bridgeclip:bridge=B-12;span=3;member=主桁 G2";
 
+    fn raster(width: u32, height: u32, mut value: impl FnMut() -> u8) -> Raster {
+        Raster { width, height, rgb: (0..width * height * 3).map(|_| value()).collect() }
+    }
+
     /// Concrete-like noise.
     fn wall(width: u32, height: u32, seed: u64) -> Raster {
         let mut random = Random::new(&[seed]);
-        let rgb = (0..width * height * 3).map(|_| 120 + (random.bits() % 40) as u8).collect();
-        Raster { width, height, rgb }
+        raster(width, height, || 120 + (random.bits() % 40) as u8)
     }
 
     /// Draws a code with its quiet zone. `across` and `down` are the raster's pixels for one module to the right and
@@ -205,7 +208,7 @@ mod tests {
     /// Corner marks of codes everywhere, at odds with each other.
     fn many_corners(seed: u64) -> Raster {
         let mut random = Random::new(&[seed]);
-        let mut raster = Raster { width: 1_000, height: 1_000, rgb: vec![220; 3_000_000] };
+        let mut raster = raster(1_000, 1_000, || 220);
         for _ in 0..20_000 {
             let module = 1 + random.bits() as usize % 3;
             let (left, top) =
@@ -235,7 +238,7 @@ mod tests {
             assert_eq!(read_tag(&many_corners(seed)), None);
         }
         for (width, height) in [(1, 1), (1, 50_000), (3, 2), (0, 0)] {
-            assert_eq!(read_tag(&Raster { width, height, rgb: vec![0; (width * height * 3) as usize] }), None);
+            assert_eq!(read_tag(&raster(width, height, || 0)), None);
         }
     }
 }
