@@ -81,8 +81,9 @@ struct Relation {
 /// Drift of a quartz in nanoseconds per nanosecond: 100 ppm.
 const DRIFT: f64 = 100e-6;
 
-/// Moments that differ by more than this do not belong to the same count of time.
-const STEP_NS: i128 = 2_000_000_000;
+/// Moments that differ by more than this do not belong to the same count of time. A receiver that does not know the leap
+/// seconds yet is off by whole ones; delays of the same receiver differ by less.
+const GPS_STEP_NS: i128 = 800_000_000;
 
 /// So many moments in a row must agree on a new count of time before it is believed.
 const STEP_AGREEMENTS: u32 = 5;
@@ -108,6 +109,8 @@ impl GpsTime {
 
     fn doubt(&mut self, new: Relation) -> bool {
         let agreements = match self.doubt {
+            // Several sentences tell of one moment.
+            Some((doubt, _)) if doubt.received_ns == new.received_ns => return false,
             Some((doubt, agreements)) if doubt.is_near(&new) => agreements + 1,
             _ => 1,
         };
@@ -129,7 +132,7 @@ impl GpsTime {
 
 impl Relation {
     fn is_near(&self, other: &Relation) -> bool {
-        (self.offset_ns - other.offset_ns).abs() <= STEP_NS
+        (self.offset_ns - other.offset_ns).abs() <= GPS_STEP_NS
     }
 
     /// The one with less delay, after what the older one may have drifted.
@@ -154,6 +157,9 @@ pub fn time_at(monotonic_ns: u64, gps: &GpsTime, now: &Reading) -> Time {
     }
 }
 
+/// A wall clock that moves by more against the other one has been set.
+const WALL_STEP_NS: i128 = 2_000_000_000;
+
 /// Notices when somebody sets the wall clock.
 #[derive(Clone, Debug, Default)]
 pub struct WallClock {
@@ -167,7 +173,7 @@ impl WallClock {
     pub fn stepped(&mut self, now: &Reading) -> Option<SignedDuration> {
         let offset_ns = now.wall.as_nanosecond() - i128::from(now.monotonic_ns);
         let step_ns = offset_ns - self.offset_ns.replace(offset_ns)?;
-        (step_ns.abs() > STEP_NS).then(|| SignedDuration::from_secs((step_ns / 1_000_000_000) as i64))
+        (step_ns.abs() > WALL_STEP_NS).then(|| SignedDuration::from_secs((step_ns / 1_000_000_000) as i64))
     }
 }
 
@@ -247,7 +253,9 @@ mod tests {
         assert!(!gps.observe(utc("2026-11-25T00:00:02Z"), 102 * S));
         assert_eq!(gps.at(100 * S), Some(utc("2026-11-25T00:00:00Z")));
         let turned = (0..6).map(|second| {
-            gps.observe(utc("2026-11-26T00:00:00Z") + SignedDuration::from_secs(second), (200 + second as u64) * S)
+            let utc = utc("2026-11-26T00:00:00Z") + SignedDuration::from_secs(second);
+            // Each moment is told by three sentences.
+            (0..3).any(|_| gps.observe(utc, (200 + second as u64) * S))
         });
         assert_eq!(turned.collect::<Vec<_>>(), [false, false, false, false, true, false]);
         assert_eq!(gps.at(200 * S), Some(utc("2026-11-26T00:00:00Z")));

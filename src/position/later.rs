@@ -63,9 +63,9 @@ fn later_time(capture: &Stored, gps: &GpsTime, now: &Reading) -> Option<Time> {
 
 fn later_position(capture: &Stored, taken: &Time, track: &Track, age_s_max: f64) -> Option<Position> {
     let when = when(taken, capture.monotonic_ns)?;
-    let known = match &capture.position {
-        None => return track.at(when).or_else(|| track.first_after(when)).filter(|found| age_s(found) <= age_s_max),
-        Some(known) => known,
+    let Some(known) = &capture.position else {
+        let found = track.at(when).or_else(|| track.first_after(when));
+        return found.filter(|found| age_s(found) <= age_s_max);
     };
     let by_track = matches!(known.source, PositionSource::SerialGps | PositionSource::Mavlink | PositionSource::Rtk);
     if !by_track || age_s(known) == 0.0 || !track.is_settled(when) {

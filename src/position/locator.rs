@@ -1,7 +1,7 @@
 //! Where and when, for a capture: shared by the line that brings fixes and the worker that asks.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{info, warn};
 
@@ -18,6 +18,8 @@ pub struct Locator {
     boot_id: String,
     age_s_max: f64,
     state: Mutex<State>,
+    /// On its own, because asking may take a moment and the line must not wait for it.
+    ntp: Mutex<Ntp>,
 }
 
 #[derive(Default)]
@@ -25,7 +27,6 @@ struct State {
     track: Track,
     gps: GpsTime,
     wall: WallClock,
-    ntp: Ntp,
 }
 
 /// What a capture is told.
@@ -39,7 +40,7 @@ pub struct Located {
 impl Locator {
     /// Fixes older than `age_s_max` at the exposure are not used.
     pub fn new(age_s_max: f64) -> io::Result<Self> {
-        Ok(Locator { boot_id: boot_id()?, age_s_max, state: Mutex::default() })
+        Ok(Locator { boot_id: boot_id()?, age_s_max, state: Mutex::default(), ntp: Mutex::default() })
     }
 
     /// The start of the machine that its moments belong to.
@@ -49,7 +50,7 @@ impl Locator {
 
     /// Takes what a line brought.
     pub fn note(&self, arrival: Arrival) {
-        let mut state = self.state();
+        let mut state = whole(&self.state);
         match arrival {
             Arrival::Valid => (),
             Arrival::Image(image) => state.track.push_image(image),
@@ -70,29 +71,28 @@ impl Locator {
         sighting: &Sighting,
         positions: impl IntoIterator<Item = Position>,
     ) -> Located {
-        let mut state = self.state();
-        let now = state.now();
+        let now = Reading::now(whole(&self.ntp).is_synchronised(monotonic_ns()));
+        let mut state = whole(&self.state);
+        state.notice_step(&now);
         let Exposure { taken, monotonic_ns } = exposure(sighting, &state.gps, &now);
         let told = file_name.and_then(|name| state.track.of_image(name));
         let measured = when(&taken, monotonic_ns).and_then(|when| state.track.at(when));
         let position = most_trusted(positions.into_iter().chain(told).chain(measured), self.age_s_max);
         Located { taken, monotonic_ns, position }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Every change leaves the state whole, so a panic elsewhere does not spoil it.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
 }
 
 impl State {
-    fn now(&mut self) -> Reading {
-        let now = Reading::now(self.ntp.is_synchronised(monotonic_ns()));
-        if let Some(step) = self.wall.stepped(&now) {
+    fn notice_step(&mut self, now: &Reading) {
+        if let Some(step) = self.wall.stepped(now) {
             warn!("the wall clock was stepped by {step:#}; captures keep their order by sequence and boot");
         }
-        now
     }
+}
+
+/// Every change leaves the value whole, so a panic elsewhere does not spoil it.
+fn whole<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The moment to look for in the track. A guessed time finds no place.

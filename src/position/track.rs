@@ -104,13 +104,16 @@ impl Track {
     }
 
     /// The last fix at or before a moment and the first one after it, each with its distance in seconds.
-    fn around(&self, when: When) -> (Option<(&Fix, f64)>, Option<(&Fix, f64)>) {
+    fn around(&self, when: When) -> (Option<Near<'_>>, Option<Near<'_>>) {
         let fixes = || self.fixes.iter().filter_map(|fix| Some((fix, seconds_since(fix, when)?)));
         let before = fixes().rev().find(|(_, since)| *since >= 0.0);
         let after = fixes().find(|(_, since)| *since < 0.0).map(|(fix, since)| (fix, -since));
         (before, after)
     }
 }
+
+/// A fix and its distance to a moment in seconds.
+type Near<'a> = (&'a Fix, f64);
 
 /// Seconds from a fix to a moment; `None` if they share no clock.
 fn seconds_since(fix: &Fix, when: When) -> Option<f64> {
@@ -130,13 +133,15 @@ fn between(before: &Fix, before_s: f64, after: &Fix, after_s: f64) -> Position {
     let (a, b) = (&before.position, &after.position);
     let share = if before_s + after_s > 0.0 { before_s / (before_s + after_s) } else { 0.0 };
     let mix = |a: f64, b: f64| a + share * (b - a);
+    // Degrees to a tenth of a millimetre.
+    let degrees = |angle: f64| (angle * 1e9).round() / 1e9;
     // The short way, also across the date line.
     let east = (b.longitude_deg - a.longitude_deg + 540.0).rem_euclid(360.0) - 180.0;
     let nearer = if share <= 0.5 { a } else { b };
     let exact = share == 0.0;
     Position {
-        latitude_deg: mix(a.latitude_deg, b.latitude_deg),
-        longitude_deg: (a.longitude_deg + share * east + 540.0).rem_euclid(360.0) - 180.0,
+        latitude_deg: degrees(mix(a.latitude_deg, b.latitude_deg)),
+        longitude_deg: degrees((a.longitude_deg + share * east + 540.0).rem_euclid(360.0) - 180.0),
         altitude_m: a.altitude_m.zip(b.altitude_m).map(|(a, b)| mix(a, b)).or(nearer.altitude_m),
         source: if exact || a.source == b.source { a.source } else { nearer.source },
         hdop: if exact { a.hdop } else { worse(a.hdop, b.hdop) },

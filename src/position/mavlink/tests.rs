@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use super::frame::checksum;
 use super::*;
 use crate::domain::{FixQuality, PositionSource};
@@ -229,11 +231,12 @@ fn pictures_come_with_the_name_of_their_file() {
     let names = |url: &str, result| {
         let arrivals = arrivals([frame(Version::Two, 263, &image(UNIX_US, 5, 6, result, url))]);
         arrivals.into_iter().find_map(|arrival| match arrival {
-            Arrival::Image(TakenImage { file_name, fix }) => Some((file_name, fix.utc.map(|utc| utc.as_microsecond()))),
+            Arrival::Image(TakenImage { file_name, fix }) => Some((file_name, fix.utc)),
             _ => None,
         })
     };
-    let taken = |name: &str| Some((name.to_owned(), Some(UNIX_US as i64)));
+    let utc = Timestamp::from_microsecond(UNIX_US as i64).ok();
+    let taken = |name: &str| Some((name.to_owned(), utc));
     assert_eq!(names("http://camera/DCIM/100/DSC_0001.JPG", 1), taken("DSC_0001.JPG"));
     assert_eq!(names("C:\\DCIM\\a.jpg", 1), taken("a.jpg"));
     assert_eq!(names(&"n".repeat(205), 1), taken(&"n".repeat(205)));

@@ -30,7 +30,7 @@ impl Vehicle {
                 None
             }
             Message::Position(position) => self.fix(&position, received_ns).map(Arrival::Fix),
-            Message::Image(image) => self.image(image, received_ns).map(Arrival::Image),
+            Message::Image(image) => self.image(&image, received_ns).map(Arrival::Image),
         }
     }
 
@@ -49,7 +49,7 @@ impl Vehicle {
         })
     }
 
-    fn image(&self, told: ImageCaptured, received_ns: u64) -> Option<TakenImage> {
+    fn image(&self, told: &ImageCaptured, received_ns: u64) -> Option<TakenImage> {
         let file_name = told.url.rsplit(['/', '\\']).next().filter(|name| !name.is_empty())?.to_owned();
         let utc = known(told.unix_us).and_then(|us| Timestamp::from_microsecond(us).ok());
         let fix = Fix {

@@ -299,6 +299,8 @@ impl<'a> Fields<'a> {
         if minutes >= 60.0 || angle > limit {
             return None;
         }
+        // To a tenth of a millimetre: what division by 60 leaves below that is not the receiver's.
+        let angle = (angle * 1e9).round() / 1e9;
         match hemisphere {
             letter if letter == positive => Some(angle),
             letter if letter == negative => Some(-angle),
