@@ -8,6 +8,7 @@ use jiff::tz::Offset;
 use serde::Deserialize;
 
 use crate::photo::{Decoding, parse_offset};
+use crate::position::Protocol;
 
 /// All settings, as `deploy/config.toml` explains them.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,6 +19,8 @@ pub struct Config {
     pub intake: Intake,
     #[serde(default)]
     pub photo: Photo,
+    #[serde(default)]
+    pub position: Position,
     #[serde(default)]
     pub classify: Classify,
     /// Without this section results stay on the device.
@@ -88,6 +91,19 @@ impl Photo {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Position {
+    /// Without it positions come from the photos alone.
+    pub device: Option<PathBuf>,
+    #[serde(default)]
+    pub protocol: Protocol,
+    #[serde(default)]
+    pub baud: Baud,
+    #[serde(default)]
+    pub fix_age_s_max: Number<1, 86_400, 3_600>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Classify {
     #[serde(default)]
     pub neighbours: Number<1, 1_000, 10>,
@@ -142,7 +158,8 @@ impl Config {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        [&mut self.device.data_dir, &mut self.package.dir].into_iter().chain(&mut self.intake.folders)
+        let single = [&mut self.device.data_dir, &mut self.package.dir];
+        single.into_iter().chain(&mut self.intake.folders).chain(&mut self.position.device)
     }
 }
 
@@ -255,6 +272,23 @@ impl TryFrom<String> for UtcOffset {
     }
 }
 
+/// Bits per second on a serial line; `None` finds it by listening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub struct Baud(pub Option<u32>);
+
+impl TryFrom<toml::Value> for Baud {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) if text == "auto" => Ok(Baud(None)),
+            toml::Value::Integer(rate @ 300..=4_000_000) => Ok(Baud(Some(rate as u32))),
+            other => Err(format!("{other} is not a rate; use \"auto\", or bits per second from 300 to 4000000")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +307,9 @@ mod tests {
         let photo = Photo::default();
         assert_eq!(config.photo.decoding(), photo.decoding());
         assert_eq!(config.photo.progressive_megabytes_max, photo.progressive_megabytes_max);
+        let defaults = Position::default();
+        assert_eq!((config.position.device, config.position.protocol), (None, defaults.protocol));
+        assert_eq!((config.position.baud, config.position.fix_age_s_max), (defaults.baud, defaults.fix_age_s_max));
     }
 
     #[test]
@@ -303,6 +340,9 @@ mod tests {
             ("decode = \"scaled\"", "decode = \"fast\"", "expected `scaled` or `exact`"),
             ("short_side_min = 448", "short_side_min = 0", "use 32 to 65535"),
             ("progressive_megabytes_max = 200", "progressive_megabytes_max = 0", "use 1 to 10000"),
+            ("baud = \"auto\"", "baud = \"fast\"", "bits per second from 300"),
+            ("baud = \"auto\"", "baud = 0", "use \"auto\", or"),
+            ("protocol = \"auto\"", "protocol = \"ubx\"", "expected one of `auto`, `nmea`, `mavlink`"),
         ];
         for (from, to, expected) in cases {
             assert!(SHIPPED.contains(from), "{from}");

@@ -10,5 +10,6 @@ mod encoders;
 mod evaluation;
 mod intake;
 mod photos;
+mod position;
 mod quantized;
 mod reference;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
 use super::JournalError;
-use crate::domain::{Failure, FileStamp, Sha256};
+use super::tag::last_tag;
+use crate::domain::{Failure, FileStamp, Sha256, Tag};
 
 /// A read-only view of the database; each call sees the latest commit.
 #[derive(Debug)]
@@ -70,6 +71,11 @@ impl Reader {
                 .optional()
         };
         Ok(query().map_err(read_error)?.is_some())
+    }
+
+    /// What people last said that the photos from here on show.
+    pub fn tag(&self) -> Result<Option<Tag>, JournalError> {
+        last_tag(&self.connection).map_err(read_error)
     }
 
     /// Up to `limit` undelivered events with a sequence number above `after`, oldest first.

@@ -11,7 +11,7 @@ use super::JournalError;
 const APPLICATION_ID: i64 = 0x4272_434C;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE capture (
         id INTEGER PRIMARY KEY,
@@ -52,6 +52,21 @@ const MIGRATIONS: [&str; 2] = [
     ALTER TABLE capture ADD COLUMN quality TEXT;    -- JSON, see domain::PhotoQuality
     ALTER TABLE capture ADD COLUMN metadata TEXT;   -- JSON: domain::Exposure and domain::Drone
 ",
+    "
+    -- Nanoseconds since the start of the machine whose boot_id is beside it; see domain::Capture.
+    ALTER TABLE capture ADD COLUMN monotonic_ns INTEGER;
+    ALTER TABLE capture ADD COLUMN tag TEXT;   -- JSON, see domain::Tag
+
+    -- What people said that the photos from then on show. The last row holds; an empty one takes it back.
+    CREATE TABLE tag (
+        id INTEGER PRIMARY KEY,
+        set_at TEXT NOT NULL,      -- the device's clock
+        boot_id TEXT NOT NULL,
+        bridge TEXT,
+        span TEXT,
+        member TEXT
+    ) STRICT;
+",
 ];
 
 /// Prepares a connection for writing and migrates the file.
@@ -70,6 +85,9 @@ pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalEr
     let known = MIGRATIONS.len() as i64;
     if version > known {
         return Err(JournalError::NewerSchema { path: path.to_owned(), found: version, known });
+    }
+    if version == known {
+        return Ok(());
     }
     migrate(connection, version as usize).map_err(failed)
 }
