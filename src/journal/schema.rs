@@ -128,7 +128,7 @@ mod tests {
         connection.execute_batch(MIGRATIONS[0]).expect("the first schema");
         connection
             .execute_batch(
-                "INSERT INTO capture VALUES (NULL, x'00', 'a.jpg', 1, 2, 3, '{}', NULL, '{}', '', '', x'', '{}');
+                "INSERT INTO capture VALUES (NULL, x'00', x'61', 1, 2, 3, '{}', NULL, '{}', '', '', x'', '{}');
                  PRAGMA user_version = 1;",
             )
             .expect("a capture");
