@@ -89,7 +89,7 @@ impl Daemon {
             "ready: package {} {}, {} reference photos, {} events waiting",
             package.manifest().name,
             package.manifest().version,
-            worker.classifier.reference.len(),
+            worker.classifier.answerer.reference.len(),
             worker.reader.outbox_depth()?,
         );
         Ok(Daemon { intake, worker, uplink, journal_thread, _lock: lock })
@@ -145,7 +145,7 @@ fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
         photo: photo::Limits { pixels_max: u64::from(config.intake.photo_megapixels_max.get()) * 1_000_000 },
     };
     let threads = Threads::new(config.classify.threads.get() as usize)?;
-    Ok(Classifier::load(package, limits, config.classify.neighbours.get() as usize, &threads)?)
+    Ok(Classifier::load(package, limits, config.classify.params(), &threads)?)
 }
 
 fn identity(config: &Config, package: &Package) -> Result<DeviceIdentity> {

@@ -18,6 +18,8 @@ pub mod classify;
 
 pub mod evaluate;
 
+pub mod fit;
+
 pub mod journal;
 
 pub mod config;

@@ -44,6 +44,11 @@ impl Prompts {
     pub fn get(&self, category: Category, index: u8) -> &[String] {
         &self.0[category as usize][usize::from(index)]
     }
+
+    /// All texts, class by class.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flatten().flatten().map(String::as_str)
+    }
 }
 
 impl Default for Prompts {

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -34,9 +33,8 @@ const NEIGHBOURS: usize = 10;
 pub struct Args {
     #[arg(value_enum, default_value = "encode")]
     what: What,
-    /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR")]
-    package: Option<PathBuf>,
+    #[command(flatten)]
+    package: demo::PackageArgs,
     /// Cores that one photo or text is split over.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     threads: u8,
@@ -114,7 +112,7 @@ struct SearchReport {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let begin = Instant::now();
-    let package = demo::package_or_demo(args.package.as_deref())?;
+    let package = args.package.open()?;
     let open_ms = milliseconds(begin.elapsed());
     let threads = Threads::new(args.threads.into())?;
     let mut encoders = Vec::new();

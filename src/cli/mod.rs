@@ -6,12 +6,15 @@ mod classify;
 mod demo;
 mod embed;
 mod eval;
+mod inputs;
+mod method;
 mod npy;
 mod package;
 mod present;
 mod progress;
 mod reference;
 mod run;
+mod stop;
 
 use std::io;
 use std::process::ExitCode;

@@ -11,7 +11,7 @@ mod random;
 
 use crate::domain::{Category, Embedding, Scores};
 
-pub use fit::{EpochEnd, FitError, FitParams, fit};
+pub use fit::{EpochEnd, FitError, FitParams, Progress, fit};
 
 /// Added to the variance in a layer norm over a unit-length embedding.
 ///
