@@ -9,6 +9,7 @@ import torch
 
 from .architecture import Architecture, build_model, load_architecture
 from .captions import Labels, caption, categories
+from .classifier_goldens import write_classifiers
 from .demo_goldens import write_demo
 from .golden_images import floats, image_results
 from .golden_texts import CAPTIONS, TEXTS
@@ -29,6 +30,8 @@ def write_goldens(out: Path, parts: Sequence[str], demo: Path, work: Path) -> It
     for part in parts:
         if part == "demo":
             yield from write_demo(out / part, demo, work)
+        elif part == "classifiers":
+            yield from write_classifiers(out, demo)
         else:
             yield from _WRITERS[part](out)
 
@@ -151,4 +154,4 @@ _WRITERS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "metrics": _write_metrics,
     "vit_b32": _write_vit_b32,
 }
-PARTS = (*_WRITERS, "demo")
+PARTS = (*_WRITERS, "demo", "classifiers")

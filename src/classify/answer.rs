@@ -1,6 +1,6 @@
 //! What a method says of one category, before calibration.
 
-use crate::domain::{Category, CategoryVerdict, Scores, ScoredClass};
+use crate::domain::{Category, CategoryVerdict, ScoredClass, Scores};
 
 /// One category's answer.
 #[derive(Clone, Debug, PartialEq)]

@@ -54,8 +54,13 @@ mod tests {
 
     #[test]
     fn what_falls_or_is_no_share_is_refused() {
-        for points in [vec![], vec![(0.5, 0.5), (0.4, 0.6)], vec![(0.4, 0.6), (0.5, 0.5)], vec![(0.0, f32::NAN)], vec![(0.0, 1.1)]]
-        {
+        for points in [
+            vec![],
+            vec![(0.5, 0.5), (0.4, 0.6)],
+            vec![(0.4, 0.6), (0.5, 0.5)],
+            vec![(0.0, f32::NAN)],
+            vec![(0.0, 1.1)],
+        ] {
             assert_eq!(ConfidenceMap::new(points.clone()), None, "{points:?}");
         }
     }

@@ -32,14 +32,10 @@ pub enum FittedError {
 
 impl Fitted {
     /// From the stored forms of heads, prompts and rules.
-    pub fn decode(
-        heads: Option<&[u8]>,
-        prompts: Option<&[u8]>,
-        rules: Option<&[u8]>,
-    ) -> Result<Self, FittedError> {
+    pub fn decode(heads: Option<&[u8]>, prompts: Option<&[u8]>, rules: Option<&[u8]>) -> Result<Self, FittedError> {
         let heads = heads.map(|bytes| Ok::<_, HeadsError>(Stored::new(Heads::from_bytes(bytes)?, bytes)));
-        let prompts =
-            prompts.map(|bytes| Ok::<_, PromptEmbeddingsError>(Stored::new(PromptEmbeddings::from_bytes(bytes)?, bytes)));
+        let prompts = prompts
+            .map(|bytes| Ok::<_, PromptEmbeddingsError>(Stored::new(PromptEmbeddings::from_bytes(bytes)?, bytes)));
         Ok(Fitted {
             heads: heads.transpose()?,
             prompts: prompts.transpose()?,

@@ -1,7 +1,7 @@
 //! The published k-NN vote: neighbours to answers, as a pure function.
 
-use super::answer::{Answer, Answers, lead};
 use super::Neighbour;
+use super::answer::{Answer, Answers, lead};
 use crate::domain::{Category, CategoryVerdict, ScoredClass};
 
 /// Votes in every category. `neighbours` are the `k` nearest reference photos, most similar first.
@@ -27,7 +27,10 @@ fn vote(category: Category, neighbours: &[Neighbour]) -> Answer {
     let classes = winners.into_iter().map(|(index, count)| ScoredClass { index, confidence: share(count) });
     let mut counts: Vec<usize> = tally.iter().map(|(_, count)| *count).collect();
     counts.sort_unstable_by(|a, b| b.cmp(a));
-    Answer { verdict: CategoryVerdict { classes: classes.collect() }, lead: lead(category, counts.into_iter().map(share)) }
+    Answer {
+        verdict: CategoryVerdict { classes: classes.collect() },
+        lead: lead(category, counts.into_iter().map(share)),
+    }
 }
 
 /// Every class that occurs with its count, in the order in which it was first seen.

@@ -64,7 +64,12 @@ impl Weighting {
     /// The share of the weight for which `carries` holds, in [0, 1].
     pub fn share(&self, neighbours: &[Neighbour], carries: impl Fn(&Labels) -> bool) -> f32 {
         let weights = self.weights(neighbours);
-        neighbours.iter().zip(weights).filter(|(neighbour, _)| carries(neighbour.labels)).map(|(_, weight)| weight).sum()
+        neighbours
+            .iter()
+            .zip(weights)
+            .filter(|(neighbour, _)| carries(neighbour.labels))
+            .map(|(_, weight)| weight)
+            .sum()
     }
 
     pub(super) fn is_good(&self) -> bool {

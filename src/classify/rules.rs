@@ -98,7 +98,8 @@ impl Rules {
 
 impl Certainty {
     fn is_good(&self) -> bool {
-        self.confidence.iter().all(ConfidenceMap::is_good) && self.near_tie.iter().all(|lead| (0.0..=1.0).contains(lead))
+        self.confidence.iter().all(ConfidenceMap::is_good)
+            && self.near_tie.iter().all(|lead| (0.0..=1.0).contains(lead))
     }
 }
 
@@ -137,7 +138,8 @@ pub mod tests {
         cases[3].urgency.weighting.neighbours = 100_000;
         cases[4].far_below = 2.0;
         cases[5].balanced.near_tie[0] = -0.1;
-        let expected = ["balanced vote", "balanced vote", "urgency", "urgency", "far neighbours", "certainty of the balanced"];
+        let expected =
+            ["balanced vote", "balanced vote", "urgency", "urgency", "far neighbours", "certainty of the balanced"];
         for (case, expected) in cases.iter().zip(expected) {
             let message = Rules::from_bytes(&case.to_bytes()).expect_err(expected).to_string();
             assert!(message.contains(expected) && message.contains("out of range"), "{message}");

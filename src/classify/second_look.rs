@@ -123,7 +123,10 @@ mod tests {
             (Circumstances { nearest: Some(0.5), far_below: None, ..plain(&first) }, &[]),
             (Circumstances { near_tie: Some([0.2, 0.5, 0.0, 0.0]), ..plain(&first) }, &[SecondLook::NearTie]),
             (Circumstances { near_tie: None, ..plain(&first) }, &[]),
-            (Circumstances { knn_and_linear: Some((&first, &second)), ..plain(&first) }, &[SecondLook::MethodsDisagree]),
+            (
+                Circumstances { knn_and_linear: Some((&first, &second)), ..plain(&first) },
+                &[SecondLook::MethodsDisagree],
+            ),
             (Circumstances { knn_and_linear: Some((&first, &first)), ..plain(&first) }, &[]),
             (plain(&other), &[SecondLook::OtherClass]),
             (Circumstances { quality: None, ..plain(&first) }, &[]),

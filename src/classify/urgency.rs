@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Neighbour, Weighting};
-use crate::domain::{Labels, UrgentSign, Urgency};
+use crate::domain::{Labels, Urgency, UrgentSign};
 
 /// How much evidence is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Results in words for a person at a terminal.
 
-use crate::domain::{Category, Method, SecondLook, UrgentSign, Urgency, Verdict};
+use crate::domain::{Category, Method, SecondLook, Urgency, UrgentSign, Verdict};
 
 /// The verdict on one line: `soundness II, measure C1, cracking on pier; review first: rating IV among similar photos`.
 pub fn line(verdict: &Verdict) -> String {
@@ -37,7 +37,11 @@ pub fn paragraph(verdict: &Verdict) -> String {
     if verdict.urgency.review {
         let Urgency { score, .. } = verdict.urgency;
         let signs = signs(&verdict.urgency);
-        text += &format!("  {:<16} an engineer decides: {signs} among similar photos ({:.0} %)\n", "review first", score * 100.0);
+        text += &format!(
+            "  {:<16} an engineer decides: {signs} among similar photos ({:.0} %)\n",
+            "review first",
+            score * 100.0
+        );
     }
     for reason in &verdict.second_look {
         text += &format!("  {:<16} {}\n", "look again", explain(*reason));
@@ -88,7 +92,8 @@ mod tests {
     #[test]
     fn people_read_what_to_look_at_in_plain_words() {
         let answer = |index| CategoryVerdict { classes: vec![ScoredClass { index, confidence: 0.75 }] };
-        let urgency = Urgency { review: true, score: 0.12, signs: vec![UrgentSign::SoundnessIv, UrgentSign::MeasureE2] };
+        let urgency =
+            Urgency { review: true, score: 0.12, signs: vec![UrgentSign::SoundnessIv, UrgentSign::MeasureE2] };
         let mut verdict = Verdict {
             categories: [1, 2, 0, 6].map(answer),
             method: Method::Knn,
@@ -102,7 +107,9 @@ mod tests {
             review first: rating IV, measure E2 among similar photos; look again";
         assert_eq!(line(&verdict), expected);
         let text = paragraph(&verdict);
-        for part in ["II (75 %, preventive", "not calibrated", "an engineer decides: rating IV", "(12 %)", "nearly as likely"] {
+        for part in
+            ["II (75 %, preventive", "not calibrated", "an engineer decides: rating IV", "(12 %)", "nearly as likely"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
         (verdict.urgency, verdict.second_look) = (Urgency::default(), Vec::new());

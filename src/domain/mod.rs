@@ -22,7 +22,7 @@ pub use fix::{Position, PositionSource};
 pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
 pub use method::{Method, Rule, UnknownName};
 pub use quality::PhotoQuality;
-pub use review::{SecondLook, UrgentSign, Urgency};
+pub use review::{SecondLook, Urgency, UrgentSign};
 pub use scores::Scores;
 pub use time::{Time, TimeQuality};
 pub use verdict::{CategoryVerdict, Evidence, ScoredClass, Verdict};

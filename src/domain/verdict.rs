@@ -136,3 +136,38 @@ impl Serialize for Labels {
 fn round(value: f32) -> f32 {
     (value * 1e4).round() / 1e4
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::UrgentSign;
+
+    #[test]
+    fn programs_read_how_an_answer_was_made_and_what_to_look_at() {
+        let answer = |index| CategoryVerdict { classes: vec![ScoredClass { index, confidence: 0.123456 }] };
+        let verdict = Verdict {
+            categories: [1, 2, 0, 6].map(answer),
+            method: Method::ZeroShot,
+            rule: None,
+            confidence_calibrated: true,
+            urgency: Urgency { review: true, score: 0.2, signs: vec![UrgentSign::MeasureE2] },
+            second_look: vec![SecondLook::NearTie, SecondLook::OtherClass],
+            evidence: Vec::new(),
+        };
+        let expected = serde_json::json!({
+            "soundness": [{"label": "II", "confidence": 0.1235_f32}],
+            "measure": [{"label": "C1", "confidence": 0.1235_f32}],
+            "damage_type": [{"label": "cracking", "confidence": 0.1235_f32}],
+            "damage_location": [{"label": "pier", "confidence": 0.1235_f32}],
+            "method": "zero-shot",
+            "confidence_calibrated": true,
+            "review_urgent": true,
+            "urgency": {"score": 0.2_f32, "signs": ["measure_e2"]},
+            "second_look": ["near_tie", "other_class"],
+            "neighbours": [],
+        });
+        assert_eq!(serde_json::to_value(&verdict).expect("JSON"), expected);
+        let knn = Verdict { method: Method::Knn, rule: Some(Rule::Balanced), ..verdict };
+        assert_eq!(serde_json::to_value(&knn).expect("JSON")["rule"], "balanced");
+    }
+}

@@ -275,8 +275,7 @@ impl Package {
         if from != path {
             fs::rename(from, &path).map_err(|source| PackageError::Write { path, source })?;
         }
-        publish(new_manifest, &manifest_path)
-            .map_err(|source| PackageError::Write { path: manifest_path, source })?;
+        publish(new_manifest, &manifest_path).map_err(|source| PackageError::Write { path: manifest_path, source })?;
         (self.manifest, self.hash) = (manifest, Sha256::of(text.as_bytes()));
         Ok(())
     }

@@ -60,8 +60,7 @@ mod tests {
     #[test]
     fn wrong_answers_are_counted_by_reason() {
         let labels = |index| Labels::new(|category| CategoryLabels::new(category, [index]));
-        let (right, wrong) =
-            (Judged::by_labels(labels(1), &labels(1)), Judged::by_labels(labels(1), &labels(2)));
+        let (right, wrong) = (Judged::by_labels(labels(1), &labels(1)), Judged::by_labels(labels(1), &labels(2)));
         let photos: [(&Judged, &[SecondLook]); 4] = [
             (&right, &[]),
             (&wrong, &[]),

@@ -295,7 +295,16 @@ mod tests {
         assert!(!page.contains("<script"), "nothing of the input is markup");
         assert!(page.contains("&lt;script&gt;") && page.contains("橋 &#39;b&#39;"));
         assert!(page.contains("&lt;val&gt; &amp; &quot;more&quot;.csv"));
-        for part in ["Macro-F1", "Urgent photos", "Second look", "0.2500", "<h2>damage_location", "Photo finds text", "Size of the reference", "<svg"] {
+        for part in [
+            "Macro-F1",
+            "Urgent photos",
+            "Second look",
+            "0.2500",
+            "<h2>damage_location",
+            "Photo finds text",
+            "Size of the reference",
+            "<svg",
+        ] {
             assert!(page.contains(part), "{part}");
         }
         for open in ["div", "table", "section", "svg", "figure", "tr", "td"] {

@@ -94,7 +94,9 @@ impl LabelSource {
 
     fn image_and_caption(&self, row: &StringRecord) -> (String, String) {
         let (image, text) = match self {
-            LabelSource::Columns(Columns { image, text, .. }) | LabelSource::Captions { image, text } => (*image, *text),
+            LabelSource::Columns(Columns { image, text, .. }) | LabelSource::Captions { image, text } => {
+                (*image, *text)
+            }
         };
         (row[image].to_owned(), row[text].to_owned())
     }

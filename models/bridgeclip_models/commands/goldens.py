@@ -6,6 +6,7 @@
   metrics.json   labels, answers and embeddings with their metrics, by scikit-learn and NumPy
   vit_b32/       the full ViT-B/32 with weights that can be made again from their names: graphs, inputs, embeddings
   demo/          embeddings of sample photos, captions and the held-out pictures, by the demo model (needs `demo` first)
+  classifiers/   answers of the published classifiers on the held-out pictures (needs the demo package, and demo/ above)
 
 Run it in the folder `models`:
   bridgeclip-models goldens --out ../tests/data

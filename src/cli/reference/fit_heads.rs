@@ -84,12 +84,17 @@ fn note(params: &FitParams, photos: usize, losses: Map<String, Value>) -> Value 
         "photos": photos,
         "seed": params.seed,
         "epochs": params.epochs,
-        "learning_rate": params.learning_rate,
-        "weight_decay": params.weight_decay,
-        "dropout": params.dropout,
+        "learning_rate": decimal(params.learning_rate),
+        "weight_decay": decimal(params.weight_decay),
+        "dropout": decimal(params.dropout),
         "batch": params.batch,
         "loss": losses,
     })
+}
+
+/// The number as it is written in decimals, without what f32 adds to it.
+fn decimal(value: f32) -> Option<f64> {
+    value.to_string().parse().ok()
 }
 
 fn report(args: &Args, photos: usize, seconds: f64, mut note: Value) -> Result<()> {

@@ -33,9 +33,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let prompts = Prompts::parse(&text).with_context(|| name.clone())?;
     let encoder = TextEncoder::load(&package, &Threads::default())?;
     let texts: Vec<&str> = prompts.texts().collect();
-    let embedded = on_all_cores(&texts, "texts", |text| {
-        encoder.encode(text).with_context(|| format!("{name}: {text:?}"))
-    });
+    let embedded =
+        on_all_cores(&texts, "texts", |text| encoder.encode(text).with_context(|| format!("{name}: {text:?}")));
     let mut embedded = embedded.into_iter();
     let embeddings = PromptEmbeddings::new(&prompts, |_| embedded.next().expect("an embedding for each text"))?;
     embeddings.zero_shot().with_context(|| format!("{name}: the texts of a class cancel out"))?;
