@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::{ClassShares, FOLDS, NEIGHBOURHOOD, Sample};
+use super::{ClassShares, FOLDS, NEIGHBOURHOOD, Sample, fold_of};
 use crate::classify::{BalancedVote, CategoryVote, Weighting};
 use crate::domain::Category;
 
@@ -72,7 +72,7 @@ fn scores(vote: &CategoryVote, category: Category, rows: &[(usize, &Sample)], sh
     for ((row, sample), shares) in rows.iter().zip(shares) {
         let answer = vote.answer(category, shares).verdict;
         let truth = sample.truth.get(category).indexes();
-        let counts = &mut folds[row % FOLDS];
+        let counts = &mut folds[fold_of(*row)];
         for class in &answer.classes {
             let counts = &mut counts[usize::from(class.index)];
             counts.answered += 1;

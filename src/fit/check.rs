@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{FOLDS, Sample};
+use super::{FOLDS, Sample, fold_of};
 use crate::classify::{Judge, Params, Rules, Source};
 use crate::domain::{Category, Method, Rule};
 use crate::evaluate::{CategoryScores, Classification, Judged, UrgencyScores, classification, urgency};
@@ -34,7 +34,7 @@ pub struct WayCheck {
 }
 
 impl RulesCheck {
-    /// `fold_rules` are those that were fitted without each fold; row `i` is in fold `i % FOLDS`.
+    /// `fold_rules` are those that were fitted without each fold; see [`fold_of`].
     pub(super) fn of(samples: &[Sample], fold_rules: &[Rules], source: &Source) -> Self {
         let ways = [
             (Method::Knn, Rule::Published),
@@ -53,7 +53,7 @@ impl RulesCheck {
         });
         // The same whatever the method.
         let judges: Vec<Judge> = fold_rules.iter().map(|rules| judge(rules, source, ways[0])).collect();
-        let review = |(row, sample): (usize, &Sample)| judges[row % FOLDS].urgency().judge(&sample.neighbours).review;
+        let review = |(row, sample): (usize, &Sample)| judges[fold_of(row)].urgency().judge(&sample.neighbours).review;
         let reviews = samples.iter().enumerate().map(review);
         let urgency = urgency(samples.iter().map(|sample| &sample.truth).zip(reviews));
         RulesCheck { photos: samples.len(), folds: FOLDS, ways: checks.collect(), urgency }
@@ -64,7 +64,7 @@ impl WayCheck {
     fn of(samples: &[Sample], judges: &[Judge]) -> Self {
         let (mut own, mut calibrated) = (Vec::new(), Vec::new());
         for (row, Sample { truth, neighbours, opinions }) in samples.iter().enumerate() {
-            let judge = &judges[row % FOLDS];
+            let judge = &judges[fold_of(row)];
             let answers = judge.answers(opinions, neighbours).map(|answer| answer.verdict);
             own.push(Judged { truth: truth.clone(), answers });
             calibrated.push(Judged::by_verdict(truth.clone(), &judge.verdict(opinions, neighbours, None)));

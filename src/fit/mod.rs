@@ -36,7 +36,7 @@ pub enum RulesFitError {
 /// Fits the rules to all photos and checks them on each fold with rules fitted to the others.
 ///
 /// `reference` are the shares of the reference's photos that have each class; `source` is where the opinions come from.
-/// The photos are dealt to the folds in turn. The same input gives the same rules.
+/// The same input gives the same rules.
 pub fn fit_rules(
     samples: &[Sample],
     reference: &ClassShares,
@@ -53,11 +53,17 @@ pub fn fit_rules(
     let rules = complete(&all, votes.all, source);
     let fold_rules = votes.without_fold.into_iter().enumerate().map(|(fold, vote)| {
         let others: Vec<&Sample> =
-            samples.iter().enumerate().filter(|(row, _)| row % FOLDS != fold).map(|(_, sample)| sample).collect();
+            samples.iter().enumerate().filter(|(row, _)| fold_of(*row) != fold).map(|(_, sample)| sample).collect();
         complete(&others, vote, source)
     });
     let check = RulesCheck::of(samples, &fold_rules.collect::<Vec<_>>(), source);
     Ok((rules, check))
+}
+
+/// The fold of a photo: scattered, so that no order of the rows can put a class into one fold.
+fn fold_of(row: usize) -> usize {
+    // Knuth's multiplicative hash.
+    ((row as u32).wrapping_mul(2_654_435_769) >> 16) as usize % FOLDS
 }
 
 /// Everything but the balanced vote.
@@ -79,5 +85,72 @@ fn complete(samples: &[&Sample], balanced_vote: BalancedVote, source: &Source) -
         // Rounding can take a similarity a little beyond 1.
         far_below: quantile(nearest.collect(), FAR_QUANTILE).unwrap_or(-1.0).clamp(-1.0, 1.0),
         balanced_vote,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::{Neighbour, Opinions};
+    use crate::domain::{CategoryLabels, Labels, Method, Rule};
+
+    const SOURCE: Source = Source { neighbours: 10, heads: None, prompts: None };
+
+    /// The rare class of a test is the last one of every category; rating IV and measure S2 are.
+    fn labels(rare: bool) -> Labels {
+        Labels::new(|category| {
+            CategoryLabels::new(category, [if rare { category.classes().len() as u8 - 1 } else { 1 }])
+        })
+    }
+
+    /// One photo in ten is of the rare class. Of its neighbours three in ten are, of the others' one in fifty.
+    fn samples<'a>(count: usize, [common, rare]: [&'a Labels; 2]) -> Vec<Sample<'a>> {
+        let sample = |row: usize| {
+            let is_rare = row.is_multiple_of(10);
+            let neighbour = |place: usize| {
+                let turn = place + 3 * row;
+                let labels = match is_rare {
+                    true if turn % 10 < 3 => rare,
+                    false if turn.is_multiple_of(50) => rare,
+                    _ => common,
+                };
+                Neighbour { similarity: 0.9 - place as f32 / 1000.0, labels }
+            };
+            let truth = if is_rare { rare } else { common };
+            Sample {
+                truth: truth.clone(),
+                neighbours: (0..100).map(neighbour).collect(),
+                opinions: Opinions::default(),
+            }
+        };
+        (0..count).map(sample).collect()
+    }
+
+    fn fit(count: usize) -> Result<(Rules, RulesCheck), RulesFitError> {
+        let (common, rare) = (labels(false), labels(true));
+        let reference: Vec<Labels> = (0..1000).map(|row| labels(row % 20 == 0)).collect();
+        fit_rules(&samples(count, [&common, &rare]), &ClassShares::of(&reference), &SOURCE)
+    }
+
+    #[test]
+    fn a_rare_class_is_found_on_photos_that_the_rules_were_not_fitted_to() {
+        let (rules, check) = fit(500).expect("fits");
+        let [published, balanced] = &check.ways[..] else { panic!("{check:?}") };
+        assert_eq!((published.method, published.rule), (Method::Knn, Some(Rule::Published)));
+        for category in Category::ALL {
+            let classes = category.classes().len() as f64;
+            assert!(published.macro_f1[&category] < 1.0 / classes, "the majority is always right");
+            assert!(balanced.macro_f1[&category] > 1.9 / classes, "{category}: {}", balanced.macro_f1[&category]);
+        }
+        assert_eq!((check.urgency.urgent, check.urgency.found), (50, 50));
+        assert_eq!(Rules::from_bytes(&rules.to_bytes()), Ok(rules.clone()));
+        assert_eq!(fit(500).expect("fits"), (rules, check), "the same input gives the same rules");
+    }
+
+    #[test]
+    fn too_few_photos_are_refused() {
+        let expected = RulesFitError::TooFew { category: Category::Soundness, found: PHOTOS_MIN - 1 };
+        assert_eq!(fit(PHOTOS_MIN - 1), Err(expected));
+        assert!(fit(PHOTOS_MIN).is_ok());
     }
 }

@@ -124,7 +124,8 @@ fn write_anew(
     }
 }
 
-fn refuse_duplicates<'a>(rows: impl Iterator<Item = (&'a str, String)>) -> Result<(), ReferenceError> {
+/// Of photos with their names and places, fails if a name is there twice.
+pub fn refuse_duplicates<'a>(rows: impl Iterator<Item = (&'a str, String)>) -> Result<(), ReferenceError> {
     let mut seen: HashMap<&str, String> = HashMap::new();
     for (name, place) in rows {
         if let Some(first) = seen.insert(name, place.clone()) {

@@ -125,7 +125,7 @@ impl Revision {
         let io = |source| ReferenceError::Io { path: copy.to_owned(), source };
         fs::copy(&self.path, copy).map_err(io)?;
         fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).map_err(io)?;
-        insert(copy, kind, made_with, value).map_err(failed(copy))?;
+        insert(copy, kind, made_with, value).map_err(|error| io(io::Error::other(error)))?;
         File::open(copy).and_then(|file| file.sync_all()).map_err(io)?;
         match Identity::of(&self.path).map_err(io)? == self.identity {
             true => Ok(()),

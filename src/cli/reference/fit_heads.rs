@@ -50,7 +50,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         trained => trained?,
     };
     let seconds = begin.elapsed().as_secs_f64();
-    let note = note(&params, vectors.len(), losses.into_inner().expect("no thread panicked"));
+    let losses = losses.into_inner().expect("no thread panicked");
+    let note = note(&params, vectors.len(), &losses);
     revision.put(&mut package, FittedKind::Heads, &note, &heads.to_bytes())?;
     report(args, vectors.len(), seconds, note)?;
     Ok(Outcome::Good)
@@ -78,7 +79,7 @@ fn train(
 }
 
 /// What the reference says of the heads.
-fn note(params: &FitParams, photos: usize, losses: Map<String, Value>) -> Value {
+fn note(params: &FitParams, photos: usize, losses: &Map<String, Value>) -> Value {
     json!({
         "by": "fit-heads",
         "photos": photos,

@@ -15,7 +15,7 @@ use crate::encoder::Package;
 use crate::evaluate::UrgencyScores;
 use crate::fit::{ClassShares, NEIGHBOURHOOD, RulesCheck, Sample, WayCheck, fit_rules};
 use crate::pipeline::fitted;
-use crate::reference::{FittedKind, Hit, Reference, Revision, Row, Search};
+use crate::reference::{FittedKind, Hit, Reference, Revision, Row, Search, refuse_duplicates};
 
 /// Searched together.
 const QUERIES: usize = 256;
@@ -47,6 +47,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let mut package = Package::open(&args.package)?;
     let revision = Revision::start(&package)?;
     let rows = args.rows.rows()?;
+    refuse_duplicates(rows.iter().map(|row| (&*row.image, format!("line {}", row.line))))?;
     let reference = Reference::open(&package.reference()?, &package)?;
     let embeddings = args.rows.photos().embeddings(args.vectors.embeddings.as_deref(), &rows, &package)?;
     let usable = rows.into_iter().zip(embeddings).filter_map(|(row, embedding)| Some((row, embedding?)));
