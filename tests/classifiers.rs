@@ -1,5 +1,5 @@
-//! Every classifier on the held-out pictures of the demo: the same answers as PyTorch and NumPy give, photo by photo, and
-//! what the fitted rules add.
+//! Every classifier on the held-out pictures of the demo: the same answers as PyTorch and NumPy give, photo by photo,
+//! and what the fitted rules add.
 
 use std::fs;
 use std::path::{Path, PathBuf};

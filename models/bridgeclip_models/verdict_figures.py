@@ -25,7 +25,8 @@ def verdict_figures(bridgeclip: Path, package: Path, csv: Path, embeddings: Path
         for name, (method, rule) in _WAYS.items()
     }
     # Urgency does not depend on the way to answer.
-    return {name: _scores(run["classification"]) for name, run in runs.items()} | {"urgency": runs["knn_published"]["urgency"]}
+    urgency = {name: round(value, 4) for name, value in runs["knn_published"]["urgency"].items()}
+    return {name: _scores(run["classification"]) for name, run in runs.items()} | {"urgency": urgency}
 
 
 def run_json(*command: object) -> dict:

@@ -7,8 +7,8 @@ use crate::domain::{Category, CategoryVerdict, ScoredClass, Scores};
 pub struct Answer {
     /// With the method's own confidences.
     pub verdict: CategoryVerdict,
-    /// How far the answered class is ahead of the next one, in the method's own measure. Several classes can be right in a
-    /// multi-label category: none is behind another there, and the lead has no end.
+    /// How far the answered class is ahead of the next one, in the method's own measure. Several classes can be right
+    /// in a multi-label category: none is behind another there, and the lead has no end.
     pub lead: f32,
 }
 

@@ -1,8 +1,8 @@
 //! The balanced k-NN vote: near neighbours weigh more, and rare classes need fewer votes.
 //!
 //! A majority of ten misses classes that are rare in the reference: even around a photo of such a class most neighbours
-//! are of a common one. Here each class has a threshold of its own for its share of the votes, fitted on labelled photos
-//! that are not in the reference; a class's frequency enters the thresholds.
+//! are of a common one. Here each class has a threshold of its own for its share of the votes, fitted on labelled
+//! photos that are not in the reference; a class's frequency enters the thresholds.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,8 @@ pub struct BalancedVote(pub [CategoryVote; 4]);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CategoryVote {
     pub weighting: Weighting,
-    /// For each class the share of the votes that speaks for it as strongly as any other class's threshold does for that
-    /// one. Above 0.
+    /// For each class the share of the votes that speaks for it as strongly as any other class's threshold does for
+    /// that one. Above 0.
     pub thresholds: Vec<f32>,
 }
 

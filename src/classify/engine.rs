@@ -70,8 +70,8 @@ impl Engine {
         }
     }
 
-    /// The verdict on a photo with its [`Self::neighbourhood`], most similar first. `quality` is that of the photo, if it
-    /// is at hand.
+    /// The verdict on a photo with its [`Self::neighbourhood`], most similar first. `quality` is that of the photo, if
+    /// it is at hand.
     ///
     /// # Panics
     /// As [`Self::opinions`].
@@ -133,7 +133,7 @@ mod tests {
             (Params { method: Method::Linear, ..default }, Fitted::default(), "reference fit-heads"),
             (Params { method: Method::ZeroShot, ..default }, Fitted::default(), "reference fit-prompts"),
             (Params { rule: Rule::Balanced, ..default }, Fitted::default(), "reference fit-rules"),
-            (default, prompts, "prompts of the reference are for embeddings of 5 values, its own have 6"),
+            (default, prompts, "prompts of the reference take embeddings of 5 values, its own have 6"),
         ];
         for (params, fitted, expected) in cases {
             let message = Engine::new(params, fitted, DIM + 1).expect_err(expected).to_string();

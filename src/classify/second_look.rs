@@ -1,5 +1,5 @@
-//! When to doubt a verdict: its neighbours are far, another answer is nearly as good, methods disagree, or the photo shows
-//! too little.
+//! When to doubt a verdict: its neighbours are far, another answer is nearly as good, methods disagree, or the photo
+//! shows too little.
 
 use super::Answers;
 use crate::domain::{Category, CategoryVerdict, PhotoQuality, SecondLook};

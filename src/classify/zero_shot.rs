@@ -6,7 +6,8 @@ use crate::domain::{Category, Embedding, EmbeddingError, Scores};
 /// Probability from which a multi-label class counts, as published.
 ///
 /// Cosines are not scaled before the softmax, so the probabilities of many classes are nearly equal and hardly any
-/// reaches this: of 15 classes one would need 0.3 where 0.067 is even. In practice the most probable class is the answer.
+/// reaches this: of 15 classes one would need 0.3 where 0.067 is even. In practice the most probable class is the
+/// answer.
 const MULTI_LABEL_MIN: f32 = 0.3;
 
 /// One embedding per class in every category.

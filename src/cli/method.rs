@@ -8,8 +8,8 @@ use crate::domain::{Method, Rule};
 /// Method, rule and neighbours.
 #[derive(Debug, clap::Args)]
 pub struct MethodArgs {
-    /// How photos are answered: by the vote of the nearest labelled photos, by linear heads, or by texts that describe the
-    /// classes. What the last two need is fitted with `bridgeclip reference`.
+    /// How photos are answered: by the vote of the nearest labelled photos, by linear heads, or by texts that describe
+    /// the classes. What the last two need is fitted with `bridgeclip reference`.
     #[arg(long, default_value_t = Method::default(), value_parser = methods())]
     method: Method,
     /// How the neighbours vote: as published, or balanced, which finds more of the rare classes and needs fitted rules.

@@ -35,13 +35,9 @@ pub fn paragraph(verdict: &Verdict) -> String {
     }
     text += &format!("  {:<16} {}\n", "confidence", confidence(verdict));
     if verdict.urgency.review {
-        let Urgency { score, .. } = verdict.urgency;
-        let signs = signs(&verdict.urgency);
-        text += &format!(
-            "  {:<16} an engineer decides: {signs} among similar photos ({:.0} %)\n",
-            "review first",
-            score * 100.0
-        );
+        let (signs, share) = (signs(&verdict.urgency), verdict.urgency.score * 100.0);
+        let note = format!("an engineer decides: {signs} among similar photos ({share:.0} %)");
+        text += &format!("  {:<16} {note}\n", "review first");
     }
     for reason in &verdict.second_look {
         text += &format!("  {:<16} {}\n", "look again", explain(*reason));

@@ -37,8 +37,8 @@ pub enum Command {
 /// Where a reference's labels come from.
 #[derive(Debug, clap::Args)]
 pub struct LabelsArgs {
-    /// Take labels from the label columns or from the findings in the column `text`. If not given: from the columns, and
-    /// from the findings if there is no label column at all.
+    /// Take labels from the label columns or from the findings in the column `text`. If not given: from the columns,
+    /// and from the findings if there is no label column at all.
     #[arg(long, value_name = "SOURCE", value_enum)]
     labels_from: Option<LabelsFromArg>,
 }

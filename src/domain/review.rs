@@ -43,8 +43,8 @@ pub enum SecondLook {
     Blurred,
     TooDark,
     TooBright,
-    /// The answer is "other": falling-out of the deck, abnormal gaps, defects of anchorages and deflection have no class
-    /// of their own.
+    /// The answer is "other": falling-out of the deck, abnormal gaps, defects of anchorages and deflection have no
+    /// class of their own.
     OtherClass,
 }
 

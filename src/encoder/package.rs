@@ -258,8 +258,8 @@ impl Package {
         self.take(name, &self.path(name))
     }
 
-    /// Puts the file at `from`, which lies in the folder under another name, in the place of the file `name`, and takes it
-    /// into the manifest. All that can fail for want of space is done before either is replaced.
+    /// Puts the file at `from`, which lies in the folder under another name, in the place of the file `name`, and takes
+    /// it into the manifest. All that can fail for want of space is done before either is replaced.
     pub fn replace_file(&mut self, name: &str, from: &Path) -> Result<(), PackageError> {
         self.take(name, from)
     }

@@ -21,8 +21,8 @@ pub struct UrgencyScores {
     pub false_alarms_per_100_photos: f64,
 }
 
-/// Whether a photo with these labels is urgent, if they tell: an urgent label is enough; without one both the rating and
-/// the measure must be known.
+/// Whether a photo with these labels is urgent, if they tell: an urgent label is enough; without one both the rating
+/// and the measure must be known.
 pub fn true_urgency(truth: &Labels) -> Option<bool> {
     let is_known = |category| !truth.get(category).is_empty();
     match is_urgent(truth) {

@@ -62,7 +62,8 @@ fn misses_max(urgent: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Against sums of Python's exact binomial coefficients: the greatest m with P(misses <= m) <= 0.1; 0 if there is none.
+    /// Against sums of Python's exact binomial coefficients: the greatest m with P(misses <= m) <= 0.1; 0 if there is
+    /// none.
     #[test]
     fn as_many_misses_as_a_recall_of_95_percent_allows() {
         for (urgent, expected) in MISSES {

@@ -32,8 +32,8 @@ impl Threads {
     }
 }
 
-/// The results of `work` on each item, in the order of the items. Each of so many threads takes the next item when it is
-/// done with one; the work on an item is not split.
+/// The results of `work` on each item, in the order of the items. Each of so many threads takes the next item when it
+/// is done with one; the work on an item is not split.
 ///
 /// # Panics
 /// If `work` does.

@@ -69,8 +69,8 @@ pub fn build(
     Ok(Build::Complete { photos, rejected })
 }
 
-/// Writes a reference from rows that have their embeddings already. `embeddings` is `[rows][dim]`; a record's row is the
-/// one that [`Record::row`] names. Returns the number of photos.
+/// Writes a reference from rows that have their embeddings already. `embeddings` is `[rows][dim]`; a record's row is
+/// the one that [`Record::row`] names. Returns the number of photos.
 pub fn import(path: &Path, stamp: &Stamp, records: &[Record], embeddings: &[f32]) -> Result<usize, ReferenceError> {
     refuse_duplicates(records.iter().map(|record| (&*record.image, format!("line {}", record.line))))?;
     write_anew(path, stamp, |writer| {

@@ -101,7 +101,8 @@ impl LabelSource {
         (row[image].to_owned(), row[text].to_owned())
     }
 
-    /// The inner error is the reason why a row is incomplete. What is written in a column but is no label is an outer one.
+    /// The inner error is the reason why a row is incomplete. What is written in a column but is no label is an outer
+    /// one.
     fn labels(&self, row: &StringRecord, line: u64, path: &Path) -> Result<Result<Labels, String>, CsvError> {
         match self {
             LabelSource::Columns(columns) => column_labels(columns, row, line, path),

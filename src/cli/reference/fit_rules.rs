@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use crate::classify::{Engine, Neighbour, Params};
+use crate::classify::{Engine, Neighbour, Params, Rules};
 use crate::cli::inputs::{CsvArgs, EmbeddingsArgs};
 use crate::cli::method::{NeighboursArgs, describe};
 use crate::cli::{Outcome, progress};
@@ -22,8 +22,8 @@ const QUERIES: usize = 256;
 /// A photo with the same name as its nearest neighbour is that photo if they are so similar, by whichever encoder.
 const SAME_PHOTO: f32 = 0.99;
 
-/// Fit the balanced vote, the calibration of confidences and the thresholds of review_urgent and second_look on labelled
-/// photos that are not in the reference, and keep them there.
+/// Fit the balanced vote, the calibration of confidences and the thresholds of review_urgent and second_look on
+/// labelled photos that are not in the reference, and keep them there.
 ///
 /// Fit linear heads and prompts first: their confidences are calibrated too. What is printed was measured by
 /// cross-validation: each fifth of the photos is answered by rules fitted to the other four.
@@ -48,19 +48,12 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let revision = Revision::start(&package)?;
     let rows = args.rows.rows()?;
     refuse_duplicates(rows.iter().map(|row| (&*row.image, format!("line {}", row.line))))?;
-    let reference = Reference::open(&package.reference()?, &package)?;
     let embeddings = args.rows.photos().embeddings(args.vectors.embeddings.as_deref(), &rows, &package)?;
     let usable = rows.into_iter().zip(embeddings).filter_map(|(row, embedding)| Some((row, embedding?)));
     let (rows, photos): (Vec<Row>, Vec<Embedding>) = usable.unzip();
-    let neighbours = args.neighbours.count();
-    let params = Params { neighbours, ..Params::default() };
-    let engine = Engine::new(params, fitted(&reference)?, reference.dim())?;
-    let found = search(&reference, &photos, neighbours.max(NEIGHBOURHOOD))?;
-    refuse_own_photos(&args.rows.csv, &rows, &found, &reference)?;
-    let labels = reference.labels()?;
-    let samples: Vec<Sample> = samples(&rows, &photos, &found, &labels, &engine);
-    let (rules, check) = fit_rules(&samples, &ClassShares::of(&labels), &engine.judge().source)?;
+    let (rules, check) = fit(args, &package, &rows, &photos)?;
     let csv = args.rows.csv.file_name().unwrap_or_default().to_string_lossy();
+    let neighbours = args.neighbours.count();
     let note = json!({
         "by": "fit-rules",
         "csv": csv,
@@ -69,13 +62,20 @@ pub fn run(args: &Args) -> Result<Outcome> {
         "cross_validation": check,
     });
     revision.put(&mut package, FittedKind::Rules, &note, &rules.to_bytes())?;
-    let mut out = std::io::stdout().lock();
-    if args.json {
-        writeln!(out, "{note}")?;
-    } else {
-        out.write_all(table(&csv, &check, neighbours).as_bytes())?;
-    }
+    let text = if args.json { format!("{note}\n") } else { table(&csv, &check, neighbours) };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(Outcome::Good)
+}
+
+fn fit(args: &Args, package: &Package, rows: &[Row], photos: &[Embedding]) -> Result<(Rules, RulesCheck)> {
+    let reference = Reference::open(&package.reference()?, package)?;
+    let params = Params { neighbours: args.neighbours.count(), ..Params::default() };
+    let engine = Engine::new(params, fitted(&reference)?, reference.dim())?;
+    let found = search(&reference, photos, params.neighbours.max(NEIGHBOURHOOD))?;
+    refuse_own_photos(&args.rows.csv, rows, &found, &reference)?;
+    let labels = reference.labels()?;
+    let samples = samples(rows, photos, &found, &labels, &engine);
+    Ok(fit_rules(&samples, &ClassShares::of(&labels), &engine.judge().source)?)
 }
 
 /// The nearest reference photos of each photo.
@@ -125,8 +125,8 @@ fn samples<'a>(
 fn table(csv: &str, check: &RulesCheck, neighbours: usize) -> String {
     let RulesCheck { photos, folds, ways, urgency } = check;
     let mut text = format!(
-        "rules fitted to {photos} photos of {csv}\nby cross-validation ({folds} parts, each answered by rules fitted to \
-         the others):\n"
+        "rules fitted to {photos} photos of {csv}\n\
+         by cross-validation ({folds} parts, each answered by rules fitted to the others):\n"
     );
     let heads = Category::ALL.map(|category| format!(" {:>15}", category.id())).concat();
     text += &format!("{:<38}{heads} {:>8}\n", "macro-F1", "mean");
@@ -142,8 +142,8 @@ fn table(csv: &str, check: &RulesCheck, neighbours: usize) -> String {
     }
     let UrgencyScores { urgent, found, recall, false_alarms_per_100_photos, .. } = urgency;
     text + &format!(
-        "urgent photos: {found} of {urgent} put forward (recall {recall:.4}), {false_alarms_per_100_photos:.2} false alarms \
-         per 100 photos\n"
+        "urgent photos: {found} of {urgent} put forward (recall {recall:.4}), {false_alarms_per_100_photos:.2} false \
+         alarms per 100 photos\n"
     )
 }
 
