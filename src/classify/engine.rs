@@ -25,7 +25,7 @@ pub enum EngineError {
     )]
     NoRules,
     #[error(
-        "the {what} of the reference are for embeddings of {found} values, its own have {expected}; make them again"
+        "the {what} of the reference take embeddings of {found} values, its own have {expected}; make them again"
     )]
     Dimension { what: &'static str, found: usize, expected: usize },
     #[error("the prompts of the reference: {0}; make them again with `bridgeclip reference fit-prompts`")]
