@@ -24,9 +24,7 @@ pub enum EngineError {
          `published`"
     )]
     NoRules,
-    #[error(
-        "the {what} of the reference take embeddings of {found} values, its own have {expected}; make them again"
-    )]
+    #[error("the {what} of the reference take embeddings of {found} values, its own have {expected}; make them again")]
     Dimension { what: &'static str, found: usize, expected: usize },
     #[error("the prompts of the reference: {0}; make them again with `bridgeclip reference fit-prompts`")]
     Prompts(#[from] EmbeddingError),
