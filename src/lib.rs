@@ -22,6 +22,8 @@ pub mod search;
 
 pub mod evaluate;
 
+pub mod fit;
+
 pub mod journal;
 
 pub mod config;

@@ -3,11 +3,13 @@
 
 mod support;
 
+mod classifiers;
 mod command_line;
 mod delivery;
 mod demo_model;
 mod encoders;
 mod evaluation;
+mod fitting;
 mod intake;
 mod photos;
 mod position;
