@@ -140,6 +140,7 @@ fn a_scaled_photo_gets_the_embedding_of_the_whole_one() {
         let (eighths, scaled) = embed(&photo, &Limits::default());
         let (_, exact) = embed(&photo, &EXACT);
         let cosine = scaled.cosine(&exact);
+        println!("{} bytes at {eighths}/8: cosine {cosine}", photo.len());
         assert!(cosine >= 0.999, "{} bytes at {eighths}/8: cosine {cosine}", photo.len());
     }
 }
@@ -189,6 +190,7 @@ fn decoding_a_48_megapixel_photo_takes_little_memory() {
         fs::write(&path, &jpeg).expect("write");
         sizes.push((jpeg.len() as u64, growth_over(&path)));
     }
+    println!("sizes of the files, and growth: {sizes:?}");
     let [baseline, progressive] = sizes[..] else { unreachable!("two kinds") };
     assert!(baseline.0 > 5 * MB, "the file of a camera has {} bytes or more", baseline.0);
     assert!(baseline.1 <= 60 * MB, "baseline: {} bytes in a file of {}", baseline.1, baseline.0);
