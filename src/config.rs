@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::tz::Offset;
 use serde::Deserialize;
 
+use crate::journal;
 use crate::photo::parse_offset;
 
 /// All settings, as `deploy/config.toml` explains them.
@@ -18,6 +19,8 @@ pub struct Config {
     pub intake: Intake,
     #[serde(default)]
     pub classify: Classify,
+    #[serde(default)]
+    pub storage: Storage,
     /// Without this section results stay on the device.
     pub mqtt: Option<Mqtt>,
 }
@@ -64,6 +67,36 @@ pub struct Classify {
     pub threads: Number<1, 64, 1>,
 }
 
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    #[serde(default)]
+    pub quota_megabytes: Number<1, 10_000_000, 8_000>,
+    #[serde(default)]
+    pub keep_free_megabytes: Number<0, 10_000_000, 200>,
+    #[serde(default)]
+    pub reserve_megabytes: Number<1, 1_000, 16>,
+    #[serde(default)]
+    pub group_ms: Number<0, 200, 100>,
+    #[serde(default)]
+    pub tries_max: Number<1, 1_000, 5>,
+}
+
+impl Storage {
+    /// `metered` is a property of the link.
+    pub fn params(&self, metered: bool) -> journal::Params {
+        let megabytes = |number: u32| u64::from(number) * 1_000_000;
+        journal::Params {
+            group_window: self.group_ms.milliseconds(),
+            tries_max: self.tries_max.get(),
+            quota_bytes: megabytes(self.quota_megabytes.get()),
+            keep_free_bytes: megabytes(self.keep_free_megabytes.get()),
+            reserve_bytes: megabytes(self.reserve_megabytes.get()),
+            metered,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mqtt {
@@ -78,6 +111,8 @@ pub struct Mqtt {
     pub retry_s_max: Number<1, 86_400, 60>,
     #[serde(default = "yes")]
     pub hold_without_subscriber: bool,
+    #[serde(default)]
+    pub metered: bool,
 }
 
 fn yes() -> bool {
@@ -108,6 +143,16 @@ impl Config {
 
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
+    }
+
+    /// The part of topics that names this device.
+    pub fn topic_prefix(&self) -> String {
+        format!("bridge/v1/{}/{}", self.device.site.as_str(), self.device.id.as_str())
+    }
+
+    /// How the journal works on this device.
+    pub fn journal(&self) -> journal::Params {
+        self.storage.params(self.mqtt.as_ref().is_some_and(|mqtt| mqtt.metered))
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
@@ -235,6 +280,7 @@ mod tests {
         let config = Config::parse(SHIPPED).expect("deploy/config.toml parses");
         let defaults = Classify::default();
         assert_eq!(config.classify.neighbours, defaults.neighbours);
+        assert_eq!(config.storage.params(false), journal::Params::default());
         assert_eq!(config.intake.rescan_s, Number::default());
         assert_eq!(config.intake.settle_ms, Number::default());
         assert_eq!(config.intake.incomplete_s, Number::default());
@@ -259,6 +305,7 @@ mod tests {
             ("site = \"example-site\"", "", "missing field `site`"),
             ("camera_utc_offset = \"+09:00\"", "camera_utc_offset = \"JST\"", "offset from UTC"),
             ("neighbours = 10", "neighbours = -1", "use 1 to 1000"),
+            ("group_ms = 100", "group_ms = 201", "use 0 to 200"),
         ];
         for (from, to, expected) in cases {
             assert!(SHIPPED.contains(from), "{from}");

@@ -17,7 +17,7 @@ use crate::config::{Config, Mqtt};
 use crate::domain::{Capture, Failure, FileStamp, Sha256, Time, TimeQuality, Verdict};
 use crate::encoder::Package;
 use crate::intake::{self, Candidate, Intake, IntakeStop};
-use crate::journal::{self, DeviceIdentity, Journal, NewResult, Reader, Recorded};
+use crate::journal::{DeviceIdentity, Journal, JournalError, NewResult, Reader, Recorded, Report};
 use crate::kernels::Threads;
 use crate::photo::{self, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
@@ -70,27 +70,25 @@ impl Daemon {
         let package = Package::open(&config.package.dir)?;
         let classifier = classifier(config, &package)?;
         let link = Link::default();
-        let identity = identity(config, &package)?;
-        let path = config.device.data_dir.join(journal::FILE_NAME);
-        let wake = link.clone();
-        let (journal, journal_thread) = Journal::open(&path, identity.clone(), move || wake.wake())?;
-        let reader = Reader::open(&path)?;
-        let uplink = match &config.mqtt {
-            Some(mqtt) => Some(start_uplink(mqtt, config, &identity, &link, &path, &journal, &observer)?),
-            None => None,
-        };
-        let worker = Worker { classifier, journal, reader, link, config: config.clone(), observer };
+        let identity = Arc::new(identity(config, &package)?);
         let intake = Intake::new(intake::Params {
             roots: config.intake.folders.clone(),
             rescan: config.intake.rescan_s.seconds(),
             settle: config.intake.settle_ms.milliseconds(),
         });
+        let (journal, journal_thread) = start_journal(config, &link, &intake)?;
+        let reader = journal.reader()?;
+        let uplink = match &config.mqtt {
+            Some(mqtt) => Some(start_uplink(mqtt, config, &identity, &link, &journal, &observer)?),
+            None => None,
+        };
+        let worker = Worker { classifier, journal, identity, reader, link, config: config.clone(), observer };
         info!(
             "ready: package {} {}, {} reference photos, {} events waiting",
             package.manifest().name,
             package.manifest().version,
             worker.classifier.reference.len(),
-            worker.reader.outbox_depth()?,
+            worker.reader.outbox_depth()?.total(),
         );
         Ok(Daemon { intake, worker, uplink, journal_thread, _lock: lock })
     }
@@ -152,11 +150,20 @@ fn identity(config: &Config, package: &Package) -> Result<DeviceIdentity> {
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").context("cannot read the boot id")?;
     let manifest = package.manifest();
     Ok(DeviceIdentity {
-        source: format!("bridge/v1/{}/{}", config.device.site.as_str(), config.device.id.as_str()),
+        source: config.topic_prefix(),
         boot_id: boot_id.trim().to_owned(),
         package: format!("{} {}", manifest.name, manifest.version),
         package_hash: package.hash().to_string(),
     })
+}
+
+fn start_journal(config: &Config, link: &Link, intake: &Intake) -> Result<(Journal, JoinHandle<()>)> {
+    let (wake, look_again) = (link.clone(), intake.look_again());
+    let report = move |report| match report {
+        Report::OutboxChanged => wake.wake(),
+        Report::Salvaged => look_again.look_again(),
+    };
+    Ok(Journal::open(&config.device.data_dir, config.journal(), report)?)
 }
 
 fn start_uplink(
@@ -164,7 +171,6 @@ fn start_uplink(
     config: &Config,
     identity: &DeviceIdentity,
     link: &Link,
-    journal_path: &Path,
     journal: &Journal,
     observer: &Observer,
 ) -> Result<Uplink> {
@@ -183,14 +189,14 @@ fn start_uplink(
     };
     let observer = Arc::clone(observer);
     let report = move |event| observer(Notice::Link(event));
-    Uplink::start(params, link.clone(), Reader::open(journal_path)?, journal.clone(), report)
-        .context("cannot start the uplink")
+    Uplink::start(params, link.clone(), journal.reader()?, journal.clone(), report).context("cannot start the uplink")
 }
 
 /// Takes one file after the other from bytes to a durable result.
 struct Worker {
     classifier: Classifier,
     journal: Journal,
+    identity: Arc<DeviceIdentity>,
     reader: Reader,
     link: Link,
     config: Config,
@@ -209,7 +215,10 @@ impl Worker {
         match self.result(candidate) {
             Ok(progress) => progress,
             Err(error) => {
-                error!("{}: {error:#}; trying again in {FAULT_PAUSE:?}", candidate.path.display());
+                // That the device is full was said once, for all photos.
+                if !matches!(error.downcast_ref(), Some(JournalError::Full(_))) {
+                    error!("{}: {error:#}; trying again in {FAULT_PAUSE:?}", candidate.path.display());
+                }
                 Progress::Again(FAULT_PAUSE)
             }
         }
@@ -223,9 +232,10 @@ impl Worker {
         };
         let sha256 = Sha256::of(&bytes);
         if self.reader.is_known(&sha256)? {
-            self.journal.note_known(&candidate.path, &candidate.stamp)?;
+            self.journal.note_known(&candidate.path, &candidate.stamp, sha256)?;
             return Ok(self.known(candidate));
         }
+        self.journal.admit()?;
         match self.classifier.classify(&bytes) {
             Ok((embedded, verdict)) => self.store(candidate, &bytes, sha256, embedded, verdict),
             Err(PipelineError::Reference(error)) => Err(error.into()),
@@ -246,12 +256,14 @@ impl Worker {
             stamp: candidate.stamp.clone(),
             embedding: embedded.embedding,
             verdict: verdict.clone(),
+            urgent: verdict.is_urgent(),
+            thumbnail: None,
             queued: !self.link.is_online(),
             stored_at: Timestamp::now(),
         };
-        match self.journal.record(result)? {
+        match self.journal.record(&self.identity, result)? {
             Recorded::Known => Ok(self.known(candidate)),
-            Recorded::New { sequence } => {
+            Recorded::New { sequence, .. } => {
                 let path = candidate.path.clone();
                 (self.observer)(Notice::Captured { path, sequence, verdict: Box::new(verdict) });
                 Ok(Progress::Finished)

@@ -20,6 +20,8 @@ pub mod evaluate;
 
 pub mod journal;
 
+pub mod bundle;
+
 pub mod config;
 
 pub mod intake;

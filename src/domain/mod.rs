@@ -15,7 +15,7 @@ mod verdict;
 pub use caption::{CaptionError, caption, parse_caption};
 pub use capture::{Camera, Capture, Failure, FileStamp, NotSha256, Sha256};
 pub use embedding::{Embedding, EmbeddingError};
-pub use event::{EVENT_FORMAT, EventContext, capture_result};
+pub use event::{Change, EVENT_FORMAT, EventContext, SUMMARY_FORMAT, capture_result, capture_summary, correction};
 pub use fix::{Position, PositionSource};
 pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
 pub use quality::PhotoQuality;

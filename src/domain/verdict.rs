@@ -50,6 +50,12 @@ impl Verdict {
     pub fn get(&self, category: Category) -> &CategoryVerdict {
         &self.categories[category as usize]
     }
+
+    /// Whether the answer means "act now": soundness IV, or an emergency measure.
+    pub fn is_urgent(&self) -> bool {
+        let says = |category, label| self.get(category).names(category).any(|name| name == label);
+        says(Category::Soundness, "IV") || says(Category::Measure, "E1") || says(Category::Measure, "E2")
+    }
 }
 
 impl CategoryVerdict {

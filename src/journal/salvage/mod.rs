@@ -1,0 +1,167 @@
+//! Takes what is whole out of a damaged database.
+//!
+//! SQLite is not asked: one flipped bit in the first page, and it reads nothing at all. Every page is looked at instead.
+//! A row is taken for what its checksum proves it to be, wherever it lies.
+
+mod cells;
+mod pages;
+
+use std::fmt;
+use std::path::Path;
+
+use log::warn;
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use self::pages::Pages;
+use super::counters::{COUNTERS_ID, Counters};
+use super::queue::{self, EventClass, Tables};
+use super::row::{CHECK_SUM, Row};
+use super::{JournalError, schema};
+use jiff::Timestamp;
+
+/// All that is kept. `file` is not: every photo is looked at again, and those that are known are noted again.
+const TABLES: [&str; 4] = ["capture", "outbox", "set_aside", "forgotten"];
+
+/// A gap in the numbers of a class whose last one is not known. An id that was delivered is not given again.
+const NUMBERS_SKIPPED: i64 = 1 << 20;
+
+/// What a salvage brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    pub captures: u64,
+    pub events: u64,
+    /// Rows that the counters know of and that were not whole.
+    pub missing: u64,
+    /// Events that may have been delivered or not, and are sent again under their own ids.
+    pub sent_again: u64,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Found { captures, events, missing, sent_again } = self;
+        write!(f, "{captures} captures and {events} waiting events; {missing} rows were not whole, ")?;
+        write!(f, "{sent_again} events are sent again")
+    }
+}
+
+/// Makes a new database at `into`. `sequence` is the last number that is known from elsewhere.
+pub fn salvage(damaged: &Path, into: &Path, sequence: i64) -> Result<Found, JournalError> {
+    let open = |source: rusqlite::Error| JournalError::Open { path: into.to_owned(), source: source.into() };
+    let mut connection = Connection::open(into).map_err(open)?;
+    schema::create_unsynced(&mut connection)?;
+    let pages = Pages::open(damaged).map_err(|error| JournalError::file(damaged, error))?;
+    let transaction = connection.transaction()?;
+    let counted = copy_rows(&pages, &transaction)?;
+    drop_orphans(&transaction)?;
+    let found = rebuild_counters(&transaction, counted.as_ref(), sequence)?;
+    transaction.commit()?;
+    connection.close().map_err(|(_, error)| open(error))?;
+    Ok(found)
+}
+
+/// Copies every whole row. The answer is the last whole counters.
+fn copy_rows(pages: &Pages, connection: &Connection) -> Result<Option<Counters>, JournalError> {
+    let tables = TABLES.map(|name| columns(connection, name).map(|columns| (name, columns)));
+    let tables = tables.into_iter().collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut counted: Option<Counters> = None;
+    for number in pages.numbers() {
+        for (rowid, values) in cells::of_page(pages, number) {
+            let Some(row) = tables.iter().find_map(|(name, columns)| whole_row(name, columns, rowid, &values)) else {
+                continue;
+            };
+            if row.table() == "outbox" && rowid == COUNTERS_ID {
+                counted = counted.into_iter().chain(Counters::from_row(&row).ok()).max_by_key(|c| c.sequence);
+            } else {
+                row.store_if_new(connection)?;
+            }
+        }
+    }
+    Ok(counted)
+}
+
+fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
+    Ok(statement.column_names().into_iter().map(str::to_owned).collect())
+}
+
+/// The cell as a row of the table, if its checksum says so. A row is shorter than its table if columns were added later.
+fn whole_row(table: &'static str, columns: &[String], rowid: i64, values: &[Value]) -> Option<Row> {
+    let check_sum = columns.iter().position(|column| column == CHECK_SUM)?;
+    if values.len() <= check_sum || values.len() > columns.len() || values.first() != Some(&Value::Null) {
+        return None;
+    }
+    let id = [Value::Integer(rowid)];
+    Row::whole(table, columns.iter().cloned().zip(id.iter().chain(&values[1..]).cloned()).collect())
+}
+
+/// Rows that point to a capture which was not whole have no payload.
+fn drop_orphans(connection: &Connection) -> Result<(), JournalError> {
+    for table in ["outbox", "set_aside"] {
+        connection.execute(
+            &format!(
+                "DELETE FROM {table} WHERE capture IS NOT NULL AND NOT EXISTS
+                     (SELECT 1 FROM capture WHERE id = {table}.capture AND event_id = {table}.event_id)"
+            ),
+            [],
+        )?;
+    }
+    Ok(())
+}
+
+fn rebuild_counters(connection: &Connection, counted: Option<&Counters>, sequence: i64) -> Result<Found, JournalError> {
+    let schema = Counters::load(connection)?.schema;
+    let mut counters = counted.cloned().unwrap_or_default();
+    let expected = counters.clone();
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    counters.schema = schema;
+    counters.captures = number("SELECT count(*) FROM capture")? as u64;
+    counters.set_aside = number("SELECT count(*) FROM set_aside")? as u64;
+    let last_capture = "SELECT max((SELECT coalesce(max(id), 0) FROM capture),
+                                   (SELECT coalesce(max(id), 0) FROM forgotten))";
+    let last_capture = number(last_capture)?;
+    // Counters of an earlier commit than the rows, as a damaged WAL leaves them, do not tell what is missing.
+    let is_told = counted.is_some() && last_capture <= expected.capture;
+    counters.capture = counters.capture.max(last_capture);
+    let known = number("SELECT coalesce(max(sequence), 0) FROM capture")?;
+    let last = counters.sequence.max(known).max(sequence);
+    counters.losses.sequences_skipped += (last - counters.sequence.max(known)) as u64;
+    counters.sequence = last;
+    for class in EventClass::ALL {
+        let range = format!("FROM outbox WHERE id > {} AND id < {}", class.floor(), class.ceiling());
+        counters.waiting[class as usize] = number(&format!("SELECT count(*) {range}"))? as u64;
+        let greatest = number(&format!("SELECT coalesce(max(id), {}) {range}", class.floor()))? - class.floor();
+        let numbers = &mut counters.numbers[class as usize];
+        *numbers = (*numbers).max(greatest) + if is_told { 0 } else { NUMBERS_SKIPPED };
+    }
+    let mut found = Found { missing: missing(&expected, &counters), ..Found::default() };
+    counters.losses.files_quarantined += 1;
+    counters.losses.rows_damaged += found.missing;
+    let mut tables = Tables { connection, counters };
+    let events_are_missing =
+        |class: EventClass| expected.waiting[class as usize] > tables.counters.waiting[class as usize];
+    let results = &EventClass::ALL[..EventClass::Thumbnail as usize];
+    if !is_told || results.iter().any(|&class| events_are_missing(class)) {
+        found.sent_again = send_again(&mut tables)?;
+    }
+    found.captures = tables.counters.captures;
+    found.events = tables.counters.waiting.iter().sum();
+    tables.counters.store(connection)?;
+    Ok(found)
+}
+
+fn missing(expected: &Counters, found: &Counters) -> u64 {
+    let waiting = expected.waiting.iter().zip(&found.waiting).map(|(expected, found)| expected.saturating_sub(*found));
+    waiting.sum::<u64>()
+        + expected.captures.saturating_sub(found.captures)
+        + expected.set_aside.saturating_sub(found.set_aside)
+}
+
+/// Which of the missing events had been delivered is not known. Consumers ignore an id that they know, so all of them
+/// that can be sent are sent.
+fn send_again(tables: &mut Tables) -> Result<u64, JournalError> {
+    let mut ids = tables.connection.prepare("SELECT id FROM capture WHERE event IS NOT NULL ORDER BY id")?;
+    let ids: Vec<i64> = ids.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    warn!("waiting events were lost; all captures whose events do not wait are sent again");
+    queue::resend(tables, &ids, Timestamp::now())
+}
