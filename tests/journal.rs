@@ -274,7 +274,9 @@ fn one_look_at_the_queue_is_bounded() {
 fn what_was_stored_is_there_after_a_restart() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (journal, thread) = Journal::open(dir.path(), journal_params(), |_| ()).expect("a journal");
-    (1..=3).for_each(|number| drop(record(&journal, result(number))));
+    for number in 1..=3 {
+        record(&journal, result(number));
+    }
     journal.note_known(path(9).as_ref(), &stamp(9), photo(2)).expect("noted");
     journal.store_command_counter(41).expect("stored");
     journal.store_command_counter(7).expect("stored");
@@ -297,7 +299,9 @@ fn what_was_stored_is_there_after_a_restart() {
 fn another_process_beside_the_daemon_can_put_events_into_the_queue() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (sender, reports) = mpsc::channel();
-    let report = move |report| drop(sender.send(report));
+    let report = move |report| {
+        let _ = sender.send(report);
+    };
     let (journal, _) = Journal::open(dir.path(), journal_params(), report).expect("a journal");
     record(&journal, result(1));
     journal.set_aside(waiting(&journal.reader().expect("a reader"))[0].id, "no".into()).expect("noted");
@@ -321,7 +325,7 @@ fn many_callers_share_commits_and_each_gets_its_answer() {
     thread::scope(|scope| {
         for caller in 0..8_u64 {
             let journal = &journal;
-            scope.spawn(move || (0..25).for_each(|number| drop(record(journal, result(caller * 100 + number)))));
+            scope.spawn(move || (0..25).map(|number| record(journal, result(caller * 100 + number))).count());
         }
     });
     let reader = journal.reader().expect("a reader");

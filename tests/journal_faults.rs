@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bridgeclip::journal::{Journal, JournalError, OutboxRow, Params, Recorded};
+use bridgeclip::journal::{Journal, JournalError, OutboxRow, Params};
 
 use crate::support::results::{identity, journal_params, open_journal, photo, result, waiting};
 use crate::support::{Device, Random, demo_photos, eventually};
@@ -134,14 +134,21 @@ fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder")
 }
 
+/// Records fifty photos; the answer is how many calls were made, and how many of them failed.
+fn fifty_with(dir: &Path, settings: &[(&str, &str)], what: &str) -> (u64, u64) {
+    let log = dir.join("calls");
+    let settings = [&[("FAULT_LOG", log.to_str().expect("text"))], settings].concat();
+    let output = with_faults(&mut device("fifty", dir), &settings).output().expect("this program");
+    succeeded(&output, what);
+    expect_fifty(dir, what);
+    let text = fs::read_to_string(&log).expect("two numbers");
+    let (calls, failed) = text.trim().split_once(' ').expect("two numbers");
+    (calls.parse().expect("a number"), failed.parse().expect("a number"))
+}
+
 fn each_call_fails_once(errno: &str) {
-    let dir = scratch();
-    let log = dir.path().join("calls");
-    let output = with_faults(&mut device("fifty", dir.path()), &[("FAULT_LOG", log.to_str().expect("text"))]).output();
-    succeeded(&output.expect("this program"), "no fault");
-    expect_fifty(dir.path(), "no fault");
-    let calls: u64 = fs::read_to_string(&log).expect("a number").trim().parse().expect("a number");
-    assert!(calls > 500, "{calls} calls");
+    let (calls, failed) = fifty_with(scratch().path(), &[], "no fault");
+    assert!(calls > 500 && failed == 0, "{calls} calls, {failed} of them failed");
     let next = AtomicU64::new(1);
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
@@ -159,13 +166,10 @@ fn each_call_fails_once(errno: &str) {
 }
 
 fn one_call_fails(call: u64, errno: &str) {
-    let dir = scratch();
-    let number = call.to_string();
+    let (number, what) = (call.to_string(), format!("call {call} fails with {errno}"));
     let settings = [("FAULT_AT", number.as_str()), ("FAULT_ERRNO", errno)];
-    let output = with_faults(&mut device("fifty", dir.path()), &settings).output().expect("this program");
-    let what = format!("call {call} fails with {errno}");
-    succeeded(&output, &what);
-    expect_fifty(dir.path(), &what);
+    let (_, failed) = fifty_with(scratch().path(), &settings, &what);
+    assert_eq!(failed, 1, "{what}");
 }
 
 #[test]
@@ -299,7 +303,9 @@ fn a_daemon_goes_on_by_itself_when_its_drive_works_again() {
     for (errno, photos) in [(EIO, 0..2), (EROFS, 2..4)] {
         let mut daemon = Device::new(None);
         let always = [("FAULT_AT", "1"), ("FAULT_COUNT", "1000000000"), ("FAULT_ERRNO", errno), ("FAULT_WHILE", name)];
-        daemon.start_with(|command| drop(with_faults(command, &always)));
+        daemon.start_with(|command| {
+            with_faults(command, &always);
+        });
         daemon.journal();
         fs::write(&broken, "").expect("write");
         let photos = &demo_photos()[photos];

@@ -66,12 +66,9 @@ pub struct Transaction<'a> {
 impl Transaction<'_> {
     /// Makes room for one more photo, or says that the device is full.
     pub fn admit(&mut self) -> Result<(), JournalError> {
-        let shortage = self.space.shortage(self.tables.connection)?;
-        let freed = match shortage {
-            Some(bytes) => make_room(&mut self.tables, bytes)?,
-            None => 0,
-        };
-        self.space.decide(self.tables.connection, freed)
+        let bytes = self.space.shortage(self.tables.connection)?;
+        let has_room = bytes == 0 || make_room(&mut self.tables, bytes)? >= bytes;
+        self.space.decide(self.tables.connection, has_room)
     }
 
     /// Remembers that a file needs no further look. It is a shortcut, and is written with a later commit.

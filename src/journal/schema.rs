@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::JournalError;
-use super::counters::{COUNTERS_ID, Counters};
+use super::counters::Counters;
 use super::packing::pack;
 use super::queue::EventClass;
 use super::row::Row;
@@ -231,6 +231,7 @@ pub fn create_unsynced(connection: &mut Connection) -> Result<(), JournalError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::counters::COUNTERS_ID;
     use crate::journal::packing::unpack;
 
     fn old_file() -> Connection {

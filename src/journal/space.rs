@@ -55,29 +55,29 @@ impl Space {
     }
 
     /// How many bytes must be freed inside the database before another photo is taken in.
-    pub fn shortage(&self, connection: &Connection) -> Result<Option<u64>, JournalError> {
+    pub fn shortage(&self, connection: &Connection) -> Result<u64, JournalError> {
         let over = self.over_quota(connection)?;
         let lacking = PHOTO_BYTES.saturating_sub(free_bytes(connection)?);
         let needed = if self.drive_is_low()? { over.max(lacking) } else { over };
-        Ok((needed > 0).then_some(needed.min(STEP_BYTES)))
+        Ok(needed.min(STEP_BYTES))
     }
 
-    /// Lets a photo in, after `freed` bytes have been made free for it, or says why not.
-    pub fn decide(&mut self, connection: &Connection, freed: u64) -> Result<(), JournalError> {
+    /// Lets a photo in or says why not. `has_room`: what was short has been made free.
+    pub fn decide(&mut self, connection: &Connection, has_room: bool) -> Result<(), JournalError> {
         if self.grace {
             return Ok(());
         }
         let refusal = match self.ensure_reserve() {
             Err(reason) => Some(reason),
-            Ok(()) if self.over_quota(connection)? > 0 && freed == 0 => Some(format!(
+            Ok(()) if has_room => None,
+            Ok(()) if self.over_quota(connection)? > 0 => Some(format!(
                 "results that are not delivered yet use the quota of {} MB; connect the device, or raise quota_megabytes",
                 self.quota_bytes / 1_000_000
             )),
-            Ok(()) if self.drive_is_low()? && free_bytes(connection)? < PHOTO_BYTES => Some(format!(
+            Ok(()) => Some(format!(
                 "less than {} MB are free on the drive; make room on it, or lower keep_free_megabytes",
                 self.keep_free_bytes / 1_000_000
             )),
-            Ok(()) => None,
         };
         self.change_to(refusal)
     }

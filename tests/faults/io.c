@@ -5,7 +5,7 @@
  * FAULT_COUNT  how many calls fail from there on (1)
  * FAULT_ERRNO  with what (5: EIO)
  * FAULT_WHILE  calls fail only while this file exists
- * FAULT_LOG    the number of calls is written here at the end
+ * FAULT_LOG    the number of calls, and of those that failed, is written here at the end
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,7 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static atomic_long calls;
+static atomic_long calls, failed;
 
 static long number(const char *name, long otherwise) {
     const char *text = getenv(name);
@@ -47,6 +47,7 @@ static int fails(int fd) {
     const char *only_while = getenv("FAULT_WHILE");
     int due = first > 0 && call >= first && call < first + number("FAULT_COUNT", 1)
         && (!only_while || access(only_while, F_OK) == 0);
+    if (due) atomic_fetch_add(&failed, 1);
     errno = due ? (int)number("FAULT_ERRNO", EIO) : before;
     return due;
 }
@@ -73,6 +74,6 @@ __attribute__((destructor)) static void tell(void) {
     const char *path = getenv("FAULT_LOG");
     FILE *file = path ? fopen(path, "w") : NULL;
     if (!file) return;
-    fprintf(file, "%ld\n", atomic_load(&calls));
+    fprintf(file, "%ld %ld\n", atomic_load(&calls), atomic_load(&failed));
     fclose(file);
 }

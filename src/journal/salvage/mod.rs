@@ -53,8 +53,8 @@ pub fn salvage(damaged: &Path, into: &Path, sequence: i64) -> Result<Found, Jour
     let pages = Pages::open(damaged).map_err(|error| JournalError::file(damaged, error))?;
     let transaction = connection.transaction()?;
     let counted = copy_rows(&pages, &transaction)?;
-    drop_orphans(&transaction)?;
-    let found = rebuild_counters(&transaction, counted.as_ref(), sequence)?;
+    let orphans = drop_orphans(&transaction)?;
+    let found = settle(&transaction, counted.as_ref(), orphans, sequence)?;
     transaction.commit()?;
     connection.close().map_err(|(_, error)| open(error))?;
     Ok(found)
@@ -95,66 +95,89 @@ fn whole_row(table: &'static str, columns: &[String], rowid: i64, values: &[Valu
     Row::whole(table, columns.iter().cloned().zip(id.iter().chain(&values[1..]).cloned()).collect())
 }
 
-/// Rows that point to a capture which was not whole have no payload.
-fn drop_orphans(connection: &Connection) -> Result<(), JournalError> {
-    for table in ["outbox", "set_aside"] {
-        connection.execute(
-            &format!(
-                "DELETE FROM {table} WHERE capture IS NOT NULL AND NOT EXISTS
-                     (SELECT 1 FROM capture WHERE id = {table}.capture AND event_id = {table}.event_id)"
-            ),
-            [],
-        )?;
+/// Rows that point to a capture which was not whole have no payload. Their photos are queued again. The answer is how
+/// many there were.
+fn drop_orphans(connection: &Connection) -> Result<u64, JournalError> {
+    let in_table = |table| {
+        let sql = format!(
+            "DELETE FROM {table} WHERE capture IS NOT NULL AND NOT EXISTS
+                 (SELECT 1 FROM capture WHERE id = {table}.capture AND event_id = {table}.event_id)"
+        );
+        connection.execute(&sql, []).map(|count| count as u64)
+    };
+    Ok(in_table("outbox")? + in_table("set_aside")?)
+}
+
+/// Makes the counters right for the rows that are there, and sends again what may be missing.
+fn settle(
+    connection: &Connection,
+    counted: Option<&Counters>,
+    orphans: u64,
+    sequence: i64,
+) -> Result<Found, JournalError> {
+    let expected = counted.cloned().unwrap_or_default();
+    let schema = Counters::load(connection)?.schema;
+    let mut counters = Counters { schema, ..expected.clone() };
+    count_rows(connection, &mut counters)?;
+    // Counters of an earlier commit than the rows, as a damaged WAL leaves them, do not tell what is missing.
+    let is_told = counted.is_some() && counters.capture <= expected.capture;
+    skip_numbers(connection, &mut counters, is_told)?;
+    skip_sequences(connection, &mut counters, sequence)?;
+    let missing = expected.captures.saturating_sub(counters.captures) + missing_events(&expected, &counters, true);
+    counters.losses.files_quarantined += 1;
+    counters.losses.rows_damaged += missing;
+    let is_unclear = !is_told || missing_events(&expected, &counters, false) > orphans;
+    let mut tables = Tables { connection, counters };
+    let sent_again = if is_unclear { send_again(&mut tables)? } else { 0 };
+    tables.counters.store(connection)?;
+    let Counters { captures, waiting, .. } = tables.counters;
+    Ok(Found { captures, events: waiting.iter().sum(), missing, sent_again })
+}
+
+fn count_rows(connection: &Connection, counters: &mut Counters) -> rusqlite::Result<()> {
+    let last_capture = "SELECT max((SELECT coalesce(max(id), 0) FROM capture),
+                                   (SELECT coalesce(max(id), 0) FROM forgotten))";
+    counters.capture = number(connection, last_capture)?;
+    counters.captures = number(connection, "SELECT count(*) FROM capture")? as u64;
+    counters.set_aside = number(connection, "SELECT count(*) FROM set_aside")? as u64;
+    for class in EventClass::ALL {
+        let sql = format!("SELECT count(*) FROM outbox WHERE id > {} AND id < {}", class.floor(), class.ceiling());
+        counters.waiting[class as usize] = number(connection, &sql)? as u64;
     }
     Ok(())
 }
 
-fn rebuild_counters(connection: &Connection, counted: Option<&Counters>, sequence: i64) -> Result<Found, JournalError> {
-    let schema = Counters::load(connection)?.schema;
-    let mut counters = counted.cloned().unwrap_or_default();
-    let expected = counters.clone();
-    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    counters.schema = schema;
-    counters.captures = number("SELECT count(*) FROM capture")? as u64;
-    counters.set_aside = number("SELECT count(*) FROM set_aside")? as u64;
-    let last_capture = "SELECT max((SELECT coalesce(max(id), 0) FROM capture),
-                                   (SELECT coalesce(max(id), 0) FROM forgotten))";
-    let last_capture = number(last_capture)?;
-    // Counters of an earlier commit than the rows, as a damaged WAL leaves them, do not tell what is missing.
-    let is_told = counted.is_some() && last_capture <= expected.capture;
-    counters.capture = counters.capture.max(last_capture);
-    let known = number("SELECT coalesce(max(sequence), 0) FROM capture")?;
-    let last = counters.sequence.max(known).max(sequence);
-    counters.losses.sequences_skipped += (last - counters.sequence.max(known)) as u64;
-    counters.sequence = last;
-    for class in EventClass::ALL {
-        let range = format!("FROM outbox WHERE id > {} AND id < {}", class.floor(), class.ceiling());
-        counters.waiting[class as usize] = number(&format!("SELECT count(*) {range}"))? as u64;
-        let greatest = number(&format!("SELECT coalesce(max(id), {}) {range}", class.floor()))? - class.floor();
-        let numbers = &mut counters.numbers[class as usize];
-        *numbers = (*numbers).max(greatest) + if is_told { 0 } else { NUMBERS_SKIPPED };
-    }
-    let mut found = Found { missing: missing(&expected, &counters), ..Found::default() };
-    counters.losses.files_quarantined += 1;
-    counters.losses.rows_damaged += found.missing;
-    let mut tables = Tables { connection, counters };
-    let events_are_missing =
-        |class: EventClass| expected.waiting[class as usize] > tables.counters.waiting[class as usize];
-    let results = &EventClass::ALL[..EventClass::Thumbnail as usize];
-    if !is_told || results.iter().any(|&class| events_are_missing(class)) {
-        found.sent_again = send_again(&mut tables)?;
-    }
-    found.captures = tables.counters.captures;
-    found.events = tables.counters.waiting.iter().sum();
-    tables.counters.store(connection)?;
-    Ok(found)
+fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
+    connection.query_row(sql, [], |row| row.get(0))
 }
 
-fn missing(expected: &Counters, found: &Counters) -> u64 {
-    let waiting = expected.waiting.iter().zip(&found.waiting).map(|(expected, found)| expected.saturating_sub(*found));
-    waiting.sum::<u64>()
-        + expected.captures.saturating_sub(found.captures)
-        + expected.set_aside.saturating_sub(found.set_aside)
+/// No id is given a second time.
+fn skip_numbers(connection: &Connection, counters: &mut Counters, is_told: bool) -> rusqlite::Result<()> {
+    for class in EventClass::ALL {
+        let (floor, ceiling) = (class.floor(), class.ceiling());
+        let sql = format!("SELECT coalesce(max(id), {floor}) FROM outbox WHERE id > {floor} AND id < {ceiling}");
+        let greatest = number(connection, &sql)? - floor;
+        let last = &mut counters.numbers[class as usize];
+        *last = greatest.max(*last) + if is_told { 0 } else { NUMBERS_SKIPPED };
+    }
+    Ok(())
+}
+
+/// `sequence` is the last number that is known from elsewhere.
+fn skip_sequences(connection: &Connection, counters: &mut Counters, sequence: i64) -> rusqlite::Result<()> {
+    let known = counters.sequence.max(number(connection, "SELECT coalesce(max(sequence), 0) FROM capture")?);
+    counters.sequence = known.max(sequence);
+    counters.losses.sequences_skipped += (counters.sequence - known) as u64;
+    Ok(())
+}
+
+fn missing_events(expected: &Counters, found: &Counters, with_thumbnails: bool) -> u64 {
+    let classes = EventClass::ALL.iter().filter(|&&class| with_thumbnails || class != EventClass::Thumbnail);
+    let missing = |&class: &EventClass| {
+        let index = class as usize;
+        expected.waiting[index].saturating_sub(found.waiting[index])
+    };
+    classes.map(missing).sum::<u64>() + expected.set_aside.saturating_sub(found.set_aside)
 }
 
 /// Which of the missing events had been delivered is not known. Consumers ignore an id that they know, so all of them
