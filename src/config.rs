@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::classify;
 use crate::domain::{Method, Rule};
+use crate::journal;
 use crate::photo::{Decoding, parse_offset};
 use crate::position::Protocol;
 
@@ -25,6 +26,8 @@ pub struct Config {
     pub position: Position,
     #[serde(default)]
     pub classify: Classify,
+    #[serde(default)]
+    pub storage: Storage,
     /// Without this section results stay on the device.
     pub mqtt: Option<Mqtt>,
 }
@@ -123,6 +126,36 @@ impl Classify {
     }
 }
 
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    #[serde(default)]
+    pub quota_megabytes: Number<1, 10_000_000, 8_000>,
+    #[serde(default)]
+    pub keep_free_megabytes: Number<0, 10_000_000, 200>,
+    #[serde(default)]
+    pub reserve_megabytes: Number<1, 1_000, 16>,
+    #[serde(default)]
+    pub group_ms: Number<0, 200, 100>,
+    #[serde(default)]
+    pub tries_max: Number<1, 1_000, 5>,
+}
+
+impl Storage {
+    /// `metered` is a property of the link.
+    pub fn params(&self, metered: bool) -> journal::Params {
+        let megabytes = |number: u32| u64::from(number) * 1_000_000;
+        journal::Params {
+            group_window: self.group_ms.milliseconds(),
+            tries_max: self.tries_max.get(),
+            quota_bytes: megabytes(self.quota_megabytes.get()),
+            keep_free_bytes: megabytes(self.keep_free_megabytes.get()),
+            reserve_bytes: megabytes(self.reserve_megabytes.get()),
+            metered,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mqtt {
@@ -137,6 +170,8 @@ pub struct Mqtt {
     pub retry_s_max: Number<1, 86_400, 60>,
     #[serde(default = "yes")]
     pub hold_without_subscriber: bool,
+    #[serde(default)]
+    pub metered: bool,
 }
 
 fn yes() -> bool {
@@ -167,6 +202,16 @@ impl Config {
 
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
+    }
+
+    /// The part of topics that names this device.
+    pub fn topic_prefix(&self) -> String {
+        format!("bridge/v1/{}/{}", self.device.site.as_str(), self.device.id.as_str())
+    }
+
+    /// How the journal works on this device.
+    pub fn journal(&self) -> journal::Params {
+        self.storage.params(self.mqtt.as_ref().is_some_and(|mqtt| mqtt.metered))
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
@@ -313,6 +358,7 @@ mod tests {
         let defaults = Classify::default();
         assert_eq!(config.classify.params(), defaults.params());
         assert_eq!(config.classify.params(), classify::Params::default());
+        assert_eq!(config.storage.params(false), journal::Params::default());
         assert_eq!(config.intake.rescan_s, Number::default());
         assert_eq!(config.intake.settle_ms, Number::default());
         assert_eq!(config.intake.incomplete_s, Number::default());
@@ -358,6 +404,7 @@ mod tests {
             ("protocol = \"auto\"", "protocol = \"ubx\"", "expected one of `auto`, `nmea`, `mavlink`"),
             ("method = \"knn\"", "method = \"svm\"", "expected one of `knn`, `linear`, `zero-shot`"),
             ("rule = \"published\"", "rule = \"fair\"", "expected `published` or `balanced`"),
+            ("group_ms = 100", "group_ms = 201", "use 0 to 200"),
         ];
         for (from, to, expected) in cases {
             assert!(SHIPPED.contains(from), "{from}");

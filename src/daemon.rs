@@ -19,7 +19,7 @@ use crate::config::{Config, Mqtt};
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
 use crate::encoder::Package;
 use crate::intake::{self, Candidate, Intake, IntakeStop};
-use crate::journal::{self, DeviceIdentity, Journal, NewResult, Reader, Recorded};
+use crate::journal::{DeviceIdentity, Journal, JournalError, NewResult, Reader, Recorded, Report};
 use crate::kernels::Threads;
 use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
@@ -76,28 +76,26 @@ impl Daemon {
         let link = Link::default();
         let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
-        let identity = identity(config, &package, locator.boot_id());
-        let path = config.device.data_dir.join(journal::FILE_NAME);
-        let wake = link.clone();
-        let (journal, journal_thread) = Journal::open(&path, identity.clone(), move || wake.wake())?;
-        let reader = Reader::open(&path)?;
-        let uplink = match &config.mqtt {
-            Some(mqtt) => Some(start_uplink(mqtt, config, &identity, &link, &path, &journal, &observer)?),
-            None => None,
-        };
-        let line = start_line(config, &locator)?;
-        let worker = Worker { classifier, journal, reader, link, locator, config: config.clone(), observer };
+        let identity = Arc::new(identity(config, &package, locator.boot_id()));
         let intake = Intake::new(intake::Params {
             roots: config.intake.folders.clone(),
             rescan: config.intake.rescan_s.seconds(),
             settle: config.intake.settle_ms.milliseconds(),
         });
+        let (journal, journal_thread) = start_journal(config, &link, &intake)?;
+        let reader = journal.reader()?;
+        let uplink = match &config.mqtt {
+            Some(mqtt) => Some(start_uplink(mqtt, config, &identity, &link, &journal, &observer)?),
+            None => None,
+        };
+        let line = start_line(config, &locator)?;
+        let worker = Worker { classifier, journal, identity, reader, link, locator, config: config.clone(), observer };
         info!(
             "ready: package {} {}, {} reference photos, {} events waiting",
             package.manifest().name,
             package.manifest().version,
             worker.classifier.answerer.reference.len(),
-            worker.reader.outbox_depth()?,
+            worker.reader.outbox_depth()?.total(),
         );
         Ok(Daemon { intake, worker, uplink, line, journal_thread, _lock: lock })
     }
@@ -168,7 +166,7 @@ fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
 fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIdentity {
     let manifest = package.manifest();
     DeviceIdentity {
-        source: format!("bridge/v1/{}/{}", config.device.site.as_str(), config.device.id.as_str()),
+        source: config.topic_prefix(),
         boot_id: boot_id.to_owned(),
         package: format!("{} {}", manifest.name, manifest.version),
         package_hash: package.hash().to_string(),
@@ -187,12 +185,20 @@ fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
     Line::start(params, note).map(Some).context("cannot start a thread for the serial line")
 }
 
+fn start_journal(config: &Config, link: &Link, intake: &Intake) -> Result<(Journal, JoinHandle<()>)> {
+    let (wake, look_again) = (link.clone(), intake.look_again());
+    let report = move |report| match report {
+        Report::OutboxChanged => wake.wake(),
+        Report::Salvaged => look_again.look_again(),
+    };
+    Ok(Journal::open(&config.device.data_dir, config.journal(), report)?)
+}
+
 fn start_uplink(
     mqtt: &Mqtt,
     config: &Config,
     identity: &DeviceIdentity,
     link: &Link,
-    journal_path: &Path,
     journal: &Journal,
     observer: &Observer,
 ) -> Result<Uplink> {
@@ -211,14 +217,14 @@ fn start_uplink(
     };
     let observer = Arc::clone(observer);
     let report = move |event| observer(Notice::Link(event));
-    Uplink::start(params, link.clone(), Reader::open(journal_path)?, journal.clone(), report)
-        .context("cannot start the uplink")
+    Uplink::start(params, link.clone(), journal.reader()?, journal.clone(), report).context("cannot start the uplink")
 }
 
 /// Takes one file after the other from bytes to a durable result.
 struct Worker {
     classifier: Classifier,
     journal: Journal,
+    identity: Arc<DeviceIdentity>,
     reader: Reader,
     link: Link,
     locator: Arc<Locator>,
@@ -238,7 +244,10 @@ impl Worker {
         match self.result(candidate) {
             Ok(progress) => progress,
             Err(error) => {
-                error!("{}: {error:#}; trying again in {FAULT_PAUSE:?}", candidate.path.display());
+                // That the device is full was said once, for all photos.
+                if !matches!(error.downcast_ref(), Some(JournalError::Full(_))) {
+                    error!("{}: {error:#}; trying again in {FAULT_PAUSE:?}", candidate.path.display());
+                }
                 Progress::Again(FAULT_PAUSE)
             }
         }
@@ -252,9 +261,10 @@ impl Worker {
         };
         let sha256 = Sha256::of(&bytes);
         if self.reader.is_known(&sha256)? {
-            self.journal.note_known(&candidate.path, &candidate.stamp)?;
+            self.journal.note_known(&candidate.path, &candidate.stamp, sha256)?;
             return Ok(self.known(candidate));
         }
+        self.journal.admit()?;
         match self.classifier.classify_and_read(&bytes) {
             Ok((embedded, verdict, tag)) => self.store(candidate, &bytes, sha256, embedded, verdict, tag),
             Err(PipelineError::Reference(error)) => Err(error.into()),
@@ -278,12 +288,14 @@ impl Worker {
             embedding: embedded.embedding,
             verdict: verdict.clone(),
             new_tag,
+            urgent: verdict.urgency.review,
+            thumbnail: None,
             queued: !self.link.is_online(),
             stored_at: Timestamp::now(),
         };
-        match self.journal.record(result)? {
+        match self.journal.record(&self.identity, result)? {
             Recorded::Known => Ok(self.known(candidate)),
-            Recorded::New { sequence } => {
+            Recorded::New { sequence, .. } => {
                 let path = candidate.path.clone();
                 (self.observer)(Notice::Captured { path, sequence, verdict: Box::new(verdict) });
                 Ok(Progress::Finished)

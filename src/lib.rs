@@ -26,6 +26,8 @@ pub mod fit;
 
 pub mod journal;
 
+pub mod bundle;
+
 pub mod config;
 
 pub mod intake;

@@ -17,6 +17,7 @@ use mozjpeg::{ColorSpace, Compress};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::support::results::waiting;
 use crate::support::{Device, data, demo_photos, read_json, seeded_values, write_vit_b32_package};
 
 #[path = "../fuzz/bodies.rs"]
@@ -206,7 +207,7 @@ fn a_drones_photo_tells_where_its_laser_pointed() {
     device.take(&photo);
     device.start();
     device.wait_for_captures(1);
-    let events = device.journal().outbox(0, 10).expect("events");
+    let events = waiting(&device.journal());
     let event: Value = serde_json::from_slice(&events[0].payload).expect("JSON");
     let data = &event["data"];
     assert_eq!(data["position"]["source"], "laser_target");

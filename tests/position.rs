@@ -15,6 +15,7 @@ use qrcode::{Color, QrCode};
 use serde_json::{Value, json};
 use serialport::{SerialPort, TTYPort};
 
+use crate::support::results::waiting;
 use crate::support::{Device, bridgeclip, eventually};
 
 #[path = "../fuzz/position.rs"]
@@ -34,7 +35,7 @@ fn take(device: &Device, number: u32, photo: &RgbImage) -> Value {
     let journal = device.journal();
     let mut data = None;
     eventually(&format!("an event of {name}"), || {
-        let rows = journal.outbox(0, 1_000).expect("a list");
+        let rows = waiting(&journal);
         let events = rows.iter().map(|row| serde_json::from_slice::<Value>(&row.payload).expect("JSON"));
         data = events.map(|event| event["data"].clone()).find(|data| data["image"]["file"] == name.as_str());
         data.is_some()

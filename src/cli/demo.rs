@@ -173,7 +173,7 @@ impl Watch {
                 }
                 Notice::Link(_) => (),
             }
-            let depth = self.reader.outbox_depth()?;
+            let depth = self.reader.outbox_depth()?.total();
             print(&notice, depth)?;
             let delivered = !self.deliver || depth == 0;
             if self.exit && seen.len() >= self.expected && delivered {
@@ -181,7 +181,7 @@ impl Watch {
             }
         }
         let mut out = std::io::stdout().lock();
-        let waiting = self.reader.outbox_depth()?;
+        let waiting = self.reader.outbox_depth()?.total();
         writeln!(
             out,
             "{} of {} photos classified, {failed} failed, {waiting} events in the queue",

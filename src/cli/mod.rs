@@ -13,6 +13,7 @@ mod npy;
 mod package;
 mod present;
 mod progress;
+mod queue;
 mod reference;
 mod run;
 mod search;
@@ -52,6 +53,8 @@ enum Command {
     Reference(reference::Command),
     #[command(subcommand)]
     Package(package::Command),
+    #[command(subcommand)]
+    Queue(queue::Command),
     Bench(bench::Args),
     Check(check::Args),
 }
@@ -105,6 +108,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Eval(command) => eval::run(&command),
         Command::Reference(command) => reference::run(&command),
         Command::Package(command) => package::run(&command),
+        Command::Queue(command) => queue::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
     }

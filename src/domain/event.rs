@@ -1,12 +1,18 @@
 //! The event that leaves the device: CloudEvents 1.0 in JSON. Its bytes are made once, with the result, and never change.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use super::{Camera, Capture, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
+use super::{Camera, Capture, Category, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
 /// `type` of a result event; the number goes up when a consumer of the old form would misread the new one.
 pub const EVENT_FORMAT: &str = "bridgeclip.capture.result.v1";
+
+/// `type` of a summary, which goes ahead of a result where every byte costs.
+pub const SUMMARY_FORMAT: &str = "bridgeclip.capture.summary.v1";
 
 /// What an event says besides the capture and the verdict.
 #[derive(Clone, Debug)]
@@ -28,44 +34,111 @@ pub struct EventContext<'a> {
     pub stored_at: Timestamp,
 }
 
+/// What is now known otherwise than a result said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Another model or reference, or a person, has judged the photo again.
+    Verdict(Verdict),
+    /// The clock was wrong when the photo was taken.
+    Taken(Time),
+}
+
 /// Makes the bytes of a result event.
 pub fn capture_result(context: &EventContext, capture: &Capture, verdict: &Verdict) -> Vec<u8> {
-    let event = CloudEvent {
+    let data = ResultData {
+        sequence: context.sequence,
+        boot_id: context.boot_id,
+        queued: context.queued,
+        taken: &capture.taken,
+        monotonic_ms: capture.monotonic_ns.map(|ns| ns / 1_000_000),
+        image: Image {
+            sha256: capture.sha256,
+            file: capture.path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            bytes: capture.bytes,
+            pixels: capture.pixels,
+            camera: &capture.camera,
+            exposure: &capture.exposure,
+            quality: capture.quality,
+        },
+        position: capture.position.as_ref(),
+        drone: capture.drone.as_ref(),
+        tag: capture.tag.as_ref(),
+        package: Package { name: context.package, hash: context.package_hash },
+        verdict,
+    };
+    bytes(&cloud_event(context, EVENT_FORMAT, capture.sha256, data))
+}
+
+/// Makes the bytes of a summary: what the photo shows, in a few hundred bytes. The event `detail_id` will tell the rest.
+pub fn capture_summary(
+    context: &EventContext,
+    capture: &Capture,
+    verdict: &Verdict,
+    urgent: bool,
+    detail_id: &str,
+) -> Vec<u8> {
+    let names = |category: Category| (category.id(), verdict.get(category).names(category).collect());
+    let data = SummaryData {
+        sequence: context.sequence,
+        queued: context.queued,
+        taken: &capture.taken,
+        urgent,
+        labels: Category::ALL.into_iter().map(names).collect(),
+        detail: detail_id,
+    };
+    bytes(&cloud_event(context, SUMMARY_FORMAT, capture.sha256, data))
+}
+
+/// Makes the bytes of the event that takes the place of `event`, a whole result or an earlier correction. All that does
+/// not change is taken over from it. `result_id` is the event that told of the photo first.
+pub fn correction(
+    context: &EventContext,
+    event: &[u8],
+    result_id: &str,
+    change: &Change,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut event: Map<String, Value> = serde_json::from_slice(event)?;
+    let mut data: Map<String, Value> = serde_json::from_value(event.remove("data").unwrap_or_default())?;
+    data.insert("sequence".to_owned(), context.sequence.into());
+    data.insert("boot_id".to_owned(), context.boot_id.into());
+    data.insert("queued".to_owned(), context.queued.into());
+    data.insert("supersedes".to_owned(), result_id.into());
+    match change {
+        Change::Verdict(verdict) => {
+            let package = Package { name: context.package, hash: context.package_hash };
+            data.insert("package".to_owned(), json!(package));
+            data.insert("verdict".to_owned(), serde_json::from_slice(&bytes(verdict))?);
+        }
+        Change::Taken(taken) => drop(data.insert("taken".to_owned(), json!(taken))),
+    }
+    event.insert("id".to_owned(), context.id.into());
+    event.insert("source".to_owned(), context.source.into());
+    event.insert("time".to_owned(), json!(context.stored_at));
+    event.insert("sequence".to_owned(), context.sequence.to_string().into());
+    event.insert("data".to_owned(), data.into());
+    Ok(bytes(&event))
+}
+
+fn cloud_event<'a, D>(context: &EventContext<'a>, format: &'static str, subject: Sha256, data: D) -> CloudEvent<'a, D> {
+    CloudEvent {
         specversion: "1.0",
         id: context.id,
         source: context.source,
-        r#type: EVENT_FORMAT,
-        subject: capture.sha256,
+        r#type: format,
+        subject,
         time: context.stored_at,
         datacontenttype: "application/json",
         sequence: context.sequence.to_string(),
-        data: ResultData {
-            sequence: context.sequence,
-            boot_id: context.boot_id,
-            queued: context.queued,
-            taken: &capture.taken,
-            monotonic_ms: capture.monotonic_ns.map(|ns| ns / 1_000_000),
-            image: Image {
-                sha256: capture.sha256,
-                file: capture.path.file_name().map(|name| name.to_string_lossy().into_owned()),
-                bytes: capture.bytes,
-                pixels: capture.pixels,
-                camera: &capture.camera,
-                exposure: &capture.exposure,
-                quality: capture.quality,
-            },
-            position: capture.position.as_ref(),
-            drone: capture.drone.as_ref(),
-            tag: capture.tag.as_ref(),
-            package: Package { name: context.package, hash: context.package_hash },
-            verdict,
-        },
-    };
-    serde_json::to_vec(&event).expect("an event has string keys and finite numbers")
+        data,
+    }
+}
+
+fn bytes(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("an event has string keys and finite numbers")
 }
 
 #[derive(Serialize)]
-struct CloudEvent<'a> {
+struct CloudEvent<'a, D> {
     specversion: &'static str,
     id: &'a str,
     source: &'a str,
@@ -75,7 +148,7 @@ struct CloudEvent<'a> {
     datacontenttype: &'static str,
     /// The CloudEvents `sequence` extension is a string.
     sequence: String,
-    data: ResultData<'a>,
+    data: D,
 }
 
 #[derive(Serialize)]
@@ -99,6 +172,18 @@ struct ResultData<'a> {
 }
 
 #[derive(Serialize)]
+struct SummaryData<'a> {
+    sequence: i64,
+    queued: bool,
+    taken: &'a Time,
+    /// Whether an engineer should see the photo first.
+    urgent: bool,
+    labels: BTreeMap<&'static str, Vec<&'static str>>,
+    /// Id of the event that holds everything.
+    detail: &'a str,
+}
+
+#[derive(Serialize)]
 struct Image<'a> {
     sha256: Sha256,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,4 +200,97 @@ struct Image<'a> {
 struct Package<'a> {
     name: &'a str,
     hash: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CategoryVerdict, Method, Rule, ScoredClass, TimeQuality, Urgency};
+
+    const CONTEXT: EventContext = EventContext {
+        id: "second",
+        source: "bridge/v1/site/unit",
+        sequence: 7,
+        boot_id: "boot",
+        queued: false,
+        package: "model 2",
+        package_hash: "hash",
+        stored_at: Timestamp::UNIX_EPOCH,
+    };
+
+    fn capture() -> Capture {
+        Capture {
+            sha256: Sha256::of(b"photo"),
+            path: "/media/DJI_0001.JPG".into(),
+            bytes: 5,
+            pixels: [4000, 3000],
+            taken: Time { at: Timestamp::UNIX_EPOCH, quality: TimeQuality::Unsynced },
+            monotonic_ns: None,
+            position: None,
+            camera: Camera::default(),
+            exposure: Exposure::default(),
+            drone: None,
+            quality: PhotoQuality {
+                sharpness: 100.0,
+                brightness: 0.5,
+                black_share: 0.0,
+                white_share: 0.0,
+                millimetres_per_pixel: None,
+            },
+            tag: None,
+        }
+    }
+
+    fn verdict(index: u8) -> Verdict {
+        let category = CategoryVerdict { classes: vec![ScoredClass { index, confidence: 0.7 }] };
+        Verdict {
+            categories: [(); 4].map(|()| category.clone()),
+            method: Method::Knn,
+            rule: Some(Rule::Published),
+            confidence_calibrated: false,
+            urgency: Urgency::default(),
+            second_look: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
+
+    fn parsed(event: &[u8]) -> Value {
+        serde_json::from_slice(event).expect("JSON")
+    }
+
+    #[test]
+    fn a_summary_is_short_and_names_its_detail() {
+        let event = capture_summary(&CONTEXT, &capture(), &verdict(1), true, "whole");
+        assert!(event.len() < 700, "{} bytes", event.len());
+        let event = parsed(&event);
+        assert_eq!(event["type"], SUMMARY_FORMAT);
+        assert_eq!(event["data"]["labels"]["soundness"], json!(["II"]));
+        assert_eq!((&event["data"]["urgent"], &event["data"]["detail"]), (&json!(true), &json!("whole")));
+    }
+
+    #[test]
+    fn a_correction_changes_what_it_must_and_keeps_the_rest() {
+        let first = EventContext { id: "first", sequence: 3, package: "model 1", ..CONTEXT };
+        let event = capture_result(&first, &capture(), &verdict(1));
+        let taken = Time { at: Timestamp::from_second(1_000_000).expect("a time"), quality: TimeQuality::Gps };
+        let changes = [Change::Verdict(verdict(2)), Change::Taken(taken)];
+        for change in changes {
+            let corrected = parsed(&correction(&CONTEXT, &event, "first", &change).expect("an event of ours"));
+            let mut expected = parsed(&event);
+            expected["id"] = json!("second");
+            expected["sequence"] = json!("7");
+            expected["data"]["sequence"] = json!(7);
+            expected["data"]["supersedes"] = json!("first");
+            match change {
+                Change::Verdict(_) => {
+                    expected["data"]["package"]["name"] = json!("model 2");
+                    let whole = parsed(&capture_result(&CONTEXT, &capture(), &verdict(2)));
+                    expected["data"]["verdict"] = whole["data"]["verdict"].clone();
+                }
+                Change::Taken(taken) => expected["data"]["taken"] = json!(taken),
+            }
+            assert_eq!(corrected, expected);
+        }
+        assert!(correction(&CONTEXT, b"[]", "first", &Change::Verdict(verdict(2))).is_err());
+    }
 }

@@ -20,7 +20,7 @@ pub use caption::{CaptionError, caption, parse_caption};
 pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, NotSha256, Sha256};
 pub use drone::{Attitude, Drone};
 pub use embedding::{Embedding, EmbeddingError};
-pub use event::{EVENT_FORMAT, EventContext, capture_result};
+pub use event::{Change, EVENT_FORMAT, EventContext, SUMMARY_FORMAT, capture_result, capture_summary, correction};
 pub use fix::{FixQuality, Position, PositionSource};
 pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
 pub use method::{Method, Rule, UnknownName};

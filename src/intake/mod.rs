@@ -7,4 +7,4 @@ mod pending;
 mod watch;
 
 pub use pending::Candidate;
-pub use watch::{Intake, IntakeStop, Params};
+pub use watch::{Intake, IntakeStop, LookAgain, Params};

@@ -52,6 +52,8 @@ enum Message {
     Changed(PathBuf),
     /// Changes were lost or cannot be told apart.
     Rescan,
+    /// Files that were finished may not be any more.
+    LookAgain,
     Stop,
 }
 
@@ -59,6 +61,17 @@ impl IntakeStop {
     pub fn stop(&self) {
         // An intake that is gone needs no stop.
         let _ = self.0.send(Message::Stop);
+    }
+}
+
+/// Has an [`Intake`] ask about all files again, from another thread.
+#[derive(Clone, Debug)]
+pub struct LookAgain(mpsc::Sender<Message>);
+
+impl LookAgain {
+    pub fn look_again(&self) {
+        // An intake that is gone has nothing to look at.
+        let _ = self.0.send(Message::LookAgain);
     }
 }
 
@@ -84,6 +97,10 @@ impl Intake {
 
     pub fn stopper(&self) -> IntakeStop {
         IntakeStop(self.sender.clone())
+    }
+
+    pub fn look_again(&self) -> LookAgain {
+        LookAgain(self.sender.clone())
     }
 
     /// Waits for the next file at rest. `is_done` is asked once about every file that was not seen before with its
@@ -133,6 +150,10 @@ impl Intake {
             match message {
                 Message::Changed(path) => self.look(&path, DEPTH_MAX, is_done),
                 Message::Rescan => self.next_rescan = Instant::now(),
+                Message::LookAgain => {
+                    self.done.clear();
+                    self.next_rescan = Instant::now();
+                }
                 Message::Stop => return false,
             }
             wait = Duration::ZERO;
@@ -299,6 +320,17 @@ mod tests {
         intake.finished(&first);
         fs::write(&path, "longer").expect("write");
         assert_eq!(intake.next(|_, _| false).expect("the file").stamp.bytes, 6);
+    }
+
+    #[test]
+    fn a_finished_file_is_offered_again_when_its_result_was_lost() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        fs::write(dir.path().join("photo.jpg"), "1").expect("write");
+        let mut intake = intake(dir.path());
+        let first = intake.next(|_, _| false).expect("a file");
+        intake.finished(&first);
+        intake.look_again().look_again();
+        assert_eq!(intake.next(|_, _| false).expect("the file").path, first.path);
     }
 
     #[test]

@@ -2,19 +2,33 @@
 //! come from another process.
 //!
 //! A result and its event are committed together (WAL, synchronous FULL): once `record` returns, no crash or power
-//! cut loses either. A row leaves the outbox only when the broker has acknowledged it.
+//! cut loses either. A row leaves the outbox only when the broker has acknowledged it. Every row carries a checksum; a
+//! damaged file is set aside, and what is whole in it goes into a new one. What is lost on the way is counted.
 
+mod capture;
+mod commit;
+mod counters;
+mod error;
+mod packing;
+mod queue;
 mod reader;
+mod row;
+mod salvage;
 mod schema;
+mod sequence;
+mod space;
+mod start;
 mod tag;
 mod writer;
 
-pub use reader::{FileState, OutboxRow, Reader};
+pub use capture::{NewResult, Recorded, Superseded};
+pub use commit::Report;
+pub use counters::{Losses, OutboxDepth};
+pub use error::JournalError;
+pub use queue::{EventClass, ForeignEvent, Refused};
+pub use reader::{FileState, OutboxRow, Reader, SetAsideRow};
 pub use tag::set_tag;
-pub use writer::{DeviceIdentity, Journal, NewResult, Recorded};
-
-use std::path::PathBuf;
-use std::sync::Arc;
+pub use writer::{DeviceIdentity, Journal, Params};
 
 /// The file name of the database inside the data folder.
 pub const FILE_NAME: &str = "device.db";
@@ -22,19 +36,5 @@ pub const FILE_NAME: &str = "device.db";
 /// The topic of result events below the device's prefix.
 pub const RESULT_TOPIC: &str = "capture/result";
 
-/// Why the journal could not do what was asked. Nothing of it was stored then.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum JournalError {
-    #[error("{}: {source}", path.display())]
-    Open { path: PathBuf, source: Arc<rusqlite::Error> },
-    #[error("{}: written by a newer program (schema {found}, this one knows {known}); update the program", path.display())]
-    NewerSchema { path: PathBuf, found: i64, known: i64 },
-    #[error("{}: not a bridgeclip device database; move the file away or choose another data folder", path.display())]
-    Foreign { path: PathBuf },
-    #[error("cannot write device.db: {0}")]
-    Write(Arc<rusqlite::Error>),
-    #[error("cannot read device.db: {0}")]
-    Read(Arc<rusqlite::Error>),
-    #[error("the journal has stopped")]
-    Stopped,
-}
+/// Thumbnails go below this topic, each under the id of the event that it belongs to.
+pub const THUMBNAIL_TOPIC: &str = "capture/thumb";

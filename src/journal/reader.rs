@@ -1,30 +1,68 @@
 //! Reading `device.db` beside the writer: WAL readers never wait for it.
 
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use log::warn;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
-use super::JournalError;
+use super::capture::is_known;
+use super::counters::Counters;
+use super::error::Fault;
+use super::packing::unpack;
+use super::row::{damaged, is_intact};
 use super::tag::last_tag;
+use super::{EventClass, Journal, JournalError, Losses, OutboxDepth};
 use crate::domain::{Failure, FileStamp, Sha256, Tag};
 
 /// A read-only view of the database; each call sees the latest commit.
-#[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
+    path: PathBuf,
+    connection: RefCell<Connection>,
+    /// Device and inode of the open file: the writer may have put another one in its place.
+    opened: Cell<Option<(u64, u64)>>,
+    /// Who mends damage that is found.
+    journal: Option<Journal>,
 }
 
 /// An event that still has to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxRow {
-    pub sequence: i64,
+    pub id: i64,
+    pub class: EventClass,
     pub event_id: String,
-    /// Below the device's prefix.
+    /// Below the device's prefix; a whole topic if it starts with `/`.
     pub topic: String,
     pub payload: Vec<u8>,
+    /// How often the broker refused this one event.
+    pub tries: u32,
+}
+
+impl OutboxRow {
+    /// The topic to publish to: events that came from another device keep its prefix.
+    pub fn whole_topic(&self, prefix: &str) -> String {
+        match self.topic.strip_prefix('/') {
+            Some(whole) => whole.to_owned(),
+            None => format!("{prefix}/{}", self.topic),
+        }
+    }
+}
+
+/// An event that the broker has refused for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAsideRow {
+    pub id: i64,
+    pub event_id: String,
+    pub topic: String,
+    pub tries: u32,
+    pub reason: String,
 }
 
 /// What is known of a file.
@@ -35,87 +73,238 @@ pub struct FileState {
     pub reason: Option<String>,
 }
 
+/// Payload bytes that one look at the outbox brings at most, unless one event alone is larger.
+const LOOK_BYTES_MAX: usize = 1 << 20;
+
 impl Reader {
     /// Opens the database, which the writer must have created.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let open = || -> rusqlite::Result<Connection> {
-            let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            connection.busy_timeout(std::time::Duration::from_secs(5))?;
-            Ok(connection)
-        };
-        let connection =
-            open().map_err(|source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) })?;
-        Ok(Reader { connection })
+        Ok(Reader {
+            path: path.to_owned(),
+            connection: RefCell::new(connect(path)?),
+            opened: Cell::new(inode(path)),
+            journal: None,
+        })
+    }
+
+    pub(super) fn mended_by(self, journal: Journal) -> Self {
+        Reader { journal: Some(journal), ..self }
     }
 
     /// What was noted about the file at `path` when it was last looked at.
     pub fn file(&self, path: &Path) -> Result<Option<FileState>, JournalError> {
-        let query = || {
-            self.connection
-                .prepare_cached("SELECT bytes, modified_ns, reason FROM file WHERE path = ?1")?
-                .query_row([path.as_os_str().as_bytes()], |row| {
-                    let stamp = FileStamp { bytes: row.get::<_, i64>(0)? as u64, modified_ns: row.get(1)? };
-                    Ok(FileState { stamp, reason: row.get(2)? })
-                })
-                .optional()
-        };
-        query().map_err(read_error)
+        self.read(|connection| {
+            let sql = "SELECT bytes, modified_ns, reason, sha256 FROM file WHERE path = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let noted = statement.query_row([path.as_os_str().as_bytes()], |row| {
+                let stamp = FileStamp { bytes: row.get::<_, i64>(0)? as u64, modified_ns: row.get(1)? };
+                Ok((FileState { stamp, reason: row.get(2)? }, row.get::<_, Option<[u8; 32]>>(3)?))
+            });
+            let Some((state, sha256)) = noted.optional()? else { return Ok(None) };
+            // A result that was lost with its page is made again.
+            let holds = sha256.map_or(Ok(true), |sha256| is_known(connection, &Sha256(sha256)))?;
+            Ok(holds.then_some(state))
+        })
     }
 
     /// Whether a photo with this content was classified before.
     pub fn is_known(&self, sha256: &Sha256) -> Result<bool, JournalError> {
-        let query = || {
-            self.connection
-                .prepare_cached("SELECT 1 FROM capture WHERE sha256 = ?1")?
-                .query_row([sha256.0], |_| Ok(()))
-                .optional()
-        };
-        Ok(query().map_err(read_error)?.is_some())
+        self.read(|connection| Ok(is_known(connection, sha256)?))
     }
 
     /// What people last said that the photos from here on show.
     pub fn tag(&self) -> Result<Option<Tag>, JournalError> {
-        last_tag(&self.connection).map_err(read_error)
+        self.read(|connection| Ok(last_tag(connection)?))
     }
 
-    /// Up to `limit` undelivered events with a sequence number above `after`, oldest first.
-    pub fn outbox(&self, after: i64, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
-        let sql =
-            "SELECT sequence, event_id, topic, payload FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
-        let query = || -> rusqlite::Result<Vec<OutboxRow>> {
-            self.connection
-                .prepare_cached(sql)?
-                .query_map([after, limit as i64], |row| {
-                    let (sequence, event_id, topic, payload) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-                    Ok(OutboxRow { sequence, event_id, topic, payload })
-                })?
-                .collect()
-        };
-        query().map_err(read_error)
+    /// The capture of a photo with this content.
+    pub fn capture_of(&self, sha256: &Sha256) -> Result<Option<i64>, JournalError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM capture WHERE sha256 = ?1")?;
+            Ok(statement.query_row([sha256.0], |row| row.get(0)).optional()?)
+        })
     }
 
-    /// Number of undelivered events.
-    pub fn outbox_depth(&self) -> Result<u64, JournalError> {
-        self.count("SELECT count(*) FROM outbox")
+    /// Captures whose last event has this sequence number or a later one, the oldest first.
+    pub fn captures_since(&self, sequence: i64) -> Result<Vec<i64>, JournalError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM capture WHERE sequence >= ?1 ORDER BY id")?;
+            Ok(statement.query_map([sequence], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
-    /// Number of classified photos.
+    /// Up to `limit` undelivered events of a class with an id above `after`, oldest first, and not more than about 1 MiB.
+    /// Those set aside are not among them, nor what does not match its checksum: that is mended.
+    pub fn outbox(&self, class: EventClass, after: i64, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
+        let (rows, damage) = self.read(|connection| look(connection, class, after, limit))?;
+        if let Some(damage) = damage {
+            self.found(damage);
+        }
+        Ok(rows)
+    }
+
+    /// How many events wait, since when, and how many were set aside.
+    pub fn outbox_depth(&self) -> Result<OutboxDepth, JournalError> {
+        self.read(|connection| {
+            let counters = Counters::load(connection)?;
+            let oldest = EventClass::ALL.into_iter().map(|class| oldest_stored_at(connection, class));
+            let oldest = oldest.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().min();
+            Ok(OutboxDepth {
+                waiting: counters.waiting,
+                oldest_stored_at: oldest.and_then(|at| Timestamp::from_microsecond(at).ok()),
+                set_aside: counters.set_aside,
+            })
+        })
+    }
+
+    /// Events that the broker has refused for good.
+    pub fn set_aside(&self, limit: usize) -> Result<Vec<SetAsideRow>, JournalError> {
+        self.read(|connection| {
+            let sql = "SELECT id, event_id, topic, tries, reason FROM set_aside ORDER BY id LIMIT ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([limit as i64], |row| {
+                let (id, event_id, topic, tries, reason) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+                Ok(SetAsideRow { id, event_id, topic, tries, reason })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Number of captures in the database.
     pub fn captures(&self) -> Result<u64, JournalError> {
-        self.count("SELECT count(*) FROM capture")
+        self.read(|connection| Ok(Counters::load(connection)?.captures))
+    }
+
+    /// What was dropped, refused or set aside since the device was first started.
+    pub fn losses(&self) -> Result<Losses, JournalError> {
+        self.read(|connection| Ok(Counters::load(connection)?.losses))
+    }
+
+    /// The bytes that the database uses, without its free pages.
+    pub fn used_bytes(&self) -> Result<u64, JournalError> {
+        self.read(|connection| {
+            let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+            let used = pages("page_count")?.saturating_sub(pages("freelist_count")?);
+            Ok(used * super::schema::PAGE_BYTES as u64)
+        })
     }
 
     /// All files that gave no result.
     pub fn failures(&self) -> Result<Vec<Failure>, JournalError> {
-        let sql = "SELECT path, bytes, modified_ns, reason FROM file WHERE reason IS NOT NULL ORDER BY path";
-        let query = || -> rusqlite::Result<Vec<Failure>> {
-            self.connection.prepare_cached(sql)?.query_map([], failure)?.collect()
-        };
-        query().map_err(read_error)
+        self.read(|connection| {
+            let sql = "SELECT path, bytes, modified_ns, reason FROM file WHERE reason IS NOT NULL ORDER BY path";
+            Ok(connection.prepare_cached(sql)?.query_map([], failure)?.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
-    fn count(&self, sql: &str) -> Result<u64, JournalError> {
-        self.connection.query_row(sql, [], |row| row.get(0)).map_err(read_error)
+    fn read<T>(&self, query: impl Fn(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        self.follow_the_writer()?;
+        let outcome = query(&self.connection.borrow()).map_err(|error| match error {
+            JournalError::Write(source) => JournalError::Read(source),
+            error => error,
+        });
+        match outcome {
+            Err(error) if error.fault() == Some(Fault::Damage) && self.found(error.clone()) => {
+                self.follow_the_writer()?;
+                query(&self.connection.borrow())
+            }
+            outcome => outcome,
+        }
     }
+
+    /// Opens the file that is there now, if it is another one.
+    fn follow_the_writer(&self) -> Result<(), JournalError> {
+        let there = inode(&self.path);
+        // While the writer replaces the file there is none for a moment.
+        if there.is_some() && there != self.opened.get() {
+            self.connection.replace(connect(&self.path)?);
+            self.opened.set(there);
+        }
+        Ok(())
+    }
+
+    /// Whether the damage is mended.
+    fn found(&self, damage: JournalError) -> bool {
+        match &self.journal {
+            Some(journal) => journal.mend(damage).is_ok(),
+            None => {
+                warn!("{damage}");
+                false
+            }
+        }
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, JournalError> {
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        Ok(connection)
+    };
+    open().map_err(|source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) })
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+type Look = (Vec<OutboxRow>, Option<JournalError>);
+
+/// The rows, and damage among them.
+fn look(connection: &Connection, class: EventClass, after: i64, limit: usize) -> Result<Look, JournalError> {
+    let sql = "SELECT outbox.*, capture.* FROM outbox LEFT JOIN capture ON capture.id = outbox.capture
+               WHERE outbox.id > ?1 AND outbox.id < ?2 ORDER BY outbox.id LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let (mut found, mut damage, mut bytes) = (Vec::new(), None, 0);
+    let mut rows = statement.query((after.max(class.floor()), class.ceiling(), limit as i64))?;
+    while let Some(row) = rows.next()? {
+        match outbox_row(row, &names, class) {
+            Ok(row) => {
+                bytes += row.payload.len();
+                if bytes > LOOK_BYTES_MAX && !found.is_empty() {
+                    break;
+                }
+                found.push(row);
+            }
+            Err(error) => damage = Some(error),
+        }
+    }
+    Ok((found, damage))
+}
+
+/// An outbox row beside the row of its capture.
+fn outbox_row(row: &Row, names: &[String], class: EventClass) -> Result<OutboxRow, JournalError> {
+    let id: i64 = row.get(0)?;
+    let of_capture = names.iter().skip(1).position(|name| name == "id").map_or(names.len(), |index| index + 1);
+    let value = |index: usize| (names[index].as_str(), row.get_ref(index).unwrap_or(ValueRef::Null));
+    let find = |range: std::ops::Range<usize>, name: &str| range.map(value).find(|column| column.0 == name);
+    let own = |name| find(0..of_capture, name).map_or(ValueRef::Null, |(_, value)| value);
+    let captures = |name| find(of_capture..names.len(), name).map_or(ValueRef::Null, |(_, value)| value);
+    let mut is_whole = is_intact("outbox", (0..of_capture).map(value));
+    let mut payload = own("payload");
+    if own("capture") != ValueRef::Null {
+        is_whole &= is_intact("capture", (of_capture..names.len()).map(value));
+        is_whole &= captures("event_id") == own("event_id");
+        payload = captures("event");
+    }
+    let whole = || {
+        Some(OutboxRow {
+            id,
+            class,
+            event_id: own("event_id").as_str().ok()?.to_owned(),
+            topic: own("topic").as_str().ok()?.to_owned(),
+            payload: unpack(payload.as_blob().ok()?)?,
+            tries: own("tries").as_i64().ok()?.try_into().ok()?,
+        })
+    };
+    is_whole.then(whole).flatten().ok_or_else(|| damaged("outbox", id))
+}
+
+fn oldest_stored_at(connection: &Connection, class: EventClass) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT stored_at FROM outbox WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1";
+    connection.prepare_cached(sql)?.query_row([class.floor(), class.ceiling()], |row| row.get(0)).optional()
 }
 
 fn failure(row: &Row) -> rusqlite::Result<Failure> {
@@ -124,8 +313,4 @@ fn failure(row: &Row) -> rusqlite::Result<Failure> {
         stamp: FileStamp { bytes: row.get::<_, i64>(1)? as u64, modified_ns: row.get(2)? },
         reason: row.get(3)?,
     })
-}
-
-fn read_error(error: rusqlite::Error) -> JournalError {
-    JournalError::Read(Arc::new(error))
 }

@@ -1,19 +1,20 @@
-//! The one thread that writes `device.db`. Requests that arrive while it is syncing share the next commit.
+//! The handle through which everything is stored.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::tag::insert_tag;
-use super::{JournalError, RESULT_TOPIC, schema};
-use crate::domain::{Capture, Embedding, EventContext, Failure, FileStamp, Tag, Verdict, capture_result};
-
-/// Requests that share one commit at most; also the length of the queue before a caller waits.
-const GROUP_MAX: usize = 256;
+use super::capture::{self, NewResult, Recorded, Superseded};
+use super::commit::{FileNote, GROUP_MAX, Report, Request, Transaction, Writer};
+use super::queue::{self, ForeignEvent, Refused};
+use super::{FILE_NAME, JournalError, Reader, start};
+use crate::domain::{Change, Failure, FileStamp, Sha256};
 
 /// Who makes the events, the same for a whole run of the daemon.
 #[derive(Clone, Debug)]
@@ -25,219 +26,266 @@ pub struct DeviceIdentity {
     pub package_hash: String,
 }
 
-/// One classified photo.
-#[derive(Clone, Debug)]
-pub struct NewResult {
-    pub capture: Capture,
-    pub stamp: FileStamp,
-    pub embedding: Embedding,
-    pub verdict: Verdict,
-    /// A tag that the photo itself shows; it holds for those that follow.
-    pub new_tag: Option<Tag>,
-    /// Whether the link was down, so that the event will have to wait.
-    pub queued: bool,
-    /// The device's clock.
-    pub stored_at: Timestamp,
+/// How the journal works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// How long deletions and the like wait for others that share their commit. A result never waits.
+    pub group_window: Duration,
+    /// Refusals of one event after which it is set aside.
+    pub tries_max: u32,
+    /// What the rows may use; then thumbnails and delivered captures give way.
+    pub quota_bytes: u64,
+    /// What the drive keeps for others.
+    pub keep_free_bytes: u64,
+    /// Set aside for the moment at which the drive is full.
+    pub reserve_bytes: u64,
+    /// Whether every byte of the link costs: then a short event goes ahead of each result.
+    pub metered: bool,
 }
 
-/// What `record` did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recorded {
-    New {
-        sequence: i64,
-    },
-    /// The same photo was there already, under this or another name.
-    Known,
+impl Default for Params {
+    fn default() -> Self {
+        Params {
+            group_window: Duration::from_millis(100),
+            tries_max: 5,
+            quota_bytes: 8_000_000_000,
+            keep_free_bytes: 200_000_000,
+            reserve_bytes: 16_000_000,
+            metered: false,
+        }
+    }
 }
 
 /// A handle to the writer thread. Every call returns once its change is durable, or with the error that kept it out.
 /// The thread ends when the last handle is dropped.
 #[derive(Clone)]
 pub struct Journal {
-    jobs: mpsc::SyncSender<Job>,
-    identity: Arc<DeviceIdentity>,
+    requests: mpsc::SyncSender<Box<dyn Request>>,
+    database: Arc<PathBuf>,
+    tries_max: u32,
+    metered: Arc<AtomicBool>,
 }
 
-/// Works inside the open transaction, or learns why there is none, and returns whom to tell once the commit is decided.
-type Job = Box<dyn FnOnce(Result<&Connection, JournalError>) -> Answer + Send>;
-type Answer = Box<dyn FnOnce(Result<(), JournalError>)>;
+/// Whether a request may wait a little for others that share its commit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    Now,
+    Patient,
+}
 
 impl Journal {
-    /// Opens or creates the database and starts the writer. `wake` is called after every commit that may have put
-    /// events into the outbox.
+    /// Opens or creates the database of a data folder, mends what is damaged, and starts the writer. `report` is called
+    /// from its thread.
     pub fn open(
-        path: &Path,
-        identity: DeviceIdentity,
-        wake: impl Fn() + Send + 'static,
+        dir: &Path,
+        params: Params,
+        report: impl Fn(Report) + Send + 'static,
     ) -> Result<(Self, JoinHandle<()>), JournalError> {
-        let mut connection = Connection::open(path)
-            .map_err(|source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) })?;
-        schema::prepare(&mut connection, path)?;
-        let (jobs, queue) = mpsc::sync_channel(GROUP_MAX);
-        let write = move || write_all(&connection, &queue, &wake);
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(write).expect("a thread can start");
-        Ok((Journal { jobs, identity: Arc::new(identity) }, thread))
+        let opened = start::open(dir, &params)?;
+        Self::start(dir, params, opened, Box::new(report))
     }
 
-    /// Stores a result with its event, unless the photo is known.
-    pub fn record(&self, result: NewResult) -> Result<Recorded, JournalError> {
-        let identity = Arc::clone(&self.identity);
-        self.submit(move |connection| record(connection, &identity, &result))
+    /// Opens the database of a data folder beside a daemon that may be running. A damaged one is left to the daemon.
+    pub fn join(dir: &Path, params: Params) -> Result<(Self, JoinHandle<()>), JournalError> {
+        let opened = start::join(dir, &params)?;
+        Self::start(dir, params, opened, Box::new(|_| ()))
     }
 
-    /// Notes that a file needs no further look: its photo is known under another name or path.
-    pub fn note_known(&self, path: &Path, stamp: &FileStamp) -> Result<(), JournalError> {
-        let (path, stamp) = (path.to_owned(), stamp.clone());
-        self.submit(move |connection| note_file(connection, &path, &stamp, None))
+    fn start(
+        dir: &Path,
+        params: Params,
+        opened: start::Opened,
+        report: Box<dyn Fn(Report) + Send>,
+    ) -> Result<(Self, JoinHandle<()>), JournalError> {
+        let (requests, queue) = mpsc::sync_channel(GROUP_MAX);
+        let journal = Journal {
+            requests,
+            database: Arc::new(dir.join(FILE_NAME)),
+            tries_max: params.tries_max,
+            metered: Arc::new(AtomicBool::new(params.metered)),
+        };
+        let writer = Writer::new(dir, params, opened, report);
+        let write = move || writer.run(&queue);
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(write);
+        thread.map(|thread| (journal, thread)).map_err(|error| JournalError::file(dir, error))
+    }
+
+    /// A view of the database that has damage mended which it finds.
+    pub fn reader(&self) -> Result<Reader, JournalError> {
+        Ok(Reader::open(&self.database)?.mended_by(self.clone()))
+    }
+
+    /// Makes room for one more photo, or says why the device is full. To ask first spares the work on a photo whose
+    /// result could not be stored.
+    pub fn admit(&self) -> Result<(), JournalError> {
+        self.submit(Haste::Now, |transaction| transaction.admit())
+    }
+
+    /// Stores a result with its events, unless the photo is known.
+    pub fn record(&self, identity: &Arc<DeviceIdentity>, result: NewResult) -> Result<Recorded, JournalError> {
+        let (identity, metered) = (Arc::clone(identity), self.metered.load(Ordering::Relaxed));
+        self.submit(Haste::Now, move |transaction| capture::record(transaction, &identity, &result, metered))
+    }
+
+    /// Changes what is known of a capture, and queues the event that takes the place of what was said of it.
+    pub fn supersede(
+        &self,
+        identity: &Arc<DeviceIdentity>,
+        capture: i64,
+        change: Change,
+        queued: bool,
+        stored_at: Timestamp,
+    ) -> Result<Superseded, JournalError> {
+        let identity = Arc::clone(identity);
+        self.submit(Haste::Now, move |transaction| {
+            capture::supersede(&mut transaction.tables, &identity, capture, &change, queued, stored_at)
+        })
+    }
+
+    /// Notes that a file needs no further look: its photo is known under another name or path. The note is a shortcut
+    /// and is written with a later commit.
+    pub fn note_known(&self, path: &Path, stamp: &FileStamp, sha256: Sha256) -> Result<(), JournalError> {
+        let note = FileNote { path: path.to_owned(), stamp: stamp.clone(), sha256 };
+        self.submit(Haste::Now, move |transaction| {
+            transaction.note(note.clone());
+            Ok(())
+        })
     }
 
     /// Notes that a file gave no result, and why. A changed file will be looked at again.
     pub fn record_failure(&self, failure: Failure) -> Result<(), JournalError> {
-        self.submit(move |connection| note_file(connection, &failure.path, &failure.stamp, Some(&failure.reason)))
+        self.submit(Haste::Now, move |transaction| Ok(note_failure(transaction.tables.connection, &failure)?))
     }
 
     /// Removes acknowledged events from the outbox.
-    pub fn delivered(&self, sequences: Vec<i64>) -> Result<(), JournalError> {
-        self.submit(move |connection| {
-            let mut statement = connection.prepare_cached("DELETE FROM outbox WHERE sequence = ?1")?;
-            sequences.iter().try_for_each(|sequence| statement.execute([sequence]).map(drop))
+    pub fn delivered(&self, ids: Vec<i64>) -> Result<(), JournalError> {
+        self.submit(Haste::Patient, move |transaction| queue::delivered(&mut transaction.tables, &ids))
+    }
+
+    /// Notes that the broker refused this one event; after `tries_max` times it is set aside.
+    pub fn refused(&self, id: i64, reason: String) -> Result<Refused, JournalError> {
+        self.refuse(id, reason, 1)
+    }
+
+    /// Sets aside an event that cannot be delivered to this broker.
+    pub fn set_aside(&self, id: i64, reason: String) -> Result<Refused, JournalError> {
+        self.refuse(id, reason, self.tries_max)
+    }
+
+    fn refuse(&self, id: i64, reason: String, tries: u32) -> Result<Refused, JournalError> {
+        let tries_max = self.tries_max;
+        self.submit(Haste::Patient, move |transaction| {
+            queue::refuse(&mut transaction.tables, id, &reason, tries, tries_max)
         })
+    }
+
+    /// Puts events that were set aside back into the outbox: all, or those with these ids. The answer is how many.
+    pub fn retry(&self, ids: Option<Vec<i64>>) -> Result<u64, JournalError> {
+        self.submit(Haste::Now, move |transaction| queue::retry(&mut transaction.tables, ids.as_deref()))
+    }
+
+    /// Sends the last events of captures once more, under their own ids and with the same bytes, unless they still wait.
+    /// The answer is how many.
+    pub fn resend(&self, captures: Vec<i64>, stored_at: Timestamp) -> Result<u64, JournalError> {
+        self.submit(Haste::Now, move |transaction| queue::resend(&mut transaction.tables, &captures, stored_at))
+    }
+
+    /// Takes in events that other devices made; those that came before are skipped. The answer is how many were new.
+    pub fn import(&self, events: Vec<ForeignEvent>, stored_at: Timestamp) -> Result<u64, JournalError> {
+        self.submit(Haste::Now, move |transaction| {
+            transaction.admit()?;
+            queue::import(&mut transaction.tables, &events, stored_at)
+        })
+    }
+
+    /// The counter of the last command that was carried out.
+    pub fn command_counter(&self) -> Result<u64, JournalError> {
+        self.submit(Haste::Now, |transaction| Ok(transaction.tables.counters.command))
+    }
+
+    /// Moves the counter of commands on. It never goes back.
+    pub fn store_command_counter(&self, counter: u64) -> Result<(), JournalError> {
+        self.submit(Haste::Now, move |transaction| {
+            let last = &mut transaction.tables.counters.command;
+            *last = counter.max(*last);
+            Ok(())
+        })
+    }
+
+    /// Whether a short event goes ahead of each result from now on.
+    pub fn set_metered(&self, metered: bool) {
+        self.metered.store(metered, Ordering::Relaxed);
+    }
+
+    /// Has the database replaced by what is whole in it. Returns when that is done, or with the error that prevents it.
+    pub(super) fn mend(&self, damage: JournalError) -> Result<(), JournalError> {
+        let mut damage = Some(damage);
+        self.submit(Haste::Now, move |_| damage.take().map_or(Ok(()), Err))
     }
 
     fn submit<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        haste: Haste,
+        work: impl FnMut(&mut Transaction) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let (reply, answer) = mpsc::sync_channel(1);
-        let job: Job = Box::new(move |transaction| {
-            let outcome = transaction.and_then(|connection| in_savepoint(connection, work).map_err(write_error));
-            // A caller that has gone away does not want the answer.
-            Box::new(move |committed| drop(reply.send(committed.and(outcome))))
-        });
-        self.jobs.send(job).map_err(|_| JournalError::Stopped)?;
+        self.requests.send(Box::new(Call { work, haste, outcome: None, reply })).map_err(|_| JournalError::Stopped)?;
         answer.recv().map_err(|_| JournalError::Stopped)?
     }
 }
 
-/// One failing request leaves the others of its group untouched.
-fn in_savepoint<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
-    connection.execute_batch("SAVEPOINT request")?;
-    let outcome = work(connection);
-    if outcome.is_err() {
-        connection.execute_batch("ROLLBACK TO request")?;
-    }
-    connection.execute_batch("RELEASE request")?;
-    outcome
+/// A call that waits for its answer.
+struct Call<T, W> {
+    work: W,
+    haste: Haste,
+    outcome: Option<Result<T, JournalError>>,
+    reply: mpsc::SyncSender<Result<T, JournalError>>,
 }
 
-fn write_all(connection: &Connection, queue: &mpsc::Receiver<Job>, wake: &dyn Fn()) {
-    while let Ok(first) = queue.recv() {
-        let group = std::iter::once(first).chain(queue.try_iter()).take(GROUP_MAX);
-        let (answers, committed) = commit(connection, group);
-        for answer in answers {
-            answer(committed.clone());
+impl<T: Send, W: FnMut(&mut Transaction) -> Result<T, JournalError> + Send> Request for Call<T, W> {
+    fn run(&mut self, transaction: &mut Transaction) -> Result<(), JournalError> {
+        match transaction.in_savepoint(&mut self.work) {
+            Err(error) if error.fault().is_some() => Err(error),
+            outcome => {
+                self.outcome = Some(outcome);
+                Ok(())
+            }
         }
-        wake();
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), JournalError>) {
+        let outcome = committed.and(self.outcome.unwrap_or(Err(JournalError::Stopped)));
+        // A caller that has gone away does not want the answer.
+        let _ = self.reply.send(outcome);
+    }
+
+    fn is_patient(&self) -> bool {
+        self.haste == Haste::Patient
     }
 }
 
-/// Runs the jobs in one transaction. If it cannot begin, no job touches the database.
-fn commit(connection: &Connection, jobs: impl Iterator<Item = Job>) -> (Vec<Answer>, Result<(), JournalError>) {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(write_error);
-    let answers = jobs.map(|job| job(begun.clone().map(|()| connection))).collect();
-    let committed = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(write_error));
-    if committed.is_err() && !connection.is_autocommit() {
-        // The error that counts is the one of the commit.
-        let _ = connection.execute_batch("ROLLBACK");
-    }
-    (answers, committed)
+pub fn note_file(connection: &Connection, note: &FileNote) -> rusqlite::Result<()> {
+    put_file(connection, &note.path, &note.stamp, None, Some(&note.sha256))
 }
 
-fn write_error(error: rusqlite::Error) -> JournalError {
-    JournalError::Write(Arc::new(error))
+fn note_failure(connection: &Connection, failure: &Failure) -> rusqlite::Result<()> {
+    put_file(connection, &failure.path, &failure.stamp, Some(&failure.reason), None)
 }
 
-fn record(connection: &Connection, identity: &DeviceIdentity, result: &NewResult) -> rusqlite::Result<Recorded> {
-    note_file(connection, &result.capture.path, &result.stamp, None)?;
-    if is_known(connection, &result.capture)? {
-        return Ok(Recorded::Known);
-    }
-    if let Some(tag) = &result.new_tag {
-        insert_tag(connection, tag, &identity.boot_id, result.stored_at)?;
-    }
-    insert_capture(connection, identity, result)?;
-    let sequence = connection.query_row(
-        "UPDATE counter SET value = value + 1 WHERE name = 'sequence' RETURNING value",
-        [],
-        |row| row.get(0),
-    )?;
-    let event_id = uuid::Uuid::new_v4().to_string();
-    let context = EventContext {
-        id: &event_id,
-        source: &identity.source,
-        sequence,
-        boot_id: &identity.boot_id,
-        queued: result.queued,
-        package: &identity.package,
-        package_hash: &identity.package_hash,
-        stored_at: result.stored_at,
-    };
-    let payload = capture_result(&context, &result.capture, &result.verdict);
-    connection.prepare_cached("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-        sequence,
-        event_id,
-        RESULT_TOPIC,
-        payload
-    ])?;
-    Ok(Recorded::New { sequence })
-}
-
-fn is_known(connection: &Connection, capture: &Capture) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare_cached("SELECT 1 FROM capture WHERE sha256 = ?1")?;
-    Ok(statement.query_row([capture.sha256.0], |_| Ok(())).optional()?.is_some())
-}
-
-fn insert_capture(connection: &Connection, identity: &DeviceIdentity, result: &NewResult) -> rusqlite::Result<()> {
-    let capture = &result.capture;
-    connection
-        .prepare_cached(
-            "INSERT INTO capture VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-             ?15, ?16)",
-        )?
-        .execute(params![
-            capture.sha256.0,
-            capture.path.as_os_str().as_bytes(),
-            capture.bytes as i64,
-            capture.pixels[0],
-            capture.pixels[1],
-            json(&capture.taken),
-            capture.position.as_ref().map(json),
-            json(&capture.camera),
-            result.stored_at.to_string(),
-            identity.boot_id,
-            result.embedding.to_bytes(),
-            json(&result.verdict),
-            json(&capture.quality),
-            json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })),
-            capture.monotonic_ns.map(|ns| ns as i64),
-            capture.tag.as_ref().map(json),
-        ])?;
-    Ok(())
-}
-
-fn note_file(connection: &Connection, path: &Path, stamp: &FileStamp, reason: Option<&str>) -> rusqlite::Result<()> {
-    connection.prepare_cached("INSERT OR REPLACE INTO file VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+fn put_file(
+    connection: &Connection,
+    path: &Path,
+    stamp: &FileStamp,
+    reason: Option<&str>,
+    sha256: Option<&Sha256>,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO file (path, bytes, modified_ns, reason, sha256) VALUES (?1, ?2, ?3, ?4, ?5)";
+    connection.prepare_cached(sql)?.execute(params![
         path.as_os_str().as_bytes(),
         stamp.bytes as i64,
         stamp.modified_ns,
-        reason
+        reason,
+        sha256.map(|sha256| sha256.0)
     ])?;
     Ok(())
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("domain values have string keys and finite numbers")
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::connection::{Answer, Connection, Message, Signal};
 use super::window::{Sent, Window};
 use super::{Link, LinkEvent, Params, backoff};
-use crate::journal::{Journal, JournalError, OutboxRow, Reader};
+use crate::journal::{EventClass, Journal, JournalError, OutboxRow, Reader};
 
 /// Includes the name look-up, which the client library does not bound.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -47,10 +47,10 @@ struct Session {
     connection: Connection,
     window: Window,
     packet_bytes_max: usize,
-    /// The last row that was handed over.
-    after: i64,
-    /// Whether the outbox may hold rows beyond `after`.
-    more: bool,
+    /// The last row of each class that was handed over.
+    after: [i64; EventClass::ALL.len()],
+    /// Whether the outbox may hold rows of the class beyond it.
+    more: [bool; EventClass::ALL.len()],
     /// The broker holds the queue up until then.
     held_until: Option<Instant>,
     holds: u32,
@@ -135,7 +135,7 @@ impl Uplink {
 
     fn go_online(&mut self, connection: Connection, bytes_max: Option<u32>, receive_max: Option<u16>) -> Mode {
         let mut session = Session::new(connection, self.params.in_flight, bytes_max, receive_max);
-        let depth = self.reader.outbox_depth().ok();
+        let depth = self.queue_depth();
         if let Err(reason) = session.publish(self.status("online", depth), Sent::Status) {
             return self.go_offline(reason);
         }
@@ -199,7 +199,7 @@ impl Uplink {
         };
         match happened {
             Happened::Signal(signal) => self.handle(session, signal)?,
-            Happened::Woken => session.more = true,
+            Happened::Woken => session.more = [true; EventClass::ALL.len()],
             Happened::Deleted(result) => session.after_deletion(result, &self.report),
             Happened::HoldOver => session.resume(),
             Happened::Stalled => return Err(End::Lost(format!("no acknowledgement for {:?}", self.params.stall))),
@@ -221,13 +221,13 @@ impl Uplink {
     fn answered(&self, session: &mut Session, packet: u16, answer: Answer) {
         session.last_progress = Instant::now();
         session.acknowledgements += 1;
-        let Some(Sent::Row(sequence)) = session.window.acknowledged(packet) else { return };
+        let Some(Sent::Row(id)) = session.window.acknowledged(packet) else { return };
         match answer {
             Answer::Accepted => {
                 session.holds = 0;
-                session.acknowledged.push(sequence);
+                session.acknowledged.push(id);
             }
-            Answer::NoSubscriber if !self.params.hold_without_subscriber => session.acknowledged.push(sequence),
+            Answer::NoSubscriber if !self.params.hold_without_subscriber => session.acknowledged.push(id),
             Answer::NoSubscriber => self.hold(session, "nobody has subscribed to the results".to_owned()),
             Answer::Refused(reason) => self.hold(session, format!("the broker refused an event: {reason:?}")),
         }
@@ -248,13 +248,17 @@ impl Uplink {
     }
 
     fn fill(&self, session: &mut Session) -> Result<(), String> {
+        EventClass::ALL.into_iter().try_for_each(|class| self.fill_from(session, class))
+    }
+
+    fn fill_from(&self, session: &mut Session, class: EventClass) -> Result<(), String> {
         // Rows are fetched some at a time, not one by one at every acknowledgement.
-        while session.may_send() && session.window.is_roomy() {
-            let room = session.window.room();
-            let rows = self.reader.outbox(session.after, room).map_err(|error| error.to_string())?;
-            session.more = rows.len() == room;
+        while session.may_send(class) && session.window.is_roomy() {
+            let after = session.after[class as usize];
+            let rows = self.reader.outbox(class, after, session.window.room()).map_err(|error| error.to_string())?;
+            session.more[class as usize] = !rows.is_empty();
             for row in rows {
-                session.after = row.sequence;
+                session.after[class as usize] = row.id;
                 self.send(session, row)?;
             }
         }
@@ -262,27 +266,26 @@ impl Uplink {
     }
 
     fn send(&self, session: &mut Session, row: OutboxRow) -> Result<(), String> {
-        if session.window.contains(row.sequence) {
+        if session.window.contains(row.id) {
             return Ok(());
         }
-        let topic = format!("{}/{}", self.params.prefix, row.topic);
+        let topic = row.whole_topic(&self.params.prefix);
         let bytes = topic.len() + row.payload.len() + PUBLISH_OVERHEAD_BYTES;
         if bytes > session.packet_bytes_max {
             let limit = session.packet_bytes_max;
-            self.hold(session, format!("event {} has {bytes} bytes, the broker takes {limit}", row.sequence));
+            self.hold(session, format!("event {} has {bytes} bytes, the broker takes {limit}", row.event_id));
             return Ok(());
         }
-        let message = Message {
-            topic,
-            payload: Bytes::from(row.payload),
-            retain: false,
-            content_type: "application/cloudevents+json",
+        let content_type = match row.class {
+            EventClass::Thumbnail => "image/jpeg",
+            _ => "application/cloudevents+json",
         };
-        session.publish(message, Sent::Row(row.sequence))
+        let message = Message { topic, payload: Bytes::from(row.payload), retain: false, content_type };
+        session.publish(message, Sent::Row(row.id))
     }
 
     async fn say_goodbye(&self, session: &mut Session) {
-        let farewell = self.status("offline", self.reader.outbox_depth().ok());
+        let farewell = self.status("offline", self.queue_depth());
         if session.publish(farewell, Sent::Status).is_err() {
             return;
         }
@@ -297,6 +300,10 @@ impl Uplink {
         };
         // A broker that does not answer publishes our will instead.
         let _ = timeout(GOODBYE_TIMEOUT, listen).await;
+    }
+
+    fn queue_depth(&self) -> Option<u64> {
+        self.reader.outbox_depth().ok().map(|depth| depth.total())
     }
 
     fn status(&self, state: &'static str, queue_depth: Option<u64>) -> Message {
@@ -323,8 +330,8 @@ impl Session {
             connection,
             window: Window::new(in_flight.min(receive_max.unwrap_or(u16::MAX))),
             packet_bytes_max: bytes_max.map_or(usize::MAX, |bytes| bytes as usize),
-            after: 0,
-            more: true,
+            after: [0; EventClass::ALL.len()],
+            more: [true; EventClass::ALL.len()],
             held_until: None,
             holds: 0,
             acknowledged: Vec::new(),
@@ -343,16 +350,16 @@ impl Session {
         Ok(())
     }
 
-    fn may_send(&self) -> bool {
-        self.more && self.held_until.is_none()
+    fn may_send(&self, class: EventClass) -> bool {
+        self.more[class as usize] && self.held_until.is_none()
     }
 
     /// Reads the queue from its start again, once no acknowledged row is left in it.
     fn resume(&mut self) {
         if self.acknowledged.is_empty() && self.deletion.is_none() {
             self.held_until = None;
-            self.after = 0;
-            self.more = true;
+            self.after = [0; EventClass::ALL.len()];
+            self.more = [true; EventClass::ALL.len()];
         } else {
             self.held_until = Some(Instant::now() + Duration::from_millis(50));
         }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 pub enum Sent {
     /// A status message: nothing waits for its acknowledgement.
     Status,
-    /// An event, by its sequence number.
+    /// An event, by its row in the outbox.
     Row(i64),
 }
 
@@ -47,8 +47,8 @@ impl Window {
     }
 
     /// Whether the row is on its way.
-    pub fn contains(&self, sequence: i64) -> bool {
-        self.order.contains(&(Sent::Row(sequence), false))
+    pub fn contains(&self, id: i64) -> bool {
+        self.order.contains(&(Sent::Row(id), false))
     }
 
     /// A publish was handed to the client.

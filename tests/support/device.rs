@@ -19,10 +19,14 @@ pub struct Device {
 impl Device {
     /// Settings for quick tests; `mqtt_port` turns the uplink on.
     pub fn new(mqtt_port: Option<u16>) -> Self {
+        Self::named("unit", mqtt_port)
+    }
+
+    pub fn named(name: &str, mqtt_port: Option<u16>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(dir.path().join("camera")).expect("a folder");
         let mut settings = format!(
-            "[device]\nsite = \"test\"\nid = \"unit\"\ndata_dir = \"data\"\n[package]\ndir = {:?}\n\
+            "[device]\nsite = \"test\"\nid = \"{name}\"\ndata_dir = \"data\"\n[package]\ndir = {:?}\n\
              [intake]\nfolders = [\"camera\"]\nrescan_s = 1\nsettle_ms = 50\nincomplete_s = 2\n",
             demo_package(),
         );
@@ -45,9 +49,15 @@ impl Device {
     }
 
     pub fn start(&mut self) {
+        self.start_with(|_| ());
+    }
+
+    /// `prepare` may change how the daemon is started.
+    pub fn start_with(&mut self, prepare: impl FnOnce(&mut Command)) {
         assert!(self.daemon.is_none(), "the daemon runs already");
         let mut command = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
         command.arg("run").arg("--config").arg(self.config());
+        prepare(&mut command);
         self.daemon = Some(command.stderr(Stdio::null()).spawn().expect("the daemon starts"));
     }
 

@@ -2,11 +2,14 @@
 
 mod broker;
 mod device;
+mod random;
+pub mod results;
 mod seeded;
 mod vit_b32;
 
 pub use broker::{Broker, Subscriber, free_port};
 pub use device::{Device, exit_code};
+pub use random::Random;
 pub use seeded::seeded_values;
 pub use vit_b32::{Outliers, write_vit_b32_package};
 

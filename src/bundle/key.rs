@@ -1,0 +1,156 @@
+//! The key with which a device signs what it gives out by hand.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use base64ct::{Base64, Encoding};
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The file in the data folder.
+const FILE_NAME: &str = "device.key";
+
+/// A device's own Ed25519 key.
+pub struct DeviceKey(SigningKey);
+
+/// What tells that a device has signed something. In text: base64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicKey(VerifyingKey);
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("{}: others may read it (mode {mode:o}); run: chmod 600 {}", path.display(), path.display())]
+    Exposed { path: PathBuf, mode: u32 },
+    #[error("{}: not an Ed25519 key in PEM (PKCS #8): {reason}; remove it, and a new one is made", path.display())]
+    Broken { path: PathBuf, reason: String },
+}
+
+/// A text that is no public key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an Ed25519 public key in base64; `bridgeclip queue key` prints a device's own")]
+pub struct NotAKey(String);
+
+impl DeviceKey {
+    /// The key in a data folder; made when it is first asked for.
+    pub fn open(dir: &Path) -> Result<Self, KeyError> {
+        let path = dir.join(FILE_NAME);
+        let failed = |source| KeyError::File { path: path.clone(), source };
+        if !path.exists() {
+            make(dir, &path).map_err(failed)?;
+        }
+        let mode = fs::metadata(&path).map_err(failed)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(KeyError::Exposed { path, mode });
+        }
+        let pem = fs::read_to_string(&path).map_err(failed)?;
+        match SigningKey::from_pkcs8_pem(&pem) {
+            Ok(key) => Ok(DeviceKey(key)),
+            Err(error) => Err(KeyError::Broken { path, reason: error.to_string() }),
+        }
+    }
+
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key())
+    }
+
+    /// In base64.
+    pub fn sign(&self, message: &[u8]) -> String {
+        Base64::encode_string(&self.0.sign(message).to_bytes())
+    }
+}
+
+/// Another process may make one at the same time: the first one counts.
+fn make(dir: &Path, path: &Path) -> io::Result<()> {
+    let mut seed = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    let pem = SigningKey::from_bytes(&seed).to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
+    // Readable by its owner only from the start.
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(pem.as_bytes())?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
+    }
+}
+
+impl PublicKey {
+    /// Whether the key's owner signed the message. `signature` is in base64.
+    pub fn has_signed(&self, message: &[u8], signature: &str) -> bool {
+        let mut bytes = [0; Signature::BYTE_SIZE];
+        let decoded = Base64::decode(signature, &mut bytes).is_ok_and(|decoded| decoded.len() == Signature::BYTE_SIZE);
+        decoded && self.0.verify_strict(message, &Signature::from_bytes(&bytes)).is_ok()
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Base64::encode_string(self.0.as_bytes()))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = NotAKey;
+
+    fn from_str(text: &str) -> Result<Self, NotAKey> {
+        let mut bytes = [0; 32];
+        let decoded = Base64::decode(text.trim(), &mut bytes).ok().filter(|decoded| decoded.len() == 32);
+        let key = decoded.and_then(|decoded| VerifyingKey::from_bytes(decoded.try_into().ok()?).ok());
+        key.map(PublicKey).ok_or_else(|| NotAKey(text.to_owned()))
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_read_by_its_owner_only() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let key = DeviceKey::open(dir.path()).expect("made").public();
+        assert_eq!(DeviceKey::open(dir.path()).expect("read").public(), key);
+        assert_eq!(key.to_string().parse(), Ok(key));
+        let path = dir.path().join(FILE_NAME);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a mode");
+        let error = DeviceKey::open(dir.path()).err().expect("exposed").to_string();
+        assert!(error.contains("chmod 600"), "{error}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+        fs::write(&path, "no key").expect("write");
+        assert!(matches!(DeviceKey::open(dir.path()), Err(KeyError::Broken { .. })));
+    }
+
+    #[test]
+    fn only_the_owner_can_have_signed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let key = DeviceKey::open(dir.path()).expect("made");
+        let signature = key.sign(b"message");
+        assert!(key.public().has_signed(b"message", &signature));
+        assert!(!key.public().has_signed(b"massage", &signature));
+        for wrong in ["", "AAAA", &signature[..80], "no base64"] {
+            assert!(!key.public().has_signed(b"message", wrong), "{wrong}");
+        }
+        for wrong in ["", "AAAA", "no base64"] {
+            assert_eq!(wrong.parse::<PublicKey>(), Err(NotAKey(wrong.to_owned())));
+        }
+    }
+}

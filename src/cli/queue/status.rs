@@ -1,0 +1,84 @@
+//! `bridgeclip queue status`.
+
+use std::io::Write;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::Device;
+use crate::cli::Outcome;
+use crate::config::Config;
+use crate::journal::{EventClass, Losses, OutboxDepth};
+
+/// Show how many events wait, since when, and what was dropped or refused so far.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    device: Device,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let config = args.device.config()?;
+    let reader = super::reader(&config)?;
+    let (depth, losses, used) = (reader.outbox_depth()?, reader.losses()?, reader.used_bytes()?);
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", as_json(&config, &depth, &losses, used))?;
+        return Ok(Outcome::Good);
+    }
+    let classes = EventClass::ALL.map(|class| format!("{} {}", class.name(), depth.waiting[class as usize]));
+    writeln!(out, "waiting    {} events: {}", depth.total(), classes.join(", "))?;
+    if let Some(oldest) = depth.oldest_stored_at {
+        writeln!(out, "oldest     stored at {oldest}, {} ago", age(oldest))?;
+    }
+    writeln!(out, "set aside  {} events", depth.set_aside)?;
+    writeln!(out, "database   {} of {} MB", used / 1_000_000, quota(&config) / 1_000_000)?;
+    for (count, what) in counted(&losses) {
+        if count > 0 {
+            writeln!(out, "so far     {count} {what}")?;
+        }
+    }
+    Ok(Outcome::Good)
+}
+
+fn quota(config: &Config) -> u64 {
+    config.journal().quota_bytes
+}
+
+fn age(since: Timestamp) -> String {
+    let seconds = Timestamp::now().duration_since(since).as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3_600),
+    }
+}
+
+fn counted(losses: &Losses) -> [(u64, &'static str); 7] {
+    [
+        (losses.thumbnails_dropped, "thumbnails gave way to the quota"),
+        (losses.captures_forgotten, "delivered captures gave way to the quota"),
+        (losses.events_set_aside, "events refused for good by the broker"),
+        (losses.times_full, "times full, refusing photos"),
+        (losses.files_quarantined, "damaged databases set aside"),
+        (losses.rows_damaged, "damaged rows in them, whose photos were queued again"),
+        (losses.sequences_skipped, "sequence numbers skipped after damage"),
+    ]
+}
+
+fn as_json(config: &Config, depth: &OutboxDepth, losses: &Losses, used: u64) -> Value {
+    let waiting = EventClass::ALL.map(|class| (class.name().to_owned(), json!(depth.waiting[class as usize])));
+    json!({
+        "waiting": waiting.into_iter().collect::<Map<_, _>>(),
+        "waiting_total": depth.total(),
+        "oldest_stored_at": depth.oldest_stored_at,
+        "set_aside": depth.set_aside,
+        "used_bytes": used,
+        "quota_bytes": quota(config),
+        "losses": losses,
+    })
+}

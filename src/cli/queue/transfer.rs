@@ -1,0 +1,125 @@
+//! `bridgeclip queue export`, `import` and `key`: events on a USB stick.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
+
+use super::list::waiting;
+use super::{Device, data_dir, with_journal};
+use crate::bundle::{self, BundleError, DeviceKey, PublicKey};
+use crate::cli::Outcome;
+use crate::config::Config;
+use crate::journal::{ForeignEvent, Journal, JournalError};
+
+/// Events that are taken in with one commit.
+const GROUP: usize = 256;
+
+/// Write all waiting events into a signed file, to be imported elsewhere.
+///
+/// They stay in the queue until the broker has acknowledged them here: an event that arrives both ways has one id, and
+/// whoever receives it ignores the second one.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    device: Device,
+    /// The file to write; one that is there is not replaced.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Take in the events of another device, and deliver them for it: with their own ids, topics and bytes.
+///
+/// Nothing is taken in unless the whole file is exactly what the device signed. Events that came before are skipped.
+#[derive(Debug, clap::Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    device: Device,
+    /// The file that `queue export` wrote.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Public key of a device that is trusted; `bridgeclip queue key` prints it there.
+    #[arg(long = "key", value_name = "KEY", required = true)]
+    keys: Vec<PublicKey>,
+}
+
+/// Print the public key of this device. Its secret half is made when it is first needed, and stays in the data folder.
+#[derive(Debug, clap::Args)]
+pub struct KeyArgs {
+    #[command(flatten)]
+    device: Device,
+}
+
+pub fn key(args: &KeyArgs) -> Result<Outcome> {
+    let config = args.device.config()?;
+    println!("{}", DeviceKey::open(data_dir(&config)?)?.public());
+    Ok(Outcome::Good)
+}
+
+pub fn export(args: &ExportArgs) -> Result<Outcome> {
+    let config = args.device.config()?;
+    let reader = super::reader(&config)?;
+    let key = DeviceKey::open(data_dir(&config)?)?;
+    let prefix = config.topic_prefix();
+    let events = waiting(&reader).map(|row| {
+        let row = row?;
+        let topic = row.whole_topic(&prefix);
+        Ok(ForeignEvent { class: row.class, event_id: row.event_id, topic, payload: row.payload })
+    });
+    let count = write_file(&args.file, |out| bundle::write(out, &prefix, Timestamp::now(), &key, events))?;
+    println!("{count} events in {}, signed with {}", args.file.display(), key.public());
+    Ok(Outcome::Good)
+}
+
+/// A bundle is whole or not there: it gets its name when it is on the stick.
+fn write_file<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = || format!("{}: cannot write", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
+    let mut out = BufWriter::new(file.as_file_mut());
+    let outcome = write(&mut out).with_context(failed)?;
+    out.flush().with_context(failed)?;
+    drop(out);
+    file.as_file().sync_all().with_context(failed)?;
+    file.persist_noclobber(path).with_context(failed)?;
+    File::open(dir).and_then(|dir| dir.sync_all()).with_context(failed)?;
+    Ok(outcome)
+}
+
+pub fn import(args: &ImportArgs) -> Result<Outcome> {
+    let config = args.device.config()?;
+    let name = args.file.display().to_string();
+    let mut file = File::open(&args.file).with_context(|| format!("{name}: cannot open"))?;
+    let contents = bundle::verify(BufReader::new(&file), &args.keys).with_context(|| name.clone())?;
+    if contents.head.device == config.topic_prefix() {
+        bail!("{name}: this device made the bundle; its events wait here until they are delivered");
+    }
+    file.rewind().with_context(|| format!("{name}: cannot read"))?;
+    let new = take_in(&config, bundle::read(BufReader::new(&file))).with_context(|| name.clone())?;
+    println!(
+        "{new} new events of {} from {}, {} known already",
+        contents.head.device,
+        name,
+        contents.events.saturating_sub(new)
+    );
+    Ok(Outcome::Good)
+}
+
+fn take_in(config: &Config, events: impl Iterator<Item = Result<ForeignEvent, BundleError>>) -> Result<u64> {
+    with_journal(config, |journal| {
+        let (mut new, mut group) = (0, Vec::new());
+        for event in events {
+            group.push(event?);
+            if group.len() == GROUP {
+                new += store(journal, std::mem::take(&mut group))?;
+            }
+        }
+        Ok(new + store(journal, group)?)
+    })
+}
+
+fn store(journal: &Journal, group: Vec<ForeignEvent>) -> Result<u64, JournalError> {
+    if group.is_empty() { Ok(0) } else { journal.import(group, Timestamp::now()) }
+}

@@ -1,0 +1,95 @@
+//! The numbers that the journal keeps of itself. They are a row of the outbox: see `schema.rs`.
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use super::JournalError;
+use super::queue::EventClass;
+use super::row::Row;
+
+/// The row of the outbox that holds the counters. Numbers of events start at 1.
+pub const COUNTERS_ID: i64 = 0;
+
+/// Written with every commit that changes one of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// The same as `PRAGMA user_version`: one of them wrong is damage, not a newer program.
+    pub schema: i64,
+    /// Of the last event that this device made. Never goes back.
+    pub sequence: i64,
+    /// Id of the last capture.
+    pub capture: i64,
+    /// Captures in the database.
+    pub captures: u64,
+    /// Last number given in each class.
+    pub numbers: [i64; EventClass::ALL.len()],
+    /// Rows of each class in the outbox.
+    pub waiting: [u64; EventClass::ALL.len()],
+    pub set_aside: u64,
+    /// Of the last command that was carried out.
+    pub command: u64,
+    pub losses: Losses,
+}
+
+/// What was dropped, refused or set aside since this device was first started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Losses {
+    /// Thumbnails that gave way when the quota was reached, or were larger than allowed.
+    pub thumbnails_dropped: u64,
+    /// Delivered captures that gave way when the quota was reached.
+    pub captures_forgotten: u64,
+    /// Events that the broker refused for good.
+    pub events_set_aside: u64,
+    /// How often the device was full and refused photos.
+    pub times_full: u64,
+    /// Damaged databases that were set aside.
+    pub files_quarantined: u64,
+    /// Rows of them that could not be salvaged; their photos were queued again.
+    pub rows_damaged: u64,
+    /// Sequence numbers that were given before damage and are missing since.
+    pub sequences_skipped: u64,
+}
+
+/// What is in the outbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutboxDepth {
+    /// Events that wait, in the order of [`EventClass::ALL`].
+    pub waiting: [u64; EventClass::ALL.len()],
+    /// When the oldest of them was stored, by the device's clock then.
+    pub oldest_stored_at: Option<Timestamp>,
+    /// Events that were refused for good.
+    pub set_aside: u64,
+}
+
+impl OutboxDepth {
+    /// All events that wait.
+    pub fn total(&self) -> u64 {
+        self.waiting.iter().sum()
+    }
+}
+
+impl Counters {
+    pub fn load(connection: &Connection) -> Result<Self, JournalError> {
+        let missing = || JournalError::Damaged("the counters are missing".to_owned());
+        Self::from_row(&Row::load(connection, "outbox", COUNTERS_ID)?.ok_or_else(missing)?)
+    }
+
+    pub fn from_row(row: &Row) -> Result<Self, JournalError> {
+        serde_json::from_slice(&row.get::<Vec<u8>>("payload")?)
+            .map_err(|error| JournalError::Damaged(format!("the counters cannot be read: {error}")))
+    }
+
+    pub fn store(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let json = serde_json::to_vec(self).expect("counters are plain numbers");
+        Row::new("outbox", COUNTERS_ID)
+            .with("event_id", "counters".to_owned())
+            .with("topic", String::new())
+            .with("payload", json)
+            .with("stored_at", 0)
+            .with("tries", 0)
+            .store(connection)
+    }
+}

@@ -1,0 +1,286 @@
+//! The outbox: events that the broker has not acknowledged yet.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::JournalError;
+use super::counters::Counters;
+use super::packing::pack;
+use super::row::Row;
+
+/// Order of delivery. Within a class: by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventClass {
+    /// A result that cannot wait.
+    Urgent = 0,
+    Result = 1,
+    /// Takes the place of an earlier result.
+    Correction = 2,
+    /// The rest of a result that was sent in short.
+    Detail = 3,
+    Thumbnail = 4,
+}
+
+/// Bits of an id below its class. Ids stay below 2^53, the greatest whole number that every JSON reader keeps.
+const NUMBER_BITS: u32 = 48;
+
+impl EventClass {
+    pub const ALL: [EventClass; 5] =
+        [EventClass::Urgent, EventClass::Result, EventClass::Correction, EventClass::Detail, EventClass::Thumbnail];
+
+    pub fn name(self) -> &'static str {
+        ["urgent", "result", "correction", "detail", "thumbnail"][self as usize]
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+
+    /// All ids of the class are greater. The class is a part of the id, so that the table itself is in the order of
+    /// delivery, and no index has to be written.
+    pub fn floor(self) -> i64 {
+        (self as i64) << NUMBER_BITS
+    }
+
+    /// All ids of the class are less.
+    pub fn ceiling(self) -> i64 {
+        (self as i64 + 1) << NUMBER_BITS
+    }
+
+    /// The class of an outbox row.
+    pub fn of(id: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| id > class.floor() && id < class.ceiling())
+    }
+}
+
+/// The tables inside an open transaction, with the counters that it will store.
+pub struct Tables<'a> {
+    pub connection: &'a Connection,
+    pub counters: Counters,
+}
+
+/// An event on its way into the outbox.
+pub struct NewEvent {
+    pub class: EventClass,
+    pub event_id: String,
+    /// Below the device's prefix; a whole topic if it starts with `/`.
+    pub topic: String,
+    pub content: Content,
+    pub stored_at: Timestamp,
+}
+
+/// Where the payload of an outbox row lies.
+pub enum Content {
+    /// The event of this capture, which is in its row anyway.
+    OfCapture(i64),
+    Own(Vec<u8>),
+}
+
+/// An event that another device made and this one delivers for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignEvent {
+    pub class: EventClass,
+    pub event_id: String,
+    /// The whole topic, with the prefix of the device that made the event.
+    pub topic: String,
+    pub payload: Vec<u8>,
+}
+
+/// What `refused` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The event will be tried again.
+    StaysInQueue,
+    /// It was refused too often. It is kept, and not sent any more.
+    SetAside,
+}
+
+/// Puts an event at the end of its class; the answer is its id.
+pub fn put(tables: &mut Tables, event: NewEvent) -> Result<i64, JournalError> {
+    let id = next_id(tables, event.class);
+    let row = Row::new("outbox", id)
+        .with("event_id", event.event_id)
+        .with("topic", event.topic)
+        .with("stored_at", event.stored_at.as_microsecond())
+        .with("tries", 0);
+    let row = match event.content {
+        Content::OfCapture(capture) => row.with("capture", capture),
+        Content::Own(payload) => row.with("payload", pack(&payload)),
+    };
+    row.store(tables.connection)?;
+    tables.counters.waiting[event.class as usize] += 1;
+    Ok(id)
+}
+
+fn next_id(tables: &mut Tables, class: EventClass) -> i64 {
+    let number = &mut tables.counters.numbers[class as usize];
+    *number += 1;
+    class.floor() + *number
+}
+
+/// Removes events that the broker has acknowledged. Ids that are not there any more are no error.
+pub fn delivered(tables: &mut Tables, ids: &[i64]) -> Result<(), JournalError> {
+    ids.iter().try_for_each(|&id| remove(tables, id).map(drop))
+}
+
+/// Whether the row was there.
+pub fn remove(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
+    let Some(class) = EventClass::of(id) else { return Ok(false) };
+    let mut statement = tables.connection.prepare_cached("DELETE FROM outbox WHERE id = ?1")?;
+    let gone = statement.execute([id])? > 0;
+    if gone {
+        let waiting = &mut tables.counters.waiting[class as usize];
+        *waiting = waiting.saturating_sub(1);
+    }
+    Ok(gone)
+}
+
+/// Counts `tries` more refusals of an event and sets it aside when they reach `tries_max`.
+pub fn refuse(tables: &mut Tables, id: i64, reason: &str, tries: u32, tries_max: u32) -> Result<Refused, JournalError> {
+    let Some(mut row) = EventClass::of(id).map_or(Ok(None), |_| Row::load(tables.connection, "outbox", id))? else {
+        return Ok(Refused::StaysInQueue);
+    };
+    let tries = row.get::<u32>("tries")?.saturating_add(tries);
+    row.set("tries", tries);
+    if tries < tries_max {
+        row.store(tables.connection)?;
+        return Ok(Refused::StaysInQueue);
+    }
+    remove(tables, id)?;
+    row.moved_to("set_aside", id).with("reason", reason.to_owned()).store(tables.connection)?;
+    tables.counters.set_aside += 1;
+    tables.counters.losses.events_set_aside += 1;
+    Ok(Refused::SetAside)
+}
+
+/// Puts events that were set aside back into the outbox, at the end of their class: all, or those with these ids. The
+/// answer is how many there were.
+pub fn retry(tables: &mut Tables, ids: Option<&[i64]>) -> Result<u64, JournalError> {
+    let ids = match ids {
+        Some(ids) => ids.to_vec(),
+        None => set_aside_ids(tables)?,
+    };
+    ids.iter().try_fold(0, |count, &id| Ok(count + u64::from(retry_one(tables, id)?)))
+}
+
+fn set_aside_ids(tables: &Tables) -> Result<Vec<i64>, JournalError> {
+    let mut statement = tables.connection.prepare_cached("SELECT id FROM set_aside ORDER BY id")?;
+    let ids = statement.query_map([], |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
+fn retry_one(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
+    let row = Row::load(tables.connection, "set_aside", id)?;
+    let (Some(row), Some(class)) = (row, EventClass::of(id)) else { return Ok(false) };
+    tables.connection.prepare_cached("DELETE FROM set_aside WHERE id = ?1")?.execute([id])?;
+    let new_id = next_id(tables, class);
+    if let Some(capture) = row.get::<Option<i64>>("capture")? {
+        waits_under(tables, capture, new_id)?;
+    }
+    row.moved_to("outbox", new_id).without("reason").with("tries", 0).store(tables.connection)?;
+    tables.counters.set_aside = tables.counters.set_aside.saturating_sub(1);
+    tables.counters.waiting[class as usize] += 1;
+    Ok(true)
+}
+
+/// Notes in a capture which row of the outbox holds its event.
+fn waits_under(tables: &Tables, capture: i64, outbox_id: i64) -> Result<(), JournalError> {
+    if let Some(row) = Row::load(tables.connection, "capture", capture)? {
+        row.with("outbox_id", outbox_id).store(tables.connection)?;
+    }
+    Ok(())
+}
+
+/// Sends the events of captures once more, under their own ids and with their own bytes. Those that still wait, and
+/// captures without an event, are left as they are. The answer is how many were put into the outbox.
+pub fn resend(tables: &mut Tables, captures: &[i64], stored_at: Timestamp) -> Result<u64, JournalError> {
+    captures.iter().try_fold(0, |count, &id| Ok(count + u64::from(resend_one(tables, id, stored_at)?)))
+}
+
+fn resend_one(tables: &mut Tables, capture: i64, stored_at: Timestamp) -> Result<bool, JournalError> {
+    let Some(row) = Row::load(tables.connection, "capture", capture)? else { return Ok(false) };
+    let Some(event_id) = row.get::<Option<String>>("event_id")? else { return Ok(false) };
+    let old = row.get::<Option<i64>>("outbox_id")?;
+    if old.map_or(Ok(false), |id| is_undelivered(tables, id))? {
+        return Ok(false);
+    }
+    let event = NewEvent {
+        class: old.and_then(EventClass::of).unwrap_or(EventClass::Result),
+        event_id,
+        topic: super::RESULT_TOPIC.to_owned(),
+        content: Content::OfCapture(capture),
+        stored_at,
+    };
+    let id = put(tables, event)?;
+    row.with("outbox_id", id).store(tables.connection)?;
+    Ok(true)
+}
+
+fn is_undelivered(tables: &Tables, id: i64) -> Result<bool, JournalError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE id = ?1) OR EXISTS (SELECT 1 FROM set_aside WHERE id = ?1)";
+    Ok(tables.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))?)
+}
+
+/// Takes in events of other devices; those that came before are skipped. The answer is how many were new.
+pub fn import(tables: &mut Tables, events: &[ForeignEvent], stored_at: Timestamp) -> Result<u64, JournalError> {
+    let mut new = 0;
+    for event in events {
+        if !is_first_import(tables, event)? {
+            continue;
+        }
+        let own = NewEvent {
+            class: event.class,
+            event_id: event.event_id.clone(),
+            topic: format!("/{}", event.topic),
+            content: Content::Own(event.payload.clone()),
+            stored_at,
+        };
+        put(tables, own)?;
+        new += 1;
+    }
+    Ok(new)
+}
+
+/// Notes the event; `false` if it was noted before.
+fn is_first_import(tables: &Tables, event: &ForeignEvent) -> Result<bool, JournalError> {
+    let sql = "INSERT OR IGNORE INTO imported VALUES (?1, ?2)";
+    Ok(tables.connection.prepare_cached(sql)?.execute(params![event.event_id, event.class as i64])? > 0)
+}
+
+/// The oldest thumbnails.
+pub fn oldest_thumbnails(tables: &Tables, limit: u32) -> Result<Vec<i64>, JournalError> {
+    let sql = "SELECT id FROM outbox WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3";
+    let class = EventClass::Thumbnail;
+    let mut statement = tables.connection.prepare_cached(sql)?;
+    let ids = statement.query_map((class.floor(), class.ceiling(), limit), |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Gives a row that points to its capture a payload of its own, before the capture's event changes.
+pub fn detach(tables: &Tables, outbox_id: i64, stored_event: &[u8]) -> Result<(), JournalError> {
+    for table in ["outbox", "set_aside"] {
+        let row = Row::load(tables.connection, table, outbox_id)?;
+        if let Some(row) = row {
+            row.without("capture").with("payload", stored_event.to_vec()).store(tables.connection)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_tells_its_class() {
+        for class in EventClass::ALL {
+            assert_eq!(EventClass::of(class.floor() + 1), Some(class));
+            assert_eq!(EventClass::of(class.ceiling() - 1), Some(class));
+            assert_eq!(EventClass::from_name(class.name()), Some(class));
+        }
+        for id in [0, -1, i64::MIN, EventClass::Result.floor(), EventClass::Thumbnail.ceiling() + 1] {
+            assert_eq!(EventClass::of(id), None, "{id}");
+        }
+        assert!(EventClass::Thumbnail.ceiling() < 1 << 53);
+    }
+}

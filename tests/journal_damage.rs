@@ -1,0 +1,340 @@
+//! `device.db` with flipped bits, lost sectors or a truncated WAL: set aside, salvaged, photos queued again.
+//!
+//! The damage is seeded: a seed that fails is printed, and BRIDGECLIP_DAMAGE_SEED=N repeats it alone.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bridgeclip::journal::{EventClass, FILE_NAME, Journal, OutboxRow, Reader, Recorded, Report};
+use tempfile::TempDir;
+
+use crate::support::Random;
+use crate::support::results::{identity, journal_params, open_journal, path, photo, result, stamp, waiting};
+
+const PHOTOS: u64 = 60;
+/// The first of them have been delivered.
+const DELIVERED: usize = 20;
+/// Of each kind of damage, unless one seed is named.
+const SEEDS: u64 = 12;
+
+/// What a device leaves behind when it is stopped, and when its power is cut.
+struct Left {
+    stopped: TempDir,
+    cut: TempDir,
+    events: HashMap<String, OutboxRow>,
+}
+
+fn left() -> &'static Left {
+    static LEFT: OnceLock<Left> = OnceLock::new();
+    LEFT.get_or_init(|| {
+        let stopped = tempfile::tempdir().expect("a temporary folder");
+        let (journal, thread) = Journal::open(stopped.path(), journal_params(), |_| ()).expect("a journal");
+        for number in 0..PHOTOS {
+            journal.record(&identity(), result(number)).expect("stored");
+        }
+        let rows = waiting(&journal.reader().expect("a reader"));
+        journal.delivered(rows[..DELIVERED].iter().map(|row| row.id).collect()).expect("deleted");
+        let events = rows.into_iter().map(|row| (row.event_id.clone(), row)).collect();
+        let cut = copy(stopped.path());
+        drop(journal);
+        thread.join().expect("no panic");
+        Left { stopped, cut, events }
+    })
+}
+
+fn copy(dir: &Path) -> TempDir {
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    for entry in fs::read_dir(dir).expect("a folder").flatten() {
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copy");
+    }
+    copy
+}
+
+/// Runs `damage` on copies of what was left, with many seeds, and checks what the journal makes of it.
+fn survives(from: impl Fn(&Left) -> &Path, damage: impl Fn(&mut Random, &Path)) {
+    let seeds = match std::env::var("BRIDGECLIP_DAMAGE_SEED") {
+        Ok(seed) => seed.parse().map(|seed| seed..seed + 1).expect("a number"),
+        Err(_) => 0..SEEDS,
+    };
+    for seed in seeds {
+        let dir = copy(from(left()));
+        let mut random = Random::new(seed);
+        damage(&mut random, dir.path());
+        println!("seed {seed}");
+        expect_no_loss(dir.path());
+    }
+}
+
+fn expect_no_loss(dir: &Path) {
+    let salvages = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&salvages);
+    let report = move |report| {
+        if report == Report::Salvaged {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let (journal, thread) = Journal::open(dir, journal_params(), report).expect("a journal, whatever the damage");
+    let reader = journal.reader().expect("a reader");
+    let mut rows = waiting(&reader);
+    if salvages.load(Ordering::Relaxed) > 0 {
+        // Damage that the first look found is mended by now.
+        rows = waiting(&reader);
+    }
+    expect_known_photos_to_wait(&reader, &rows);
+    let again = (0..PHOTOS).filter(|&number| !reader.is_known(&photo(number)).expect("an answer"));
+    let again: Vec<u64> = again.collect();
+    for &number in &again {
+        let recorded = journal.record(&identity(), result(number)).expect("stored");
+        assert!(matches!(recorded, Recorded::New { sequence, .. } if sequence > 0), "{recorded:?}");
+    }
+    let rows = waiting(&reader);
+    let photos: HashMap<String, &OutboxRow> = rows.iter().map(|row| (subject(row), row)).collect();
+    for number in DELIVERED as u64..PHOTOS {
+        assert!(photos.contains_key(&photo(number).to_string()), "photo {number} is lost");
+    }
+    let depth = reader.outbox_depth().expect("a depth");
+    assert_eq!(depth.total(), rows.len() as u64, "the counters agree with the rows");
+    assert_eq!(reader.captures().expect("a count"), PHOTOS);
+    drop(reader);
+    drop(journal);
+    thread.join().expect("no panic");
+    expect_whole(dir);
+}
+
+/// A photo that is known, or whose file is noted as done, must not be taken for delivered if it was not.
+fn expect_known_photos_to_wait(reader: &Reader, rows: &[OutboxRow]) {
+    let waiting: HashMap<String, &OutboxRow> = rows.iter().map(|row| (subject(row), row)).collect();
+    for number in DELIVERED as u64..PHOTOS {
+        let noted = reader.file(path(number).as_ref()).expect("an answer");
+        let known = reader.is_known(&photo(number)).expect("an answer");
+        assert!(known || noted.is_none_or(|state| state.stamp != stamp(number)), "photo {number} is noted as done");
+        assert!(!known || waiting.contains_key(&photo(number).to_string()), "the event of photo {number} is lost");
+    }
+    for row in rows {
+        let before = left().events.get(&row.event_id).expect("an event that was there before");
+        assert_eq!((&row.payload, &row.topic), (&before.payload, &before.topic), "not a byte has changed");
+    }
+}
+
+fn subject(row: &OutboxRow) -> String {
+    let event: serde_json::Value = serde_json::from_slice(&row.payload).expect("JSON");
+    event["subject"].as_str().expect("a hash").to_owned()
+}
+
+/// The next start finds nothing to mend.
+fn expect_whole(dir: &Path) {
+    let before = quarantined(dir);
+    let journal = open_journal(dir);
+    waiting(&journal.reader().expect("a reader"));
+    assert_eq!(quarantined(dir), before, "no file is set aside twice");
+    let connection = rusqlite::Connection::open(dir.join(FILE_NAME)).expect("the database");
+    let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("an answer");
+    assert_eq!(check, "ok");
+}
+
+fn quarantined(dir: &Path) -> usize {
+    fs::read_dir(dir.join("quarantine")).map_or(0, |entries| entries.flatten().count())
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).expect("a file");
+    change(&mut bytes);
+    fs::write(path, bytes).expect("write");
+}
+
+fn flip(random: &mut Random, bytes: &mut [u8], count: u64) {
+    for _ in 0..count {
+        let place = random.below(bytes.len() as u64) as usize;
+        bytes[place] ^= 1 << random.below(8);
+    }
+}
+
+#[test]
+fn undamaged_files_are_left_as_they_are() {
+    for from in [&left().stopped, &left().cut] {
+        let dir = copy(from.path());
+        expect_no_loss(dir.path());
+        assert_eq!(quarantined(dir.path()), 0);
+    }
+}
+
+#[test]
+fn one_flipped_bit() {
+    survives(|left| left.stopped.path(), |random, dir| change(&dir.join(FILE_NAME), |bytes| flip(random, bytes, 1)));
+}
+
+#[test]
+fn flipped_bits_all_over_the_file() {
+    survives(
+        |left| left.stopped.path(),
+        |random, dir| {
+            let count = 2 + random.below(60);
+            change(&dir.join(FILE_NAME), |bytes| flip(random, bytes, count));
+        },
+    );
+}
+
+#[test]
+fn flipped_bits_in_the_first_page() {
+    survives(
+        |left| left.stopped.path(),
+        |random, dir| {
+            let count = 1 + random.below(8);
+            change(&dir.join(FILE_NAME), |bytes| flip(random, &mut bytes[..4096], count));
+        },
+    );
+}
+
+#[test]
+fn sectors_that_read_as_zeros() {
+    survives(
+        |left| left.stopped.path(),
+        |random, dir| {
+            change(&dir.join(FILE_NAME), |bytes| {
+                for _ in 0..1 + random.below(8) {
+                    let sector = random.below(bytes.len() as u64 / 512) as usize * 512;
+                    bytes[sector..sector + 512].fill(0);
+                }
+            });
+        },
+    );
+}
+
+#[test]
+fn a_file_that_was_cut_off() {
+    survives(
+        |left| left.stopped.path(),
+        |random, dir| change(&dir.join(FILE_NAME), |bytes| bytes.truncate(random.below(bytes.len() as u64) as usize)),
+    );
+}
+
+#[test]
+fn a_file_that_is_something_else() {
+    survives(
+        |left| left.stopped.path(),
+        |random, dir| change(&dir.join(FILE_NAME), |bytes| bytes.fill_with(|| random.below(256) as u8)),
+    );
+}
+
+#[test]
+fn a_truncated_wal() {
+    survives(
+        |left| left.cut.path(),
+        |random, dir| {
+            change(&dir.join("device.db-wal"), |bytes| bytes.truncate(random.below(bytes.len() as u64) as usize))
+        },
+    );
+}
+
+#[test]
+fn flipped_bits_in_the_wal() {
+    survives(
+        |left| left.cut.path(),
+        |random, dir| {
+            let count = 1 + random.below(8);
+            change(&dir.join("device.db-wal"), |bytes| flip(random, bytes, count));
+        },
+    );
+}
+
+#[test]
+fn a_lost_wal() {
+    survives(|left| left.cut.path(), |_, dir| fs::remove_file(dir.join("device.db-wal")).expect("removed"));
+}
+
+#[test]
+fn damage_in_the_file_and_in_its_wal() {
+    survives(
+        |left| left.cut.path(),
+        |random, dir| {
+            let count = 1 + random.below(4);
+            // The file itself is small before its first checkpoint.
+            change(&dir.join(FILE_NAME), |bytes| flip(random, bytes, count));
+            change(&dir.join("device.db-wal"), |bytes| flip(random, bytes, count));
+        },
+    );
+}
+
+#[test]
+fn numbers_do_not_go_back_when_the_last_commits_are_lost() {
+    let dir = copy(left().cut.path());
+    change(&dir.path().join("device.db-wal"), |bytes| bytes.truncate(bytes.len() / 2));
+    let journal = open_journal(dir.path());
+    let reader = journal.reader().expect("a reader");
+    let lost = (0..PHOTOS).find(|&number| !reader.is_known(&photo(number)).expect("an answer")).expect("one is lost");
+    let recorded = journal.record(&identity(), result(lost)).expect("stored");
+    assert!(matches!(recorded, Recorded::New { sequence, .. } if sequence == PHOTOS as i64 + 1), "{recorded:?}");
+    assert!(reader.losses().expect("losses").sequences_skipped > 0);
+}
+
+#[test]
+fn damage_while_the_daemon_works_is_mended_at_once() {
+    let dir = copy(left().stopped.path());
+    let (sender, reports) = std::sync::mpsc::channel();
+    let report = move |report| {
+        let _ = sender.send(report);
+    };
+    let (journal, _) = Journal::open(dir.path(), journal_params(), report).expect("a journal");
+    let reader = journal.reader().expect("a reader");
+    let before = waiting(&reader);
+    let payload = reader_of_raw(dir.path(), before[0].id);
+    change(&dir.path().join(FILE_NAME), |bytes| {
+        let place = bytes.windows(payload.len()).position(|window| window == payload).expect("the row");
+        bytes[place + 5] ^= 1;
+    });
+    // A reader that has the page already does not see the change.
+    let fresh = journal.reader().expect("a reader");
+    let found = fresh.outbox(EventClass::Result, 0, 100).expect("rows");
+    assert_eq!(found, before[1..], "what is damaged is not sent");
+    assert!(reports.try_iter().any(|report| report == Report::Salvaged), "the intake is asked to look again");
+    assert_eq!(quarantined(dir.path()), 1);
+    let losses = fresh.losses().expect("losses");
+    assert_eq!((losses.files_quarantined, losses.rows_damaged > 0), (1, true), "{losses:?}");
+    assert!(!fresh.is_known(&photo(DELIVERED as u64)).expect("an answer"), "its photo is classified again");
+    assert_eq!(reader.losses().expect("losses"), losses, "a reader follows to the new file");
+    assert_eq!(waiting(&reader), found, "no delivered event is sent again: it is known which one is missing");
+    journal.record(&identity(), result(DELIVERED as u64)).expect("stored");
+    assert_eq!(waiting(&reader).len(), before.len());
+}
+
+/// The bytes of an event as they lie in the file.
+fn reader_of_raw(dir: &Path, id: i64) -> Vec<u8> {
+    let connection = rusqlite::Connection::open(dir.join(FILE_NAME)).expect("the database");
+    let sql = "SELECT event FROM capture WHERE outbox_id = ?1";
+    let stored: Vec<u8> = connection.query_row(sql, [id], |row| row.get(0)).expect("an event");
+    stored[..200].to_vec()
+}
+
+#[test]
+fn a_salvage_that_was_interrupted_goes_on() {
+    let damaged = |dir: &Path| {
+        change(&dir.join(FILE_NAME), |bytes| bytes[..100].fill(0xFF));
+        fs::create_dir(dir.join("quarantine")).expect("a folder");
+    };
+    let move_to_quarantine = |dir: &Path, end: &str| {
+        let name = format!("device.db{end}");
+        let target = format!("quarantine/device-20260101T000000Z-0.db{end}");
+        fs::rename(dir.join(name), dir.join(target)).expect("moved");
+    };
+    // After the file was moved, before its WAL was.
+    let dir = copy(left().cut.path());
+    damaged(dir.path());
+    move_to_quarantine(dir.path(), "");
+    expect_no_loss(dir.path());
+    // Half-way through the new file.
+    let dir = copy(left().cut.path());
+    damaged(dir.path());
+    move_to_quarantine(dir.path(), "");
+    move_to_quarantine(dir.path(), "-wal");
+    fs::write(dir.path().join("device.db.new"), "half of it").expect("write");
+    expect_no_loss(dir.path());
+    // After the new file was put in place.
+    let dir = copy(left().stopped.path());
+    fs::create_dir(dir.path().join("quarantine")).expect("a folder");
+    fs::write(dir.path().join("quarantine/device-20260101T000000Z-0.db"), "damaged").expect("write");
+    expect_no_loss(dir.path());
+    assert!(dir.path().join("quarantine/device-20260101T000000Z-0.salvaged.db").exists());
+}

@@ -1,0 +1,126 @@
+//! Results like those of the demo package, as many as a test needs, and a journal to put them into.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridgeclip::domain::{
+    Camera, Capture, Category, CategoryLabels, CategoryVerdict, Embedding, Evidence, Exposure, FileStamp, Labels,
+    Method, PhotoQuality, Rule, ScoredClass, SecondLook, Sha256, Time, TimeQuality, Urgency, Verdict,
+};
+use bridgeclip::journal::{DeviceIdentity, EventClass, Journal, NewResult, OutboxRow, Params, Reader};
+use jiff::Timestamp;
+
+use super::seeded_values;
+
+pub fn identity() -> Arc<DeviceIdentity> {
+    Arc::new(DeviceIdentity {
+        source: "bridge/v1/test/unit".to_owned(),
+        boot_id: "9b0c2a44-7c1f-4a5d-8f0e-6f1f7f0a3c55".to_owned(),
+        package: "bridgeclip-demo 1".to_owned(),
+        package_hash: Sha256::of(b"package").to_string(),
+    })
+}
+
+/// Without waits, and without a look at what else the machine's drive is used for.
+pub fn journal_params() -> Params {
+    Params { group_window: Duration::ZERO, keep_free_bytes: 0, reserve_bytes: 1 << 20, ..Params::default() }
+}
+
+/// A journal in this folder that reports to nobody. It stops when the test drops it.
+pub fn open_journal(dir: &Path) -> Journal {
+    Journal::open(dir, journal_params(), |_| ()).expect("a journal").0
+}
+
+/// A result as large as a true one: ten neighbours, 512 values. The same number gives the same photo.
+pub fn result(number: u64) -> NewResult {
+    let sha256 = photo(number);
+    let quality = PhotoQuality {
+        sharpness: 123.4,
+        brightness: 0.42,
+        black_share: 0.001,
+        white_share: 0.002,
+        millimetres_per_pixel: Some(0.83),
+    };
+    NewResult {
+        capture: Capture {
+            sha256,
+            path: path(number).into(),
+            bytes: 4_321_000 + number,
+            pixels: [4000, 3000],
+            taken: Time { at: Timestamp::UNIX_EPOCH, quality: TimeQuality::Exif },
+            position: None,
+            monotonic_ns: None,
+            camera: Camera::default(),
+            exposure: Exposure::default(),
+            drone: None,
+            quality,
+            tag: None,
+        },
+        stamp: stamp(number),
+        embedding: Embedding::normalise(seeded_values(&sha256.to_string(), 512, 0.0, 1.0).collect()).expect("finite"),
+        verdict: Verdict {
+            categories: Category::ALL.map(|_| category(number)),
+            method: Method::Knn,
+            rule: Some(Rule::Published),
+            confidence_calibrated: true,
+            urgency: Urgency::default(),
+            second_look: vec![SecondLook::NearTie],
+            evidence: (0..10).map(|n| evidence(number, n)).collect(),
+        },
+        new_tag: None,
+        urgent: false,
+        thumbnail: None,
+        queued: true,
+        stored_at: Timestamp::now(),
+    }
+}
+
+pub fn photo(number: u64) -> Sha256 {
+    Sha256::of(&number.to_le_bytes())
+}
+
+pub fn path(number: u64) -> String {
+    format!("/media/camera/DCIM/100MEDIA/DJI_{number:04}.JPG")
+}
+
+pub fn stamp(number: u64) -> FileStamp {
+    FileStamp { bytes: 4_321_000 + number, modified_ns: 1_700_000_000_000_000_000 + number as i64 }
+}
+
+fn category(number: u64) -> CategoryVerdict {
+    let class = |index, confidence| ScoredClass { index, confidence };
+    CategoryVerdict { classes: vec![class((number % 3) as u8, 0.6), class(3, 0.4)] }
+}
+
+fn evidence(number: u64, neighbour: u64) -> Evidence {
+    let id = (number * 7919 + neighbour * 104_729) % 90_987;
+    Evidence {
+        reference_id: id as i64,
+        similarity: 0.93 - 0.007 * neighbour as f32,
+        source: format!("images/2019/{id:06}/photo_{:02}.jpg", id % 37),
+        caption: format!(
+            "Cracking and water leakage are observed in the {}. The soundness rating is Ⅱ. The component-wise measure \
+             classification is C1.",
+            ["main girder", "pier", "deck slab", "abutment", "cross beam"][(id % 5) as usize]
+        ),
+        labels: Labels::new(|category| CategoryLabels::new(category, [(id % 4) as u8])),
+    }
+}
+
+/// All events that wait, in the order of delivery.
+pub fn waiting(reader: &Reader) -> Vec<OutboxRow> {
+    EventClass::ALL.into_iter().flat_map(|class| waiting_of(reader, class)).collect()
+}
+
+pub fn waiting_of(reader: &Reader, class: EventClass) -> Vec<OutboxRow> {
+    let mut all: Vec<OutboxRow> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |row| row.id);
+        let rows = reader.outbox(class, after, 100).expect("rows");
+        if rows.is_empty() {
+            return all;
+        }
+        all.extend(rows);
+    }
+}
