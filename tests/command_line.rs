@@ -21,7 +21,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["run"],
         &["demo"],
@@ -31,6 +31,12 @@ fn every_command_explains_itself() {
         &["reference", "info"],
         &["package", "info"],
         &["package", "verify"],
+        &["queue", "status"],
+        &["queue", "list"],
+        &["queue", "retry"],
+        &["queue", "export"],
+        &["queue", "import"],
+        &["queue", "key"],
     ];
     for command in commands {
         let output = bridgeclip(&[command, &["--help"]].concat());
