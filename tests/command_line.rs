@@ -21,7 +21,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 24] = [
+    let commands: [&[&str]; 30] = [
         &[],
         &["run"],
         &["demo"],
@@ -46,6 +46,12 @@ fn every_command_explains_itself() {
         &["package", "verify"],
         &["package", "quantize"],
         &["check"],
+        &["queue", "status"],
+        &["queue", "list"],
+        &["queue", "retry"],
+        &["queue", "export"],
+        &["queue", "import"],
+        &["queue", "key"],
     ];
     for command in commands {
         let output = bridgeclip(&[command, &["--help"]].concat());

@@ -166,7 +166,8 @@ fn under_the_quota_thumbnails_go_first_then_delivered_captures_and_nothing_undel
     }
     let losses = reader.losses().expect("losses");
     assert!(accepted > 100 && losses.thumbnails_dropped > 20, "{accepted} {losses:?}");
-    assert_eq!((losses.captures_forgotten, losses.times_full), (0, 0), "not stored before the next commit");
+    assert_eq!((losses.captures_forgotten, losses.times_full), (0, 1));
+    assert!(reader.full().expect("an answer").is_some_and(|reason| reason.contains("quota")));
     assert_eq!(waiting_of(&reader, EventClass::Result).len() as u64, accepted, "no result is dropped");
     let refused = journal.record(&identity(), result(5_000)).expect_err("full");
     assert!(matches!(&refused, JournalError::Full(reason) if reason.contains("quota_megabytes")), "{refused}");
@@ -175,6 +176,7 @@ fn under_the_quota_thumbnails_go_first_then_delivered_captures_and_nothing_undel
     for number in 6_000..6_030 {
         record(&journal, result(number));
     }
+    assert_eq!(reader.full().expect("an answer"), None);
     let losses = reader.losses().expect("losses");
     assert!((1..=40).contains(&losses.captures_forgotten) && losses.times_full == 1, "{losses:?}");
     assert_eq!(waiting_of(&reader, EventClass::Result).len() as u64, accepted - 40 + 30);

@@ -221,6 +221,7 @@ fn fill_the_drive(dir: &Path) {
     journal.delivered(vec![rows[0].id]).expect("deletions go on");
     thread::sleep(Duration::from_millis(100));
     assert!(journal.admit().is_err(), "still full");
+    assert!(reader.full().expect("an answer").is_some_and(|reason| reason.contains("reserve")));
     fs::remove_file(&ballast).expect("removed");
     drop(file);
     let begin = Instant::now();

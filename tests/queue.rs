@@ -100,7 +100,7 @@ fn a_bundle_that_is_not_trusted_or_not_whole_brings_nothing() {
     let text = fs::read_to_string(&file).expect("text");
     fs::write(&file, text.replace("\"sequence\\\":1", "\"sequence\\\":2")).expect("write");
     refused(import(&relay, &file, &key), "changed after it was made");
-    fs::write(&file, &text[..text.len() / 2]).expect("write");
+    fs::write(&file, &text.as_bytes()[..text.len() / 2]).expect("write");
     refused(import(&relay, &file, &key), "unit.bundle");
     assert_eq!(exit_code(import(&relay, &file, "no key").status), 2);
 }

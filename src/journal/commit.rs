@@ -176,7 +176,6 @@ impl Writer {
         for request in group {
             request.answer(committed.clone());
         }
-        (self.report)(Report::OutboxChanged);
     }
 
     /// Says once that writing fails, and once that it works again.
@@ -214,8 +213,11 @@ impl Writer {
             let _ = connection.execute_batch("ROLLBACK");
         }
         let done = outcome?;
-        self.space.counted();
+        self.space.told();
         self.sequence.note(done.sequence);
+        if done.has_new_events {
+            (self.report)(Report::OutboxChanged);
+        }
         if due || self.notes.is_empty() {
             self.notes.clear();
             self.notes_since = Instant::now();
@@ -250,6 +252,7 @@ impl Writer {
                 self.connection = Some(connection);
                 self.notes.clear();
                 (self.report)(Report::Salvaged);
+                (self.report)(Report::OutboxChanged);
                 true
             }
             Err(error) => {
@@ -279,6 +282,7 @@ impl Writer {
 /// What a transaction leaves to do after its commit.
 struct Done {
     sequence: i64,
+    has_new_events: bool,
     notes: Vec<FileNote>,
 }
 
@@ -298,9 +302,10 @@ fn fill(
         note_file(connection, note)?;
     }
     let mut counters = transaction.tables.counters;
-    counters.losses.times_full += transaction.space.uncounted();
+    transaction.space.tell(&mut counters);
     if counters != before {
         counters.store(connection)?;
     }
-    Ok(Done { sequence: counters.sequence, notes: transaction.notes })
+    let has_new_events = counters.numbers != before.numbers;
+    Ok(Done { sequence: counters.sequence, has_new_events, notes: transaction.notes })
 }

@@ -30,6 +30,9 @@ pub struct Counters {
     pub set_aside: u64,
     /// Of the last command that was carried out.
     pub command: u64,
+    /// Why photos are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full: Option<String>,
     pub losses: Losses,
 }
 

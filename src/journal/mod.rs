@@ -10,6 +10,7 @@ mod commit;
 mod counters;
 mod error;
 mod packing;
+mod quarantine;
 mod queue;
 mod reader;
 mod row;

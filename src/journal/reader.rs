@@ -181,6 +181,11 @@ impl Reader {
         self.read(|connection| Ok(Counters::load(connection)?.losses))
     }
 
+    /// Why the device is full and refuses photos; `None` if it takes them.
+    pub fn full(&self) -> Result<Option<String>, JournalError> {
+        self.read(|connection| Ok(Counters::load(connection)?.full))
+    }
+
     /// The bytes that the database uses, without its free pages.
     pub fn used_bytes(&self) -> Result<u64, JournalError> {
         self.read(|connection| {

@@ -9,8 +9,9 @@ use rusqlite::Connection;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use super::capture::{forget, oldest_delivered};
+use super::counters::Counters;
 use super::queue::{Tables, oldest_thumbnails, remove};
-use super::{JournalError, Params};
+use super::{JournalError, Params, quarantine};
 
 /// The file that gives its room when the drive is full.
 const FILE_NAME: &str = "reserve";
@@ -30,6 +31,8 @@ pub struct Space {
     reserve_bytes: u64,
     /// Why photos are refused.
     full: Option<String>,
+    /// Whether that was found out yet.
+    is_decided: bool,
     /// The reserve has just given way: the requests that met the full drive are served from it.
     grace: bool,
     /// How often the device became full since that was last stored.
@@ -45,6 +48,7 @@ impl Space {
             keep_free_bytes: params.keep_free_bytes,
             reserve_bytes: params.reserve_bytes,
             full: None,
+            is_decided: false,
             grace: false,
             uncounted: 0,
         };
@@ -52,6 +56,11 @@ impl Space {
             warn!("{reason}");
         }
         space
+    }
+
+    /// For a process beside the daemon, which alone has the reserve.
+    pub fn beside(dir: &Path, params: &Params) -> Self {
+        Space::new(dir, &Params { reserve_bytes: 0, ..params.clone() })
     }
 
     /// How many bytes must be freed inside the database before another photo is taken in.
@@ -92,13 +101,14 @@ impl Space {
             _ => (),
         }
         self.full = refusal;
+        self.is_decided = true;
         self.full.clone().map_or(Ok(()), |reason| Err(JournalError::Full(reason)))
     }
 
     /// Gives the reserve's room to the requests that met a full drive. `false` if it has been given before.
     pub fn release_reserve(&mut self, met: &JournalError) -> bool {
         let path = self.reserve_path();
-        if !path.exists() {
+        if self.reserve_bytes == 0 || !path.exists() {
             return false;
         }
         if let Err(error) = fs::remove_file(&path) {
@@ -111,13 +121,16 @@ impl Space {
         true
     }
 
-    /// How often the device became full, not stored yet.
-    pub fn uncounted(&self) -> u64 {
-        self.uncounted
+    /// Puts into the counters what there is to tell.
+    pub fn tell(&self, counters: &mut Counters) {
+        counters.losses.times_full += self.uncounted;
+        if self.is_decided {
+            counters.full.clone_from(&self.full);
+        }
     }
 
-    /// A commit has stored what was uncounted.
-    pub fn counted(&mut self) {
+    /// A commit has stored that.
+    pub fn told(&mut self) {
         self.uncounted = 0;
         self.grace = false;
     }
@@ -132,30 +145,35 @@ impl Space {
     }
 
     fn drive_is_low(&self) -> Result<bool, JournalError> {
-        Ok(self.free_on_drive().map_err(|error| JournalError::file(&self.dir, error))? < self.keep_free_bytes)
+        Ok(self.free_on_drive(self.keep_free_bytes)? < self.keep_free_bytes)
     }
 
-    fn free_on_drive(&self) -> io::Result<u64> {
-        let drive = statvfs(&self.dir)?;
-        Ok(drive.f_bavail * drive.f_frsize)
+    /// While it is less than `wanted`, damaged databases that were set aside go.
+    fn free_on_drive(&self, wanted: u64) -> Result<u64, JournalError> {
+        loop {
+            let drive = statvfs(&self.dir).map_err(|error| JournalError::file(&self.dir, error.into()))?;
+            let free = drive.f_bavail * drive.f_frsize;
+            if free >= wanted || !quarantine::make_room(&self.dir)? {
+                return Ok(free);
+            }
+        }
     }
 
     /// The reserve is made before anything else when there is room again.
     fn ensure_reserve(&self) -> Result<(), String> {
         let path = self.reserve_path();
-        if fs::metadata(&path).is_ok_and(|file| file.len() == self.reserve_bytes) {
+        if self.reserve_bytes == 0 || fs::metadata(&path).is_ok_and(|file| file.len() == self.reserve_bytes) {
             return Ok(());
         }
         let needed = self.reserve_bytes + self.keep_free_bytes;
-        let failed = |error: io::Error| format!("{}: {error}", path.display());
-        let free = self.free_on_drive().map_err(failed)?;
+        let free = self.free_on_drive(needed).map_err(|error| error.to_string())?;
         if free < needed {
             let [free, needed] = [free, needed].map(|bytes| bytes / 1_000_000);
             return Err(format!("{free} MB are free on the drive, and {needed} MB are needed; make room on it"));
         }
         make_reserve(&path, self.reserve_bytes).map_err(|error| {
             let _ = fs::remove_file(&path);
-            failed(error)
+            format!("{}: {error}", path.display())
         })
     }
 }

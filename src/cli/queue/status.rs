@@ -24,10 +24,11 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.device.config()?;
     let reader = super::reader(&config)?;
-    let (depth, losses, used) = (reader.outbox_depth()?, reader.losses()?, reader.used_bytes()?);
+    let (depth, losses, full) = (reader.outbox_depth()?, reader.losses()?, reader.full()?);
+    let used = reader.used_bytes()?;
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", as_json(&config, &depth, &losses, used))?;
+        writeln!(out, "{}", as_json(&config, &depth, &losses, full, used))?;
         return Ok(Outcome::Good);
     }
     let classes = EventClass::ALL.map(|class| format!("{} {}", class.name(), depth.waiting[class as usize]));
@@ -37,6 +38,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     }
     writeln!(out, "set aside  {} events", depth.set_aside)?;
     writeln!(out, "database   {} of {} MB", used / 1_000_000, quota(&config) / 1_000_000)?;
+    if let Some(reason) = full {
+        writeln!(out, "full       new photos are refused: {reason}")?;
+    }
     for (count, what) in counted(&losses) {
         if count > 0 {
             writeln!(out, "so far     {count} {what}")?;
@@ -70,7 +74,7 @@ fn counted(losses: &Losses) -> [(u64, &'static str); 7] {
     ]
 }
 
-fn as_json(config: &Config, depth: &OutboxDepth, losses: &Losses, used: u64) -> Value {
+fn as_json(config: &Config, depth: &OutboxDepth, losses: &Losses, full: Option<String>, used: u64) -> Value {
     let waiting = EventClass::ALL.map(|class| (class.name().to_owned(), json!(depth.waiting[class as usize])));
     json!({
         "waiting": waiting.into_iter().collect::<Map<_, _>>(),
@@ -79,6 +83,7 @@ fn as_json(config: &Config, depth: &OutboxDepth, losses: &Losses, used: u64) -> 
         "set_aside": depth.set_aside,
         "used_bytes": used,
         "quota_bytes": quota(config),
+        "full": full,
         "losses": losses,
     })
 }

@@ -1,0 +1,143 @@
+//! Damaged databases. They are moved aside, and what is whole in them goes into a new one.
+//!
+//! Each step can be interrupted: the next start goes on with it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use log::{info, warn};
+
+use super::salvage::salvage;
+use super::{FILE_NAME, JournalError};
+
+/// Inside the data folder.
+const FOLDER: &str = "quarantine";
+/// Damaged files that are kept for whoever wants to look at them.
+const KEPT_MAX: usize = 3;
+/// The end of the name of a file whose salvage is done.
+const SALVAGED: &str = ".salvaged.db";
+
+/// Moves the database, then its WAL: without the one the other is not found, so no commit of the WAL is passed over.
+pub fn set_aside(dir: &Path) -> Result<(), JournalError> {
+    let quarantine = dir.join(FOLDER);
+    fs::create_dir_all(&quarantine).map_err(|error| JournalError::file(&quarantine, error))?;
+    let target = unused_name(&quarantine);
+    warn!("moving device.db to {}", target.display());
+    rename(&dir.join(FILE_NAME), &target)?;
+    move_wal(dir, &target)
+}
+
+/// By the time, for people; a clock that stands still gives a number.
+fn unused_name(quarantine: &Path) -> PathBuf {
+    let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let name = |number: u32| quarantine.join(format!("device-{time}-{number}.db"));
+    let is_free = |path: &PathBuf| !path.exists() && !finished_name(path).exists();
+    (0..).map(name).find(is_free).unwrap_or_else(|| name(u32::MAX))
+}
+
+fn move_wal(dir: &Path, target: &Path) -> Result<(), JournalError> {
+    let beside = |end: &str| dir.join(format!("{FILE_NAME}{end}"));
+    if beside("-wal").exists() {
+        rename(&beside("-wal"), &with_end(target, "-wal"))?;
+    }
+    // Made anew from the WAL whenever it is opened.
+    let _ = fs::remove_file(beside("-shm"));
+    sync(dir)
+}
+
+/// Goes on with a salvage that was begun: a file lies in quarantine, and there is no new one in its place yet.
+pub fn finish_salvage(dir: &Path, sequence: i64) -> Result<(), JournalError> {
+    let path = dir.join(FILE_NAME);
+    for damaged in files(&dir.join(FOLDER), is_unfinished) {
+        if !path.exists() {
+            move_wal(dir, &damaged)?;
+            let new = dir.join(format!("{FILE_NAME}.new"));
+            remove_if_there(&new)?;
+            let found = salvage(&damaged, &new, sequence)?;
+            info!("salvaged {found}");
+            sync(&new)?;
+            rename(&new, &path)?;
+            sync(dir)?;
+        }
+        finish(&damaged)?;
+    }
+    Ok(())
+}
+
+/// Whether a salvage was begun and not finished. No new database may be made in its place then.
+pub fn has_unfinished(dir: &Path) -> bool {
+    !files(&dir.join(FOLDER), is_unfinished).is_empty()
+}
+
+/// Marks a damaged file as done with, and lets the oldest of them go.
+fn finish(damaged: &Path) -> Result<(), JournalError> {
+    let target = finished_name(damaged);
+    let wal = with_end(damaged, "-wal");
+    if wal.exists() {
+        rename(&wal, &with_end(&target, "-wal"))?;
+    }
+    rename(damaged, &target)?;
+    let quarantine = damaged.parent().unwrap_or(Path::new("."));
+    while files(quarantine, is_finished).len() > KEPT_MAX {
+        remove_oldest(quarantine)?;
+    }
+    Ok(())
+}
+
+/// Lets the oldest damaged file go whose salvage is done, for the room that it takes. `false` if there is none.
+pub fn make_room(dir: &Path) -> Result<bool, JournalError> {
+    remove_oldest(&dir.join(FOLDER))
+}
+
+fn remove_oldest(quarantine: &Path) -> Result<bool, JournalError> {
+    let Some(oldest) = files(quarantine, is_finished).into_iter().next() else { return Ok(false) };
+    warn!("{}: removed; what was whole in it is in device.db", oldest.display());
+    remove_if_there(&with_end(&oldest, "-wal"))?;
+    remove_if_there(&oldest)?;
+    Ok(true)
+}
+
+fn is_finished(name: &str) -> bool {
+    name.ends_with(SALVAGED)
+}
+
+fn is_unfinished(name: &str) -> bool {
+    name.ends_with(".db") && !is_finished(name)
+}
+
+/// The oldest first.
+fn files(quarantine: &Path, is_meant: fn(&str) -> bool) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(quarantine) else { return Vec::new() };
+    let is_meant = |path: &PathBuf| is_meant(&path.file_name().unwrap_or_default().to_string_lossy());
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(is_meant).collect();
+    paths.sort();
+    paths
+}
+
+fn finished_name(damaged: &Path) -> PathBuf {
+    damaged.with_extension(SALVAGED.trim_start_matches('.'))
+}
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), JournalError> {
+    fs::rename(from, to).map_err(|error| JournalError::file(from, error))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), JournalError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(JournalError::file(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the content of a file, or the names in a folder, durable.
+pub fn sync(path: &Path) -> Result<(), JournalError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(|error| JournalError::file(path, error))
+}
