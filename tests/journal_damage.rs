@@ -224,7 +224,7 @@ fn a_truncated_wal() {
     survives(
         |left| left.cut.path(),
         |random, dir| {
-            change(&dir.join("device.db-wal"), |bytes| bytes.truncate(random.below(bytes.len() as u64) as usize))
+            change(&dir.join("device.db-wal"), |bytes| bytes.truncate(random.below(bytes.len() as u64) as usize));
         },
     );
 }

@@ -261,7 +261,7 @@ fn look(connection: &Connection, class: EventClass, after: i64, limit: usize) ->
     let sql = "SELECT outbox.*, capture.* FROM outbox LEFT JOIN capture ON capture.id = outbox.capture
                WHERE outbox.id > ?1 AND outbox.id < ?2 ORDER BY outbox.id LIMIT ?3";
     let mut statement = connection.prepare_cached(sql)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let (mut found, mut damage, mut bytes) = (Vec::new(), None, 0);
     let mut rows = statement.query((after.max(class.floor()), class.ceiling(), limit as i64))?;
     while let Some(row) = rows.next()? {

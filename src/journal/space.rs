@@ -169,7 +169,9 @@ impl Space {
         let free = self.free_on_drive(needed).map_err(|error| error.to_string())?;
         if free < needed {
             let [free, needed] = [free, needed].map(|bytes| bytes / 1_000_000);
-            return Err(format!("{free} MB are free on the drive, and {needed} MB are needed; make room on it"));
+            return Err(format!(
+                "{free} MB are free on the drive, {needed} MB are needed with the reserve; make room on it"
+            ));
         }
         make_reserve(&path, self.reserve_bytes).map_err(|error| {
             let _ = fs::remove_file(&path);
