@@ -18,6 +18,7 @@ use super::counters::Counters;
 use super::error::Fault;
 use super::packing::unpack;
 use super::row::{damaged, is_intact};
+use super::schema::check_text;
 use super::{EventClass, Journal, JournalError, Losses, OutboxDepth};
 use crate::domain::{Failure, FileStamp, Sha256};
 
@@ -239,6 +240,7 @@ fn connect(path: &Path) -> Result<Connection, JournalError> {
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        check_text(&connection)?;
         Ok(connection)
     };
     open().map_err(|source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) })
@@ -255,7 +257,7 @@ fn look(connection: &Connection, class: EventClass, after: i64, limit: usize) ->
     let sql = "SELECT outbox.*, capture.* FROM outbox LEFT JOIN capture ON capture.id = outbox.capture
                WHERE outbox.id > ?1 AND outbox.id < ?2 ORDER BY outbox.id LIMIT ?3";
     let mut statement = connection.prepare_cached(sql)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let (mut found, mut damage, mut bytes) = (Vec::new(), None, 0);
     let mut rows = statement.query((after.max(class.floor()), class.ceiling(), limit as i64))?;
     while let Some(row) = rows.next()? {

@@ -95,7 +95,7 @@ impl Row {
     /// Reads a row that may not have a checksum yet.
     pub fn load_unchecked(connection: &Connection, table: &'static str, id: i64) -> rusqlite::Result<Option<Row>> {
         let mut statement = connection.prepare_cached(&format!("SELECT * FROM {table} WHERE id = ?1"))?;
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let columns = |row: &rusqlite::Row| {
             let value = |(index, name): (usize, &String)| Ok((Cow::from(name.clone()), row.get(index)?));
             names.iter().enumerate().map(value).collect::<rusqlite::Result<_>>()

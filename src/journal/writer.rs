@@ -118,7 +118,10 @@ impl Journal {
     /// Makes room for one more photo, or says why the device is full. To ask first spares the work on a photo whose
     /// result could not be stored.
     pub fn admit(&self) -> Result<(), JournalError> {
-        self.submit(Haste::Now, |transaction| transaction.admit())
+        self.submit(Haste::Now, |transaction| {
+            transaction.admit()?;
+            Ok(())
+        })
     }
 
     /// Stores a result with its events, unless the photo is known.

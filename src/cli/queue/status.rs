@@ -28,7 +28,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let used = reader.used_bytes()?;
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", as_json(&config, &depth, &losses, full, used))?;
+        writeln!(out, "{}", as_json(&config, &depth, &losses, full.as_deref(), used))?;
         return Ok(Outcome::Good);
     }
     let classes = EventClass::ALL.map(|class| format!("{} {}", class.name(), depth.waiting[class as usize]));
@@ -74,7 +74,7 @@ fn counted(losses: &Losses) -> [(u64, &'static str); 7] {
     ]
 }
 
-fn as_json(config: &Config, depth: &OutboxDepth, losses: &Losses, full: Option<String>, used: u64) -> Value {
+fn as_json(config: &Config, depth: &OutboxDepth, losses: &Losses, full: Option<&str>, used: u64) -> Value {
     let waiting = EventClass::ALL.map(|class| (class.name().to_owned(), json!(depth.waiting[class as usize])));
     json!({
         "waiting": waiting.into_iter().collect::<Map<_, _>>(),

@@ -82,7 +82,7 @@ fn copy_rows(pages: &Pages, connection: &Connection) -> Result<Option<Counters>,
 
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
-    Ok(statement.column_names().into_iter().map(str::to_owned).collect())
+    Ok(statement.column_names().map(str::to_owned).collect())
 }
 
 /// The cell as a row of the table, if its checksum says so. A row is shorter than its table if columns were added later.
