@@ -32,7 +32,7 @@ pub enum BundleError {
         "the bundle of {device} is signed with the key {key}, which is not among the given ones; if it is what \
              `bridgeclip queue key` prints on that device, give --key {key}"
     )]
-    UnknownKey { device: String, key: Box<PublicKey> },
+    UnknownKey { device: String, key: String },
 }
 
 /// What a bundle is said to hold by the device that signed it.
@@ -47,7 +47,7 @@ pub fn verify(input: impl BufRead, trusted: &[PublicKey]) -> Result<Contents, Bu
     let mut lines = Lines { input, number: 0, hasher: sha2::Sha256::new() };
     let head = lines.head()?;
     if !trusted.contains(&head.key) {
-        return Err(BundleError::UnknownKey { device: head.device, key: Box::new(head.key) });
+        return Err(BundleError::UnknownKey { device: head.device, key: head.key.to_string() });
     }
     let mut events = 0;
     let end = loop {

@@ -18,6 +18,7 @@ use super::counters::Counters;
 use super::error::Fault;
 use super::packing::unpack;
 use super::row::{damaged, is_intact};
+use super::schema::check_text;
 use super::tag::last_tag;
 use super::{EventClass, Journal, JournalError, Losses, OutboxDepth};
 use crate::domain::{Failure, FileStamp, Sha256, Tag};
@@ -245,6 +246,7 @@ fn connect(path: &Path) -> Result<Connection, JournalError> {
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        check_text(&connection)?;
         Ok(connection)
     };
     open().map_err(|source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) })

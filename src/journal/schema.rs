@@ -162,9 +162,38 @@ const SETTINGS: &str = "
     PRAGMA journal_size_limit = 8388608;
 ";
 
+/// Reads the text of the schema: the client library cannot go on when a column's name is no text.
+pub fn check_text(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT sql FROM sqlite_schema")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        row.get::<_, Option<String>>(0)?;
+    }
+    Ok(())
+}
+
+/// Compares tables and columns with those of a new file: a flipped bit can make another name of one.
+pub fn check_names(connection: &Connection) -> Result<(), JournalError> {
+    let mut new = Connection::open_in_memory()?;
+    create_unsynced(&mut new)?;
+    let expected = names(&new)?;
+    let found = names(connection)?;
+    match expected.iter().find(|name| !found.contains(name)) {
+        Some((table, column)) => Err(JournalError::Damaged(format!("its table {table} has no column {column}"))),
+        None => Ok(()),
+    }
+}
+
+/// Every column, with its table.
+fn names(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let sql = "SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'";
+    connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
 /// The schema version of a file that is ours, or empty.
 fn version(connection: &Connection, path: &Path) -> Result<usize, JournalError> {
     let failed = |source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) };
+    check_text(connection).map_err(failed)?;
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
     let is_ours = pragma(connection, "application_id").map_err(failed)? == APPLICATION_ID;

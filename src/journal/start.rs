@@ -7,7 +7,7 @@ use std::thread;
 
 use log::{info, warn};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::counters::Counters;
 use super::error::Fault;
@@ -17,8 +17,8 @@ use super::sequence::SequenceFile;
 use super::space::Space;
 use super::{FILE_NAME, JournalError, Params, schema};
 
-/// A file of this size is checked in a tenth of a second, on a slow card in less than one. A larger one is checked
-/// while the daemon works already.
+/// A file of this size is checked in a tenth of a second, on a slow card in less than one, its indexes too. A larger one
+/// is checked while the daemon works already, and without them: an index that is wrong costs a second look at a photo.
 const CHECKED_FIRST_BYTES: u64 = 16 << 20;
 
 pub struct Opened {
@@ -81,7 +81,8 @@ fn connect(dir: &Path) -> Result<Connection, JournalError> {
     let mut connection =
         Connection::open(&path).map_err(|source| JournalError::Open { path: path.clone(), source: source.into() })?;
     schema::prepare(&mut connection, &path)?;
-    compare(&connection, &Counters::load(&connection)?)?;
+    schema::check_names(&connection)?;
+    compare(&connection)?;
     if is_new {
         sync(dir)?;
     }
@@ -90,12 +91,15 @@ fn connect(dir: &Path) -> Result<Connection, JournalError> {
 
 /// Pages of different commits side by side, as a damaged WAL leaves them, can look whole. The counters then tell of
 /// other rows than there are.
-fn compare(connection: &Connection, counters: &Counters) -> Result<(), JournalError> {
+fn compare(connection: &Connection) -> Result<(), JournalError> {
+    // One view of all rows: another process may be writing.
+    let view = connection.unchecked_transaction()?;
+    let counters = Counters::load(&view)?;
     let last = "SELECT max((SELECT coalesce(max(id), 0) FROM capture), (SELECT coalesce(max(id), 0) FROM forgotten))";
-    let mut agrees = connection.query_row(last, [], |row| row.get::<_, i64>(0))? == counters.capture;
+    let mut agrees = view.query_row(last, [], |row| row.get::<_, i64>(0))? == counters.capture;
     for class in EventClass::ALL {
         let last = "SELECT coalesce(max(id), 0) FROM outbox WHERE id > ?1 AND id < ?2";
-        let last: i64 = connection.query_row(last, [class.floor(), class.ceiling()], |row| row.get(0))?;
+        let last: i64 = view.query_row(last, [class.floor(), class.ceiling()], |row| row.get(0))?;
         agrees &= last <= class.floor() + counters.numbers[class as usize];
     }
     let disagreement = || JournalError::Damaged("its rows and its counters are of different commits".to_owned());
@@ -113,12 +117,12 @@ fn check(dir: &Path, connection: &Connection) -> Result<Check, JournalError> {
     if bytes > CHECKED_FIRST_BYTES {
         return Ok(Some(check_beside(path)));
     }
-    quick_check(connection)?;
+    run_check(connection, "PRAGMA integrity_check(1)")?;
     Ok(None)
 }
 
-fn quick_check(connection: &Connection) -> Result<(), JournalError> {
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+fn run_check(connection: &Connection, check: &str) -> Result<(), JournalError> {
+    let found: String = connection.query_row(check, [], |row| row.get(0))?;
     if found == "ok" { Ok(()) } else { Err(JournalError::Damaged(found)) }
 }
 
@@ -127,7 +131,10 @@ fn check_beside(path: PathBuf) -> mpsc::Receiver<JournalError> {
     let (sender, receiver) = mpsc::channel();
     let work = move || {
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
-        match connection.map_err(JournalError::from).and_then(|connection| quick_check(&connection)) {
+        match connection
+            .map_err(JournalError::from)
+            .and_then(|connection| run_check(&connection, "PRAGMA quick_check(1)"))
+        {
             // The journal is gone: the program is stopping.
             Err(error) if is_damage(&error) => drop(sender.send(error)),
             Err(error) => warn!("the check of device.db failed: {error}"),
@@ -142,7 +149,8 @@ fn check_beside(path: PathBuf) -> mpsc::Receiver<JournalError> {
 
 /// A database that knows less than the file beside it has lost its last commits. Their numbers are not given again.
 fn catch_up(connection: &Connection, sequence: i64) -> Result<(), JournalError> {
-    let mut counters = Counters::load(connection)?;
+    let change = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let mut counters = Counters::load(&change)?;
     let skipped = sequence - counters.sequence;
     if skipped <= 0 {
         return Ok(());
@@ -150,7 +158,8 @@ fn catch_up(connection: &Connection, sequence: i64) -> Result<(), JournalError> 
     warn!("device.db lost its last {skipped} events; their photos are looked at again if they are still there");
     counters.sequence = sequence;
     counters.losses.sequences_skipped += skipped as u64;
-    Ok(counters.store(connection)?)
+    counters.store(&change)?;
+    Ok(change.commit()?)
 }
 
 /// Sets the damaged database aside and opens a new one with what is whole in it.

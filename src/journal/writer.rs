@@ -117,9 +117,11 @@ impl Journal {
 
     /// Makes room for one more photo, or says why the device is full. To ask first spares the work on a photo whose
     /// result could not be stored.
-    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime, the closure of any")]
     pub fn admit(&self) -> Result<(), JournalError> {
-        self.submit(Haste::Now, |transaction| transaction.admit())
+        self.submit(Haste::Now, |transaction| {
+            transaction.admit()?;
+            Ok(())
+        })
     }
 
     /// Stores a result with its events, unless the photo is known.
