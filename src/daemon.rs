@@ -1,7 +1,11 @@
 //! The daemon: threads, their order of start and stop, and what happens to each file.
 //!
-//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, and the one of the
-//! folder watcher. On a stop the photo in work is finished, then the uplink says goodbye, then the journal ends.
+//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, and the one of
+//! the folder watcher. On a stop the photo in work is finished, then the uplink says goodbye, then the journal ends.
+
+mod health;
+mod operator;
+mod uplink;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -13,7 +17,8 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use log::{error, info, warn};
 
-use crate::config::{Config, Mqtt};
+use self::health::Vitals;
+use crate::config::Config;
 use crate::domain::{Capture, Failure, FileStamp, Sha256, Time, TimeQuality, Verdict};
 use crate::encoder::Package;
 use crate::intake::{self, Candidate, Intake, IntakeStop};
@@ -21,7 +26,7 @@ use crate::journal::{self, DeviceIdentity, Journal, NewResult, Reader, Recorded}
 use crate::kernels::Threads;
 use crate::photo::{self, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
-use crate::uplink::{self, Link, LinkEvent, Uplink};
+use crate::uplink::{Link, LinkEvent, Uplink};
 
 /// Pause before a photo without its end is read again.
 const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
@@ -69,17 +74,24 @@ impl Daemon {
         let lock = lock_data_dir(&config.device.data_dir)?;
         let package = Package::open(&config.package.dir)?;
         let classifier = classifier(config, &package)?;
-        let link = Link::default();
+        let link = uplink::link(config)?;
+        let vitals = Vitals::new(&config.device.data_dir);
         let identity = identity(config, &package)?;
         let path = config.device.data_dir.join(journal::FILE_NAME);
         let wake = link.clone();
         let (journal, journal_thread) = Journal::open(&path, identity.clone(), move || wake.wake())?;
         let reader = Reader::open(&path)?;
-        let uplink = match &config.mqtt {
-            Some(mqtt) => Some(start_uplink(mqtt, config, &identity, &link, &path, &journal, &observer)?),
-            None => None,
+        let shared = uplink::Shared {
+            config,
+            identity: &identity,
+            link: &link,
+            journal: &journal,
+            journal_path: &path,
+            vitals: &vitals,
+            observer: &observer,
         };
-        let worker = Worker { classifier, journal, reader, link, config: config.clone(), observer };
+        let uplink = config.mqtt.as_ref().map(|mqtt| uplink::start(&shared, mqtt)).transpose()?;
+        let worker = Worker { classifier, journal, reader, link, vitals, config: config.clone(), observer };
         let intake = Intake::new(intake::Params {
             roots: config.intake.folders.clone(),
             rescan: config.intake.rescan_s.seconds(),
@@ -90,7 +102,7 @@ impl Daemon {
             package.manifest().name,
             package.manifest().version,
             worker.classifier.reference.len(),
-            worker.reader.outbox_depth()?,
+            worker.reader.outbox_depth()?.total(),
         );
         Ok(Daemon { intake, worker, uplink, journal_thread, _lock: lock })
     }
@@ -159,40 +171,13 @@ fn identity(config: &Config, package: &Package) -> Result<DeviceIdentity> {
     })
 }
 
-fn start_uplink(
-    mqtt: &Mqtt,
-    config: &Config,
-    identity: &DeviceIdentity,
-    link: &Link,
-    journal_path: &Path,
-    journal: &Journal,
-    observer: &Observer,
-) -> Result<Uplink> {
-    let params = uplink::Params {
-        host: mqtt.broker.host.clone(),
-        port: mqtt.broker.port,
-        client_id: format!("bridgeclip-{}-{}", config.device.site.as_str(), config.device.id.as_str()),
-        prefix: identity.source.clone(),
-        boot_id: identity.boot_id.clone(),
-        package: identity.package.clone(),
-        keep_alive: mqtt.keep_alive_s.seconds(),
-        in_flight: mqtt.in_flight.get() as u16,
-        stall: mqtt.stall_s.seconds(),
-        retry_max: mqtt.retry_s_max.seconds(),
-        hold_without_subscriber: mqtt.hold_without_subscriber,
-    };
-    let observer = Arc::clone(observer);
-    let report = move |event| observer(Notice::Link(event));
-    Uplink::start(params, link.clone(), Reader::open(journal_path)?, journal.clone(), report)
-        .context("cannot start the uplink")
-}
-
 /// Takes one file after the other from bytes to a durable result.
 struct Worker {
     classifier: Classifier,
     journal: Journal,
     reader: Reader,
     link: Link,
+    vitals: Vitals,
     config: Config,
     observer: Observer,
 }
@@ -291,6 +276,7 @@ impl Worker {
         let (path, stamp) = (candidate.path.clone(), candidate.stamp.clone());
         warn!("{}: {reason}", path.display());
         self.journal.record_failure(Failure { path: path.clone(), stamp, reason: reason.clone() })?;
+        self.vitals.file_failed();
         (self.observer)(Notice::Failed { path, reason });
         Ok(Progress::Finished)
     }

@@ -7,8 +7,8 @@ mod reader;
 mod schema;
 mod writer;
 
-pub use reader::{FileState, OutboxRow, Reader};
-pub use writer::{DeviceIdentity, Journal, NewResult, Recorded};
+pub use reader::{FileState, OutboxDepth, OutboxRow, Reader};
+pub use writer::{DeviceIdentity, Journal, NewResult, Recorded, Refused};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +18,24 @@ pub const FILE_NAME: &str = "device.db";
 
 /// The topic of result events below the device's prefix.
 pub const RESULT_TOPIC: &str = "capture/result";
+
+/// Order of delivery. Within a class: by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventClass {
+    /// A result that cannot wait.
+    Urgent = 0,
+    Result = 1,
+    /// Takes the place of an earlier result.
+    Correction = 2,
+    /// The rest of a result that was sent in short.
+    Detail = 3,
+    Thumbnail = 4,
+}
+
+impl EventClass {
+    pub const ALL: [EventClass; 5] =
+        [EventClass::Urgent, EventClass::Result, EventClass::Correction, EventClass::Detail, EventClass::Thumbnail];
+}
 
 /// Why the journal could not do what was asked. Nothing of it was stored then.
 #[derive(Clone, Debug, thiserror::Error)]

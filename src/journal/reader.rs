@@ -5,9 +5,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
-use super::JournalError;
+use super::{EventClass, JournalError};
 use crate::domain::{Failure, FileStamp, Sha256};
 
 /// A read-only view of the database; each call sees the latest commit.
@@ -19,11 +20,32 @@ pub struct Reader {
 /// An event that still has to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxRow {
-    pub sequence: i64,
+    pub id: i64,
+    pub class: EventClass,
     pub event_id: String,
     /// Below the device's prefix.
     pub topic: String,
     pub payload: Vec<u8>,
+    /// How often the broker refused this one event.
+    pub tries: u32,
+}
+
+/// What is in the outbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutboxDepth {
+    /// Events that wait, by class.
+    pub waiting: [u64; 5],
+    /// When the oldest of them was stored.
+    pub oldest_stored_at: Option<Timestamp>,
+    /// Events that were refused for good.
+    pub set_aside: u64,
+}
+
+impl OutboxDepth {
+    /// All events that wait.
+    pub fn total(&self) -> u64 {
+        self.waiting.iter().sum()
+    }
 }
 
 /// What is known of a file.
@@ -72,25 +94,41 @@ impl Reader {
         Ok(query().map_err(read_error)?.is_some())
     }
 
-    /// Up to `limit` undelivered events with a sequence number above `after`, oldest first.
-    pub fn outbox(&self, after: i64, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
-        let sql =
-            "SELECT sequence, event_id, topic, payload FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+    /// Up to `limit` undelivered events of a class with an id above `after`, oldest first, without those set aside.
+    pub fn outbox(&self, class: EventClass, after: i64, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
+        let sql = "SELECT sequence, event_id, topic, payload, tries FROM outbox
+                   WHERE class = ?1 AND sequence > ?2 AND set_aside IS NULL ORDER BY sequence LIMIT ?3";
         let query = || -> rusqlite::Result<Vec<OutboxRow>> {
             self.connection
                 .prepare_cached(sql)?
-                .query_map([after, limit as i64], |row| {
-                    let (sequence, event_id, topic, payload) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-                    Ok(OutboxRow { sequence, event_id, topic, payload })
+                .query_map((class as i64, after, limit as i64), |row| {
+                    let (id, event_id, topic, payload) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                    Ok(OutboxRow { id, class, event_id, topic, payload, tries: row.get(4)? })
                 })?
                 .collect()
         };
         query().map_err(read_error)
     }
 
-    /// Number of undelivered events.
-    pub fn outbox_depth(&self) -> Result<u64, JournalError> {
-        self.count("SELECT count(*) FROM outbox")
+    /// How many events wait, since when, and how many were set aside.
+    pub fn outbox_depth(&self) -> Result<OutboxDepth, JournalError> {
+        let sql = "SELECT class, count(*), min(stored_at) FROM outbox WHERE set_aside IS NULL GROUP BY class";
+        let query = || -> rusqlite::Result<OutboxDepth> {
+            let mut depth = OutboxDepth { set_aside: self.set_aside()?, ..OutboxDepth::default() };
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                depth.waiting[row.get::<_, usize>(0)?] = row.get(1)?;
+                let stored_at = row.get::<_, Option<String>>(2)?.and_then(|time| time.parse().ok());
+                depth.oldest_stored_at = [depth.oldest_stored_at, stored_at].into_iter().flatten().min();
+            }
+            Ok(depth)
+        };
+        query().map_err(read_error)
+    }
+
+    fn set_aside(&self) -> rusqlite::Result<u64> {
+        self.connection.query_row("SELECT count(*) FROM outbox WHERE set_aside IS NOT NULL", [], |row| row.get(0))
     }
 
     /// Number of classified photos.

@@ -11,7 +11,9 @@ use super::JournalError;
 const APPLICATION_ID: i64 = 0x4272_434C;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [TABLES, CLASSES];
+
+const TABLES: &str = "
     CREATE TABLE capture (
         id INTEGER PRIMARY KEY,
         sha256 BLOB NOT NULL UNIQUE,
@@ -46,7 +48,16 @@ const MIGRATIONS: [&str; 1] = ["
 
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO counter VALUES ('sequence', 0);
-"];
+";
+
+const CLASSES: &str = "
+    ALTER TABLE outbox ADD COLUMN class INTEGER NOT NULL DEFAULT 1;    -- see journal::EventClass
+    ALTER TABLE outbox ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;    -- refusals of this one event
+    ALTER TABLE outbox ADD COLUMN set_aside TEXT;                      -- why it is not sent any more
+    ALTER TABLE outbox ADD COLUMN stored_at TEXT;
+    CREATE INDEX outbox_order ON outbox (class, sequence) WHERE set_aside IS NULL;
+    INSERT INTO counter VALUES ('command', 0);
+";
 
 /// Prepares a connection for writing and migrates the file.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {

@@ -8,11 +8,13 @@ use std::thread::JoinHandle;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{JournalError, RESULT_TOPIC, schema};
+use super::{EventClass, JournalError, RESULT_TOPIC, schema};
 use crate::domain::{Capture, Embedding, EventContext, Failure, FileStamp, Verdict, capture_result};
 
 /// Requests that share one commit at most; also the length of the queue before a caller waits.
 const GROUP_MAX: usize = 256;
+/// Refusals of one event after which it is set aside.
+const TRIES_MAX: u32 = 5;
 
 /// Who makes the events, the same for a whole run of the daemon.
 #[derive(Clone, Debug)]
@@ -45,6 +47,15 @@ pub enum Recorded {
     },
     /// The same photo was there already, under this or another name.
     Known,
+}
+
+/// What `refused` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The event will be tried again.
+    StaysInQueue,
+    /// It was refused too often. It is kept, and not sent any more.
+    SetAside,
 }
 
 /// A handle to the writer thread. Every call returns once its change is durable, or with the error that kept it out.
@@ -94,11 +105,34 @@ impl Journal {
     }
 
     /// Removes acknowledged events from the outbox.
-    pub fn delivered(&self, sequences: Vec<i64>) -> Result<(), JournalError> {
+    pub fn delivered(&self, ids: Vec<i64>) -> Result<(), JournalError> {
         self.submit(move |connection| {
             let mut statement = connection.prepare_cached("DELETE FROM outbox WHERE sequence = ?1")?;
-            sequences.iter().try_for_each(|sequence| statement.execute([sequence]).map(drop))
+            ids.iter().try_for_each(|id| statement.execute([id]).map(drop))
         })
+    }
+
+    /// Notes that the broker refused this one event; after `TRIES_MAX` times it is set aside.
+    pub fn refused(&self, id: i64, reason: String) -> Result<Refused, JournalError> {
+        self.submit(move |connection| refuse(connection, id, &reason, 1))
+    }
+
+    /// Sets aside an event that cannot be delivered to this broker.
+    pub fn set_aside(&self, id: i64, reason: String) -> Result<Refused, JournalError> {
+        self.submit(move |connection| refuse(connection, id, &reason, TRIES_MAX))
+    }
+
+    /// The counter of the last command that was carried out.
+    pub fn command_counter(&self) -> Result<u64, JournalError> {
+        self.submit(|connection| {
+            connection.query_row("SELECT value FROM counter WHERE name = 'command'", [], |row| row.get(0))
+        })
+    }
+
+    /// Moves the counter of commands on. It never goes back.
+    pub fn store_command_counter(&self, counter: u64) -> Result<(), JournalError> {
+        let sql = "UPDATE counter SET value = max(value, ?1) WHERE name = 'command'";
+        self.submit(move |connection| connection.execute(sql, [counter]).map(drop))
     }
 
     fn submit<T: Send + 'static>(
@@ -180,13 +214,26 @@ fn record(connection: &Connection, identity: &DeviceIdentity, result: &NewResult
         stored_at: result.stored_at,
     };
     let payload = capture_result(&context, &result.capture, &result.verdict);
-    connection.prepare_cached("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+    let sql =
+        "INSERT INTO outbox (sequence, event_id, topic, payload, class, stored_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let stored_at = result.stored_at.to_string();
+    connection.prepare_cached(sql)?.execute(params![
         sequence,
         event_id,
         RESULT_TOPIC,
-        payload
+        payload,
+        EventClass::Result as i64,
+        stored_at
     ])?;
     Ok(Recorded::New { sequence })
+}
+
+fn refuse(connection: &Connection, id: i64, reason: &str, tries: u32) -> rusqlite::Result<Refused> {
+    let sql = "UPDATE outbox SET tries = tries + ?2, set_aside = iif(tries + ?2 >= ?3, ?4, NULL)
+               WHERE sequence = ?1 RETURNING set_aside IS NOT NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    let set_aside = statement.query_row(params![id, tries, TRIES_MAX, reason], |row| row.get(0)).optional()?;
+    Ok(if set_aside.unwrap_or(false) { Refused::SetAside } else { Refused::StaysInQueue })
 }
 
 fn is_known(connection: &Connection, capture: &Capture) -> rusqlite::Result<bool> {

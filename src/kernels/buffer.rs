@@ -43,7 +43,7 @@ fn ask_for_huge_pages(bytes: &[u8]) {
         let advised =
             unsafe { rustix::mm::madvise(whole.as_ptr().cast_mut().cast(), length, rustix::mm::Advice::LinuxHugepage) };
         // A kernel without large pages works as well.
-        drop(advised);
+        let _ = advised;
     }
 }
 

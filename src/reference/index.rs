@@ -376,7 +376,11 @@ impl<'q> Scan<'q> {
                 let is_wanted = search.among.is_none_or(|rows| rows.contains(position));
                 if is_wanted && score + error + self.coarse_error >= self.threshold() {
                     let rest = self.fine_scale * panel.product(position, &self.fine, index);
-                    self.add(Candidate { position: position as u32, score: score + rest, error: error + self.fine_error });
+                    self.add(Candidate {
+                        position: position as u32,
+                        score: score + rest,
+                        error: error + self.fine_error,
+                    });
                 }
             }
         }

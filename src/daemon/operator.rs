@@ -1,0 +1,171 @@
+//! Carries out commands that came over the uplink.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use log::{LevelFilter, info};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+use super::uplink::file_settings;
+use crate::config::Config;
+use crate::domain::LABEL_VERSION;
+use crate::journal::DeviceIdentity;
+use crate::uplink::{Change, Changes, Command, CommandHandler, Link, LogLevel, Op, Settings};
+
+/// The file in the data folder that keeps what commands have set.
+const FILE_NAME: &str = "overrides.json";
+
+/// What commands have set. It outlives a restart and goes before the settings file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overrides {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metered: Option<bool>,
+    /// 0 takes a limit away that the settings file has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes_per_s_max: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log_level: Option<LogLevel>,
+}
+
+impl Overrides {
+    /// Reads what was set before; nothing if there is no file.
+    pub fn read(data_dir: &Path) -> Result<Self> {
+        let path = data_dir.join(FILE_NAME);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .with_context(|| format!("{}: not settings of a command; remove the file", path.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| format!("{}: cannot read", path.display())),
+        }
+    }
+
+    pub fn applied_to(&self, file: Settings) -> Settings {
+        Settings {
+            metered: self.metered.unwrap_or(file.metered),
+            bytes_per_s_max: match self.bytes_per_s_max {
+                Some(bytes) => Some(bytes).filter(|bytes| *bytes > 0),
+                None => file.bytes_per_s_max,
+            },
+        }
+    }
+
+    fn changed(self, changes: &Changes) -> Self {
+        Overrides {
+            metered: after(self.metered, changes.metered),
+            bytes_per_s_max: after(self.bytes_per_s_max, changes.bytes_per_s_max),
+            log_level: after(self.log_level, changes.log_level),
+        }
+    }
+
+    /// Replaces the file as a whole, so that a power cut leaves the old one or the new one.
+    fn write(&self, path: &Path) -> std::io::Result<()> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let mut file = NamedTempFile::new_in(dir)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        fs::File::open(dir)?.sync_all()
+    }
+}
+
+fn after<T>(current: Option<T>, change: Change<T>) -> Option<T> {
+    match change {
+        Change::Keep => current,
+        Change::Reset => None,
+        Change::To(value) => Some(value),
+    }
+}
+
+/// Carries out commands.
+pub struct Operator {
+    link: Link,
+    file: Settings,
+    file_level: LevelFilter,
+    overrides: Overrides,
+    path: PathBuf,
+    versions: Value,
+}
+
+impl Operator {
+    pub fn new(config: &Config, identity: &DeviceIdentity, link: Link) -> Result<Self> {
+        let operator = Operator {
+            link,
+            file: file_settings(config),
+            file_level: log::max_level(),
+            overrides: Overrides::read(&config.device.data_dir)?,
+            path: config.device.data_dir.join(FILE_NAME),
+            versions: json!({
+                "software": concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
+                "package": identity.package,
+                "package_hash": identity.package_hash,
+                "label_version": LABEL_VERSION,
+            }),
+        };
+        if operator.overrides != Overrides::default() {
+            info!("{}: {:?}", operator.path.display(), operator.overrides);
+        }
+        operator.apply();
+        Ok(operator)
+    }
+
+    fn set(&mut self, changes: &Changes) -> Result<Value, String> {
+        let overrides = self.overrides.changed(changes);
+        overrides.write(&self.path).map_err(|error| format!("{}: {error}", self.path.display()))?;
+        self.overrides = overrides;
+        self.apply();
+        let Settings { metered, bytes_per_s_max } = self.link.settings();
+        let level = log::max_level().to_string().to_lowercase();
+        Ok(json!({ "metered": metered, "bytes_per_s_max": bytes_per_s_max.unwrap_or(0), "log_level": level }))
+    }
+
+    fn apply(&self) {
+        self.link.set(self.overrides.applied_to(self.file));
+        log::set_max_level(self.overrides.log_level.map_or(self.file_level, level_filter));
+    }
+}
+
+fn level_filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+    }
+}
+
+impl CommandHandler for Operator {
+    fn act(&mut self, command: &Command) -> Result<Value, String> {
+        match &command.op {
+            Op::Ping => Ok(self.versions.clone()),
+            Op::Set(changes) => self.set(changes),
+            Op::Resend(_) | Op::Retag(_) | Op::Reclassify(_) => Err("not available in this version".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_set_is_found_again() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join(FILE_NAME);
+        assert_eq!(Overrides::read(dir.path()).expect("no file"), Overrides::default());
+        let changes = Changes { metered: Change::To(true), bytes_per_s_max: Change::To(0), ..Changes::default() };
+        let overrides = Overrides::default().changed(&changes);
+        overrides.write(&path).expect("write");
+        assert_eq!(Overrides::read(dir.path()).expect("a file"), overrides);
+        let file = Settings { metered: false, bytes_per_s_max: Some(500) };
+        assert_eq!(overrides.applied_to(file), Settings { metered: true, bytes_per_s_max: None });
+        let back = Changes { metered: Change::Reset, bytes_per_s_max: Change::Reset, ..Changes::default() };
+        assert_eq!(overrides.changed(&back).applied_to(file), file);
+        fs::write(&path, "{\"broker\": 1}").expect("write");
+        assert!(Overrides::read(dir.path()).is_err());
+    }
+}
