@@ -9,7 +9,7 @@ use jiff::tz::Offset;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use crate::photo::parse_offset;
+use crate::photo::{Decoding, parse_offset};
 
 /// All settings, as `deploy/config.toml` explains them.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Config {
     pub device: Device,
     pub package: PackageConfig,
     pub intake: Intake,
+    #[serde(default)]
+    pub photo: Photo,
     #[serde(default)]
     pub classify: Classify,
     /// Without this section results stay on the device.
@@ -59,6 +61,35 @@ pub struct Intake {
     pub photo_megapixels_max: Number<1, 1_000, 64>,
     #[serde(default)]
     pub camera_utc_offset: UtcOffset,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Photo {
+    #[serde(default)]
+    pub decode: Decode,
+    #[serde(default)]
+    pub short_side_min: Number<32, 65_535, 448>,
+    #[serde(default)]
+    pub progressive_megabytes_max: Number<1, 10_000, 200>,
+}
+
+/// The two values of `decode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decode {
+    #[default]
+    Scaled,
+    Exact,
+}
+
+impl Photo {
+    pub fn decoding(&self) -> Decoding {
+        match self.decode {
+            Decode::Exact => Decoding::Exact,
+            Decode::Scaled => Decoding::Scaled { short_side_min: self.short_side_min.get() },
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -350,6 +381,16 @@ mod tests {
         assert_eq!(config.intake.settle_ms, Number::default());
         assert_eq!(config.intake.incomplete_s, Number::default());
         assert_eq!(config.intake.camera_utc_offset, UtcOffset::default());
+        let photo = Photo::default();
+        assert_eq!(config.photo.decoding(), photo.decoding());
+        assert_eq!(config.photo.progressive_megabytes_max, photo.progressive_megabytes_max);
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        let (photo, limits) = (Photo::default(), crate::photo::Limits::default());
+        assert_eq!(photo.decoding(), limits.decoding);
+        assert_eq!(u64::from(photo.progressive_megabytes_max.get()) * 1_000_000, limits.coefficient_bytes_max);
     }
 
     #[test]
@@ -370,6 +411,9 @@ mod tests {
             ("site = \"example-site\"", "", "missing field `site`"),
             ("camera_utc_offset = \"+09:00\"", "camera_utc_offset = \"JST\"", "offset from UTC"),
             ("neighbours = 10", "neighbours = -1", "use 1 to 1000"),
+            ("decode = \"scaled\"", "decode = \"fast\"", "expected `scaled` or `exact`"),
+            ("short_side_min = 448", "short_side_min = 0", "use 32 to 65535"),
+            ("progressive_megabytes_max = 200", "progressive_megabytes_max = 0", "use 1 to 10000"),
         ];
         for (from, to, expected) in cases {
             assert!(SHIPPED.contains(from), "{from}");

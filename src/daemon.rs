@@ -19,12 +19,12 @@ use log::{error, info, warn};
 
 use self::health::Vitals;
 use crate::config::Config;
-use crate::domain::{Capture, Failure, FileStamp, Sha256, Time, TimeQuality, Verdict};
+use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Time, TimeQuality, Verdict};
 use crate::encoder::Package;
 use crate::intake::{self, Candidate, Intake, IntakeStop};
 use crate::journal::{self, DeviceIdentity, Journal, NewResult, Reader, Recorded};
 use crate::kernels::Threads;
-use crate::photo::{self, read_metadata};
+use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
 use crate::uplink::{Link, LinkEvent, Uplink};
 
@@ -154,7 +154,11 @@ fn lock_data_dir(dir: &Path) -> Result<File> {
 fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
     let limits = Limits {
         bytes_max: u64::from(config.intake.photo_megabytes_max.get()) * 1_000_000,
-        photo: photo::Limits { pixels_max: u64::from(config.intake.photo_megapixels_max.get()) * 1_000_000 },
+        photo: photo::Limits {
+            pixels_max: u64::from(config.intake.photo_megapixels_max.get()) * 1_000_000,
+            coefficient_bytes_max: u64::from(config.photo.progressive_megabytes_max.get()) * 1_000_000,
+            decoding: config.photo.decoding(),
+        },
     };
     let threads = Threads::new(config.classify.threads.get() as usize)?;
     Ok(Classifier::load(package, limits, config.classify.neighbours.get() as usize, &threads)?)
@@ -227,7 +231,7 @@ impl Worker {
         verdict: Verdict,
     ) -> Result<Progress> {
         let result = NewResult {
-            capture: self.capture(candidate, bytes, sha256, embedded.pixels),
+            capture: self.capture(candidate, bytes, sha256, &embedded),
             stamp: candidate.stamp.clone(),
             embedding: embedded.embedding,
             verdict: verdict.clone(),
@@ -244,20 +248,25 @@ impl Worker {
         }
     }
 
-    fn capture(&self, candidate: &Candidate, bytes: &[u8], sha256: Sha256, pixels: [u32; 2]) -> Capture {
+    fn capture(&self, candidate: &Candidate, bytes: &[u8], sha256: Sha256, embedded: &Embedded) -> Capture {
         let metadata = read_metadata(bytes, self.config.intake.camera_utc_offset.0);
         let taken = match metadata.taken {
             Some(at) => Time { at, quality: TimeQuality::Exif },
             None => Time { at: modified(&candidate.stamp), quality: TimeQuality::Unsynced },
         };
+        let millimetres_per_pixel = metadata.millimetres_per_pixel(embedded.pixels);
+        let Positions { laser_target, rtk, exif } = metadata.positions;
         Capture {
             sha256,
             path: candidate.path.clone(),
             bytes: bytes.len() as u64,
-            pixels,
+            pixels: embedded.pixels,
             taken,
-            position: metadata.position,
+            position: laser_target.or(rtk).or(exif),
             camera: metadata.camera,
+            exposure: metadata.exposure,
+            drone: metadata.drone,
+            quality: PhotoQuality { millimetres_per_pixel, ..embedded.quality },
         }
     }
 

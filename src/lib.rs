@@ -16,6 +16,8 @@ pub mod heads;
 
 pub mod classify;
 
+pub mod search;
+
 pub mod evaluate;
 
 pub mod journal;

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::classify::classify;
-use crate::domain::{Embedding, Verdict};
+use crate::domain::{Embedding, PhotoQuality, Verdict};
 use crate::encoder::{EncodeError, EncodeImage, ImageEncoder, Package, PackageError};
 use crate::kernels::Threads;
-use crate::photo::{self, PhotoError, Preprocess, tensor};
+use crate::photo::{self, PhotoError, Preprocess, encoder_input, quality};
 use crate::reference::{Reference, ReferenceError};
 
 /// Bounds on one photo.
@@ -58,12 +58,14 @@ pub struct Embedder {
     pub limits: Limits,
 }
 
-/// A photo's embedding and the size of its picture.
+/// A photo's embedding and what else its pixels tell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedded {
     pub embedding: Embedding,
-    /// Width and height.
+    /// Width and height as stored.
     pub pixels: [u32; 2],
+    /// Without what the metadata tell: see [`photo::Metadata::millimetres_per_pixel`].
+    pub quality: PhotoQuality,
 }
 
 impl Embedder {
@@ -78,9 +80,9 @@ impl Embedder {
     }
 
     pub fn embed(&self, bytes: &[u8]) -> Result<Embedded, PipelineError> {
-        let raster = photo::decode(bytes, &self.limits.photo)?;
-        let embedding = self.encoder.encode(&tensor(&raster, &self.preprocess))?;
-        Ok(Embedded { embedding, pixels: [raster.width, raster.height] })
+        let input = encoder_input(bytes, &self.preprocess, &self.limits.photo)?;
+        let embedding = self.encoder.encode(&input.tensor)?;
+        Ok(Embedded { embedding, pixels: input.pixels, quality: quality(&input.raster) })
     }
 }
 

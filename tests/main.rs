@@ -3,11 +3,17 @@
 
 mod support;
 
+mod asyncapi;
 mod command_line;
+mod commands;
 mod delivery;
 mod demo_model;
+mod drain;
 mod encoders;
 mod evaluation;
+mod faults;
 mod intake;
+mod photos;
 mod quantized;
 mod reference;
+mod tls;

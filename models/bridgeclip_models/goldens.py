@@ -10,12 +10,14 @@ import torch
 from .architecture import Architecture, build_model, load_architecture
 from .captions import Labels, caption, categories
 from .demo_goldens import write_demo
+from .demo_model import PHOTOS
 from .golden_images import floats, image_results
 from .golden_texts import CAPTIONS, TEXTS
 from .graph import Graph
 from .head_goldens import write_heads
 from .json_lines import write_list, write_lists
 from .metric_goldens import write_metrics
+from .photo_goldens import write_photos
 from .seeded import Spread, seeded
 from .towers import IMAGE_GRAPH, TEXT_GRAPH, image_graph, text_graph
 
@@ -29,6 +31,8 @@ def write_goldens(out: Path, parts: Sequence[str], demo: Path, work: Path) -> It
     for part in parts:
         if part == "demo":
             yield from write_demo(out / part, demo, work)
+        elif part == "photos":
+            yield from write_photos(out / part, demo / PHOTOS)
         else:
             yield from _WRITERS[part](out)
 
@@ -151,4 +155,4 @@ _WRITERS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "metrics": _write_metrics,
     "vit_b32": _write_vit_b32,
 }
-PARTS = (*_WRITERS, "demo")
+PARTS = (*_WRITERS, "photos", "demo")

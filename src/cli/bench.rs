@@ -1,18 +1,21 @@
-//! `bridgeclip bench`: how fast the encoders and the search run on this machine.
+//! `bridgeclip bench`: how fast decoding, the encoders and the search run on this machine.
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{Outcome, demo, progress};
-use crate::domain::Embedding;
+use super::decode::DecodeArgs;
+use super::{Outcome, demo, npy, progress};
+use crate::domain::{Embedding, Evidence};
 use crate::encoder::{EncodeImage, ImageEncoder, Package, TextEncoder, pictures};
 use crate::kernels::{self, Kernel, Threads};
+use crate::photo::encoder_input;
+use crate::pipeline::{Classifier, read_file};
 use crate::reference::{Reference, Search};
 
 /// Runs before the first that counts.
@@ -25,7 +28,7 @@ const BATCHES: usize = 5;
 /// As in the published pipeline.
 const NEIGHBOURS: usize = 10;
 
-/// Measure how fast the encoders and the search run on this machine.
+/// Measure how fast decoding, the encoders and the search run on this machine.
 ///
 /// Shown are the median time of one photo or text and the times that 5 % and 95 % stay below, the multiply-adds per
 /// second, their share of the processor's int8 peak (measured in the same run, for as many cores), and the peak memory
@@ -34,6 +37,11 @@ const NEIGHBOURS: usize = 10;
 pub struct Args {
     #[arg(value_enum, default_value = "encode")]
     what: What,
+    /// The file for `bench photo`.
+    #[arg(long, value_name = "FILE", required_if_eq("what", "photo"))]
+    photo: Option<PathBuf>,
+    #[command(flatten)]
+    decode: DecodeArgs,
     /// The model package; the synthetic demo package if not given.
     #[arg(long, value_name = "DIR")]
     package: Option<PathBuf>,
@@ -43,6 +51,10 @@ pub struct Args {
     /// How often each encoder runs.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
+    /// Search for these embeddings (float32, a row each) instead of some made from the reference; --json then tells which
+    /// photos were found, by their row in the reference from 0.
+    #[arg(long, value_name = "FILE.npy")]
+    queries: Option<PathBuf>,
     /// Leave out the int8 peak: then the process does the same work in every run, and its instructions can be counted.
     #[arg(long)]
     no_peak: bool,
@@ -59,7 +71,9 @@ enum What {
     Text,
     /// The nearest labelled photos of an embedding, in the package's reference.
     Search,
-    /// Everything.
+    /// A photo file: its bytes to the encoder's input, and the file to its verdict. Needs --photo.
+    Photo,
+    /// Everything that needs no photo.
     All,
 }
 
@@ -72,6 +86,8 @@ struct Report {
     encoders: Vec<EncoderReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<SearchReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    photo: Option<PhotoReport>,
     /// Of the whole process.
     memory_peak_bytes: Option<u64>,
 }
@@ -110,6 +126,28 @@ struct SearchReport {
     /// For each of many queries that are searched together.
     batch_queries: usize,
     batch_ms_per_query: f64,
+    /// For each query that was given, most similar first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<Vec<Vec<i64>>>,
+}
+
+#[derive(Serialize)]
+struct PhotoReport {
+    bytes: usize,
+    pixels: [u32; 2],
+    /// At which part of the size it was decoded: 8 is all of it.
+    eighths: u8,
+    /// Bytes to the encoder's input.
+    input: Times,
+    /// File to verdict.
+    verdict: Times,
+}
+
+#[derive(Serialize)]
+struct Times {
+    median_ms: f64,
+    percentile_5_ms: f64,
+    percentile_95_ms: f64,
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
@@ -126,6 +164,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     }
     let search =
         matches!(args.what, What::Search | What::All).then(|| threads.run(|| search(args, &package))).transpose()?;
+    let photo = args.photo.as_deref().filter(|_| args.what == What::Photo);
+    let photo = photo.map(|path| photo_report(args, &package, &threads, path)).transpose()?;
     let report = Report {
         package: format!("{} {}", package.manifest().name, package.manifest().version),
         precision: package.manifest().precision.clone(),
@@ -133,6 +173,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         threads: args.threads,
         encoders,
         search,
+        photo,
         memory_peak_bytes: memory_peak(),
     };
     print(args, &report, open_ms)?;
@@ -157,13 +198,48 @@ fn text(args: &Args, package: &Package, threads: &Threads) -> Result<EncoderRepo
     measure(args, "text", load, encoder.multiply_adds()?, run)
 }
 
-/// Queries are stored vectors with some noise: as near to their neighbours as a new photo is.
+fn photo_report(args: &Args, package: &Package, threads: &Threads, path: &Path) -> Result<PhotoReport> {
+    let limits = args.decode.limits();
+    let classifier = Classifier::load(package, limits, NEIGHBOURS, threads)?;
+    let bytes = read_file(path, &limits)?;
+    let input = || encoder_input(&bytes, &package.preprocess(), &limits.photo);
+    let first = input()?;
+    Ok(PhotoReport {
+        bytes: bytes.len(),
+        pixels: first.pixels,
+        eighths: first.raster.eighths,
+        input: times(args, || Ok(drop(input()?)))?,
+        verdict: times(args, || Ok(drop(classifier.classify(&read_file(path, &limits)?)?)))?,
+    })
+}
+
+fn times(args: &Args, run: impl Fn() -> Result<()>) -> Result<Times> {
+    let mut times = Vec::new();
+    for _ in 0..args.repeat as usize + WARM_UP {
+        let begin = Instant::now();
+        run()?;
+        times.push(milliseconds(begin.elapsed()));
+    }
+    times.drain(..WARM_UP);
+    times.sort_by(f64::total_cmp);
+    Ok(Times {
+        median_ms: percentile(&times, 50),
+        percentile_5_ms: percentile(&times, 5),
+        percentile_95_ms: percentile(&times, 95),
+    })
+}
+
 fn search(args: &Args, package: &Package) -> Result<SearchReport> {
     let begin = Instant::now();
     let reference = Reference::open(&package.reference()?, package)?;
-    let queries = queries(&reference, QUERIES)?;
+    let opened = begin.elapsed();
+    let queries = match &args.queries {
+        Some(file) => npy::read_embeddings(file, package.manifest().embedding_dim)?,
+        None => queries(&reference, QUERIES)?,
+    };
+    let begin = Instant::now();
     reference.evidence(&queries[0], NEIGHBOURS)?;
-    let load_ms = milliseconds(begin.elapsed());
+    let load_ms = milliseconds(opened + begin.elapsed());
     let mut times = Vec::new();
     for query in queries.iter().cycle().take(args.repeat as usize + WARM_UP) {
         let begin = Instant::now();
@@ -172,12 +248,13 @@ fn search(args: &Args, package: &Package) -> Result<SearchReport> {
     }
     times.drain(..WARM_UP);
     times.sort_by(f64::total_cmp);
-    let mut batches = Vec::new();
+    let (mut batches, mut found) = (Vec::new(), Vec::new());
     for _ in 0..BATCHES {
         let begin = Instant::now();
-        reference.search_all(&queries, &Search::nearest(NEIGHBOURS))?;
+        found = reference.search_all(&queries, &Search::nearest(NEIGHBOURS))?;
         batches.push(milliseconds(begin.elapsed()));
     }
+    let rows = |evidence: &Vec<Evidence>| evidence.iter().map(|photo| photo.reference_id - 1).collect();
     batches.sort_by(f64::total_cmp);
     Ok(SearchReport {
         photos: reference.len(),
@@ -188,10 +265,12 @@ fn search(args: &Args, package: &Package) -> Result<SearchReport> {
         percentile_95_ms: percentile(&times, 95),
         batch_queries: queries.len(),
         batch_ms_per_query: percentile(&batches, 50) / queries.len() as f64,
+        found: args.queries.is_some().then(|| found.iter().map(rows).collect()),
     })
 }
 
-/// Evenly from the whole reference, each with noise of a tenth of its length.
+/// Stored vectors, evenly from the whole reference, each with noise of a tenth of its length: as near to their neighbours
+/// as a new photo is.
 fn queries(reference: &Reference, count: usize) -> Result<Vec<Embedding>> {
     ensure!(!reference.is_empty(), "the reference has no photos");
     let query = |index: usize| {
@@ -301,6 +380,16 @@ fn print(args: &Args, report: &Report, open_ms: f64) -> Result<()> {
              after {:.0} ms\n          {neighbours} of {photos} photos; {} at once take {:.3} ms each",
             search.load_ms, search.batch_queries, search.batch_ms_per_query
         )?;
+    }
+    if let Some(PhotoReport { bytes, pixels: [width, height], eighths, input, verdict }) = &report.photo {
+        writeln!(out, "  photo  {width} x {height}, {:.1} MB, decoded at {eighths}/8", *bytes as f64 / 1e6)?;
+        for (name, times) in [("to the encoder's input", input), ("file to verdict", verdict)] {
+            let Times { median_ms, percentile_5_ms, percentile_95_ms } = times;
+            writeln!(
+                out,
+                "         {name}: median {median_ms:.2} ms, 5 % {percentile_5_ms:.2} ms, 95 % {percentile_95_ms:.2} ms"
+            )?;
+        }
     }
     if let Some(bytes) = report.memory_peak_bytes {
         writeln!(out, "  memory at most {:.1} MB", bytes as f64 / 1e6)?;

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
+use super::decode::DecodeArgs;
 use super::{Outcome, demo, present};
 use crate::domain::{Sha256, Verdict};
 use crate::kernels::Threads;
-use crate::pipeline::{Classifier, Limits, PipelineError, read_file};
+use crate::pipeline::{Classifier, PipelineError, read_file};
 
 /// Classify photos: the four categories with confidence, and the most similar labelled photos as evidence.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Photo files (JPEG, PNG, TIFF, WebP).
+    /// Photo files (JPEG, PNG, TIFF, DNG, WebP).
     #[arg(required = true, value_name = "PHOTO")]
     photos: Vec<PathBuf>,
     /// The model package; the synthetic demo package if not given.
@@ -23,6 +24,8 @@ pub struct Args {
     /// Labelled photos that vote.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     neighbours: u16,
+    #[command(flatten)]
+    decode: DecodeArgs,
     /// One JSON object per photo and line.
     #[arg(long)]
     json: bool,
@@ -42,7 +45,7 @@ struct Line<'a> {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let package = demo::package_or_demo(args.package.as_deref())?;
-    let classifier = Classifier::load(&package, Limits::default(), args.neighbours.into(), &Threads::default())?;
+    let classifier = Classifier::load(&package, args.decode.limits(), args.neighbours.into(), &Threads::default())?;
     let mut failures = 0;
     for photo in &args.photos {
         let result = classify(&classifier, photo);

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::decode::DecodeArgs;
 use super::{Outcome, demo, npy, progress};
 use crate::domain::Embedding;
 use crate::encoder::{Package, TextEncoder};
 use crate::kernels::Threads;
-use crate::pipeline::{Embedder, Limits};
+use crate::pipeline::Embedder;
 
 /// Write the embeddings of photos or texts: unit-length rows of f32, in the order of the arguments.
 ///
@@ -16,7 +17,7 @@ use crate::pipeline::{Embedder, Limits};
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("input").required(true))]
 pub struct Args {
-    /// Photo files (JPEG, PNG, TIFF, WebP).
+    /// Photo files (JPEG, PNG, TIFF, DNG, WebP).
     #[arg(value_name = "PHOTO", group = "input")]
     photos: Vec<PathBuf>,
     /// A text; can be given several times.
@@ -25,6 +26,8 @@ pub struct Args {
     /// The model package; the synthetic demo package if not given.
     #[arg(long, value_name = "DIR")]
     package: Option<PathBuf>,
+    #[command(flatten)]
+    decode: DecodeArgs,
     /// The NumPy file to write.
     #[arg(long, value_name = "FILE.npy")]
     out: PathBuf,
@@ -32,7 +35,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let package = demo::package_or_demo(args.package.as_deref())?;
-    let results = if args.photos.is_empty() { texts(&package, &args.text)? } else { photos(&package, &args.photos)? };
+    let results = if args.photos.is_empty() { texts(&package, &args.text)? } else { photos(&package, args)? };
     let failures: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     for failure in &failures {
         eprintln!("bridgeclip: {failure}");
@@ -54,8 +57,9 @@ fn texts(package: &Package, texts: &[String]) -> Result<Vec<Row>> {
     Ok(texts.iter().map(row).collect())
 }
 
-fn photos(package: &Package, paths: &[PathBuf]) -> Result<Vec<Row>> {
-    let embedder = Embedder::load(package, Limits::default(), &Threads::default())?;
+fn photos(package: &Package, args: &Args) -> Result<Vec<Row>> {
+    let paths = &args.photos;
+    let embedder = Embedder::load(package, args.decode.limits(), &Threads::default())?;
     let bar = progress::bar(paths.len(), "photos");
     let row = |path: &PathBuf| {
         embedder

@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod classify;
 mod command;
+mod decode;
 mod demo;
 mod embed;
 mod eval;
@@ -13,6 +14,7 @@ mod present;
 mod progress;
 mod reference;
 mod run;
+mod search;
 
 use std::io;
 use std::process::ExitCode;
@@ -40,6 +42,7 @@ enum Command {
     Demo(demo::Args),
     Classify(classify::Args),
     Embed(embed::Args),
+    Search(search::Args),
     #[command(subcommand)]
     Eval(eval::Command),
     #[command(subcommand)]
@@ -103,6 +106,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Eval(command) => eval::run(&command),
         Command::Reference(command) => reference::run(&command),
         Command::Package(command) => package::run(&command),

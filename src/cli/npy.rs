@@ -49,6 +49,18 @@ pub fn read(path: &Path) -> Result<Matrix> {
     Ok(Matrix { values, columns })
 }
 
+/// Reads embeddings of `dim` values, at least one.
+pub fn read_embeddings(path: &Path, dim: usize) -> Result<Vec<Embedding>> {
+    let name = path.display();
+    let matrix = read(path)?;
+    ensure!(matrix.columns == dim, "{name}: {} values in a row, the package has {dim}", matrix.columns);
+    ensure!(matrix.rows() > 0, "{name}: no rows");
+    let row = |(row, values): (usize, &[f32])| {
+        Embedding::normalise(values.to_vec()).with_context(|| format!("{name}: row {row}"))
+    };
+    matrix.values.chunks_exact(dim).enumerate().map(row).collect()
+}
+
 /// Writes embeddings as f32, a row each.
 pub fn write(path: &Path, rows: &[Embedding]) -> Result<()> {
     let write = || -> std::io::Result<()> {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Position, Time};
+use super::{Drone, PhotoQuality, Position, Time};
 
 /// A photo's identity and circumstances. The same bytes are the same capture, whatever the file is called.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,9 @@ pub struct Capture {
     pub taken: Time,
     pub position: Option<Position>,
     pub camera: Camera,
+    pub exposure: Exposure,
+    pub drone: Option<Drone>,
+    pub quality: PhotoQuality,
 }
 
 /// The camera as its own file names it.
@@ -31,6 +34,33 @@ pub struct Camera {
     pub make: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Of the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lens: Option<String>,
+}
+
+/// How the photo was exposed, as the camera states it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Exposure {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f_number: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iso: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub focal_length_mm: Option<f64>,
+    /// Of the lens that would show as much on 35 mm film.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub focal_length_35mm_mm: Option<f64>,
+}
+
+impl Exposure {
+    pub fn is_unknown(&self) -> bool {
+        *self == Exposure::default()
+    }
 }
 
 /// A file's state on disk, by which an unchanged file is recognised without reading it.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Camera, Capture, Position, Sha256, Time, Verdict};
+use super::{Camera, Capture, Drone, Exposure, PhotoQuality, Position, Sha256, Time, Verdict};
 
 /// `type` of a result event; the number goes up when a consumer of the old form would misread the new one.
 pub const EVENT_FORMAT: &str = "bridgeclip.capture.result.v1";
@@ -50,8 +50,11 @@ pub fn capture_result(context: &EventContext, capture: &Capture, verdict: &Verdi
                 bytes: capture.bytes,
                 pixels: capture.pixels,
                 camera: &capture.camera,
+                exposure: &capture.exposure,
+                quality: capture.quality,
             },
             position: capture.position.as_ref(),
+            drone: capture.drone.as_ref(),
             package: Package { name: context.package, hash: context.package_hash },
             verdict,
         },
@@ -82,6 +85,8 @@ struct ResultData<'a> {
     image: Image<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<&'a Position>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drone: Option<&'a Drone>,
     package: Package<'a>,
     verdict: &'a Verdict,
 }
@@ -94,6 +99,9 @@ struct Image<'a> {
     bytes: u64,
     pixels: [u32; 2],
     camera: &'a Camera,
+    #[serde(skip_serializing_if = "Exposure::is_unknown")]
+    exposure: &'a Exposure,
+    quality: PhotoQuality,
 }
 
 #[derive(Serialize)]

@@ -16,12 +16,40 @@ pub struct Position {
     /// Horizontal dilution of precision, dimensionless; smaller is better.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hdop: Option<f64>,
+    /// Standard deviation of the horizontal position in metres, as the source states it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub std_m: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<FixQuality>,
+    /// Seconds between the fix and the exposure; 0 for a fix of the same moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_s: Option<f64>,
 }
 
 /// What measured a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PositionSource {
+    /// The point that a drone's laser range finder hit: the place of the defect itself.
+    LaserTarget,
+    /// The aircraft, by satellites with corrections from a base.
+    Rtk,
     /// The camera's own GPS block in the EXIF data. On a drone this is the aircraft, not the defect.
     Exif,
+    /// A receiver on a serial line of this device.
+    SerialGps,
+    /// The autopilot's own estimate.
+    Mavlink,
+}
+
+/// How a satellite position was computed, from the worst to the best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FixQuality {
+    /// Dead reckoning: no satellites at this moment.
+    Estimated,
+    Autonomous,
+    Differential,
+    RtkFloat,
+    RtkFixed,
 }

@@ -2,6 +2,7 @@
 
 mod caption;
 mod capture;
+mod drone;
 mod embedding;
 mod event;
 mod fix;
@@ -14,13 +15,15 @@ mod time;
 mod verdict;
 
 pub use caption::{CaptionError, caption, parse_caption};
-pub use capture::{Camera, Capture, Failure, FileStamp, NotSha256, Sha256};
+pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, NotSha256, Sha256};
+pub use drone::{Attitude, Drone};
 pub use embedding::{Embedding, EmbeddingError};
 pub use event::{EVENT_FORMAT, EventContext, capture_result};
-pub use fix::{Position, PositionSource};
+pub use fix::{FixQuality, Position, PositionSource};
 pub use health::{DeviceHealth, Drops, Health, QueueHealth};
 pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
 pub use quality::PhotoQuality;
 pub use scores::Scores;
+pub use spellings::class_of;
 pub use time::{Time, TimeQuality};
 pub use verdict::{CategoryVerdict, Evidence, ScoredClass, Verdict};

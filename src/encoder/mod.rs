@@ -3,6 +3,7 @@
 mod clean;
 mod fused;
 mod image;
+mod on_demand;
 mod package;
 mod plan;
 mod quantize;
@@ -10,6 +11,7 @@ mod text;
 mod tokenizer;
 
 pub use image::{EncodeImage, ImageEncoder};
+pub use on_demand::OnDemandTextEncoder;
 pub use package::{Fidelity, FileEntry, Manifest, Package, PackageError, files};
 pub use plan::EncodeError;
 pub use quantize::{Aim, LayerReport, Progress, QuantizeError, Report, TowerReport, pictures, quantize};

@@ -233,8 +233,8 @@ impl Package {
     }
 
     pub fn preprocess(&self) -> Preprocess {
-        let ImageInput { size, mean, std, .. } = self.manifest.image;
-        Preprocess { size, mean, std }
+        let ImageInput { size, mean, std, apply_orientation } = self.manifest.image;
+        Preprocess { size, mean, std, apply_orientation }
     }
 
     /// Completes an int8 package: `dir` holds its encoders; all else is copied from this float package.
@@ -300,10 +300,6 @@ fn check(manifest: &Manifest, path: &Path) -> Result<(), PackageError> {
     }
     if !image.std.iter().all(|std| std.is_finite() && *std > 0.0) {
         return Err(wrong("image.std", format!("{:?}", image.std), "positive numbers"));
-    }
-    if image.apply_orientation {
-        let expected = "false; this program gives the encoder the stored pixels, as the published pipeline does";
-        return Err(wrong("image.apply_orientation", "true".to_owned(), expected));
     }
     if !["en", "ja"].contains(&manifest.caption_language.as_str()) {
         return Err(wrong("caption_language", manifest.caption_language.clone(), "en or ja"));
@@ -420,16 +416,25 @@ mod tests {
     }
 
     #[test]
+    fn a_package_may_want_photos_upright() {
+        for apply_orientation in [false, true] {
+            let mut manifest = manifest();
+            manifest.image.apply_orientation = apply_orientation;
+            let package = Package::open(folder(&manifest).path()).expect("opens");
+            assert_eq!(package.preprocess().apply_orientation, apply_orientation);
+        }
+    }
+
+    #[test]
     fn every_wrong_value_is_named() {
         type Edit = fn(&mut Manifest);
-        let cases: [(&str, Edit); 11] = [
+        let cases: [(&str, Edit); 10] = [
             ("package format 9", |m| m.format = 9),
             ("labels `other-1`", |m| m.label_version = "other-1".into()),
             ("embedding_dim = 0", |m| m.embedding_dim = 0),
             ("image.size = 0", |m| m.image.size = 0),
             ("image.mean", |m| m.image.mean[1] = f32::NAN),
             ("image.std", |m| m.image.std[2] = 0.0),
-            ("image.apply_orientation = true", |m| m.image.apply_orientation = true),
             ("caption_language = de", |m| m.caption_language = "de".into()),
             ("precision = f16", |m| m.precision = "f16".into()),
             ("int8 with a [quantized] section", |m| m.precision = INT8.into()),

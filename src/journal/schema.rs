@@ -11,9 +11,8 @@ use super::JournalError;
 const APPLICATION_ID: i64 = 0x4272_434C;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 2] = [TABLES, CLASSES];
-
-const TABLES: &str = "
+const MIGRATIONS: [&str; 3] = [
+    "
     CREATE TABLE capture (
         id INTEGER PRIMARY KEY,
         sha256 BLOB NOT NULL UNIQUE,
@@ -48,16 +47,20 @@ const TABLES: &str = "
 
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO counter VALUES ('sequence', 0);
-";
-
-const CLASSES: &str = "
+",
+    "
+    ALTER TABLE capture ADD COLUMN quality TEXT;    -- JSON, see domain::PhotoQuality
+    ALTER TABLE capture ADD COLUMN metadata TEXT;   -- JSON: domain::Exposure and domain::Drone
+",
+    "
     ALTER TABLE outbox ADD COLUMN class INTEGER NOT NULL DEFAULT 1;    -- see journal::EventClass
     ALTER TABLE outbox ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;    -- refusals of this one event
     ALTER TABLE outbox ADD COLUMN set_aside TEXT;                      -- why it is not sent any more
     ALTER TABLE outbox ADD COLUMN stored_at TEXT;
     CREATE INDEX outbox_order ON outbox (class, sequence) WHERE set_aside IS NULL;
     INSERT INTO counter VALUES ('command', 0);
-";
+",
+];
 
 /// Prepares a connection for writing and migrates the file.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
@@ -103,4 +106,26 @@ fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> 
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_file_keeps_its_captures() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        connection.execute_batch(MIGRATIONS[0]).expect("the first schema");
+        connection
+            .execute_batch(
+                "INSERT INTO capture VALUES (NULL, x'00', 'a.jpg', 1, 2, 3, '{}', NULL, '{}', '', '', x'', '{}');
+                 PRAGMA user_version = 1;",
+            )
+            .expect("a capture");
+        connection.pragma_update(None, "application_id", APPLICATION_ID).expect("marked");
+        prepare(&mut connection, Path::new("device.db")).expect("brought up to date");
+        let row = connection.query_row("SELECT width, quality FROM capture", [], |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(row, Ok((2_i64, None::<String>)));
+        assert_eq!(pragma(&connection, "user_version"), Ok(MIGRATIONS.len() as i64));
+    }
 }

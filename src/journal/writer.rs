@@ -244,7 +244,9 @@ fn is_known(connection: &Connection, capture: &Capture) -> rusqlite::Result<bool
 fn insert_capture(connection: &Connection, identity: &DeviceIdentity, result: &NewResult) -> rusqlite::Result<()> {
     let capture = &result.capture;
     connection
-        .prepare_cached("INSERT INTO capture VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?
+        .prepare_cached(
+            "INSERT INTO capture VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
         .execute(params![
             capture.sha256.0,
             capture.path.as_os_str().as_bytes(),
@@ -258,6 +260,8 @@ fn insert_capture(connection: &Connection, identity: &DeviceIdentity, result: &N
             identity.boot_id,
             result.embedding.to_bytes(),
             json(&result.verdict),
+            json(&capture.quality),
+            json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })),
         ])?;
     Ok(())
 }

@@ -1,7 +1,9 @@
-//! Walks the marker structure of a JPEG file: is it whole, and how large is its picture?
+//! Walks the marker structure of a JPEG file: is it whole, how large is its picture, and what does decoding it cost?
 //!
 //! A camera that is still writing, a pulled card or a broken transfer leaves a file without its end. Decoders fill
 //! such a picture with grey and say nothing, so the structure is checked first (ITU-T T.81, annex B).
+
+use super::{Blocks, PhotoError};
 
 /// What a whole JPEG file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +12,60 @@ pub struct JpegHeader {
     pub height: u32,
     /// 1 grey, 3 colour, 4 CMYK.
     pub components: u8,
+    /// Bits per sample.
+    pub precision: u8,
+    pub coding: Coding,
+    pub scans: u32,
+    /// What a decoder must hold of the whole picture before the first row comes out: nothing where one scan has all
+    /// components, two bytes for every coefficient otherwise.
+    pub coefficient_bytes: u64,
+}
+
+/// The coding process that a frame header announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// Rows from top to bottom (SOF0, SOF1).
+    Sequential,
+    /// The whole picture, refined scan by scan (SOF2).
+    Progressive,
+    Lossless,
+    Arithmetic,
+    Hierarchical,
+}
+
+/// A progressive photo has about ten. Each scan costs a pass over the whole picture, however short it is.
+const SCANS_MAX: u32 = 100;
+
+impl JpegHeader {
+    /// Why such a file is not decoded, however whole it is.
+    pub fn refusal(&self) -> Option<PhotoError> {
+        let what = match *self {
+            JpegHeader { coding: Coding::Lossless, .. } => "a lossless JPEG",
+            JpegHeader { coding: Coding::Arithmetic, .. } => "a JPEG with arithmetic coding",
+            JpegHeader { coding: Coding::Hierarchical, .. } => "a hierarchical JPEG",
+            JpegHeader { precision, .. } if precision != 8 => "a JPEG whose samples have more than 8 bits",
+            JpegHeader { components: 4, .. } => "a CMYK JPEG (print colours)",
+            JpegHeader { components, .. } if components != 1 && components != 3 => {
+                "a JPEG that is neither grey nor RGB"
+            }
+            JpegHeader { scans, .. } if scans > SCANS_MAX => "a JPEG of more than 100 scans",
+            _ => return None,
+        };
+        Some(PhotoError::Unsupported { what })
+    }
+}
+
+impl Coding {
+    /// ITU-T T.81, table B.1.
+    fn of_marker(marker: u8) -> Self {
+        match marker {
+            0xC0 | 0xC1 => Coding::Sequential,
+            0xC2 => Coding::Progressive,
+            0xC3 | 0xCB => Coding::Lossless,
+            0xC9 | 0xCA => Coding::Arithmetic,
+            _ => Coding::Hierarchical,
+        }
+    }
 }
 
 /// Why a file is not a whole JPEG.
@@ -29,29 +85,56 @@ const START_OF_IMAGE: u8 = 0xD8;
 const END_OF_IMAGE: u8 = 0xD9;
 const START_OF_SCAN: u8 = 0xDA;
 const TEMPORARY: u8 = 0x01;
+const APP1: u8 = 0xE1;
+/// What the bodies of APP1 segments begin with (EXIF 2.32, 4.7.2; XMP specification part 3, 1.1.3).
+pub const EXIF_NAME: &[u8] = b"Exif\0\0";
+const XMP_NAME: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
 /// Walks all segments up to the end marker. What follows it (previews, maker's trailers) is ignored.
 pub fn inspect(bytes: &[u8]) -> Result<JpegHeader, JpegFlaw> {
-    let mut header = None;
+    let mut frame: Option<Frame> = None;
     let mut at = 2;
     loop {
         let (marker, after) = next_marker(bytes, at)?;
         at = match marker {
-            END_OF_IMAGE => return header.ok_or(JpegFlaw::NoFrame),
+            END_OF_IMAGE => return Ok(frame.ok_or(JpegFlaw::NoFrame)?.header()),
             TEMPORARY | 0xD0..=START_OF_IMAGE => after,
             START_OF_SCAN => {
-                header.ok_or(JpegFlaw::NoFrame)?;
-                end_of_entropy_data(bytes, segment(bytes, after)?.1)?
+                let (body, end) = segment(bytes, after)?;
+                let scan = body.first().ok_or(JpegFlaw::BadLength(after))?;
+                frame.as_mut().ok_or(JpegFlaw::NoFrame)?.add_scan(*scan);
+                end_of_entropy_data(bytes, end)?
             }
             _ => {
                 let (body, end) = segment(bytes, after)?;
                 if is_frame(marker) {
-                    header = Some(frame(body).ok_or(JpegFlaw::BadLength(after))?);
+                    frame = Some(Frame::read(marker, body).ok_or(JpegFlaw::BadLength(after))?);
                 }
                 end
             }
         };
     }
+}
+
+/// The first EXIF and XMP block in front of the first scan, also of a file that is not whole.
+pub fn blocks(bytes: &[u8]) -> Blocks<'_> {
+    let mut blocks = Blocks::default();
+    let mut at = 2;
+    while let Ok((marker, after)) = next_marker(bytes, at)
+        && !matches!(marker, START_OF_SCAN | END_OF_IMAGE)
+    {
+        at = after;
+        if matches!(marker, TEMPORARY | 0xD0..=START_OF_IMAGE) {
+            continue;
+        }
+        let Ok((body, end)) = segment(bytes, after) else { break };
+        if marker == APP1 {
+            blocks.exif = blocks.exif.or(body.strip_prefix(EXIF_NAME));
+            blocks.xmp = blocks.xmp.or(body.strip_prefix(XMP_NAME));
+        }
+        at = end;
+    }
+    blocks
 }
 
 /// SOF0..SOF15 without DHT (C4), JPG (C8) and DAC (CC).
@@ -88,10 +171,44 @@ fn segment(bytes: &[u8], at: usize) -> Result<(&[u8], usize), JpegFlaw> {
     Ok((body, at + length))
 }
 
-/// Frame header: precision, height, width, number of components.
-fn frame(body: &[u8]) -> Option<JpegHeader> {
-    let word = |at: usize| Some(u32::from(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?])));
-    Some(JpegHeader { height: word(1)?, width: word(3)?, components: *body.get(5)? })
+/// A frame header and what has been seen of its scans.
+struct Frame {
+    header: JpegHeader,
+    /// Of all coefficients.
+    bytes: u64,
+}
+
+impl Frame {
+    /// Precision, height, width, number of components; then three bytes for each component.
+    fn read(marker: u8, body: &[u8]) -> Option<Self> {
+        let word = |at: usize| Some(u32::from(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?])));
+        let (precision, height, width, components) = (*body.first()?, word(1)?, word(3)?, *body.get(5)?);
+        let samplings = body.get(6..6 + 3 * usize::from(components))?.chunks_exact(3).map(|component| component[1]);
+        let bytes = coefficient_bytes(width, height, samplings)?;
+        let coding = Coding::of_marker(marker);
+        let header = JpegHeader { width, height, components, precision, coding, scans: 0, coefficient_bytes: 0 };
+        Some(Frame { header, bytes })
+    }
+
+    fn add_scan(&mut self, components: u8) {
+        self.header.scans += 1;
+        if self.header.coding == Coding::Progressive || components < self.header.components {
+            self.header.coefficient_bytes = self.bytes;
+        }
+    }
+
+    fn header(self) -> JpegHeader {
+        self.header
+    }
+}
+
+/// Blocks of 64 coefficients cover each component; a sampling byte holds its horizontal and vertical factor, 1 to 4.
+fn coefficient_bytes(width: u32, height: u32, samplings: impl Iterator<Item = u8> + Clone) -> Option<u64> {
+    let factors = samplings.map(|sampling| (u64::from(sampling >> 4), u64::from(sampling & 15)));
+    let (across, down) = factors.clone().fold((1, 1), |most, factor| (most.0.max(factor.0), most.1.max(factor.1)));
+    let units = u64::from(width).div_ceil(8 * across) * u64::from(height).div_ceil(8 * down);
+    let valid = factors.clone().all(|(x, y)| (1..=4).contains(&x) && (1..=4).contains(&y));
+    valid.then(|| factors.map(|(x, y)| x * y * units * 64 * 2).sum())
 }
 
 /// The position of the first marker after entropy-coded data: an `FF` that neither is stuffed (`FF 00`) nor restarts.
@@ -121,9 +238,19 @@ mod tests {
         bytes
     }
 
+    const HEADER: JpegHeader = JpegHeader {
+        width: 64,
+        height: 48,
+        components: 1,
+        precision: 8,
+        coding: Coding::Sequential,
+        scans: 1,
+        coefficient_bytes: 0,
+    };
+
     #[test]
     fn reads_the_frame_and_ignores_what_follows_the_end() {
-        let header = JpegHeader { width: 64, height: 48, components: 1 };
+        let header = HEADER;
         assert_eq!(inspect(&sample()), Ok(header));
         let mut with_trailer = sample();
         with_trailer.extend(b"MPF preview");
@@ -136,6 +263,53 @@ mod tests {
         for length in 3..bytes.len() {
             assert_eq!(inspect(&bytes[..length]), Err(JpegFlaw::Truncated(length)), "{length} bytes");
         }
+    }
+
+    #[test]
+    fn a_picture_in_several_scans_needs_all_its_coefficients() {
+        let mut progressive = sample();
+        progressive[11] = 0xC2;
+        let expected = JpegHeader { coding: Coding::Progressive, coefficient_bytes: 8 * 6 * 128, ..HEADER };
+        assert_eq!(inspect(&progressive), Ok(expected));
+        // 4:2:0: a luma block per 8 x 8 pixels and half as many of chroma, whole units of 16 x 16 pixels.
+        assert_eq!(coefficient_bytes(8000, 6000, [0x22, 0x11, 0x11].into_iter()), Some(500 * 375 * 6 * 128));
+        assert_eq!(coefficient_bytes(1, 1, [0x22, 0x11, 0x11].into_iter()), Some(6 * 128));
+        assert_eq!(coefficient_bytes(8, 8, [0x05].into_iter()), None);
+    }
+
+    #[test]
+    fn kinds_that_are_not_decoded_are_named() {
+        let cases = [
+            (HEADER, None),
+            (JpegHeader { components: 3, scans: 10, ..HEADER }, None),
+            (JpegHeader { components: 4, ..HEADER }, Some("CMYK")),
+            (JpegHeader { components: 2, ..HEADER }, Some("neither grey nor RGB")),
+            (JpegHeader { precision: 12, ..HEADER }, Some("more than 8 bits")),
+            (JpegHeader { coding: Coding::of_marker(0xC3), ..HEADER }, Some("lossless")),
+            (JpegHeader { coding: Coding::of_marker(0xC9), ..HEADER }, Some("arithmetic")),
+            (JpegHeader { coding: Coding::of_marker(0xC5), ..HEADER }, Some("hierarchical")),
+            (JpegHeader { scans: 101, ..HEADER }, Some("100 scans")),
+        ];
+        for (header, expected) in cases {
+            let refusal = header.refusal().map(|error| error.to_string());
+            match expected {
+                None => assert_eq!(refusal, None),
+                Some(reason) => assert!(refusal.is_some_and(|refusal| refusal.contains(reason)), "{reason}"),
+            }
+        }
+    }
+
+    #[test]
+    fn finds_the_blocks_of_metadata() {
+        let mut bytes = vec![0xFF, 0xD8];
+        for body in [b"Exif\0\0II*".as_slice(), b"http://ns.adobe.com/xap/1.0/\0<x/>", b"Exif\0\0again"] {
+            bytes.extend([0xFF, 0xE1, 0, body.len() as u8 + 2]);
+            bytes.extend(body);
+        }
+        let expected = Blocks { exif: Some(b"II*"), xmp: Some(b"<x/>") };
+        assert_eq!(blocks(&bytes), expected);
+        assert_eq!(blocks(&[bytes, sample()[2..].to_vec()].concat()), expected);
+        assert_eq!(blocks(&sample()), Blocks::default());
     }
 
     #[test]

@@ -1,13 +1,36 @@
 //! From the bytes of a photo file to the encoder's input, as pure functions.
 //!
-//! `inspect` refuses what is torn or too large before a pixel is allocated, `decode` makes the raster, `tensor` the
-//! encoder's input, `metadata` reads where and when.
+//! A walk over the file's own structure (`jpeg`, `png`, `tiff`, `webp`) refuses what is torn or unusual before a pixel is
+//! allocated. `decode` makes the raster, `tensor` the encoder's input; `metadata` reads what the camera wrote, `quality`
+//! measures how well the photo shows its subject.
 
 mod decode;
+mod error;
+mod format;
 mod jpeg;
+mod libjpeg;
 mod metadata;
+mod png;
+mod quality;
+mod raster;
 mod tensor;
+mod thumbnail;
+mod tiff;
+mod webp;
 
-pub use decode::{Limits, PhotoError, Raster, decode};
-pub use metadata::{Metadata, parse_offset, read as read_metadata};
-pub use tensor::{Preprocess, tensor};
+pub use decode::{Decoding, Limits, decode};
+pub use error::PhotoError;
+pub use metadata::{Metadata, Positions, orientation, parse_offset, read as read_metadata};
+pub use quality::quality;
+pub use raster::{Orientation, Raster};
+pub use tensor::{EncoderInput, Preprocess, encoder_input, tensor};
+pub use thumbnail::{THUMBNAIL_BYTES_MAX, thumbnail};
+
+/// Where the metadata lies in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Blocks<'a> {
+    /// With the structure of a TIFF file.
+    exif: Option<&'a [u8]>,
+    /// An XML document.
+    xmp: Option<&'a [u8]>,
+}

@@ -2,11 +2,8 @@
 
 use std::fmt;
 
-use fast_image_resize as fir;
-use fir::images::{TypedImage, TypedImageRef};
-use fir::pixels::U8x3;
-
-use super::Raster;
+use super::raster::Region;
+use super::{Limits, PhotoError, Raster, decode, orientation};
 
 /// The encoder's input format, from the model package.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,20 +14,45 @@ pub struct Preprocess {
     pub mean: [f32; 3],
     /// Per channel, of values in [0, 1]; positive.
     pub std: [f32; 3],
+    /// Whether the encoder wants photos upright. The published pipeline takes the pixels as they are stored.
+    pub apply_orientation: bool,
 }
 
 impl fmt::Display for Preprocess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} pixels, mean {:?}, std {:?}", self.size, self.mean, self.std)
+        write!(f, "{} pixels, mean {:?}, std {:?}", self.size, self.mean, self.std)?;
+        if self.apply_orientation { write!(f, ", upright") } else { Ok(()) }
     }
 }
 
-/// Resizes the short side to `size` (bicubic, a = -0.5, antialiased, 8 bits between the passes), crops the centre and
-/// normalises: `size * size * 3` values, channel by channel, row by row.
+/// A photo, ready for the encoder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncoderInput {
+    /// See [`tensor`].
+    pub tensor: Vec<f32>,
+    /// What it was made from; upright where the encoder wants it so.
+    pub raster: Raster,
+    /// Width and height of the picture as it is stored.
+    pub pixels: [u32; 2],
+}
+
+/// Decodes a photo to the encoder's input.
+pub fn encoder_input(bytes: &[u8], preprocess: &Preprocess, limits: &Limits) -> Result<EncoderInput, PhotoError> {
+    let limits = Limits { decoding: limits.decoding.at_least(preprocess.size), ..*limits };
+    let mut raster = decode(bytes, &limits)?;
+    let pixels = raster.pixels;
+    if preprocess.apply_orientation {
+        raster = raster.turned(orientation(bytes));
+    }
+    Ok(EncoderInput { tensor: tensor(&raster, preprocess), raster, pixels })
+}
+
+/// Resizes the short side to `size`, crops the centre and normalises: `size * size * 3` values, channel by channel, row
+/// by row. The geometry follows from the full size of the picture, also where the raster is scaled.
 pub fn tensor(raster: &Raster, preprocess: &Preprocess) -> Vec<f32> {
-    let pixels = resize_and_crop(raster, preprocess.size);
-    let plane = (preprocess.size * preprocess.size) as usize;
-    let mut tensor = Vec::with_capacity(3 * plane);
+    let size = preprocess.size;
+    let pixels = raster.resample(&centre(raster.pixels, size), size, size);
+    let mut tensor = Vec::with_capacity(3 * pixels.len());
     for channel in 0..3 {
         let (mean, std) = (preprocess.mean[channel], preprocess.std[channel]);
         tensor.extend(pixels.iter().map(|pixel| (f32::from(pixel[channel]) / 255.0 - mean) / std));
@@ -38,23 +60,16 @@ pub fn tensor(raster: &Raster, preprocess: &Preprocess) -> Vec<f32> {
     tensor
 }
 
-/// Only the part of the resized picture that the crop keeps is computed, so an extreme aspect ratio costs nothing.
-fn resize_and_crop(raster: &Raster, size: u32) -> Vec<[u8; 3]> {
-    let (width, height) = (f64::from(raster.width), f64::from(raster.height));
-    let [resized_width, resized_height] = resized(raster.width, raster.height, size).map(f64::from);
-    let (step_x, step_y) = (width / resized_width, height / resized_height);
-    // Typed pictures: the untyped ones would bring code for all pixel types with them.
-    let source = TypedImageRef::<U8x3>::from_buffer(raster.width, raster.height, &raster.rgb)
-        .expect("a raster holds width * height * 3 bytes");
-    let mut target = TypedImage::<U8x3>::new(size, size);
-    let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom)).crop(
-        crop_offset(resized_width, size) * step_x,
-        crop_offset(resized_height, size) * step_y,
-        f64::from(size) * step_x,
-        f64::from(size) * step_y,
-    );
-    fir::Resizer::new().resize_typed(&source, &mut target, &options).expect("the crop lies inside the picture");
-    target.pixels().iter().map(|pixel| pixel.0).collect()
+/// The part of a picture that the crop keeps. Nothing else is computed, so an extreme aspect ratio costs nothing.
+fn centre([width, height]: [u32; 2], size: u32) -> Region {
+    let [resized_width, resized_height] = resized(width, height, size).map(f64::from);
+    let (step_x, step_y) = (f64::from(width) / resized_width, f64::from(height) / resized_height);
+    Region {
+        left: crop_offset(resized_width, size) * step_x,
+        top: crop_offset(resized_height, size) * step_y,
+        width: f64::from(size) * step_x,
+        height: f64::from(size) * step_y,
+    }
 }
 
 /// `[width, height]` with the short side at `size`; the long side is truncated, as torchvision does.
@@ -74,14 +89,15 @@ mod tests {
     use super::*;
 
     fn grey(width: u32, height: u32, value: u8) -> Raster {
-        Raster { width, height, rgb: vec![value; (width * height * 3) as usize] }
+        Raster::whole(width, height, vec![value; (width * height * 3) as usize])
     }
+
+    const PREPROCESS: Preprocess = Preprocess { size: 224, mean: [0.5; 3], std: [0.25; 3], apply_orientation: false };
 
     #[test]
     fn a_flat_picture_stays_flat_at_any_shape() {
-        let preprocess = Preprocess { size: 224, mean: [0.5; 3], std: [0.25; 3] };
         for (width, height) in [(1, 1), (224, 224), (3, 500), (500, 3), (4000, 1), (301, 449)] {
-            let tensor = tensor(&grey(width, height, 255), &preprocess);
+            let tensor = tensor(&grey(width, height, 255), &PREPROCESS);
             assert_eq!(tensor.len(), 3 * 224 * 224);
             assert!(tensor.iter().all(|&value| value == 2.0), "{width} x {height}");
         }
@@ -95,9 +111,19 @@ mod tests {
     }
 
     #[test]
+    fn every_size_fits_into_its_own_picture() {
+        for width in (1..2000).step_by(7) {
+            for height in [1, 2, 223, 224, 225, 999] {
+                let raster = grey(width, height, 7);
+                assert_eq!(raster.resample(&centre([width, height], 4), 4, 4), [[7; 3]; 16], "{width} x {height}");
+            }
+        }
+    }
+
+    #[test]
     fn channels_are_separated_and_normalised() {
-        let raster = Raster { width: 1, height: 1, rgb: vec![0, 51, 255] };
-        let preprocess = Preprocess { size: 1, mean: [0.0, 0.1, 0.5], std: [1.0, 0.5, 0.5] };
+        let raster = Raster::whole(1, 1, vec![0, 51, 255]);
+        let preprocess = Preprocess { size: 1, mean: [0.0, 0.1, 0.5], std: [1.0, 0.5, 0.5], ..PREPROCESS };
         let expected = [0.0, 0.2, 1.0];
         for (value, expected) in tensor(&raster, &preprocess).iter().zip(expected) {
             assert!((value - expected).abs() < 1e-6);

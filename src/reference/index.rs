@@ -90,6 +90,11 @@ impl RowSet {
     pub fn contains(&self, position: usize) -> bool {
         self.words.get(position / 64).is_some_and(|word| word >> (position % 64) & 1 == 1)
     }
+
+    /// The rows that are in both.
+    pub fn intersection(&self, other: &RowSet) -> RowSet {
+        RowSet { words: self.words.iter().zip(&other.words).map(|(a, b)| a & b).collect() }
+    }
 }
 
 impl FromIterator<usize> for RowSet {

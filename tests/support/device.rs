@@ -19,6 +19,11 @@ pub struct Device {
 impl Device {
     /// Settings for quick tests; `mqtt_port` turns the uplink on.
     pub fn new(mqtt_port: Option<u16>) -> Self {
+        Self::with_settings(mqtt_port, "")
+    }
+
+    /// With more lines at the end of the settings.
+    pub fn with_settings(mqtt_port: Option<u16>, more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(dir.path().join("camera")).expect("a folder");
         let mut settings = format!(
@@ -29,6 +34,7 @@ impl Device {
         if let Some(port) = mqtt_port {
             settings += &format!("[mqtt]\nbroker = \"127.0.0.1:{port}\"\nretry_s_max = 1\nstall_s = 5\n");
         }
+        settings += more;
         fs::write(dir.path().join("config.toml"), settings).expect("write");
         Device { dir, daemon: None }
     }
@@ -58,6 +64,10 @@ impl Device {
         daemon.wait().expect("an end")
     }
 
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     pub fn camera(&self) -> PathBuf {
         self.dir.path().join("camera")
     }
@@ -70,7 +80,7 @@ impl Device {
 
     /// The database, once the daemon has made it.
     pub fn journal(&self) -> Reader {
-        let path = self.dir.path().join("data/device.db");
+        let path = self.data_dir().join("device.db");
         let mut reader = None;
         eventually("device.db exists", || {
             reader = Reader::open(&path).ok().filter(|reader| reader.captures().is_ok());

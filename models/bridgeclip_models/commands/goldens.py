@@ -4,6 +4,7 @@
   captions.json  labels and their captions, by the published template
   heads.json     small linear heads in their stored form, features, and their logits
   metrics.json   labels, answers and embeddings with their metrics, by scikit-learn and NumPy
+  photos/        pictures of all shapes and formats, and what Pillow and open_clip make of them (needs the demo's photos)
   vit_b32/       the full ViT-B/32 with weights that can be made again from their names: graphs, inputs, embeddings
   demo/          embeddings of sample photos, captions and the held-out pictures, by the demo model (needs `demo` first)
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
+use super::super::decode::DecodeArgs;
 use super::super::{Outcome, demo, progress};
 use super::{inputs, output};
 use crate::classify::classify;
@@ -43,6 +44,8 @@ struct ModelArgs {
     /// Embeddings of the photos, one row for each row of the CSV (float32); otherwise the photos are embedded.
     #[arg(long, value_name = "FILE.npy", conflicts_with = "predictions")]
     embeddings: Option<PathBuf>,
+    #[command(flatten)]
+    decode: DecodeArgs,
     /// How photos are classified.
     #[arg(long, value_enum, default_value_t = Method::Knn, conflicts_with = "predictions")]
     method: Method,
@@ -87,7 +90,7 @@ fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
     }
     let package = demo::package_or_demo(args.package.as_deref())?;
     let reference = Reference::open(&package.reference()?, &package)?;
-    let photos = inputs::Photos { csv, root: args.image_root.as_deref() };
+    let photos = inputs::Photos { csv, root: args.image_root.as_deref(), limits: args.decode.limits() };
     let embeddings = photos.embeddings(args.embeddings.as_deref(), &rows, &package)?;
     let verdicts = verdicts(&reference, &embeddings, args)?;
     if let Some(out) = &args.out_csv {

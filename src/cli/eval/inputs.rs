@@ -21,6 +21,7 @@ pub struct Photos<'a> {
     pub csv: &'a Path,
     /// Replaces the folder part of the image column.
     pub root: Option<&'a Path>,
+    pub limits: Limits,
 }
 
 /// The rows of a CSV; one without rows is refused.
@@ -38,7 +39,7 @@ impl Photos<'_> {
             let dim = package.manifest().embedding_dim;
             return Ok(numpy::read(file, rows, Some(dim))?.into_iter().map(Some).collect());
         }
-        let embedder = Embedder::load(package, Limits::default(), &Threads::default())?;
+        let embedder = Embedder::load(package, self.limits, &Threads::default())?;
         let embed = |row: &Row| {
             let path = photo_path(self.csv, self.root, &row.image);
             let embedded = embedder.embed_file(&path).map(|embedded| embedded.embedding);

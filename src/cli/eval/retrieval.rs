@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
+use super::super::decode::DecodeArgs;
 use super::super::{Outcome, demo};
 use super::{inputs, output};
 use crate::domain::{Embedding, Labels};
@@ -27,6 +28,8 @@ pub struct Args {
     /// Embeddings of the photos, one row for each row of the CSV (float32); otherwise the photos are embedded.
     #[arg(long, value_name = "FILE.npy")]
     image_embeddings: Option<PathBuf>,
+    #[command(flatten)]
+    decode: DecodeArgs,
     /// Embeddings of the texts; otherwise the texts are embedded.
     #[arg(long, value_name = "FILE.npy")]
     text_embeddings: Option<PathBuf>,
@@ -37,7 +40,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     let rows = inputs::rows(&args.csv, RowForm::Labelled)?;
     let package = demo::package_or_demo(args.package.as_deref())?;
-    let source = inputs::Photos { csv: &args.csv, root: args.image_root.as_deref() };
+    let source = inputs::Photos { csv: &args.csv, root: args.image_root.as_deref(), limits: args.decode.limits() };
     let images = source.embeddings(args.image_embeddings.as_deref(), &rows, &package)?;
     let texts = source.text_embeddings(args.text_embeddings.as_deref(), &rows, &package)?;
     let pairs = rows.iter().zip(images.into_iter().zip(texts));

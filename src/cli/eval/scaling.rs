@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, ensure};
 
+use super::super::decode::DecodeArgs;
 use super::super::{Outcome, demo};
 use super::{inputs, output};
 use crate::domain::{Embedding, Labels};
@@ -26,6 +27,8 @@ pub struct Args {
     /// Embeddings of the photos, one row for each row of the CSV (float32); otherwise the photos are embedded.
     #[arg(long, value_name = "FILE.npy")]
     embeddings: Option<PathBuf>,
+    #[command(flatten)]
+    decode: DecodeArgs,
     /// Photos of the reference to take, for example 10k,20k,all.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "all")]
     subsets: Vec<Size>,
@@ -62,7 +65,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let path = package.reference()?;
     let reference = LabelledVectors::read(&path, &Stamp::of(&package))?;
     let sizes = sizes(&args.subsets, reference.len())?;
-    let source = inputs::Photos { csv: &args.csv, root: args.image_root.as_deref() };
+    let source = inputs::Photos { csv: &args.csv, root: args.image_root.as_deref(), limits: args.decode.limits() };
     let embeddings = source.embeddings(args.embeddings.as_deref(), &rows, &package)?;
     let usable = rows.iter().zip(embeddings).filter_map(|(row, embedding)| Some((row.labels.clone(), embedding?)));
     let (truth, queries): (Vec<Labels>, Vec<Embedding>) = usable.unzip();

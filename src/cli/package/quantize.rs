@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::cli::{Outcome, progress};
 use crate::encoder::{self, Aim, Fidelity, Package, Progress, Report, TowerReport};
 use crate::kernels::Threads;
-use crate::photo::{self, tensor};
+use crate::photo::encoder_input;
 use crate::pipeline::{Limits, read_file};
 
 /// Photos beyond this number add nothing: they are taken evenly from the sorted list.
@@ -87,9 +87,9 @@ fn photos(package: &Package, dir: &Path) -> Result<Vec<Vec<f32>>> {
     let limits = Limits::default();
     let mut tensors = Vec::new();
     for path in paths.iter().step_by(step) {
-        let raster = read_file(path, &limits).and_then(|bytes| Ok(photo::decode(&bytes, &limits.photo)?));
-        match raster {
-            Ok(raster) => tensors.push(tensor(&raster, &package.preprocess())),
+        let input = |bytes: Vec<u8>| Ok(encoder_input(&bytes, &package.preprocess(), &limits.photo)?);
+        match read_file(path, &limits).and_then(input) {
+            Ok(input) => tensors.push(input.tensor),
             Err(error) => bar.suspend(|| eprintln!("bridgeclip: {}: {error}; left out", path.display())),
         }
         bar.inc(1);
@@ -101,7 +101,7 @@ fn photos(package: &Package, dir: &Path) -> Result<Vec<Vec<f32>>> {
 
 /// All files with a photo's extension, in this folder and below. Links to folders are not followed.
 fn list(dir: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "tif", "tiff", "webp"];
+    const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "tif", "tiff", "dng", "webp"];
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let path = entry.path();

@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use crate::cli::decode::DecodeArgs;
 use crate::cli::{Outcome, progress};
 use crate::encoder::{Package, files};
 use crate::kernels::Threads;
-use crate::pipeline::{Embedder, Limits};
+use crate::pipeline::Embedder;
 use crate::reference::{Build, Record, Rejected, Source, Stamp, build, photo_path, read_records};
 
 /// Embed the photos of a CSV and put them into the package as reference.db.
@@ -35,6 +36,8 @@ pub struct Args {
     /// Photos embedded at once; all processors if not given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    decode: DecodeArgs,
     /// The result as JSON.
     #[arg(long)]
     json: bool,
@@ -46,7 +49,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let source =
         |record: Record| Source { path: photo_path(&args.csv, args.image_root.as_deref(), &record.image), record };
     let sources: Vec<Source> = records.into_iter().map(source).collect();
-    let embedder = Embedder::load(&package, Limits::default(), &Threads::default())?;
+    let embedder = Embedder::load(&package, args.decode.limits(), &Threads::default())?;
     let embed =
         |path: &Path| embedder.embed_file(path).map(|embedded| embedded.embedding).map_err(|error| error.to_string());
     let threads = args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));

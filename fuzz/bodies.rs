@@ -1,0 +1,58 @@
+//! What the fuzz targets do with their input. The tests of the main crate do the same with every file of the corpus.
+
+use bridgeclip::photo::{
+    Decoding, EncoderInput, Limits, Preprocess, THUMBNAIL_BYTES_MAX, decode, encoder_input, orientation, quality,
+    read_metadata, thumbnail,
+};
+use jiff::tz::Offset;
+
+/// A photo file, from its bytes to all that the daemon makes of them.
+pub fn photo(bytes: &[u8]) {
+    // Small enough that an input takes milliseconds.
+    let limits = Limits {
+        pixels_max: 1_000_000,
+        coefficient_bytes_max: 4_000_000,
+        decoding: Decoding::Scaled { short_side_min: 64 },
+    };
+    let preprocess = Preprocess { size: 32, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
+    let metadata = read_metadata(bytes, Offset::UTC);
+    let whole = decode(bytes, &Limits { decoding: Decoding::Exact, ..limits });
+    match encoder_input(bytes, &preprocess, &limits) {
+        Ok(EncoderInput { tensor, raster, pixels }) => {
+            assert_eq!(tensor.len(), 3 * 32 * 32);
+            assert!(tensor.iter().all(|value| (-1.0..=1.0).contains(value)));
+            let quality = quality(&raster);
+            assert!(quality.sharpness.is_finite() && (0.0..=1.0).contains(&quality.brightness));
+            assert!(metadata.millimetres_per_pixel(pixels).is_none_or(|millimetres| millimetres > 0.0));
+            assert!(thumbnail(&raster, orientation(bytes)).len() <= THUMBNAIL_BYTES_MAX);
+            let whole = whole.expect("what can be scaled can be decoded");
+            assert_eq!((whole.pixels, whole.rgb.len()), (pixels, (pixels[0] * pixels[1] * 3) as usize));
+        }
+        Err(error) => assert_eq!(whole.expect_err("refused twice").to_string(), error.to_string()),
+    }
+}
+
+/// An EXIF block in a photo that is nothing else.
+pub fn exif(block: &[u8]) {
+    let Ok(length) = u16::try_from(block.len() + 8) else { return };
+    let photo = [b"\xff\xd8\xff\xe1", &length.to_be_bytes()[..], b"Exif\0\0", block].concat();
+    let metadata = read_metadata(&photo, Offset::UTC);
+    assert_eq!(metadata.orientation, orientation(&photo));
+    if let Some(position) = &metadata.positions.exif {
+        assert!(position.latitude_deg.abs() <= 90.0 && position.longitude_deg.abs() <= 180.0);
+        serde_json::to_string(position).expect("JSON");
+    }
+    serde_json::to_string(&(&metadata.camera, &metadata.exposure)).expect("JSON");
+}
+
+/// An XMP packet in a photo that is nothing else. WebP has room for packets of any size.
+pub fn xmp(packet: &[u8]) {
+    let length = packet.len() as u32;
+    let photo = [b"RIFF", &(length + 12).to_le_bytes()[..], b"WEBPXMP ", &length.to_le_bytes(), packet].concat();
+    let metadata = read_metadata(&photo, Offset::UTC);
+    let positions = [&metadata.positions.laser_target, &metadata.positions.rtk];
+    for position in positions.into_iter().flatten() {
+        assert!(position.latitude_deg.abs() <= 90.0 && position.longitude_deg.abs() <= 180.0);
+    }
+    serde_json::to_string(&(positions, &metadata.drone)).expect("JSON");
+}

@@ -1,0 +1,32 @@
+//! Why a file gives no result. Each reason stands in the record of the failure.
+
+/// What is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PhotoError {
+    #[error("the file is empty")]
+    Empty,
+    #[error("not a photo: the file starts like no JPEG, PNG, TIFF, DNG or WebP")]
+    UnknownFormat,
+    #[error("{what} is not supported; export the photo as an RGB JPEG")]
+    Unsupported { what: &'static str },
+    #[error("truncated {format}: the file ends at byte {end}, before the end of the picture")]
+    Truncated { format: &'static str, end: usize },
+    #[error("broken {format}: {reason}")]
+    Broken { format: &'static str, reason: String },
+    #[error("{width} x {height} pixels are more than the limit of {limit}")]
+    TooManyPixels { width: u32, height: u32, limit: u64 },
+    #[error(
+        "this JPEG comes in several scans, and decoding it takes {needed} bytes; the limit is {limit} \
+         (progressive_megabytes_max); set the camera to baseline JPEG"
+    )]
+    TooMuchMemory { needed: u64, limit: u64 },
+    #[error("cannot decode the {format}: {reason}")]
+    Undecodable { format: &'static str, reason: String },
+}
+
+impl PhotoError {
+    /// Whether the file may still be growing, so that looking again later can help.
+    pub fn may_be_incomplete(&self) -> bool {
+        matches!(self, PhotoError::Empty | PhotoError::Truncated { .. } | PhotoError::Undecodable { .. })
+    }
+}

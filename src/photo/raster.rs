@@ -1,0 +1,224 @@
+//! Decoded pixels, how they have to be turned, and how parts of them are resized.
+
+use fast_image_resize as fir;
+use fir::ImageView;
+use fir::images::{TypedImage, TypedImageRef};
+use fir::pixels::U8x3;
+
+/// Decoded pixels: 8-bit RGB, row by row, `height * width * 3` bytes. Alpha is dropped, not composited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raster {
+    pub width: u32,
+    pub height: u32,
+    pub rgb: Vec<u8>,
+    /// Width and height of the whole picture, of which these are the pixels at `eighths`/8 of the size. The last column
+    /// and row of a scaled raster may lie in the picture only partly.
+    pub pixels: [u32; 2],
+    pub eighths: u8,
+    /// Whether the picture is to be seen from right to left, and from bottom to top.
+    pub mirrored: [bool; 2],
+}
+
+/// A rectangle of the picture, in pixels of its full size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Region {
+    pub left: f64,
+    pub top: f64,
+    pub width: f64,
+    pub height: f64,
+}
+
+/// How stored pixels become upright (EXIF 2.32, tag 274): by exchanging rows and columns, and then mirroring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Orientation {
+    transposed: bool,
+    mirrored: [bool; 2],
+}
+
+impl Orientation {
+    /// The stored pixels are upright.
+    pub const UPRIGHT: Orientation = Orientation { transposed: false, mirrored: [false; 2] };
+
+    /// Of the tag's value, 1 to 8; any other says nothing.
+    pub fn from_exif(value: u32) -> Self {
+        let (transposed, mirrored) = match value {
+            2 => (false, [true, false]),
+            3 => (false, [true, true]),
+            4 => (false, [false, true]),
+            5 => (true, [false, false]),
+            6 => (true, [true, false]),
+            7 => (true, [true, true]),
+            8 => (true, [false, true]),
+            _ => (false, [false, false]),
+        };
+        Orientation { transposed, mirrored }
+    }
+}
+
+impl Raster {
+    /// A picture at its full size.
+    pub fn whole(width: u32, height: u32, rgb: Vec<u8>) -> Self {
+        Raster { width, height, rgb, pixels: [width, height], eighths: 8, mirrored: [false; 2] }
+    }
+
+    /// The picture turned by `orientation`.
+    pub fn turned(self, orientation: Orientation) -> Self {
+        let mut turned = if orientation.transposed { self.transposed() } else { self };
+        for (mirrored, again) in turned.mirrored.iter_mut().zip(orientation.mirrored) {
+            *mirrored ^= again;
+        }
+        turned
+    }
+
+    fn transposed(self) -> Self {
+        let (width, height) = (self.width as usize, self.height as usize);
+        let mut rgb = Vec::with_capacity(self.rgb.len());
+        for x in 0..width {
+            rgb.extend((0..height).flat_map(|y| self.rgb[(y * width + x) * 3..][..3].iter().copied()));
+        }
+        let [across, down] = self.pixels;
+        let mirrored = [self.mirrored[1], self.mirrored[0]];
+        Raster { width: self.height, height: self.width, rgb, pixels: [down, across], eighths: self.eighths, mirrored }
+    }
+
+    /// The whole picture.
+    pub fn region(&self) -> Region {
+        let [width, height] = self.pixels.map(f64::from);
+        Region { left: 0.0, top: 0.0, width, height }
+    }
+
+    /// Resizes a region as the picture is to be seen to `width` x `height` pixels, row by row: bicubic (a = -0.5),
+    /// antialiased, first across and then down with 8 bits between, as Pillow does it.
+    pub fn resample(&self, region: &Region, width: u32, height: u32) -> Vec<[u8; 3]> {
+        let (left, across) = self.place([region.left, region.width], 0, self.width);
+        let (top, down) = self.place([region.top, region.height], 1, self.height);
+        // Typed pictures: the untyped ones would bring code for all pixel types with them.
+        let source = TypedImageRef::<U8x3>::from_buffer(self.width, self.height, &self.rgb)
+            .expect("a raster holds width * height * 3 bytes");
+        // In one go the resizer would work in the other order, which gives other pixels where edges are sharp.
+        let (first, rows) = rows_needed(top, down, height, self.height);
+        let narrow = resize(&source, [left, first.into(), across, rows.into()], width, rows);
+        let (top, down) = fit(top - f64::from(first), down, rows);
+        let target = resize(&narrow, [0.0, top, width.into(), down], width, height);
+        let mut pixels: Vec<[u8; 3]> = target.pixels().iter().map(|pixel| pixel.0).collect();
+        self.mirror(&mut pixels, width as usize);
+        pixels
+    }
+
+    /// The whole picture at `scale` of its full size, as a raster of its own.
+    pub fn shrunk(&self, scale: f64) -> Raster {
+        let [width, height] = self.pixels.map(|side| ((f64::from(side) * scale).round() as u32).max(1));
+        let pixels = self.resample(&self.region(), width, height);
+        Raster::whole(width, height, pixels.into_flattened())
+    }
+
+    /// Start and length in columns (axis 0) or rows (axis 1) of the raster, of which there are `end`.
+    fn place(&self, [start, length]: [f64; 2], axis: usize, end: u32) -> (f64, f64) {
+        let start = if self.mirrored[axis] { f64::from(self.pixels[axis]) - start - length } else { start };
+        let scale = f64::from(self.eighths) / 8.0;
+        fit((start * scale).max(0.0), length * scale, end)
+    }
+
+    fn mirror(&self, pixels: &mut [[u8; 3]], width: usize) {
+        match self.mirrored {
+            [false, false] => (),
+            [true, true] => pixels.reverse(),
+            [true, false] => pixels.chunks_exact_mut(width).for_each(<[_]>::reverse),
+            [false, true] => {
+                pixels.reverse();
+                pixels.chunks_exact_mut(width).for_each(<[_]>::reverse);
+            }
+        }
+    }
+}
+
+/// Rounding may lead a hair beyond the last pixel.
+fn fit(start: f64, mut length: f64, end: u32) -> (f64, f64) {
+    while start + length > f64::from(end) {
+        length = length.next_down().min(f64::from(end) - start);
+    }
+    (start, length)
+}
+
+/// First and number of the rows that have a part in `height` rows made from `top` to `top + down`.
+fn rows_needed(top: f64, down: f64, height: u32, end: u32) -> (u32, u32) {
+    // The filter reaches two pixels of the smaller scale, and rounding one more.
+    let reach = 2.0 * (down / f64::from(height)).max(1.0) + 1.0;
+    let first = (top - reach).floor().max(0.0) as u32;
+    let last = ((top + down + reach).ceil() as u32).min(end);
+    (first, last - first)
+}
+
+/// Resizes the part `[left, top, width, height]` of a picture.
+fn resize(
+    source: &impl ImageView<Pixel = U8x3>,
+    [left, top, across, down]: [f64; 4],
+    width: u32,
+    height: u32,
+) -> TypedImage<'static, U8x3> {
+    let mut target = TypedImage::<U8x3>::new(width, height);
+    let bicubic = fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom);
+    let options = fir::ResizeOptions::new().resize_alg(bicubic).crop(left, top, across, down);
+    fir::Resizer::new().resize_typed(source, &mut target, &options).expect("the part lies inside the picture");
+    target
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three by two pixels, numbered row by row.
+    fn numbered() -> Raster {
+        Raster::whole(3, 2, (0..6).flat_map(|value| [value; 3]).collect())
+    }
+
+    fn seen(raster: &Raster) -> Vec<u8> {
+        let [width, height] = raster.pixels;
+        raster.resample(&raster.region(), width, height).iter().map(|pixel| pixel[0]).collect()
+    }
+
+    #[test]
+    fn every_orientation_is_that_of_pillow() {
+        // `ImageOps.exif_transpose` of the same picture.
+        let expected: [(u32, [u32; 2], [u8; 6]); 9] = [
+            (0, [3, 2], [0, 1, 2, 3, 4, 5]),
+            (1, [3, 2], [0, 1, 2, 3, 4, 5]),
+            (2, [3, 2], [2, 1, 0, 5, 4, 3]),
+            (3, [3, 2], [5, 4, 3, 2, 1, 0]),
+            (4, [3, 2], [3, 4, 5, 0, 1, 2]),
+            (5, [2, 3], [0, 3, 1, 4, 2, 5]),
+            (6, [2, 3], [3, 0, 4, 1, 5, 2]),
+            (7, [2, 3], [5, 2, 4, 1, 3, 0]),
+            (8, [2, 3], [2, 5, 1, 4, 0, 3]),
+        ];
+        for (value, pixels, order) in expected {
+            let turned = numbered().turned(Orientation::from_exif(value));
+            assert_eq!((turned.pixels, seen(&turned)), (pixels, order.to_vec()), "orientation {value}");
+        }
+    }
+
+    #[test]
+    fn turns_add_up() {
+        let quarter = Orientation::from_exif(6);
+        let half = numbered().turned(quarter).turned(quarter);
+        assert_eq!(seen(&half), seen(&numbered().turned(Orientation::from_exif(3))));
+        assert_eq!(seen(&half.turned(quarter).turned(quarter)), seen(&numbered()));
+    }
+
+    #[test]
+    fn a_scaled_picture_ends_where_the_whole_one_does() {
+        // 9 pixels at 4/8 are 4.5 columns: the fifth one counts half.
+        let scaled = Raster { pixels: [9, 2], eighths: 4, ..Raster::whole(5, 1, [[0; 3]; 5].concat()) };
+        assert_eq!(scaled.place([0.0, 9.0], 0, 5), (0.0, 4.5));
+        let mirrored = scaled.turned(Orientation::from_exif(2));
+        assert_eq!(mirrored.place([0.0, 3.0], 0, 5), (3.0, 1.5));
+    }
+
+    #[test]
+    fn rounding_stays_inside() {
+        let raster = Raster::whole(3, 1, vec![0; 9]);
+        assert_eq!(raster.place([0.0, 3.0_f64.next_up()], 0, 3), (0.0, 3.0));
+        let (start, length) = raster.place([0.1, 2.9_f64.next_up()], 0, 3);
+        assert!(start + length <= 3.0 && length > 2.899);
+    }
+}

@@ -1,0 +1,7 @@
+//! Finding photos by a text or by another photo: among the labelled ones of the reference, or among this device's own.
+
+mod filter;
+mod nearest;
+
+pub use filter::{Condition, ConditionError, Filter};
+pub use nearest::{Nearest, in_reference};

@@ -1,0 +1,234 @@
+//! Decoding and resizing against Pillow and open_clip, by goldens that `bridgeclip-models goldens --out tests/data` makes;
+//! what a photo may cost; and the corpus of the fuzz targets.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bridgeclip::encoder::{EncodeImage, ImageEncoder, Package};
+use bridgeclip::kernels::Threads;
+use bridgeclip::photo::{
+    Decoding, Limits, Orientation, Preprocess, Raster, decode, encoder_input, quality, read_metadata, tensor, thumbnail,
+};
+use bridgeclip::pipeline::{self, read_file};
+use jiff::tz::Offset;
+use mozjpeg::{ColorSpace, Compress};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::support::{Device, data, demo_photos, read_json, seeded_values, write_vit_b32_package};
+
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
+
+/// A picture, and what Pillow makes of it.
+#[derive(Debug, Deserialize)]
+struct Case {
+    /// Seeded noise of this name,
+    seeded: Option<String>,
+    pixels: Option<[u32; 2]>,
+    /// or a file beside the goldens,
+    file: Option<String>,
+    /// or a sample photo of the demo.
+    photo: Option<String>,
+    /// Side of the encoder's input; without it, all decoded pixels are meant.
+    size: Option<u32>,
+    #[serde(default)]
+    upright: bool,
+    /// How many numbers of the file of expected ones belong to it.
+    values: usize,
+}
+
+const EXACT: Limits = Limits { decoding: Decoding::Exact, pixels_max: 64_000_000, coefficient_bytes_max: 200_000_000 };
+
+#[test]
+fn pixels_and_tensors_are_those_of_pillow() {
+    let cases: Vec<Case> = read_json("photos/cases.json");
+    let file = npyz::NpyFile::new(File::open(data("photos/expected.npy")).expect("goldens")).expect("NumPy");
+    let expected = file.into_vec::<u8>().expect("bytes");
+    let mut rest = expected.as_slice();
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let (theirs, after) = rest.split_at(case.values);
+        rest = after;
+        let ours = case.values();
+        assert_eq!(ours.len(), theirs.len(), "{case:?}");
+        let far = ours.iter().zip(theirs).filter(|(ours, theirs)| ours.abs_diff(**theirs) > 1).count();
+        // 99.9 % of the values are within one grey level.
+        if far * 1000 > case.values {
+            wrong.push(format!("{far} of {} values differ by more than 1: {case:?}", case.values));
+        }
+    }
+    assert!(rest.is_empty() && cases.len() >= 60);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+impl Case {
+    /// In the full decoding path.
+    fn values(&self) -> Vec<u8> {
+        let bytes = || fs::read(self.path()).expect("a file");
+        let Some(size) = self.size else { return decode(&bytes(), &EXACT).expect("decodes").rgb };
+        // Grey levels as they are.
+        let preprocess = Preprocess { size, mean: [0.0; 3], std: [1.0 / 255.0; 3], apply_orientation: self.upright };
+        let tensor = match &self.seeded {
+            Some(name) => tensor(&seeded_picture(name, self.pixels.expect("a size")), &preprocess),
+            None => encoder_input(&bytes(), &preprocess, &EXACT).expect("decodes").tensor,
+        };
+        tensor.into_iter().map(|value| value.round() as u8).collect()
+    }
+
+    fn path(&self) -> PathBuf {
+        match (&self.file, &self.photo) {
+            (Some(file), _) => data("photos").join(file),
+            (None, Some(photo)) => {
+                demo_photos().into_iter().find(|path| path.ends_with(photo)).expect("a sample photo")
+            }
+            (None, None) => panic!("{self:?} names no file"),
+        }
+    }
+}
+
+fn seeded_picture(name: &str, [width, height]: [u32; 2]) -> Raster {
+    let values = seeded_values(name, (width * height * 3) as usize, 128.0, 128.0);
+    Raster::whole(width, height, values.map(|value| value.min(255.0) as u8).collect())
+}
+
+/// A photo with texture at all scales, as concrete has, as a JPEG: its width, its height and the kind of file.
+fn textured_jpeg(width: usize, height: usize, progressive: bool) -> Vec<u8> {
+    let mut settings = Compress::new(ColorSpace::JCS_RGB);
+    settings.set_fastest_defaults();
+    settings.set_size(width, height);
+    settings.set_quality(90.0);
+    if progressive {
+        settings.set_progressive_mode();
+    }
+    let mut jpeg = settings.start_compress(Vec::new()).expect("starts");
+    let octaves: Vec<Vec<f32>> =
+        (0..7).map(|octave| seeded_values(&format!("texture/{octave}"), 64 * 64, 0.0, 1.0).collect()).collect();
+    let mut row = vec![0; width * 3];
+    for y in 0..height {
+        for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
+            // Patches of 512, 256, ... 8 pixels, each finer layer a little weaker.
+            let layer = |octave: usize| {
+                let cell = 512 >> octave;
+                octaves[octave][(y / cell % 64) * 64 + x / cell % 64] * 0.85_f32.powi(octave as i32)
+            };
+            let sum: f32 = (0..7).map(layer).sum();
+            let fine = octaves[0][(y % 64) * 64 + x % 64];
+            let grey = 128.0 + 18.0 * sum + 8.0 * fine;
+            pixel.copy_from_slice(&[grey, grey - 6.0, grey - 14.0].map(|value| value.clamp(0.0, 255.0) as u8));
+        }
+        jpeg.write_scanlines(&row).expect("writes");
+    }
+    jpeg.finish().expect("ends")
+}
+
+#[test]
+fn a_scaled_photo_gets_the_embedding_of_the_whole_one() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write_vit_b32_package(dir.path(), None);
+    let package = Package::open(dir.path()).expect("a good package");
+    let encoder = ImageEncoder::load(&package, &Threads::default()).expect("loads");
+    let embed = |bytes: &[u8], limits: &Limits| {
+        let input = encoder_input(bytes, &package.preprocess(), limits).expect("decodes");
+        (input.raster.eighths, encoder.encode(&input.tensor).expect("encodes"))
+    };
+    let textured = [(4000, 3000), (1600, 1200), (900, 1400)].map(|(width, height)| textured_jpeg(width, height, false));
+    let samples = demo_photos().into_iter().rev().take(3).map(|path| fs::read(path).expect("a photo"));
+    for photo in textured.into_iter().chain(samples) {
+        let (eighths, scaled) = embed(&photo, &Limits::default());
+        let (_, exact) = embed(&photo, &EXACT);
+        let cosine = scaled.cosine(&exact);
+        assert!(cosine >= 0.999, "{} bytes at {eighths}/8: cosine {cosine}", photo.len());
+    }
+}
+
+/// Names the photo for [`a_process_of_its_own`].
+const PHOTO: &str = "BRIDGECLIP_TEST_PHOTO";
+
+#[test]
+#[ignore = "started by decoding_a_48_megapixel_photo_takes_little_memory"]
+fn a_process_of_its_own() {
+    let path = PathBuf::from(env::var_os(PHOTO).expect("a photo"));
+    let idle = memory_peak();
+    let limits = pipeline::Limits::default();
+    let bytes = read_file(&path, &limits).expect("a file");
+    read_metadata(&bytes, Offset::UTC);
+    let preprocess = Preprocess { size: 224, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
+    let input = encoder_input(&bytes, &preprocess, &limits.photo).expect("decodes");
+    thumbnail(&input.raster, Orientation::UPRIGHT);
+    println!("{:?} {:?} grown {}", input.pixels, quality(&input.raster), memory_peak() - idle);
+}
+
+/// The high-water mark of this process's resident memory in bytes, from Linux.
+fn memory_peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a high-water mark");
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
+}
+
+/// By how many bytes a process grows over a photo, from reading the file to the thumbnail.
+fn growth_over(photo: &Path) -> u64 {
+    let mut command = Command::new(env::current_exe().expect("this binary"));
+    command.args(["photos::a_process_of_its_own", "--exact", "--ignored", "--nocapture"]).env(PHOTO, photo);
+    let output = command.output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let grown = text.lines().find_map(|line| line.rsplit_once("grown ")).unwrap_or_else(|| panic!("{output:?}")).1;
+    grown.parse().expect("a number")
+}
+
+#[test]
+fn decoding_a_48_megapixel_photo_takes_little_memory() {
+    const MB: u64 = 1_000_000;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("photo.jpg");
+    let mut sizes = Vec::new();
+    for progressive in [false, true] {
+        let jpeg = textured_jpeg(8000, 6000, progressive);
+        fs::write(&path, &jpeg).expect("write");
+        sizes.push((jpeg.len() as u64, growth_over(&path)));
+    }
+    let [baseline, progressive] = sizes[..] else { unreachable!("two kinds") };
+    assert!(baseline.0 > 5 * MB, "the file of a camera has {} bytes or more", baseline.0);
+    assert!(baseline.1 <= 60 * MB, "baseline: {} bytes in a file of {}", baseline.1, baseline.0);
+    // Its coefficients: 48 million of luma and 24 of chroma, two bytes each, announced beforehand.
+    let announced = 144 * MB + 60 * MB;
+    assert!(progressive.1 <= announced, "progressive: {} bytes in a file of {}", progressive.1, progressive.0);
+}
+
+#[test]
+fn a_drones_photo_tells_where_its_laser_pointed() {
+    let mut device = Device::new(None);
+    let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/photo/drone.jpg");
+    device.take(&photo);
+    device.start();
+    device.wait_for_captures(1);
+    let events = device.journal().outbox(0, 10).expect("events");
+    let event: Value = serde_json::from_slice(&events[0].payload).expect("JSON");
+    let data = &event["data"];
+    assert_eq!(data["position"]["source"], "laser_target");
+    assert_eq!(data["position"]["latitude_deg"], 35.6894120);
+    assert_eq!(data["drone"]["gimbal"]["pitch_deg"], -24.5);
+    assert_eq!(data["drone"]["laser_distance_m"], 9.103);
+    assert_eq!(data["image"]["exposure"]["focal_length_35mm_mm"], 24.0);
+    assert_eq!(data["image"]["camera"]["serial"], "1581F");
+    assert_eq!(data["taken"]["at"], "2026-05-08T22:30:33.25Z");
+    let quality = &data["image"]["quality"];
+    assert!(quality["sharpness"].as_f64().is_some_and(|sharpness| sharpness > 1.0), "{quality}");
+    // 9.103 m at 24 mm, over the 50 pixels of the diagonal of 40 x 30.
+    let millimetres = quality["millimetres_per_pixel"].as_f64().expect("known");
+    assert!((millimetres - 9103.0 * 43.267 / 24.0 / 50.0).abs() < 0.1, "{millimetres}");
+}
+
+#[test]
+fn the_corpus_of_the_fuzz_targets_gives_no_finding() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for (target, body) in [("photo", bodies::photo as fn(&[u8])), ("exif", bodies::exif), ("xmp", bodies::xmp)] {
+        let files: Vec<_> = fs::read_dir(corpus.join(target)).expect(target).collect();
+        assert!(files.len() >= 4, "{target}: {} files", files.len());
+        for file in files {
+            body(&fs::read(file.expect("a file").path()).expect("read"));
+        }
+    }
+}
