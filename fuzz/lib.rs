@@ -4,3 +4,12 @@
 pub mod domain;
 #[path = "../src/photo/mod.rs"]
 pub mod photo;
+pub mod position {
+    #[path = "../../src/position/arrival.rs"]
+    mod arrival;
+    pub use arrival::{Arrival, Fix, TakenImage};
+    #[path = "../../src/position/mavlink/mod.rs"]
+    pub mod mavlink;
+    #[path = "../../src/position/nmea/mod.rs"]
+    pub mod nmea;
+}

@@ -10,6 +10,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use crate::photo::{Decoding, parse_offset};
+use crate::position::Protocol;
 
 /// All settings, as `deploy/config.toml` explains them.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,6 +21,8 @@ pub struct Config {
     pub intake: Intake,
     #[serde(default)]
     pub photo: Photo,
+    #[serde(default)]
+    pub position: Position,
     #[serde(default)]
     pub classify: Classify,
     /// Without this section results stay on the device.
@@ -90,6 +93,19 @@ impl Photo {
             Decode::Scaled => Decoding::Scaled { short_side_min: self.short_side_min.get() },
         }
     }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// Without it positions come from the photos alone.
+    pub device: Option<PathBuf>,
+    #[serde(default)]
+    pub protocol: Protocol,
+    #[serde(default)]
+    pub baud: Baud,
+    #[serde(default)]
+    pub fix_age_s_max: Number<1, 86_400, 3_600>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -235,9 +251,9 @@ impl Config {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let single = [&mut self.device.data_dir, &mut self.package.dir];
+        let folders = single.into_iter().chain(&mut self.intake.folders).chain(&mut self.position.device);
         let mqtt = self.mqtt.iter_mut().flat_map(Mqtt::paths);
-        let commands = self.commands.iter_mut().flat_map(|commands| &mut commands.public_key_file);
-        single.into_iter().chain(&mut self.intake.folders).chain(mqtt).chain(commands)
+        folders.chain(mqtt).chain(self.commands.iter_mut().flat_map(|commands| &mut commands.public_key_file))
     }
 }
 
@@ -366,6 +382,23 @@ impl TryFrom<String> for UtcOffset {
     }
 }
 
+/// Bits per second on a serial line; `None` finds it by listening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub struct Baud(pub Option<u32>);
+
+impl TryFrom<toml::Value> for Baud {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) if text == "auto" => Ok(Baud(None)),
+            toml::Value::Integer(rate @ 300..=4_000_000) => Ok(Baud(Some(rate as u32))),
+            other => Err(format!("{other} is not a rate; use \"auto\", or bits per second from 300 to 4000000")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,6 +417,9 @@ mod tests {
         let photo = Photo::default();
         assert_eq!(config.photo.decoding(), photo.decoding());
         assert_eq!(config.photo.progressive_megabytes_max, photo.progressive_megabytes_max);
+        let defaults = Position::default();
+        assert_eq!((config.position.device, config.position.protocol), (None, defaults.protocol));
+        assert_eq!((config.position.baud, config.position.fix_age_s_max), (defaults.baud, defaults.fix_age_s_max));
     }
 
     #[test]
@@ -414,12 +450,42 @@ mod tests {
             ("decode = \"scaled\"", "decode = \"fast\"", "expected `scaled` or `exact`"),
             ("short_side_min = 448", "short_side_min = 0", "use 32 to 65535"),
             ("progressive_megabytes_max = 200", "progressive_megabytes_max = 0", "use 1 to 10000"),
+            ("baud = \"auto\"", "baud = \"fast\"", "bits per second from 300"),
+            ("baud = \"auto\"", "baud = 0", "use \"auto\", or"),
+            ("protocol = \"auto\"", "protocol = \"ubx\"", "expected one of `auto`, `nmea`, `mavlink`"),
         ];
         for (from, to, expected) in cases {
             assert!(SHIPPED.contains(from), "{from}");
             let error = Config::parse(&SHIPPED.replace(from, to)).expect_err(to).to_string();
             assert!(error.contains(expected) && error.contains("line "), "{to}: {error}");
         }
+    }
+
+    /// The keys that are commented out in the shipped file, with the values shown.
+    fn uncommented() -> String {
+        let key = |line: &str| {
+            let line = line.strip_prefix('#').filter(|rest| !rest.starts_with(['#', ' ']));
+            line.map(str::to_owned)
+        };
+        SHIPPED.lines().filter_map(key).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn keys_that_are_commented_out_are_valid_and_show_the_defaults() {
+        let (head, _) = SHIPPED.split_once("# Without this section results stay").expect("the section");
+        let text = format!("{head}{}", uncommented());
+        let config = Config::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let shown = config.mqtt.expect("a section");
+        let least = Config::parse(&format!("{SHIPPED}[mqtt]\nbroker = \"localhost:1883\"\n")).expect("a minimum");
+        let default = least.mqtt.expect("a section");
+        let numbers = |mqtt: &Mqtt| {
+            (
+                (mqtt.keep_alive_s, mqtt.in_flight, mqtt.stall_s, mqtt.retry_s_max, mqtt.refused_retry_s),
+                (mqtt.hold_without_subscriber, mqtt.health_s, mqtt.metered, mqtt.bytes_per_s_max),
+            )
+        };
+        assert_eq!(numbers(&shown), numbers(&default));
+        assert!(!config.commands.expect("a section").trust_clock);
     }
 
     #[test]

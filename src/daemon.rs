@@ -1,12 +1,14 @@
 //! The daemon: threads, their order of start and stop, and what happens to each file.
 //!
-//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, and the one of
-//! the folder watcher. On a stop the photo in work is finished, then the uplink says goodbye, then the journal ends.
+//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, `position` (the
+//! serial line), and the one of the folder watcher. On a stop the photo in work is finished, then the uplink says
+//! goodbye, then the journal ends.
 
 mod health;
 mod operator;
 mod uplink;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,13 +21,14 @@ use log::{error, info, warn};
 
 use self::health::Vitals;
 use crate::config::Config;
-use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Time, TimeQuality, Verdict};
+use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
 use crate::encoder::Package;
 use crate::intake::{self, Candidate, Intake, IntakeStop};
 use crate::journal::{self, DeviceIdentity, Journal, NewResult, Reader, Recorded};
 use crate::kernels::Threads;
 use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
+use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, monotonic_ns};
 use crate::uplink::{Link, LinkEvent, Uplink};
 
 /// Pause before a photo without its end is read again.
@@ -59,6 +62,7 @@ pub struct Daemon {
     intake: Intake,
     worker: Worker,
     uplink: Option<Uplink>,
+    line: Option<Line>,
     journal_thread: JoinHandle<()>,
     /// Keeps a second daemon off the data folder.
     _lock: File,
@@ -75,8 +79,10 @@ impl Daemon {
         let package = Package::open(&config.package.dir)?;
         let classifier = classifier(config, &package)?;
         let link = uplink::link(config)?;
-        let vitals = Vitals::new(&config.device.data_dir);
-        let identity = identity(config, &package)?;
+        let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
+        let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
+        let vitals = Vitals::new(&config.device.data_dir, &locator);
+        let identity = identity(config, &package, locator.boot_id());
         let path = config.device.data_dir.join(journal::FILE_NAME);
         let wake = link.clone();
         let (journal, journal_thread) = Journal::open(&path, identity.clone(), move || wake.wake())?;
@@ -87,11 +93,13 @@ impl Daemon {
             link: &link,
             journal: &journal,
             journal_path: &path,
+            locator: &locator,
             vitals: &vitals,
             observer: &observer,
         };
         let uplink = config.mqtt.as_ref().map(|mqtt| uplink::start(&shared, mqtt)).transpose()?;
-        let worker = Worker { classifier, journal, reader, link, vitals, config: config.clone(), observer };
+        let line = start_line(config, &locator)?;
+        let worker = Worker { classifier, journal, reader, link, locator, vitals, config: config.clone(), observer };
         let intake = Intake::new(intake::Params {
             roots: config.intake.folders.clone(),
             rescan: config.intake.rescan_s.seconds(),
@@ -104,7 +112,7 @@ impl Daemon {
             worker.classifier.reference.len(),
             worker.reader.outbox_depth()?.total(),
         );
-        Ok(Daemon { intake, worker, uplink, journal_thread, _lock: lock })
+        Ok(Daemon { intake, worker, uplink, line, journal_thread, _lock: lock })
     }
 
     /// A handle that ends [`Daemon::run`] from another thread.
@@ -128,8 +136,14 @@ impl Daemon {
             }
         }
         info!("stopping");
+        if let Some(line) = &self.line {
+            line.ask_to_stop();
+        }
         if let Some(uplink) = self.uplink {
             uplink.stop();
+        }
+        if let Some(line) = self.line {
+            line.stop();
         }
         drop(self.worker);
         if self.journal_thread.join().is_err() {
@@ -164,15 +178,26 @@ fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
     Ok(Classifier::load(package, limits, config.classify.neighbours.get() as usize, &threads)?)
 }
 
-fn identity(config: &Config, package: &Package) -> Result<DeviceIdentity> {
-    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").context("cannot read the boot id")?;
+fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIdentity {
     let manifest = package.manifest();
-    Ok(DeviceIdentity {
+    DeviceIdentity {
         source: format!("bridge/v1/{}/{}", config.device.site.as_str(), config.device.id.as_str()),
-        boot_id: boot_id.trim().to_owned(),
+        boot_id: boot_id.to_owned(),
         package: format!("{} {}", manifest.name, manifest.version),
         package_hash: package.hash().to_string(),
-    })
+    }
+}
+
+fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
+    let Some(device) = config.position.device.clone() else { return Ok(None) };
+    let params = position::Params { device, protocol: config.position.protocol, baud: config.position.baud.0 };
+    let locator = Arc::clone(locator);
+    let note = move |event| match event {
+        LineEvent::Arrived(arrival) => locator.note(arrival),
+        // The line has logged these itself.
+        LineEvent::Found { .. } | LineEvent::Lost(_) => (),
+    };
+    Line::start(params, note).map(Some).context("cannot start a thread for the serial line")
 }
 
 /// Takes one file after the other from bytes to a durable result.
@@ -181,6 +206,7 @@ struct Worker {
     journal: Journal,
     reader: Reader,
     link: Link,
+    locator: Arc<Locator>,
     vitals: Vitals,
     config: Config,
     observer: Observer,
@@ -215,8 +241,8 @@ impl Worker {
             self.journal.note_known(&candidate.path, &candidate.stamp)?;
             return Ok(self.known(candidate));
         }
-        match self.classifier.classify(&bytes) {
-            Ok((embedded, verdict)) => self.store(candidate, &bytes, sha256, embedded, verdict),
+        match self.classifier.classify_and_read(&bytes) {
+            Ok((embedded, verdict, tag)) => self.store(candidate, &bytes, sha256, embedded, verdict, tag),
             Err(PipelineError::Reference(error)) => Err(error.into()),
             Err(error) => self.failed(candidate, &error),
         }
@@ -229,12 +255,15 @@ impl Worker {
         sha256: Sha256,
         embedded: Embedded,
         verdict: Verdict,
+        new_tag: Option<Tag>,
     ) -> Result<Progress> {
+        let tag = self.tag(candidate, new_tag.as_ref())?;
         let result = NewResult {
-            capture: self.capture(candidate, bytes, sha256, &embedded),
+            capture: self.capture(candidate, bytes, sha256, &embedded, tag),
             stamp: candidate.stamp.clone(),
             embedding: embedded.embedding,
             verdict: verdict.clone(),
+            new_tag,
             queued: !self.link.is_online(),
             stored_at: Timestamp::now(),
         };
@@ -248,25 +277,45 @@ impl Worker {
         }
     }
 
-    fn capture(&self, candidate: &Candidate, bytes: &[u8], sha256: Sha256, embedded: &Embedded) -> Capture {
+    /// The one that the photo shows, or the last one that was set.
+    fn tag(&self, candidate: &Candidate, new: Option<&Tag>) -> Result<Option<Tag>> {
+        let Some(new) = new else { return Ok(self.reader.tag()?) };
+        info!("{}: a code says: {new}; this holds for the photos from here on", candidate.path.display());
+        Ok(Some(new.clone()))
+    }
+
+    fn capture(
+        &self,
+        candidate: &Candidate,
+        bytes: &[u8],
+        sha256: Sha256,
+        embedded: &Embedded,
+        tag: Option<Tag>,
+    ) -> Capture {
         let metadata = read_metadata(bytes, self.config.intake.camera_utc_offset.0);
-        let taken = match metadata.taken {
-            Some(at) => Time { at, quality: TimeQuality::Exif },
-            None => Time { at: modified(&candidate.stamp), quality: TimeQuality::Unsynced },
+        let sighting = Sighting {
+            modified: modified(&candidate.stamp),
+            seen_ns: monotonic_ns().saturating_sub(candidate.seen.elapsed().as_nanos() as u64),
+            camera: metadata.taken,
         };
         let millimetres_per_pixel = metadata.millimetres_per_pixel(embedded.pixels);
         let Positions { laser_target, rtk, exif } = metadata.positions;
+        let own = [laser_target, rtk, exif].into_iter().flatten();
+        let file_name = candidate.path.file_name().and_then(OsStr::to_str);
+        let Located { taken, monotonic_ns, position } = self.locator.locate(file_name, &sighting, own);
         Capture {
             sha256,
             path: candidate.path.clone(),
             bytes: bytes.len() as u64,
             pixels: embedded.pixels,
             taken,
-            position: laser_target.or(rtk).or(exif),
+            monotonic_ns,
+            position,
             camera: metadata.camera,
             exposure: metadata.exposure,
             drone: metadata.drone,
             quality: PhotoQuality { millimetres_per_pixel, ..embedded.quality },
+            tag,
         }
     }
 

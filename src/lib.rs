@@ -6,6 +6,8 @@ pub mod domain;
 
 pub mod photo;
 
+mod random;
+
 pub mod kernels;
 
 pub mod encoder;
@@ -25,6 +27,8 @@ pub mod journal;
 pub mod config;
 
 pub mod intake;
+
+pub mod position;
 
 pub mod uplink;
 

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::classify::classify;
-use crate::domain::{Embedding, PhotoQuality, Verdict};
+use crate::domain::{Embedding, PhotoQuality, Tag, Verdict};
 use crate::encoder::{EncodeError, EncodeImage, ImageEncoder, Package, PackageError};
 use crate::kernels::Threads;
-use crate::photo::{self, PhotoError, Preprocess, encoder_input, quality};
+use crate::photo::{self, EncoderInput, PhotoError, Preprocess, encoder_input, quality, read_tag};
 use crate::reference::{Reference, ReferenceError};
 
 /// Bounds on one photo.
@@ -80,7 +80,14 @@ impl Embedder {
     }
 
     pub fn embed(&self, bytes: &[u8]) -> Result<Embedded, PipelineError> {
-        let input = encoder_input(bytes, &self.preprocess, &self.limits.photo)?;
+        self.embed_input(&self.input(bytes)?)
+    }
+
+    fn input(&self, bytes: &[u8]) -> Result<EncoderInput, PhotoError> {
+        encoder_input(bytes, &self.preprocess, &self.limits.photo)
+    }
+
+    fn embed_input(&self, input: &EncoderInput) -> Result<Embedded, PipelineError> {
         let embedding = self.encoder.encode(&input.tensor)?;
         Ok(Embedded { embedding, pixels: input.pixels, quality: quality(&input.raster) })
     }
@@ -113,7 +120,18 @@ impl Classifier {
     }
 
     pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {
-        let embedded = self.embedder.embed(bytes)?;
+        self.classify_input(&self.embedder.input(bytes)?)
+    }
+
+    /// The same, and the tag of a code that the photo shows.
+    pub fn classify_and_read(&self, bytes: &[u8]) -> Result<(Embedded, Verdict, Option<Tag>), PipelineError> {
+        let input = self.embedder.input(bytes)?;
+        let (embedded, verdict) = self.classify_input(&input)?;
+        Ok((embedded, verdict, read_tag(&input.raster)))
+    }
+
+    fn classify_input(&self, input: &EncoderInput) -> Result<(Embedded, Verdict), PipelineError> {
+        let embedded = self.embedder.embed_input(input)?;
         let evidence = self.reference.evidence(&embedded.embedding, self.neighbours)?;
         Ok((embedded, classify(evidence)))
     }

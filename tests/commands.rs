@@ -57,9 +57,7 @@ impl Central {
     fn send(&self, (topic, payload): &(String, Vec<u8>)) -> Vec<Value> {
         let (answers, before) = (format!("{}/state", tail(topic)), self.answers(topic).len());
         publish(self.port, topic, payload, false);
-        eventually(&answers, || {
-            self.answers(topic)[before..].last().is_some_and(|state| state["state"] != "accepted")
-        });
+        eventually(&answers, || self.answers(topic)[before..].last().is_some_and(|state| state["state"] != "accepted"));
         self.answers(topic).split_off(before)
     }
 

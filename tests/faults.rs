@@ -11,7 +11,9 @@ use bridgeclip::journal::EventClass::{Correction, Detail, Result as Results, Thu
 use bridgeclip::uplink::{LinkEvent, LinkState, Params, Settings};
 use serde_json::Value;
 
-use crate::support::{Act, FaultyBroker, Heard, Limits, PREFIX, Publish, Random, Station, eventually, politely, reason};
+use crate::support::{
+    Act, FaultyBroker, Heard, Limits, PREFIX, Publish, Random, Station, eventually, politely, reason,
+};
 
 const IN_FLIGHT: usize = 16;
 
@@ -402,9 +404,13 @@ fn urgent_results_overtake_the_queue() {
 #[test]
 fn classes_go_in_their_order_and_thumbnails_last() {
     let mut station = Station::new();
-    for (class, name) in
-        [(Thumbnail, "thumbnail"), (Detail, "detail"), (Correction, "correction"), (Results, "result"), (Urgent, "urgent")]
-    {
+    for (class, name) in [
+        (Thumbnail, "thumbnail"),
+        (Detail, "detail"),
+        (Correction, "correction"),
+        (Results, "result"),
+        (Urgent, "urgent"),
+    ] {
         station.queue(class, name, 5, 300);
     }
     let broker = FaultyBroker::start(|_, heard| politely(heard));

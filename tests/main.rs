@@ -14,6 +14,7 @@ mod evaluation;
 mod faults;
 mod intake;
 mod photos;
+mod position;
 mod quantized;
 mod reference;
 mod tls;

@@ -145,10 +145,8 @@ fn the_broker_wants_a_certificate_of_the_device() {
     let without = station(params(port, &trusting(&authority)));
     let reason = without.wait_for_refusal();
     assert!(reason.contains("wants a certificate") && reason.contains("client_cert_file"), "{reason}");
-    let with = |identity: Identity| TlsFiles {
-        client: Some((identity.certificate, identity.key)),
-        ..trusting(&authority)
-    };
+    let with =
+        |identity: Identity| TlsFiles { client: Some((identity.certificate, identity.key)), ..trusting(&authority) };
     let wrong = station(params(port, &with(stranger.issue("device", &["device"], GOOD_YEARS))));
     let reason = wrong.wait_for_refusal();
     assert!(reason.contains("does not accept this device's certificate"), "{reason}");
@@ -168,10 +166,8 @@ fn wrong_files_are_named() {
     };
     assert!(error(&missing).contains("missing.pem: cannot read"), "{}", error(&missing));
     assert!(error(&empty).contains("empty.pem: no certificate in PEM form"), "{}", error(&empty));
-    let client = |key: &Path| TlsFiles {
-        client: Some((good.certificate.clone(), key.to_owned())),
-        ..trusting(&authority)
-    };
+    let client =
+        |key: &Path| TlsFiles { client: Some((good.certificate.clone(), key.to_owned())), ..trusting(&authority) };
     let other = authority.issue("other", &["other"], GOOD_YEARS);
     let mismatch = client_config("localhost", &client(&other.key));
     assert!(matches!(mismatch, Err(TlsError::Client { .. })), "{:?}", mismatch.err());
@@ -233,4 +229,25 @@ fn a_message_of_a_stranger_does_not_end_up_in_the_log_with_control_characters() 
     let station = station(Station::params(broker.port));
     let (_, reason) = station.wait_for_offline();
     assert!(reason.contains("ServerShuttingDown ([31m)"), "{reason:?}");
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn events_arrive_through_a_websocket() {
+    let authority = Authority::new();
+    let identity = authority.issue("broker", &["localhost"], GOOD_YEARS);
+    let path = Some("/mqtt".to_owned());
+    let port = free_port();
+    let _broker = Broker::start_with(port, "protocol websockets");
+    let plain = Params { hold_without_subscriber: false, websocket_path: path.clone(), ..Station::params(port) };
+    station(plain).wait_until_delivered();
+    let port = free_port();
+    let _broker = Broker::start_with(port, &listener(&authority, &identity, "protocol websockets"));
+    let secure = params(port, &trusting(&authority));
+    station(Params { websocket_path: path.clone(), ..secure }).wait_until_delivered();
+    let port = free_port();
+    let expired = authority.issue("expired", &["localhost"], (2020, 2022));
+    let _broker = Broker::start_with(port, &listener(&authority, &expired, "protocol websockets"));
+    let refused = station(Params { websocket_path: path, ..params(port, &trusting(&authority)) });
+    assert!(refused.wait_for_refusal().contains("has expired"));
 }

@@ -202,18 +202,19 @@ fn photo_report(args: &Args, package: &Package, threads: &Threads, path: &Path) 
     let limits = args.decode.limits();
     let classifier = Classifier::load(package, limits, NEIGHBOURS, threads)?;
     let bytes = read_file(path, &limits)?;
-    let input = || encoder_input(&bytes, &package.preprocess(), &limits.photo);
+    let input = || Ok(encoder_input(&bytes, &package.preprocess(), &limits.photo)?);
+    let verdict = || Ok(classifier.classify(&read_file(path, &limits)?)?);
     let first = input()?;
     Ok(PhotoReport {
         bytes: bytes.len(),
         pixels: first.pixels,
         eighths: first.raster.eighths,
-        input: times(args, || Ok(drop(input()?)))?,
-        verdict: times(args, || Ok(drop(classifier.classify(&read_file(path, &limits)?)?)))?,
+        input: times(args, input)?,
+        verdict: times(args, verdict)?,
     })
 }
 
-fn times(args: &Args, run: impl Fn() -> Result<()>) -> Result<Times> {
+fn times<T>(args: &Args, run: impl Fn() -> Result<T>) -> Result<Times> {
     let mut times = Vec::new();
     for _ in 0..args.repeat as usize + WARM_UP {
         let begin = Instant::now();

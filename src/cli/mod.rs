@@ -15,6 +15,7 @@ mod progress;
 mod reference;
 mod run;
 mod search;
+mod tag;
 
 use std::io;
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Tag(tag::Args),
     Demo(demo::Args),
     Classify(classify::Args),
     Embed(embed::Args),
@@ -103,6 +105,7 @@ fn start_logging(level: LevelFilter) {
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Tag(args) => tag::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Embed(args) => embed::run(&args),

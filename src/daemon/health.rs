@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::{DeviceHealth, Drops};
+use crate::position::Locator;
 
 /// Where the kernel shows temperatures, in thousandths of a degree Celsius.
 const SENSORS: &str = "/sys/class/thermal";
@@ -14,12 +15,13 @@ const SENSORS: &str = "/sys/class/thermal";
 #[derive(Clone)]
 pub struct Vitals {
     data_dir: PathBuf,
+    locator: Arc<Locator>,
     files_failed: Arc<AtomicU64>,
 }
 
 impl Vitals {
-    pub fn new(data_dir: &Path) -> Self {
-        Vitals { data_dir: data_dir.to_owned(), files_failed: Arc::default() }
+    pub fn new(data_dir: &Path, locator: &Arc<Locator>) -> Self {
+        Vitals { data_dir: data_dir.to_owned(), locator: Arc::clone(locator), files_failed: Arc::default() }
     }
 
     pub fn file_failed(&self) {
@@ -31,7 +33,7 @@ impl Vitals {
         DeviceHealth {
             disk_free_bytes: disk.map(|disk| disk.f_bavail * disk.f_frsize),
             temperature_celsius: hottest(Path::new(SENSORS)),
-            position: None,
+            position: self.locator.position(),
             drops: Drops { files_failed: self.files_failed.load(Ordering::Relaxed), commands_refused: 0 },
         }
     }
@@ -69,7 +71,8 @@ mod tests {
 
     #[test]
     fn this_machine_has_a_disk() {
-        let vitals = Vitals::new(Path::new("/"));
+        let locator = Arc::new(Locator::new(60.0).expect("a boot id"));
+        let vitals = Vitals::new(Path::new("/"), &locator);
         vitals.clone().file_failed();
         let health = vitals.now();
         assert!(health.disk_free_bytes.is_some());

@@ -1,9 +1,9 @@
 //! What the uplink needs, from the settings.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use jiff::Timestamp;
 
 use super::health::Vitals;
 use super::operator::{Operator, Overrides};
@@ -11,13 +11,11 @@ use super::{Notice, Observer};
 use crate::config::{Commands, Config, Mqtt};
 use crate::domain::{Time, TimeQuality};
 use crate::journal::{DeviceIdentity, Journal, Reader};
+use crate::position::Locator;
 use crate::uplink::{
     self, Around, Desk, DeskParams, Link, Login, Settings, TlsFiles, Uplink, client_config, public_key,
     read_credential, read_secret,
 };
-
-/// systemd-timesyncd makes this file when it has set the clock, and it is gone after a start.
-const CLOCK_IS_SET: &str = "/run/systemd/timesync/synchronized";
 
 /// What the uplink shares with the rest of the daemon.
 pub struct Shared<'a> {
@@ -26,6 +24,7 @@ pub struct Shared<'a> {
     pub link: &'a Link,
     pub journal: &'a Journal,
     pub journal_path: &'a Path,
+    pub locator: &'a Arc<Locator>,
     pub vitals: &'a Vitals,
     pub observer: &'a Observer,
 }
@@ -96,13 +95,13 @@ fn login(mqtt: &Mqtt) -> Result<Option<Login>> {
 }
 
 fn desk(shared: &Shared, commands: &Commands) -> Result<Desk> {
-    let trust_clock = commands.trust_clock;
+    let (locator, trusted) = (Arc::clone(shared.locator), commands.trust_clock);
     let params = DeskParams {
         device: shared.identity.source.clone(),
         boot_id: shared.identity.boot_id.clone(),
         key: command_key(commands)?,
         journal: shared.journal.clone(),
-        clock: Box::new(move || clock(trust_clock)),
+        clock: Box::new(move || clock(&locator, trusted)),
     };
     let operator = Operator::new(shared.config, shared.identity, shared.link.clone())?;
     let wake = shared.link.clone();
@@ -120,7 +119,9 @@ fn command_key(commands: &Commands) -> Result<uplink::VerifyingKey> {
     }
 }
 
-fn clock(trusted: bool) -> Time {
-    let is_set = trusted || Path::new(CLOCK_IS_SET).exists();
-    Time { at: Timestamp::now(), quality: if is_set { TimeQuality::Ntp } else { TimeQuality::Unsynced } }
+fn clock(locator: &Locator, trusted: bool) -> Time {
+    match locator.time() {
+        Time { at, quality: TimeQuality::Unsynced } if trusted => Time { at, quality: TimeQuality::Ntp },
+        time => time,
+    }
 }

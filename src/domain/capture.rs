@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Drone, PhotoQuality, Position, Time};
+use super::{Drone, PhotoQuality, Position, Tag, Time};
 
 /// A photo's identity and circumstances. The same bytes are the same capture, whatever the file is called.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,11 +20,16 @@ pub struct Capture {
     /// Width and height of the stored pixels, before any EXIF rotation.
     pub pixels: [u32; 2],
     pub taken: Time,
+    /// The same moment by the clock that counts from the start of the machine, if it was seen on this device. It puts
+    /// the captures of one boot in order, whatever the calendar says.
+    pub monotonic_ns: Option<u64>,
     pub position: Option<Position>,
     pub camera: Camera,
     pub exposure: Exposure,
     pub drone: Option<Drone>,
     pub quality: PhotoQuality,
+    /// What a person said that the photos from here on show.
+    pub tag: Option<Tag>,
 }
 
 /// The camera as its own file names it.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Camera, Capture, Drone, Exposure, PhotoQuality, Position, Sha256, Time, Verdict};
+use super::{Camera, Capture, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
 /// `type` of a result event; the number goes up when a consumer of the old form would misread the new one.
 pub const EVENT_FORMAT: &str = "bridgeclip.capture.result.v1";
@@ -44,6 +44,7 @@ pub fn capture_result(context: &EventContext, capture: &Capture, verdict: &Verdi
             boot_id: context.boot_id,
             queued: context.queued,
             taken: &capture.taken,
+            monotonic_ms: capture.monotonic_ns.map(|ns| ns / 1_000_000),
             image: Image {
                 sha256: capture.sha256,
                 file: capture.path.file_name().map(|name| name.to_string_lossy().into_owned()),
@@ -55,6 +56,7 @@ pub fn capture_result(context: &EventContext, capture: &Capture, verdict: &Verdi
             },
             position: capture.position.as_ref(),
             drone: capture.drone.as_ref(),
+            tag: capture.tag.as_ref(),
             package: Package { name: context.package, hash: context.package_hash },
             verdict,
         },
@@ -82,11 +84,16 @@ struct ResultData<'a> {
     boot_id: &'a str,
     queued: bool,
     taken: &'a Time,
+    /// `taken` by the clock that counts from the start of the machine; it belongs to `boot_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    monotonic_ms: Option<u64>,
     image: Image<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<&'a Position>,
     #[serde(skip_serializing_if = "Option::is_none")]
     drone: Option<&'a Drone>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<&'a Tag>,
     package: Package<'a>,
     verdict: &'a Verdict,
 }

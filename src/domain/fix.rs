@@ -9,7 +9,7 @@ pub struct Position {
     pub latitude_deg: f64,
     /// Degrees, east positive, within [-180, 180].
     pub longitude_deg: f64,
-    /// Metres above the datum that the source uses (EXIF: mean sea level).
+    /// Metres above the datum that the source uses (EXIF, NMEA and MAVLink: mean sea level).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub altitude_m: Option<f64>,
     pub source: PositionSource,
@@ -30,26 +30,30 @@ pub struct Position {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PositionSource {
-    /// The point that a drone's laser range finder hit: the place of the defect itself.
+    /// The point that a drone's laser rangefinder met: the defect itself, not the aircraft.
     LaserTarget,
-    /// The aircraft, by satellites with corrections from a base.
+    /// A receiver whose carrier phase was resolved with corrections: centimetres.
     Rtk,
     /// The camera's own GPS block in the EXIF data. On a drone this is the aircraft, not the defect.
     Exif,
-    /// A receiver on a serial line of this device.
+    /// The device's own receiver on a serial line.
     SerialGps,
-    /// The autopilot's own estimate.
+    /// The flight controller's estimate.
     Mavlink,
 }
 
-/// How a satellite position was computed, from the worst to the best.
+/// How a receiver came to a position, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FixQuality {
-    /// Dead reckoning: no satellites at this moment.
+    /// By dead reckoning, or typed in by hand.
     Estimated,
+    /// By satellites alone.
     Autonomous,
+    /// With corrections to the ranges (SBAS, DGPS).
     Differential,
+    /// Carrier phase, its whole cycles not resolved yet: decimetres.
     RtkFloat,
+    /// Carrier phase, resolved: centimetres.
     RtkFixed,
 }

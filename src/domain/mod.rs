@@ -11,6 +11,7 @@ mod labels;
 mod quality;
 mod scores;
 mod spellings;
+mod tag;
 mod time;
 mod verdict;
 
@@ -25,5 +26,6 @@ pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, Unknown
 pub use quality::PhotoQuality;
 pub use scores::Scores;
 pub use spellings::class_of;
+pub use tag::{Tag, TagError, TagText};
 pub use time::{Time, TimeQuality};
 pub use verdict::{CategoryVerdict, Evidence, ScoredClass, Verdict};

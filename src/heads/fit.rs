@@ -9,10 +9,10 @@ use std::thread;
 
 use super::adamw::AdamW;
 use super::gradient::{Examples, Gradient};
-use super::random::Random;
 use super::{Head, Heads, NORM_EPSILON};
 use crate::domain::{Category, CategoryLabels, Labels};
 use crate::kernels::Kernel;
+use crate::random::Random;
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,10 @@
 //! Loss of a batch and its gradient, by hand: layer norm, dropout, linear layer, then cross-entropy (single label) or
 //! binary cross-entropy (multi label).
 
-use super::random::Random;
 use super::{Head, sigmoid, softmax};
 use crate::domain::Category;
 use crate::kernels::{FloatMatrix, Kernel, layer_norm};
+use crate::random::Random;
 
 /// Rows that are worked on at once: few enough for their values to stay in the cache. Sums are formed block by block, so
 /// another number gives other roundings.

@@ -7,7 +7,6 @@
 mod adamw;
 mod fit;
 mod gradient;
-mod random;
 
 use crate::domain::{Category, Embedding, Scores};
 
@@ -235,8 +234,8 @@ mod tests {
 
     use serde::Deserialize;
 
-    use super::random::Random;
     use super::*;
+    use crate::random::Random;
 
     /// What PyTorch made of a feature before its normalisation.
     #[derive(Deserialize)]

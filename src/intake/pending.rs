@@ -11,7 +11,9 @@ use crate::domain::FileStamp;
 pub struct Candidate {
     pub path: PathBuf,
     pub stamp: FileStamp,
-    /// How long it has been seen with this stamp.
+    /// When it was first seen with this stamp.
+    pub seen: Instant,
+    /// How long ago that was when it was offered.
     pub unchanged: Duration,
 }
 
@@ -43,16 +45,16 @@ impl Pending {
 
     /// Puts a file that was offered too early back, to be offered again after `pause` or when it changes.
     pub fn put_back(&mut self, candidate: &Candidate, now: Instant, pause: Duration) {
-        let since = now.checked_sub(candidate.unchanged).unwrap_or(now);
-        let seen = Seen { stamp: candidate.stamp.clone(), since, due: now + pause };
+        let seen = Seen { stamp: candidate.stamp.clone(), since: candidate.seen, due: now + pause };
         self.files.insert(candidate.path.clone(), seen);
     }
 
     /// Takes out the files that are due, in the order in which they were last written.
     pub fn take_due(&mut self, now: Instant) -> Vec<Candidate> {
         let due = self.files.extract_if(|_, seen| seen.due <= now);
-        let mut due: Vec<Candidate> =
-            due.map(|(path, seen)| Candidate { path, stamp: seen.stamp, unchanged: now - seen.since }).collect();
+        let candidate =
+            |(path, Seen { stamp, since, .. })| Candidate { path, stamp, seen: since, unchanged: now - since };
+        let mut due: Vec<Candidate> = due.map(candidate).collect();
         due.sort_by(|a, b| (a.stamp.modified_ns, &a.path).cmp(&(b.stamp.modified_ns, &b.path)));
         due
     }

@@ -1,13 +1,16 @@
-//! `device.db`: what this device has seen and what it still has to deliver. The only writer of that file.
+//! `device.db`: what this device has seen and what it still has to deliver. The only writer of that file; tags alone may
+//! come from another process.
 //!
 //! A result and its event are committed together (WAL, synchronous FULL): once `record` returns, no crash or power
 //! cut loses either. A row leaves the outbox only when the broker has acknowledged it.
 
 mod reader;
 mod schema;
+mod tag;
 mod writer;
 
 pub use reader::{FileState, OutboxDepth, OutboxRow, Reader};
+pub use tag::set_tag;
 pub use writer::{DeviceIdentity, Journal, NewResult, Recorded, Refused};
 
 use std::path::PathBuf;

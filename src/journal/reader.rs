@@ -8,8 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
+use super::tag::last_tag;
 use super::{EventClass, JournalError};
-use crate::domain::{Failure, FileStamp, Sha256};
+use crate::domain::{Failure, FileStamp, Sha256, Tag};
 
 /// A read-only view of the database; each call sees the latest commit.
 #[derive(Debug)]
@@ -92,6 +93,11 @@ impl Reader {
                 .optional()
         };
         Ok(query().map_err(read_error)?.is_some())
+    }
+
+    /// What people last said that the photos from here on show.
+    pub fn tag(&self) -> Result<Option<Tag>, JournalError> {
+        last_tag(&self.connection).map_err(read_error)
     }
 
     /// Up to `limit` undelivered events of a class with an id above `after`, oldest first, without those set aside.

@@ -11,7 +11,7 @@ use super::JournalError;
 const APPLICATION_ID: i64 = 0x4272_434C;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE capture (
         id INTEGER PRIMARY KEY,
@@ -53,6 +53,21 @@ const MIGRATIONS: [&str; 3] = [
     ALTER TABLE capture ADD COLUMN metadata TEXT;   -- JSON: domain::Exposure and domain::Drone
 ",
     "
+    -- Nanoseconds since the start of the machine whose boot_id is beside it; see domain::Capture.
+    ALTER TABLE capture ADD COLUMN monotonic_ns INTEGER;
+    ALTER TABLE capture ADD COLUMN tag TEXT;   -- JSON, see domain::Tag
+
+    -- What people said that the photos from then on show. The last row holds; an empty one takes it back.
+    CREATE TABLE tag (
+        id INTEGER PRIMARY KEY,
+        set_at TEXT NOT NULL,      -- the device's clock
+        boot_id TEXT NOT NULL,
+        bridge TEXT,
+        span TEXT,
+        member TEXT
+    ) STRICT;
+",
+    "
     ALTER TABLE outbox ADD COLUMN class INTEGER NOT NULL DEFAULT 1;    -- see journal::EventClass
     ALTER TABLE outbox ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;    -- refusals of this one event
     ALTER TABLE outbox ADD COLUMN set_aside TEXT;                      -- why it is not sent any more
@@ -78,6 +93,9 @@ pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalEr
     let known = MIGRATIONS.len() as i64;
     if version > known {
         return Err(JournalError::NewerSchema { path: path.to_owned(), found: version, known });
+    }
+    if version == known {
+        return Ok(());
     }
     migrate(connection, version as usize).map_err(failed)
 }
@@ -118,7 +136,7 @@ mod tests {
         connection.execute_batch(MIGRATIONS[0]).expect("the first schema");
         connection
             .execute_batch(
-                "INSERT INTO capture VALUES (NULL, x'00', 'a.jpg', 1, 2, 3, '{}', NULL, '{}', '', '', x'', '{}');
+                "INSERT INTO capture VALUES (NULL, x'00', x'61', 1, 2, 3, '{}', NULL, '{}', '', '', x'', '{}');
                  PRAGMA user_version = 1;",
             )
             .expect("a capture");

@@ -8,8 +8,9 @@ use std::thread::JoinHandle;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::tag::insert_tag;
 use super::{EventClass, JournalError, RESULT_TOPIC, schema};
-use crate::domain::{Capture, Embedding, EventContext, Failure, FileStamp, Verdict, capture_result};
+use crate::domain::{Capture, Embedding, EventContext, Failure, FileStamp, Tag, Verdict, capture_result};
 
 /// Requests that share one commit at most; also the length of the queue before a caller waits.
 const GROUP_MAX: usize = 256;
@@ -33,6 +34,8 @@ pub struct NewResult {
     pub stamp: FileStamp,
     pub embedding: Embedding,
     pub verdict: Verdict,
+    /// A tag that the photo itself shows; it holds for those that follow.
+    pub new_tag: Option<Tag>,
     /// Whether the link was down, so that the event will have to wait.
     pub queued: bool,
     /// The device's clock.
@@ -196,6 +199,9 @@ fn record(connection: &Connection, identity: &DeviceIdentity, result: &NewResult
     if is_known(connection, &result.capture)? {
         return Ok(Recorded::Known);
     }
+    if let Some(tag) = &result.new_tag {
+        insert_tag(connection, tag, &identity.boot_id, result.stored_at)?;
+    }
     insert_capture(connection, identity, result)?;
     let sequence = connection.query_row(
         "UPDATE counter SET value = value + 1 WHERE name = 'sequence' RETURNING value",
@@ -245,7 +251,8 @@ fn insert_capture(connection: &Connection, identity: &DeviceIdentity, result: &N
     let capture = &result.capture;
     connection
         .prepare_cached(
-            "INSERT INTO capture VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            "INSERT INTO capture VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+             ?15, ?16)",
         )?
         .execute(params![
             capture.sha256.0,
@@ -262,6 +269,8 @@ fn insert_capture(connection: &Connection, identity: &DeviceIdentity, result: &N
             json(&result.verdict),
             json(&capture.quality),
             json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })),
+            capture.monotonic_ns.map(|ns| ns as i64),
+            capture.tag.as_ref().map(json),
         ])?;
     Ok(())
 }

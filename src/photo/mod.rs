@@ -2,8 +2,9 @@
 //!
 //! A walk over the file's own structure (`jpeg`, `png`, `tiff`, `webp`) refuses what is torn or unusual before a pixel is
 //! allocated. `decode` makes the raster, `tensor` the encoder's input; `metadata` reads what the camera wrote, `quality`
-//! measures how well the photo shows its subject.
+//! measures how well the photo shows its subject, `code` finds a tag in the picture.
 
+mod code;
 mod decode;
 mod error;
 mod format;
@@ -18,6 +19,7 @@ mod thumbnail;
 mod tiff;
 mod webp;
 
+pub use code::read_tag;
 pub use decode::{Decoding, Limits, decode};
 pub use error::PhotoError;
 pub use metadata::{Metadata, Positions, orientation, parse_offset, read as read_metadata};

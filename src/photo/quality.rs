@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn blur_lowers_sharpness_at_any_resolution() {
         // Fourteen stripes with edges, and as many ups and downs without.
-        let stripes = |side: u32| measured(side, side, move |x, _| if x * 14 / side % 2 == 0 { 40 } else { 200 });
+        let stripes = |side: u32| measured(side, side, move |x, _| [40, 200][(x * 14 / side % 2) as usize]);
         let waves = |side: u32| measured(side, side, move |x, _| (40 + 5 * (x * 448 / side % 64).abs_diff(32)) as u8);
         for side in [448, 896, 1344] {
             let (sharp, blurred) = (stripes(side).sharpness, waves(side).sharpness);

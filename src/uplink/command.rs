@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::domain::Sha256;
+use crate::domain::{Sha256, Tag};
 
 /// An order that was found to be genuine, ours and new.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,20 +85,16 @@ pub struct Captures {
     pub sequence: Option<(i64, i64)>,
 }
 
-/// Where captures were taken, as inspectors name it.
+/// What captures show.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retag {
     pub photos: Vec<Sha256>,
-    pub bridge: Option<String>,
-    pub span: Option<String>,
-    pub member: Option<String>,
+    pub tag: Tag,
 }
 
 /// Photos that one command may name.
 const PHOTOS_MAX: usize = 1_000;
-/// Length of a name in a tag.
-const NAME_CHARS_MAX: usize = 64;
 
 /// Carries commands out; what it answers goes to the sender.
 pub trait CommandHandler: Send {
@@ -140,14 +136,9 @@ impl Captures {
 
 impl Retag {
     fn checked(self) -> Result<Self, String> {
-        let names: Vec<&String> = [&self.bridge, &self.span, &self.member].into_iter().flatten().collect();
-        let good =
-            |name: &&String| (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.contains(char::is_control);
-        match (1..=PHOTOS_MAX).contains(&self.photos.len()) && !names.is_empty() && names.iter().all(good) {
+        match (1..=PHOTOS_MAX).contains(&self.photos.len()) {
             true => Ok(self),
-            false => Err(format!(
-                "give 1 to {PHOTOS_MAX} photos, and bridge, span or member with 1 to {NAME_CHARS_MAX} characters each"
-            )),
+            false => Err(format!("give 1 to {PHOTOS_MAX} photos")),
         }
     }
 }
@@ -184,7 +175,7 @@ mod tests {
             ("set", json!({ "metered": null, "bytes_per_s_max": 10_000, "log_level": "debug" })),
             ("resend", json!({ "sequence": [1, 500] })),
             ("reclassify", json!({ "photos": [hash] })),
-            ("retag", json!({ "photos": [hash], "bridge": "B-17", "span": "2" })),
+            ("retag", json!({ "photos": [hash], "tag": { "bridge": "B-17", "span": "2" } })),
         ];
         for (op, args) in good {
             assert!(parse(op, &args).is_ok(), "{op} {args}: {:?}", parse(op, &args));
@@ -198,8 +189,8 @@ mod tests {
             ("resend", json!({ "sequence": [5, 1] })),
             ("resend", json!({ "photos": vec![&hash; PHOTOS_MAX + 1] })),
             ("retag", json!({ "photos": [hash] })),
-            ("retag", json!({ "photos": [hash], "bridge": "B\n17" })),
-            ("retag", json!({ "photos": [hash], "span": "x".repeat(65) })),
+            ("retag", json!({ "photos": [hash], "tag": { "bridge": "B\n17" } })),
+            ("retag", json!({ "photos": [], "tag": {} })),
         ];
         for (op, args) in bad {
             assert!(parse(op, &args).is_err(), "{op} {args}");

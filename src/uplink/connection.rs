@@ -2,6 +2,7 @@
 
 mod reasons;
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use rumqttc::v5::mqttbytes::v5::{
     ConnAck, Filter, LastWill, LastWillProperties, Packet, Publish, PublishProperties, SubAck, SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
-use rumqttc::v5::{AsyncClient, ClientError, ConnectionError, Event, EventLoop, MqttOptions, StateError, TlsError};
+use rumqttc::v5::{AsyncClient, ClientError, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -323,14 +324,15 @@ fn loss(error: &ConnectionError) -> Loss {
 
 /// The error of the socket, or of TLS above it, that ended the connection.
 fn io_error(error: &ConnectionError) -> Option<&io::Error> {
-    match error {
-        ConnectionError::Io(error)
-        | ConnectionError::Tls(TlsError::Io(error))
-        | ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(PacketError::Io(error))) => {
-            Some(error)
-        }
-        _ => None,
+    // The client library does not name this one as a cause.
+    if let ConnectionError::MqttState(StateError::Deserialization(PacketError::Io(error))) = error {
+        return Some(error);
     }
+    let mut cause: &(dyn Error + 'static) = error;
+    while !cause.is::<io::Error>() {
+        cause = cause.source()?;
+    }
+    cause.downcast_ref()
 }
 
 #[cfg(test)]

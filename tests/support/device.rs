@@ -39,10 +39,21 @@ impl Device {
         Device { dir, daemon: None }
     }
 
+    /// The settings file.
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("config.toml")
+    }
+
+    /// Adds a section to the settings; call it before the start.
+    pub fn configure(&self, section: &str) {
+        let settings = fs::read_to_string(self.config()).expect("read");
+        fs::write(self.config(), settings + section).expect("write");
+    }
+
     pub fn start(&mut self) {
         assert!(self.daemon.is_none(), "the daemon runs already");
         let mut command = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
-        command.arg("run").arg("--config").arg(self.dir.path().join("config.toml"));
+        command.arg("run").arg("--config").arg(self.config());
         self.daemon = Some(command.stderr(Stdio::null()).spawn().expect("the daemon starts"));
     }
 

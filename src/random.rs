@@ -1,4 +1,4 @@
-//! Seeded numbers for initial weights, orders and dropout.
+//! Seeded numbers: initial weights, orders and dropout of the heads, and the logs that tests make up.
 
 /// A stream of numbers that its key determines.
 pub struct Random(u64);

@@ -1,0 +1,155 @@
+//! Sentences out of bytes: from `$` to the checksum.
+
+use memchr::memchr2;
+
+/// Longest text between `$` and `*`. The standard allows 82 bytes with the line end; receivers that write centimetres
+/// or many satellites send up to about 110.
+const LENGTH_MAX: usize = 120;
+
+/// Waits for `$` (or `!`), collects up to `*`, compares the checksum. A new start or a byte that is no text drops what
+/// was begun. The line end is not needed.
+#[derive(Debug)]
+pub struct Framer {
+    text: [u8; LENGTH_MAX],
+    length: usize,
+    state: State,
+    broken: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Outside,
+    Text,
+    /// The first digit of the checksum is next.
+    First,
+    /// The second one is next; the first is the upper half.
+    Second(u8),
+}
+
+enum Step {
+    More,
+    Done,
+    Broken,
+}
+
+impl Default for Framer {
+    fn default() -> Self {
+        Framer { text: [0; LENGTH_MAX], length: 0, state: State::Outside, broken: 0 }
+    }
+}
+
+impl Framer {
+    /// Calls `sentence` with what stands between start and `*` of every sentence whose checksum is right.
+    pub fn push(&mut self, bytes: &[u8], mut sentence: impl FnMut(&[u8])) {
+        let mut rest = bytes;
+        loop {
+            if matches!(self.state, State::Outside) {
+                let Some(start) = memchr2(b'$', b'!', rest) else { return };
+                self.begin();
+                rest = &rest[start + 1..];
+            }
+            let Some((&byte, after)) = rest.split_first() else { return };
+            match self.step(byte) {
+                Step::More => rest = after,
+                Step::Done => {
+                    sentence(&self.text[..self.length]);
+                    self.state = State::Outside;
+                    rest = after;
+                }
+                // The byte is looked at again: it may be the next start.
+                Step::Broken => {
+                    self.state = State::Outside;
+                    self.broken += 1;
+                }
+            }
+        }
+    }
+
+    pub fn broken(&self) -> u64 {
+        self.broken
+    }
+
+    fn begin(&mut self) {
+        self.length = 0;
+        self.state = State::Text;
+    }
+
+    fn step(&mut self, byte: u8) -> Step {
+        match self.state {
+            State::Outside => Step::Broken,
+            State::Text => self.collect(byte),
+            State::First => match hex(byte) {
+                Some(digit) => self.next(State::Second(digit << 4)),
+                None => Step::Broken,
+            },
+            State::Second(upper) => match hex(byte) {
+                Some(digit) if upper | digit == self.checksum() => Step::Done,
+                _ => Step::Broken,
+            },
+        }
+    }
+
+    fn collect(&mut self, byte: u8) -> Step {
+        match byte {
+            b'*' => self.next(State::First),
+            b'$' | b'!' => Step::Broken,
+            b' '..=b'~' if self.length < LENGTH_MAX => {
+                self.text[self.length] = byte;
+                self.length += 1;
+                Step::More
+            }
+            _ => Step::Broken,
+        }
+    }
+
+    fn next(&mut self, state: State) -> Step {
+        self.state = state;
+        Step::More
+    }
+
+    fn checksum(&self) -> u8 {
+        self.text[..self.length].iter().fold(0, |sum, byte| sum ^ byte)
+    }
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).map(|digit| digit as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentences(chunks: &[&[u8]]) -> (Vec<String>, u64) {
+        let (mut framer, mut found) = (Framer::default(), Vec::new());
+        for chunk in chunks {
+            framer.push(chunk, |text| found.push(String::from_utf8(text.to_vec()).expect("text")));
+        }
+        (found, framer.broken())
+    }
+
+    #[test]
+    fn finds_sentences_between_anything_else() {
+        let cases: [(&[u8], &[&str], u64); 9] = [
+            (b"$GPTXT,a*02\r\n", &["GPTXT,a"], 0),
+            (b"$GPTXT,a*02$GPTXT,a*02", &["GPTXT,a", "GPTXT,a"], 0),
+            (b"\xff\0noise*12$GPTXT,a*02", &["GPTXT,a"], 0),
+            (b"!GPTXT,a*02", &["GPTXT,a"], 0),
+            (b"$GPTX$GPTXT,a*02", &["GPTXT,a"], 1),
+            (b"$GPTXT,a*03\r\n", &[], 1),
+            (b"$GPTXT,a*0$GPTXT,a*02", &["GPTXT,a"], 1),
+            (b"$GPTXT\x80,a*02", &[], 1),
+            (b"$GPTXT,a\r\n", &[], 1),
+        ];
+        for (bytes, expected, broken) in cases {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            assert_eq!(sentences(&[bytes]), (expected.iter().map(ToString::to_string).collect(), broken), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_given_up() {
+        let endless = [&b"$"[..], &vec![b'x'; 1_000_000]].concat();
+        assert_eq!(sentences(&[&endless, b"$GPTXT,a*02"]), (vec!["GPTXT,a".to_owned()], 1));
+    }
+}
