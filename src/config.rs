@@ -9,6 +9,8 @@ use jiff::tz::Offset;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use crate::classify;
+use crate::domain::{Method, Rule};
 use crate::photo::{Decoding, parse_offset};
 use crate::position::Protocol;
 
@@ -112,9 +114,19 @@ pub struct Position {
 #[serde(deny_unknown_fields)]
 pub struct Classify {
     #[serde(default)]
+    pub method: Method,
+    #[serde(default)]
+    pub rule: Rule,
+    #[serde(default)]
     pub neighbours: Number<1, 1_000, 10>,
     #[serde(default)]
     pub threads: Number<1, 64, 1>,
+}
+
+impl Classify {
+    pub fn params(&self) -> classify::Params {
+        classify::Params { method: self.method, rule: self.rule, neighbours: self.neighbours.get() as usize }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -409,7 +421,8 @@ mod tests {
     fn the_shipped_file_is_valid_and_shows_the_defaults() {
         let config = Config::parse(SHIPPED).expect("deploy/config.toml parses");
         let defaults = Classify::default();
-        assert_eq!(config.classify.neighbours, defaults.neighbours);
+        assert_eq!(config.classify.params(), defaults.params());
+        assert_eq!(config.classify.params(), classify::Params::default());
         assert_eq!(config.intake.rescan_s, Number::default());
         assert_eq!(config.intake.settle_ms, Number::default());
         assert_eq!(config.intake.incomplete_s, Number::default());
@@ -453,6 +466,8 @@ mod tests {
             ("baud = \"auto\"", "baud = \"fast\"", "bits per second from 300"),
             ("baud = \"auto\"", "baud = 0", "use \"auto\", or"),
             ("protocol = \"auto\"", "protocol = \"ubx\"", "expected one of `auto`, `nmea`, `mavlink`"),
+            ("method = \"knn\"", "method = \"svm\"", "expected one of `knn`, `linear`, `zero-shot`"),
+            ("rule = \"published\"", "rule = \"fair\"", "expected `published` or `balanced`"),
         ];
         for (from, to, expected) in cases {
             assert!(SHIPPED.contains(from), "{from}");

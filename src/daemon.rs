@@ -109,7 +109,7 @@ impl Daemon {
             "ready: package {} {}, {} reference photos, {} events waiting",
             package.manifest().name,
             package.manifest().version,
-            worker.classifier.reference.len(),
+            worker.classifier.answerer.reference.len(),
             worker.reader.outbox_depth()?.total(),
         );
         Ok(Daemon { intake, worker, uplink, line, journal_thread, _lock: lock })
@@ -175,7 +175,7 @@ fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
         },
     };
     let threads = Threads::new(config.classify.threads.get() as usize)?;
-    Ok(Classifier::load(package, limits, config.classify.neighbours.get() as usize, &threads)?)
+    Ok(Classifier::load(package, limits, config.classify.params(), &threads)?)
 }
 
 fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIdentity {

@@ -6,7 +6,7 @@ pub mod domain;
 
 pub mod photo;
 
-mod random;
+pub mod random;
 
 pub mod kernels;
 
@@ -21,6 +21,8 @@ pub mod classify;
 pub mod search;
 
 pub mod evaluate;
+
+pub mod fit;
 
 pub mod journal;
 

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::classify::classify;
+use crate::classify::{Engine, EngineError, Fitted, FittedError, Params};
 use crate::domain::{Embedding, PhotoQuality, Tag, Verdict};
 use crate::encoder::{EncodeError, EncodeImage, ImageEncoder, Package, PackageError};
 use crate::kernels::Threads;
 use crate::photo::{self, EncoderInput, PhotoError, Preprocess, encoder_input, quality, read_tag};
-use crate::reference::{Reference, ReferenceError};
+use crate::reference::{FittedKind, Reference, ReferenceError};
 
 /// Bounds on one photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,12 +93,16 @@ impl Embedder {
     }
 }
 
+/// Embedding to verdict.
+pub struct Answerer {
+    pub reference: Reference,
+    pub engine: Engine,
+}
+
 /// Photo to verdict.
 pub struct Classifier {
     pub embedder: Embedder,
-    pub reference: Reference,
-    /// Neighbours that vote.
-    pub neighbours: usize,
+    pub answerer: Answerer,
 }
 
 /// Why a classifier cannot be made from a package.
@@ -110,13 +114,40 @@ pub enum LoadError {
     Encode(#[from] EncodeError),
     #[error(transparent)]
     Reference(#[from] ReferenceError),
+    #[error(transparent)]
+    Fitted(#[from] FittedError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Answerer {
+    /// Loads the package's reference and what was fitted for it.
+    pub fn load(package: &Package, params: Params) -> Result<Self, LoadError> {
+        let reference = Reference::open(&package.reference()?, package)?;
+        let engine = Engine::new(params, fitted(&reference)?, reference.dim())?;
+        Ok(Answerer { reference, engine })
+    }
+
+    /// `quality` is that of the photo, if it is at hand.
+    pub fn verdict(&self, photo: &Embedding, quality: Option<&PhotoQuality>) -> Result<Verdict, ReferenceError> {
+        let evidence = self.reference.evidence(photo, self.engine.neighbourhood())?;
+        Ok(self.engine.verdict(photo, evidence, quality))
+    }
+}
+
+/// What a reference holds beside its photos.
+pub fn fitted(reference: &Reference) -> Result<Fitted, LoadError> {
+    let heads = reference.fitted(FittedKind::Heads)?;
+    let prompts = reference.fitted(FittedKind::Prompts)?;
+    let rules = reference.fitted(FittedKind::Rules)?;
+    Ok(Fitted::decode(heads.as_deref(), prompts.as_deref(), rules.as_deref())?)
 }
 
 impl Classifier {
-    /// Loads the package's image encoder and reference.
-    pub fn load(package: &Package, limits: Limits, neighbours: usize, threads: &Threads) -> Result<Self, LoadError> {
-        let reference = Reference::open(&package.reference()?, package)?;
-        Ok(Classifier { embedder: Embedder::load(package, limits, threads)?, reference, neighbours })
+    /// Loads the package's image encoder, its reference and what was fitted for it.
+    pub fn load(package: &Package, limits: Limits, params: Params, threads: &Threads) -> Result<Self, LoadError> {
+        let answerer = Answerer::load(package, params)?;
+        Ok(Classifier { embedder: Embedder::load(package, limits, threads)?, answerer })
     }
 
     pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {
@@ -132,7 +163,7 @@ impl Classifier {
 
     fn classify_input(&self, input: &EncoderInput) -> Result<(Embedded, Verdict), PipelineError> {
         let embedded = self.embedder.embed_input(input)?;
-        let evidence = self.reference.evidence(&embedded.embedding, self.neighbours)?;
-        Ok((embedded, classify(evidence)))
+        let verdict = self.answerer.verdict(&embedded.embedding, Some(&embedded.quality))?;
+        Ok((embedded, verdict))
     }
 }

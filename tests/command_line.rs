@@ -21,16 +21,31 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 24] = [
         &[],
         &["run"],
         &["demo"],
         &["classify"],
         &["embed"],
+        &["eval"],
+        &["eval", "classify"],
+        &["eval", "retrieval"],
+        &["eval", "scaling"],
+        &["eval", "compare"],
+        &["reference"],
         &["reference", "build"],
+        &["reference", "import"],
+        &["reference", "export"],
+        &["reference", "merge"],
+        &["reference", "fit-heads"],
+        &["reference", "import-heads"],
+        &["reference", "fit-prompts"],
+        &["reference", "fit-rules"],
         &["reference", "info"],
         &["package", "info"],
         &["package", "verify"],
+        &["package", "quantize"],
+        &["check"],
     ];
     for command in commands {
         let output = bridgeclip(&[command, &["--help"]].concat());
@@ -44,6 +59,8 @@ fn wrong_usage_and_wrong_settings_end_with_2() {
     for args in [&["classify"][..], &["no-such-command"], &["embed", "--out", "x.npy"], &["run"]] {
         assert_eq!(code(&bridgeclip(args)), 2, "{args:?}");
     }
+    let output = bridgeclip(&["classify", "--method", "svm", "photo.jpg"]);
+    assert!(code(&output) == 2 && stderr(&output).contains("knn, linear, zero-shot"), "{}", stderr(&output));
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("config.toml");
     fs::write(&path, "[device]\nsite = \"s\"\nid = \"a b\"\ndata_dir = \"d\"\n").expect("write");

@@ -1,28 +1,27 @@
 //! The demo model's figures on held-out pictures, by our own search and vote on the committed embeddings.
 
-use std::fs::{self, File};
+use std::fs;
 
-use bridgeclip::classify::classify;
+use bridgeclip::classify::Params;
 use bridgeclip::domain::{Category, Embedding};
 use bridgeclip::encoder::Package;
-use bridgeclip::reference::{Reference, read_records};
+use bridgeclip::pipeline::Answerer;
+use bridgeclip::reference::read_records;
 use serde_json::Value;
 
-use crate::support::{data, demo_package};
+use crate::support::{data, demo_package, read_npy};
 
 #[test]
 fn knn_reaches_the_figures_that_the_python_project_measured() {
     let package = Package::open(&demo_package()).expect("a good package");
-    let reference = Reference::open(&package.reference().expect("a reference"), &package).expect("opens");
-    let (records, _) = read_records(&data("demo/val.csv")).expect("reads");
-    let file = npyz::NpyFile::new(File::open(data("demo/val_embeddings.npy")).expect("open")).expect("a NumPy file");
-    let dim = file.shape()[1] as usize;
-    let rows = file.into_vec::<f32>().expect("f32");
-    assert_eq!(rows.len(), records.len() * dim);
+    let answerer = Answerer::load(&package, Params::default()).expect("loads");
+    let records = read_records(&data("demo/val.csv"), None).expect("reads").complete;
+    let rows = read_npy(&data("demo/val_embeddings.npy"));
+    assert_eq!(rows.len(), records.len());
     let mut scores = Category::ALL.map(|category| vec![Counts::default(); category.classes().len()]);
-    for (record, row) in records.iter().zip(rows.chunks(dim)) {
-        let query = Embedding::normalise(row.to_vec()).expect("a vector");
-        let verdict = classify(reference.evidence(&query, 10).expect("neighbours"));
+    for (record, row) in records.iter().zip(rows) {
+        let query = Embedding::normalise(row).expect("a vector");
+        let verdict = answerer.verdict(&query, None).expect("a verdict");
         for category in Category::ALL {
             let predicted: Vec<u8> = verdict.get(category).classes.iter().map(|class| class.index).collect();
             count(&mut scores[category as usize], record.labels.get(category).indexes(), &predicted);

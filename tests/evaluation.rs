@@ -4,10 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use npyz::WriterBuilder;
 use serde_json::Value;
 
-use crate::support::{bridgeclip, data, demo_package, demo_photos, exit_code};
+use crate::support::{bridgeclip, data, demo_package, demo_photos, exit_code, write_npy};
 
 const HEADER: &str = "image,text,kenzenudo,taisaku,damage_type,damage_loc,\
     kenzenudo_valid,taisaku_valid,damage_type_valid,damage_loc_valid\n";
@@ -65,6 +64,7 @@ fn classification_of_the_held_out_pictures_and_its_predictions_file() {
         assert!((macro_f1(&run, category) - expected).abs() < 0.005, "{category}");
     }
     assert!(run["classification"]["mean_macro_f1"].as_f64().expect("a figure") >= 0.80);
+    assert!(run["urgency"]["recall"].is_f64() && run["second_look"]["all"]["photos"] == 1500);
     assert!(run["classification"]["categories"]["soundness"]["calibration"]["expected_error"].is_f64());
     let written: Value = serde_json::from_slice(&fs::read(out).expect("read")).expect("JSON");
     assert_eq!(written, run);
@@ -188,15 +188,6 @@ fn parts_of_the_reference_and_runs_side_by_side() {
     assert!(stderr(&output).contains("foreign.json: no scores in it"), "{}", stderr(&output));
 }
 
-/// Writes an array of the given shape; every value is made of its index.
-fn write_npy<T: npyz::Serialize + npyz::AutoSerialize>(path: &Path, shape: &[u64], value: impl Fn(u64) -> T) {
-    let mut file = fs::File::create(path).expect("create");
-    let mut writer =
-        npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut file).begin_nd().expect("begin");
-    writer.extend((0..shape.iter().product()).map(value)).expect("write");
-    writer.finish().expect("finish");
-}
-
 #[test]
 fn bad_input_is_refused_with_its_place() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -221,18 +212,18 @@ fn bad_input_is_refused_with_its_place() {
     fs::write(&csv, format!("{HEADER}{row}{row}")).expect("write");
     fs::write(&npy, "not an array").expect("write");
     refused("rows.npy: not a NumPy file");
-    write_npy(&npy, &[2, 128], |_| 1.0_f64);
-    refused("type '<f8', expected '<f4'");
+    write_npy(&npy, &[2, 128], |index| index as i64);
+    refused("its values are '<i8', expected f32 or f64");
     write_npy(&npy, &[3, 128], |_| 1.0_f32);
-    refused("3 rows of embeddings, 2 rows in the CSV");
+    refused("3 rows, ");
     write_npy(&npy, &[2, 64], |_| 1.0_f32);
-    refused("64 values in a row, the package has 128");
+    refused("64 values per row, the package has 128");
     write_npy(&npy, &[256], |_| 1.0_f32);
-    refused("expected two axes");
+    refused("its shape is [256], expected [rows, dim]");
     write_npy(&npy, &[2, 128], |index| if index == 128 + 5 { f32::NAN } else { 1.0 });
-    refused("row 1, counted from 0 (line 3 of the CSV): value 5 of the embedding is NaN");
-    write_npy(&npy, &[2, 128], |index| if index < 128 { 1.0_f32 } else { 0.0 });
-    refused("the embedding is all zeros");
+    refused("row 1, column 5 is NaN");
+    write_npy(&npy, &[2, 128], |index| if index < 128 { 1.0_f64 } else { 0.0 });
+    refused("row 1, counted from 0 (line 3 of the CSV): the embedding is all zeros");
 
     let output = eval(&[&"classify", &"--csv", &csv, &"--embeddings", &npy, &"--out-csv", &csv]);
     assert!(stderr(&output).contains("--out-csv would replace"), "{}", stderr(&output));
@@ -242,4 +233,8 @@ fn bad_input_is_refused_with_its_place() {
     let output = eval(&[&"classify", &"--predictions", &predictions]);
     assert!(stderr(&output).contains("no column `pred_kenzenudo`"), "{}", stderr(&output));
     assert_eq!(exit_code(eval(&[&"classify"]).status), 2, "one of --csv and --predictions is needed");
+    for (option, value) in [("--method", "linear"), ("--rule", "balanced"), ("--neighbours", "5"), ("--package", "x")] {
+        let output = eval(&[&"classify", &"--predictions", &predictions, &option, &value]);
+        assert_eq!(exit_code(output.status), 2, "{option} is for answers that are made, not read");
+    }
 }

@@ -8,12 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bridgeclip::journal::EventClass::{Correction, Detail, Result as Results, Thumbnail, Urgent};
+use bridgeclip::random::Random;
 use bridgeclip::uplink::{LinkEvent, LinkState, Params, Settings};
 use serde_json::Value;
 
-use crate::support::{
-    Act, FaultyBroker, Heard, Limits, PREFIX, Publish, Random, Station, eventually, politely, reason,
-};
+use crate::support::{Act, FaultyBroker, Heard, Limits, PREFIX, Publish, Station, eventually, politely, reason};
 
 const IN_FLIGHT: usize = 16;
 
@@ -496,20 +495,25 @@ struct Moody {
 }
 
 impl Moody {
+    /// From 0 to `end` - 1.
+    fn below(&mut self, end: u64) -> u64 {
+        self.random.bits() % end
+    }
+
     fn react(&mut self, connection: usize, heard: &Heard) -> Vec<Act> {
         if self.connection != connection {
             self.connection = connection;
             self.held.clear();
         }
         match heard {
-            Heard::Connect { .. } => match self.random.below(20) {
+            Heard::Connect { .. } => match self.below(20) {
                 0..2 => vec![Act::Refuse(reason::SERVER_BUSY), Act::Close],
                 2 => vec![Act::Close],
                 _ => politely(heard),
             },
             Heard::Publish(publish) if publish.qos == 1 => self.answer(publish.packet),
             Heard::Idle if !self.held.is_empty() => {
-                let chosen = self.random.below(self.held.len() as u64) as usize;
+                let chosen = self.below(self.held.len() as u64) as usize;
                 vec![Act::Ack(self.held.swap_remove(chosen))]
             }
             _ => politely(heard),
@@ -517,22 +521,22 @@ impl Moody {
     }
 
     fn answer(&mut self, packet: u16) -> Vec<Act> {
-        match self.random.below(100) {
+        match self.below(100) {
             0 => Vec::new(),
             1..20 => {
                 self.held.push(packet);
                 Vec::new()
             }
             20 => vec![Act::Ack(packet), Act::Ack(packet)],
-            21 => vec![Act::Ack(1 + self.random.below(65_535) as u16)],
+            21 => vec![Act::Ack(1 + self.below(65_535) as u16)],
             22 => vec![Act::Answer(packet, reason::QUOTA_EXCEEDED)],
             23 => vec![Act::Answer(packet, reason::UNSPECIFIED)],
             24 => vec![Act::Answer(packet, reason::NO_SUBSCRIBER)],
             25 => vec![Act::Disconnect(reason::SERVER_BUSY)],
             26 => vec![Act::Ack(packet), Act::Close],
             27 => vec![Act::Close],
-            28 if self.random.below(4) == 0 => vec![Act::Freeze],
-            29..35 => vec![Act::Wait(Duration::from_millis(self.random.below(20))), Act::Ack(packet)],
+            28 if self.below(4) == 0 => vec![Act::Freeze],
+            29..35 => vec![Act::Wait(Duration::from_millis(self.below(20))), Act::Ack(packet)],
             _ => vec![Act::Ack(packet)],
         }
     }
@@ -553,7 +557,7 @@ fn broker_in_every_mood() {
 fn survive(seed: u64) {
     let mut station = station_with(300);
     station.queue(Urgent, "urgent", 5, 200);
-    let mut moody = Moody { random: Random::new(seed), held: Vec::new(), connection: 0 };
+    let mut moody = Moody { random: Random::new(&[seed]), held: Vec::new(), connection: 0 };
     let broker = FaultyBroker::start(move |connection, heard| moody.react(connection, heard));
     station.start(Station::params(broker.port));
     station.wait_until_delivered();

@@ -4,6 +4,7 @@
 mod support;
 
 mod asyncapi;
+mod classifiers;
 mod command_line;
 mod commands;
 mod delivery;
@@ -12,6 +13,7 @@ mod drain;
 mod encoders;
 mod evaluation;
 mod faults;
+mod fitting;
 mod intake;
 mod photos;
 mod position;

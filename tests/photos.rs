@@ -6,7 +6,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bridgeclip::journal::EventClass;
 use bridgeclip::encoder::{EncodeImage, ImageEncoder, Package};
 use bridgeclip::kernels::Threads;
 use bridgeclip::photo::{
@@ -205,7 +204,7 @@ fn a_drones_photo_tells_where_its_laser_pointed() {
     device.take(&photo);
     device.start();
     device.wait_for_captures(1);
-    let events = device.journal().outbox(EventClass::Result, 0, 10).expect("events");
+    let events = device.outbox();
     let event: Value = serde_json::from_slice(&events[0].payload).expect("JSON");
     let data = &event["data"];
     assert_eq!(data["position"]["source"], "laser_target");

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use bridgeclip::classify::Params;
 use bridgeclip::domain::{Category, Embedding};
 use bridgeclip::encoder::{Aim, EncodeImage, ImageEncoder, Package, TextEncoder, pictures, quantize};
 use bridgeclip::kernels::Threads;
@@ -77,7 +78,8 @@ fn the_demo_package_is_as_good_as_its_float_original() {
 #[test]
 fn sample_photos_get_the_labels_of_the_float_package() {
     let limits = pipeline::Limits::default();
-    let load = |package: &Package| Classifier::load(package, limits, 10, &Threads::default()).expect("loads");
+    let load =
+        |package: &Package| Classifier::load(package, limits, Params::default(), &Threads::default()).expect("loads");
     let classifiers = [load(&open(&float_demo_package())), load(&open(&demo_package()))];
     let mut different = Vec::new();
     for path in demo_photos() {

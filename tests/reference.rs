@@ -36,6 +36,13 @@ fn info(path: &Path) -> Value {
     good(&run(&[&"reference", &"info", &path, &"--json"]))
 }
 
+/// What is fitted belongs to a reference as it is: another one with the same photos begins without.
+fn unfitted_info(path: &Path) -> Value {
+    let mut info = info(path);
+    info["fitted"] = serde_json::json!({});
+    info
+}
+
 /// A CSV of sample photos in another folder, as in the published pipeline.
 fn write_csv(path: &Path, photos: &[PathBuf], more: &str) {
     let rows =
@@ -65,6 +72,31 @@ fn a_reference_is_built_from_photos_and_used() {
     let nearest = &verdict["verdict"]["neighbours"][0];
     assert!(nearest["similarity"].as_f64().is_some_and(|similarity| similarity > 0.9999), "{nearest}");
     assert!(nearest["source"].as_str().unwrap().ends_with(photos[0].file_name().unwrap().to_str().unwrap()));
+}
+
+#[test]
+fn a_reference_is_built_from_findings_alone() {
+    let dir = copy_of_demo_package();
+    let (package, csv, photos) = (dir.path(), dir.path().join("rows.csv"), demo_photos());
+    let name = |index: usize| photos[index].file_name().expect("a name").to_string_lossy().into_owned();
+    let finding = "Cracking and corrosion are observed in the pier. The soundness rating is Ⅲ.";
+    let whole = format!("{finding} The component-wise measure classification is C1.");
+    fs::write(&csv, format!("image,text\n{},{whole}\n{},{finding}\n{},No damage.\n", name(0), name(1), name(2)))
+        .expect("write");
+    let root = photos_folder();
+    let build = |more: &[&dyn AsRef<Path>]| {
+        let words: [&dyn AsRef<Path>; 9] =
+            [&"reference", &"build", &"--csv", &csv, &"--image-root", &root, &"--package", &package, &"--json"];
+        run(&[&words, more].concat())
+    };
+    let output = build(&[]);
+    let report = good(&output);
+    assert_eq!((&report["photos"], &report["incomplete_rows"]), (&1.into(), &2.into()));
+    let message = stderr(&output);
+    assert!(message.contains("line 3: left out: the caption does not say the measure"), "{message}");
+    assert!(message.contains("line 4: left out: `No damage` is no sentence"), "{message}");
+    assert_eq!(info(package)["counts"]["damage_type"]["corrosion"], 1);
+    assert!(refusal(&build(&[&"--labels-from", &"columns"])).contains("no column `kenzenudo`"));
 }
 
 #[test]
@@ -146,7 +178,7 @@ fn what_is_exported_can_be_imported_and_merged() {
         run(&[&"reference", &"import", &"--embeddings", &npy, &"--csv", &csv, &"--package", &package, &"--json"])
     };
     assert_eq!(good(&import(&npy, &csv, target.path()))["photos"], 2500);
-    assert_eq!(info(target.path()), info(&demo_package()));
+    assert_eq!(info(target.path()), unfitted_info(&demo_package()));
     // In two parts: the labels of the other half are marked invalid.
     let parts = [0, 1].map(|part| {
         let package = copy_of_demo_package();
@@ -169,10 +201,11 @@ fn what_is_exported_can_be_imported_and_merged() {
         run(&[&words[..], &[&"--package", &target]].concat())
     };
     good(&merge(&[parts[0].path(), parts[1].path()]));
-    assert_eq!(info(merged.path()), info(&demo_package()));
+    assert_eq!(info(merged.path()), unfitted_info(&demo_package()));
     let photo = demo_photos().remove(0);
     let verdict = |package: &Path| good(&run(&[&"classify", &"--json", &"--package", &package, &photo]));
-    assert_eq!(verdict(merged.path()), verdict(&demo_package()));
+    assert_eq!(verdict(merged.path()), verdict(target.path()));
+    assert_eq!(verdict(merged.path())["verdict"]["neighbours"], verdict(&demo_package())["verdict"]["neighbours"]);
     let message = refusal(&merge(&[parts[0].path(), parts[0].path()]));
     assert!(message.contains("`train/00000.jpg` is there twice"), "{message}");
     assert!(refusal(&merge(&[merged.path(), parts[0].path()])).contains("own reference"));

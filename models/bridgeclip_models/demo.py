@@ -2,7 +2,8 @@
 the device program add the reference and make the int8 package.
 
 Each step leaves a file in the work folder or in the demo folder, and is skipped while that file is newer than what it is
-made from. Three splits share no scene: `train`; `select`, which chooses the epoch; and `val`, which all figures come from.
+made from. Four splits share no scene: `train`; `select`, which chooses the epoch; `tune`, which the device program fits its
+rules to; and `val`, which all figures come from.
 """
 
 import json
@@ -33,6 +34,7 @@ from .render import generate, sample_photos
 from .run_folder import RunFolder
 from .towers import IMAGE_GRAPH, IMAGE_WEIGHTS, TEXT_WEIGHTS
 from .training import PairSet, Trainer
+from .verdict_figures import run_json, verdict_figures
 
 REFERENCE = "reference.db"  # the file that the device program adds to a package
 RETRIEVAL_PAIRS = 300
@@ -52,6 +54,7 @@ class Plan:
 
     train: int = 10_000  # rendered pictures per split
     select: int = 500
+    tune: int = 3_000
     val: int = 1_500
     reference: int = 2_500  # the first rows of `train`, for k-NN
     seed: int = 1
@@ -75,8 +78,9 @@ class Demo:
         self.embed()
         if bridgeclip:
             self.add_reference(bridgeclip)
+            self.fit(bridgeclip)
             self.quantize(bridgeclip)
-        self.measure()
+        self.measure(bridgeclip)
 
     def csv(self, split: str) -> Path:
         return self.work / f"{split}.csv"
@@ -92,7 +96,8 @@ class Demo:
     def render(self) -> None:
         """Data set and sample photos."""
         workers = os.cpu_count() or 1
-        for split, count in (("train", self.plan.train), ("select", self.plan.select), ("val", self.plan.val)):
+        for split in ("train", "select", "tune", "val"):
+            count = getattr(self.plan, split)
             if self.csv(split).is_file():
                 self._check_count(split, count)
             else:
@@ -136,8 +141,8 @@ class Demo:
         captions = [pair.caption for pair in read_pairs(self.csv("val"))]
         self._embed("val_caption", lambda: embed_texts(model, captions))
 
-    def measure(self) -> None:
-        """Writes the figures on held-out pictures."""
+    def measure(self, bridgeclip: Path | None = None) -> None:
+        """Writes the figures on held-out pictures; with the device program also those of its verdicts."""
         figures = {
             "note": "Measured on rendered drawings that carry marks for rating and measure. They say nothing about real photos.",
             "held_out_pictures": self.plan.val,
@@ -146,6 +151,10 @@ class Demo:
             "package_bytes": {name: _package_bytes(self.out / name) for name in (FLOAT_PACKAGE, PACKAGE) if (self.out / name).is_dir()},
             "training": {"pictures": self.plan.train, "pictures_to_choose_the_epoch": self.plan.select, **asdict(self.plan.recipe)},
         }
+        if bridgeclip:
+            figures["verdicts"] = {"rules_fitted_to_pictures": self.plan.tune} | verdict_figures(
+                bridgeclip, self.out / FLOAT_PACKAGE, self.csv("val"), self.embeddings("val")
+            )
         path = self.out / FIGURES
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         scores, retrieval = figures["knn"]["macro_f1"], figures["text_to_image"]
@@ -156,6 +165,16 @@ class Demo:
         package = self.out / FLOAT_PACKAGE
         if not _is_newer(package / REFERENCE, self.checkpoint):
             self._run(bridgeclip, "reference", "build", "--csv", self.csv("reference"), "--package", package)
+
+    def fit(self, bridgeclip: Path) -> None:
+        """Lets the device program add linear heads, the embeddings of its prompts and its rules to the reference."""
+        package, done = self.out / FLOAT_PACKAGE, self.work / "rules.json"
+        if _is_newer(done, package / REFERENCE):
+            return
+        self._run(bridgeclip, "reference", "fit-heads", "--package", package)
+        self._run(bridgeclip, "reference", "fit-prompts", "--package", package)
+        rules = run_json(bridgeclip, "reference", "fit-rules", "--csv", self.csv("tune"), "--package", package)
+        done.write_text(json.dumps(rules, indent=2) + "\n", encoding="utf-8")
 
     def quantize(self, bridgeclip: Path) -> None:
         """Lets the device program make the int8 package, calibrated with the pictures that chose the epoch."""

@@ -9,6 +9,7 @@ import torch
 
 from .architecture import Architecture, build_model, load_architecture
 from .captions import Labels, caption, categories
+from .classifier_goldens import write_classifiers
 from .demo_goldens import write_demo
 from .demo_model import PHOTOS
 from .golden_images import floats, image_results
@@ -33,6 +34,8 @@ def write_goldens(out: Path, parts: Sequence[str], demo: Path, work: Path) -> It
             yield from write_demo(out / part, demo, work)
         elif part == "photos":
             yield from write_photos(out / part, demo / PHOTOS)
+        elif part == "classifiers":
+            yield from write_classifiers(out, demo)
         else:
             yield from _WRITERS[part](out)
 
@@ -155,4 +158,4 @@ _WRITERS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "metrics": _write_metrics,
     "vit_b32": _write_vit_b32,
 }
-PARTS = (*_WRITERS, "photos", "demo")
+PARTS = (*_WRITERS, "photos", "demo", "classifiers")

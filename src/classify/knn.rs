@@ -1,19 +1,21 @@
-//! The published k-NN vote: neighbours to verdict, as a pure function.
+//! The published k-NN vote: neighbours to answers, as a pure function.
 
-use crate::domain::{Category, CategoryVerdict, Evidence, ScoredClass, Verdict};
+use super::Neighbour;
+use super::answer::{Answer, Answers, lead};
+use crate::domain::{Category, CategoryVerdict, ScoredClass};
 
-/// Votes in every category. `evidence` holds the `k` nearest reference photos, most similar first.
+/// Votes in every category. `neighbours` are the `k` nearest reference photos, most similar first.
 ///
 /// Single label: the class seen most often. Multi label: every class that at least half of the neighbours carry, and
 /// if there is none, the class seen most often. A tie goes to the class that was seen first in order of similarity.
-pub fn classify(evidence: Vec<Evidence>) -> Verdict {
-    let categories = Category::ALL.map(|category| vote(category, &evidence));
-    Verdict::new(categories, evidence)
+/// Confidences are shares of the neighbours.
+pub fn published_vote(neighbours: &[Neighbour]) -> Answers {
+    Category::ALL.map(|category| vote(category, neighbours))
 }
 
-fn vote(category: Category, evidence: &[Evidence]) -> CategoryVerdict {
-    let tally = tally(category, evidence);
-    let half = evidence.len().div_ceil(2);
+fn vote(category: Category, neighbours: &[Neighbour]) -> Answer {
+    let tally = tally(category, neighbours);
+    let half = neighbours.len().div_ceil(2);
     let mut winners: Vec<(u8, usize)> = Vec::new();
     if category.is_multi() {
         winners.extend(tally.iter().filter(|(_, count)| *count >= half));
@@ -21,15 +23,20 @@ fn vote(category: Category, evidence: &[Evidence]) -> CategoryVerdict {
     if winners.is_empty() {
         winners.extend(most_frequent(&tally));
     }
-    let confidence = |count| count as f32 / evidence.len() as f32;
-    let classes = winners.into_iter().map(|(index, count)| ScoredClass { index, confidence: confidence(count) });
-    CategoryVerdict { classes: classes.collect() }
+    let share = |count| count as f32 / neighbours.len() as f32;
+    let classes = winners.into_iter().map(|(index, count)| ScoredClass { index, confidence: share(count) });
+    let mut counts: Vec<usize> = tally.iter().map(|(_, count)| *count).collect();
+    counts.sort_unstable_by(|a, b| b.cmp(a));
+    Answer {
+        verdict: CategoryVerdict { classes: classes.collect() },
+        lead: lead(category, counts.into_iter().map(share)),
+    }
 }
 
 /// Every class that occurs with its count, in the order in which it was first seen.
-fn tally(category: Category, evidence: &[Evidence]) -> Vec<(u8, usize)> {
+fn tally(category: Category, neighbours: &[Neighbour]) -> Vec<(u8, usize)> {
     let mut tally: Vec<(u8, usize)> = Vec::new();
-    for &index in evidence.iter().flat_map(|neighbour| neighbour.labels.get(category).indexes()) {
+    for &index in neighbours.iter().flat_map(|neighbour| neighbour.labels.get(category).indexes()) {
         match tally.iter_mut().find(|(seen, _)| *seen == index) {
             Some((_, count)) => *count += 1,
             None => tally.push((index, 1)),
@@ -46,24 +53,14 @@ fn most_frequent(tally: &[(u8, usize)]) -> Option<(u8, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CategoryLabels, Labels};
+    use crate::classify::test_neighbours::{labels, neighbours};
 
-    fn neighbours(category: Category, cells: &[&str]) -> Vec<Evidence> {
-        let evidence = cells.iter().zip(1..).map(|(cell, reference_id)| Evidence {
-            reference_id,
-            similarity: 1.0 - reference_id as f32 / 100.0,
-            source: String::new(),
-            caption: String::new(),
-            labels: Labels::new(|c| match c == category {
-                true => CategoryLabels::parse(category, cell).expect("known labels"),
-                false => CategoryLabels::default(),
-            }),
-        });
-        evidence.collect()
+    fn answers(category: Category, cells: &[&str]) -> Answers {
+        published_vote(&neighbours(&labels(category, cells), &[0.9; 16]))
     }
 
     fn answer(category: Category, cells: &[&str]) -> Vec<&'static str> {
-        classify(neighbours(category, cells)).get(category).names(category).collect()
+        answers(category, cells)[category as usize].verdict.names(category).collect()
     }
 
     #[test]
@@ -92,9 +89,9 @@ mod tests {
 
     #[test]
     fn confidence_is_the_share_of_the_neighbours() {
-        let verdict = classify(neighbours(Category::Measure, &["B", "B", "B", "E1"]));
-        assert_eq!(verdict.get(Category::Measure).classes[0].confidence, 0.75);
-        assert_eq!(verdict.evidence.len(), 4);
-        assert!(verdict.get(Category::Soundness).classes.is_empty());
+        let answers = answers(Category::Measure, &["B", "B", "B", "E1"]);
+        let measure = &answers[Category::Measure as usize];
+        assert_eq!((measure.verdict.classes[0].confidence, measure.lead), (0.75, 0.5));
+        assert!(answers[Category::Soundness as usize].verdict.classes.is_empty());
     }
 }

@@ -1,12 +1,35 @@
-//! Embedding to verdict, three ways, all pure: the vote of the nearest reference photos, linear heads, and texts that
-//! describe the classes (zero-shot).
+//! Embedding to verdict, all pure. Three methods: the vote of the nearest reference photos by one of two rules, linear
+//! heads, and texts that describe the classes (zero-shot). Beside the answer a verdict says whether it is urgent and
+//! whether to doubt it.
 
-mod decide;
+mod answer;
+mod balanced;
+mod confidence;
+mod engine;
+mod fitted;
+mod judge;
 mod knn;
+mod neighbour;
+mod prompt_embeddings;
 mod prompts;
+mod rules;
+mod second_look;
+#[cfg(test)]
+mod test_neighbours;
+mod urgency;
 mod zero_shot;
 
-pub use decide::{decide, linear_verdict};
-pub use knn::classify;
+pub use answer::{Answer, Answers, decide, linear_answers};
+pub use balanced::{BalancedVote, CategoryVote};
+pub use confidence::ConfidenceMap;
+pub use engine::{Engine, EngineError};
+pub use fitted::{Fitted, FittedError, Stored};
+pub use judge::{Judge, Opinions, Params};
+pub use knn::published_vote;
+pub use neighbour::{NEIGHBOURS_MAX, Neighbour, Weighting};
+pub use prompt_embeddings::{PromptEmbeddings, PromptEmbeddingsError};
 pub use prompts::{Prompts, PromptsError};
+pub use rules::{Certainty, Rules, RulesError, Source};
+pub use second_look::{Circumstances, second_look};
+pub use urgency::{UrgencyRule, is_urgent};
 pub use zero_shot::ZeroShot;

@@ -25,8 +25,8 @@ impl Prompts {
     /// The file that is built in, `deploy/prompts.toml`.
     pub const BUILT_IN: &str = include_str!("../../deploy/prompts.toml");
 
-    /// Reads `[category]` tables with one list of texts per class, named by the class's English label. No category and no
-    /// class may be missing.
+    /// Reads `[category]` tables with one list of texts per class, named by the class's English label. No category and
+    /// no class may be missing.
     pub fn parse(text: &str) -> Result<Self, PromptsError> {
         let file: Table = text.parse().map_err(|error: toml::de::Error| PromptsError::Toml(error.to_string()))?;
         refuse_unknown(&file, "", &Category::ALL.map(Category::id))?;
@@ -43,6 +43,11 @@ impl Prompts {
     /// If `index` is not below the number of the category's classes.
     pub fn get(&self, category: Category, index: u8) -> &[String] {
         &self.0[category as usize][usize::from(index)]
+    }
+
+    /// All texts, class by class.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flatten().flatten().map(String::as_str)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Classes by their descriptions: a photo belongs to the class whose texts lie nearest to it.
 
-use crate::domain::{Category, CategoryVerdict, Embedding, EmbeddingError, Scores};
-
-use super::decide;
+use super::{Answers, decide};
+use crate::domain::{Category, Embedding, EmbeddingError, Scores};
 
 /// Probability from which a multi-label class counts, as published.
 ///
 /// Cosines are not scaled before the softmax, so the probabilities of many classes are nearly equal and hardly any
-/// reaches this: of 15 classes one would need 0.3 where 0.067 is even. In practice the most probable class is the answer.
+/// reaches this: of 15 classes one would need 0.3 where 0.067 is even. In practice the most probable class is the
+/// answer.
 const MULTI_LABEL_MIN: f32 = 0.3;
 
 /// One embedding per class in every category.
@@ -38,11 +38,11 @@ impl ZeroShot {
     }
 
     /// Single label: the most probable class. Multi label: every class with a probability of at least 0.3, and if there
-    /// is none, the most probable one. In the order of [`Category::ALL`]; confidences are the probabilities.
+    /// is none, the most probable one. Confidences are the probabilities.
     ///
     /// # Panics
     /// As [`Self::scores`].
-    pub fn verdict(&self, photo: &Embedding) -> [CategoryVerdict; 4] {
+    pub fn answers(&self, photo: &Embedding) -> Answers {
         let scores = self.scores(photo);
         Category::ALL.map(|category| decide(category, scores.get(category), |p| p >= MULTI_LABEL_MIN))
     }
@@ -88,10 +88,9 @@ mod tests {
         let e = std::f32::consts::E;
         assert!((scores.get(Category::Soundness)[2] - e / (e + 3.0)).abs() < 1e-6);
         assert!((scores.get(Category::DamageLocation)[5] - 1.0 / (e + 19.0)).abs() < 1e-6);
-        let verdict = axes().verdict(&photo);
-        for (category, verdict) in Category::ALL.into_iter().zip(verdict) {
-            assert_eq!(verdict.classes.len(), 1, "{category}");
-            assert_eq!(verdict.classes[0].index, 2, "{category}");
+        for (category, answer) in Category::ALL.into_iter().zip(axes().answers(&photo)) {
+            assert_eq!(answer.verdict.classes.len(), 1, "{category}");
+            assert_eq!(answer.verdict.classes[0].index, 2, "{category}");
             assert!((scores.get(category).iter().sum::<f32>() - 1.0).abs() < 1e-6);
         }
     }

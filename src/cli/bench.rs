@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::decode::DecodeArgs;
 use super::{Outcome, demo, npy, progress};
+use crate::classify::Params;
 use crate::domain::{Embedding, Evidence};
 use crate::encoder::{EncodeImage, ImageEncoder, Package, TextEncoder, pictures};
 use crate::kernels::{self, Kernel, Threads};
@@ -42,9 +43,8 @@ pub struct Args {
     photo: Option<PathBuf>,
     #[command(flatten)]
     decode: DecodeArgs,
-    /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR")]
-    package: Option<PathBuf>,
+    #[command(flatten)]
+    package: demo::PackageArgs,
     /// Cores that one photo or text is split over.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     threads: u8,
@@ -152,7 +152,7 @@ struct Times {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let begin = Instant::now();
-    let package = demo::package_or_demo(args.package.as_deref())?;
+    let package = args.package.open()?;
     let open_ms = milliseconds(begin.elapsed());
     let threads = Threads::new(args.threads.into())?;
     let mut encoders = Vec::new();
@@ -200,7 +200,7 @@ fn text(args: &Args, package: &Package, threads: &Threads) -> Result<EncoderRepo
 
 fn photo_report(args: &Args, package: &Package, threads: &Threads, path: &Path) -> Result<PhotoReport> {
     let limits = args.decode.limits();
-    let classifier = Classifier::load(package, limits, NEIGHBOURS, threads)?;
+    let classifier = Classifier::load(package, limits, Params::default(), threads)?;
     let bytes = read_file(path, &limits)?;
     let input = || Ok(encoder_input(&bytes, &package.preprocess(), &limits.photo)?);
     let verdict = || Ok(classifier.classify(&read_file(path, &limits)?)?);

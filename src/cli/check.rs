@@ -1,7 +1,6 @@
 //! `bridgeclip check`: what this machine and this installation have, and what to do about what is missing.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -15,9 +14,8 @@ use crate::kernels::{self, Kernel};
 /// Code 1 if there is an error.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR")]
-    package: Option<PathBuf>,
+    #[command(flatten)]
+    package: demo::PackageArgs,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -88,7 +86,7 @@ fn kernel() -> Finding {
 }
 
 fn package(args: &Args) -> Finding {
-    match demo::package_or_demo(args.package.as_deref()) {
+    match args.package.open() {
         Err(error) => Finding::new("package", State::Error, super::describe(&error))
             .remedy("install the package again, or name another with --package DIR".to_owned()),
         Ok(package) => {

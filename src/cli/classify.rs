@@ -7,23 +7,23 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::decode::DecodeArgs;
+use super::method::MethodArgs;
 use super::{Outcome, demo, present};
 use crate::domain::{Sha256, Verdict};
 use crate::kernels::Threads;
 use crate::pipeline::{Classifier, PipelineError, read_file};
 
-/// Classify photos: the four categories with confidence, and the most similar labelled photos as evidence.
+/// Classify photos: the four categories with confidence, whether an engineer should look first or again, and the most
+/// similar labelled photos as evidence.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Photo files (JPEG, PNG, TIFF, DNG, WebP).
     #[arg(required = true, value_name = "PHOTO")]
     photos: Vec<PathBuf>,
-    /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR")]
-    package: Option<PathBuf>,
-    /// Labelled photos that vote.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    neighbours: u16,
+    #[command(flatten)]
+    package: demo::PackageArgs,
+    #[command(flatten)]
+    method: MethodArgs,
     #[command(flatten)]
     decode: DecodeArgs,
     /// One JSON object per photo and line.
@@ -44,8 +44,8 @@ struct Line<'a> {
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
-    let package = demo::package_or_demo(args.package.as_deref())?;
-    let classifier = Classifier::load(&package, args.decode.limits(), args.neighbours.into(), &Threads::default())?;
+    let package = args.package.open()?;
+    let classifier = Classifier::load(&package, args.decode.limits(), args.method.params(), &Threads::default())?;
     let mut failures = 0;
     for photo in &args.photos {
         let result = classify(&classifier, photo);

@@ -44,11 +44,20 @@ struct DemoFiles {
     photos: PathBuf,
 }
 
-/// Opens the named package, or the demo package.
-pub fn package_or_demo(dir: Option<&Path>) -> Result<Package> {
-    match dir {
-        Some(dir) => Ok(Package::open(dir)?),
-        None => Ok(Package::open(&DemoFiles::find()?.package)?),
+/// The model package of a command that only reads it.
+#[derive(Debug, clap::Args)]
+pub struct PackageArgs {
+    /// The model package; the synthetic demo package if not given.
+    #[arg(long, value_name = "DIR")]
+    package: Option<PathBuf>,
+}
+
+impl PackageArgs {
+    pub fn open(&self) -> Result<Package> {
+        match &self.package {
+            Some(dir) => Ok(Package::open(dir)?),
+            None => Ok(Package::open(&DemoFiles::find()?.package)?),
+        }
     }
 }
 

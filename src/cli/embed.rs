@@ -23,9 +23,8 @@ pub struct Args {
     /// A text; can be given several times.
     #[arg(long, value_name = "TEXT", group = "input", num_args = 1..)]
     text: Vec<String>,
-    /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR")]
-    package: Option<PathBuf>,
+    #[command(flatten)]
+    package: demo::PackageArgs,
     #[command(flatten)]
     decode: DecodeArgs,
     /// The NumPy file to write.
@@ -34,7 +33,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
-    let package = demo::package_or_demo(args.package.as_deref())?;
+    let package = args.package.open()?;
     let results = if args.photos.is_empty() { texts(&package, &args.text)? } else { photos(&package, args)? };
     let failures: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     for failure in &failures {

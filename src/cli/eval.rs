@@ -2,8 +2,6 @@
 
 mod classify;
 mod compare;
-mod inputs;
-mod numpy;
 mod output;
 mod retrieval;
 mod scaling;

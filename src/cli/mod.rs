@@ -8,6 +8,8 @@ mod decode;
 mod demo;
 mod embed;
 mod eval;
+mod inputs;
+mod method;
 mod npy;
 mod package;
 mod present;
@@ -15,6 +17,7 @@ mod progress;
 mod reference;
 mod run;
 mod search;
+mod stop;
 mod tag;
 
 use std::io;

@@ -61,6 +61,25 @@ pub fn read_embeddings(path: &Path, dim: usize) -> Result<Vec<Embedding>> {
     matrix.values.chunks_exact(dim).enumerate().map(row).collect()
 }
 
+/// Likewise a row of `columns` values for each of the `rows` rows of a CSV.
+pub fn read_for(path: &Path, csv: &Path, rows: usize, columns: usize) -> Result<Matrix> {
+    let matrix = read(path)?;
+    ensure!(
+        matrix.columns == columns,
+        "{}: {} values per row, the package has {columns}; embed with this package",
+        path.display(),
+        matrix.columns
+    );
+    ensure!(
+        matrix.rows() == rows,
+        "{}: {} rows, {} has {rows}; the embeddings must have a row for each, in the same order",
+        path.display(),
+        matrix.rows(),
+        csv.display()
+    );
+    Ok(matrix)
+}
+
 /// Writes embeddings as f32, a row each.
 pub fn write(path: &Path, rows: &[Embedding]) -> Result<()> {
     let write = || -> std::io::Result<()> {

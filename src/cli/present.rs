@@ -1,15 +1,20 @@
 //! Results in words for a person at a terminal.
 
-use crate::domain::{Category, Verdict};
+use crate::domain::{Category, Method, SecondLook, Urgency, UrgentSign, Verdict};
 
-/// The verdict on one line: `II  C1  cracking + corrosion  on  pier`.
+/// The verdict on one line: `soundness II, measure C1, cracking on pier; review first: rating IV among similar photos`.
 pub fn line(verdict: &Verdict) -> String {
     let names = |category: Category| match verdict.get(category).names(category).collect::<Vec<_>>() {
         names if names.is_empty() => "?".to_owned(),
         names => names.join(" + "),
     };
+    let review = match verdict.urgency.review {
+        true => format!("; review first: {} among similar photos", signs(&verdict.urgency)),
+        false => String::new(),
+    };
+    let doubt = if verdict.second_look.is_empty() { "" } else { "; look again" };
     format!(
-        "soundness {}, measure {}, {} on {}",
+        "soundness {}, measure {}, {} on {}{review}{doubt}",
         names(Category::Soundness),
         names(Category::Measure),
         names(Category::DamageType),
@@ -17,7 +22,7 @@ pub fn line(verdict: &Verdict) -> String {
     )
 }
 
-/// The verdict with confidences and evidence, one item a line.
+/// The verdict with confidences, what to look at, and the evidence, one item a line.
 pub fn paragraph(verdict: &Verdict) -> String {
     let mut text = String::new();
     for category in Category::ALL {
@@ -28,8 +33,83 @@ pub fn paragraph(verdict: &Verdict) -> String {
         });
         text += &format!("  {:<16} {}\n", category.id(), classes.collect::<Vec<_>>().join(", "));
     }
+    text += &format!("  {:<16} {}\n", "confidence", confidence(verdict));
+    if verdict.urgency.review {
+        let (signs, share) = (signs(&verdict.urgency), verdict.urgency.score * 100.0);
+        let note = format!("an engineer decides: {signs} among similar photos ({share:.0} %)");
+        text += &format!("  {:<16} {note}\n", "review first");
+    }
+    for reason in &verdict.second_look {
+        text += &format!("  {:<16} {}\n", "look again", explain(*reason));
+    }
     for neighbour in &verdict.evidence {
         text += &format!("  {:.4}  {}  {}\n", neighbour.similarity, neighbour.source, neighbour.caption);
     }
     text
+}
+
+/// What the percentages mean.
+fn confidence(verdict: &Verdict) -> &'static str {
+    match (verdict.confidence_calibrated, verdict.method) {
+        (true, _) => "how often such answers were right on labelled photos",
+        (false, Method::Knn) => "share of the similar photos; not calibrated",
+        (false, Method::Linear | Method::ZeroShot) => "probability by the method itself; not calibrated",
+    }
+}
+
+fn signs(urgency: &Urgency) -> String {
+    let words = |sign: &UrgentSign| match sign.label() {
+        (Category::Soundness, label) => format!("rating {label}"),
+        (_, label) => format!("measure {label}"),
+    };
+    urgency.signs.iter().map(words).collect::<Vec<_>>().join(", ")
+}
+
+fn explain(reason: SecondLook) -> &'static str {
+    match reason {
+        SecondLook::FarNeighbours => "no labelled photo is like this one",
+        SecondLook::NearTie => "another rating or measure is nearly as likely",
+        SecondLook::MethodsDisagree => "similar photos and linear heads say different things",
+        SecondLook::Blurred => "the photo is blurred, or shows a plain surface",
+        SecondLook::TooDark => "the photo is too dark",
+        SecondLook::TooBright => "the photo is too bright",
+        SecondLook::OtherClass => {
+            "\"other\" can be falling-out of the deck, an abnormal gap, a defect of an anchorage or deflection: they have \
+             no class of their own"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CategoryVerdict, ScoredClass};
+
+    #[test]
+    fn people_read_what_to_look_at_in_plain_words() {
+        let answer = |index| CategoryVerdict { classes: vec![ScoredClass { index, confidence: 0.75 }] };
+        let urgency =
+            Urgency { review: true, score: 0.12, signs: vec![UrgentSign::SoundnessIv, UrgentSign::MeasureE2] };
+        let mut verdict = Verdict {
+            categories: [1, 2, 0, 6].map(answer),
+            method: Method::Knn,
+            rule: None,
+            confidence_calibrated: false,
+            urgency,
+            second_look: vec![SecondLook::NearTie],
+            evidence: Vec::new(),
+        };
+        let expected = "soundness II, measure C1, cracking on pier; \
+            review first: rating IV, measure E2 among similar photos; look again";
+        assert_eq!(line(&verdict), expected);
+        let text = paragraph(&verdict);
+        for part in
+            ["II (75 %, preventive", "not calibrated", "an engineer decides: rating IV", "(12 %)", "nearly as likely"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        (verdict.urgency, verdict.second_look) = (Urgency::default(), Vec::new());
+        assert_eq!(line(&verdict), "soundness II, measure C1, cracking on pier");
+        assert!(!paragraph(&verdict).contains("look again"));
+    }
 }

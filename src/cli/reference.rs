@@ -1,18 +1,23 @@
 //! `bridgeclip reference`: the database of labelled photos.
 
 mod build;
+mod fit_heads;
+mod fit_prompts;
+mod fit_rules;
+mod import_heads;
 mod transfer;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use super::Outcome;
 use crate::domain::Category;
 use crate::encoder::files;
-use crate::reference::Info;
+use crate::reference::{FittedNote, Incomplete, Info, LabelsFrom, Records, read_records};
 
 /// Make and inspect the database of labelled photos that a new photo is compared with.
 #[derive(Debug, clap::Subcommand)]
@@ -21,8 +26,44 @@ pub enum Command {
     Import(transfer::ImportArgs),
     Export(transfer::ExportArgs),
     Merge(transfer::MergeArgs),
-    /// Show what a reference was made with and how many photos each class has.
+    FitHeads(fit_heads::Args),
+    ImportHeads(import_heads::Args),
+    FitPrompts(fit_prompts::Args),
+    FitRules(fit_rules::Args),
+    /// Show what a reference was made with, how many photos each class has, and what is fitted.
     Info(InfoArgs),
+}
+
+/// Where a reference's labels come from.
+#[derive(Debug, clap::Args)]
+pub struct LabelsArgs {
+    /// Take labels from the label columns or from the findings in the column `text`. If not given: from the columns,
+    /// and from the findings if there is no label column at all.
+    #[arg(long, value_name = "SOURCE", value_enum)]
+    labels_from: Option<LabelsFromArg>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LabelsFromArg {
+    Columns,
+    Captions,
+}
+
+impl LabelsArgs {
+    /// Reads the rows. A finding that does not tell all four labels is named on standard error.
+    fn read(&self, csv: &Path) -> Result<Records> {
+        let labels_from = self.labels_from.map(|from| match from {
+            LabelsFromArg::Columns => LabelsFrom::Columns,
+            LabelsFromArg::Captions => LabelsFrom::Captions,
+        });
+        let records = read_records(csv, labels_from)?;
+        if records.labels_from == LabelsFrom::Captions {
+            for Incomplete { line, reason } in &records.incomplete {
+                eprintln!("bridgeclip: {}, line {line}: left out: {reason}", csv.display());
+            }
+        }
+        Ok(records)
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -41,6 +82,10 @@ pub fn run(command: &Command) -> Result<Outcome> {
         Command::Import(args) => transfer::import(args),
         Command::Export(args) => transfer::export(args),
         Command::Merge(args) => transfer::merge(args),
+        Command::FitHeads(args) => fit_heads::run(args),
+        Command::ImportHeads(args) => import_heads::run(args),
+        Command::FitPrompts(args) => fit_prompts::run(args),
+        Command::FitRules(args) => fit_rules::run(args),
         Command::Info(args) => info(args),
     }
 }
@@ -66,7 +111,23 @@ fn info(args: &InfoArgs) -> Result<Outcome> {
             writeln!(out, "  {count:>7}  {}", class.en)?;
         }
     }
+    if info.fitted.is_empty() {
+        writeln!(out, "nothing fitted: no linear heads, no prompts, no rules")?;
+    }
+    for FittedNote { name, bytes, made_with } in &info.fitted {
+        writeln!(out, "fitted {name}, {bytes} bytes: {}", facts(made_with))?;
+    }
     Ok(Outcome::Good)
+}
+
+/// The plain values of a JSON object, as `seed 42, photos 2500`.
+fn facts(made_with: &Value) -> String {
+    let plain = made_with.as_object().into_iter().flatten().filter_map(|(key, value)| match value {
+        Value::String(text) => Some(format!("{key} {text}")),
+        Value::Number(number) => Some(format!("{key} {number}")),
+        _ => None,
+    });
+    plain.collect::<Vec<_>>().join(", ")
 }
 
 fn info_json(info: &Info) -> Value {
@@ -81,5 +142,6 @@ fn info_json(info: &Info) -> Value {
         "preprocessing": info.stamp.preprocessing,
         "label_version": info.stamp.label_version,
         "counts": counts.collect::<Map<_, _>>(),
+        "fitted": info.fitted.iter().map(|note| (note.name.clone(), note.made_with.clone())).collect::<Map<_, _>>(),
     })
 }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
+use super::decode::DecodeArgs;
 use super::{Outcome, demo};
 use crate::domain::{Embedding, Evidence};
 use crate::encoder::{Package, TextEncoder};
 use crate::kernels::Threads;
-use crate::pipeline::{Embedder, Limits};
+use crate::pipeline::Embedder;
 use crate::reference::Reference;
 use crate::search::{Condition, Filter, in_reference};
 
@@ -33,16 +34,17 @@ pub struct Args {
     /// Only photos that carry this label, as in damage_type=cracking; can be given several times.
     #[arg(long = "where", value_name = "CATEGORY=LABEL")]
     conditions: Vec<Condition>,
-    /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR")]
-    package: Option<PathBuf>,
+    #[command(flatten)]
+    package: demo::PackageArgs,
+    #[command(flatten)]
+    decode: DecodeArgs,
     /// One JSON object per photo and line.
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
-    let package = demo::package_or_demo(args.package.as_deref())?;
+    let package = args.package.open()?;
     let query = query(args, &package)?;
     let reference = Reference::open(&package.reference()?, &package)?;
     let filter = Filter(args.conditions.clone());
@@ -61,7 +63,7 @@ fn query(args: &Args, package: &Package) -> Result<Embedding> {
             Ok(TextEncoder::load(package, &Threads::default())?.encode(text)?)
         }
         (None, Some(photo)) => {
-            let embedder = Embedder::load(package, Limits::default(), &Threads::default())?;
+            let embedder = Embedder::load(package, args.decode.limits(), &Threads::default())?;
             let embedded = embedder.embed_file(photo);
             Ok(embedded.map_err(|error| anyhow::anyhow!("{}: {error}", photo.display()))?.embedding)
         }

@@ -3,13 +3,23 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Category, Labels};
+use super::{Category, CategoryLabels, Labels, Method, Rule, SecondLook, Urgency};
 
-/// The answer in all four categories with the neighbours that it rests on.
+/// The answer in all four categories with the neighbours beside it, and who should look at it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    categories: [CategoryVerdict; 4],
-    /// The nearest reference photos, most similar first.
+    /// In the order of [`Category::ALL`].
+    pub categories: [CategoryVerdict; 4],
+    /// How the categories were answered.
+    pub method: Method,
+    /// How the neighbours voted. The other methods have no votes.
+    pub rule: Option<Rule>,
+    /// Whether confidences are shares of right answers as found on labelled photos; else they are the method's own.
+    pub confidence_calibrated: bool,
+    pub urgency: Urgency,
+    /// Reasons to doubt the answer, in the order of [`SecondLook::ALL`].
+    pub second_look: Vec<SecondLook>,
+    /// The nearest reference photos, most similar first, whatever the method.
     pub evidence: Vec<Evidence>,
 }
 
@@ -23,7 +33,7 @@ pub struct CategoryVerdict {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoredClass {
     pub index: u8,
-    /// Share of the neighbours that carry the class, or its probability; in [0, 1].
+    /// How likely the class is, in [0, 1]; see [`Verdict::confidence_calibrated`].
     pub confidence: f32,
 }
 
@@ -42,13 +52,14 @@ pub struct Evidence {
 }
 
 impl Verdict {
-    /// `categories` in the order of [`Category::ALL`].
-    pub fn new(categories: [CategoryVerdict; 4], evidence: Vec<Evidence>) -> Self {
-        Verdict { categories, evidence }
-    }
-
     pub fn get(&self, category: Category) -> &CategoryVerdict {
         &self.categories[category as usize]
+    }
+
+    /// The classes alone.
+    pub fn labels(&self) -> Labels {
+        let indexes = |category| self.get(category).classes.iter().map(|class| class.index);
+        Labels::new(|category| CategoryLabels::new(category, indexes(category)))
     }
 }
 
@@ -59,7 +70,9 @@ impl CategoryVerdict {
     }
 }
 
-/// JSON: `{"soundness": [{"label": "II", "confidence": 0.7}], …, "neighbours": […]}`.
+/// JSON: `{"soundness": [{"label": "II", "confidence": 0.7}], …, "method": "knn", "rule": "published",
+/// "confidence_calibrated": false, "review_urgent": true, "urgency": {"score": 0.2, "signs": ["soundness_iv"]},
+/// "second_look": ["near_tie"], "neighbours": […]}`.
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -67,7 +80,7 @@ impl Serialize for Verdict {
             label: &'static str,
             confidence: f32,
         }
-        let mut map = serializer.serialize_map(Some(Category::ALL.len() + 1))?;
+        let mut map = serializer.serialize_map(None)?;
         for category in Category::ALL {
             let classes = &self.get(category).classes;
             let labels = classes
@@ -75,7 +88,25 @@ impl Serialize for Verdict {
                 .map(|class| Label { label: category.class(class.index).en, confidence: round(class.confidence) });
             map.serialize_entry(category.id(), &labels.collect::<Vec<_>>())?;
         }
+        map.serialize_entry("method", &self.method)?;
+        if let Some(rule) = &self.rule {
+            map.serialize_entry("rule", rule)?;
+        }
+        map.serialize_entry("confidence_calibrated", &self.confidence_calibrated)?;
+        map.serialize_entry("review_urgent", &self.urgency.review)?;
+        map.serialize_entry("urgency", &self.urgency)?;
+        map.serialize_entry("second_look", &self.second_look)?;
         map.serialize_entry("neighbours", &self.evidence)?;
+        map.end()
+    }
+}
+
+/// JSON: `{"score": 0.2, "signs": ["soundness_iv"]}`. Whether to review stands beside it.
+impl Serialize for Urgency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("score", &round(self.score))?;
+        map.serialize_entry("signs", &self.signs)?;
         map.end()
     }
 }
@@ -104,4 +135,39 @@ impl Serialize for Labels {
 /// Four decimals: an int8 engine does not know more, and events stay short.
 fn round(value: f32) -> f32 {
     (value * 1e4).round() / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::UrgentSign;
+
+    #[test]
+    fn programs_read_how_an_answer_was_made_and_what_to_look_at() {
+        let answer = |index| CategoryVerdict { classes: vec![ScoredClass { index, confidence: 0.123456 }] };
+        let verdict = Verdict {
+            categories: [1, 2, 0, 6].map(answer),
+            method: Method::ZeroShot,
+            rule: None,
+            confidence_calibrated: true,
+            urgency: Urgency { review: true, score: 0.2, signs: vec![UrgentSign::MeasureE2] },
+            second_look: vec![SecondLook::NearTie, SecondLook::OtherClass],
+            evidence: Vec::new(),
+        };
+        let expected = serde_json::json!({
+            "soundness": [{"label": "II", "confidence": 0.1235_f32}],
+            "measure": [{"label": "C1", "confidence": 0.1235_f32}],
+            "damage_type": [{"label": "cracking", "confidence": 0.1235_f32}],
+            "damage_location": [{"label": "pier", "confidence": 0.1235_f32}],
+            "method": "zero-shot",
+            "confidence_calibrated": true,
+            "review_urgent": true,
+            "urgency": {"score": 0.2_f32, "signs": ["measure_e2"]},
+            "second_look": ["near_tie", "other_class"],
+            "neighbours": [],
+        });
+        assert_eq!(serde_json::to_value(&verdict).expect("JSON"), expected);
+        let knn = Verdict { method: Method::Knn, rule: Some(Rule::Balanced), ..verdict };
+        assert_eq!(serde_json::to_value(&knn).expect("JSON")["rule"], "balanced");
+    }
 }

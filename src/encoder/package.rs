@@ -255,12 +255,28 @@ impl Package {
 
     /// Takes the file `name`, which lies in the folder already, into the manifest. The manifest is replaced as a whole.
     pub fn add_file(&mut self, name: &str) -> Result<(), PackageError> {
-        let entry = measure(&self.path(name))?;
-        self.manifest.files.insert(name.to_owned(), entry);
-        let text = toml::to_string(&self.manifest).expect("a manifest is a TOML document");
-        let path = self.dir.join(files::MANIFEST);
-        write_atomically(&path, text.as_bytes()).map_err(|source| PackageError::Write { path, source })?;
-        self.hash = Sha256::of(text.as_bytes());
+        self.take(name, &self.path(name))
+    }
+
+    /// Puts the file at `from`, which lies in the folder under another name, in the place of the file `name`, and takes
+    /// it into the manifest. All that can fail for want of space is done before either is replaced.
+    pub fn replace_file(&mut self, name: &str, from: &Path) -> Result<(), PackageError> {
+        self.take(name, from)
+    }
+
+    fn take(&mut self, name: &str, from: &Path) -> Result<(), PackageError> {
+        let entry = measure(from)?;
+        let mut manifest = self.manifest.clone();
+        manifest.files.insert(name.to_owned(), entry);
+        let text = toml::to_string(&manifest).expect("a manifest is a TOML document");
+        let (path, manifest_path) = (self.path(name), self.dir.join(files::MANIFEST));
+        let new_manifest = write_beside(&manifest_path, text.as_bytes())
+            .map_err(|source| PackageError::Write { path: manifest_path.clone(), source })?;
+        if from != path {
+            fs::rename(from, &path).map_err(|source| PackageError::Write { path, source })?;
+        }
+        publish(new_manifest, &manifest_path).map_err(|source| PackageError::Write { path: manifest_path, source })?;
+        (self.manifest, self.hash) = (manifest, Sha256::of(text.as_bytes()));
         Ok(())
     }
 
@@ -357,13 +373,21 @@ fn hash_file(path: &Path) -> io::Result<Sha256> {
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    publish(write_beside(path, bytes)?, path)
+}
+
+/// A file with these bytes, on the disk, in the folder of `path`; it vanishes unless it is published.
+fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    Ok(file)
+}
+
+fn publish(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
     file.persist(path)?;
-    File::open(dir)?.sync_all()
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

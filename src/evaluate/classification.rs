@@ -19,7 +19,7 @@ pub struct Judged {
 impl Judged {
     /// An answer with its confidences.
     pub fn by_verdict(truth: Labels, verdict: &Verdict) -> Self {
-        Judged { truth, answers: Category::ALL.map(|category| verdict.get(category).clone()) }
+        Judged { truth, answers: verdict.categories.clone() }
     }
 
     /// An answer without confidences; with it no calibration is computed.
@@ -27,6 +27,18 @@ impl Judged {
         let certain = |&index: &u8| ScoredClass { index, confidence: f32::NAN };
         let classes = |category| answer.get(category).indexes().iter().map(certain).collect();
         Judged { truth, answers: Category::ALL.map(|category| CategoryVerdict { classes: classes(category) }) }
+    }
+}
+
+impl Judged {
+    /// Whether just the true classes were answered; where the truth is unknown every answer is right.
+    pub fn is_exact(&self, category: Category) -> bool {
+        let pair = self.pair(category);
+        pair.truth.is_empty() || pair.is_exact()
+    }
+
+    fn pair(&self, category: Category) -> Pair<'_> {
+        Pair { truth: self.truth.get(category).indexes(), answer: &self.answers[category as usize].classes }
     }
 }
 
@@ -107,10 +119,7 @@ impl Pair<'_> {
 }
 
 fn score(category: Category, judged: &[Judged]) -> CategoryScores {
-    let pairs = judged.iter().map(|photo| Pair {
-        truth: photo.truth.get(category).indexes(),
-        answer: &photo.answers[category as usize].classes,
-    });
+    let pairs = judged.iter().map(|photo| photo.pair(category));
     let pairs: Vec<Pair> = pairs.filter(|pair| !pair.truth.is_empty()).collect();
     let classes: Vec<ClassScores> =
         (0..).zip(category.classes()).map(|(index, class)| ClassScores::of(class.en, index, &pairs)).collect();

@@ -2,15 +2,19 @@
 
 mod calibration;
 mod classification;
+mod doubts;
 mod report;
 mod retrieval;
 mod run;
 mod scaling;
 mod similarity;
+mod urgency;
 
 pub use calibration::{BINS, Bin, Calibration, Confidence};
 pub use classification::{CategoryScores, ClassScores, Classification, Judged, classification};
+pub use doubts::{DoubtScores, Flagged, doubts};
 pub use report::html;
 pub use retrieval::{AttributeScores, CUTOFFS, Direction, DirectionScores, retrieval};
 pub use run::{Run, ScalingPoint};
 pub use scaling::scaling;
+pub use urgency::{UrgencyScores, true_urgency, urgency};

@@ -9,16 +9,19 @@ use std::fmt::Display;
 
 use self::charts::{BarGroup, Line, bars, confusion, lines};
 use self::markup::{escape, figure, section, table};
-use super::{AttributeScores, CUTOFFS, CategoryScores, Classification, Direction, Run};
+use super::{AttributeScores, CUTOFFS, CategoryScores, Classification, Direction, Flagged, Run, UrgencyScores};
 use crate::domain::Category;
 
 const STYLE: &str = include_str!("report/style.css");
 
 /// What a reader has to know to take the figures for what they are.
-const NOTES: [&str; 4] = [
+const NOTES: [&str; 6] = [
     "Each category is scored over the rows that have at least one true label of it. A class without true and answered \
      items counts 0 in the macro mean.",
     "Calibration error: mean distance of confidence and accuracy over ten bins, over all classes that were answered.",
+    "Urgent photos have rating IV or measure E1 or E2. What is put forward is a candidate; an engineer decides. Photos \
+     count whose labels tell whether they are urgent.",
+    "Second look: an answer counts as wrong if the labels of at least one category were not answered exactly.",
     "Retrieval: an item is relevant if it shares at least one label of the category with the query. Equal similarities \
      are ranked in the order of the rows.",
     "Falling-out of the deck, abnormal gaps, defects of anchorages and deflection have no class of their own: they are \
@@ -27,7 +30,16 @@ const NOTES: [&str; 4] = [
 
 /// The whole page.
 pub fn html(runs: &[Run]) -> String {
-    let parts = [inputs(runs), summary(runs), categories(runs), retrieval(runs), scaling(runs), notes()];
+    let parts = [
+        inputs(runs),
+        summary(runs),
+        urgency(runs),
+        second_look(runs),
+        categories(runs),
+        retrieval(runs),
+        scaling(runs),
+        notes(),
+    ];
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -82,6 +94,40 @@ fn summary(runs: &[Run]) -> String {
     let mean = row("mean", &runs, |(_, scores)| Some(scores.mean_macro_f1));
     let rows = Category::ALL.into_iter().map(category).chain([mean]);
     section("Macro-F1", &table(&head("category", &names(&runs)), rows))
+}
+
+fn urgency(runs: &[Run]) -> String {
+    let scored: Vec<_> = runs.iter().filter_map(|run| Some((run, run.urgency.as_ref()?))).collect();
+    if scored.is_empty() {
+        return String::new();
+    }
+    let count = |name: &str, value: fn(&UrgencyScores) -> usize| {
+        [name.to_owned()].into_iter().chain(scored.iter().map(|(_, scores)| value(scores).to_string())).collect()
+    };
+    let rows = [
+        count("urgent photos", |scores| scores.urgent),
+        count("put forward of these", |scores| scores.found),
+        row("recall", &scored, |(_, scores)| Some(scores.recall)),
+        count("false alarms", |scores| scores.false_alarms),
+        row("false alarms per 100 photos", &scored, |(_, scores)| Some(scores.false_alarms_per_100_photos)),
+    ];
+    section("Urgent photos", &table(&head("", &names(&scored)), rows.into_iter()))
+}
+
+fn second_look(runs: &[Run]) -> String {
+    let scored = runs.iter().filter_map(|run| Some((run, run.second_look.as_ref()?)));
+    let tables = scored.map(|(run, scores)| {
+        let line = |name: &str, flagged: &Flagged| {
+            let share = flagged.share_wrong().map_or("-".to_owned(), |share| format!("{share:.4}"));
+            vec![name.to_owned(), flagged.photos.to_string(), share]
+        };
+        let reasons = scores.reasons.iter().map(|(reason, flagged)| line(&reason.to_string(), flagged));
+        let rows = reasons.chain([line("any reason", &scores.any_reason), line("all photos", &scores.all)]);
+        let head = ["reason", "photos", "share with a wrong answer"].map(str::to_owned);
+        format!("<h3>{}</h3>\n{}", escape(&run.name), table(&head, rows))
+    });
+    let tables: String = tables.collect();
+    if tables.is_empty() { tables } else { section("Second look", &tables) }
 }
 
 fn categories(runs: &[Run]) -> String {
@@ -221,7 +267,7 @@ fn scaling_chart(run: &Run) -> String {
 mod tests {
     use super::*;
     use crate::domain::{CategoryLabels, Labels};
-    use crate::evaluate::{Judged, ScalingPoint, classification, retrieval};
+    use crate::evaluate::{DoubtScores, Judged, ScalingPoint, classification, retrieval};
 
     fn run(name: &str) -> Run {
         let labels = Labels::new(|category| CategoryLabels::new(category, [0]));
@@ -232,6 +278,8 @@ mod tests {
             data: "<val> & \"more\".csv".to_owned(),
             photos: 1,
             classification: Some(scores.clone()),
+            urgency: Some(UrgencyScores { urgent: 3, ..UrgencyScores::default() }),
+            second_look: Some(DoubtScores { all: Flagged { photos: 8, wrong: 2 }, ..DoubtScores::default() }),
             retrieval: retrieval(&row, &row, &[labels]),
             scaling: vec![
                 ScalingPoint { reference_photos: 10, classification: scores.clone() },
@@ -247,7 +295,16 @@ mod tests {
         assert!(!page.contains("<script"), "nothing of the input is markup");
         assert!(page.contains("&lt;script&gt;") && page.contains("橋 &#39;b&#39;"));
         assert!(page.contains("&lt;val&gt; &amp; &quot;more&quot;.csv"));
-        for part in ["Macro-F1", "<h2>damage_location", "Photo finds text", "Size of the reference", "<svg"] {
+        for part in [
+            "Macro-F1",
+            "Urgent photos",
+            "Second look",
+            "0.2500",
+            "<h2>damage_location",
+            "Photo finds text",
+            "Size of the reference",
+            "<svg",
+        ] {
             assert!(page.contains(part), "{part}");
         }
         for open in ["div", "table", "section", "svg", "figure", "tr", "td"] {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Classification, Direction, DirectionScores};
+use super::{Classification, Direction, DirectionScores, DoubtScores, UrgencyScores};
 
 /// What was evaluated, and the scores of whatever was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,11 @@ pub struct Run {
     pub left_out: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
+    /// Of a classification by this program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urgency: Option<UrgencyScores>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_look: Option<DoubtScores>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub retrieval: BTreeMap<Direction, DirectionScores>,
     /// From the smallest reference to the largest.

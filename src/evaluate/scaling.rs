@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::{Judged, ScalingPoint, classification};
-use crate::classify::classify;
-use crate::domain::{Embedding, Evidence, Labels};
+use crate::classify::{Neighbour, published_vote};
+use crate::domain::{Embedding, Labels};
 use crate::reference::LabelledVectors;
 
 /// The seed of the published samples. The generator is our own, so the rows drawn are others than theirs.
@@ -43,14 +43,9 @@ pub fn scaling(
 }
 
 fn judge(reference: &LabelledVectors, nearest: &Nearest, truth: &Labels) -> Judged {
-    let evidence = nearest.best.iter().map(|&(similarity, row)| Evidence {
-        reference_id: row as i64,
-        similarity,
-        source: String::new(),
-        caption: String::new(),
-        labels: reference.labels[row].clone(),
-    });
-    Judged::by_verdict(truth.clone(), &classify(evidence.collect()))
+    let neighbour = |&(similarity, row): &(f32, usize)| Neighbour { similarity, labels: &reference.labels[row] };
+    let neighbours: Vec<Neighbour> = nearest.best.iter().map(neighbour).collect();
+    Judged { truth: truth.clone(), answers: published_vote(&neighbours).map(|answer| answer.verdict) }
 }
 
 /// One pass over the rows; the best so far are taken down at each size.

@@ -10,12 +10,12 @@ mod gradient;
 
 use crate::domain::{Category, Embedding, Scores};
 
-pub use fit::{EpochEnd, FitError, FitParams, fit};
+pub use fit::{EpochEnd, FitError, FitParams, Progress, fit};
 
 /// Added to the variance in a layer norm over a unit-length embedding.
 ///
-/// PyTorch adds 1e-5 to the variance of the feature, whose length is about 10 with CLIP's ViT-B/32. For a vector a tenth
-/// as long, whose variance is a hundredth, that is 1e-7.
+/// PyTorch adds 1e-5 to the variance of the feature, whose length is about 10 with CLIP's ViT-B/32. For a vector a
+/// tenth as long, whose variance is a hundredth, that is 1e-7.
 pub const NORM_EPSILON: f32 = 1e-7;
 
 /// The heads of all four categories.
@@ -106,8 +106,8 @@ impl Heads {
         parts.weight.chunks_exact(self.dim).zip(parts.bias).map(|(weights, bias)| output(weights, *bias)).collect()
     }
 
-    /// The stored form, little-endian: `BCHEADS1`, the dimension (u32), the epsilon (f32), the number of classes of each
-    /// category (u32); then per category, as f32, the layer norm's weight and bias `[dim]`, the linear weight
+    /// The stored form, little-endian: `BCHEADS1`, the dimension (u32), the epsilon (f32), the number of classes of
+    /// each category (u32); then per category, as f32, the layer norm's weight and bias `[dim]`, the linear weight
     /// `[classes][dim]` and its bias `[classes]`.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();

@@ -222,13 +222,14 @@ fn record(connection: &Connection, identity: &DeviceIdentity, result: &NewResult
     let payload = capture_result(&context, &result.capture, &result.verdict);
     let sql =
         "INSERT INTO outbox (sequence, event_id, topic, payload, class, stored_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let class = if result.verdict.urgency.review { EventClass::Urgent } else { EventClass::Result };
     let stored_at = result.stored_at.to_string();
     connection.prepare_cached(sql)?.execute(params![
         sequence,
         event_id,
         RESULT_TOPIC,
         payload,
-        EventClass::Result as i64,
+        class as i64,
         stored_at
     ])?;
     Ok(Recorded::New { sequence })

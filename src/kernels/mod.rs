@@ -28,4 +28,4 @@ pub use elementwise::{Activation, layer_norm};
 pub use float_matrix::FloatMatrix;
 pub use int8_matrix::{Finish, Int8Matrix, MatrixError, QuantizedRows};
 pub use select::{Kernel, KernelError, selected};
-pub use threads::Threads;
+pub use threads::{Threads, processors, spread};

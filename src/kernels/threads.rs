@@ -3,7 +3,8 @@
 //! A [`Threads`] runs a function inside its pool; work below it splits itself for as many threads as the pool that it
 //! finds itself in. Outside of any pool everything runs on the calling thread.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 /// The cores that one image or text may use.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,32 @@ impl Threads {
             None => work(),
         }
     }
+}
+
+/// The results of `work` on each item, in the order of the items. Each of so many threads takes the next item when it
+/// is done with one; the work on an item is not split.
+///
+/// # Panics
+/// If `work` does.
+pub fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let mut results: Vec<Option<R>> = items.iter().map(|_| None).collect();
+    let queue = Mutex::new(items.iter().zip(&mut results));
+    let next = || queue.lock().expect("no thread panics while it holds the lock").next();
+    thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, items.len().max(1)) {
+            scope.spawn(|| {
+                while let Some((item, result)) = next() {
+                    *result = Some(work(item));
+                }
+            });
+        }
+    });
+    results.into_iter().map(|result| result.expect("every item was worked on")).collect()
+}
+
+/// All processors of this machine that the process may use.
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, Into::into)
 }
 
 /// Parts that work should be split into here.
@@ -74,4 +101,18 @@ pub(super) fn split_columns<'a>(
         ColumnsMut { rows: rows.collect(), columns }
     };
     ranges.into_iter().map(cut).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        let items: Vec<usize> = (0..100).collect();
+        for threads in [0, 1, 3, 200] {
+            assert_eq!(spread(&items, threads, |item| item * 2), (0..200).step_by(2).collect::<Vec<_>>());
+        }
+        assert!(spread(&[] as &[usize], 4, |item| *item).is_empty());
+    }
 }

@@ -152,7 +152,8 @@ mod tests {
     const TEXT: &str = "bridgeclip:bridge=B-12;span=3;member=主桁 G2";
 
     fn raster(width: u32, height: u32, mut value: impl FnMut() -> u8) -> Raster {
-        Raster { width, height, rgb: (0..width * height * 3).map(|_| value()).collect() }
+        let rgb = (0..width * height * 3).map(|_| value()).collect();
+        Raster::whole(width, height, rgb)
     }
 
     /// Concrete-like noise.

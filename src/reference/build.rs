@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use super::writer::{Rejected, Writer};
 use super::{Record, Reference, ReferenceError, Stamp};
 use crate::domain::{Category, Embedding, Sha256};
+use crate::kernels::spread;
 
 /// A labelled photo of the CSV and where its file lies.
 #[derive(Clone, Debug)]
@@ -53,7 +52,7 @@ pub fn build(
         if stop.load(Ordering::Relaxed) {
             return Ok(Build::Stopped { done });
         }
-        for (source, result) in chunk.iter().zip(embed_all(chunk, threads, &embed)) {
+        for (source, result) in chunk.iter().zip(spread(chunk, threads, |source| embed(&source.path))) {
             match result {
                 Ok(embedding) => writer.add(&source.record, &embedding)?,
                 Err(reason) => {
@@ -70,8 +69,8 @@ pub fn build(
     Ok(Build::Complete { photos, rejected })
 }
 
-/// Writes a reference from rows that have their embeddings already. `embeddings` is `[rows][dim]`; a record's row is the
-/// one that [`Record::row`] names. Returns the number of photos.
+/// Writes a reference from rows that have their embeddings already. `embeddings` is `[rows][dim]`; a record's row is
+/// the one that [`Record::row`] names. Returns the number of photos.
 pub fn import(path: &Path, stamp: &Stamp, records: &[Record], embeddings: &[f32]) -> Result<usize, ReferenceError> {
     refuse_duplicates(records.iter().map(|record| (&*record.image, format!("line {}", record.line))))?;
     write_anew(path, stamp, |writer| {
@@ -125,7 +124,8 @@ fn write_anew(
     }
 }
 
-fn refuse_duplicates<'a>(rows: impl Iterator<Item = (&'a str, String)>) -> Result<(), ReferenceError> {
+/// Of photos with their names and places, fails if a name is there twice.
+pub fn refuse_duplicates<'a>(rows: impl Iterator<Item = (&'a str, String)>) -> Result<(), ReferenceError> {
     let mut seen: HashMap<&str, String> = HashMap::new();
     for (name, place) in rows {
         if let Some(first) = seen.insert(name, place.clone()) {
@@ -148,25 +148,4 @@ fn identity(sources: &[Source]) -> Sha256 {
         text += &format!("{:?}\n", (&record.image, path, &record.caption, labels, bytes));
     }
     Sha256::of(text.as_bytes())
-}
-
-/// The results in the order of `sources`.
-fn embed_all(
-    sources: &[Source],
-    threads: usize,
-    embed: &(impl Fn(&Path) -> Result<Embedding, String> + Sync),
-) -> Vec<Result<Embedding, String>> {
-    let mut results: Vec<_> = sources.iter().map(|_| Err("not reached".to_owned())).collect();
-    let work = Mutex::new(sources.iter().zip(&mut results));
-    let next = || work.lock().expect("no thread panics while it holds the lock").next();
-    thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                while let Some((source, result)) = next() {
-                    *result = embed(&source.path);
-                }
-            });
-        }
-    });
-    results
 }

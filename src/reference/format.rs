@@ -9,7 +9,7 @@ use crate::encoder::Package;
 use crate::kernels::KernelError;
 
 /// The schema that this program writes and reads.
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 
 /// Ids count from 1 without gaps, so that a row's place in the index is its id less 1.
 pub(super) const SCHEMA: &str = "
@@ -33,6 +33,8 @@ pub(super) const SCHEMA: &str = "
         scale BLOB NOT NULL,
         error BLOB NOT NULL
     );
+    -- What was fitted to these photos: linear heads, embeddings of prompts, rules; and with what, as JSON.
+    CREATE TABLE fitted (name TEXT PRIMARY KEY, made_with TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
 ";
 
 /// What a reference was made with; it serves no other encoders, labels or sizes.
@@ -88,6 +90,18 @@ impl Stamp {
     }
 }
 
+/// Fails unless the file at `path` has the schema of this program.
+pub(super) fn check_format(connection: &Connection, path: &Path) -> Result<(), ReferenceError> {
+    let found = stamped(connection, "format").map_err(failed(path))?.unwrap_or_default();
+    match found == FORMAT {
+        true => Ok(()),
+        false => {
+            let expected = FORMAT.to_owned();
+            Err(ReferenceError::Mismatch { path: path.to_owned(), what: "format", found, expected })
+        }
+    }
+}
+
 /// The value of one key of the stamp.
 pub(super) fn stamped(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
     connection.query_row("SELECT value FROM stamp WHERE key = ?1", [key], |row| row.get(0)).optional()
@@ -123,6 +137,8 @@ pub enum ReferenceError {
     Duplicate { source_name: String, first: String, second: String },
     #[error("{}: another program is at work on it; wait for it to end", .0.display())]
     Busy(PathBuf),
+    #[error("{}: was replaced meanwhile; nothing was changed, run the command again", .0.display())]
+    Replaced(PathBuf),
     #[error("{}: {reason}", path.display())]
     Input { path: PathBuf, reason: String },
     #[error(transparent)]

@@ -3,16 +3,20 @@
 mod build;
 mod code;
 mod csv;
+mod fitted;
 mod format;
 mod index;
+mod records;
 mod store;
 mod vectors;
 mod writer;
 
-pub use build::{Build, Source, build, import, merge};
-pub use csv::{CsvError, Record, Row, RowForm, photo_path, read_records, read_rows, write_predictions};
+pub use build::{Build, Source, build, import, merge, refuse_duplicates};
+pub use csv::{CsvError, Row, RowForm, photo_path, read_rows, write_predictions};
+pub use fitted::{FittedKind, FittedNote, Revision, RevisionError};
 pub use format::{ReferenceError, Stamp};
 pub use index::{ExactRows, Hit, Index, IndexBuilder, RowSet, Search};
+pub use records::{Incomplete, LabelsFrom, Record, Records, read_records};
 pub use store::{Info, Reference};
 pub use vectors::LabelledVectors;
 pub use writer::Rejected;

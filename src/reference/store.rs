@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::fitted::{self, FittedKind, FittedNote};
 use super::format::{self, failed, stamped};
-use super::index::ExactRows;
+use super::index::{ExactRows, Hit};
 use super::{Index, Record, ReferenceError, RowSet, Search, Stamp};
 use crate::domain::{Category, CategoryLabels, Embedding, Evidence, Labels};
 use crate::encoder::Package;
@@ -51,11 +52,31 @@ impl Reference {
 
     /// Likewise for many queries, which share the scans: much faster than one after the other.
     pub fn search_all(&self, queries: &[Embedding], search: &Search<'_>) -> Result<Vec<Vec<Evidence>>, ReferenceError> {
-        let found = self.index.search_all(queries, search, self)?;
-        let photos = |hits: Vec<super::Hit>| {
+        let found = self.hits(queries, search)?;
+        let photos = |hits: Vec<Hit>| {
             hits.into_iter().map(|hit| self.photo(id(hit.position), hit.similarity)).collect::<Result<Vec<_>, _>>()
         };
         found.into_iter().map(photos).collect()
+    }
+
+    /// Likewise the positions and similarities alone.
+    pub fn hits(&self, queries: &[Embedding], search: &Search<'_>) -> Result<Vec<Vec<Hit>>, ReferenceError> {
+        self.index.search_all(queries, search, self)
+    }
+
+    /// The labels of every photo, by their positions.
+    pub fn labels(&self) -> Result<Vec<Labels>, ReferenceError> {
+        (0..self.len()).map(|position| Ok(self.photo(id(position), 1.0)?.labels)).collect()
+    }
+
+    /// The stored bytes of a fitted value, if there is one.
+    pub fn fitted(&self, kind: FittedKind) -> Result<Option<Vec<u8>>, ReferenceError> {
+        fitted::read(&self.connection, kind, &self.path)
+    }
+
+    /// Values of a vector.
+    pub fn dim(&self) -> usize {
+        self.index.dim()
     }
 
     /// The photos that carry a class, for [`Search::among`].
@@ -242,16 +263,21 @@ pub struct Info {
     pub photos: u64,
     /// Per category, photos per class in class order.
     pub counts: Vec<(Category, Vec<usize>)>,
+    /// What was fitted, in the order of the names.
+    pub fitted: Vec<FittedNote>,
 }
 
 impl Info {
     /// Reads the facts about any reference file, whatever package it belongs to.
     pub fn read(path: &Path) -> Result<Self, ReferenceError> {
         let connection = format::open(path)?;
+        format::check_format(&connection, path)?;
+        let fitted = fitted::notes(&connection, path)?;
         let read = || -> rusqlite::Result<Info> {
             let photos = connection.query_row("SELECT count(*) FROM photo", [], |row| row.get(0))?;
             let counts = Category::ALL.iter().map(|&category| Ok((category, count(&connection, category)?)));
-            Ok(Info { stamp: Stamp::read(&connection)?, photos, counts: counts.collect::<rusqlite::Result<_>>()? })
+            let counts = counts.collect::<rusqlite::Result<_>>()?;
+            Ok(Info { stamp: Stamp::read(&connection)?, photos, counts, fitted })
         };
         read().map_err(failed(path))
     }

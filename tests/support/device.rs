@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use bridgeclip::domain::Failure;
-use bridgeclip::journal::Reader;
+use bridgeclip::journal::{EventClass, OutboxRow, Reader};
 use tempfile::TempDir;
 
 use super::{demo_package, eventually};
@@ -98,6 +98,13 @@ impl Device {
             reader.is_some()
         });
         reader.expect("just opened")
+    }
+
+    /// The queue, in the order of delivery.
+    pub fn outbox(&self) -> Vec<OutboxRow> {
+        let journal = self.journal();
+        let of_class = |class| journal.outbox(class, 0, 1_000).expect("a list");
+        EventClass::ALL.into_iter().flat_map(of_class).collect()
     }
 
     pub fn wait_for_captures(&self, count: u64) {

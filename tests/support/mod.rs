@@ -4,7 +4,6 @@ mod broker;
 mod certificates;
 mod device;
 mod faulty_broker;
-mod random;
 mod schema;
 mod seeded;
 mod station;
@@ -14,17 +13,18 @@ pub use broker::{Broker, Message, Subscriber, free_port, publish};
 pub use certificates::{Authority, GOOD_YEARS, Identity, write_secret};
 pub use device::{Device, exit_code};
 pub use faulty_broker::{Act, FaultyBroker, Heard, Limits, Publish, politely, reason};
-pub use random::Random;
 pub use schema::{mismatches, resolve};
 pub use seeded::seeded_values;
 pub use station::{PREFIX, Station};
 pub use vit_b32::{Outliers, write_vit_b32_package};
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use npyz::WriterBuilder;
 use serde::de::DeserializeOwned;
 
 /// Nothing that a test waits for takes longer on a slow, busy machine.
@@ -67,6 +67,22 @@ pub fn data(name: &str) -> PathBuf {
 pub fn read_json<T: DeserializeOwned>(name: &str) -> T {
     let bytes = fs::read(data(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The rows of a NumPy file of f32.
+pub fn read_npy(path: &Path) -> Vec<Vec<f32>> {
+    let file = npyz::NpyFile::new(File::open(path).expect("open")).expect("a NumPy file");
+    let width = file.shape()[1] as usize;
+    file.into_vec::<f32>().expect("f32").chunks(width).map(<[f32]>::to_vec).collect()
+}
+
+/// Writes a NumPy file of the given shape; every value is made of its index.
+pub fn write_npy<T: npyz::Serialize + npyz::AutoSerialize>(path: &Path, shape: &[u64], value: impl Fn(u64) -> T) {
+    let mut file = BufWriter::new(File::create(path).expect("create"));
+    let mut writer =
+        npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut file).begin_nd().expect("begin");
+    writer.extend((0..shape.iter().product()).map(value)).expect("write");
+    writer.finish().expect("finish");
 }
 
 fn root() -> &'static Path {

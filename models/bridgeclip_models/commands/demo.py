@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bridgeclip", type=Path, metavar="PATH", help="the device program: adds the reference database for k-NN, and makes the int8 package"
     )
     size = parser.add_argument_group("size (smaller for a trial, in folders of its own)")
-    for split in ("train", "select", "val", "reference"):
+    for split in ("train", "select", "tune", "val", "reference"):
         size.add_argument(f"--{split}", type=int, default=getattr(Plan, split), metavar="N", help="pictures (default: %(default)s)")
     size.add_argument("--epochs", type=int, default=Plan.recipe.epochs, metavar="N", help="default: %(default)s")
     size.add_argument("--batch-size", type=int, default=Plan.recipe.batch_size, metavar="N", help="default: %(default)s")
@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     recipe = replace(Plan.recipe, epochs=args.epochs, batch_size=args.batch_size, warmup_steps=args.warmup)
-    plan = Plan(train=args.train, select=args.select, val=args.val, reference=args.reference, recipe=recipe)
+    plan = Plan(
+        train=args.train, select=args.select, tune=args.tune, val=args.val, reference=args.reference, recipe=recipe
+    )
     args.work.mkdir(parents=True, exist_ok=True)
     args.out.mkdir(parents=True, exist_ok=True)
     Demo(plan, args.work, args.out).make(args.bridgeclip)

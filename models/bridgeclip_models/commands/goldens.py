@@ -7,6 +7,7 @@
   photos/        pictures of all shapes and formats, and what Pillow and open_clip make of them (needs the demo's photos)
   vit_b32/       the full ViT-B/32 with weights that can be made again from their names: graphs, inputs, embeddings
   demo/          embeddings of sample photos, captions and the held-out pictures, by the demo model (needs `demo` first)
+  classifiers/   answers of the published classifiers on the held-out pictures (needs the demo package, and demo/ above)
 
 Run it in the folder `models`:
   bridgeclip-models goldens --out ../tests/data

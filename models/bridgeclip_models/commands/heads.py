@@ -9,6 +9,7 @@ see --epsilon.
 
 Example:
   bridgeclip-models heads linear_heads.pt --out heads.bin
+  bridgeclip reference import-heads heads.bin --package packages/bridgeclip-english
 """
 
 import argparse

@@ -4,20 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use clap::ValueEnum;
 
-use super::super::decode::DecodeArgs;
+use super::super::inputs::{self, EmbeddingsArgs, RootArgs};
+use super::super::method::{MethodArgs, describe};
 use super::super::{Outcome, demo, progress};
-use super::{inputs, output};
-use crate::classify::classify;
-use crate::domain::{Category, CategoryLabels, Embedding, Labels, Verdict};
+use super::output;
+use crate::domain::{Embedding, Labels, SecondLook, Verdict};
 use crate::encoder::Package;
-use crate::evaluate::{Judged, Run, classification};
-use crate::reference::{Reference, Row, RowForm, write_predictions};
+use crate::evaluate::{Judged, Run, classification, doubts, urgency};
+use crate::pipeline::Answerer;
+use crate::reference::{Row, RowForm, write_predictions};
 
 /// Classify the photos of a CSV, or take the answers of a predictions file, and score them by the published metrics.
 ///
 /// Each category is scored over the rows that are valid for it. Photos that cannot be read are named and left out.
+/// Scored beside the answers: how well confidences are calibrated, how many urgent photos are found and at how many
+/// false alarms, and how often answers with a reason for a second look are wrong.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("input").required(true))]
 pub struct Args {
@@ -25,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "CSV", group = "input")]
     csv: Option<PathBuf>,
     /// Score a file of the published form, with the columns pred_kenzenudo, pred_taisaku and so on; needs no model.
-    #[arg(long, value_name = "CSV", group = "input")]
+    #[arg(long, value_name = "CSV", group = "input", conflicts_with_all = MODEL_ARGS)]
     predictions: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
@@ -33,36 +35,23 @@ pub struct Args {
     output: output::Args,
 }
 
+/// What answers are made with; a predictions file has its own.
 #[derive(Debug, clap::Args)]
 struct ModelArgs {
-    /// Replaces the folder part of the image column; otherwise paths start at the CSV's folder.
-    #[arg(long, value_name = "DIR", conflicts_with = "predictions")]
-    image_root: Option<PathBuf>,
-    /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR", conflicts_with = "predictions")]
-    package: Option<PathBuf>,
-    /// Embeddings of the photos, one row for each row of the CSV (float32); otherwise the photos are embedded.
-    #[arg(long, value_name = "FILE.npy", conflicts_with = "predictions")]
-    embeddings: Option<PathBuf>,
     #[command(flatten)]
-    decode: DecodeArgs,
-    /// How photos are classified.
-    #[arg(long, value_enum, default_value_t = Method::Knn, conflicts_with = "predictions")]
-    method: Method,
-    /// Labelled photos that vote.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "predictions")]
-    neighbours: u16,
+    root: RootArgs,
+    #[command(flatten)]
+    package: demo::PackageArgs,
+    #[command(flatten)]
+    vectors: EmbeddingsArgs,
+    #[command(flatten)]
+    method: MethodArgs,
     /// Write the CSV's rows with the answers as pred_* columns.
-    #[arg(long, value_name = "CSV", conflicts_with = "predictions")]
+    #[arg(long, value_name = "CSV")]
     out_csv: Option<PathBuf>,
 }
 
-/// How photos are classified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Method {
-    /// Vote of the nearest labelled photos, by the published rule.
-    Knn,
-}
+const MODEL_ARGS: [&str; 7] = ["image_root", "package", "embeddings", "method", "rule", "neighbours", "out_csv"];
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let run = match (&args.csv, &args.predictions) {
@@ -88,54 +77,49 @@ fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
         let same = fs::canonicalize(out).is_ok_and(|out| fs::canonicalize(csv).is_ok_and(|csv| csv == out));
         ensure!(!same, "{}: --out-csv would replace the CSV that is read; name another file", out.display());
     }
-    let package = demo::package_or_demo(args.package.as_deref())?;
-    let reference = Reference::open(&package.reference()?, &package)?;
-    let photos = inputs::Photos { csv, root: args.image_root.as_deref(), limits: args.decode.limits() };
-    let embeddings = photos.embeddings(args.embeddings.as_deref(), &rows, &package)?;
-    let verdicts = verdicts(&reference, &embeddings, args)?;
+    let package = args.package.open()?;
+    let answerer = Answerer::load(&package, args.method.params())?;
+    let photos = args.root.photos(csv);
+    let embeddings = photos.embeddings(args.vectors.embeddings.as_deref(), &rows, &package)?;
+    let verdicts = verdicts(&answerer, &embeddings)?;
     if let Some(out) = &args.out_csv {
         write_answers(csv, &verdicts, out)?;
     }
-    score(csv, &package, &rows, &verdicts, args)
+    let run = score(csv, &package, &rows, &verdicts)?;
+    Ok(Run { method: Some(describe(&args.method.params())), ..run })
 }
 
-fn verdicts(reference: &Reference, embeddings: &[Option<Embedding>], args: &ModelArgs) -> Result<Vec<Option<Verdict>>> {
+fn verdicts(answerer: &Answerer, embeddings: &[Option<Embedding>]) -> Result<Vec<Option<Verdict>>> {
     let bar = progress::bar(embeddings.len(), "searches");
     let verdict = |embedding: &Option<Embedding>| {
         bar.inc(1);
-        let Some(embedding) = embedding else { return Ok(None) };
-        match args.method {
-            Method::Knn => Ok(Some(classify(reference.evidence(embedding, args.neighbours.into())?))),
-        }
+        Ok(embedding.as_ref().map(|embedding| answerer.verdict(embedding, None)).transpose()?)
     };
     let verdicts = embeddings.iter().map(verdict).collect();
     bar.finish_and_clear();
     verdicts
 }
 
-fn score(csv: &Path, package: &Package, rows: &[Row], verdicts: &[Option<Verdict>], args: &ModelArgs) -> Result<Run> {
-    let answered = rows.iter().zip(verdicts).filter_map(|(row, verdict)| Some((row, verdict.as_ref()?)));
-    let judged: Vec<Judged> = answered.map(|(row, verdict)| Judged::by_verdict(row.labels.clone(), verdict)).collect();
-    ensure!(!judged.is_empty(), "{}: no photo of it could be used; see --image-root", csv.display());
+fn score(csv: &Path, package: &Package, rows: &[Row], verdicts: &[Option<Verdict>]) -> Result<Run> {
+    let answered: Vec<(&Row, &Verdict)> =
+        rows.iter().zip(verdicts).filter_map(|(row, verdict)| Some((row, verdict.as_ref()?))).collect();
+    ensure!(!answered.is_empty(), "{}: no photo of it could be used; see --image-root", csv.display());
+    let judge = |(row, verdict): &(&Row, &Verdict)| Judged::by_verdict(row.labels.clone(), verdict);
+    let judged: Vec<Judged> = answered.iter().map(judge).collect();
+    let reasons = answered.iter().map(|(_, verdict)| -> &[SecondLook] { &verdict.second_look });
     Ok(Run {
         photos: judged.len(),
         left_out: rows.len() - judged.len(),
-        method: Some(match args.method {
-            Method::Knn => format!("k-NN, {} neighbours, published rule", args.neighbours),
-        }),
         classification: Some(classification(&judged)),
+        urgency: Some(urgency(answered.iter().map(|(row, verdict)| (&row.labels, verdict.urgency.review)))),
+        second_look: Some(doubts(judged.iter().zip(reasons))),
         ..output::new_run(csv, Some(package))
     })
 }
 
 fn write_answers(csv: &Path, verdicts: &[Option<Verdict>], out: &Path) -> Result<()> {
-    let labels: Vec<Option<Labels>> = verdicts.iter().map(|verdict| verdict.as_ref().map(labels)).collect();
+    let labels: Vec<Option<Labels>> = verdicts.iter().map(|verdict| verdict.as_ref().map(Verdict::labels)).collect();
     let mut table = Vec::new();
     write_predictions(csv, &labels, &mut table).with_context(|| format!("{}: cannot copy", csv.display()))?;
     fs::write(out, table).with_context(|| format!("{}: cannot write", out.display()))
-}
-
-fn labels(verdict: &Verdict) -> Labels {
-    let indexes = |category: Category| verdict.get(category).classes.iter().map(|class| class.index);
-    Labels::new(|category| CategoryLabels::new(category, indexes(category)))
 }

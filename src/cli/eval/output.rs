@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::super::Outcome;
 use crate::domain::Category;
 use crate::encoder::Package;
-use crate::evaluate::{Classification, Direction, DirectionScores, Run, html};
+use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Flagged, Run, UrgencyScores, html};
 
 /// What every evaluation can write.
 #[derive(Debug, clap::Args)]
@@ -72,6 +72,8 @@ fn table(run: &Run) -> String {
     if let Some(classification) = &run.classification {
         text += &classification_table(classification);
     }
+    text += &run.urgency.as_ref().map(urgency_line).unwrap_or_default();
+    text += &run.second_look.as_ref().map(second_look_table).unwrap_or_default();
     for (direction, scores) in &run.retrieval {
         text += &retrieval_table(*direction, scores);
     }
@@ -80,6 +82,25 @@ fn table(run: &Run) -> String {
         text += &format!("{:>8} photos in the reference: mean macro-F1 {mean:.4}\n", point.reference_photos);
     }
     text
+}
+
+fn urgency_line(scores: &UrgencyScores) -> String {
+    let UrgencyScores { urgent, found, recall, false_alarms_per_100_photos, .. } = scores;
+    format!(
+        "urgent photos: {found} of {urgent} put forward (recall {recall:.4}), {false_alarms_per_100_photos:.2} false \
+         alarms per 100 photos\n"
+    )
+}
+
+fn second_look_table(scores: &DoubtScores) -> String {
+    let line = |name: &str, flagged: &Flagged| {
+        let share = flagged.share_wrong().map_or("-".to_owned(), |share| format!("{share:.4}"));
+        format!("  {name:<18} {:>7} {share:>9}\n", flagged.photos)
+    };
+    let reasons = scores.reasons.iter().map(|(reason, flagged)| line(&reason.to_string(), flagged));
+    let reasons: String = reasons.collect();
+    let head = format!("{:<20} {:>7} {:>9}\n", "second look", "photos", "wrong");
+    head + &reasons + &line("any reason", &scores.any_reason) + &line("all photos", &scores.all)
 }
 
 fn retrieval_table(direction: Direction, scores: &DirectionScores) -> String {

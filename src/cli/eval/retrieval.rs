@@ -4,32 +4,24 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use super::super::decode::DecodeArgs;
+use super::super::inputs::CsvArgs;
 use super::super::{Outcome, demo};
-use super::{inputs, output};
+use super::output;
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, retrieval};
-use crate::reference::RowForm;
 
 /// Score retrieval on the rows of a CSV: R@1/5/10 between photo and text, and how far labels of what is found agree.
 ///
 /// Work grows with the square of the number of rows.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Rows with the published columns; `text` is the caption.
-    #[arg(long, value_name = "CSV")]
-    csv: PathBuf,
-    /// Replaces the folder part of the image column; otherwise paths start at the CSV's folder.
-    #[arg(long, value_name = "DIR")]
-    image_root: Option<PathBuf>,
-    /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR")]
-    package: Option<PathBuf>,
-    /// Embeddings of the photos, one row for each row of the CSV (float32); otherwise the photos are embedded.
+    #[command(flatten)]
+    rows: CsvArgs,
+    #[command(flatten)]
+    package: demo::PackageArgs,
+    /// Embeddings of the photos, one row for each row of the CSV; otherwise the photos are embedded.
     #[arg(long, value_name = "FILE.npy")]
     image_embeddings: Option<PathBuf>,
-    #[command(flatten)]
-    decode: DecodeArgs,
     /// Embeddings of the texts; otherwise the texts are embedded.
     #[arg(long, value_name = "FILE.npy")]
     text_embeddings: Option<PathBuf>,
@@ -38,19 +30,20 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
-    let rows = inputs::rows(&args.csv, RowForm::Labelled)?;
-    let package = demo::package_or_demo(args.package.as_deref())?;
-    let source = inputs::Photos { csv: &args.csv, root: args.image_root.as_deref(), limits: args.decode.limits() };
+    let csv = &args.rows.csv;
+    let rows = args.rows.rows()?;
+    let package = args.package.open()?;
+    let source = args.rows.photos();
     let images = source.embeddings(args.image_embeddings.as_deref(), &rows, &package)?;
     let texts = source.text_embeddings(args.text_embeddings.as_deref(), &rows, &package)?;
     let pairs = rows.iter().zip(images.into_iter().zip(texts));
     let pairs = pairs.filter_map(|(row, (image, text))| Some((row.labels.clone(), (image?, text?))));
     let (labels, (images, texts)): (Vec<Labels>, (Vec<Embedding>, Vec<Embedding>)) = pairs.unzip();
-    ensure!(!labels.is_empty(), "{}: no photo of it could be used; see --image-root", args.csv.display());
+    ensure!(!labels.is_empty(), "{}: no photo of it could be used; see --image-root", csv.display());
     args.output.present(Run {
         photos: labels.len(),
         left_out: rows.len() - labels.len(),
         retrieval: retrieval(&images, &texts, &labels),
-        ..output::new_run(&args.csv, Some(&package))
+        ..output::new_run(csv, Some(&package))
     })
 }

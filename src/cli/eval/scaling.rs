@@ -1,40 +1,32 @@
 //! `bridgeclip eval scaling`: k-NN classification with parts of the reference.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Result, ensure};
 
-use super::super::decode::DecodeArgs;
+use super::super::inputs::{CsvArgs, EmbeddingsArgs};
+use super::super::method::{NeighboursArgs, describe};
 use super::super::{Outcome, demo};
-use super::{inputs, output};
+use super::output;
+use crate::classify::Params;
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, ScalingPoint, scaling};
-use crate::reference::{LabelledVectors, RowForm, Stamp};
+use crate::reference::{LabelledVectors, Stamp};
 
 /// Score k-NN classification with random parts of the reference, to see what more labelled photos would bring.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Rows with the published columns.
-    #[arg(long, value_name = "CSV")]
-    csv: PathBuf,
-    /// Replaces the folder part of the image column; otherwise paths start at the CSV's folder.
-    #[arg(long, value_name = "DIR")]
-    image_root: Option<PathBuf>,
-    /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR")]
-    package: Option<PathBuf>,
-    /// Embeddings of the photos, one row for each row of the CSV (float32); otherwise the photos are embedded.
-    #[arg(long, value_name = "FILE.npy")]
-    embeddings: Option<PathBuf>,
     #[command(flatten)]
-    decode: DecodeArgs,
+    rows: CsvArgs,
+    #[command(flatten)]
+    package: demo::PackageArgs,
+    #[command(flatten)]
+    vectors: EmbeddingsArgs,
     /// Photos of the reference to take, for example 10k,20k,all.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "all")]
     subsets: Vec<Size>,
-    /// Labelled photos that vote.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    neighbours: u16,
+    #[command(flatten)]
+    neighbours: NeighboursArgs,
     #[command(flatten)]
     output: output::Args,
 }
@@ -60,24 +52,25 @@ impl FromStr for Size {
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
-    let rows = inputs::rows(&args.csv, RowForm::Labelled)?;
-    let package = demo::package_or_demo(args.package.as_deref())?;
+    let csv = &args.rows.csv;
+    let rows = args.rows.rows()?;
+    let package = args.package.open()?;
     let path = package.reference()?;
     let reference = LabelledVectors::read(&path, &Stamp::of(&package))?;
     let sizes = sizes(&args.subsets, reference.len())?;
-    let source = inputs::Photos { csv: &args.csv, root: args.image_root.as_deref(), limits: args.decode.limits() };
-    let embeddings = source.embeddings(args.embeddings.as_deref(), &rows, &package)?;
+    let embeddings = args.rows.photos().embeddings(args.vectors.embeddings.as_deref(), &rows, &package)?;
     let usable = rows.iter().zip(embeddings).filter_map(|(row, embedding)| Some((row.labels.clone(), embedding?)));
     let (truth, queries): (Vec<Labels>, Vec<Embedding>) = usable.unzip();
-    ensure!(!queries.is_empty(), "{}: no photo of it could be used; see --image-root", args.csv.display());
-    let points = scaling(&reference, &queries, &truth, &sizes, args.neighbours.into());
+    ensure!(!queries.is_empty(), "{}: no photo of it could be used; see --image-root", csv.display());
+    let neighbours = args.neighbours.count();
+    let points = scaling(&reference, &queries, &truth, &sizes, neighbours);
     args.output.present(Run {
         photos: queries.len(),
         left_out: rows.len() - queries.len(),
-        method: Some(format!("k-NN, {} neighbours, published rule", args.neighbours)),
+        method: Some(describe(&Params { neighbours, ..Params::default() })),
         classification: points.last().map(|ScalingPoint { classification, .. }| classification.clone()),
         scaling: points,
-        ..output::new_run(&args.csv, Some(&package))
+        ..output::new_run(csv, Some(&package))
     })
 }
 

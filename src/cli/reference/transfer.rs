@@ -4,14 +4,14 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::reference_file;
+use super::{LabelsArgs, reference_file};
 use crate::cli::{Outcome, npy};
 use crate::domain::Category;
 use crate::encoder::{Package, files};
-use crate::reference::{self, Info, Record, Reference, Stamp, read_records};
+use crate::reference::{self, Info, Record, Reference, Stamp};
 
 /// The names of an exported reference's files.
 const EMBEDDINGS: &str = "embeddings.npy";
@@ -26,9 +26,11 @@ pub struct ImportArgs {
     /// A NumPy file of f32 or f64, [rows][dim]: a row for each row of the CSV, in the same order.
     #[arg(long, value_name = "FILE.npy")]
     embeddings: PathBuf,
-    /// Rows with the published columns. Only those whose four categories are valid are taken.
+    /// Rows with the published columns. Only those whose four categories are known are taken.
     #[arg(long, value_name = "CSV")]
     csv: PathBuf,
+    #[command(flatten)]
+    labels: LabelsArgs,
     /// The model package.
     #[arg(long, value_name = "DIR")]
     package: PathBuf,
@@ -63,30 +65,16 @@ pub struct MergeArgs {
 
 pub fn import(args: &ImportArgs) -> Result<Outcome> {
     let mut package = Package::open(&args.package)?;
-    let (records, skipped) = read_records(&args.csv)?;
-    let matrix = npy::read(&args.embeddings)?;
-    let stamp = Stamp::of(&package);
-    ensure!(
-        matrix.columns == stamp.embedding_dim,
-        "{}: {} values per row, the package has {}",
-        args.embeddings.display(),
-        matrix.columns,
-        stamp.embedding_dim
-    );
-    let rows = records.len() + skipped;
-    ensure!(
-        matrix.rows() == rows,
-        "{}: {} rows, {} has {rows}; the embeddings must have a row for each",
-        args.embeddings.display(),
-        matrix.rows(),
-        args.csv.display()
-    );
-    let photos = reference::import(&package.path(files::REFERENCE), &stamp, &records, &matrix.values)?;
+    let records = args.labels.read(&args.csv)?;
+    let (stamp, incomplete) = (Stamp::of(&package), records.incomplete.len());
+    let rows = records.complete.len() + incomplete;
+    let matrix = npy::read_for(&args.embeddings, &args.csv, rows, stamp.embedding_dim)?;
+    let photos = reference::import(&package.path(files::REFERENCE), &stamp, &records.complete, &matrix.values)?;
     package.add_file(files::REFERENCE)?;
     let mut out = std::io::stdout().lock();
     match args.json {
-        true => writeln!(out, "{}", json!({ "photos": photos, "incomplete_rows": skipped }))?,
-        false => writeln!(out, "{photos} photos in the reference; {skipped} rows without all four labels left out")?,
+        true => writeln!(out, "{}", json!({ "photos": photos, "incomplete_rows": incomplete }))?,
+        false => writeln!(out, "{photos} photos in the reference; {incomplete} rows without all four labels left out")?,
     }
     Ok(Outcome::Good)
 }

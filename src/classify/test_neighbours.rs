@@ -1,0 +1,19 @@
+//! Neighbours for the tests of the votes.
+
+use super::Neighbour;
+use crate::domain::{Category, CategoryLabels, Labels};
+
+/// Labels in one category alone, from the cells of a CSV.
+pub fn labels(category: Category, cells: &[&str]) -> Vec<Labels> {
+    let parse = |cell: &&str| {
+        Labels::new(|c| match c == category {
+            true => CategoryLabels::parse(category, cell).expect("known labels"),
+            false => CategoryLabels::default(),
+        })
+    };
+    cells.iter().map(parse).collect()
+}
+
+pub fn neighbours<'a>(labels: &'a [Labels], similarities: &[f32]) -> Vec<Neighbour<'a>> {
+    labels.iter().zip(similarities).map(|(labels, &similarity)| Neighbour { similarity, labels }).collect()
+}

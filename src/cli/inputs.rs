@@ -1,0 +1,138 @@
+//! The labelled photos that commands work on, and their embeddings: from a file or by the package's encoders.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::decode::DecodeArgs;
+use super::{npy, progress};
+use crate::domain::Embedding;
+use crate::encoder::{Package, TextEncoder};
+use crate::kernels::{Threads, processors, spread};
+use crate::pipeline::{Embedder, Limits};
+use crate::reference::{Row, RowForm, photo_path, read_rows};
+
+/// A CSV of labelled photos.
+#[derive(Debug, clap::Args)]
+pub struct CsvArgs {
+    /// Rows with the published columns: image, text, kenzenudo, taisaku, damage_type, damage_loc and *_valid.
+    #[arg(long, value_name = "CSV")]
+    pub csv: PathBuf,
+    #[command(flatten)]
+    pub root: RootArgs,
+}
+
+/// Where the photos of a CSV lie, and how they are read.
+#[derive(Debug, clap::Args)]
+pub struct RootArgs {
+    /// Replaces the folder part of the image column; otherwise paths start at the CSV's folder.
+    #[arg(long, value_name = "DIR")]
+    pub image_root: Option<PathBuf>,
+    #[command(flatten)]
+    pub decode: DecodeArgs,
+}
+
+impl RootArgs {
+    pub fn photos<'a>(&'a self, csv: &'a Path) -> Photos<'a> {
+        Photos { csv, root: self.image_root.as_deref(), limits: self.decode.limits() }
+    }
+}
+
+/// Vectors of the photos that were made before.
+#[derive(Debug, clap::Args)]
+pub struct EmbeddingsArgs {
+    /// Embeddings of the photos, one row for each row of the CSV (f32 or f64); otherwise the photos are embedded.
+    #[arg(long, value_name = "FILE.npy")]
+    pub embeddings: Option<PathBuf>,
+}
+
+/// Rows and where their photos lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Photos<'a> {
+    pub csv: &'a Path,
+    /// Replaces the folder part of the image column.
+    pub root: Option<&'a Path>,
+    pub limits: Limits,
+}
+
+impl CsvArgs {
+    pub fn photos(&self) -> Photos<'_> {
+        self.root.photos(&self.csv)
+    }
+
+    /// The rows; a CSV without rows is refused.
+    pub fn rows(&self) -> Result<Vec<Row>> {
+        rows(&self.csv, RowForm::Labelled)
+    }
+}
+
+/// The rows of a CSV; one without rows is refused.
+pub fn rows(csv: &Path, form: RowForm) -> Result<Vec<Row>> {
+    let rows = read_rows(csv, form)?;
+    ensure!(!rows.is_empty(), "{}: no rows below the first line", csv.display());
+    Ok(rows)
+}
+
+impl Photos<'_> {
+    /// An embedding per row from `file`, or of the photo itself. A photo that cannot be used is named on standard error
+    /// and has none.
+    pub fn embeddings(&self, file: Option<&Path>, rows: &[Row], package: &Package) -> Result<Vec<Option<Embedding>>> {
+        if let Some(file) = file {
+            return self.stored(file, rows, package);
+        }
+        let embedder = Embedder::load(package, self.limits, &Threads::default())?;
+        let embed = |row: &Row| {
+            let path = photo_path(self.csv, self.root, &row.image);
+            let embedded = embedder.embed_file(&path).map(|embedded| embedded.embedding);
+            embedded.map_err(|error| format!("{}: {error}", path.display()))
+        };
+        Ok(self.named(rows, on_all_cores(rows, "photos", embed)))
+    }
+
+    /// An embedding per row from `file`, or of the caption.
+    pub fn text_embeddings(
+        &self,
+        file: Option<&Path>,
+        rows: &[Row],
+        package: &Package,
+    ) -> Result<Vec<Option<Embedding>>> {
+        if let Some(file) = file {
+            return self.stored(file, rows, package);
+        }
+        let encoder = TextEncoder::load(package, &Threads::default())?;
+        let embed = |row: &Row| encoder.encode(&row.caption).map_err(|error| format!("column `text`: {error}"));
+        Ok(self.named(rows, on_all_cores(rows, "texts", embed)))
+    }
+
+    /// Rows of zeros are refused; the others are brought to unit length.
+    fn stored(&self, file: &Path, rows: &[Row], package: &Package) -> Result<Vec<Option<Embedding>>> {
+        let matrix = npy::read_for(file, self.csv, rows.len(), package.manifest().embedding_dim)?;
+        let embedding = |(index, (row, values)): (usize, (&Row, &[f32]))| {
+            Embedding::normalise(values.to_vec()).map(Some).with_context(|| {
+                format!("{}: row {index}, counted from 0 (line {} of the CSV)", file.display(), row.line)
+            })
+        };
+        rows.iter().zip(matrix.values.chunks(matrix.columns)).enumerate().map(embedding).collect()
+    }
+
+    /// Names every failure with its line.
+    fn named(&self, rows: &[Row], results: Vec<Result<Embedding, String>>) -> Vec<Option<Embedding>> {
+        let name = |(row, result): (&Row, Result<Embedding, String>)| {
+            let print = |reason| eprintln!("bridgeclip: {}, line {}: {reason}", self.csv.display(), row.line);
+            result.map_err(print).ok()
+        };
+        rows.iter().zip(results).map(name).collect()
+    }
+}
+
+/// The results in the order of the items, one item per thread at a time, with a progress bar.
+pub fn on_all_cores<T: Sync, R: Send>(items: &[T], unit: &'static str, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let bar = progress::bar(items.len(), unit);
+    let results = spread(items, processors(), |item| {
+        let result = work(item);
+        bar.inc(1);
+        result
+    });
+    bar.finish_and_clear();
+    results
+}

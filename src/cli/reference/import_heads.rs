@@ -1,0 +1,56 @@
+//! `bridgeclip reference import-heads`: linear heads that were trained elsewhere.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use crate::cli::Outcome;
+use crate::domain::Sha256;
+use crate::encoder::Package;
+use crate::heads::Heads;
+use crate::reference::{FittedKind, Revision};
+
+/// A file of heads for embeddings of 8,192 values has 1.6 MB.
+const BYTES_MAX: u64 = 16 << 20;
+
+/// Keep linear heads that PyTorch trained in the reference, for `--method linear`.
+///
+/// They must be trained on image features of this model. `bridgeclip-models heads` makes the file of a checkpoint.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file that `bridgeclip-models heads` wrote.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The model package.
+    #[arg(long, value_name = "DIR")]
+    package: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let mut package = Package::open(&args.package)?;
+    let revision = Revision::start(&package)?;
+    let bytes = read(&args.file).with_context(|| format!("{}: cannot read", args.file.display()))?;
+    let heads = Heads::from_bytes(&bytes).with_context(|| args.file.display().to_string())?;
+    let dim = package.manifest().embedding_dim;
+    ensure!(
+        heads.dim() == dim,
+        "{}: the heads take embeddings of {} values, the package gives {dim}; they are of another model",
+        args.file.display(),
+        heads.dim()
+    );
+    let name = args.file.file_name().unwrap_or_default().to_string_lossy();
+    let note = json!({ "by": "import-heads", "file": name, "sha256": Sha256::of(&bytes) });
+    revision.put(&mut package, FittedKind::Heads, &note, &bytes)?;
+    writeln!(std::io::stdout().lock(), "linear heads of {name} are in the reference")?;
+    Ok(Outcome::Good)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() as u64 <= BYTES_MAX, "more than {BYTES_MAX} bytes, too many for linear heads");
+    Ok(bytes)
+}

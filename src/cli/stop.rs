@@ -1,0 +1,18 @@
+//! Long work that Ctrl-C ends in order.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Set by the first Ctrl-C or SIGTERM; the second one ends the process.
+pub fn stop_flag() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_default(signal, stop.clone()).context("cannot listen for signals")?;
+        flag::register(signal, stop.clone()).context("cannot listen for signals")?;
+    }
+    Ok(stop)
+}

@@ -1,0 +1,76 @@
+//! Whether the reasons for a second look point at wrong answers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Judged;
+use crate::domain::{Category, SecondLook};
+
+/// How often each reason was given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DoubtScores {
+    /// All photos, with a reason or without.
+    pub all: Flagged,
+    pub any_reason: Flagged,
+    pub reasons: BTreeMap<SecondLook, Flagged>,
+}
+
+/// Photos, and those of them whose labels were not answered exactly in at least one of the categories whose truth is
+/// known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flagged {
+    pub photos: usize,
+    pub wrong: usize,
+}
+
+/// From each photo's answer and the reasons to doubt it.
+pub fn doubts<'a>(photos: impl Iterator<Item = (&'a Judged, &'a [SecondLook])>) -> DoubtScores {
+    let mut scores = DoubtScores::default();
+    for (judged, reasons) in photos {
+        let wrong = !Category::ALL.into_iter().all(|category| judged.is_exact(category));
+        scores.all.count(wrong);
+        if !reasons.is_empty() {
+            scores.any_reason.count(wrong);
+        }
+        for reason in reasons {
+            scores.reasons.entry(*reason).or_default().count(wrong);
+        }
+    }
+    scores
+}
+
+impl Flagged {
+    /// None without a photo.
+    pub fn share_wrong(&self) -> Option<f64> {
+        (self.photos > 0).then(|| self.wrong as f64 / self.photos as f64)
+    }
+
+    fn count(&mut self, wrong: bool) {
+        self.photos += 1;
+        self.wrong += usize::from(wrong);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CategoryLabels, Labels};
+
+    #[test]
+    fn wrong_answers_are_counted_by_reason() {
+        let labels = |index| Labels::new(|category| CategoryLabels::new(category, [index]));
+        let (right, wrong) = (Judged::by_labels(labels(1), &labels(1)), Judged::by_labels(labels(1), &labels(2)));
+        let photos: [(&Judged, &[SecondLook]); 4] = [
+            (&right, &[]),
+            (&wrong, &[]),
+            (&right, &[SecondLook::NearTie]),
+            (&wrong, &[SecondLook::NearTie, SecondLook::OtherClass]),
+        ];
+        let scores = doubts(photos.into_iter());
+        let flagged = |photos, wrong| Flagged { photos, wrong };
+        assert_eq!((scores.all, scores.any_reason), (flagged(4, 2), flagged(2, 1)));
+        let expected = [(SecondLook::NearTie, flagged(2, 1)), (SecondLook::OtherClass, flagged(1, 1))];
+        assert_eq!(scores.reasons, BTreeMap::from(expected));
+    }
+}

@@ -1,0 +1,141 @@
+//! What a method's confidence is worth, and which of its answers are nearly tied.
+
+use crate::classify::{Answers, Certainty, ConfidenceMap};
+use crate::domain::{Category, Labels, Sha256};
+
+/// Steps of a map of confidences at most, and answers in each at least.
+const STEPS: usize = 15;
+const STEP_ANSWERS_MIN: usize = 20;
+/// The share of the photos whose answers are nearly tied: those with the least lead.
+const NEAR_TIE_QUANTILE: f64 = 0.05;
+
+/// From a method's answers and the true labels.
+pub fn fit_certainty(made_for: Option<Sha256>, answers: &[Answers], truths: &[&Labels]) -> Certainty {
+    Certainty {
+        made_for,
+        confidence: Category::ALL.map(|category| confidence_map(answered(category, answers, truths))),
+        near_tie: Category::ALL.map(|category| near_tie(category, answers)),
+    }
+}
+
+/// Every class that was answered where the truth is known: its confidence, and whether it was right.
+fn answered(category: Category, answers: &[Answers], truths: &[&Labels]) -> Vec<(f32, bool)> {
+    let known = answers.iter().zip(truths).map(|(answers, truth)| (&answers[category as usize], truth.get(category)));
+    let classes = known.filter(|(_, truth)| !truth.is_empty()).flat_map(|(answer, truth)| {
+        answer.verdict.classes.iter().map(|class| (class.confidence, truth.indexes().contains(&class.index)))
+    });
+    classes.collect()
+}
+
+/// Isotonic regression on a few steps of equally many answers.
+///
+/// A step's share of right answers is (right + 1) / (answers + 2), Laplace's rule: no step is certain of anything.
+fn confidence_map(mut answers: Vec<(f32, bool)>) -> ConfidenceMap {
+    answers.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut steps: Vec<Step> = Vec::new();
+    for step in steps_of(&answers) {
+        steps.push(step);
+        // Pool adjacent violators.
+        while let [.., before, last] = &steps[..] {
+            if before.share() < last.share() {
+                break;
+            }
+            let pooled = before.with(last);
+            steps.truncate(steps.len() - 2);
+            steps.push(pooled);
+        }
+    }
+    let points = steps.iter().map(|step| (step.mean_confidence().clamp(0.0, 1.0), step.share()));
+    ConfidenceMap::new(points.collect()).unwrap_or_else(ConfidenceMap::identity)
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    answers: usize,
+    right: usize,
+    confidence_sum: f64,
+}
+
+impl Step {
+    fn share(&self) -> f32 {
+        (self.right + 1) as f32 / (self.answers + 2) as f32
+    }
+
+    fn mean_confidence(&self) -> f32 {
+        (self.confidence_sum / self.answers as f64) as f32
+    }
+
+    fn with(&self, other: &Step) -> Step {
+        Step {
+            answers: self.answers + other.answers,
+            right: self.right + other.right,
+            confidence_sum: self.confidence_sum + other.confidence_sum,
+        }
+    }
+}
+
+/// Answers in the order of their confidence; equal ones stay together.
+fn steps_of(answers: &[(f32, bool)]) -> Vec<Step> {
+    let enough = answers.len().div_ceil(STEPS).max(STEP_ANSWERS_MIN);
+    let mut steps: Vec<Step> = Vec::new();
+    for equal in answers.chunk_by(|a, b| a.0 == b.0) {
+        if steps.last().is_none_or(|step| step.answers >= enough) {
+            steps.push(Step::default());
+        }
+        let step = steps.last_mut().expect("just pushed");
+        step.answers += equal.len();
+        step.right += equal.iter().filter(|(_, right)| *right).count();
+        step.confidence_sum += equal.iter().map(|(confidence, _)| f64::from(*confidence)).sum::<f64>();
+    }
+    steps
+}
+
+fn near_tie(category: Category, answers: &[Answers]) -> f32 {
+    if category.is_multi() {
+        return 0.0;
+    }
+    let leads = answers.iter().map(|answers| answers[category as usize].lead);
+    // Rounding can take a sum of weights a little beyond 1.
+    quantile(leads.collect(), NEAR_TIE_QUANTILE).unwrap_or(0.0).clamp(0.0, 1.0)
+}
+
+/// The value that a share of the values is below.
+pub fn quantile(mut values: Vec<f32>, share: f64) -> Option<f32> {
+    values.sort_by(f32::total_cmp);
+    values.get((values.len() as f64 * share) as usize).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_gives_the_share_of_right_answers() {
+        // Of the answers with confidence c the share c^2 is right.
+        let answers: Vec<(f32, bool)> =
+            (0..20_000).map(|i| (i % 100, i / 100)).map(|(c, i)| (c as f32 / 100.0, i * 50 < c * c)).collect();
+        let map = confidence_map(answers);
+        for own in [0.1_f32, 0.3, 0.5, 0.7, 0.9] {
+            assert!((map.apply(own) - own * own).abs() < 0.03, "{own}: {}", map.apply(own));
+        }
+    }
+
+    #[test]
+    fn a_map_never_falls_and_is_never_certain() {
+        let falling: Vec<(f32, bool)> = (0..1000).map(|i| (i as f32 / 1000.0, i % 10 > i / 100)).collect();
+        let map = confidence_map(falling);
+        let values: Vec<f32> = (0..=100).map(|i| map.apply(i as f32 / 100.0)).collect();
+        assert!(values.is_sorted() && values.iter().all(|value| (0.0..1.0).contains(value)), "{values:?}");
+        let right = confidence_map(vec![(1.0, true); 98]);
+        assert_eq!(right.apply(1.0), 0.99);
+        // Without an answer nothing is known better.
+        assert_eq!(confidence_map(Vec::new()).apply(0.3), 0.3);
+    }
+
+    #[test]
+    fn quantiles_are_values() {
+        let values: Vec<f32> = (0..200).map(|i| i as f32).collect();
+        assert_eq!((quantile(values.clone(), 0.01), quantile(values, 0.05)), (Some(2.0), Some(10.0)));
+        assert_eq!(quantile(Vec::new(), 0.5), None);
+    }
+}
