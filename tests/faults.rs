@@ -217,7 +217,7 @@ fn expect_one_set_aside(station: &Station, broker: &FaultyBroker, count: usize, 
         })
         .collect();
     assert_eq!(set_aside.len(), 1);
-    assert_eq!(set_aside[0].0, 31);
+    assert_eq!(set_aside[0].0, 31, "by its row");
     assert!(set_aside[0].1.contains(expected), "{}", set_aside[0].1);
     let others: HashSet<_> = events(broker).into_iter().filter(|event| event != "result-30").collect();
     assert_eq!(others.len(), count - 1);
@@ -258,6 +258,32 @@ fn packet_too_large_and_the_broker_just_disconnects() {
     station.start(Station::params(broker.port));
     // The broker does not say which event it was: they are sent singly until it is found.
     expect_one_set_aside(&station, &broker, 60, "PacketTooLarge");
+}
+
+#[test]
+fn broker_falls_over_one_event_without_a_word() {
+    let mut station = station_with(60);
+    let broker = FaultyBroker::start(|_, heard| match heard {
+        Heard::Publish(publish) if event(publish).is_some_and(|event| event == "result-30") => vec![Act::Close],
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    expect_one_set_aside(&station, &broker, 60, "ends the connection at this event");
+    let others = events(&broker).iter().filter(|event| *event != "result-30").count();
+    assert!(others <= 59 + 3 * IN_FLIGHT, "{others} were sent for 59");
+}
+
+#[test]
+fn broker_falls_over_every_event_and_nothing_is_set_aside() {
+    let mut station = station_with(20);
+    let broker = FaultyBroker::start(|connection, heard| match heard {
+        Heard::Publish(publish) if connection < 40 && event(publish).is_some() => vec![Act::Close],
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    station.wait_until_delivered();
+    assert_eq!(station.depth().set_aside, 0, "it was the broker");
+    assert!(broker.connections().len() > 40);
 }
 
 #[test]
@@ -476,15 +502,16 @@ fn a_stop_while_events_are_on_their_way_loses_nothing() {
         Heard::Publish(_) => [vec![Act::Wait(Duration::from_millis(1))], politely(heard)].concat(),
         _ => politely(heard),
     });
-    for _ in 0..5 {
+    for round in 0..5 {
         station.start(Station::params(broker.port));
-        thread::sleep(Duration::from_millis(60));
+        let is_here = |publish: &&Publish| publish.connection == round && event(publish).is_some();
+        eventually("events on their way", || broker.received().iter().filter(is_here).count() >= 10);
         station.stop();
     }
     station.start(Station::params(broker.port));
     expect_all(&station, &broker, 300, 5 * IN_FLIGHT);
-    let farewell = |publish: &Publish| publish.topic.ends_with("/status") && publish.retain;
-    assert!(broker.received().iter().filter(|publish| farewell(publish)).count() >= 11, "each says hello and goodbye");
+    let is_status = |publish: &&Publish| publish.topic.ends_with("/status") && publish.retain;
+    assert_eq!(broker.received().iter().filter(is_status).count(), 11, "each says hello, and goodbye when stopped");
 }
 
 /// One random broker: what it does with each packet is drawn from its seed.

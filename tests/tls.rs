@@ -9,8 +9,7 @@ use bridgeclip::journal::EventClass;
 use bridgeclip::uplink::{LinkEvent, Login, Params, TlsError, TlsFiles, client_config, read_secret};
 
 use crate::support::{
-    Act, Authority, Broker, FaultyBroker, GOOD_YEARS, Heard, Identity, Station, Subscriber, eventually, free_port,
-    write_secret,
+    Authority, Broker, GOOD_YEARS, Identity, Station, Subscriber, eventually, free_port, write_secret,
 };
 
 fn listener(authority: &Authority, identity: &Identity, more: &str) -> String {
@@ -217,18 +216,6 @@ fn an_access_list_that_forbids_publishing_is_told() {
     station.wait_until_delivered();
     eventually("a live link", || station.link.is_online());
     station.stop();
-}
-
-#[test]
-fn a_message_of_a_stranger_does_not_end_up_in_the_log_with_control_characters() {
-    let broker = FaultyBroker::start(|_, heard| match heard {
-        // DISCONNECT, server shutting down, with a reason string.
-        Heard::Publish(_) => vec![Act::Bytes(b"\xE0\x0A\x8B\x08\x1F\x00\x05\x1b[31m".to_vec()), Act::Close],
-        other => crate::support::politely(other),
-    });
-    let station = station(Station::params(broker.port));
-    let (_, reason) = station.wait_for_offline();
-    assert!(reason.contains("ServerShuttingDown ([31m)"), "{reason:?}");
 }
 
 #[cfg(feature = "websocket")]

@@ -64,6 +64,8 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loss {
     Broken(String),
+    /// Nothing was heard for too long.
+    Dead(String),
     /// Trying again soon is of no use: somebody has to change something.
     Refused(String),
     /// The broker dislikes a message that was on its way.
@@ -275,7 +277,6 @@ fn signal(event: Event, options: &MqttOptions) -> Option<Signal> {
             Some(Signal::Sent(packet))
         }
         Event::Outgoing(Outgoing::PingReq) => Some(Signal::PingSent),
-        Event::Outgoing(Outgoing::Disconnect) => Some(Signal::Lost(Loss::Broken("said goodbye".to_owned()))),
         _ => None,
     }
 }

@@ -12,6 +12,7 @@ mod secret;
 mod session;
 mod settlement;
 mod states;
+mod suspects;
 mod tls;
 mod window;
 

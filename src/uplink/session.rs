@@ -14,6 +14,7 @@ use super::link::Settings;
 use super::rate::Bucket;
 use super::settlement::{Fate, Settled, Settlement};
 use super::states::Context;
+use super::suspects::Suspects;
 use super::window::{Sent, Window};
 use super::{Desk, LinkEvent, backoff, messages};
 use crate::domain::{Health, QueueHealth};
@@ -27,6 +28,7 @@ const FAULT_PAUSE: Duration = Duration::from_secs(1);
 const PING_SHARE: f64 = 0.4;
 /// For a large message the stall timer waits longer: the slowest link that is of use takes a second for so much.
 const SLOWEST_BYTES_PER_S: usize = 1024;
+const ENDS_CONNECTION: &str = "the broker ends the connection at this event";
 /// Signals that are handled before the queue is looked at again.
 const SIGNALS_MAX: usize = 256;
 
@@ -49,8 +51,9 @@ pub struct Session {
     ping_sent: Option<Instant>,
     last_progress: Instant,
     pub began: Instant,
-    /// Events that are still to be sent one at a time: one of them made the broker end the last connection.
+    /// Events that are still to be sent one at a time: at one of them the broker ends the connection.
     pub singly: usize,
+    pub suspects: Suspects,
     /// Events that the broker took.
     pub accepted: u64,
 }
@@ -96,6 +99,7 @@ impl Session {
             last_progress: now,
             began: now,
             singly: 0,
+            suspects: Suspects::default(),
             accepted: 0,
         };
         session.introduce(context);
@@ -131,7 +135,12 @@ impl Session {
 
     /// Whether nothing is left to do until something happens.
     pub fn is_idle(&self, settings: Settings) -> bool {
-        !self.has_work(settings) && self.window.is_empty() && self.settlement.open() == 0
+        !self.has_work(settings) && self.is_settled() && self.suspects.is_empty()
+    }
+
+    /// Whether everything that was sent was answered, and `device.db` knows it.
+    fn is_settled(&self) -> bool {
+        self.window.is_empty() && self.settlement.open() == 0
     }
 
     pub fn has_work(&self, settings: Settings) -> bool {
@@ -145,6 +154,11 @@ impl Session {
         let settings = context.around.link.settings();
         self.rate.set_rate(settings.bytes_per_s_max, Instant::now());
         while self.may_send(context) && self.send_next(context, settings.last_class())? {}
+        if !self.has_work(settings) && self.is_settled() && !self.suspects.is_empty() {
+            // There is no other event that could show that it is them.
+            self.suspects.acquit();
+            self.rewind_later(context);
+        }
         Ok(())
     }
 
@@ -175,8 +189,8 @@ impl Session {
 
     /// Hands the next event over. False if there is none, or no room for it.
     fn send_next(&mut self, context: &Context, last: EventClass) -> Result<bool, Loss> {
-        let (window, settlement) = (&self.window, &self.settlement);
-        let is_known = |row| window.contains(row) || settlement.contains(row);
+        let (window, settlement, suspects) = (&self.window, &self.settlement, &self.suspects);
+        let is_known = |row| window.contains(row) || settlement.contains(row) || suspects.contains(row);
         let read = |class, after, limit| context.around.reader.outbox(class, after, limit);
         let (class, bytes) = match self.lanes.front(last, is_known, read) {
             Ok(Some(row)) => (row.class, event_bytes(context, row)),
@@ -305,17 +319,34 @@ impl Session {
         self.accepted += 1;
         self.singly = self.singly.saturating_sub(1);
         self.settlement.add(row, Fate::Delivered, Instant::now());
+        for guilty in self.suspects.accepted(row) {
+            self.refused(guilty, ENDS_CONNECTION.to_owned());
+        }
     }
 
     fn refused(&mut self, row: i64, reason: String) {
         self.settlement.add(row, Fate::Refused(reason), Instant::now());
     }
 
-    /// The broker ended the connection because of a message. If only one event was on its way, it was that one.
-    pub fn suspect(&mut self, reason: &str) {
+    /// The broker said that it ended the connection because of an event. If only one was on its way, it was that one.
+    pub fn convict(&mut self, reason: &str) {
         if let Some(row) = self.window.only_event() {
             self.refused(row, reason.to_owned());
         }
+    }
+
+    /// The connection broke without a reason. If events are sent singly, the one on its way may be why.
+    pub fn suspect(&mut self) {
+        if let Some(row) = self.window.only_event()
+            && self.singly > 0
+            && self.suspects.broke_at(row)
+        {
+            self.refused(row, ENDS_CONNECTION.to_owned());
+        }
+    }
+
+    pub fn has_events_on_their_way(&self) -> bool {
+        self.window.has_events()
     }
 
     /// Stops sending for a while; afterwards the queue is read from its start again.
@@ -340,10 +371,15 @@ impl Session {
         tell(context, &settled);
         self.settlement.after(&mut settled, Instant::now());
         if settled.again > 0 {
-            let pause = backoff::pause(FIRST_PAUSE, context.params.retry_max, self.refusals, backoff::random());
-            self.refusals = self.refusals.saturating_add(1);
-            self.rewind_at.get_or_insert(Instant::now() + pause);
+            self.rewind_later(context);
         }
+    }
+
+    /// Rows that were left out are tried again after a pause; the others go on.
+    fn rewind_later(&mut self, context: &Context) {
+        let pause = backoff::pause(FIRST_PAUSE, context.params.retry_max, self.refusals, backoff::random());
+        self.refusals = self.refusals.saturating_add(1);
+        self.rewind_at.get_or_insert(Instant::now() + pause);
     }
 
     /// When `on_time` has something to do.
@@ -361,10 +397,10 @@ impl Session {
         let now = Instant::now();
         let stall = self.stall_limit(context);
         if !self.window.is_empty() && now >= self.last_progress + stall {
-            return Err(Loss::Broken(format!("no acknowledgement for {:.1} s", stall.as_secs_f64())));
+            return Err(Loss::Dead(format!("no acknowledgement for {:.1} s", stall.as_secs_f64())));
         }
         if self.ping_sent.is_some_and(|sent| now >= sent + self.ping_limit()) {
-            return Err(Loss::Broken(format!("no answer to a ping for {:.1} s", self.ping_limit().as_secs_f64())));
+            return Err(Loss::Dead(format!("no answer to a ping for {:.1} s", self.ping_limit().as_secs_f64())));
         }
         let due = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
         if due(self.hold.until) || due(self.rewind_at) {

@@ -9,6 +9,7 @@ use tokio::time::{sleep_until, timeout};
 use super::connection::{BrokerLimits, Connection, Loss, Signal};
 use super::link::LinkState;
 use super::session::{Replies, Session, tell};
+use super::suspects::Suspects;
 use super::window::Sent;
 use super::{Around, LinkEvent, Params, backoff, messages};
 
@@ -18,8 +19,10 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// A connection that stood so long was a good one, also if nothing had to be sent.
 const GOOD_CONNECTION: Duration = Duration::from_secs(60);
-/// Events that are sent one at a time after the broker ended a connection because of one that it did not name.
+/// Events that are sent one at a time while it is not known at which of them the broker ends the connection.
 const SINGLY: usize = 300;
+/// Connections in a row that took events and acknowledged none, after which events are sent one at a time.
+const BARREN_MAX: u32 = 2;
 
 pub struct Uplink {
     context: Context,
@@ -30,6 +33,9 @@ pub struct Uplink {
     replies: Replies,
     /// Events that are still to be sent one at a time.
     singly: usize,
+    suspects: Suspects,
+    /// Connections in a row that took events and acknowledged none.
+    barren: u32,
 }
 
 /// What the states share.
@@ -62,7 +68,8 @@ impl From<Loss> for End {
 impl Uplink {
     pub fn new(params: Params, around: Around, stopped: watch::Receiver<bool>) -> Self {
         let context = Context { params, around };
-        Uplink { context, stopped, attempts: 0, replies: Replies::default(), singly: 0 }
+        let (replies, suspects) = (Replies::default(), Suspects::default());
+        Uplink { context, stopped, attempts: 0, replies, singly: 0, suspects, barren: 0 }
     }
 
     pub async fn run(&mut self) {
@@ -101,6 +108,7 @@ impl Uplink {
         let replies = std::mem::take(&mut self.replies);
         let mut session = Session::new(connection, limits, replies, &self.context);
         session.singly = self.singly;
+        session.suspects = std::mem::take(&mut self.suspects);
         (self.context.around.report)(LinkEvent::Online);
         State::Draining(Box::new(session))
     }
@@ -148,23 +156,34 @@ impl Uplink {
     }
 
     async fn end(&mut self, mut session: Box<Session>, end: End) -> State {
-        self.singly = session.singly;
         match &end {
             End::Stopped => self.say_goodbye(&mut session).await,
             End::Lost(Loss::Unacceptable(reason)) => {
-                session.suspect(reason);
-                self.singly = SINGLY;
+                session.convict(reason);
+                session.singly = SINGLY;
             }
+            End::Lost(Loss::Broken(_)) => self.look_for_suspects(&mut session),
             End::Lost(_) => (),
         }
         session.settlement.finish(&self.context.around.journal, |settled| tell(&self.context, settled)).await;
         if session.accepted > 0 || session.began.elapsed() >= GOOD_CONNECTION {
             self.attempts = 0;
         }
-        self.replies = session.replies;
+        (self.replies, self.suspects, self.singly) = (session.replies, session.suspects, session.singly);
         match end {
             End::Stopped => State::Stopped,
             End::Lost(loss) => self.lost(loss),
+        }
+    }
+
+    /// A broker may fall over an event, again and again, and say nothing. Then events are sent singly until it is known
+    /// which.
+    fn look_for_suspects(&mut self, session: &mut Session) {
+        session.suspect();
+        let barren = session.accepted == 0 && session.has_events_on_their_way();
+        self.barren = if barren { self.barren + 1 } else { 0 };
+        if self.barren >= BARREN_MAX {
+            session.singly = SINGLY;
         }
     }
 
@@ -177,7 +196,7 @@ impl Uplink {
                 report(LinkEvent::Refused(reason));
                 State::Refused
             }
-            Loss::Broken(reason) | Loss::Unacceptable(reason) => {
+            Loss::Broken(reason) | Loss::Dead(reason) | Loss::Unacceptable(reason) => {
                 if self.attempts == 0 {
                     warn!("no link to {host}:{port}: {reason}");
                 }
@@ -207,6 +226,7 @@ impl Uplink {
         }
     }
 
+    /// The broker closes the connection when it has read everything; closing it ourselves could throw that away.
     async fn say_goodbye(&self, session: &mut Session) {
         let depth = self.context.around.reader.outbox_depth().ok().map(|depth| depth.total());
         if session.publish(messages::offline(&self.context.params, depth), Sent::Status).is_err() {

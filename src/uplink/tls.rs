@@ -138,6 +138,9 @@ fn certificate_words(error: &CertificateError) -> String {
         CertificateError::UnknownIssuer => "the broker's certificate is self-signed, or its issuer is unknown here; \
              mqtt.tls.ca_file must hold the issuer's certificate"
             .to_owned(),
+        CertificateError::BadSignature => "the broker's certificate is not signed by the issuer that it names, or \
+             mqtt.tls.ca_file holds another certificate of that issuer"
+            .to_owned(),
         CertificateError::NotValidForName => "the broker's certificate is for another host".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => {
             let names = if presented.is_empty() { "no host at all".to_owned() } else { presented.join(", ") };
@@ -153,9 +156,10 @@ fn alert_words(alert: AlertDescription) -> String {
         AlertDescription::CertificateRequired => {
             "it wants a certificate of this device; set client_cert_file and client_key_file".to_owned()
         }
-        AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
-            format!("it does not accept this device's certificate ({alert:?})")
-        }
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::DecryptError => format!("it does not accept this device's certificate ({alert:?})"),
         AlertDescription::CertificateExpired => "this device's certificate has expired".to_owned(),
         AlertDescription::CertificateRevoked => "this device's certificate is revoked".to_owned(),
         other => format!("{other:?}"),

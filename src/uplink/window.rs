@@ -87,6 +87,10 @@ impl Window {
         events.next().filter(|_| events.next().is_none())
     }
 
+    pub fn has_events(&self) -> bool {
+        self.open().any(|sent| matches!(sent, Sent::Event(_)))
+    }
+
     fn open(&self) -> impl Iterator<Item = Sent> {
         self.order.iter().filter(|entry| !entry.acknowledged).map(|entry| entry.sent)
     }

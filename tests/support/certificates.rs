@@ -26,7 +26,8 @@ impl Authority {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "test authority");
+        // Authorities of the same name would be taken for each other, up to the signature.
+        params.distinguished_name.push(DnType::CommonName, format!("authority {}", dir.path().display()));
         let key = KeyPair::generate().expect("a key");
         let certificate = dir.path().join("ca.pem");
         fs::write(&certificate, params.self_signed(&key).expect("a certificate").pem()).expect("write");

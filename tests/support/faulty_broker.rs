@@ -2,7 +2,7 @@
 //! it shares no mistakes with the client.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -47,12 +47,6 @@ pub enum Act {
     Answer(u16, u8),
     Granted(u16),
     Pong,
-    /// A message to the client, with QoS 1.
-    Send {
-        topic: String,
-        payload: Vec<u8>,
-        retain: bool,
-    },
     Bytes(Vec<u8>),
     /// DISCONNECT with a reason code, and close.
     Disconnect(u8),
@@ -125,11 +119,6 @@ impl FaultyBroker {
         let accepting = Arc::clone(&shared);
         thread::spawn(move || accept(&listener, &accepting));
         FaultyBroker { port, shared }
-    }
-
-    /// Behaves otherwise from now on.
-    pub fn change(&self, script: impl FnMut(usize, &Heard) -> Vec<Act> + Send + 'static) {
-        *lock(&self.shared.script) = Box::new(script);
     }
 
     /// Everything that was published, in the order of arrival.
@@ -236,6 +225,7 @@ impl Client {
                 }
                 Act::Disconnect(reason) => {
                     let _ = self.write(&[&out[..], &[0xE0, 2, reason, 0]].concat());
+                    self.linger();
                     return Err(Over);
                 }
                 Act::Freeze => {
@@ -254,6 +244,13 @@ impl Client {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Over> {
         self.stream.write_all(bytes).map_err(|_| Over)
+    }
+
+    /// Closing a connection with unread data would make the kernel throw away what we wrote.
+    fn linger(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+        let end = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < end && !matches!(self.stream.read(&mut [0; 65_536]), Ok(0)) {}
     }
 
     fn freeze(&self) -> Result<(), Over> {
@@ -332,10 +329,6 @@ fn bytes(act: &Act) -> Vec<u8> {
         Act::Answer(packet, reason) => [&[0x40, 4][..], &packet.to_be_bytes(), &[*reason, 0]].concat(),
         Act::Granted(packet) => [&[0x90, 4][..], &packet.to_be_bytes(), &[0, 1]].concat(),
         Act::Pong => vec![0xD0, 0],
-        Act::Send { topic, payload, retain } => {
-            let name = [&(topic.len() as u16).to_be_bytes()[..], topic.as_bytes()].concat();
-            framed(0x32 | u8::from(*retain), &[&name[..], &[0, 1, 0], payload].concat())
-        }
         Act::Bytes(bytes) => bytes.clone(),
         Act::Disconnect(_) | Act::Close | Act::Freeze | Act::Wait(_) => Vec::new(),
     }
@@ -358,17 +351,7 @@ fn connack(reason: u8, limits: &Limits) -> Vec<u8> {
     framed(0x20, &[&[0, reason, properties.len() as u8], &properties[..]].concat())
 }
 
+/// A packet of less than 128 bytes.
 fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
-    let mut out = vec![kind];
-    let mut length = body.len();
-    loop {
-        let digit = (length & 0x7F) as u8;
-        length >>= 7;
-        out.push(if length > 0 { digit | 0x80 } else { digit });
-        if length == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(body);
-    out
+    [&[kind, body.len() as u8], body].concat()
 }

@@ -6,6 +6,10 @@ use rumqttc::v5::{ConnectionError, StateError};
 
 use super::{Answer, Loss};
 
+/// mosquitto acknowledges with this code an event over its `message_size_limit`. MQTT 5 has it for DISCONNECT only, so
+/// the client library does not understand it and gives up the connection.
+const PACKET_TOO_LARGE: u8 = 0x95;
+
 /// What an acknowledgement says about the message.
 pub fn answer(reason: PubAckReason) -> Answer {
     match reason {
@@ -30,7 +34,9 @@ pub fn loss(error: &ConnectionError) -> Loss {
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             disconnected(*reason_code, reason_string.as_deref())
         }
-        ConnectionError::MqttState(StateError::OutgoingPacketTooLarge { .. }) => Loss::Unacceptable(error.to_string()),
+        ConnectionError::MqttState(StateError::Deserialization(PacketError::InvalidConnectReturnCode(
+            PACKET_TOO_LARGE,
+        ))) => Loss::Unacceptable("the broker finds an event too large".to_owned()),
         ConnectionError::MqttState(state) => Loss::Broken(state_words(state)),
         ConnectionError::Timeout(_) => Loss::Broken("no answer from the broker in time".to_owned()),
         ConnectionError::Io(error) => Loss::Broken(error.to_string()),
