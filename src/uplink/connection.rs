@@ -11,7 +11,7 @@ use rumqttc::v5::mqttbytes::v5::{
     ConnAck, Filter, LastWill, LastWillProperties, Packet, Publish, PublishProperties, SubAck, SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
-use rumqttc::v5::{AsyncClient, ClientError, ConnectionError, Event, EventLoop, MqttOptions, StateError};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -151,7 +151,7 @@ impl Connection {
 
     /// Hands a message with QoS 1 to the client. Fails only if more are handed over than the window allows.
     pub fn publish(&self, message: Message) -> Result<(), Loss> {
-        self.hand_over(message, QoS::AtLeastOnce).map_err(|error| Loss::Broken(error.to_string()))
+        self.hand_over(message, QoS::AtLeastOnce)
     }
 
     /// Hands over a message that may be lost. It is, when the client has its hands full.
@@ -159,10 +159,12 @@ impl Connection {
         let _ = self.hand_over(message, QoS::AtMostOnce);
     }
 
-    fn hand_over(&self, message: Message, qos: QoS) -> Result<(), ClientError> {
+    fn hand_over(&self, message: Message, qos: QoS) -> Result<(), Loss> {
         let properties =
             PublishProperties { content_type: Some(message.content_type.to_owned()), ..Default::default() };
-        self.client.try_publish_with_properties(message.topic, qos, message.retain, message.payload, properties)
+        self.client
+            .try_publish_with_properties(message.topic, qos, message.retain, message.payload, properties)
+            .map_err(|error| Loss::Broken(error.to_string()))
     }
 
     /// Asks for the messages of a topic filter. Retained ones are marked as such, also when they are new.

@@ -24,12 +24,12 @@ struct Status<'a> {
 
 /// The retained message that a consumer finds when it subscribes.
 pub fn online(params: &Params, settings: Settings, queue_depth: Option<u64>) -> Message {
-    status(params, Status { queue_depth, metered: Some(settings.metered), ..Status::of(params, "online") })
+    status(params, &Status { queue_depth, metered: Some(settings.metered), ..Status::of(params, "online") })
 }
 
 /// Takes its place when the device goes; what it says of the queue is known only if it goes in order.
 pub fn offline(params: &Params, queue_depth: Option<u64>) -> Message {
-    status(params, Status { queue_depth, ..Status::of(params, "offline") })
+    status(params, &Status { queue_depth, ..Status::of(params, "offline") })
 }
 
 impl<'a> Status<'a> {
@@ -45,8 +45,8 @@ impl<'a> Status<'a> {
     }
 }
 
-fn status(params: &Params, status: Status) -> Message {
-    Message { retain: true, ..message(params, "status", &status) }
+fn status(params: &Params, status: &Status) -> Message {
+    Message { retain: true, ..message(params, "status", status) }
 }
 
 /// How the device is. Never kept: the next one is more true.
