@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::classify;
 use crate::domain::{Method, Rule};
+use crate::packages::TrustedKeys;
 use crate::photo::{Decoding, parse_offset};
 use crate::position::Protocol;
 
@@ -41,7 +42,16 @@ pub struct Device {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackageConfig {
+    /// Used while nothing is installed in `store`.
     pub dir: PathBuf,
+    /// Where `bridgeclip package install` puts packages.
+    pub store: Option<PathBuf>,
+    #[serde(default)]
+    pub trusted_keys: TrustedKeys,
+    /// Authorities that a server of packages is believed by, instead of the public ones.
+    pub ca: Option<PathBuf>,
+    #[serde(default)]
+    pub megabytes_max: Number<1, 100_000, 2_000>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -171,7 +181,8 @@ impl Config {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let single = [&mut self.device.data_dir, &mut self.package.dir];
-        single.into_iter().chain(&mut self.intake.folders).chain(&mut self.position.device)
+        let optional = [&mut self.package.store, &mut self.package.ca, &mut self.position.device];
+        single.into_iter().chain(&mut self.intake.folders).chain(optional.into_iter().flatten())
     }
 }
 

@@ -21,9 +21,11 @@ use crate::encoder::Package;
 use crate::intake::{self, Candidate, Intake, IntakeStop};
 use crate::journal::{self, DeviceIdentity, Journal, NewResult, Reader, Recorded};
 use crate::kernels::Threads;
+use crate::packages::{self, Loaded, Store};
 use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
 use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, monotonic_ns};
+use crate::service::Service;
 use crate::uplink::{self, Link, LinkEvent, Uplink};
 
 /// Pause before a photo without its end is read again.
@@ -71,8 +73,10 @@ impl Daemon {
     pub fn start(config: &Config, observer: impl Fn(Notice) + Send + Sync + 'static) -> Result<Self> {
         let observer: Observer = Arc::new(observer);
         let lock = lock_data_dir(&config.device.data_dir)?;
-        let package = Package::open(&config.package.dir)?;
-        let classifier = classifier(config, &package)?;
+        let store = config.package.store.as_deref().map(Store::at);
+        let (dir, keys) = (&config.package.dir, &config.package.trusted_keys);
+        let Loaded { package, classifier } =
+            packages::load(dir, store.as_ref(), keys, |package| classifier(config, package))?;
         let link = Link::default();
         let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
@@ -116,12 +120,17 @@ impl Daemon {
                 false
             }
         };
-        while let Some(candidate) = self.intake.next(|path, stamp| done(&self.worker.reader, path, stamp)) {
+        let service = Service::from_environment();
+        service.ready();
+        while let Some(candidate) =
+            self.intake.next(|path, stamp| done(&self.worker.reader, path, stamp), || service.alive())
+        {
             match self.worker.process(&candidate) {
                 Progress::Finished => self.intake.finished(&candidate),
                 Progress::Again(pause) => self.intake.put_back(&candidate, pause),
             }
         }
+        service.stopping();
         info!("stopping");
         if let Some(line) = &self.line {
             line.ask_to_stop();

@@ -36,6 +36,10 @@ pub mod uplink;
 
 pub mod pipeline;
 
+pub mod packages;
+
+pub mod service;
+
 pub mod daemon;
 
 pub mod cli;

@@ -8,6 +8,7 @@ mod demo;
 mod embed;
 mod eval;
 mod inputs;
+mod manual;
 mod method;
 mod npy;
 mod package;
@@ -54,6 +55,10 @@ enum Command {
     Package(package::Command),
     Bench(bench::Args),
     Check(check::Args),
+    #[command(hide = true)]
+    Man(manual::ManArgs),
+    #[command(hide = true)]
+    Completions(manual::CompletionsArgs),
 }
 
 /// How a command that did not fail as a whole went.
@@ -107,6 +112,8 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Package(command) => package::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Man(args) => manual::man(&args),
+        Command::Completions(args) => manual::completions(&args),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Params {
     pub settle: Duration,
 }
 
+/// The longest sleep: whoever watches over the daemon hears of it this often.
+const BEAT: Duration = Duration::from_secs(5);
 /// Levels of folders below a root that are looked into.
 const DEPTH_MAX: usize = 16;
 
@@ -87,9 +89,10 @@ impl Intake {
     }
 
     /// Waits for the next file at rest. `is_done` is asked once about every file that was not seen before with its
-    /// stamp. `None` after a stop.
-    pub fn next(&mut self, is_done: impl Fn(&Path, &FileStamp) -> bool) -> Option<Candidate> {
+    /// stamp. `beat` is called every few seconds while nothing comes. `None` after a stop.
+    pub fn next(&mut self, is_done: impl Fn(&Path, &FileStamp) -> bool, beat: impl Fn()) -> Option<Candidate> {
         loop {
+            beat();
             let now = Instant::now();
             if self.next_rescan <= now {
                 self.next_rescan = now + self.params.rescan;
@@ -124,7 +127,7 @@ impl Intake {
             return Duration::ZERO;
         }
         let next = self.pending.next_due().map_or(self.next_rescan, |due| due.min(self.next_rescan));
-        next.saturating_duration_since(now)
+        next.saturating_duration_since(now).min(BEAT)
     }
 
     /// Waits for a message and handles all that are there; `false` after a stop.
@@ -278,15 +281,15 @@ mod tests {
         fs::write(dir.path().join("copy.jpg.part"), "1").expect("write");
         std::os::unix::fs::symlink(dir.path(), dir.path().join("circle")).expect("a link");
         let mut intake = intake(dir.path());
-        let first = intake.next(|_, _| false).expect("a file");
+        let first = intake.next(|_, _| false, || ()).expect("a file");
         assert_eq!(first.path, dir.path().join("DCIM/old.jpg"));
         intake.finished(&first);
         fs::write(dir.path().join("new.jpg"), "1").expect("write");
-        let second = intake.next(|_, _| false).expect("a file");
+        let second = intake.next(|_, _| false, || ()).expect("a file");
         assert_eq!(second.path, dir.path().join("new.jpg"));
         intake.finished(&second);
         intake.stopper().stop();
-        assert_eq!(intake.next(|_, _| false), None);
+        assert_eq!(intake.next(|_, _| false, || ()), None);
     }
 
     #[test]
@@ -295,10 +298,10 @@ mod tests {
         let path = dir.path().join("photo.jpg");
         fs::write(&path, "1").expect("write");
         let mut intake = intake(dir.path());
-        let first = intake.next(|_, _| false).expect("a file");
+        let first = intake.next(|_, _| false, || ()).expect("a file");
         intake.finished(&first);
         fs::write(&path, "longer").expect("write");
-        assert_eq!(intake.next(|_, _| false).expect("the file").stamp.bytes, 6);
+        assert_eq!(intake.next(|_, _| false, || ()).expect("the file").stamp.bytes, 6);
     }
 
     #[test]
@@ -307,7 +310,7 @@ mod tests {
         fs::write(dir.path().join("done.jpg"), "1").expect("write");
         fs::write(dir.path().join("open.jpg"), "1").expect("write");
         let mut intake = intake(dir.path());
-        let next = intake.next(|path, _| path.ends_with("done.jpg")).expect("a file");
+        let next = intake.next(|path, _| path.ends_with("done.jpg"), || ()).expect("a file");
         assert_eq!(next.path, dir.path().join("open.jpg"));
     }
 }

@@ -1,0 +1,61 @@
+//! What the service manager hears: ready, alive, stopping (sd_notify(3)). Without one nothing is sent.
+
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::{Duration, Instant};
+
+use log::warn;
+
+/// More often need not be told that the daemon is alive.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The service manager's socket.
+#[derive(Debug, Default)]
+pub struct Service {
+    socket: Option<(UnixDatagram, SocketAddr)>,
+    last: Cell<Option<Instant>>,
+}
+
+impl Service {
+    /// The one that `NOTIFY_SOCKET` names.
+    pub fn from_environment() -> Self {
+        let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return Service::default() };
+        let connect = || Ok((UnixDatagram::unbound()?, address(&name)?));
+        let socket = connect().inspect_err(|error: &std::io::Error| warn!("NOTIFY_SOCKET: {error}")).ok();
+        Service { socket, last: Cell::new(None) }
+    }
+
+    pub fn ready(&self) {
+        self.send("READY=1");
+    }
+
+    pub fn stopping(&self) {
+        self.send("STOPPING=1");
+    }
+
+    /// Call this where the work itself goes on, so that a daemon that hangs falls silent.
+    pub fn alive(&self) {
+        if self.last.get().is_none_or(|last| last.elapsed() >= INTERVAL) {
+            self.last.set(Some(Instant::now()));
+            self.send("WATCHDOG=1");
+        }
+    }
+
+    fn send(&self, state: &str) {
+        if let Some((socket, address)) = &self.socket
+            && let Err(error) = socket.send_to_addr(state.as_bytes(), address)
+        {
+            warn!("the service manager does not hear `{state}`: {error}");
+        }
+    }
+}
+
+fn address(name: &OsStr) -> std::io::Result<SocketAddr> {
+    match name.as_bytes() {
+        [b'@', abstract_name @ ..] => SocketAddr::from_abstract_name(abstract_name),
+        _ => SocketAddr::from_pathname(name),
+    }
+}
