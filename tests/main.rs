@@ -11,6 +11,7 @@ mod encoders;
 mod evaluation;
 mod fitting;
 mod intake;
+mod packages;
 mod photos;
 mod position;
 mod quantized;

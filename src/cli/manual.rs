@@ -1,5 +1,6 @@
 //! `bridgeclip man` and `completions`: what the system package needs, made from the definition of the command line.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -29,6 +30,8 @@ pub fn man(args: &ManArgs) -> Result<Outcome> {
 }
 
 pub fn completions(args: &CompletionsArgs) -> Result<Outcome> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "bridgeclip", &mut std::io::stdout());
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "bridgeclip", &mut text);
+    std::io::stdout().write_all(&text)?;
     Ok(Outcome::Good)
 }
