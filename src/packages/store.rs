@@ -256,6 +256,11 @@ impl Store {
         self.read(GIVEN_UP)
     }
 
+    /// The folder of the package that is in use.
+    pub fn current(&self) -> Option<PathBuf> {
+        Some(self.root.join(self.target(CURRENT)?))
+    }
+
     /// The folder of the package to start with; none if nothing is installed. A package on trial whose starts came to
     /// nothing is given up here.
     pub(super) fn begin_start(&self) -> Result<Option<PathBuf>, InstallError> {
