@@ -7,6 +7,7 @@ mod decode;
 mod demo;
 mod embed;
 mod eval;
+mod ingest;
 mod inputs;
 mod method;
 mod npy;
@@ -14,8 +15,10 @@ mod package;
 mod present;
 mod progress;
 mod reference;
+mod retry;
 mod run;
 mod search;
+mod status;
 mod stop;
 mod tag;
 
@@ -41,6 +44,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Status(status::Args),
+    Ingest(ingest::Args),
+    Retry(retry::Args),
     Tag(tag::Args),
     Demo(demo::Args),
     Classify(classify::Args),
@@ -97,6 +103,9 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Ingest(args) => ingest::run(&args),
+        Command::Retry(args) => retry::run(&args),
         Command::Tag(args) => tag::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),

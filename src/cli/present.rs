@@ -1,24 +1,47 @@
 //! Results in words for a person at a terminal.
 
+use serde_json::Value;
+
 use crate::domain::{Category, Method, SecondLook, Urgency, UrgentSign, Verdict};
 
 /// The verdict on one line: `soundness II, measure C1, cracking on pier; review first: rating IV among similar photos`.
 pub fn line(verdict: &Verdict) -> String {
-    let names = |category: Category| match verdict.get(category).names(category).collect::<Vec<_>>() {
+    let names = |category: Category| verdict.get(category).names(category).collect();
+    sentence(names, &verdict.urgency, !verdict.second_look.is_empty())
+}
+
+/// The same of a verdict that was stored as JSON.
+pub fn stored_line(verdict: &Value) -> String {
+    let items = |list: &'_ Value| list.as_array().cloned().unwrap_or_default();
+    let names = |category: Category| {
+        let classes = verdict[category.id()].as_array().into_iter().flatten();
+        classes.filter_map(|class| class["label"].as_str()).collect()
+    };
+    let signs = items(&verdict["urgency"]["signs"]).into_iter().filter_map(|sign| serde_json::from_value(sign).ok());
+    let urgency = Urgency {
+        review: verdict["review_urgent"] == true,
+        score: verdict["urgency"]["score"].as_f64().unwrap_or(0.0) as f32,
+        signs: signs.collect(),
+    };
+    sentence(names, &urgency, !items(&verdict["second_look"]).is_empty())
+}
+
+fn sentence<'a>(names: impl Fn(Category) -> Vec<&'a str>, urgency: &Urgency, doubtful: bool) -> String {
+    let names = |category| match names(category) {
         names if names.is_empty() => "?".to_owned(),
         names => names.join(" + "),
     };
-    let review = match verdict.urgency.review {
-        true => format!("; review first: {} among similar photos", signs(&verdict.urgency)),
+    let review = match urgency.review {
+        true => format!("; review first: {} among similar photos", signs(urgency)),
         false => String::new(),
     };
-    let doubt = if verdict.second_look.is_empty() { "" } else { "; look again" };
     format!(
-        "soundness {}, measure {}, {} on {}{review}{doubt}",
+        "soundness {}, measure {}, {} on {}{review}{}",
         names(Category::Soundness),
         names(Category::Measure),
         names(Category::DamageType),
         names(Category::DamageLocation),
+        if doubtful { "; look again" } else { "" },
     )
 }
 
@@ -102,6 +125,7 @@ mod tests {
         let expected = "soundness II, measure C1, cracking on pier; \
             review first: rating IV, measure E2 among similar photos; look again";
         assert_eq!(line(&verdict), expected);
+        assert_eq!(stored_line(&serde_json::to_value(&verdict).expect("JSON")), expected);
         let text = paragraph(&verdict);
         for part in
             ["II (75 %, preventive", "not calibrated", "an engineer decides: rating IV", "(12 %)", "nearly as likely"]

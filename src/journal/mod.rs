@@ -1,15 +1,17 @@
-//! `device.db`: what this device has seen and what it still has to deliver. The only writer of that file; tags alone may
-//! come from another process.
+//! `device.db`: what this device has seen and what it still has to deliver. The only writer of that file; tags
+//! and retries alone may come from another process.
 //!
 //! A result and its event are committed together (WAL, synchronous FULL): once `record` returns, no crash or power
 //! cut loses either. A row leaves the outbox only when the broker has acknowledged it.
 
 mod reader;
+mod retry;
 mod schema;
 mod tag;
 mod writer;
 
-pub use reader::{FileState, OutboxRow, Reader};
+pub use reader::{FileState, OutboxRow, Reader, StoredCapture};
+pub use retry::forget_failures;
 pub use tag::set_tag;
 pub use writer::{DeviceIdentity, Journal, NewResult, Recorded};
 

@@ -1,10 +1,13 @@
 //! Reading `device.db` beside the writer: WAL readers never wait for it.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
 use super::JournalError;
@@ -33,6 +36,15 @@ pub struct FileState {
     pub stamp: FileStamp,
     /// Why it gave no result; `None` if it did.
     pub reason: Option<String>,
+}
+
+/// A capture as `device.db` holds it, in short.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredCapture {
+    pub path: PathBuf,
+    pub stored_at: Timestamp,
+    /// The JSON of a [`crate::domain::Verdict`].
+    pub verdict: serde_json::Value,
 }
 
 impl Reader {
@@ -106,9 +118,25 @@ impl Reader {
 
     /// All files that gave no result.
     pub fn failures(&self) -> Result<Vec<Failure>, JournalError> {
-        let sql = "SELECT path, bytes, modified_ns, reason FROM file WHERE reason IS NOT NULL ORDER BY path";
+        let sql = "SELECT path, bytes, modified_ns, reason, noted_at FROM file WHERE reason IS NOT NULL ORDER BY path";
         let query = || -> rusqlite::Result<Vec<Failure>> {
             self.connection.prepare_cached(sql)?.query_map([], failure)?.collect()
+        };
+        query().map_err(read_error)
+    }
+
+    /// When the event was made that has waited longest for its delivery.
+    pub fn outbox_oldest(&self) -> Result<Option<Timestamp>, JournalError> {
+        let sql = "SELECT json_extract(CAST(payload AS TEXT), '$.time') FROM outbox ORDER BY sequence LIMIT 1";
+        let query = || self.connection.query_row(sql, [], |row| moment(row, 0)).optional();
+        Ok(query().map_err(read_error)?.flatten())
+    }
+
+    /// The last captures, the newest first.
+    pub fn last_captures(&self, limit: usize) -> Result<Vec<StoredCapture>, JournalError> {
+        let sql = "SELECT path, stored_at, verdict FROM capture ORDER BY id DESC LIMIT ?1";
+        let query = || -> rusqlite::Result<Vec<StoredCapture>> {
+            self.connection.prepare_cached(sql)?.query_map([limit as i64], stored_capture)?.collect()
         };
         query().map_err(read_error)
     }
@@ -123,7 +151,26 @@ fn failure(row: &Row) -> rusqlite::Result<Failure> {
         path: PathBuf::from(OsString::from_vec(row.get(0)?)),
         stamp: FileStamp { bytes: row.get::<_, i64>(1)? as u64, modified_ns: row.get(2)? },
         reason: row.get(3)?,
+        noted_at: moment(row, 4)?.unwrap_or(Timestamp::UNIX_EPOCH),
     })
+}
+
+fn stored_capture(row: &Row) -> rusqlite::Result<StoredCapture> {
+    let verdict: String = row.get(2)?;
+    Ok(StoredCapture {
+        path: PathBuf::from(OsString::from_vec(row.get(0)?)),
+        stored_at: moment(row, 1)?.unwrap_or(Timestamp::UNIX_EPOCH),
+        verdict: serde_json::from_str(&verdict).map_err(|error| unreadable(2, error))?,
+    })
+}
+
+fn moment(row: &Row, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| text.parse()).transpose().map_err(|error: jiff::Error| unreadable(column, error))
+}
+
+fn unreadable(column: usize, error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
 fn read_error(error: rusqlite::Error) -> JournalError {

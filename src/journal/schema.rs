@@ -11,7 +11,7 @@ use super::JournalError;
 const APPLICATION_ID: i64 = 0x4272_434C;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE capture (
         id INTEGER PRIMARY KEY,
@@ -66,6 +66,11 @@ const MIGRATIONS: [&str; 3] = [
         span TEXT,
         member TEXT
     ) STRICT;
+",
+    "
+    ALTER TABLE capture ADD COLUMN burst TEXT;     -- JSON, see domain::Burst
+    -- The device's clock. Older rows have none.
+    ALTER TABLE file ADD COLUMN noted_at TEXT;
 ",
 ];
 

@@ -86,14 +86,17 @@ impl Journal {
     }
 
     /// Notes that a file needs no further look: its photo is known under another name or path.
-    pub fn note_known(&self, path: &Path, stamp: &FileStamp) -> Result<(), JournalError> {
+    pub fn note_known(&self, path: &Path, stamp: &FileStamp, now: Timestamp) -> Result<(), JournalError> {
         let (path, stamp) = (path.to_owned(), stamp.clone());
-        self.submit(move |connection| note_file(connection, &path, &stamp, None))
+        self.submit(move |connection| note_file(connection, &path, &stamp, None, now))
     }
 
     /// Notes that a file gave no result, and why. A changed file will be looked at again.
     pub fn record_failure(&self, failure: Failure) -> Result<(), JournalError> {
-        self.submit(move |connection| note_file(connection, &failure.path, &failure.stamp, Some(&failure.reason)))
+        self.submit(move |connection| {
+            let Failure { path, stamp, reason, noted_at } = &failure;
+            note_file(connection, path, stamp, Some(reason), *noted_at)
+        })
     }
 
     /// Removes acknowledged events from the outbox.
@@ -161,7 +164,7 @@ fn write_error(error: rusqlite::Error) -> JournalError {
 }
 
 fn record(connection: &Connection, identity: &DeviceIdentity, result: &NewResult) -> rusqlite::Result<Recorded> {
-    note_file(connection, &result.capture.path, &result.stamp, None)?;
+    note_file(connection, &result.capture.path, &result.stamp, None, result.stored_at)?;
     if is_known(connection, &result.capture)? {
         return Ok(Recorded::Known);
     }
@@ -205,7 +208,7 @@ fn insert_capture(connection: &Connection, identity: &DeviceIdentity, result: &N
     connection
         .prepare_cached(
             "INSERT INTO capture VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-             ?15, ?16)",
+             ?15, ?16, ?17)",
         )?
         .execute(params![
             capture.sha256.0,
@@ -224,16 +227,24 @@ fn insert_capture(connection: &Connection, identity: &DeviceIdentity, result: &N
             json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })),
             capture.monotonic_ns.map(|ns| ns as i64),
             capture.tag.as_ref().map(json),
+            capture.burst.as_ref().map(json),
         ])?;
     Ok(())
 }
 
-fn note_file(connection: &Connection, path: &Path, stamp: &FileStamp, reason: Option<&str>) -> rusqlite::Result<()> {
-    connection.prepare_cached("INSERT OR REPLACE INTO file VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+fn note_file(
+    connection: &Connection,
+    path: &Path,
+    stamp: &FileStamp,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT OR REPLACE INTO file VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
         path.as_os_str().as_bytes(),
         stamp.bytes as i64,
         stamp.modified_ns,
-        reason
+        reason,
+        now.to_string(),
     ])?;
     Ok(())
 }
