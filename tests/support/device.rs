@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use bridgeclip::domain::Failure;
 use bridgeclip::journal::Reader;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{demo_package, eventually};
@@ -77,6 +78,27 @@ impl Device {
     pub fn take(&self, photo: &Path) {
         let name = photo.file_name().expect("a name");
         fs::copy(photo, self.camera().join(name)).expect("copy");
+    }
+
+    /// The daemon's memory by that name in /proc/PID/status, in KiB.
+    pub fn memory_kib(&self, name: &str) -> u64 {
+        let id = self.daemon.as_ref().expect("the daemon runs").id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a line");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// Runs a command with this device's settings.
+    pub fn bridgeclip(&self, command: &str, args: &[&str]) -> Output {
+        let config = self.config();
+        let settings = [command, "--config", config.to_str().expect("UTF-8")];
+        super::bridgeclip(&[&settings, args].concat())
+    }
+
+    /// The payloads of all events that wait, oldest first.
+    pub fn events(&self) -> Vec<Value> {
+        let rows = self.journal().outbox(0, 10_000).expect("events");
+        rows.iter().map(|row| serde_json::from_slice(&row.payload).expect("JSON")).collect()
     }
 
     /// The database, once the daemon has made it.
