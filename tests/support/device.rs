@@ -63,10 +63,7 @@ impl Device {
     /// SIGTERM, and wait for the end.
     pub fn terminate(&mut self) -> ExitStatus {
         let mut daemon = self.daemon.take().expect("the daemon runs");
-        // The shell's own `kill`: a minimal Debian has no program of that name.
-        let mut kill = Command::new("sh");
-        let status = kill.args(["-c", "kill $0", &daemon.id().to_string()]).status().expect("sh starts");
-        assert!(status.success());
+        signal("TERM", daemon.id());
         daemon.wait().expect("an end")
     }
 
@@ -88,11 +85,22 @@ impl Device {
         line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
     }
 
-    /// Runs a command with this device's settings.
+    /// A command with this device's settings.
+    fn command(&self, command: &str, args: &[&str]) -> Command {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
+        process.arg(command).arg("--config").arg(self.config()).args(args);
+        process
+    }
+
+    /// Runs a command to its end.
     pub fn bridgeclip(&self, command: &str, args: &[&str]) -> Output {
-        let config = self.config();
-        let settings = [command, "--config", config.to_str().expect("UTF-8")];
-        super::bridgeclip(&[&settings, args].concat())
+        self.command(command, args).output().expect("the program starts")
+    }
+
+    /// Starts a command whose output is kept.
+    pub fn spawn(&self, command: &str, args: &[&str]) -> Child {
+        let mut process = self.command(command, args);
+        process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
     }
 
     /// The payloads of all events that wait, oldest first.
@@ -123,6 +131,13 @@ impl Device {
         eventually(&format!("{count} failures"), || journal.failures().expect("a list").len() >= count);
         journal.failures().expect("a list")
     }
+}
+
+/// By the shell's own `kill`: a minimal Debian has no program of that name.
+pub fn signal(name: &str, process: u32) {
+    let mut kill = Command::new("sh");
+    let status = kill.args(["-c", "kill -$0 $1", name, &process.to_string()]).status().expect("sh starts");
+    assert!(status.success());
 }
 
 impl Drop for Device {

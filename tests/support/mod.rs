@@ -6,7 +6,7 @@ mod seeded;
 mod vit_b32;
 
 pub use broker::{Broker, Subscriber, free_port};
-pub use device::{Device, exit_code};
+pub use device::{Device, exit_code, signal};
 pub use seeded::seeded_values;
 pub use vit_b32::{Outliers, write_vit_b32_package};
 
