@@ -36,8 +36,8 @@ const FAULT_PAUSE: Duration = Duration::from_secs(5);
 /// In the data folder; locked while a daemon or an import works on it.
 const LOCK_NAME: &str = "lock";
 
-/// As much of a file as is read to learn when the photo was taken. An EXIF block of a JPEG has at most 64 KiB (CIPA DC-008,
-/// 4.7.2) and comes first.
+/// As much of a file as is read to learn when the photo was taken. An EXIF block of a JPEG has at most 64 KiB (CIPA
+/// DC-008, 4.7.2) and comes first.
 const HEAD_BYTES: u64 = 1 << 16;
 
 /// What the daemon tells whoever watches it.
@@ -86,8 +86,8 @@ impl Daemon {
         Self::with_intake(config, watch(config), Arc::new(observer), false)
     }
 
-    /// Takes in what lies at `paths`, and nothing else: no link, no serial line, no watched folder. What failed before is
-    /// tried again. [`Daemon::run`] ends when all is done.
+    /// Takes in what lies at `paths`, and nothing else: no link, no serial line, no watched folder. What failed
+    /// before is tried again. [`Daemon::run`] ends when all is done.
     pub fn import(
         config: &Config,
         paths: Vec<PathBuf>,
@@ -138,8 +138,8 @@ impl Daemon {
         self.intake.stopper()
     }
 
-    /// Classifies photos until it is stopped or has nothing left to do, then stops all threads in order. Returns how many
-    /// files still wait.
+    /// Classifies photos until it is stopped or has nothing left to do, then stops all threads in order. Returns how
+    /// many files still wait.
     pub fn run(mut self) -> usize {
         while let Some(candidate) = self.intake.next(&self.worker) {
             let (path, waiting) = (candidate.path.clone(), self.intake.waiting());

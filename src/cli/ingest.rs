@@ -17,9 +17,9 @@ use crate::journal::{self, Reader};
 
 /// Import photos by hand, a card for instance, with everything below the given folders.
 ///
-/// The results join those of the daemon, which delivers them when it runs next. Photos that are known already are not done
-/// twice, and those that failed before are tried again. No photo is moved, changed or deleted. Ctrl-C stops after the photo
-/// in work; the same command goes on from there.
+/// The results join those of the daemon, which delivers them when it runs next. Photos that are known already are not
+/// done twice, and those that failed before are tried again. No photo is moved, changed or deleted. Ctrl-C stops
+/// after the photo in work; the same command goes on from there.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The settings file of the daemon.
@@ -41,8 +41,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let data_dir = &config.device.data_dir;
     ensure!(
         !daemon::is_running(data_dir),
-        "{}: a daemon works on this data folder; mount the card or copy the photos below a folder that it watches, or stop \
-         it and repeat this",
+        "{}: a daemon works on this data folder; mount the card or copy the photos below a folder that it watches, \
+         or stop it and repeat this",
         data_dir.display(),
     );
     let report = Arc::new(Mutex::new(Report::new(args.json)));

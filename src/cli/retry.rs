@@ -13,8 +13,8 @@ use crate::journal::{self, Reader, forget_failures};
 
 /// Try files again that gave no result (see `bridgeclip status --failed`); the daemon may be running.
 ///
-/// Their failures are forgotten, and the daemon takes the files for new ones at its next rescan. Files that have grown or
-/// changed are tried again without this.
+/// Their failures are forgotten, and the daemon takes the files for new ones at its next rescan. Files that have
+/// grown or changed are tried again without this.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The settings file of the daemon.

@@ -12,8 +12,8 @@ const FILES_MAX: usize = 1 << 16;
 /// Files by a 64-bit hash of path and stamp under a key of this run, so that a rescan asks the records about new files
 /// only. When it is full it starts anew, and the records are asked again.
 ///
-/// Two files with one hash are less likely than one in 10^14 for each new file. The one that came second would be looked
-/// at after the next start.
+/// Two files with one hash are less likely than one in 10^14 for each new file. The one that came second would be
+/// looked at after the next start.
 #[derive(Debug, Default)]
 pub struct Settled {
     key: RandomState,

@@ -109,8 +109,8 @@ impl Intake {
         IntakeStop(self.sender.clone())
     }
 
-    /// Waits for the next file at rest. What becomes of it must stand in the records, or it must be put back, before the
-    /// next call. `None` after a stop, and when nothing more can come.
+    /// Waits for the next file at rest. What becomes of it must stand in the records, or it must be put back, before
+    /// the next call. `None` after a stop, and when nothing more can come.
     pub fn next(&mut self, records: &impl Records) -> Option<Candidate> {
         loop {
             let now = Instant::now();
