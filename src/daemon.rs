@@ -150,26 +150,32 @@ fn lock_data_dir(dir: &Path) -> Result<File> {
     }
 }
 
-fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
-    let limits = Limits {
+/// The bounds on photos, and how they are decoded.
+pub fn limits(config: &Config) -> Limits {
+    Limits {
         bytes_max: u64::from(config.intake.photo_megabytes_max.get()) * 1_000_000,
         photo: photo::Limits {
             pixels_max: u64::from(config.intake.photo_megapixels_max.get()) * 1_000_000,
             coefficient_bytes_max: u64::from(config.photo.progressive_megabytes_max.get()) * 1_000_000,
             decoding: config.photo.decoding(),
         },
-    };
-    let threads = Threads::new(config.classify.threads.get() as usize)?;
-    Ok(Classifier::load(package, limits, config.classify.params(), &threads)?)
+    }
 }
 
-fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIdentity {
+fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
+    let threads = Threads::new(config.classify.threads.get() as usize)?;
+    Ok(Classifier::load(package, limits(config), config.classify.params(), &threads)?)
+}
+
+/// Under which name events are made.
+pub fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIdentity {
     let manifest = package.manifest();
     DeviceIdentity {
         source: config.topic_prefix(),
         boot_id: boot_id.to_owned(),
         package: format!("{} {}", manifest.name, manifest.version),
         package_hash: package.hash().to_string(),
+        embedding_space: package.embedding_space(),
     }
 }
 

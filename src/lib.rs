@@ -38,6 +38,8 @@ pub mod uplink;
 
 pub mod pipeline;
 
+pub mod reclassify;
+
 pub mod daemon;
 
 pub mod cli;

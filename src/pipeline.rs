@@ -9,7 +9,7 @@ use crate::domain::{Embedding, PhotoQuality, Tag, Verdict};
 use crate::encoder::{EncodeError, EncodeImage, ImageEncoder, Package, PackageError};
 use crate::kernels::Threads;
 use crate::photo::{self, EncoderInput, PhotoError, Preprocess, encoder_input, quality, read_tag};
-use crate::reference::{FittedKind, Reference, ReferenceError};
+use crate::reference::{FittedKind, Reference, ReferenceError, Search};
 
 /// Bounds on one photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,16 @@ impl Answerer {
     pub fn verdict(&self, photo: &Embedding, quality: Option<&PhotoQuality>) -> Result<Verdict, ReferenceError> {
         let evidence = self.reference.evidence(photo, self.engine.neighbourhood())?;
         Ok(self.engine.verdict(photo, evidence, quality))
+    }
+
+    /// Likewise on many photos, which share the scans of the reference.
+    pub fn verdicts(&self, photos: &[(Embedding, Option<PhotoQuality>)]) -> Result<Vec<Verdict>, ReferenceError> {
+        let queries: Vec<Embedding> = photos.iter().map(|(embedding, _)| embedding.clone()).collect();
+        let evidence = self.reference.search_all(&queries, &Search::nearest(self.engine.neighbourhood()))?;
+        let verdict = |((embedding, quality), evidence): (&(Embedding, Option<PhotoQuality>), _)| {
+            self.engine.verdict(embedding, evidence, quality.as_ref())
+        };
+        Ok(photos.iter().zip(evidence).map(verdict).collect())
     }
 }
 

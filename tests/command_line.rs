@@ -21,7 +21,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 30] = [
+    let commands: [&[&str]; 33] = [
         &[],
         &["run"],
         &["demo"],
@@ -46,6 +46,9 @@ fn every_command_explains_itself() {
         &["package", "verify"],
         &["package", "quantize"],
         &["check"],
+        &["search"],
+        &["reclassify"],
+        &["tag"],
         &["queue", "status"],
         &["queue", "list"],
         &["queue", "retry"],

@@ -19,4 +19,5 @@ mod photos;
 mod position;
 mod quantized;
 mod queue;
+mod reclassify;
 mod reference;

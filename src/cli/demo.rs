@@ -48,7 +48,7 @@ struct DemoFiles {
 #[derive(Debug, clap::Args)]
 pub struct PackageArgs {
     /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", id = "package")]
     package: Option<PathBuf>,
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod classify;
 mod decode;
 mod demo;
+mod device;
 mod embed;
 mod eval;
 mod inputs;
@@ -14,6 +15,7 @@ mod package;
 mod present;
 mod progress;
 mod queue;
+mod reclassify;
 mod reference;
 mod run;
 mod search;
@@ -47,6 +49,7 @@ enum Command {
     Classify(classify::Args),
     Embed(embed::Args),
     Search(search::Args),
+    Reclassify(reclassify::Args),
     #[command(subcommand)]
     Eval(eval::Command),
     #[command(subcommand)]
@@ -105,6 +108,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Classify(args) => classify::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Reclassify(args) => reclassify::run(&args),
         Command::Eval(command) => eval::run(&command),
         Command::Reference(command) => reference::run(&command),
         Command::Package(command) => package::run(&command),

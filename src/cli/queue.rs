@@ -4,14 +4,10 @@ mod list;
 mod status;
 mod transfer;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::Outcome;
-use crate::config::Config;
-use crate::journal::{FILE_NAME, Journal, Reader};
+use super::device::{DeviceArgs, with_journal};
 
 /// Look at the events that wait for the broker, and carry them by hand where no link reaches.
 ///
@@ -26,19 +22,11 @@ pub enum Command {
     Key(transfer::KeyArgs),
 }
 
-/// Which device is meant.
-#[derive(Debug, clap::Args)]
-struct Device {
-    /// The settings file of the daemon.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-}
-
 /// Put events that the broker has refused for good back into the queue.
 #[derive(Debug, clap::Args)]
 pub struct RetryArgs {
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
     /// Their ids, as `queue list --set-aside` shows them; all if none is given.
     #[arg(value_name = "ID")]
     ids: Vec<i64>,
@@ -53,33 +41,6 @@ pub fn run(command: &Command) -> Result<Outcome> {
         Command::Import(args) => transfer::import(args),
         Command::Key(args) => transfer::key(args),
     }
-}
-
-impl Device {
-    fn config(&self) -> Result<Config> {
-        Ok(Config::read(&self.config)?)
-    }
-}
-
-/// The data folder, which a device that never worked does not have yet.
-fn data_dir(config: &Config) -> Result<&Path> {
-    let dir = config.device.data_dir.as_path();
-    fs::create_dir_all(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
-    Ok(dir)
-}
-
-fn reader(config: &Config) -> Result<Reader> {
-    let dir = &config.device.data_dir;
-    Reader::open(&dir.join(FILE_NAME)).with_context(|| format!("{}: no device has worked here yet", dir.display()))
-}
-
-/// Writes through a journal beside the daemon's, and waits until everything is written.
-fn with_journal<T>(config: &Config, work: impl FnOnce(&Journal) -> Result<T>) -> Result<T> {
-    let (journal, thread) = Journal::join(data_dir(config)?, config.journal())?;
-    let outcome = work(&journal);
-    drop(journal);
-    thread.join().map_err(|_| anyhow::anyhow!("the journal thread panicked"))?;
-    outcome
 }
 
 fn retry(args: &RetryArgs) -> Result<Outcome> {

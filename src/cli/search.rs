@@ -1,24 +1,29 @@
 //! `bridgeclip search`: photos by a text or by a photo.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use serde_json::json;
+use clap::ValueEnum;
+use serde::Serialize;
 
 use super::decode::DecodeArgs;
-use super::{Outcome, demo};
-use crate::domain::{Embedding, Evidence};
+use super::device::reader;
+use super::{Outcome, demo, present};
+use crate::config::Config;
+use crate::daemon;
+use crate::domain::{Embedding, Evidence, Sha256, Tag, Time, Verdict};
 use crate::encoder::{Package, TextEncoder};
 use crate::kernels::Threads;
-use crate::pipeline::Embedder;
+use crate::pipeline::{Embedder, Limits};
 use crate::reference::Reference;
-use crate::search::{Condition, Filter, in_reference};
+use crate::search::{Condition, Filter, FoundCapture, in_captures, in_reference};
 
-/// Find the labelled photos that fit a text, or that look like a photo.
+/// Find photos that fit a text, or that look like a photo: labelled ones, or those that this device has taken.
 ///
 /// A text works best as a finding is written: "Cracking is observed in the main girder." Conditions on labels can be given
-/// in English or Japanese, and all of them must hold.
+/// in English or Japanese, and all of them must hold; for the device's own photos the labels are those of their verdicts.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("query").required(true))]
 pub struct Args {
@@ -28,6 +33,9 @@ pub struct Args {
     /// Look for photos like this one.
     #[arg(long, value_name = "PHOTO", group = "query")]
     image: Option<PathBuf>,
+    /// Where to look.
+    #[arg(long = "in", value_enum, value_name = "WHERE", default_value = "reference")]
+    place: Place,
     /// Photos to show.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     top: u16,
@@ -36,6 +44,9 @@ pub struct Args {
     conditions: Vec<Condition>,
     #[command(flatten)]
     package: demo::PackageArgs,
+    /// The settings file of the daemon, which names the package and the data folder; needed for captures.
+    #[arg(long, value_name = "FILE", conflicts_with = "package", required_if_eq("place", "captures"))]
+    config: Option<PathBuf>,
     #[command(flatten)]
     decode: DecodeArgs,
     /// One JSON object per photo and line.
@@ -43,42 +54,91 @@ pub struct Args {
     json: bool,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Place {
+    /// The labelled photos of the package.
+    Reference,
+    /// The photos that this device has classified.
+    Captures,
+}
+
 pub fn run(args: &Args) -> Result<Outcome> {
-    let package = args.package.open()?;
-    let query = query(args, &package)?;
-    let reference = Reference::open(&package.reference()?, &package)?;
+    let config = args.config.as_deref().map(Config::read).transpose()?;
+    let package = match &config {
+        Some(config) => Package::open(&config.package.dir)?,
+        None => args.package.open()?,
+    };
+    let limits = config.as_ref().map_or_else(|| args.decode.limits(), daemon::limits);
+    let query = query(args, &package, limits)?;
     let filter = Filter(args.conditions.clone());
-    let found = in_reference(&reference, &query, args.top.into(), &filter)?;
-    print(args, &found)?;
-    if found.is_empty() {
-        eprintln!("bridgeclip: no photo of the reference fulfils the conditions");
+    let lines = match (args.place, &config) {
+        (Place::Captures, Some(config)) => {
+            let found = in_captures(&reader(config)?, &query, package.embedding_space(), args.top.into(), &filter)?;
+            found.iter().map(|found| if args.json { json_of(found) } else { Ok(line_of(found)) }).collect()
+        }
+        _ => labelled(args, &package, &query, &filter),
+    };
+    let lines: Vec<String> = lines?;
+
+    let mut out = std::io::stdout().lock();
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    if lines.is_empty() {
+        eprintln!("bridgeclip: no photo fulfils the conditions");
     }
     Ok(Outcome::Good)
 }
 
-fn query(args: &Args, package: &Package) -> Result<Embedding> {
+fn query(args: &Args, package: &Package, limits: Limits) -> Result<Embedding> {
     match (&args.text, &args.image) {
         (Some(text), _) => {
             ensure!(!text.trim().is_empty(), "--text is empty; say what to look for");
             Ok(TextEncoder::load(package, &Threads::default())?.encode(text)?)
         }
         (None, Some(photo)) => {
-            let embedder = Embedder::load(package, args.decode.limits(), &Threads::default())?;
-            let embedded = embedder.embed_file(photo);
+            let embedded = Embedder::load(package, limits, &Threads::default())?.embed_file(photo);
             Ok(embedded.map_err(|error| anyhow::anyhow!("{}: {error}", photo.display()))?.embedding)
         }
         (None, None) => unreachable!("clap asks for one of the two"),
     }
 }
 
-fn print(args: &Args, found: &[Evidence]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    for photo in found {
-        if args.json {
-            writeln!(out, "{}", json!(photo))?;
-        } else {
-            writeln!(out, "{:.4}  {}  {}", photo.similarity, photo.source, photo.caption)?;
-        }
-    }
-    Ok(())
+fn labelled(args: &Args, package: &Package, query: &Embedding, filter: &Filter) -> Result<Vec<String>> {
+    let reference = Reference::open(&package.reference()?, package)?;
+    let found = in_reference(&reference, query, args.top.into(), filter)?;
+    let line = |photo: &Evidence| match args.json {
+        true => Ok(serde_json::to_string(photo)?),
+        false => Ok(format!("{:.4}  {}  {}", photo.similarity, photo.source, photo.caption)),
+    };
+    found.iter().map(line).collect()
+}
+
+fn line_of(FoundCapture { similarity, result }: &FoundCapture) -> String {
+    let tag = result.tag.as_ref().map(|tag| format!("  [{tag}]")).unwrap_or_default();
+    let (taken, verdict) = (result.taken.at, present::line(&result.verdict));
+    format!("{similarity:.4}  {}  {taken}{tag}  {verdict}", result.path.display())
+}
+
+/// A found capture for a program.
+#[derive(Serialize)]
+struct Line<'a> {
+    capture: i64,
+    similarity: f32,
+    path: Cow<'a, str>,
+    sha256: Sha256,
+    taken: &'a Time,
+    tag: Option<&'a Tag>,
+    verdict: &'a Verdict,
+}
+
+fn json_of(FoundCapture { similarity, result }: &FoundCapture) -> Result<String> {
+    let line = Line {
+        capture: result.capture,
+        similarity: *similarity,
+        path: result.path.to_string_lossy(),
+        sha256: result.sha256,
+        taken: &result.taken,
+        tag: result.tag.as_ref(),
+        verdict: &result.verdict,
+    };
+    Ok(serde_json::to_string(&line)?)
 }

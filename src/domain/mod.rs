@@ -15,6 +15,7 @@ mod spellings;
 mod tag;
 mod time;
 mod verdict;
+mod verdict_json;
 
 pub use caption::{CaptionError, caption, parse_caption};
 pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, NotSha256, Sha256};

@@ -53,6 +53,8 @@ pub enum Recorded {
 /// What `supersede` made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superseded {
+    pub capture: i64,
+    /// Of the event that takes the place of the earlier one.
     pub sequence: i64,
     pub event_id: String,
 }
@@ -178,6 +180,7 @@ fn capture_row(id: i64, identity: &DeviceIdentity, result: &NewResult) -> Row {
         .with("stored_at", result.stored_at.to_string())
         .with("boot_id", identity.boot_id.clone())
         .with("embedding", result.embedding.to_bytes())
+        .with("embedding_space", identity.embedding_space.0.to_vec())
         .with("verdict", short_verdict(&result.verdict))
         .with("quality", json(&capture.quality))
         .with("metadata", json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })))
@@ -257,7 +260,7 @@ pub fn supersede(
         Change::Taken(taken) => row.with("taken", json(taken)),
     };
     row.store(tables.connection)?;
-    Ok(Superseded { sequence: context.sequence, event_id })
+    Ok(Superseded { capture, sequence: context.sequence, event_id })
 }
 
 /// The oldest captures whose events have all been delivered, among the oldest thousand: a longer search would hold up

@@ -13,6 +13,7 @@ mod packing;
 mod quarantine;
 mod queue;
 mod reader;
+mod results;
 mod row;
 mod salvage;
 mod schema;
@@ -28,6 +29,7 @@ pub use counters::{Losses, OutboxDepth};
 pub use error::JournalError;
 pub use queue::{EventClass, ForeignEvent, Refused};
 pub use reader::{FileState, OutboxRow, Reader, SetAsideRow};
+pub use results::StoredResult;
 pub use tag::set_tag;
 pub use writer::{DeviceIdentity, Journal, Params};
 

@@ -204,7 +204,7 @@ impl Reader {
         })
     }
 
-    fn read<T>(&self, query: impl Fn(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
+    pub(super) fn read<T>(&self, query: impl Fn(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
         self.follow_the_writer()?;
         let outcome = query(&self.connection.borrow()).map_err(|error| match error {
             JournalError::Write(source) => JournalError::Read(source),
@@ -231,7 +231,7 @@ impl Reader {
     }
 
     /// Whether the damage is mended.
-    fn found(&self, damage: JournalError) -> bool {
+    pub(super) fn found(&self, damage: JournalError) -> bool {
         match &self.journal {
             Some(journal) => journal.mend(damage).is_ok(),
             None => {

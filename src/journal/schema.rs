@@ -19,7 +19,7 @@ const APPLICATION_ID: i64 = 0x4272_434C;
 pub const PAGE_BYTES: usize = 4096;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 4] = [CAPTURES, METADATA, TAGS, QUEUE];
+const MIGRATIONS: [&str; 5] = [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE];
 
 const CAPTURES: &str = "
     CREATE TABLE capture (
@@ -134,6 +134,9 @@ const QUEUE: &str = "
         PRIMARY KEY (event_id, class)
     ) STRICT, WITHOUT ROWID;
 ";
+
+/// What a stored embedding can be compared with: see [`crate::encoder::Package::embedding_space`].
+const EMBEDDING_SPACE: &str = "ALTER TABLE capture ADD COLUMN embedding_space BLOB;";
 
 /// Prepares a connection for writing and migrates the file.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {

@@ -24,6 +24,8 @@ pub struct DeviceIdentity {
     pub boot_id: String,
     pub package: String,
     pub package_hash: String,
+    /// Of the package's encoders.
+    pub embedding_space: Sha256,
 }
 
 /// How the journal works.
@@ -142,6 +144,28 @@ impl Journal {
         let identity = Arc::clone(identity);
         self.submit(Haste::Now, move |transaction| {
             capture::supersede(&mut transaction.tables, &identity, capture, &change, queued, stored_at)
+        })
+    }
+
+    /// Likewise many in one commit; a capture that is gone, or that has no event, is passed over.
+    pub fn supersede_all(
+        &self,
+        identity: &Arc<DeviceIdentity>,
+        changes: Vec<(i64, Change)>,
+        queued: bool,
+        stored_at: Timestamp,
+    ) -> Result<Vec<Superseded>, JournalError> {
+        let identity = Arc::clone(identity);
+        self.submit(Haste::Now, move |transaction| {
+            let mut made = Vec::new();
+            for (capture, change) in &changes {
+                match capture::supersede(&mut transaction.tables, &identity, *capture, change, queued, stored_at) {
+                    Ok(superseded) => made.push(superseded),
+                    Err(JournalError::UnknownCapture(_) | JournalError::NoEvent(_)) => (),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(made)
         })
     }
 

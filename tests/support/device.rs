@@ -79,6 +79,10 @@ impl Device {
         daemon.wait().expect("an end")
     }
 
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     pub fn camera(&self) -> PathBuf {
         self.dir.path().join("camera")
     }
@@ -91,7 +95,7 @@ impl Device {
 
     /// The database, once the daemon has made it.
     pub fn journal(&self) -> Reader {
-        let path = self.dir.path().join("data/device.db");
+        let path = self.data_dir().join("device.db");
         let mut reader = None;
         eventually("device.db exists", || {
             reader = Reader::open(&path).ok().filter(|reader| reader.captures().is_ok());

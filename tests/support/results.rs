@@ -19,6 +19,7 @@ pub fn identity() -> Arc<DeviceIdentity> {
         boot_id: "9b0c2a44-7c1f-4a5d-8f0e-6f1f7f0a3c55".to_owned(),
         package: "bridgeclip-demo 1".to_owned(),
         package_hash: Sha256::of(b"package").to_string(),
+        embedding_space: Sha256::of(b"encoders"),
     })
 }
 

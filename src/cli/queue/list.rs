@@ -5,15 +5,15 @@ use std::io::Write;
 use anyhow::Result;
 use serde_json::json;
 
-use super::Device;
 use crate::cli::Outcome;
+use crate::cli::device::{DeviceArgs, reader};
 use crate::journal::{EventClass, OutboxRow, Reader, SetAsideRow};
 
 /// List the events that wait, in the order of delivery.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
     /// The events that the broker has refused for good, with the reason, instead.
     #[arg(long)]
     set_aside: bool,
@@ -27,7 +27,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.device.config()?;
-    let reader = super::reader(&config)?;
+    let reader = reader(&config)?;
     let mut out = std::io::stdout().lock();
     if args.set_aside {
         for row in reader.set_aside(args.limit)? {

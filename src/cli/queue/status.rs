@@ -6,8 +6,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::Device;
 use crate::cli::Outcome;
+use crate::cli::device::{DeviceArgs, reader};
 use crate::config::Config;
 use crate::journal::{EventClass, Losses, OutboxDepth};
 
@@ -15,7 +15,7 @@ use crate::journal::{EventClass, Losses, OutboxDepth};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -23,7 +23,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.device.config()?;
-    let reader = super::reader(&config)?;
+    let reader = reader(&config)?;
     let (depth, losses, full) = (reader.outbox_depth()?, reader.losses()?, reader.full()?);
     let used = reader.used_bytes()?;
     let mut out = std::io::stdout().lock();

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
 use super::list::waiting;
-use super::{Device, data_dir, with_journal};
 use crate::bundle::{self, BundleError, DeviceKey, PublicKey};
 use crate::cli::Outcome;
+use crate::cli::device::{DeviceArgs, data_dir, reader, with_journal};
 use crate::config::Config;
 use crate::journal::{ForeignEvent, Journal, JournalError};
 
@@ -24,7 +24,7 @@ const GROUP: usize = 256;
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
     /// The file to write; one that is there is not replaced.
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -36,7 +36,7 @@ pub struct ExportArgs {
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
     /// The file that `queue export` wrote.
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -49,7 +49,7 @@ pub struct ImportArgs {
 #[derive(Debug, clap::Args)]
 pub struct KeyArgs {
     #[command(flatten)]
-    device: Device,
+    device: DeviceArgs,
 }
 
 pub fn key(args: &KeyArgs) -> Result<Outcome> {
@@ -60,7 +60,7 @@ pub fn key(args: &KeyArgs) -> Result<Outcome> {
 
 pub fn export(args: &ExportArgs) -> Result<Outcome> {
     let config = args.device.config()?;
-    let reader = super::reader(&config)?;
+    let reader = reader(&config)?;
     let key = DeviceKey::open(data_dir(&config)?)?;
     let prefix = config.topic_prefix();
     let events = waiting(&reader).map(|row| {

@@ -1,0 +1,44 @@
+//! The device that a command is about: its settings file, and its database beside the daemon, which may be running.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::config::Config;
+use crate::journal::{FILE_NAME, Journal, Reader};
+
+/// Which device is meant.
+#[derive(Debug, clap::Args)]
+pub struct DeviceArgs {
+    /// The settings file of the daemon.
+    #[arg(long, value_name = "FILE", default_value = "/etc/bridgeclip/config.toml")]
+    pub config: PathBuf,
+}
+
+impl DeviceArgs {
+    pub fn config(&self) -> Result<Config> {
+        Ok(Config::read(&self.config)?)
+    }
+}
+
+/// The data folder, which a device that never worked does not have yet.
+pub fn data_dir(config: &Config) -> Result<&Path> {
+    let dir = config.device.data_dir.as_path();
+    fs::create_dir_all(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
+    Ok(dir)
+}
+
+pub fn reader(config: &Config) -> Result<Reader> {
+    let dir = &config.device.data_dir;
+    Reader::open(&dir.join(FILE_NAME)).with_context(|| format!("{}: no device has worked here yet", dir.display()))
+}
+
+/// Writes through a journal beside the daemon's, and waits until everything is written.
+pub fn with_journal<T>(config: &Config, work: impl FnOnce(&Journal) -> Result<T>) -> Result<T> {
+    let (journal, thread) = Journal::join(data_dir(config)?, config.journal())?;
+    let outcome = work(&journal);
+    drop(journal);
+    thread.join().map_err(|_| anyhow::anyhow!("the journal thread panicked"))?;
+    outcome
+}

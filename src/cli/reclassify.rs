@@ -1,0 +1,113 @@
+//! `bridgeclip reclassify`: stored captures are judged again after the reference or the rule changed.
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+
+use super::device::{DeviceArgs, reader, with_journal};
+use super::{Outcome, present, progress, stop};
+use crate::daemon;
+use crate::domain::{Change, Verdict};
+use crate::encoder::Package;
+use crate::journal::{DeviceIdentity, Journal, Superseded};
+use crate::pipeline::Answerer;
+use crate::position::boot_id;
+use crate::reclassify::{Rejudged, Tally, reclassify};
+
+/// Judge all stored photos again with the package and the [classify] settings that the settings file names now.
+///
+/// Their embeddings are kept, so the photos are not needed. Where classes, urgency or doubts come out otherwise, an event
+/// is queued that takes the place of the earlier result; the others stay as they are. Photos that another image encoder
+/// has seen cannot be compared, and are counted. The daemon may be running; start it anew, so that it uses the new
+/// reference too.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Tell what would change, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// One JSON object for each changed photo and line, and one with the totals at the end.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let config = args.device.config()?;
+    let package = Package::open(&config.package.dir)?;
+    let answerer = Answerer::load(&package, config.classify.params())?;
+    let identity = Arc::new(daemon::identity(&config, &package, &boot_id().context("cannot read the boot id")?));
+    let reader = reader(&config)?;
+    let stop = stop::stop_flag()?;
+    let bar = progress::bar(reader.captures()? as usize, "captures");
+    let tally = with_journal(&config, |journal| {
+        reclassify(&reader, &answerer, package.embedding_space(), |looked_at, changed| {
+            let made = if args.dry_run { Vec::new() } else { supersede(journal, &identity, &changed)? };
+            bar.suspend(|| changed.iter().try_for_each(|rejudged| print(args, rejudged, event_of(rejudged, &made))))?;
+            bar.inc(looked_at);
+            Ok(if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
+    })?;
+    bar.finish_and_clear();
+    summarise(args, &tally)?;
+    Ok(if stop.load(Ordering::Relaxed) { Outcome::Stopped } else { Outcome::Good })
+}
+
+/// One commit for all of them.
+fn supersede(journal: &Journal, identity: &Arc<DeviceIdentity>, changed: &[Rejudged]) -> Result<Vec<Superseded>> {
+    if changed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let changes = changed.iter().map(|rejudged| (rejudged.capture, Change::Verdict(rejudged.after.clone())));
+    Ok(journal.supersede_all(identity, changes.collect(), true, Timestamp::now())?)
+}
+
+fn event_of<'a>(rejudged: &Rejudged, made: &'a [Superseded]) -> Option<&'a str> {
+    made.iter().find(|made| made.capture == rejudged.capture).map(|made| made.event_id.as_str())
+}
+
+/// One changed photo for a program.
+#[derive(Serialize)]
+struct Line<'a> {
+    capture: i64,
+    path: Cow<'a, str>,
+    before: &'a Verdict,
+    after: &'a Verdict,
+    /// Of the event that tells of it; none in a dry run.
+    event_id: Option<&'a str>,
+}
+
+fn print(args: &Args, rejudged: &Rejudged, event_id: Option<&str>) -> Result<()> {
+    let Rejudged { capture, path, before, after } = rejudged;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let line = Line { capture: *capture, path: path.to_string_lossy(), before, after, event_id };
+        writeln!(out, "{}", serde_json::to_string(&line)?)?;
+    } else {
+        writeln!(out, "{}\n  was  {}\n  now  {}", path.display(), present::line(before), present::line(after))?;
+    }
+    Ok(())
+}
+
+fn summarise(args: &Args, tally: &Tally) -> Result<()> {
+    let Tally { captures, changed, of_other_encoders } = tally;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let totals = json!({ "captures": captures, "changed": changed, "of_other_encoders": of_other_encoders });
+        writeln!(out, "{totals}")?;
+        return Ok(());
+    }
+    let verb = if args.dry_run { "would be" } else { "are" };
+    writeln!(out, "{captures} captures looked at, {changed} {verb} judged otherwise")?;
+    if *of_other_encoders > 0 {
+        writeln!(out, "{of_other_encoders} were seen by another image encoder; classify their photos again")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! The JSON of verdicts, in events, in `device.db` and on the command line.
+
+use std::collections::BTreeMap;
+
+use serde::de::Error;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{
+    Category, CategoryLabels, CategoryVerdict, Evidence, Labels, Method, Rule, ScoredClass, SecondLook, UnknownLabel,
+    Urgency, UrgentSign, Verdict,
+};
+
+/// JSON: `{"soundness": [{"label": "II", "confidence": 0.7}], …, "method": "knn", "rule": "published",
+/// "confidence_calibrated": false, "review_urgent": true, "urgency": {"score": 0.2, "signs": ["soundness_iv"]},
+/// "second_look": ["near_tie"], "neighbours": […]}`.
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for category in Category::ALL {
+            let classes = &self.get(category).classes;
+            let labels = classes
+                .iter()
+                .map(|class| Label { label: category.class(class.index).en, confidence: round(class.confidence) });
+            map.serialize_entry(category.id(), &labels.collect::<Vec<_>>())?;
+        }
+        map.serialize_entry("method", &self.method)?;
+        if let Some(rule) = &self.rule {
+            map.serialize_entry("rule", rule)?;
+        }
+        map.serialize_entry("confidence_calibrated", &self.confidence_calibrated)?;
+        map.serialize_entry("review_urgent", &self.urgency.review)?;
+        map.serialize_entry("urgency", &self.urgency)?;
+        map.serialize_entry("second_look", &self.second_look)?;
+        map.serialize_entry("neighbours", &self.evidence)?;
+        map.end()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Label<S> {
+    label: S,
+    confidence: f32,
+}
+
+/// What is left out is empty: `device.db` keeps verdicts without neighbours.
+impl<'de> Deserialize<'de> for Verdict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Form {
+            soundness: Vec<Label<String>>,
+            measure: Vec<Label<String>>,
+            damage_type: Vec<Label<String>>,
+            damage_location: Vec<Label<String>>,
+            method: Method,
+            rule: Option<Rule>,
+            confidence_calibrated: bool,
+            review_urgent: bool,
+            urgency: UrgencyForm,
+            second_look: Vec<SecondLook>,
+            neighbours: Vec<Evidence>,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct UrgencyForm {
+            score: f32,
+            signs: Vec<UrgentSign>,
+        }
+        let form = Form::deserialize(deserializer)?;
+        let answer = |category, labels| category_verdict(category, labels).map_err(D::Error::custom);
+        let UrgencyForm { score, signs } = form.urgency;
+        Ok(Verdict {
+            categories: [
+                answer(Category::Soundness, form.soundness)?,
+                answer(Category::Measure, form.measure)?,
+                answer(Category::DamageType, form.damage_type)?,
+                answer(Category::DamageLocation, form.damage_location)?,
+            ],
+            method: form.method,
+            rule: form.rule,
+            confidence_calibrated: form.confidence_calibrated,
+            urgency: Urgency { review: form.review_urgent, score, signs },
+            second_look: form.second_look,
+            evidence: form.neighbours,
+        })
+    }
+}
+
+fn category_verdict(category: Category, labels: Vec<Label<String>>) -> Result<CategoryVerdict, UnknownLabel> {
+    let class = |Label { label, confidence }: Label<String>| match category.class_index(&label) {
+        Some(index) => Ok(ScoredClass { index, confidence }),
+        None => Err(UnknownLabel { category, label }),
+    };
+    Ok(CategoryVerdict { classes: labels.into_iter().map(class).collect::<Result<_, _>>()? })
+}
+
+/// JSON: `{"score": 0.2, "signs": ["soundness_iv"]}`. Whether to review stands beside it.
+impl Serialize for Urgency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("score", &round(self.score))?;
+        map.serialize_entry("signs", &self.signs)?;
+        map.end()
+    }
+}
+
+/// JSON: `{"id", "similarity", "source", "caption", "labels": {"soundness": ["II"], …}}`.
+impl Serialize for Evidence {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry("id", &self.reference_id)?;
+        map.serialize_entry("similarity", &round(self.similarity))?;
+        map.serialize_entry("source", &self.source)?;
+        map.serialize_entry("caption", &self.caption)?;
+        map.serialize_entry("labels", &self.labels)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Evidence {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Form {
+            id: i64,
+            similarity: f32,
+            source: String,
+            caption: String,
+            labels: Labels,
+        }
+        let Form { id, similarity, source, caption, labels } = Form::deserialize(deserializer)?;
+        Ok(Evidence { reference_id: id, similarity, source, caption, labels })
+    }
+}
+
+/// JSON: `{"soundness": ["II"], "measure": ["C1"], …}`.
+impl Serialize for Labels {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let names = |category| self.get(category).names(category).collect::<Vec<_>>();
+        serializer.collect_map(Category::ALL.map(|category| (category.id(), names(category))))
+    }
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = BTreeMap::<Category, Vec<String>>::deserialize(deserializer)?;
+        let mut labels: [CategoryLabels; 4] = Default::default();
+        for (category, names) in names {
+            labels[category as usize] = CategoryLabels::parse(category, &names.join("|")).map_err(D::Error::custom)?;
+        }
+        Ok(Labels::new(|category| labels[category as usize].clone()))
+    }
+}
+
+/// Four decimals: an int8 engine does not know more, and events stay short.
+fn round(value: f32) -> f32 {
+    (value * 1e4).round() / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_read_how_an_answer_was_made_and_what_to_look_at() {
+        let answer = |index| CategoryVerdict { classes: vec![ScoredClass { index, confidence: 0.123456 }] };
+        let verdict = Verdict {
+            categories: [1, 2, 0, 6].map(answer),
+            method: Method::ZeroShot,
+            rule: None,
+            confidence_calibrated: true,
+            urgency: Urgency { review: true, score: 0.2, signs: vec![UrgentSign::MeasureE2] },
+            second_look: vec![SecondLook::NearTie, SecondLook::OtherClass],
+            evidence: Vec::new(),
+        };
+        let expected = serde_json::json!({
+            "soundness": [{"label": "II", "confidence": 0.1235_f32}],
+            "measure": [{"label": "C1", "confidence": 0.1235_f32}],
+            "damage_type": [{"label": "cracking", "confidence": 0.1235_f32}],
+            "damage_location": [{"label": "pier", "confidence": 0.1235_f32}],
+            "method": "zero-shot",
+            "confidence_calibrated": true,
+            "review_urgent": true,
+            "urgency": {"score": 0.2_f32, "signs": ["measure_e2"]},
+            "second_look": ["near_tie", "other_class"],
+            "neighbours": [],
+        });
+        assert_eq!(serde_json::to_value(&verdict).expect("JSON"), expected);
+        let knn = Verdict { method: Method::Knn, rule: Some(Rule::Balanced), ..verdict };
+        assert_eq!(serde_json::to_value(&knn).expect("JSON")["rule"], "balanced");
+    }
+    #[test]
+    fn a_verdict_comes_back_from_its_json() {
+        let labels = Labels::new(|category| CategoryLabels::new(category, [0, 2]));
+        let evidence = Evidence { reference_id: 9, similarity: 0.75, source: "a".into(), caption: "b".into(), labels };
+        let answer = |index| CategoryVerdict { classes: vec![ScoredClass { index, confidence: 0.5 }] };
+        let verdict = Verdict {
+            categories: [1, 2, 0, 6].map(answer),
+            rule: Some(Rule::Balanced),
+            urgency: Urgency { review: true, score: 0.25, signs: vec![UrgentSign::SoundnessIv] },
+            second_look: vec![SecondLook::TooDark],
+            evidence: vec![evidence],
+            ..Verdict::default()
+        };
+        let json = serde_json::to_string(&verdict).expect("JSON");
+        assert_eq!(serde_json::from_str::<Verdict>(&json).expect("a verdict"), verdict);
+        assert_eq!(serde_json::from_str::<Verdict>("{}").expect("a verdict"), Verdict::default());
+        let unknown = serde_json::from_str::<Verdict>(&json.replace(r#""label":"II""#, r#""label":"V""#));
+        assert!(unknown.expect_err("no class").to_string().contains("`V` is not a soundness label"));
+    }
+}

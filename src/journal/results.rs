@@ -1,0 +1,100 @@
+//! Captures as they are kept: what a photo showed, and what is needed to judge it again or to find it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+use serde::de::DeserializeOwned;
+
+use super::row::Row;
+use super::{JournalError, Reader};
+use crate::domain::{Embedding, PhotoQuality, Sha256, Tag, Time, Verdict};
+
+/// Captures that are read at a time: with 512 values each, less than 2 MB.
+const PAGE: usize = 256;
+
+/// One stored capture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredResult {
+    pub capture: i64,
+    pub sha256: Sha256,
+    pub path: PathBuf,
+    pub taken: Time,
+    pub tag: Option<Tag>,
+    pub embedding: Embedding,
+    /// Of the encoder that made the embedding; `None` if an older program stored it.
+    pub embedding_space: Option<Sha256>,
+    pub quality: Option<PhotoQuality>,
+    /// Without neighbours.
+    pub verdict: Verdict,
+}
+
+impl Reader {
+    /// Up to `limit` captures with an id above `after`, the oldest first. Those that do not match their checksum are not
+    /// among them: they are mended.
+    pub fn results(&self, after: i64, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
+        let (results, damage) = self.read(|connection| look(connection, after, limit))?;
+        if let Some(damage) = damage {
+            self.found(damage);
+        }
+        Ok(results)
+    }
+
+    /// All captures, the oldest first, some at a time. No page is empty.
+    pub fn result_pages(&self) -> impl Iterator<Item = Result<Vec<StoredResult>, JournalError>> {
+        let mut after = Some(0);
+        std::iter::from_fn(move || {
+            let page = self.results(after?, PAGE);
+            after = page.as_ref().ok().and_then(|page| page.last()).map(|last| last.capture);
+            match page {
+                Ok(page) if page.is_empty() => None,
+                page => Some(page),
+            }
+        })
+    }
+}
+
+type Look = (Vec<StoredResult>, Option<JournalError>);
+
+/// The captures, and damage among them.
+fn look(connection: &Connection, after: i64, limit: usize) -> Result<Look, JournalError> {
+    let mut ids = connection.prepare_cached("SELECT id FROM capture WHERE id > ?1 ORDER BY id")?;
+    let mut ids = ids.query([after])?;
+    let (mut found, mut damage) = (Vec::new(), None);
+    while found.len() < limit
+        && let Some(id) = ids.next()?
+    {
+        let id = id.get(0)?;
+        let row = Row::load(connection, "capture", id);
+        match row.and_then(|row| row.map(|row| stored_result(id, &row)).transpose()) {
+            Ok(result) => found.extend(result),
+            Err(error @ JournalError::Damaged(_)) => damage = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((found, damage))
+}
+
+fn stored_result(capture: i64, row: &Row) -> Result<StoredResult, JournalError> {
+    let wrong = |what: &str| JournalError::Damaged(format!("{what} of capture {capture} cannot be read"));
+    let values: Vec<u8> = row.get("embedding")?;
+    let values = values.chunks_exact(4).map(|value| f32::from_le_bytes(value.try_into().expect("four bytes")));
+    Ok(StoredResult {
+        capture,
+        sha256: Sha256(row.get("sha256")?),
+        path: PathBuf::from(OsString::from_vec(row.get("path")?)),
+        taken: json(row, "taken")?.ok_or_else(|| wrong("the time"))?,
+        tag: json(row, "tag")?,
+        embedding: Embedding::normalise(values.collect()).map_err(|_| wrong("the embedding"))?,
+        embedding_space: row.get::<Option<[u8; 32]>>("embedding_space")?.map(Sha256),
+        quality: json(row, "quality")?,
+        verdict: json(row, "verdict")?.ok_or_else(|| wrong("the verdict"))?,
+    })
+}
+
+fn json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, JournalError> {
+    let text: Option<String> = row.get(column)?;
+    let parse = |text: String| serde_json::from_str(&text);
+    text.map(parse).transpose().map_err(|error| JournalError::Damaged(format!("{column} of a capture: {error}")))
+}

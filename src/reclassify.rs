@@ -1,0 +1,77 @@
+//! Judging stored captures again, from their embeddings and without their photos: after another reference came, or another
+//! rule was chosen.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use crate::domain::{Sha256, Verdict};
+use crate::journal::{JournalError, Reader, StoredResult};
+use crate::pipeline::Answerer;
+use crate::reference::ReferenceError;
+
+/// A capture that is judged otherwise now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejudged {
+    pub capture: i64,
+    pub path: PathBuf,
+    /// Without neighbours.
+    pub before: Verdict,
+    pub after: Verdict,
+}
+
+/// What a look at all captures found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub captures: u64,
+    /// Judged otherwise now.
+    pub changed: u64,
+    /// Of these nothing can be said without their photos: other encoders made their embeddings.
+    pub of_other_encoders: u64,
+}
+
+/// Why captures could not be judged again. What was found before has been handed over.
+#[derive(Debug, thiserror::Error)]
+pub enum ReclassifyError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+}
+
+/// Goes through all captures, the oldest first. `space` is that of the answerer's package. After every few hundred captures
+/// `hand_over` gets the number looked at and those judged otherwise, and says whether to go on.
+pub fn reclassify<E: From<ReclassifyError>>(
+    reader: &Reader,
+    answerer: &Answerer,
+    space: Sha256,
+    mut hand_over: impl FnMut(u64, Vec<Rejudged>) -> Result<ControlFlow<()>, E>,
+) -> Result<Tally, E> {
+    let mut tally = Tally::default();
+    for page in reader.result_pages() {
+        let page = page.map_err(ReclassifyError::from)?;
+        let looked_at = page.len() as u64;
+        let comparable: Vec<_> = page.into_iter().filter(|result| result.embedding_space == Some(space)).collect();
+        tally.of_other_encoders += looked_at - comparable.len() as u64;
+        let changed = rejudge(comparable, answerer).map_err(ReclassifyError::from)?;
+        tally.captures += looked_at;
+        tally.changed += changed.len() as u64;
+        if hand_over(looked_at, changed)?.is_break() {
+            break;
+        }
+    }
+    Ok(tally)
+}
+
+/// Those of the captures that are judged otherwise now.
+fn rejudge(captures: Vec<StoredResult>, answerer: &Answerer) -> Result<Vec<Rejudged>, ReferenceError> {
+    let photos: Vec<_> = captures.iter().map(|capture| (capture.embedding.clone(), capture.quality)).collect();
+    let verdicts = answerer.verdicts(&photos)?;
+    let changed = captures.into_iter().zip(verdicts).filter(|(stored, after)| after.differs_from(&stored.verdict));
+    let rejudged = changed.map(|(StoredResult { capture, path, verdict: before, .. }, after)| Rejudged {
+        capture,
+        path,
+        before,
+        after,
+    });
+    Ok(rejudged.collect())
+}

@@ -1,0 +1,37 @@
+//! This device's own photos by an embedding: a scan of what is stored, in order and without an index.
+
+use super::{Filter, Nearest};
+use crate::domain::{Embedding, Sha256};
+use crate::journal::{JournalError, Reader, StoredResult};
+
+/// A capture and how similar it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundCapture {
+    /// Cosine similarity in [-1, 1].
+    pub similarity: f32,
+    pub result: StoredResult,
+}
+
+/// The captures most similar to `query` whose verdicts pass the filter, most similar first. `space` is that of the encoders
+/// which made the query; captures of others cannot be compared and are left out.
+pub fn in_captures(
+    reader: &Reader,
+    query: &Embedding,
+    space: Sha256,
+    count: usize,
+    filter: &Filter,
+) -> Result<Vec<FoundCapture>, JournalError> {
+    let mut nearest = Nearest::new(count);
+    for page in reader.result_pages() {
+        for result in page? {
+            let labels = result.verdict.labels();
+            let carries =
+                |condition: super::Condition| labels.get(condition.category).indexes().contains(&condition.class);
+            if result.embedding_space == Some(space) && filter.passes(carries) {
+                nearest.offer(query.cosine(&result.embedding), || result);
+            }
+        }
+    }
+    let found = nearest.into_sorted().into_iter();
+    Ok(found.map(|(similarity, result)| FoundCapture { similarity, result }).collect())
+}

@@ -1,0 +1,92 @@
+//! `bridgeclip reclassify` and `bridgeclip search --in captures`: what is stored, judged again and found again.
+
+use std::path::PathBuf;
+use std::process::Output;
+
+use bridgeclip::journal::{EventClass, OutboxRow};
+use serde_json::Value;
+
+use crate::support::results::{identity, open_journal, result, waiting_of};
+use crate::support::{Device, bridgeclip, demo_photos};
+
+fn device_with(photos: &[PathBuf]) -> Device {
+    let mut device = Device::new(None);
+    device.start();
+    photos.iter().for_each(|photo| device.take(photo));
+    device.wait_for_captures(photos.len() as u64);
+    device
+}
+
+fn on(device: &Device, args: &[&str]) -> Output {
+    let config = device.config();
+    bridgeclip(&[args, &["--config", config.to_str().expect("text"), "--json"]].concat())
+}
+
+fn json_lines(output: &Output) -> Vec<Value> {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+fn corrections(device: &Device) -> Vec<Value> {
+    let json = |row: OutboxRow| serde_json::from_slice(&row.payload).expect("JSON");
+    waiting_of(&device.journal(), EventClass::Correction).into_iter().map(json).collect()
+}
+
+#[test]
+fn another_rule_supersedes_what_it_changes_and_nothing_else() {
+    let photos = &demo_photos()[..8];
+    let mut device = device_with(photos);
+    let same = json_lines(&on(&device, &["reclassify"]));
+    assert_eq!(same, [serde_json::json!({"captures": 8, "changed": 0, "of_other_encoders": 0})]);
+    device.terminate();
+    device.configure("[classify]\nneighbours = 5\n");
+    let foreseen = json_lines(&on(&device, &["reclassify", "--dry-run"]));
+    assert!(corrections(&device).is_empty(), "a dry run changes nothing");
+    let done = json_lines(&on(&device, &["reclassify"]));
+    let (changed, totals) = done.split_at(done.len() - 1);
+    assert_eq!(totals, &foreseen[foreseen.len() - 1..]);
+    assert!(!changed.is_empty() && changed.len() < photos.len(), "{} changed", changed.len());
+    let events = corrections(&device);
+    assert_eq!(events.len(), changed.len());
+    for (event, line) in events.iter().zip(changed) {
+        assert_eq!(event["id"], line["event_id"]);
+        assert_eq!(event["data"]["verdict"]["neighbours"].as_array().expect("evidence").len(), 5);
+        assert!(event["data"]["supersedes"].is_string());
+        assert_eq!(event["data"]["verdict"]["soundness"], line["after"]["soundness"]);
+    }
+    assert_eq!(json_lines(&on(&device, &["reclassify"])).len(), 1, "a second time nothing changes");
+}
+
+#[test]
+fn captures_of_another_encoder_are_counted_and_left_alone() {
+    let device = Device::new(None);
+    let journal = open_journal(&device.data_dir());
+    for number in 1..=2 {
+        journal.record(&identity(), result(number)).expect("stored");
+    }
+    let totals = json_lines(&on(&device, &["reclassify"]));
+    assert_eq!(totals, [serde_json::json!({"captures": 2, "changed": 0, "of_other_encoders": 2})]);
+    let photo = demo_photos()[0].clone();
+    let found = on(&device, &["search", "--in", "captures", "--image", photo.to_str().expect("text")]);
+    assert!(json_lines(&found).is_empty());
+}
+
+#[test]
+fn a_photo_and_a_text_find_what_the_device_has_taken() {
+    let photos = &demo_photos()[..6];
+    let device = device_with(photos);
+    let photo = photos[2].to_str().expect("text");
+    let found = json_lines(&on(&device, &["search", "--in", "captures", "--image", photo, "--top", "3"]));
+    assert_eq!(found.len(), 3);
+    assert!(found[0]["similarity"].as_f64() > Some(0.999), "itself first");
+    let name = photos[2].file_name().expect("a name").to_str().expect("text");
+    assert!(found[0]["path"].as_str().expect("a path").ends_with(name));
+    let soundness = found[0]["verdict"]["soundness"][0]["label"].as_str().expect("a rating");
+    let condition = format!("soundness={soundness}");
+    let text = "Cracking is observed in the main girder.";
+    let by_text = json_lines(&on(&device, &["search", "--in", "captures", "--text", text, "--where", &condition]));
+    assert!(!by_text.is_empty() && by_text.iter().all(|found| found["verdict"]["soundness"][0]["label"] == soundness));
+    let without = bridgeclip(&["search", "--in", "captures", "--text", text]);
+    assert_eq!(without.status.code(), Some(2), "the data folder must be named");
+}
