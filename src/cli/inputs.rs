@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::decode::DecodeArgs;
 use super::{npy, progress};
-use crate::domain::Embedding;
+use crate::domain::{Embedding, PhotoQuality};
 use crate::encoder::{Package, TextEncoder};
 use crate::kernels::{Threads, processors, spread};
 use crate::pipeline::{Embedder, Limits};
@@ -73,20 +73,30 @@ pub fn rows(csv: &Path, form: RowForm) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// What is known of a photo when it is judged.
+pub type Seen = (Embedding, Option<PhotoQuality>);
+
 impl Photos<'_> {
     /// An embedding per row from `file`, or of the photo itself. A photo that cannot be used is named on standard error
     /// and has none.
     pub fn embeddings(&self, file: Option<&Path>, rows: &[Row], package: &Package) -> Result<Vec<Option<Embedding>>> {
+        let seen = self.seen(file, rows, package)?;
+        Ok(seen.into_iter().map(|seen| seen.map(|(embedding, _)| embedding)).collect())
+    }
+
+    /// Likewise with the quality of each photo, if the photo itself was looked at.
+    pub fn seen(&self, file: Option<&Path>, rows: &[Row], package: &Package) -> Result<Vec<Option<Seen>>> {
         if let Some(file) = file {
-            return self.stored(file, rows, package);
+            let stored = self.stored(file, rows, package)?.into_iter();
+            return Ok(stored.map(|embedding| Some((embedding?, None))).collect());
         }
         let embedder = Embedder::load(package, self.limits, &Threads::default())?;
-        let embed = |row: &Row| {
+        let look = |row: &Row| {
             let path = photo_path(self.csv, self.root, &row.image);
-            let embedded = embedder.embed_file(&path).map(|embedded| embedded.embedding);
-            embedded.map_err(|error| format!("{}: {error}", path.display()))
+            let seen = embedder.embed_file(&path).map(|embedded| (embedded.embedding, Some(embedded.quality)));
+            seen.map_err(|error| format!("{}: {error}", path.display()))
         };
-        Ok(self.named(rows, on_all_cores(rows, "photos", embed)))
+        Ok(self.named(rows, on_all_cores(rows, "photos", look)))
     }
 
     /// An embedding per row from `file`, or of the caption.
@@ -116,8 +126,8 @@ impl Photos<'_> {
     }
 
     /// Names every failure with its line.
-    fn named(&self, rows: &[Row], results: Vec<Result<Embedding, String>>) -> Vec<Option<Embedding>> {
-        let name = |(row, result): (&Row, Result<Embedding, String>)| {
+    fn named<T>(&self, rows: &[Row], results: Vec<Result<T, String>>) -> Vec<Option<T>> {
+        let name = |(row, result): (&Row, Result<T, String>)| {
             let print = |reason| eprintln!("bridgeclip: {}, line {}: {reason}", self.csv.display(), row.line);
             result.map_err(print).ok()
         };

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::super::inputs::{self, EmbeddingsArgs, RootArgs};
+use super::super::inputs::{self, EmbeddingsArgs, RootArgs, Seen};
 use super::super::method::{MethodArgs, describe};
 use super::super::{Outcome, demo, progress};
 use super::output;
-use crate::domain::{Embedding, Labels, SecondLook, Verdict};
+use crate::domain::{Labels, SecondLook, Verdict};
 use crate::encoder::Package;
 use crate::evaluate::{Judged, Run, classification, doubts, urgency};
 use crate::pipeline::Answerer;
@@ -51,6 +51,9 @@ struct ModelArgs {
     out_csv: Option<PathBuf>,
 }
 
+/// Photos that share a scan of the reference.
+const SEARCHES: usize = 256;
+
 const MODEL_ARGS: [&str; 7] = ["image_root", "package", "embeddings", "method", "rule", "neighbours", "out_csv"];
 
 pub fn run(args: &Args) -> Result<Outcome> {
@@ -80,8 +83,8 @@ fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
     let package = args.package.open()?;
     let answerer = Answerer::load(&package, args.method.params())?;
     let photos = args.root.photos(csv);
-    let embeddings = photos.embeddings(args.vectors.embeddings.as_deref(), &rows, &package)?;
-    let verdicts = verdicts(&answerer, &embeddings)?;
+    let seen = photos.seen(args.vectors.embeddings.as_deref(), &rows, &package)?;
+    let verdicts = verdicts(&answerer, &seen)?;
     if let Some(out) = &args.out_csv {
         write_answers(csv, &verdicts, out)?;
     }
@@ -89,15 +92,17 @@ fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
     Ok(Run { method: Some(describe(&args.method.params())), ..run })
 }
 
-fn verdicts(answerer: &Answerer, embeddings: &[Option<Embedding>]) -> Result<Vec<Option<Verdict>>> {
-    let bar = progress::bar(embeddings.len(), "searches");
-    let verdict = |embedding: &Option<Embedding>| {
-        bar.inc(1);
-        Ok(embedding.as_ref().map(|embedding| answerer.verdict(embedding, None)).transpose()?)
-    };
-    let verdicts = embeddings.iter().map(verdict).collect();
+/// A verdict for each photo that could be used.
+fn verdicts(answerer: &Answerer, photos: &[Option<Seen>]) -> Result<Vec<Option<Verdict>>> {
+    let bar = progress::bar(photos.len(), "searches");
+    let mut verdicts = Vec::with_capacity(photos.len());
+    for group in photos.chunks(SEARCHES) {
+        let mut found = answerer.verdicts(&group.iter().flatten().cloned().collect::<Vec<_>>())?.into_iter();
+        verdicts.extend(group.iter().map(|seen| seen.as_ref().and_then(|_| found.next())));
+        bar.inc(group.len() as u64);
+    }
     bar.finish_and_clear();
-    verdicts
+    Ok(verdicts)
 }
 
 fn score(csv: &Path, package: &Package, rows: &[Row], verdicts: &[Option<Verdict>]) -> Result<Run> {
