@@ -56,7 +56,7 @@ fn inputs(runs: &[Run]) -> String {
         vec![run.name.clone(), run.data.clone(), text(&run.package), text(&run.method), photos, left_out]
     };
     let head = ["run", "data", "package", "method", "rows", "left out"];
-    table(&head.map(str::to_owned), runs.iter().map(row))
+    format!("<div class=\"words\">{}</div>\n", table(&head.map(str::to_owned), runs.iter().map(row)))
 }
 
 fn notes() -> String {
