@@ -1,8 +1,12 @@
 //! The daemon: threads, their order of start and stop, and what happens to each file.
 //!
-//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `position` (the serial
-//! line), and the one of the folder watcher. On a stop the photo in work is finished, then the uplink says goodbye,
-//! then the journal ends.
+//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, `position` (the
+//! serial line), and the one of the folder watcher. On a stop the photo in work is finished, then the uplink says
+//! goodbye, then the journal ends.
+
+mod health;
+mod operator;
+mod uplink;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -15,7 +19,8 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use log::{error, info, warn};
 
-use crate::config::{Config, Mqtt};
+use self::health::Vitals;
+use crate::config::Config;
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
 use crate::encoder::Package;
 use crate::intake::{self, Candidate, Intake, IntakeStop};
@@ -24,7 +29,7 @@ use crate::kernels::Threads;
 use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
 use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, monotonic_ns};
-use crate::uplink::{self, Link, LinkEvent, Uplink};
+use crate::uplink::{Link, LinkEvent, Uplink};
 
 /// Pause before a photo without its end is read again.
 const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
@@ -73,10 +78,11 @@ impl Daemon {
         let lock = lock_data_dir(&config.device.data_dir)?;
         let package = Package::open(&config.package.dir)?;
         let classifier = classifier(config, &package)?;
-        let link = Link::default();
+        let link = uplink::link(config)?;
         let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
         let identity = Arc::new(identity(config, &package, locator.boot_id()));
+        let vitals = Vitals::new(&config.device.data_dir, &locator);
         let intake = Intake::new(intake::Params {
             roots: config.intake.folders.clone(),
             rescan: config.intake.rescan_s.seconds(),
@@ -84,12 +90,19 @@ impl Daemon {
         });
         let (journal, journal_thread) = start_journal(config, &link, &intake)?;
         let reader = journal.reader()?;
-        let uplink = match &config.mqtt {
-            Some(mqtt) => Some(start_uplink(mqtt, config, &identity, &link, &journal, &observer)?),
-            None => None,
+        let shared = uplink::Shared {
+            config,
+            identity: &identity,
+            link: &link,
+            journal: &journal,
+            locator: &locator,
+            vitals: &vitals,
+            observer: &observer,
         };
+        let uplink = config.mqtt.as_ref().map(|mqtt| uplink::start(&shared, mqtt)).transpose()?;
         let line = start_line(config, &locator)?;
-        let worker = Worker { classifier, journal, identity, reader, link, locator, config: config.clone(), observer };
+        let config = config.clone();
+        let worker = Worker { classifier, journal, identity, reader, link, locator, vitals, config, observer };
         info!(
             "ready: package {} {}, {} reference photos, {} events waiting",
             package.manifest().name,
@@ -200,32 +213,6 @@ fn start_journal(config: &Config, link: &Link, intake: &Intake) -> Result<(Journ
     Ok(Journal::open(&config.device.data_dir, config.journal(), report)?)
 }
 
-fn start_uplink(
-    mqtt: &Mqtt,
-    config: &Config,
-    identity: &DeviceIdentity,
-    link: &Link,
-    journal: &Journal,
-    observer: &Observer,
-) -> Result<Uplink> {
-    let params = uplink::Params {
-        host: mqtt.broker.host.clone(),
-        port: mqtt.broker.port,
-        client_id: format!("bridgeclip-{}-{}", config.device.site.as_str(), config.device.id.as_str()),
-        prefix: identity.source.clone(),
-        boot_id: identity.boot_id.clone(),
-        package: identity.package.clone(),
-        keep_alive: mqtt.keep_alive_s.seconds(),
-        in_flight: mqtt.in_flight.get() as u16,
-        stall: mqtt.stall_s.seconds(),
-        retry_max: mqtt.retry_s_max.seconds(),
-        hold_without_subscriber: mqtt.hold_without_subscriber,
-    };
-    let observer = Arc::clone(observer);
-    let report = move |event| observer(Notice::Link(event));
-    Uplink::start(params, link.clone(), journal.reader()?, journal.clone(), report).context("cannot start the uplink")
-}
-
 /// Takes one file after the other from bytes to a durable result.
 struct Worker {
     classifier: Classifier,
@@ -234,6 +221,7 @@ struct Worker {
     reader: Reader,
     link: Link,
     locator: Arc<Locator>,
+    vitals: Vitals,
     config: Config,
     observer: Observer,
 }
@@ -366,6 +354,7 @@ impl Worker {
         let (path, stamp) = (candidate.path.clone(), candidate.stamp.clone());
         warn!("{}: {reason}", path.display());
         self.journal.record_failure(Failure { path: path.clone(), stamp, reason: reason.clone() })?;
+        self.vitals.file_failed();
         (self.observer)(Notice::Failed { path, reason });
         Ok(Progress::Finished)
     }

@@ -41,6 +41,8 @@ pub enum Change {
     Verdict(Verdict),
     /// The clock was wrong when the photo was taken.
     Taken(Time),
+    /// Somebody said what the photo shows.
+    Tag(Tag),
 }
 
 /// Makes the bytes of a result event.
@@ -110,6 +112,7 @@ pub fn correction(
             data.insert("verdict".to_owned(), serde_json::from_slice(&bytes(verdict))?);
         }
         Change::Taken(taken) => drop(data.insert("taken".to_owned(), json!(taken))),
+        Change::Tag(tag) => drop(data.insert("tag".to_owned(), json!(tag))),
     }
     event.insert("id".to_owned(), context.id.into());
     event.insert("source".to_owned(), context.source.into());
@@ -273,7 +276,7 @@ mod tests {
         let first = EventContext { id: "first", sequence: 3, package: "model 1", ..CONTEXT };
         let event = capture_result(&first, &capture(), &verdict(1));
         let taken = Time { at: Timestamp::from_second(1_000_000).expect("a time"), quality: TimeQuality::Gps };
-        let changes = [Change::Verdict(verdict(2)), Change::Taken(taken)];
+        let changes = [Change::Verdict(verdict(2)), Change::Taken(taken), Change::Tag(Tag::default())];
         for change in changes {
             let corrected = parsed(&correction(&CONTEXT, &event, "first", &change).expect("an event of ours"));
             let mut expected = parsed(&event);
@@ -288,6 +291,7 @@ mod tests {
                     expected["data"]["verdict"] = whole["data"]["verdict"].clone();
                 }
                 Change::Taken(taken) => expected["data"]["taken"] = json!(taken),
+                Change::Tag(tag) => expected["data"]["tag"] = json!(tag),
             }
             assert_eq!(corrected, expected);
         }

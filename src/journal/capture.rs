@@ -258,6 +258,7 @@ pub fn supersede(
     let row = match change {
         Change::Verdict(verdict) => row.with("verdict", short_verdict(verdict)),
         Change::Taken(taken) => row.with("taken", json(taken)),
+        Change::Tag(tag) => row.with("tag", json(tag)),
     };
     row.store(tables.connection)?;
     Ok(Superseded { capture, sequence: context.sequence, event_id })

@@ -55,6 +55,20 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// These captures in pages; those that are gone or do not match their checksum are left out.
+    pub fn results_of<'a>(
+        &'a self,
+        captures: &'a [i64],
+    ) -> impl Iterator<Item = Result<Vec<StoredResult>, JournalError>> + 'a {
+        captures.chunks(PAGE).map(|page| {
+            let results = page.iter().map(|&capture| Ok(self.results(capture - 1, 1)?.pop()));
+            let results = results.collect::<Result<Vec<_>, JournalError>>()?.into_iter().flatten();
+            Ok(results.filter(|result| page.contains(&result.capture)).collect())
+        })
+    }
+}
+
 type Look = (Vec<StoredResult>, Option<JournalError>);
 
 /// The captures, and damage among them.
