@@ -1,7 +1,7 @@
 //! Signed commands over a real broker to the running daemon.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -80,13 +80,13 @@ fn tail(topic: &str) -> &str {
 }
 
 /// Makes a key; gives the line for the settings.
-fn keygen(path: &PathBuf) -> String {
+fn keygen(path: &Path) -> String {
     let output = bridgeclip(&["command", "keygen", "--out", path.to_str().expect("UTF-8")]);
     assert_eq!(exit_code(output.status), 0, "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-fn sign(key: &PathBuf, op: &str, args: &Value, more: &[&str]) -> (String, Vec<u8>) {
+fn sign(key: &Path, op: &str, args: &Value, more: &[&str]) -> (String, Vec<u8>) {
     let (args, key) = (args.to_string(), key.to_str().expect("UTF-8"));
     let mut line = vec!["command", "sign", "--key", key, "--op", op, "--args", &args];
     let device = ["--site", "test", "--device", "unit"];
