@@ -1,5 +1,9 @@
 //! The settings file. Every key is checked when it is read; an error names file, line, key and what would be right.
 
+mod collect;
+
+pub use collect::CollectConfig;
+
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -219,9 +223,13 @@ trait Section {
 }
 
 fn checked<'de, T: Section + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    present(deserializer).map(Some)
+}
+
+fn present<'de, T: Section + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     let section = T::deserialize(deserializer)?;
     section.check().map_err(D::Error::custom)?;
-    Ok(Some(section))
+    Ok(section)
 }
 
 impl Section for Mqtt {
@@ -280,8 +288,7 @@ pub enum ConfigError {
 impl Config {
     /// Reads a settings file. Relative paths in it start at the file's folder.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let mut config = Self::parse(&text)
+        let mut config = Self::parse(&read_text(path)?)
             .map_err(|error| ConfigError::Value { path: path.to_owned(), reason: error.to_string() })?;
         let base = path.parent().unwrap_or(Path::new(""));
         for relative in config.paths() {
@@ -318,6 +325,10 @@ impl Mqtt {
         let tls = tls.flat_map(|tls| [&mut tls.ca_file, &mut tls.client_cert_file, &mut tls.client_key_file]);
         tls.flatten().chain(&mut self.password_file)
     }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
 /// A whole number from MIN to MAX.

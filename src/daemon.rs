@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use log::{error, info, warn};
 
 use self::health::Vitals;
+pub use self::uplink::endpoint;
 use crate::config::Config;
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
 use crate::encoder::Package;

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod classify;
+mod collect;
 mod command;
 mod decode;
 mod demo;
@@ -62,6 +63,8 @@ enum Command {
     Queue(queue::Command),
     #[command(subcommand)]
     Command(command::Command),
+    #[command(subcommand)]
+    Collect(collect::Command),
     Bench(bench::Args),
     Check(check::Args),
 }
@@ -86,7 +89,7 @@ impl Outcome {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(match cli.command {
-        Command::Run(_) => LevelFilter::Info,
+        Command::Run(_) | Command::Collect(_) => LevelFilter::Info,
         _ => LevelFilter::Error,
     });
     match dispatch(cli.command) {
@@ -125,6 +128,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Package(command) => package::run(&command),
         Command::Queue(command) => queue::run(&command),
         Command::Command(command) => command::run(&command),
+        Command::Collect(command) => collect::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
     }
