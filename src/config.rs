@@ -4,11 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jiff::tz::Offset;
 use serde::Deserialize;
 
 use crate::classify;
 use crate::domain::{Method, Rule};
+use crate::intake::BurstParams;
 use crate::journal;
 use crate::photo::{Decoding, parse_offset};
 use crate::position::Protocol;
@@ -63,6 +65,19 @@ pub struct Intake {
     pub photo_megapixels_max: Number<1, 1_000, 64>,
     #[serde(default)]
     pub camera_utc_offset: UtcOffset,
+    #[serde(default)]
+    pub burst_s: Number<0, 3_600, 2>,
+    #[serde(default)]
+    pub burst_similarity: Similarity,
+}
+
+impl Intake {
+    pub fn bursts(&self) -> BurstParams {
+        BurstParams {
+            similarity_min: self.burst_similarity.get(),
+            span_max: SignedDuration::from_secs(self.burst_s.get().into()),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -329,6 +344,34 @@ impl TryFrom<String> for UtcOffset {
     }
 }
 
+/// A least cosine of two photos' embeddings.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Similarity(f32);
+
+impl Similarity {
+    pub fn get(self) -> f32 {
+        self.0
+    }
+}
+
+impl Default for Similarity {
+    fn default() -> Self {
+        Similarity(0.985)
+    }
+}
+
+impl TryFrom<f64> for Similarity {
+    type Error = String;
+
+    fn try_from(value: f64) -> Result<Self, String> {
+        match (0.0..=1.0).contains(&value) {
+            true => Ok(Similarity(value as f32)),
+            false => Err(format!("{value} is out of range; use 0.0 to 1.0 (usual: 0.985)")),
+        }
+    }
+}
+
 /// Bits per second on a serial line; `None` finds it by listening.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "toml::Value")]
@@ -363,6 +406,7 @@ mod tests {
         assert_eq!(config.intake.settle_ms, Number::default());
         assert_eq!(config.intake.incomplete_s, Number::default());
         assert_eq!(config.intake.camera_utc_offset, UtcOffset::default());
+        assert_eq!((config.intake.burst_s, config.intake.burst_similarity), (Number::default(), Similarity::default()));
         let photo = Photo::default();
         assert_eq!(config.photo.decoding(), photo.decoding());
         assert_eq!(config.photo.progressive_megabytes_max, photo.progressive_megabytes_max);
@@ -394,6 +438,8 @@ mod tests {
             ("rescan_s = 10", "rescans = 10", "unknown field `rescans`, expected"),
             ("site = \"example-site\"", "site = \"a/b\"", "letters, digits"),
             ("site = \"example-site\"", "", "missing field `site`"),
+            ("burst_s = 2", "burst_s = -1", "use 0 to 3600"),
+            ("burst_similarity = 0.985", "burst_similarity = 98.5", "use 0.0 to 1.0"),
             ("camera_utc_offset = \"+09:00\"", "camera_utc_offset = \"JST\"", "offset from UTC"),
             ("neighbours = 10", "neighbours = -1", "use 1 to 1000"),
             ("decode = \"scaled\"", "decode = \"fast\"", "expected `scaled` or `exact`"),

@@ -21,9 +21,12 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 33] = [
+    let commands: [&[&str]; 36] = [
         &[],
         &["run"],
+        &["status"],
+        &["ingest"],
+        &["retry"],
         &["demo"],
         &["classify"],
         &["embed"],
@@ -65,7 +68,9 @@ fn every_command_explains_itself() {
 
 #[test]
 fn wrong_usage_and_wrong_settings_end_with_2() {
-    for args in [&["classify"][..], &["no-such-command"], &["embed", "--out", "x.npy"], &["run"]] {
+    for args in
+        [&["classify"][..], &["ingest"], &["retry"], &["no-such-command"], &["embed", "--out", "x.npy"], &["run"]]
+    {
         assert_eq!(code(&bridgeclip(args)), 2, "{args:?}");
     }
     let output = bridgeclip(&["classify", "--method", "svm", "photo.jpg"]);

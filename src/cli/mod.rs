@@ -8,6 +8,7 @@ mod demo;
 mod device;
 mod embed;
 mod eval;
+mod ingest;
 mod inputs;
 mod method;
 mod npy;
@@ -17,8 +18,10 @@ mod progress;
 mod queue;
 mod reclassify;
 mod reference;
+mod retry;
 mod run;
 mod search;
+mod status;
 mod stop;
 mod tag;
 
@@ -44,6 +47,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Status(status::Args),
+    Ingest(ingest::Args),
+    Retry(retry::Args),
     Tag(tag::Args),
     Demo(demo::Args),
     Classify(classify::Args),
@@ -103,6 +109,9 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Ingest(args) => ingest::run(&args),
+        Command::Retry(args) => retry::run(&args),
         Command::Tag(args) => tag::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Camera, Capture, Category, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
+use super::{Burst, Camera, Capture, Category, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
 /// `type` of a result event; the number goes up when a consumer of the old form would misread the new one.
 pub const EVENT_FORMAT: &str = "bridgeclip.capture.result.v1";
@@ -63,6 +63,7 @@ pub fn capture_result(context: &EventContext, capture: &Capture, verdict: &Verdi
         position: capture.position.as_ref(),
         drone: capture.drone.as_ref(),
         tag: capture.tag.as_ref(),
+        burst: capture.burst,
         package: Package { name: context.package, hash: context.package_hash },
         verdict,
     };
@@ -167,6 +168,8 @@ struct ResultData<'a> {
     drone: Option<&'a Drone>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tag: Option<&'a Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burst: Option<Burst>,
     package: Package<'a>,
     verdict: &'a Verdict,
 }
@@ -238,6 +241,7 @@ mod tests {
                 millimetres_per_pixel: None,
             },
             tag: None,
+            burst: None,
         }
     }
 

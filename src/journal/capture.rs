@@ -186,6 +186,7 @@ fn capture_row(id: i64, identity: &DeviceIdentity, result: &NewResult) -> Row {
         .with("metadata", json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })))
         .with("monotonic_ns", capture.monotonic_ns.map(|ns| ns as i64))
         .with("tag", capture.tag.as_ref().map(json))
+        .with("burst", capture.burst.as_ref().map(json))
 }
 
 /// Without the neighbours: these are in the event.

@@ -34,11 +34,12 @@ impl Reader {
     /// Up to `limit` captures with an id above `after`, the oldest first. Those that do not match their checksum are not
     /// among them: they are mended.
     pub fn results(&self, after: i64, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
-        let (results, damage) = self.read(|connection| look(connection, after, limit))?;
-        if let Some(damage) = damage {
-            self.found(damage);
-        }
-        Ok(results)
+        self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", after, limit)
+    }
+
+    /// The last captures, the newest first; likewise without damaged ones.
+    pub fn last_results(&self, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
+        self.look("SELECT id FROM capture WHERE id < ?1 ORDER BY id DESC", i64::MAX, limit)
     }
 
     /// All captures, the oldest first, some at a time. No page is empty.
@@ -53,14 +54,23 @@ impl Reader {
             }
         })
     }
+
+    /// `ids` selects by the bound and puts in order.
+    fn look(&self, ids: &str, bound: i64, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
+        let (results, damage) = self.read(|connection| look(connection, ids, bound, limit))?;
+        if let Some(damage) = damage {
+            self.found(damage);
+        }
+        Ok(results)
+    }
 }
 
 type Look = (Vec<StoredResult>, Option<JournalError>);
 
 /// The captures, and damage among them.
-fn look(connection: &Connection, after: i64, limit: usize) -> Result<Look, JournalError> {
-    let mut ids = connection.prepare_cached("SELECT id FROM capture WHERE id > ?1 ORDER BY id")?;
-    let mut ids = ids.query([after])?;
+fn look(connection: &Connection, ids: &str, bound: i64, limit: usize) -> Result<Look, JournalError> {
+    let mut ids = connection.prepare_cached(ids)?;
+    let mut ids = ids.query([bound])?;
     let (mut found, mut damage) = (Vec::new(), None);
     while found.len() < limit
         && let Some(id) = ids.next()?

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use bridgeclip::domain::Failure;
 use bridgeclip::journal::Reader;
+use serde_json::Value;
 use tempfile::TempDir;
 
+use super::results::waiting;
 use super::{demo_package, eventually};
 
 /// A device in a temporary folder. The daemon, if one runs, is killed when this is dropped.
@@ -72,10 +74,7 @@ impl Device {
     /// SIGTERM, and wait for the end.
     pub fn terminate(&mut self) -> ExitStatus {
         let mut daemon = self.daemon.take().expect("the daemon runs");
-        // The shell's own `kill`: a minimal Debian has no program of that name.
-        let mut kill = Command::new("sh");
-        let status = kill.args(["-c", "kill $0", &daemon.id().to_string()]).status().expect("sh starts");
-        assert!(status.success());
+        signal("TERM", daemon.id());
         daemon.wait().expect("an end")
     }
 
@@ -91,6 +90,38 @@ impl Device {
     pub fn take(&self, photo: &Path) {
         let name = photo.file_name().expect("a name");
         fs::copy(photo, self.camera().join(name)).expect("copy");
+    }
+
+    /// The daemon's memory by that name in /proc/PID/status, in KiB.
+    pub fn memory_kib(&self, name: &str) -> u64 {
+        let id = self.daemon.as_ref().expect("the daemon runs").id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a line");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// A command with this device's settings.
+    fn command(&self, command: &str, args: &[&str]) -> Command {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
+        process.arg(command).arg("--config").arg(self.config()).args(args);
+        process
+    }
+
+    /// Runs a command to its end.
+    pub fn bridgeclip(&self, command: &str, args: &[&str]) -> Output {
+        self.command(command, args).output().expect("the program starts")
+    }
+
+    /// Starts a command whose output is kept.
+    pub fn spawn(&self, command: &str, args: &[&str]) -> Child {
+        let mut process = self.command(command, args);
+        process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+    }
+
+    /// The payloads of all events that wait, in the order of delivery.
+    pub fn events(&self) -> Vec<Value> {
+        let rows = waiting(&self.journal());
+        rows.iter().map(|row| serde_json::from_slice(&row.payload).expect("JSON")).collect()
     }
 
     /// The database, once the daemon has made it.
@@ -115,6 +146,13 @@ impl Device {
         eventually(&format!("{count} failures"), || journal.failures().expect("a list").len() >= count);
         journal.failures().expect("a list")
     }
+}
+
+/// By the shell's own `kill`: a minimal Debian has no program of that name.
+pub fn signal(name: &str, process: u32) {
+    let mut kill = Command::new("sh");
+    let status = kill.args(["-c", "kill -$0 $1", name, &process.to_string()]).status().expect("sh starts");
+    assert!(status.success());
 }
 
 impl Drop for Device {
