@@ -1,6 +1,7 @@
 //! The settings file. Every key is checked when it is read; an error names file, line, key and what would be right.
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -89,6 +90,8 @@ pub struct Photo {
     pub short_side_min: Number<32, 65_535, 448>,
     #[serde(default)]
     pub progressive_megabytes_max: Number<1, 10_000, 200>,
+    #[serde(default)]
+    pub thumbnail_px: Number<0, 1_024, 320>,
 }
 
 /// The two values of `decode`.
@@ -106,6 +109,11 @@ impl Photo {
             Decode::Exact => Decoding::Exact,
             Decode::Scaled => Decoding::Scaled { short_side_min: self.short_side_min.get() },
         }
+    }
+
+    /// Long side of thumbnails; `None` if there shall be none.
+    pub fn thumbnail_px(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.thumbnail_px.get())
     }
 }
 
@@ -410,6 +418,7 @@ mod tests {
         let photo = Photo::default();
         assert_eq!(config.photo.decoding(), photo.decoding());
         assert_eq!(config.photo.progressive_megabytes_max, photo.progressive_megabytes_max);
+        assert_eq!(config.photo.thumbnail_px, photo.thumbnail_px);
         let defaults = Position::default();
         assert_eq!((config.position.device, config.position.protocol), (None, defaults.protocol));
         assert_eq!((config.position.baud, config.position.fix_age_s_max), (defaults.baud, defaults.fix_age_s_max));
@@ -444,6 +453,7 @@ mod tests {
             ("neighbours = 10", "neighbours = -1", "use 1 to 1000"),
             ("decode = \"scaled\"", "decode = \"fast\"", "expected `scaled` or `exact`"),
             ("short_side_min = 448", "short_side_min = 0", "use 32 to 65535"),
+            ("thumbnail_px = 320", "thumbnail_px = 1025", "use 0 to 1024"),
             ("progressive_megabytes_max = 200", "progressive_megabytes_max = 0", "use 1 to 10000"),
             ("baud = \"auto\"", "baud = \"fast\"", "bits per second from 300"),
             ("baud = \"auto\"", "baud = 0", "use \"auto\", or"),

@@ -1,10 +1,12 @@
 //! The daemon: threads, their order of start and stop, and what happens to each file.
 //!
 //! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `position` (the serial
-//! line), and the one of the folder watcher. On a stop the photo in work is finished, then the uplink says goodbye,
+//! line), `corrector` (time and place of stored captures), and the one of the folder watcher. On a stop the photo in work is finished, then the uplink says goodbye,
 //! then the journal ends.
 //!
 //! An import by hand is the same without uplink, position and watcher; it ends by itself.
+
+mod corrector;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -18,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use log::{error, info, warn};
 
+use self::corrector::{Corrector, CorrectorThread};
 use crate::config::{Config, Mqtt};
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
 use crate::encoder::Package;
@@ -25,8 +28,8 @@ use crate::intake::{self, Bursts, Candidate, Intake, IntakeStop, Look, Records};
 use crate::journal::{DeviceIdentity, FileState, Journal, JournalError, NewResult, Reader, Recorded, Report};
 use crate::kernels::Threads;
 use crate::photo::{self, Positions, read_metadata};
-use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
-use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, monotonic_ns};
+use crate::pipeline::{Classifier, Embedded, Inspected, Limits, PipelineError, read_file};
+use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, Stored, monotonic_ns};
 use crate::uplink::{self, Link, LinkEvent, Uplink};
 
 /// Pause before a photo without its end is read again.
@@ -72,6 +75,7 @@ pub struct Daemon {
     worker: Worker,
     uplink: Option<Uplink>,
     line: Option<Line>,
+    corrector: Option<CorrectorThread>,
     journal_thread: JoinHandle<()>,
     /// Keeps a second daemon off the data folder.
     _lock: File,
@@ -113,6 +117,8 @@ impl Daemon {
             _ => None,
         };
         let line = if by_hand { None } else { start_line(config, &locator)? };
+        let corrector =
+            if by_hand { None } else { Some(start_corrector(&locator, &journal, &identity, &link, &reader)?) };
         let bursts = Bursts::new(config.intake.bursts());
         let config = config.clone();
         let worker = Worker { classifier, journal, identity, reader, link, locator, config, observer, bursts, by_hand };
@@ -123,7 +129,7 @@ impl Daemon {
             worker.classifier.answerer.reference.len(),
             worker.reader.outbox_depth()?.total(),
         );
-        Ok(Daemon { intake, worker, uplink, line, journal_thread, _lock: lock })
+        Ok(Daemon { intake, worker, uplink, line, corrector, journal_thread, _lock: lock })
     }
 
     /// A handle that ends [`Daemon::run`] from another thread.
@@ -153,6 +159,9 @@ impl Daemon {
         }
         if let Some(line) = self.line {
             line.stop();
+        }
+        if let Some(corrector) = self.corrector {
+            corrector.stop();
         }
         drop(self.worker);
         if self.journal_thread.join().is_err() {
@@ -242,6 +251,17 @@ fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
     Line::start(params, note).map(Some).context("cannot start a thread for the serial line")
 }
 
+fn start_corrector(
+    locator: &Arc<Locator>,
+    journal: &Journal,
+    identity: &Arc<DeviceIdentity>,
+    link: &Link,
+    reader: &Reader,
+) -> Result<CorrectorThread> {
+    let (locator, identity) = (Arc::clone(locator), Arc::clone(identity));
+    Ok(Corrector { locator, journal: journal.clone(), identity, link: link.clone() }.start(reader)?)
+}
+
 fn start_journal(config: &Config, link: &Link, intake: &Intake) -> Result<(Journal, JoinHandle<()>)> {
     let (wake, look_again) = (link.clone(), intake.look_again());
     let report = move |report| match report {
@@ -328,25 +348,18 @@ impl Worker {
             return Ok(self.known(candidate));
         }
         self.journal.admit()?;
-        match self.classifier.classify_and_read(&bytes) {
-            Ok((embedded, verdict, tag)) => self.store(candidate, &bytes, sha256, embedded, verdict, tag),
+        match self.classifier.inspect(&bytes, self.config.photo.thumbnail_px()) {
+            Ok(inspected) => self.store(candidate, &bytes, sha256, inspected),
             Err(PipelineError::Reference(error)) => Err(error.into()),
             Err(error) => self.failed(candidate, &error),
         }
     }
 
-    fn store(
-        &mut self,
-        candidate: &Candidate,
-        bytes: &[u8],
-        sha256: Sha256,
-        embedded: Embedded,
-        verdict: Verdict,
-        new_tag: Option<Tag>,
-    ) -> Result<Progress> {
+    fn store(&mut self, candidate: &Candidate, bytes: &[u8], sha256: Sha256, inspected: Inspected) -> Result<Progress> {
+        let Inspected { embedded, verdict, tag: new_tag, thumbnail } = inspected;
         let tag = self.tag(candidate, new_tag.as_ref())?;
         let capture = self.capture(candidate, bytes, sha256, &embedded, tag);
-        let (taken, burst) = (capture.taken.at, capture.burst);
+        let Capture { taken, monotonic_ns, position, burst, .. } = capture.clone();
         let result = NewResult {
             capture,
             stamp: candidate.stamp.clone(),
@@ -354,14 +367,15 @@ impl Worker {
             verdict: verdict.clone(),
             new_tag,
             urgent: verdict.urgency.review,
-            thumbnail: None,
+            thumbnail,
             queued: !self.link.is_online(),
             stored_at: Timestamp::now(),
         };
         match self.journal.record(&self.identity, result)? {
             Recorded::Known => Ok(self.known(candidate)),
-            Recorded::New { sequence, .. } => {
-                self.bursts.push(sha256, embedded.embedding, taken, burst);
+            Recorded::New { capture, sequence } => {
+                self.bursts.push(sha256, embedded.embedding, taken.at, burst);
+                self.locator.remember(Stored { capture, monotonic_ns, taken, position });
                 let path = candidate.path.clone();
                 (self.observer)(Notice::Captured { path, sequence, verdict: Box::new(verdict) });
                 Ok(Progress::Done)

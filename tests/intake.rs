@@ -7,9 +7,12 @@ use std::process::Output;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bridgeclip::journal::{EventClass, OutboxRow};
+use bridgeclip::photo::{Limits, THUMBNAIL_BYTES_MAX, decode};
 use serde_json::Value;
 
-use crate::support::{Device, demo_photos, eventually, exit_code, signal, taken_at};
+use crate::support::results::waiting_of;
+use crate::support::{Device, demo_photos, eventually, exit_code, oriented, signal, taken_at};
 
 #[test]
 fn broken_files_are_recorded_with_their_reason_and_stop_nothing() {
@@ -203,6 +206,43 @@ fn the_frames_of_a_burst_name_their_representative() {
     // The default is two seconds; the fifth shows something else.
     let none = (false, None);
     assert_eq!(places, [none, (true, Some(2)), (true, Some(3)), none, none]);
+}
+
+#[test]
+fn each_capture_has_a_small_upright_jpeg() {
+    let mut device = Device::new(None).with_thumbnails();
+    let photo = fs::read(&demo_photos()[0]).expect("read");
+    let [width, height] = decode(&photo, &Limits::default()).expect("decodes").pixels;
+    assert!(width > height, "a photo that is wider than high");
+    for (name, orientation) in [("1.jpg", 1), ("2.jpg", 6)] {
+        fs::write(device.camera().join(name), oriented(&photo, orientation)).expect("write");
+    }
+    device.start();
+    device.wait_for_captures(2);
+    let journal = device.journal();
+    let thumbnails = waiting_of(&journal, EventClass::Thumbnail);
+    let results = waiting_of(&journal, EventClass::Result);
+    let of = |name: &str| {
+        let is_its = |row: &&OutboxRow| json(row)["data"]["image"]["file"] == name;
+        let result = results.iter().find(is_its).expect("a result");
+        let topic = format!("capture/thumb/{}", result.event_id);
+        thumbnails.iter().find(|row| row.topic == topic).expect("a thumbnail")
+    };
+    let shape = |name: &str| {
+        let jpeg = &of(name).payload;
+        assert!(jpeg.starts_with(b"\xff\xd8\xff") && jpeg.len() <= THUMBNAIL_BYTES_MAX, "{} bytes", jpeg.len());
+        decode(jpeg, &Limits::default()).expect("decodes").pixels
+    };
+    let long_side = 320.min(width);
+    let short_side = (f64::from(height * long_side) / f64::from(width)).round() as u32;
+    assert_eq!(
+        (thumbnails.len(), shape("1.jpg"), shape("2.jpg")),
+        (2, [long_side, short_side], [short_side, long_side])
+    );
+}
+
+fn json(row: &OutboxRow) -> Value {
+    serde_json::from_slice(&row.payload).expect("JSON")
 }
 
 fn text(output: &Output) -> String {

@@ -39,8 +39,8 @@ pub struct EventContext<'a> {
 pub enum Change {
     /// Another model or reference, or a person, has judged the photo again.
     Verdict(Verdict),
-    /// The clock was wrong when the photo was taken.
-    Taken(Time),
+    /// The clock was wrong when the photo was taken, or its place was known less well. `None` stays as it was.
+    Located { taken: Option<Time>, position: Option<Position> },
 }
 
 /// Makes the bytes of a result event.
@@ -110,7 +110,10 @@ pub fn correction(
             data.insert("package".to_owned(), json!(package));
             data.insert("verdict".to_owned(), serde_json::from_slice(&bytes(verdict))?);
         }
-        Change::Taken(taken) => drop(data.insert("taken".to_owned(), json!(taken))),
+        Change::Located { taken, position } => {
+            data.extend(taken.iter().map(|taken| ("taken".to_owned(), json!(taken))));
+            data.extend(position.iter().map(|position| ("position".to_owned(), json!(position))));
+        }
     }
     event.insert("id".to_owned(), context.id.into());
     event.insert("source".to_owned(), context.source.into());
@@ -208,7 +211,7 @@ struct Package<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CategoryVerdict, Method, Rule, ScoredClass, TimeQuality, Urgency};
+    use crate::domain::{CategoryVerdict, Method, PositionSource, Rule, ScoredClass, TimeQuality, Urgency};
 
     const CONTEXT: EventContext = EventContext {
         id: "second",
@@ -258,6 +261,12 @@ mod tests {
         }
     }
 
+    fn position() -> Position {
+        let (altitude_m, hdop, std_m, quality, age_s) = (None, None, None, None, Some(2.5));
+        let (latitude_deg, longitude_deg, source) = (35.5, 139.25, PositionSource::SerialGps);
+        Position { latitude_deg, longitude_deg, altitude_m, source, hdop, std_m, quality, age_s }
+    }
+
     fn parsed(event: &[u8]) -> Value {
         serde_json::from_slice(event).expect("JSON")
     }
@@ -277,7 +286,13 @@ mod tests {
         let first = EventContext { id: "first", sequence: 3, package: "model 1", ..CONTEXT };
         let event = capture_result(&first, &capture(), &verdict(1));
         let taken = Time { at: Timestamp::from_second(1_000_000).expect("a time"), quality: TimeQuality::Gps };
-        let changes = [Change::Verdict(verdict(2)), Change::Taken(taken)];
+        let located = |taken, position| Change::Located { taken, position };
+        let changes = [
+            Change::Verdict(verdict(2)),
+            located(Some(taken.clone()), None),
+            located(None, Some(position())),
+            located(Some(taken), Some(position())),
+        ];
         for change in changes {
             let corrected = parsed(&correction(&CONTEXT, &event, "first", &change).expect("an event of ours"));
             let mut expected = parsed(&event);
@@ -291,7 +306,10 @@ mod tests {
                     let whole = parsed(&capture_result(&CONTEXT, &capture(), &verdict(2)));
                     expected["data"]["verdict"] = whole["data"]["verdict"].clone();
                 }
-                Change::Taken(taken) => expected["data"]["taken"] = json!(taken),
+                Change::Located { taken, position } => {
+                    taken.iter().for_each(|taken| expected["data"]["taken"] = json!(taken));
+                    position.iter().for_each(|position| expected["data"]["position"] = json!(position));
+                }
             }
             assert_eq!(corrected, expected);
         }

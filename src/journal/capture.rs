@@ -258,7 +258,10 @@ pub fn supersede(
         .with("outbox_id", outbox_id);
     let row = match change {
         Change::Verdict(verdict) => row.with("verdict", short_verdict(verdict)),
-        Change::Taken(taken) => row.with("taken", json(taken)),
+        Change::Located { taken, position } => {
+            let row = taken.iter().fold(row, |row, taken| row.with("taken", json(taken)));
+            position.iter().fold(row, |row, position| row.with("position", json(position)))
+        }
     };
     row.store(tables.connection)?;
     Ok(Superseded { capture, sequence: context.sequence, event_id })

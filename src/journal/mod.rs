@@ -29,7 +29,7 @@ pub use counters::{Losses, OutboxDepth};
 pub use error::JournalError;
 pub use queue::{EventClass, ForeignEvent, Refused};
 pub use reader::{FileState, OutboxRow, Reader, SetAsideRow};
-pub use results::StoredResult;
+pub use results::{StoredPlace, StoredResult};
 pub use tag::set_tag;
 pub use writer::{DeviceIdentity, Journal, Params};
 

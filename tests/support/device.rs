@@ -29,7 +29,8 @@ impl Device {
         fs::create_dir(dir.path().join("camera")).expect("a folder");
         let mut settings = format!(
             "[device]\nsite = \"test\"\nid = \"{name}\"\ndata_dir = \"data\"\n[package]\ndir = {:?}\n\
-             [intake]\nfolders = [\"camera\"]\nrescan_s = 1\nsettle_ms = 50\nincomplete_s = 2\n",
+             [intake]\nfolders = [\"camera\"]\nrescan_s = 1\nsettle_ms = 50\nincomplete_s = 2\n\
+             [photo]\nthumbnail_px = 0\n",
             demo_package(),
         );
         if let Some(port) = mqtt_port {
@@ -42,6 +43,13 @@ impl Device {
     /// The settings file.
     pub fn config(&self) -> PathBuf {
         self.dir.path().join("config.toml")
+    }
+
+    /// Turns thumbnails on, which most tests of events do without; call it before the start.
+    pub fn with_thumbnails(self) -> Self {
+        let settings = fs::read_to_string(self.config()).expect("read");
+        fs::write(self.config(), settings.replace("thumbnail_px = 0", "thumbnail_px = 320")).expect("write");
+        self
     }
 
     /// Adds a section to the settings; call it before the start.

@@ -54,6 +54,14 @@ pub fn demo_photos() -> Vec<PathBuf> {
     photos
 }
 
+/// The photo with another EXIF orientation, 1 to 8.
+pub fn oriented(photo: &[u8], orientation: u8) -> Vec<u8> {
+    // A directory with one number, Orientation (0x0112).
+    let mut block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    block.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+    with_exif(photo, &block)
+}
+
 /// The photo with another moment of exposure, which also makes it another photo: seconds after midnight.
 pub fn taken_at(photo: &[u8], second: u32) -> Vec<u8> {
     let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
@@ -62,8 +70,13 @@ pub fn taken_at(photo: &[u8], second: u32) -> Vec<u8> {
     let mut block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x1a\0\0\0\0\0\0\0".to_vec();
     block.extend(b"\x01\0\x03\x90\x02\0\x14\0\0\0\x2c\0\0\0\0\0\0\0");
     block.extend(text.as_bytes());
+    with_exif(photo, &block)
+}
+
+/// The block comes first, and so is the one that counts.
+fn with_exif(photo: &[u8], block: &[u8]) -> Vec<u8> {
     let length = (block.len() as u16 + 2).to_be_bytes();
-    [&photo[..2], b"\xff\xe1", &length, &block, &photo[2..]].concat()
+    [&photo[..2], b"\xff\xe1", &length, block, &photo[2..]].concat()
 }
 
 pub fn data(name: &str) -> PathBuf {
