@@ -1,13 +1,15 @@
 //! The settings file. Every key is checked when it is read; an error names file, line, key and what would be right.
 
 use std::fs;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::tz::Offset;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::classify;
 use crate::domain::{Method, Rule};
@@ -32,7 +34,11 @@ pub struct Config {
     #[serde(default)]
     pub storage: Storage,
     /// Without this section results stay on the device.
+    #[serde(default, deserialize_with = "checked")]
     pub mqtt: Option<Mqtt>,
+    /// Without this section no commands are received.
+    #[serde(default, deserialize_with = "checked")]
+    pub commands: Option<Commands>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -183,18 +189,102 @@ impl Storage {
 #[serde(deny_unknown_fields)]
 pub struct Mqtt {
     pub broker: Broker,
+    /// With an empty section the system's certificate authorities vouch for the broker.
+    pub tls: Option<Tls>,
+    /// Leave to send without TLS over a network.
+    #[serde(default)]
+    pub plain_text: bool,
+    pub username: Option<String>,
+    pub password_file: Option<PathBuf>,
+    pub password_credential: Option<String>,
+    pub websocket_path: Option<String>,
     #[serde(default)]
     pub keep_alive_s: Number<5, 3_600, 30>,
     #[serde(default)]
-    pub in_flight: Number<1, 1_000, 64>,
+    pub in_flight: Number<1, 1_000, 256>,
     #[serde(default)]
     pub stall_s: Number<1, 3_600, 20>,
     #[serde(default)]
     pub retry_s_max: Number<1, 86_400, 60>,
+    #[serde(default)]
+    pub refused_retry_s: Number<1, 86_400, 300>,
     #[serde(default = "yes")]
     pub hold_without_subscriber: bool,
     #[serde(default)]
+    pub health_s: Number<1, 86_400, 60>,
+    #[serde(default)]
     pub metered: bool,
+    #[serde(default)]
+    pub bytes_per_s_max: Number<0, 1_000_000_000, 0>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    pub ca_file: Option<PathBuf>,
+    pub client_cert_file: Option<PathBuf>,
+    pub client_key_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commands {
+    pub public_key: Option<String>,
+    pub public_key_file: Option<PathBuf>,
+    /// The clock is right although nothing is known to set it.
+    #[serde(default)]
+    pub trust_clock: bool,
+}
+
+/// A section whose keys must fit each other.
+trait Section {
+    fn check(&self) -> Result<(), &'static str>;
+}
+
+fn checked<'de, T: Section + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let section = T::deserialize(deserializer)?;
+    section.check().map_err(D::Error::custom)?;
+    Ok(Some(section))
+}
+
+impl Section for Mqtt {
+    fn check(&self) -> Result<(), &'static str> {
+        let passwords = usize::from(self.password_file.is_some()) + usize::from(self.password_credential.is_some());
+        let [certificate, key] = match &self.tls {
+            Some(tls) => [tls.client_cert_file.is_some(), tls.client_key_file.is_some()],
+            None => [false; 2],
+        };
+        let wrong = [
+            (
+                self.tls.is_none() && !self.plain_text && !self.broker.is_this_machine(),
+                "the broker is on another machine: add a section [mqtt.tls], or plain_text = true if the whole way to it \
+                 is trusted",
+            ),
+            (self.tls.is_some() && self.plain_text, "plain_text = true contradicts the section [mqtt.tls]"),
+            (passwords == 2, "give password_file or password_credential, not both"),
+            (passwords > 0 && self.username.is_none(), "a password needs a username"),
+            (certificate != key, "client_cert_file and client_key_file belong together"),
+            (
+                self.websocket_path.is_some() && cfg!(not(feature = "websocket")),
+                "this program was built without WebSocket; build it with --features websocket, or leave out \
+                 websocket_path",
+            ),
+            (
+                self.websocket_path.as_ref().is_some_and(|path| !path.starts_with('/')),
+                "websocket_path begins with a slash, as in \"/mqtt\"",
+            ),
+        ];
+        wrong.into_iter().find(|(is_wrong, _)| *is_wrong).map_or(Ok(()), |(_, reason)| Err(reason))
+    }
+}
+
+impl Section for Commands {
+    fn check(&self) -> Result<(), &'static str> {
+        match self.public_key.is_some() != self.public_key_file.is_some() {
+            true => Ok(()),
+            false => Err("give either public_key or public_key_file; `bridgeclip command keygen` makes a key"),
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -239,7 +329,17 @@ impl Config {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let single = [&mut self.device.data_dir, &mut self.package.dir];
-        single.into_iter().chain(&mut self.intake.folders).chain(&mut self.position.device)
+        let folders = single.into_iter().chain(&mut self.intake.folders).chain(&mut self.position.device);
+        let mqtt = self.mqtt.iter_mut().flat_map(Mqtt::paths);
+        folders.chain(mqtt).chain(self.commands.iter_mut().flat_map(|commands| &mut commands.public_key_file))
+    }
+}
+
+impl Mqtt {
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let tls = self.tls.iter_mut();
+        let tls = tls.flat_map(|tls| [&mut tls.ca_file, &mut tls.client_cert_file, &mut tls.client_key_file]);
+        tls.flatten().chain(&mut self.password_file)
     }
 }
 
@@ -308,6 +408,14 @@ impl TryFrom<String> for TopicLevel {
 pub struct Broker {
     pub host: String,
     pub port: u16,
+}
+
+impl Broker {
+    /// Whether what is sent there leaves this machine.
+    fn is_this_machine(&self) -> bool {
+        let address = self.host.trim_matches(['[', ']']).parse::<IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
 }
 
 impl TryFrom<String> for Broker {
@@ -467,6 +575,54 @@ mod tests {
             let error = Config::parse(&SHIPPED.replace(from, to)).expect_err(to).to_string();
             assert!(error.contains(expected) && error.contains("line "), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn keys_that_are_commented_out_are_valid_and_show_the_defaults() {
+        let (head, tail) = SHIPPED.split_once("# Without this section results stay").expect("the section");
+        let key = |line: &'static str| line.strip_prefix('#').filter(|rest| !rest.starts_with(['#', ' ']));
+        let text = format!("{head}{}", tail.lines().filter_map(key).collect::<Vec<_>>().join("\n"));
+        let config = Config::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let shown = config.mqtt.expect("a section");
+        let least = Config::parse(&format!("{SHIPPED}[mqtt]\nbroker = \"localhost:1883\"\n")).expect("a minimum");
+        let default = least.mqtt.expect("a section");
+        let numbers = |mqtt: &Mqtt| {
+            (
+                (mqtt.keep_alive_s, mqtt.in_flight, mqtt.stall_s, mqtt.retry_s_max, mqtt.refused_retry_s),
+                (mqtt.hold_without_subscriber, mqtt.health_s, mqtt.metered, mqtt.bytes_per_s_max),
+            )
+        };
+        assert_eq!(numbers(&shown), numbers(&default));
+        assert!(!config.commands.expect("a section").trust_clock);
+    }
+
+    #[test]
+    fn keys_of_the_uplink_must_fit_each_other() {
+        let parse = |mqtt: &str| Config::parse(&format!("{SHIPPED}\n[mqtt]\n{mqtt}\n"));
+        let good = [
+            "broker = \"localhost:1883\"",
+            "broker = \"[::1]:1883\"",
+            "broker = \"broker.example:1883\"\nplain_text = true",
+            "broker = \"broker.example:8883\"\n[mqtt.tls]",
+            "broker = \"127.0.0.1:1883\"\nusername = \"u\"\npassword_credential = \"p\"",
+        ];
+        for mqtt in good {
+            assert!(parse(mqtt).is_ok(), "{mqtt}: {:?}", parse(mqtt).err());
+        }
+        let bad = [
+            ("broker = \"broker.example:1883\"", "add a section [mqtt.tls]"),
+            ("broker = \"10.0.0.1:1883\"", "add a section [mqtt.tls]"),
+            ("broker = \"b:1\"\nplain_text = true\n[mqtt.tls]", "contradicts"),
+            ("broker = \"localhost:1\"\npassword_file = \"p\"", "needs a username"),
+            ("broker = \"b:1\"\n[mqtt.tls]\nclient_key_file = \"k\"", "belong together"),
+            ("broker = \"b:1\"\n[mqtt.tls]\nverify = false", "unknown field `verify`"),
+        ];
+        for (mqtt, expected) in bad {
+            let error = parse(mqtt).expect_err(mqtt).to_string();
+            assert!(error.contains(expected) && error.contains("line "), "{mqtt}: {error}");
+        }
+        let commands = Config::parse(&format!("{SHIPPED}\n[commands]\n")).expect_err("no key").to_string();
+        assert!(commands.contains("command keygen"), "{commands}");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The daemon: threads, their order of start and stop, and what happens to each file.
 //!
-//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `position` (the serial
-//! line), `corrector` (time and place of stored captures), and the one of the folder watcher. On a stop the photo in work is finished, then the uplink says goodbye,
-//! then the journal ends.
+//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, `position` (the
+//! serial line), `corrector` (time and place of stored captures), and the one of the folder watcher. On a stop the photo
+//! in work is finished, then the uplink says goodbye, then the journal ends.
 //!
-//! An import by hand is the same without uplink, position and watcher; it ends by itself.
+//! An import by hand is the same without uplink, commands, position, corrector and watcher; it ends by itself.
 
 mod corrector;
+mod health;
+mod operator;
+mod uplink;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -21,7 +24,8 @@ use jiff::Timestamp;
 use log::{error, info, warn};
 
 use self::corrector::{Corrector, CorrectorThread};
-use crate::config::{Config, Mqtt};
+use self::health::Vitals;
+use crate::config::Config;
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
 use crate::encoder::Package;
 use crate::intake::{self, Bursts, Candidate, Intake, IntakeStop, Look, Records};
@@ -30,7 +34,7 @@ use crate::kernels::Threads;
 use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Inspected, Limits, PipelineError, read_file};
 use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, Stored, monotonic_ns};
-use crate::uplink::{self, Link, LinkEvent, Uplink};
+use crate::uplink::{Link, LinkEvent, Uplink};
 
 /// Pause before a photo without its end is read again.
 const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
@@ -105,23 +109,31 @@ impl Daemon {
         let lock = lock_data_dir(&config.device.data_dir)?;
         let package = Package::open(&config.package.dir)?;
         let classifier = classifier(config, &package)?;
-        let link = Link::default();
+        let link = uplink::link(config)?;
         let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
         let identity = Arc::new(identity(config, &package, locator.boot_id()));
+        let vitals = Vitals::new(&config.device.data_dir, &locator);
         let intake = Intake::new(params);
         let (journal, journal_thread) = start_journal(config, &link, &intake)?;
         let reader = journal.reader()?;
-        let uplink = match &config.mqtt {
-            Some(mqtt) if !by_hand => Some(start_uplink(mqtt, config, &identity, &link, &journal, &observer)?),
-            _ => None,
+        let shared = uplink::Shared {
+            config,
+            identity: &identity,
+            link: &link,
+            journal: &journal,
+            locator: &locator,
+            vitals: &vitals,
+            observer: &observer,
         };
+        let mqtt = config.mqtt.as_ref().filter(|_| !by_hand);
+        let uplink = mqtt.map(|mqtt| uplink::start(&shared, mqtt)).transpose()?;
         let line = if by_hand { None } else { start_line(config, &locator)? };
-        let corrector =
-            if by_hand { None } else { Some(start_corrector(&locator, &journal, &identity, &link, &reader)?) };
+        let corrector = if by_hand { None } else { Some(start_corrector(&shared, &reader)?) };
         let bursts = Bursts::new(config.intake.bursts());
         let config = config.clone();
-        let worker = Worker { classifier, journal, identity, reader, link, locator, config, observer, bursts, by_hand };
+        let worker =
+            Worker { classifier, journal, identity, reader, link, locator, vitals, config, observer, bursts, by_hand };
         info!(
             "ready: package {} {}, {} reference photos, {} events waiting",
             package.manifest().name,
@@ -251,15 +263,10 @@ fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
     Line::start(params, note).map(Some).context("cannot start a thread for the serial line")
 }
 
-fn start_corrector(
-    locator: &Arc<Locator>,
-    journal: &Journal,
-    identity: &Arc<DeviceIdentity>,
-    link: &Link,
-    reader: &Reader,
-) -> Result<CorrectorThread> {
-    let (locator, identity) = (Arc::clone(locator), Arc::clone(identity));
-    Ok(Corrector { locator, journal: journal.clone(), identity, link: link.clone() }.start(reader)?)
+fn start_corrector(shared: &uplink::Shared, reader: &Reader) -> Result<CorrectorThread> {
+    let (locator, identity) = (Arc::clone(shared.locator), Arc::clone(shared.identity));
+    let (journal, link) = (shared.journal.clone(), shared.link.clone());
+    Ok(Corrector { locator, journal, identity, link }.start(reader)?)
 }
 
 fn start_journal(config: &Config, link: &Link, intake: &Intake) -> Result<(Journal, JoinHandle<()>)> {
@@ -271,32 +278,6 @@ fn start_journal(config: &Config, link: &Link, intake: &Intake) -> Result<(Journ
     Ok(Journal::open(&config.device.data_dir, config.journal(), report)?)
 }
 
-fn start_uplink(
-    mqtt: &Mqtt,
-    config: &Config,
-    identity: &DeviceIdentity,
-    link: &Link,
-    journal: &Journal,
-    observer: &Observer,
-) -> Result<Uplink> {
-    let params = uplink::Params {
-        host: mqtt.broker.host.clone(),
-        port: mqtt.broker.port,
-        client_id: format!("bridgeclip-{}-{}", config.device.site.as_str(), config.device.id.as_str()),
-        prefix: identity.source.clone(),
-        boot_id: identity.boot_id.clone(),
-        package: identity.package.clone(),
-        keep_alive: mqtt.keep_alive_s.seconds(),
-        in_flight: mqtt.in_flight.get() as u16,
-        stall: mqtt.stall_s.seconds(),
-        retry_max: mqtt.retry_s_max.seconds(),
-        hold_without_subscriber: mqtt.hold_without_subscriber,
-    };
-    let observer = Arc::clone(observer);
-    let report = move |event| observer(Notice::Link(event));
-    Uplink::start(params, link.clone(), journal.reader()?, journal.clone(), report).context("cannot start the uplink")
-}
-
 /// Takes one file after the other from bytes to a durable result.
 struct Worker {
     classifier: Classifier,
@@ -305,6 +286,7 @@ struct Worker {
     reader: Reader,
     link: Link,
     locator: Arc<Locator>,
+    vitals: Vitals,
     config: Config,
     observer: Observer,
     bursts: Bursts,
@@ -450,6 +432,7 @@ impl Worker {
         let (path, stamp, noted_at) = (candidate.path.clone(), candidate.stamp.clone(), Some(Timestamp::now()));
         warn!("{}: {reason}", path.display());
         self.journal.record_failure(Failure { path: path.clone(), stamp, reason: reason.clone(), noted_at })?;
+        self.vitals.file_failed();
         (self.observer)(Notice::Failed { path, reason });
         Ok(Progress::Failed)
     }

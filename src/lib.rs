@@ -6,7 +6,7 @@ pub mod domain;
 
 pub mod photo;
 
-mod random;
+pub mod random;
 
 pub mod kernels;
 

@@ -4,8 +4,10 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use crate::domain::{Sha256, Verdict};
-use crate::journal::{JournalError, Reader, StoredResult};
+use serde::Serialize;
+
+use crate::domain::{Change, Sha256, Verdict};
+use crate::journal::{JournalError, StoredResult};
 use crate::pipeline::Answerer;
 use crate::reference::ReferenceError;
 
@@ -19,8 +21,15 @@ pub struct Rejudged {
     pub after: Verdict,
 }
 
+impl Rejudged {
+    /// For the journal.
+    pub fn change(&self) -> (i64, Change) {
+        (self.capture, Change::Verdict(self.after.clone()))
+    }
+}
+
 /// What a look at all captures found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     pub captures: u64,
     /// Judged otherwise now.
@@ -38,16 +47,16 @@ pub enum ReclassifyError {
     Reference(#[from] ReferenceError),
 }
 
-/// Goes through all captures, the oldest first. `space` is that of the answerer's package. After every few hundred captures
-/// `hand_over` gets the number looked at and those judged otherwise, and says whether to go on.
+/// Goes through captures page by page, as a [`crate::journal::Reader`] gives them. `space` is that of the answerer's
+/// package. After every page `hand_over` gets the number looked at and those judged otherwise, and says whether to go on.
 pub fn reclassify<E: From<ReclassifyError>>(
-    reader: &Reader,
+    pages: impl Iterator<Item = Result<Vec<StoredResult>, JournalError>>,
     answerer: &Answerer,
     space: Sha256,
     mut hand_over: impl FnMut(u64, Vec<Rejudged>) -> Result<ControlFlow<()>, E>,
 ) -> Result<Tally, E> {
     let mut tally = Tally::default();
-    for page in reader.result_pages() {
+    for page in pages {
         let page = page.map_err(ReclassifyError::from)?;
         let looked_at = page.len() as u64;
         let comparable: Vec<_> = page.into_iter().filter(|result| result.embedding_space == Some(space)).collect();

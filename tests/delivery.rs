@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Broker, Device, Subscriber, demo_photos, eventually, exit_code, free_port};
+use bridgeclip::journal::EventClass;
+
+use crate::support::{Broker, Device, Station, Subscriber, demo_photos, eventually, exit_code, free_port};
 
 /// What a consumer that ignores known ids keeps: one event per id.
 fn distinct(results: &[Value]) -> HashMap<String, Value> {
@@ -160,5 +162,24 @@ fn an_event_tells_what_a_consumer_needs() {
         let classes = data["verdict"][category].as_array().expect("classes");
         assert!(!classes.is_empty(), "{category}");
         assert!(classes.iter().all(|class| class["confidence"].as_f64().is_some_and(|c| (0.0..=1.0).contains(&c))));
+    }
+}
+
+#[test]
+fn an_event_that_is_too_large_for_the_broker_does_not_hold_up_the_others() {
+    // One limit is announced, the other shows only when an event comes.
+    for limit in ["max_packet_size 2000", "message_size_limit 1500"] {
+        let port = free_port();
+        let _broker = Broker::start_with(port, limit);
+        let subscriber = Subscriber::start(port);
+        subscriber.wait_until_subscribed();
+        let mut station = Station::new();
+        station.queue(EventClass::Result, "small", 20, 300);
+        station.queue(EventClass::Result, "large", 1, 3_000);
+        station.queue(EventClass::Result, "more", 20, 300);
+        station.start(Station::params(port));
+        station.wait_until_delivered();
+        assert_eq!(station.depth().set_aside, 1, "{limit}");
+        eventually("all others", || distinct(&subscriber.results()).len() == 40);
     }
 }

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use bridgeclip::journal::{EventClass, FILE_NAME, Journal, Params, Reader};
 
-use crate::support::results::{identity, journal_params, photo, result, waiting_of};
+use crate::support::results::{identity, journal_params, photo, record_all, result, waiting_of};
 
 /// Bytes that this process has caused to be written to drives.
 fn written() -> u64 {
@@ -62,20 +61,7 @@ fn bytes_written_for_a_photo() {
 /// Puts events in from many threads, which share commits.
 fn fill(dir: &Path, from: u64, to: u64) {
     let (journal, thread) = Journal::open(dir, large_quota(), |_| ()).expect("a journal");
-    let next = std::sync::atomic::AtomicU64::new(from);
-    thread::scope(|scope| {
-        for _ in 0..64 {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    if number >= to {
-                        return;
-                    }
-                    journal.record(&identity(), result(number)).expect("stored");
-                }
-            });
-        }
-    });
+    record_all(&journal, from..to);
     drop(journal);
     thread.join().expect("no panic");
 }

@@ -3,12 +3,16 @@
 
 mod support;
 
+mod asyncapi;
 mod classifiers;
 mod command_line;
+mod commands;
 mod delivery;
 mod demo_model;
+mod drain;
 mod encoders;
 mod evaluation;
+mod faults;
 mod fitting;
 mod intake;
 mod journal;
@@ -21,3 +25,4 @@ mod quantized;
 mod queue;
 mod reclassify;
 mod reference;
+mod tls;

@@ -32,10 +32,9 @@ fn take(device: &Device, number: u32, photo: &RgbImage) -> Value {
     let growing = device.camera().join(format!("{name}.part"));
     photo.save_with_format(&growing, image::ImageFormat::Png).expect("write");
     fs::rename(growing, device.camera().join(&name)).expect("rename");
-    let journal = device.journal();
     let mut data = None;
     eventually(&format!("an event of {name}"), || {
-        let rows = waiting(&journal);
+        let rows = waiting(&device.journal());
         let events = rows.iter().map(|row| serde_json::from_slice::<Value>(&row.payload).expect("JSON"));
         data = events.map(|event| event["data"].clone()).find(|data| data["image"]["file"] == name.as_str());
         data.is_some()

@@ -136,7 +136,9 @@ fn settings(package: &Path, data: &Path, camera: &Path, broker: Option<&Broker>)
     );
     if let Some(Broker { host, port }) = broker {
         // The demo has no consumer to wait for.
-        text += &format!("[mqtt]\nbroker = \"{host}:{port}\"\nretry_s_max = 2\nhold_without_subscriber = false\n");
+        text += &format!(
+            "[mqtt]\nbroker = \"{host}:{port}\"\nplain_text = true\nretry_s_max = 2\nhold_without_subscriber = false\n"
+        );
     }
     text
 }
@@ -206,6 +208,8 @@ fn print(notice: &Notice, depth: u64) -> Result<()> {
         Notice::Failed { path, reason } => writeln!(out, "{:<16} no result: {reason}", name(path))?,
         Notice::Link(LinkEvent::Online) => writeln!(out, "link up  [queue {depth}]")?,
         Notice::Link(LinkEvent::Offline(reason)) => writeln!(out, "link down: {reason}  [queue {depth}]")?,
+        Notice::Link(LinkEvent::Refused(reason)) => writeln!(out, "link refused: {reason}  [queue {depth}]")?,
+        Notice::Link(LinkEvent::SetAside(event, reason)) => writeln!(out, "event {event} set aside: {reason}")?,
         Notice::Link(LinkEvent::Held(reason)) => writeln!(out, "queue held: {reason}  [queue {depth}]")?,
         Notice::Link(LinkEvent::Delivered(count)) => writeln!(out, "delivered {count}  [queue {depth}]")?,
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod classify;
+mod command;
 mod decode;
 mod demo;
 mod device;
@@ -29,6 +30,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use log::LevelFilter;
 
 use crate::config::ConfigError;
 
@@ -64,6 +66,8 @@ enum Command {
     Package(package::Command),
     #[command(subcommand)]
     Queue(queue::Command),
+    #[command(subcommand)]
+    Command(command::Command),
     Bench(bench::Args),
     Check(check::Args),
 }
@@ -87,13 +91,10 @@ impl Outcome {
 /// Parses the command line, runs the command and turns its outcome into an exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let default_level = match cli.command {
-        Command::Run(_) => "info",
-        _ => "error",
-    };
-    // tract tells of every rewrite of a graph at info.
-    let filter = env_logger::Env::default().default_filter_or(format!("{default_level},tract=error"));
-    env_logger::Builder::from_env(filter).init();
+    start_logging(match cli.command {
+        Command::Run(_) => LevelFilter::Info,
+        _ => LevelFilter::Error,
+    });
     match dispatch(cli.command) {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
@@ -103,6 +104,16 @@ pub fn main() -> ExitCode {
             eprintln!("bridgeclip: {}", describe(&error));
             ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
         }
+    }
+}
+
+/// Lets a command over the uplink turn the log up to debug later, which a filter set now could not.
+fn start_logging(level: LevelFilter) {
+    // tract tells of every rewrite of a graph at info, the MQTT client of every packet at debug.
+    let filter = env_logger::Env::default().default_filter_or("debug,tract=error,rumqttc=info");
+    env_logger::Builder::from_env(filter).init();
+    if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
+        log::set_max_level(level);
     }
 }
 
@@ -122,6 +133,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Reference(command) => reference::run(&command),
         Command::Package(command) => package::run(&command),
         Command::Queue(command) => queue::run(&command),
+        Command::Command(command) => command::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
     }

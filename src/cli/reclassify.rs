@@ -9,12 +9,11 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
 
 use super::device::{DeviceArgs, reader, with_journal};
 use super::{Outcome, present, progress, stop};
 use crate::daemon;
-use crate::domain::{Change, Verdict};
+use crate::domain::Verdict;
 use crate::encoder::Package;
 use crate::journal::{DeviceIdentity, Journal, Superseded};
 use crate::pipeline::Answerer;
@@ -48,7 +47,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let stop = stop::stop_flag()?;
     let bar = progress::bar(reader.captures()? as usize, "captures");
     let tally = with_journal(&config, |journal| {
-        reclassify(&reader, &answerer, package.embedding_space(), |looked_at, changed| {
+        reclassify(reader.result_pages(), &answerer, package.embedding_space(), |looked_at, changed| {
             let made = if args.dry_run { Vec::new() } else { supersede(journal, &identity, &changed)? };
             bar.suspend(|| changed.iter().try_for_each(|rejudged| print(args, rejudged, event_of(rejudged, &made))))?;
             bar.inc(looked_at);
@@ -65,8 +64,8 @@ fn supersede(journal: &Journal, identity: &Arc<DeviceIdentity>, changed: &[Rejud
     if changed.is_empty() {
         return Ok(Vec::new());
     }
-    let changes = changed.iter().map(|rejudged| (rejudged.capture, Change::Verdict(rejudged.after.clone())));
-    Ok(journal.supersede_all(identity, changes.collect(), true, Timestamp::now())?)
+    let changes = changed.iter().map(Rejudged::change).collect();
+    Ok(journal.supersede_all(identity, changes, true, Timestamp::now())?)
 }
 
 fn event_of<'a>(rejudged: &Rejudged, made: &'a [Superseded]) -> Option<&'a str> {
@@ -100,8 +99,7 @@ fn summarise(args: &Args, tally: &Tally) -> Result<()> {
     let Tally { captures, changed, of_other_encoders } = tally;
     let mut out = std::io::stdout().lock();
     if args.json {
-        let totals = json!({ "captures": captures, "changed": changed, "of_other_encoders": of_other_encoders });
-        writeln!(out, "{totals}")?;
+        writeln!(out, "{}", serde_json::to_string(tally)?)?;
         return Ok(());
     }
     let verb = if args.dry_run { "would be" } else { "are" };

@@ -41,6 +41,8 @@ pub enum Change {
     Verdict(Verdict),
     /// The clock was wrong when the photo was taken, or its place was known less well. `None` stays as it was.
     Located { taken: Option<Time>, position: Option<Position> },
+    /// Somebody said what the photo shows.
+    Tag(Tag),
 }
 
 /// Makes the bytes of a result event.
@@ -114,6 +116,7 @@ pub fn correction(
             data.extend(taken.iter().map(|taken| ("taken".to_owned(), json!(taken))));
             data.extend(position.iter().map(|position| ("position".to_owned(), json!(position))));
         }
+        Change::Tag(tag) => drop(data.insert("tag".to_owned(), json!(tag))),
     }
     event.insert("id".to_owned(), context.id.into());
     event.insert("source".to_owned(), context.source.into());
@@ -292,6 +295,7 @@ mod tests {
             located(Some(taken.clone()), None),
             located(None, Some(position())),
             located(Some(taken), Some(position())),
+            Change::Tag(Tag::default()),
         ];
         for change in changes {
             let corrected = parsed(&correction(&CONTEXT, &event, "first", &change).expect("an event of ours"));
@@ -310,6 +314,7 @@ mod tests {
                     taken.iter().for_each(|taken| expected["data"]["taken"] = json!(taken));
                     position.iter().for_each(|position| expected["data"]["position"] = json!(position));
                 }
+                Change::Tag(tag) => expected["data"]["tag"] = json!(tag),
             }
             assert_eq!(corrected, expected);
         }

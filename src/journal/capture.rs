@@ -262,6 +262,7 @@ pub fn supersede(
             let row = taken.iter().fold(row, |row, taken| row.with("taken", json(taken)));
             position.iter().fold(row, |row, position| row.with("position", json(position)))
         }
+        Change::Tag(tag) => row.with("tag", json(tag)),
     };
     row.store(tables.connection)?;
     Ok(Superseded { capture, sequence: context.sequence, event_id })

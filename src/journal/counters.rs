@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::JournalError;
 use super::queue::EventClass;
 use super::row::Row;
+use crate::domain::Losses;
 
 /// The row of the outbox that holds the counters. Numbers of events start at 1.
 pub const COUNTERS_ID: i64 = 0;
@@ -34,26 +35,6 @@ pub struct Counters {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full: Option<String>,
     pub losses: Losses,
-}
-
-/// What was dropped, refused or set aside since this device was first started.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Losses {
-    /// Thumbnails that gave way when the quota was reached, or were larger than allowed.
-    pub thumbnails_dropped: u64,
-    /// Delivered captures that gave way when the quota was reached.
-    pub captures_forgotten: u64,
-    /// Events that the broker refused for good.
-    pub events_set_aside: u64,
-    /// How often the device was full and refused photos.
-    pub times_full: u64,
-    /// Damaged databases that were set aside.
-    pub files_quarantined: u64,
-    /// Rows of them that could not be salvaged; their photos were queued again.
-    pub rows_damaged: u64,
-    /// Sequence numbers that were given before damage and are missing since.
-    pub sequences_skipped: u64,
 }
 
 /// What is in the outbox.

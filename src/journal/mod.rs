@@ -25,7 +25,7 @@ mod writer;
 
 pub use capture::{NewResult, Recorded, Superseded};
 pub use commit::Report;
-pub use counters::{Losses, OutboxDepth};
+pub use counters::OutboxDepth;
 pub use error::JournalError;
 pub use queue::{EventClass, ForeignEvent, Refused};
 pub use reader::{FileState, OutboxRow, Reader, SetAsideRow};

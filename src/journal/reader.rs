@@ -20,8 +20,8 @@ use super::packing::unpack;
 use super::row::{damaged, is_intact};
 use super::schema::check_text;
 use super::tag::last_tag;
-use super::{EventClass, Journal, JournalError, Losses, OutboxDepth};
-use crate::domain::{Failure, FileStamp, Sha256, Tag};
+use super::{EventClass, Journal, JournalError, OutboxDepth};
+use crate::domain::{Failure, FileStamp, Losses, Sha256, Tag};
 
 /// A read-only view of the database; each call sees the latest commit.
 pub struct Reader {
@@ -126,11 +126,12 @@ impl Reader {
         })
     }
 
-    /// Captures whose last event has this sequence number or a later one, the oldest first.
-    pub fn captures_since(&self, sequence: i64) -> Result<Vec<i64>, JournalError> {
+    /// Captures whose last event has a sequence number from `first` to `last`, the oldest first.
+    pub fn captures_between(&self, first: i64, last: i64) -> Result<Vec<i64>, JournalError> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT id FROM capture WHERE sequence >= ?1 ORDER BY id")?;
-            Ok(statement.query_map([sequence], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+            let sql = "SELECT id FROM capture WHERE sequence BETWEEN ?1 AND ?2 ORDER BY id";
+            let mut statement = connection.prepare_cached(sql)?;
+            Ok(statement.query_map([first, last], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
         })
     }
 

@@ -71,6 +71,18 @@ impl Reader {
         })
     }
 
+    /// These captures in pages; those that are gone or do not match their checksum are left out.
+    pub fn results_of<'a>(
+        &'a self,
+        captures: &'a [i64],
+    ) -> impl Iterator<Item = Result<Vec<StoredResult>, JournalError>> + 'a {
+        captures.chunks(PAGE).map(|page| {
+            let results = page.iter().map(|&capture| Ok(self.results(capture - 1, 1)?.pop()));
+            let results = results.collect::<Result<Vec<_>, JournalError>>()?.into_iter().flatten();
+            Ok(results.filter(|result| page.contains(&result.capture)).collect())
+        })
+    }
+
     /// `ids` selects captures by one parameter, and puts them in order.
     fn look<T>(&self, ids: &str, by: &dyn ToSql, limit: usize, read: Read<T>) -> Result<Vec<T>, JournalError> {
         let (found, damage) = self.read(|connection| look(connection, ids, by, limit, read))?;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{info, warn};
 
-use super::clock::{GpsTime, Reading, WallClock, boot_id, monotonic_ns};
+use super::clock::{GpsTime, Reading, WallClock, boot_id, monotonic_ns, time_at};
 use super::exposure::{Sighting, exposure};
 use super::later::{Correction, Known, Learners, Stored};
 use super::ntp::Ntp;
@@ -66,6 +66,22 @@ impl Locator {
         }
     }
 
+    /// What time it is, from the best that is known.
+    pub fn time(&self) -> Time {
+        let now = self.reading();
+        time_at(now.monotonic_ns, &whole(&self.state).gps, &now)
+    }
+
+    /// Where the device is, by the line.
+    pub fn position(&self) -> Option<Position> {
+        let here = whole(&self.state).track.at(When::Monotonic(monotonic_ns()));
+        most_trusted(here, self.age_s_max)
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::now(whole(&self.ntp).is_synchronised(monotonic_ns()))
+    }
+
     /// Time and place of a photo. `positions` are those that the photo itself holds.
     pub fn locate(
         &self,
@@ -73,7 +89,7 @@ impl Locator {
         sighting: &Sighting,
         positions: impl IntoIterator<Item = Position>,
     ) -> Located {
-        let now = self.now();
+        let now = self.reading();
         let mut state = whole(&self.state);
         state.notice_step(&now);
         let Exposure { taken, monotonic_ns } = exposure(sighting, &state.gps, &now);
@@ -99,13 +115,9 @@ impl Locator {
     }
 
     fn with_learners<T>(&self, work: impl FnOnce(&mut Learners, &Known) -> T) -> T {
-        let now = self.now();
+        let now = self.reading();
         let State { track, gps, learners, .. } = &mut *whole(&self.state);
         work(learners, &Known { gps, now: &now, track, age_s_max: self.age_s_max })
-    }
-
-    fn now(&self) -> Reading {
-        Reading::now(whole(&self.ntp).is_synchronised(monotonic_ns()))
     }
 }
 

@@ -2,17 +2,34 @@
 //! starts clean and reads the unacknowledged rows again.
 
 mod backoff;
+mod command;
 mod connection;
+mod lanes;
+mod link;
+mod messages;
+mod rate;
+mod secret;
 mod session;
+mod settlement;
+mod states;
+mod suspects;
+mod tls;
 mod window;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+pub use command::{
+    Captures, Command, CommandHandler, Desk, DeskParams, KeyError, LogLevel, Op, Order, Retag, SetTo, SettingsChange,
+    SigningKey, VerifyingKey, new_private_key, private_key, public_key, sign,
+};
+pub use link::{Link, LinkState, Settings};
+pub use secret::{Secret, SecretError, read_credential, read_secret};
+pub use tls::{Tls, TlsError, TlsFiles, client_config};
+
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
+use crate::domain::DeviceHealth;
 use crate::journal::{Journal, Reader};
 
 /// How the uplink reaches its broker.
@@ -20,20 +37,50 @@ use crate::journal::{Journal, Reader};
 pub struct Params {
     pub host: String,
     pub port: u16,
+    /// The path of a WebSocket at that address.
+    #[cfg(feature = "websocket")]
+    pub websocket_path: Option<String>,
+    /// Without it everything is sent in plain text.
+    pub tls: Option<Tls>,
+    pub login: Option<Login>,
     pub client_id: String,
-    /// `bridge/v1/{site}/{device}`; topics of events lie below it.
+    /// `bridge/v1/{site}/{device}`; all topics lie below it.
     pub prefix: String,
     pub boot_id: String,
     pub package: String,
     pub keep_alive: Duration,
-    /// Events on their way at once.
+    /// Events that were sent and are still in the outbox. They are the most that can arrive twice.
     pub in_flight: u16,
     /// The link is given up when events are on their way and nothing was acknowledged for this long.
     pub stall: Duration,
     /// Longest pause between two attempts.
     pub retry_max: Duration,
+    /// Pause when somebody has to change something before another attempt makes sense.
+    pub refused_pause: Duration,
     /// Keep events that the broker would drop because nobody has subscribed.
     pub hold_without_subscriber: bool,
+    /// Time between two reports of the device's health.
+    pub health: Duration,
+}
+
+/// Who we are to the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    pub username: String,
+    pub password: Option<Secret>,
+}
+
+/// What the uplink works with.
+pub struct Around {
+    pub link: Link,
+    pub reader: Reader,
+    pub journal: Journal,
+    /// Receives commands; without it none are subscribed to.
+    pub desk: Option<Desk>,
+    /// How the device is now. Called on the uplink's thread.
+    pub health: Box<dyn Fn() -> DeviceHealth + Send>,
+    /// Called on the uplink's thread.
+    pub report: Box<dyn Fn(LinkEvent) + Send>,
 }
 
 /// What the rest of the program may know of the link.
@@ -42,29 +89,14 @@ pub enum LinkEvent {
     Online,
     /// The reason in words.
     Offline(String),
+    /// Somebody has to change something; the reason in words.
+    Refused(String),
     /// The broker holds the queue up; the reason in words.
     Held(String),
     /// So many events were acknowledged and are out of the queue.
     Delivered(usize),
-}
-
-/// Shared by the uplink and the program around it.
-#[derive(Clone, Default)]
-pub struct Link {
-    online: Arc<AtomicBool>,
-    wake: Arc<Notify>,
-}
-
-impl Link {
-    /// Whether a connection to the broker stands.
-    pub fn is_online(&self) -> bool {
-        self.online.load(Ordering::Relaxed)
-    }
-
-    /// Tells the uplink that the outbox may have new rows.
-    pub fn wake(&self) {
-        self.wake.notify_one();
-    }
+    /// The event with this id in the outbox is not sent any more; the reason in words.
+    SetAside(i64, String),
 }
 
 /// The running uplink.
@@ -74,19 +106,13 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// Starts the uplink on a thread of its own. `report` is called from there.
-    pub fn start(
-        params: Params,
-        link: Link,
-        reader: Reader,
-        journal: Journal,
-        report: impl Fn(LinkEvent) + Send + 'static,
-    ) -> std::io::Result<Self> {
+    /// Starts the uplink on a thread of its own.
+    pub fn start(params: Params, around: Around) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
-            let mut session = session::Uplink::new(params, link, reader, journal, Box::new(report), stopped);
-            runtime.block_on(session.run());
+            let mut uplink = states::Uplink::new(params, around, stopped);
+            runtime.block_on(uplink.run());
             // A connect that hangs must not hold up the exit.
             runtime.shutdown_background();
         };

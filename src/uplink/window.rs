@@ -1,63 +1,109 @@
-//! Which rows are on their way, and which packet carries which row.
+//! Which messages are on their way, and which packet carries which.
 //!
 //! The client library numbers packets itself and tells the numbers in the order of sending, so the n-th number
-//! belongs to the n-th publish that was handed over.
+//! belongs to the n-th message that was handed over.
 
 use std::collections::{HashMap, VecDeque};
 
-/// A packet that was handed to the client.
+/// Bytes on their way before the next message waits. Pings queue up behind them: at 2 KB/s, the slowest link that is
+/// of use, a ping must be answered within the keep-alive time.
+const BYTES_MAX: usize = 64 * 1024;
+
+/// A message that was handed to the client and that the broker answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// A status message: nothing waits for its acknowledgement.
     Status,
-    /// An event, by its row in the outbox.
-    Row(i64),
+    Subscription,
+    /// What became of a command, by our number of it.
+    Reply(u64),
+    /// An event, by its id in the outbox.
+    Event(i64),
 }
 
-/// The publishes of one connection that are not acknowledged yet.
+/// The messages of one connection that are not acknowledged yet.
 #[derive(Debug)]
 pub struct Window {
     limit: usize,
     /// Handed over, packet number not known yet.
     unnumbered: VecDeque<Sent>,
     numbered: HashMap<u16, Sent>,
-    /// Every publish since the oldest unacknowledged one, with whether it is acknowledged. Packet numbers wrap after
-    /// `limit` publishes, so this never grows beyond it.
-    order: VecDeque<(Sent, bool)>,
+    /// Every message since the oldest unacknowledged one. Packet numbers wrap after `limit` messages, so this never
+    /// grows beyond it.
+    order: VecDeque<Entry>,
+    /// Of the unacknowledged ones.
+    bytes: usize,
+    /// Of the largest message since the window was last empty.
+    bytes_largest: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    sent: Sent,
+    bytes: usize,
+    acknowledged: bool,
 }
 
 impl Window {
-    pub fn new(limit: u16) -> Self {
-        let limit = usize::from(limit);
-        Window { limit, unnumbered: VecDeque::new(), numbered: HashMap::new(), order: VecDeque::new() }
+    pub fn new(limit: usize) -> Self {
+        Window {
+            limit,
+            unnumbered: VecDeque::new(),
+            numbered: HashMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+            bytes_largest: 0,
+        }
     }
 
-    /// How many more publishes may be handed over.
-    pub fn room(&self) -> usize {
-        self.limit.saturating_sub(self.order.len())
-    }
-
-    /// Whether at least a quarter is free, so that it pays to fetch rows.
-    pub fn is_roomy(&self) -> bool {
-        self.room() >= self.limit.div_ceil(4)
+    /// Whether a message of this size may be handed over. One always may if nothing else is on its way.
+    pub fn takes(&self, bytes: usize) -> bool {
+        self.is_empty() || (self.order.len() < self.limit && self.bytes + bytes <= BYTES_MAX)
     }
 
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
-    /// Whether the row is on its way.
-    pub fn contains(&self, id: i64) -> bool {
-        self.order.contains(&(Sent::Row(id), false))
+    /// Messages since the oldest that is not acknowledged.
+    pub fn len(&self) -> usize {
+        self.order.len()
     }
 
-    /// A publish was handed to the client.
-    pub fn handed_over(&mut self, sent: Sent) {
+    pub fn bytes_largest(&self) -> usize {
+        self.bytes_largest
+    }
+
+    /// Whether the event is on its way.
+    pub fn contains(&self, event: i64) -> bool {
+        self.open().any(|sent| sent == Sent::Event(event))
+    }
+
+    /// The event that is on its way, if it is the only one.
+    pub fn only_event(&self) -> Option<i64> {
+        let mut events = self.open().filter_map(|sent| match sent {
+            Sent::Event(id) => Some(id),
+            _ => None,
+        });
+        events.next().filter(|_| events.next().is_none())
+    }
+
+    pub fn has_events(&self) -> bool {
+        self.open().any(|sent| matches!(sent, Sent::Event(_)))
+    }
+
+    fn open(&self) -> impl Iterator<Item = Sent> {
+        self.order.iter().filter(|entry| !entry.acknowledged).map(|entry| entry.sent)
+    }
+
+    /// A message was handed to the client.
+    pub fn handed_over(&mut self, sent: Sent, bytes: usize) {
         self.unnumbered.push_back(sent);
-        self.order.push_back((sent, false));
+        self.order.push_back(Entry { sent, bytes, acknowledged: false });
+        self.bytes += bytes;
+        self.bytes_largest = self.bytes_largest.max(bytes);
     }
 
-    /// The client sent the next publish under this number.
+    /// The client sent the next message under this number.
     pub fn numbered(&mut self, packet: u16) {
         if let Some(sent) = self.unnumbered.pop_front() {
             self.numbered.insert(packet, sent);
@@ -67,11 +113,15 @@ impl Window {
     /// The broker answered for this number. `None` for a number that is not on its way.
     pub fn acknowledged(&mut self, packet: u16) -> Option<Sent> {
         let sent = self.numbered.remove(&packet)?;
-        if let Some(entry) = self.order.iter_mut().find(|entry| **entry == (sent, false)) {
-            entry.1 = true;
+        if let Some(entry) = self.order.iter_mut().find(|entry| entry.sent == sent && !entry.acknowledged) {
+            entry.acknowledged = true;
+            self.bytes -= entry.bytes;
         }
-        while self.order.front().is_some_and(|(_, acknowledged)| *acknowledged) {
+        while self.order.front().is_some_and(|entry| entry.acknowledged) {
             self.order.pop_front();
+        }
+        if self.is_empty() {
+            self.bytes_largest = 0;
         }
         Some(sent)
     }
@@ -84,20 +134,36 @@ mod tests {
     #[test]
     fn numbers_are_joined_in_the_order_of_sending() {
         let mut window = Window::new(4);
-        window.handed_over(Sent::Status);
-        window.handed_over(Sent::Row(7));
-        window.handed_over(Sent::Row(8));
+        for sent in [Sent::Status, Sent::Event(7), Sent::Event(8)] {
+            window.handed_over(sent, 100);
+        }
         for packet in [1, 2, 3] {
             window.numbered(packet);
         }
-        assert_eq!(window.acknowledged(3), Some(Sent::Row(8)));
+        assert_eq!(window.acknowledged(3), Some(Sent::Event(8)));
         assert_eq!(window.acknowledged(3), None, "repeated");
         assert_eq!(window.acknowledged(9), None, "foreign");
         assert!(window.contains(7) && !window.contains(8));
-        assert_eq!(window.room(), 1, "the oldest is still open");
+        assert_eq!((window.len(), window.only_event()), (3, Some(7)), "the oldest is still open");
         assert_eq!(window.acknowledged(1), Some(Sent::Status));
-        assert_eq!(window.acknowledged(2), Some(Sent::Row(7)));
+        assert_eq!(window.acknowledged(2), Some(Sent::Event(7)));
         assert!(window.is_empty());
-        assert_eq!(window.room(), 4);
+    }
+
+    #[test]
+    fn messages_wait_for_numbers_and_for_bytes() {
+        let mut window = Window::new(2);
+        assert!(window.takes(10 * BYTES_MAX), "alone");
+        window.handed_over(Sent::Event(1), BYTES_MAX - 10);
+        assert!(window.takes(10) && !window.takes(11));
+        window.handed_over(Sent::Event(2), 10);
+        window.numbered(1);
+        window.numbered(2);
+        assert_eq!((window.bytes_largest(), window.only_event()), (BYTES_MAX - 10, None));
+        window.acknowledged(2);
+        assert!(!window.takes(1), "two numbers are taken while the older one is open");
+        window.acknowledged(1);
+        assert!(window.takes(BYTES_MAX + 1));
+        assert_eq!(window.bytes_largest(), 0);
     }
 }

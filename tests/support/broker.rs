@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet};
 use rumqttc::v5::{Client, Event, MqttOptions};
 use serde_json::Value;
 
@@ -34,7 +34,8 @@ impl Broker {
     /// With more lines for mosquitto's settings.
     pub fn start_with(port: u16, more: &str) -> Self {
         let settings = tempfile::NamedTempFile::new().expect("a temporary file");
-        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n{more}\n");
+        // mosquitto would give root's rights away, and could not read the tests' files then.
+        let text = format!("user root\nlistener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n{more}\n");
         fs::write(settings.path(), text).expect("write");
         // Debian puts it where an ordinary user's PATH does not look.
         let program = ["/usr/sbin/mosquitto", "mosquitto"].into_iter().find_map(|program| {
@@ -64,16 +65,25 @@ impl Drop for Broker {
     }
 }
 
-/// Collects every result event and the last status; connects again whenever the broker is back.
+/// Collects every message of all devices; connects again whenever the broker is back.
 pub struct Subscriber {
     received: Arc<Mutex<Received>>,
     stop: Arc<AtomicBool>,
 }
 
+/// A message as a consumer sees it.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub topic: String,
+    pub payload: Value,
+    pub qos: u8,
+    pub retain: bool,
+    pub content_type: Option<String>,
+}
+
 #[derive(Default)]
 struct Received {
-    results: Vec<Value>,
-    status: Option<Value>,
+    messages: Vec<Message>,
     subscribed: bool,
 }
 
@@ -96,15 +106,30 @@ impl Subscriber {
         eventually("the subscriber is subscribed", || self.received.lock().expect("no panic").subscribed);
     }
 
+    /// All messages so far, in the order of arrival.
+    pub fn messages(&self) -> Vec<Message> {
+        self.received.lock().expect("no panic").messages.clone()
+    }
+
+    /// What was published on topics that end so.
+    pub fn on(&self, topic_end: &str) -> Vec<Value> {
+        let messages = self.messages().into_iter();
+        messages.filter(|message| message.topic.ends_with(topic_end)).map(|message| message.payload).collect()
+    }
+
     /// All result events so far, in the order of arrival.
     pub fn results(&self) -> Vec<Value> {
-        self.received.lock().expect("no panic").results.clone()
+        self.on("/capture/result")
+    }
+
+    /// The device's last status message.
+    pub fn status(&self) -> Option<Value> {
+        self.on("/status").pop()
     }
 
     /// The `state` of the device's last status message.
     pub fn state(&self) -> Option<String> {
-        let received = self.received.lock().expect("no panic");
-        Some(received.status.as_ref()?["state"].as_str()?.to_owned())
+        Some(self.status()?["state"].as_str()?.to_owned())
     }
 }
 
@@ -117,8 +142,11 @@ impl Drop for Subscriber {
 fn listen(port: u16, received: &Mutex<Received>, stop: &AtomicBool) {
     let mut options = MqttOptions::new(format!("test-{port}"), "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(5));
+    // Commands of full size come along.
+    options.set_max_packet_size(Some(256 * 1024));
     let (client, mut connection) = Client::new(options, 10);
-    client.subscribe("bridge/v1/#", QoS::AtLeastOnce).expect("the channel has room");
+    let filter = Filter { preserve_retain: true, ..Filter::new("bridge/v1/#", QoS::AtLeastOnce) };
+    client.subscribe_many([filter]).expect("the channel has room");
     for event in connection.iter() {
         let Ok(event) = event else { return };
         if stop.load(Ordering::Relaxed) {
@@ -127,16 +155,25 @@ fn listen(port: u16, received: &Mutex<Received>, stop: &AtomicBool) {
         let mut received = received.lock().expect("no panic");
         match event {
             Event::Incoming(Packet::SubAck(_)) => received.subscribed = true,
-            Event::Incoming(Packet::Publish(publish)) => {
-                let payload: Value = serde_json::from_slice(&publish.payload).expect("JSON");
-                let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-                if topic.ends_with("/capture/result") {
-                    received.results.push(payload);
-                } else if topic.ends_with("/status") {
-                    received.status = Some(payload);
-                }
-            }
+            Event::Incoming(Packet::Publish(publish)) => received.messages.push(Message {
+                topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+                // Commands may hold anything.
+                payload: serde_json::from_slice(&publish.payload).unwrap_or_default(),
+                qos: publish.qos as u8,
+                retain: publish.retain,
+                content_type: publish.properties.and_then(|properties| properties.content_type),
+            }),
             _ => (),
         }
     }
+}
+
+/// Publishes one message and waits until the broker has it.
+pub fn publish(port: u16, topic: &str, payload: &[u8], retain: bool) {
+    let mut options = MqttOptions::new(format!("publish-{port}"), "127.0.0.1", port);
+    options.set_keep_alive(Duration::from_secs(5));
+    let (client, mut connection) = Client::new(options, 10);
+    client.publish(topic, QoS::AtLeastOnce, retain, payload.to_vec()).expect("the channel has room");
+    let is_ack = |event: &Event| matches!(event, Event::Incoming(Packet::PubAck(_)));
+    connection.iter().map(|event| event.expect("a connection")).find(is_ack).expect("an acknowledgement");
 }

@@ -24,6 +24,13 @@ impl Device {
         Self::named("unit", mqtt_port)
     }
 
+    /// With more lines at the end of the settings.
+    pub fn with_settings(mqtt_port: Option<u16>, more: &str) -> Self {
+        let device = Self::named("unit", mqtt_port);
+        device.configure(more);
+        device
+    }
+
     pub fn named(name: &str, mqtt_port: Option<u16>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(dir.path().join("camera")).expect("a folder");

@@ -1,16 +1,24 @@
 //! What the tests share: the demo files, a broker, a subscriber and a device.
 
 mod broker;
+mod certificates;
 mod device;
+mod faulty_broker;
 mod random;
 pub mod results;
+mod schema;
 mod seeded;
+mod station;
 mod vit_b32;
 
-pub use broker::{Broker, Subscriber, free_port};
+pub use broker::{Broker, Message, Subscriber, free_port, publish};
+pub use certificates::{Authority, GOOD_YEARS, Identity, write_secret};
 pub use device::{Device, exit_code, signal};
+pub use faulty_broker::{Act, FaultyBroker, Heard, Limits, Publish, politely, reason};
 pub use random::Random;
+pub use schema::{mismatches, resolve};
 pub use seeded::seeded_values;
+pub use station::{PREFIX, Station};
 pub use vit_b32::{Outliers, write_vit_b32_package};
 
 use std::fs::{self, File};

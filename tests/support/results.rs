@@ -1,7 +1,10 @@
 //! Results like those of the demo package, as many as a test needs, and a journal to put them into.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use bridgeclip::domain::{
@@ -108,6 +111,22 @@ fn evidence(number: u64, neighbour: u64) -> Evidence {
         ),
         labels: Labels::new(|category| CategoryLabels::new(category, [(id % 4) as u8])),
     }
+}
+
+/// Stores these results from many threads, so that they share commits.
+pub fn record_all(journal: &Journal, numbers: Range<u64>) {
+    let next = AtomicU64::new(numbers.start);
+    let record = || loop {
+        match next.fetch_add(1, Ordering::Relaxed) {
+            number if numbers.contains(&number) => journal.record(&identity(), result(number)).expect("stored"),
+            _ => return,
+        };
+    };
+    thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(record);
+        }
+    });
 }
 
 /// All events that wait, in the order of delivery.

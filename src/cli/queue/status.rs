@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::cli::device::{DeviceArgs, reader};
 use crate::cli::{Outcome, present};
 use crate::config::Config;
-use crate::journal::{EventClass, Losses, OutboxDepth};
+use crate::domain::Losses;
+use crate::journal::{EventClass, OutboxDepth};
 
 /// Show how many events wait, since when, and what was dropped or refused so far.
 #[derive(Debug, clap::Args)]

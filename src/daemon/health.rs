@@ -1,0 +1,81 @@
+//! How this machine is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::domain::{DeviceHealth, Drops};
+use crate::position::Locator;
+
+/// Where the kernel shows temperatures, in thousandths of a degree Celsius.
+const SENSORS: &str = "/sys/class/thermal";
+
+/// Looks at the machine; its clones count together.
+#[derive(Clone)]
+pub struct Vitals {
+    data_dir: PathBuf,
+    locator: Arc<Locator>,
+    files_failed: Arc<AtomicU64>,
+}
+
+impl Vitals {
+    pub fn new(data_dir: &Path, locator: &Arc<Locator>) -> Self {
+        Vitals { data_dir: data_dir.to_owned(), locator: Arc::clone(locator), files_failed: Arc::default() }
+    }
+
+    pub fn file_failed(&self) {
+        self.files_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn now(&self) -> DeviceHealth {
+        let disk = rustix::fs::statvfs(&self.data_dir).ok();
+        DeviceHealth {
+            disk_free_bytes: disk.map(|disk| disk.f_bavail * disk.f_frsize),
+            temperature_celsius: hottest(Path::new(SENSORS)),
+            position: self.locator.position(),
+            drops: Drops { files_failed: self.files_failed.load(Ordering::Relaxed), commands_refused: 0 },
+        }
+    }
+}
+
+fn hottest(sensors: &Path) -> Option<f32> {
+    let entries = fs::read_dir(sensors).ok()?;
+    let temperatures = entries.flatten().filter_map(|entry| {
+        let text = fs::read_to_string(entry.path().join("temp")).ok()?;
+        Some(text.trim().parse::<f32>().ok()? / 1000.0)
+    });
+    // A sensor that is not there often reads as absolute zero, or as all bits set.
+    temperatures.filter(|celsius| (-60.0..=200.0).contains(celsius)).max_by(f32::total_cmp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hottest_sensor_that_makes_sense_counts() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let add = |zone: &str, text: &str| {
+            fs::create_dir(dir.path().join(zone)).expect("a folder");
+            fs::write(dir.path().join(zone).join("temp"), text).expect("write");
+        };
+        assert_eq!(hottest(dir.path()), None);
+        add("thermal_zone0", "48500\n");
+        add("thermal_zone1", "61250\n");
+        add("thermal_zone2", "-273000\n");
+        add("cooling_device0", "none");
+        assert_eq!(hottest(dir.path()), Some(61.25));
+        assert_eq!(hottest(Path::new("/no/such/folder")), None);
+    }
+
+    #[test]
+    fn this_machine_has_a_disk() {
+        let locator = Arc::new(Locator::new(60.0).expect("a boot id"));
+        let vitals = Vitals::new(Path::new("/"), &locator);
+        vitals.clone().file_failed();
+        let health = vitals.now();
+        assert!(health.disk_free_bytes.is_some());
+        assert_eq!(health.drops.files_failed, 1);
+    }
+}

@@ -1,0 +1,114 @@
+//! What the reason codes of MQTT 5 mean for us (MQTT 5, section 2.4).
+
+use rumqttc::v5::mqttbytes::Error as PacketError;
+use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode, PubAckReason};
+use rumqttc::v5::{ConnectionError, StateError};
+
+use super::{Answer, Loss};
+
+/// mosquitto acknowledges with this code an event over its `message_size_limit`. MQTT 5 has it for DISCONNECT only, so
+/// the client library does not understand it and gives up the connection.
+const PACKET_TOO_LARGE: u8 = 0x95;
+
+/// What an acknowledgement says about the message.
+pub fn answer(reason: PubAckReason) -> Answer {
+    match reason {
+        PubAckReason::Success => Answer::Accepted,
+        PubAckReason::NoMatchingSubscribers => Answer::NoSubscriber,
+        PubAckReason::NotAuthorized => Answer::NotAuthorised,
+        PubAckReason::TopicNameInvalid => Answer::Unacceptable("the broker finds the topic invalid".to_owned()),
+        PubAckReason::PayloadFormatInvalid => {
+            Answer::Unacceptable("the broker finds the format of the payload invalid".to_owned())
+        }
+        PubAckReason::QuotaExceeded => Answer::Later("the broker's quota is exceeded".to_owned()),
+        PubAckReason::UnspecifiedError
+        | PubAckReason::ImplementationSpecificError
+        | PubAckReason::PacketIdentifierInUse => Answer::Later(format!("the broker refused an event: {reason:?}")),
+    }
+}
+
+/// Why the connection ended or did not come about.
+pub fn loss(error: &ConnectionError) -> Loss {
+    match error {
+        ConnectionError::ConnectionRefused(code) => refused(*code),
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
+            disconnected(*reason_code, reason_string.as_deref())
+        }
+        ConnectionError::MqttState(StateError::Deserialization(PacketError::InvalidConnectReturnCode(
+            PACKET_TOO_LARGE,
+        ))) => Loss::Unacceptable("the broker finds an event too large".to_owned()),
+        ConnectionError::MqttState(state) => Loss::Broken(state_words(state)),
+        ConnectionError::Timeout(_) => Loss::Broken("no answer from the broker in time".to_owned()),
+        ConnectionError::Io(error) => Loss::Broken(error.to_string()),
+        other => Loss::Broken(other.to_string()),
+    }
+}
+
+fn refused(code: ConnectReturnCode) -> Loss {
+    use ConnectReturnCode::*;
+    let final_reason = match code {
+        NotAuthorized => "this device is not authorised; correct the broker's access list",
+        BadUserNamePassword => "username or password is wrong; correct them in the settings or at the broker",
+        Banned => "this device is banned",
+        BadAuthenticationMethod => "it wants another way of authentication",
+        ClientIdentifierNotValid | BadClientId => "it does not accept this device's client identifier",
+        UnsupportedProtocolVersion | RefusedProtocolVersion => "it does not speak MQTT 5",
+        RetainNotSupported => "it does not retain messages, which the device's status needs",
+        QoSNotSupported => "it does not support QoS 1",
+        UseAnotherServer | ServerMoved => "it has moved; correct the address in the settings",
+        _ => return Loss::Broken(format!("the broker refused the connection: {code:?}")),
+    };
+    Loss::Refused(format!("the broker refused the connection: {final_reason}"))
+}
+
+fn disconnected(code: DisconnectReasonCode, reason: Option<&str>) -> Loss {
+    use DisconnectReasonCode::*;
+    // Words of a stranger: one line, not for ever.
+    let said: String = reason.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
+    let text = match said.is_empty() {
+        true => format!("the broker ended the connection: {code:?}"),
+        false => format!("the broker ended the connection: {code:?} ({said})"),
+    };
+    match code {
+        SessionTakenOver => Loss::Refused(format!("{text}; another client uses this device's site and id")),
+        NotAuthorized | RetainNotSupported | QoSNotSupported | UseAnotherServer | ServerMoved => Loss::Refused(text),
+        PacketTooLarge | PayloadFormatInvalid | TopicNameInvalid => Loss::Unacceptable(text),
+        _ => Loss::Broken(text),
+    }
+}
+
+fn state_words(error: &StateError) -> String {
+    match error {
+        StateError::ConnectionAborted => "the broker closed the connection".to_owned(),
+        StateError::AwaitPingResp => "no answer to a ping".to_owned(),
+        StateError::Unsolicited(packet) => format!("the broker acknowledged packet {packet}, which is not on its way"),
+        StateError::Io(error) | StateError::Deserialization(PacketError::Io(error)) => error.to_string(),
+        StateError::Deserialization(error) => format!("the broker sent something that is not MQTT 5: {error}"),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_behaviour() {
+        let lost = |code, said| disconnected(code, said);
+        assert_eq!(answer(PubAckReason::Success), Answer::Accepted);
+        assert_eq!(answer(PubAckReason::NotAuthorized), Answer::NotAuthorised);
+        assert!(matches!(answer(PubAckReason::QuotaExceeded), Answer::Later(_)));
+        assert!(matches!(answer(PubAckReason::PayloadFormatInvalid), Answer::Unacceptable(_)));
+        assert!(
+            matches!(refused(ConnectReturnCode::NotAuthorized), Loss::Refused(text) if text.contains("access list"))
+        );
+        assert!(matches!(refused(ConnectReturnCode::ServerBusy), Loss::Broken(_)));
+        assert!(matches!(refused(ConnectReturnCode::QuotaExceeded), Loss::Broken(_)));
+        assert!(matches!(lost(DisconnectReasonCode::PacketTooLarge, None), Loss::Unacceptable(_)));
+        assert!(matches!(lost(DisconnectReasonCode::SessionTakenOver, None), Loss::Refused(_)));
+        let Loss::Broken(text) = lost(DisconnectReasonCode::ServerShuttingDown, Some("bye\x1b[31m\n")) else {
+            panic!()
+        };
+        assert_eq!(text, "the broker ended the connection: ServerShuttingDown (bye[31m)");
+    }
+}

@@ -1,0 +1,172 @@
+//! TLS: who may be the broker, who we are, and what went wrong. The only file that names the TLS library.
+//!
+//! The broker is always verified. There is no switch to leave that out.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
+
+use super::secret::{SecretError, read_secret};
+
+/// Everything that a TLS connection needs.
+pub type Tls = Arc<ClientConfig>;
+
+/// Files in PEM form.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFiles {
+    /// Certificates of those who may vouch for the broker; the system's if not given.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate with its chain, and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("{}: cannot read: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}: no certificate in PEM form in it ({reason})", path.display())]
+    NoCertificate { path: PathBuf, reason: String },
+    #[error("{}: no private key in PEM form in it", path.display())]
+    NoKey { path: PathBuf },
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("this system has no certificate authorities; install ca-certificates or set mqtt.tls.ca_file")]
+    NoSystemCertificates,
+    #[error("`{0}` cannot be the name in a certificate; give the broker's host name or its IPv4 address")]
+    Host(String),
+    #[error("{}: not usable with {}: {source}", certificate.display(), key.display())]
+    Client { certificate: PathBuf, key: PathBuf, source: Error },
+}
+
+/// Larger files hold something else. The system's authorities are some 250 KB.
+const FILE_BYTES_MAX: u64 = 4_000_000;
+
+/// Reads the files and checks that they can be used for this host.
+pub fn client_config(host: &str, files: &TlsFiles) -> Result<Tls, TlsError> {
+    if ServerName::try_from(host).is_err() {
+        return Err(TlsError::Host(host.to_owned()));
+    }
+    let roots = match &files.ca {
+        Some(path) => roots_of(path)?,
+        None => system_roots()?,
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has the ciphers of TLS 1.2 and 1.3")
+        .with_root_certificates(roots);
+    let config = match &files.client {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => builder
+            .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
+            .map_err(|source| TlsError::Client { certificate: certificate.clone(), key: key.clone(), source })?,
+    };
+    Ok(Arc::new(config))
+}
+
+fn roots_of(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|error| no_certificate(path, &error))?;
+    }
+    Ok(roots)
+}
+
+fn system_roots() -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if added == 0 { Err(TlsError::NoSystemCertificates) } else { Ok(roots) }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let bytes = read(path)?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<_, _>>()
+        .map_err(|error| no_certificate(path, &error))?;
+    match certificates.is_empty() {
+        true => Err(no_certificate(path, &"a certificate begins with -----BEGIN CERTIFICATE-----")),
+        false => Ok(certificates),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let secret = read_secret(path)?;
+    PrivateKeyDer::from_pem_slice(secret.expose().as_bytes()).map_err(|_| TlsError::NoKey { path: path.to_owned() })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let failed = |source| TlsError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn no_certificate(path: &Path, reason: &impl ToString) -> TlsError {
+    TlsError::NoCertificate { path: path.to_owned(), reason: reason.to_string() }
+}
+
+/// What TLS found wrong, in words. `None` if it was not TLS.
+pub fn explain(error: &io::Error) -> Option<String> {
+    let error = error.get_ref()?.downcast_ref::<Error>()?;
+    Some(match error {
+        Error::InvalidCertificate(error) => certificate_words(error),
+        Error::InvalidMessage(_) => "the broker does not speak TLS on this port; it may expect plain text".to_owned(),
+        Error::AlertReceived(alert) => format!("the broker refused the TLS connection: {}", alert_words(*alert)),
+        other => format!("TLS failed: {other}"),
+    })
+}
+
+fn certificate_words(error: &CertificateError) -> String {
+    match error {
+        CertificateError::Expired => "the broker's certificate has expired".to_owned(),
+        CertificateError::ExpiredContext { time, not_after } => {
+            format!("the broker's certificate has expired at {}; it is {} here", utc(*not_after), utc(*time))
+        }
+        CertificateError::NotValidYet => "the broker's certificate is not valid yet".to_owned(),
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "the broker's certificate is valid from {} on; it is {} here, or this device's clock is wrong",
+            utc(*not_before),
+            utc(*time)
+        ),
+        CertificateError::UnknownIssuer => "the broker's certificate is self-signed, or its issuer is unknown here; \
+             mqtt.tls.ca_file must hold the issuer's certificate"
+            .to_owned(),
+        CertificateError::BadSignature => "the broker's certificate is not signed by the issuer that it names, or \
+             mqtt.tls.ca_file holds another certificate of that issuer"
+            .to_owned(),
+        CertificateError::NotValidForName => "the broker's certificate is for another host".to_owned(),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names = if presented.is_empty() { "no host at all".to_owned() } else { presented.join(", ") };
+            format!("the broker's certificate is for another host: {names} instead of {}", expected.to_str())
+        }
+        CertificateError::Revoked => "the broker's certificate is revoked".to_owned(),
+        other => format!("the broker's certificate is not acceptable: {other}"),
+    }
+}
+
+fn alert_words(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::CertificateRequired => {
+            "it wants a certificate of this device; set client_cert_file and client_key_file".to_owned()
+        }
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::DecryptError => format!("it does not accept this device's certificate ({alert:?})"),
+        AlertDescription::CertificateExpired => "this device's certificate has expired".to_owned(),
+        AlertDescription::CertificateRevoked => "this device's certificate is revoked".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn utc(time: UnixTime) -> String {
+    let seconds = i64::try_from(time.as_secs()).ok();
+    seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).map_or("?".to_owned(), |time| time.to_string())
+}

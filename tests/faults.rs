@@ -1,0 +1,613 @@
+//! The uplink against a broker that misbehaves: each test is named after the fault it must survive. Nothing may be lost,
+//! and no more may arrive twice than was in flight.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bridgeclip::journal::EventClass::{Correction, Detail, Result as Results, Thumbnail, Urgent};
+use bridgeclip::random::Random;
+use bridgeclip::uplink::{LinkEvent, LinkState, Params, Settings};
+use serde_json::Value;
+
+use crate::support::{Act, FaultyBroker, Heard, Limits, PREFIX, Publish, Station, eventually, politely, reason};
+
+const IN_FLIGHT: usize = 16;
+
+/// The id of an event, none for a status or health message.
+fn event(publish: &Publish) -> Option<String> {
+    let is_event = publish.topic == format!("{PREFIX}/capture/result");
+    let payload: Value = serde_json::from_slice(&publish.payload).expect("JSON");
+    is_event.then(|| payload["id"].as_str().expect("an id").to_owned())
+}
+
+fn events(broker: &FaultyBroker) -> Vec<String> {
+    broker.received().iter().filter_map(event).collect()
+}
+
+/// The number of an event within its name: 7 of "result-7".
+fn index(event: &str) -> usize {
+    event.rsplit('-').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+/// Every event arrived, at most `twice` of them more than once.
+fn expect_all(station: &Station, broker: &FaultyBroker, count: usize, twice: usize) {
+    station.wait_until_delivered();
+    let events = events(broker);
+    let distinct: HashSet<_> = events.iter().collect();
+    assert_eq!(distinct.len(), count, "every event arrived");
+    assert!(events.len() - count <= twice, "{} arrived twice, {twice} may", events.len() - count);
+    assert_eq!(station.depth().set_aside, 0);
+}
+
+fn station_with(count: usize) -> Station {
+    let station = Station::new();
+    station.queue(Results, "result", count, 300);
+    station
+}
+
+#[test]
+fn puback_missing() {
+    let mut station = station_with(100);
+    // The tenth event of the first two connections is never acknowledged.
+    let mut seen = HashMap::new();
+    let broker = FaultyBroker::start(move |connection, heard| {
+        if let Heard::Publish(publish) = heard
+            && event(publish).is_some()
+        {
+            let count = seen.entry(connection).or_insert(0);
+            *count += 1;
+            if connection < 2 && *count == 10 {
+                return Vec::new();
+            }
+        }
+        politely(heard)
+    });
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 100, 2 * IN_FLIGHT);
+    assert_eq!(broker.connections().len(), 3);
+    let (_, reason) = station.wait_for_offline();
+    assert!(reason.contains("no acknowledgement for"), "{reason}");
+}
+
+#[test]
+fn puback_repeated() {
+    let mut station = station_with(100);
+    let mut count = 0;
+    let broker = FaultyBroker::start(move |_, heard| match heard {
+        Heard::Publish(publish) if publish.qos == 1 => {
+            count += 1;
+            let repeats = if count % 20 == 0 { 2 } else { 1 };
+            vec![Act::Ack(publish.packet); repeats]
+        }
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 100, 6 * IN_FLIGHT);
+}
+
+#[test]
+fn puback_out_of_order() {
+    let mut station = station_with(200);
+    let mut held = Vec::new();
+    let broker = FaultyBroker::start(move |_, heard| match heard {
+        Heard::Publish(publish) if event(publish).is_some() => {
+            held.push(publish.packet);
+            if held.len() < 8 { Vec::new() } else { held.drain(..).rev().map(Act::Ack).collect() }
+        }
+        Heard::Idle => held.drain(..).rev().map(Act::Ack).collect(),
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 200, 0);
+    assert_eq!(broker.connections().len(), 1, "order does not matter");
+}
+
+#[test]
+fn puback_foreign() {
+    let mut station = station_with(100);
+    let mut count = 0;
+    let broker = FaultyBroker::start(move |_, heard| {
+        count += 1;
+        let mut acts = politely(heard);
+        if count % 40 == 0 {
+            acts.insert(0, Act::Ack(if count % 80 == 0 { 900 } else { 60_000 }));
+        }
+        acts
+    });
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 100, 10 * IN_FLIGHT);
+}
+
+#[test]
+fn broker_refuses_and_comes_round() {
+    let mut station = station_with(20);
+    let broker = FaultyBroker::start(|connection, heard| match heard {
+        Heard::Connect { .. } if connection < 4 => vec![Act::Refuse(reason::SERVER_BUSY), Act::Close],
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 20, 0);
+    assert_eq!(broker.connections().len(), 5);
+}
+
+#[test]
+fn broker_does_not_authorise_the_device() {
+    let mut station = station_with(20);
+    let broker = FaultyBroker::start(|connection, heard| match heard {
+        Heard::Connect { .. } if connection < 2 => vec![Act::Refuse(reason::NOT_AUTHORISED), Act::Close],
+        Heard::Publish(publish) if connection < 3 && event(publish).is_some() => {
+            vec![Act::Answer(publish.packet, reason::NOT_AUTHORISED)]
+        }
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    let refusal = station.wait_for_refusal();
+    assert!(refusal.contains("not authorised") && refusal.contains("access list"), "{refusal}");
+    eventually("a refused state", || station.link.state() == LinkState::Refused);
+    // Events that were refused in the third connection come again in the fourth.
+    expect_all(&station, &broker, 20, IN_FLIGHT);
+    let connections = broker.connections();
+    let pause = connections[1].duration_since(connections[0]);
+    assert!(pause >= Duration::from_millis(150), "a longer pause than after a broken link: {pause:?}");
+    assert_eq!(connections.len(), 4);
+}
+
+#[test]
+fn another_client_takes_the_session_over() {
+    let mut station = station_with(5);
+    let broker = FaultyBroker::start(|connection, heard| match heard {
+        Heard::Publish(_) if connection == 0 => vec![Act::Disconnect(reason::SESSION_TAKEN_OVER)],
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    let refusal = station.wait_for_refusal();
+    assert!(refusal.contains("another client uses this device's site and id"), "{refusal}");
+    expect_all(&station, &broker, 5, IN_FLIGHT);
+}
+
+#[test]
+fn quota_exceeded() {
+    let mut station = station_with(50);
+    let mut refusals = 30;
+    let broker = FaultyBroker::start(move |_, heard| match heard {
+        Heard::Publish(publish) if refusals > 0 && event(publish).is_some() => {
+            refusals -= 1;
+            vec![Act::Answer(publish.packet, reason::QUOTA_EXCEEDED)]
+        }
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    let (_, held) = station.wait_for("a held queue", |event| match event {
+        LinkEvent::Held(reason) => Some(reason.clone()),
+        _ => None,
+    });
+    assert!(held.contains("quota"), "{held}");
+    expect_all(&station, &broker, 50, 30);
+    assert_eq!(broker.connections().len(), 1, "the link stays");
+}
+
+#[test]
+fn one_event_has_an_invalid_payload() {
+    let mut station = station_with(60);
+    let broker = FaultyBroker::start(|_, heard| match heard {
+        Heard::Publish(publish) if event(publish).is_some_and(|event| event == "result-30") => {
+            vec![Act::Answer(publish.packet, reason::PAYLOAD_FORMAT_INVALID)]
+        }
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    expect_one_set_aside(&station, &broker, 60, "format of the payload");
+    assert_eq!(broker.connections().len(), 1, "the others went on");
+    assert_eq!(events(&broker).iter().filter(|event| *event == "result-30").count(), 5, "tried five times");
+}
+
+/// Event 30 is set aside for that reason and reported once; all others have arrived.
+fn expect_one_set_aside(station: &Station, broker: &FaultyBroker, count: usize, expected: &str) {
+    station.wait_until_delivered();
+    assert_eq!(station.depth().set_aside, 1);
+    let set_aside: Vec<_> = station
+        .reports()
+        .into_iter()
+        .filter_map(|(_, event)| match event {
+            LinkEvent::SetAside(row, reason) => Some((row, reason)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(set_aside.len(), 1);
+    assert_eq!(set_aside[0].0, Results.floor() + 31, "by its row");
+    assert!(set_aside[0].1.contains(expected), "{}", set_aside[0].1);
+    let others: HashSet<_> = events(broker).into_iter().filter(|event| event != "result-30").collect();
+    assert_eq!(others.len(), count - 1);
+}
+
+#[test]
+fn packet_too_large_for_what_the_broker_announced() {
+    let mut station = Station::new();
+    station.queue(Results, "result", 30, 300);
+    station.queue(Results, "large", 1, 3_000);
+    station.queue(Results, "more", 30, 300);
+    let broker = FaultyBroker::start(|_, heard| match heard {
+        Heard::Connect { .. } => vec![Act::Welcome(Limits { packet_bytes_max: Some(2_000), ..Limits::default() })],
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    station.wait_until_delivered();
+    assert_eq!(events(&broker).len(), 60);
+    assert!(!events(&broker).contains(&"large-0".to_owned()), "never sent");
+    let (_, (row, reason)) = station.wait_for("an event set aside", |event| match event {
+        LinkEvent::SetAside(row, reason) => Some((*row, reason.clone())),
+        _ => None,
+    });
+    assert_eq!(row, Results.floor() + 31);
+    assert!(reason.contains("this broker takes 2000"), "{reason}");
+    assert_eq!(broker.connections().len(), 1);
+}
+
+#[test]
+fn packet_too_large_and_the_broker_just_disconnects() {
+    let mut station = station_with(60);
+    let broker = FaultyBroker::start(|_, heard| match heard {
+        Heard::Publish(publish) if event(publish).is_some_and(|event| event == "result-30") => {
+            vec![Act::Disconnect(reason::PACKET_TOO_LARGE)]
+        }
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    // The broker does not say which event it was: they are sent singly until it is found.
+    expect_one_set_aside(&station, &broker, 60, "PacketTooLarge");
+}
+
+#[test]
+fn broker_falls_over_one_event_without_a_word() {
+    let mut station = station_with(60);
+    let broker = FaultyBroker::start(|_, heard| match heard {
+        Heard::Publish(publish) if event(publish).is_some_and(|event| event == "result-30") => vec![Act::Close],
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    expect_one_set_aside(&station, &broker, 60, "ends the connection at this event");
+    let others = events(&broker).iter().filter(|event| *event != "result-30").count();
+    assert!(others <= 59 + 3 * IN_FLIGHT, "{others} were sent for 59");
+}
+
+#[test]
+fn broker_falls_over_every_event_and_nothing_is_set_aside() {
+    let mut station = station_with(20);
+    let broker = FaultyBroker::start(|connection, heard| match heard {
+        Heard::Publish(publish) if connection < 40 && event(publish).is_some() => vec![Act::Close],
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    station.wait_until_delivered();
+    assert_eq!(station.depth().set_aside, 0, "it was the broker");
+    assert!(broker.connections().len() > 40);
+}
+
+#[test]
+fn receive_maximum_of_one() {
+    let mut station = station_with(60);
+    let open = Arc::new(AtomicUsize::new(0));
+    let most = Arc::clone(&open);
+    let mut unanswered: Vec<u16> = Vec::new();
+    let broker = FaultyBroker::start(move |_, heard| match heard {
+        Heard::Connect { .. } => vec![Act::Welcome(Limits { receive_max: Some(1), ..Limits::default() })],
+        Heard::Publish(publish) if publish.qos == 1 => {
+            unanswered.push(publish.packet);
+            most.fetch_max(unanswered.len(), Ordering::Relaxed);
+            Vec::new()
+        }
+        Heard::Idle => unanswered.drain(..).map(Act::Ack).collect(),
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 60, 0);
+    assert_eq!(open.load(Ordering::Relaxed), 1, "never two at once");
+}
+
+#[test]
+fn broker_is_slow() {
+    let mut station = station_with(100);
+    let broker = FaultyBroker::start(|_, heard| match heard {
+        Heard::Publish(_) => [vec![Act::Wait(Duration::from_millis(15))], politely(heard)].concat(),
+        _ => politely(heard),
+    });
+    station.start(Params { stall: Duration::from_millis(500), ..Station::params(broker.port) });
+    expect_all(&station, &broker, 100, 0);
+    assert_eq!(broker.connections().len(), 1, "slow is not dead");
+}
+
+#[test]
+fn broker_is_black_holed_while_connecting() {
+    let mut station = station_with(10);
+    let broker = FaultyBroker::start(|connection, heard| match heard {
+        Heard::Connect { .. } if connection == 0 => vec![Act::Freeze],
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    let (_, reason) = station.wait_for_offline();
+    assert!(reason.contains("no answer"), "{reason}");
+    expect_all(&station, &broker, 10, 0);
+}
+
+#[test]
+fn broker_closes_the_connection_in_the_middle() {
+    let mut station = station_with(200);
+    let mut count = 0;
+    let broker = FaultyBroker::start(move |_, heard| {
+        count += 1;
+        match heard {
+            Heard::Publish(_) if count % 50 == 0 => vec![Act::Close],
+            // Half an acknowledgement.
+            Heard::Publish(_) if count % 70 == 0 => vec![Act::Bytes(vec![0x40, 2, 0]), Act::Close],
+            _ => politely(heard),
+        }
+    });
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 200, 8 * IN_FLIGHT);
+}
+
+#[test]
+fn broker_sends_what_is_not_mqtt() {
+    let mut station = station_with(20);
+    let garbage: [&[u8]; 6] = [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        &[0x40, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F],
+        &[0x20, 0],
+        &[0xF0, 0],
+        &[0x30, 0xFF, 0xFF, 0xFF, 0x7F],
+        // A topic alias, which the client has not allowed.
+        &[0x30, 9, 0, 1, b'a', 3, 0x23, 0, 7, b'x', b'y'],
+    ];
+    let broker = FaultyBroker::start(move |connection, heard| match (garbage.get(connection), heard) {
+        (Some(bytes), Heard::Publish(_)) => vec![Act::Bytes(bytes.to_vec())],
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 20, 6 * IN_FLIGHT);
+}
+
+#[test]
+fn half_open_tcp_is_noticed_while_nothing_is_sent() {
+    let mut station = station_with(1);
+    let keep_alive = Duration::from_secs(5);
+    let frozen = Arc::new(Mutex::new(None));
+    let at = Arc::clone(&frozen);
+    // The link dies with the first answered ping: the worst moment.
+    let broker = FaultyBroker::start(move |connection, heard| match heard {
+        Heard::Ping if connection == 0 => {
+            *at.lock().expect("no panic") = Some(Instant::now());
+            vec![Act::Pong, Act::Freeze]
+        }
+        _ => politely(heard),
+    });
+    station.start(Params { keep_alive, ..Station::params(broker.port) });
+    let (noticed, reason) = station.wait_for_offline();
+    let dead_for = noticed.duration_since(frozen.lock().expect("no panic").expect("a ping"));
+    assert!(dead_for <= keep_alive.mul_f64(1.5), "{dead_for:?}");
+    assert!(reason.contains("ping"), "{reason}");
+    eventually("a new connection", || broker.connections().len() == 2 && station.link.is_online());
+}
+
+#[test]
+fn half_open_tcp_is_noticed_while_events_are_on_their_way() {
+    let mut station = station_with(0);
+    let keep_alive = Duration::from_secs(5);
+    let broker = FaultyBroker::start(|connection, heard| match heard {
+        Heard::Publish(publish) if connection == 0 && event(publish).is_some() => vec![Act::Freeze],
+        _ => politely(heard),
+    });
+    // Also with a stall time that is longer than the promise, and with more than the socket's buffers hold.
+    station.queue(Results, "large", 40, 60_000);
+    let begin = Instant::now();
+    station.start(Params { keep_alive, stall: Duration::from_secs(60), ..Station::params(broker.port) });
+    let (noticed, _) = station.wait_for_offline();
+    let dead_for = noticed.duration_since(begin);
+    assert!(dead_for <= keep_alive.mul_f64(1.5), "{dead_for:?}");
+    expect_all(&station, &broker, 40, IN_FLIGHT);
+}
+
+#[test]
+fn urgent_results_overtake_the_queue() {
+    let mut station = station_with(500);
+    let broker = FaultyBroker::start(|_, heard| match heard {
+        Heard::Publish(_) => [vec![Act::Wait(Duration::from_millis(2))], politely(heard)].concat(),
+        _ => politely(heard),
+    });
+    station.start(Station::params(broker.port));
+    eventually("some results", || events(&broker).len() > 50);
+    let before = events(&broker).len();
+    station.queue(Urgent, "urgent", 1, 300);
+    expect_all(&station, &broker, 501, 0);
+    let place = events(&broker).iter().position(|event| event == "urgent-0").expect("it arrived");
+    // What was on its way already, and what left while the row was being written.
+    assert!(place <= before + 2 * IN_FLIGHT, "place {place} after {before}");
+}
+
+#[test]
+fn classes_go_in_their_order_and_thumbnails_last() {
+    let mut station = Station::new();
+    for (class, name) in [
+        (Thumbnail, "thumbnail"),
+        (Detail, "detail"),
+        (Correction, "correction"),
+        (Results, "result"),
+        (Urgent, "urgent"),
+    ] {
+        station.queue(class, name, 5, 300);
+    }
+    let broker = FaultyBroker::start(|_, heard| politely(heard));
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 25, 0);
+    let names: Vec<_> = events(&broker).iter().map(|event| event[..event.len() - 2].to_owned()).collect();
+    let mut order = names.clone();
+    order.dedup();
+    assert_eq!(order, ["urgent", "result", "correction", "detail", "thumbnail"]);
+    assert!(events(&broker).chunks(5).all(|class| class.iter().map(|event| index(event)).eq(0..5)), "oldest first");
+}
+
+#[test]
+fn a_metered_link_carries_no_details_and_no_thumbnails() {
+    let mut station = Station::new();
+    station.link.set(Settings { metered: true, bytes_per_s_max: None });
+    for (class, name) in [(Thumbnail, "thumbnail"), (Detail, "detail"), (Results, "result"), (Urgent, "urgent")] {
+        station.queue(class, name, 3, 300);
+    }
+    let broker = FaultyBroker::start(|_, heard| politely(heard));
+    station.start(Station::params(broker.port));
+    eventually("a live link", || station.link.state() == LinkState::Live);
+    assert_eq!(events(&broker).len(), 6);
+    assert_eq!(station.depth().waiting, [0, 0, 0, 3, 3]);
+    station.link.set(Settings::default());
+    expect_all(&station, &broker, 12, 0);
+}
+
+#[test]
+fn the_rate_is_kept() {
+    let mut station = station_with(40);
+    station.link.set(Settings { metered: false, bytes_per_s_max: Some(4_000) });
+    let broker = FaultyBroker::start(|_, heard| politely(heard));
+    let begin = Instant::now();
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 40, 0);
+    // 40 packets of some 370 bytes, of which the first 4,000 bytes do not wait.
+    let seconds = begin.elapsed().as_secs_f64();
+    let bytes = 40.0 * 372.0;
+    assert!(seconds >= (bytes - 4_000.0 - 400.0) / 4_000.0 * 0.95, "{seconds} s");
+    assert!(seconds <= bytes / 4_000.0 + 2.0, "{seconds} s");
+}
+
+#[test]
+fn a_deletion_that_fails_is_made_good_and_stops_delivery_meanwhile() {
+    let mut station = station_with(200);
+    let broker = FaultyBroker::start(|_, heard| politely(heard));
+    // Another program holds the database: no commit can be made.
+    let lock = rusqlite::Connection::open(station.path()).expect("open");
+    lock.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    station.start(Station::params(broker.port));
+    eventually("a full window", || events(&broker).len() == IN_FLIGHT);
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(events(&broker).len(), IN_FLIGHT, "no more than may arrive twice after a power cut");
+    lock.execute_batch("ROLLBACK").expect("unlock");
+    drop(lock);
+    expect_all(&station, &broker, 200, 0);
+}
+
+#[test]
+fn a_stop_while_events_are_on_their_way_loses_nothing() {
+    let mut station = station_with(300);
+    let broker = FaultyBroker::start(|_, heard| match heard {
+        Heard::Publish(_) => [vec![Act::Wait(Duration::from_millis(1))], politely(heard)].concat(),
+        _ => politely(heard),
+    });
+    for round in 0..5 {
+        station.start(Station::params(broker.port));
+        let is_here = |publish: &&Publish| publish.connection == round && event(publish).is_some();
+        eventually("events on their way", || broker.received().iter().filter(is_here).count() >= 10);
+        station.stop();
+    }
+    station.start(Station::params(broker.port));
+    expect_all(&station, &broker, 300, 5 * IN_FLIGHT);
+    let is_status = |publish: &&Publish| publish.topic.ends_with("/status") && publish.retain;
+    assert_eq!(broker.received().iter().filter(is_status).count(), 11, "each says hello, and goodbye when stopped");
+}
+
+/// One random broker: what it does with each packet is drawn from its seed.
+struct Moody {
+    random: Random,
+    held: Vec<u16>,
+    connection: usize,
+}
+
+impl Moody {
+    /// From 0 to `end` - 1.
+    fn below(&mut self, end: u64) -> u64 {
+        self.random.bits() % end
+    }
+
+    fn react(&mut self, connection: usize, heard: &Heard) -> Vec<Act> {
+        if self.connection != connection {
+            self.connection = connection;
+            self.held.clear();
+        }
+        match heard {
+            Heard::Connect { .. } => match self.below(20) {
+                0..2 => vec![Act::Refuse(reason::SERVER_BUSY), Act::Close],
+                2 => vec![Act::Close],
+                _ => politely(heard),
+            },
+            Heard::Publish(publish) if publish.qos == 1 => self.answer(publish.packet),
+            Heard::Idle if !self.held.is_empty() => {
+                let chosen = self.below(self.held.len() as u64) as usize;
+                vec![Act::Ack(self.held.swap_remove(chosen))]
+            }
+            _ => politely(heard),
+        }
+    }
+
+    fn answer(&mut self, packet: u16) -> Vec<Act> {
+        match self.below(100) {
+            0 => Vec::new(),
+            1..20 => {
+                self.held.push(packet);
+                Vec::new()
+            }
+            20 => vec![Act::Ack(packet), Act::Ack(packet)],
+            21 => vec![Act::Ack(1 + self.below(65_535) as u16)],
+            22 => vec![Act::Answer(packet, reason::QUOTA_EXCEEDED)],
+            23 => vec![Act::Answer(packet, reason::UNSPECIFIED)],
+            24 => vec![Act::Answer(packet, reason::NO_SUBSCRIBER)],
+            25 => vec![Act::Disconnect(reason::SERVER_BUSY)],
+            26 => vec![Act::Ack(packet), Act::Close],
+            27 => vec![Act::Close],
+            28 if self.below(4) == 0 => vec![Act::Freeze],
+            29..35 => vec![Act::Wait(Duration::from_millis(self.below(20))), Act::Ack(packet)],
+            _ => vec![Act::Ack(packet)],
+        }
+    }
+}
+
+/// BRIDGECLIP_FAULT_SEED replays one seed; BRIDGECLIP_FAULT_ROUNDS tries so many.
+#[test]
+fn broker_in_every_mood() {
+    let variable = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+    let first = variable("BRIDGECLIP_FAULT_SEED").unwrap_or(1);
+    let rounds = variable("BRIDGECLIP_FAULT_ROUNDS").unwrap_or(4);
+    for seed in first..first + rounds {
+        println!("BRIDGECLIP_FAULT_SEED={seed}");
+        survive(seed);
+    }
+}
+
+fn survive(seed: u64) {
+    let mut station = station_with(300);
+    station.queue(Urgent, "urgent", 5, 200);
+    let mut moody = Moody { random: Random::new(&[seed]), held: Vec::new(), connection: 0 };
+    let broker = FaultyBroker::start(move |connection, heard| moody.react(connection, heard));
+    station.start(Station::params(broker.port));
+    station.wait_until_delivered();
+    assert_eq!(station.depth().set_aside, 0);
+    let received = broker.received();
+    let distinct: HashSet<_> = received.iter().filter_map(event).collect();
+    assert_eq!(distinct.len(), 305, "every event arrived");
+    expect_few_twice(&received);
+}
+
+/// Within each connection no more events are repeated than were in flight when the one before broke; held ones, which
+/// the broker refused, come on top.
+fn expect_few_twice(received: &[Publish]) {
+    let mut seen = HashSet::new();
+    let mut twice: HashMap<usize, usize> = HashMap::new();
+    let mut here: HashSet<(usize, String)> = HashSet::new();
+    for publish in received {
+        let Some(event) = event(publish) else { continue };
+        let first_here = here.insert((publish.connection, event.clone()));
+        if !seen.insert(event) && first_here {
+            *twice.entry(publish.connection).or_default() += 1;
+        }
+    }
+    let most = twice.values().max().copied().unwrap_or(0);
+    assert!(most <= IN_FLIGHT, "{most} events arrived twice after one break");
+}

@@ -1,0 +1,92 @@
+//! Holds JSON against a schema of deploy/asyncapi.yaml. Stricter than JSON Schema: an object may have only the
+//! properties that are described, and a keyword that is not understood here fails the test.
+
+use regex::Regex;
+use serde_json::Value;
+
+/// What is wrong with `value`, each with its place; nothing if it fits.
+pub fn mismatches(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    check(document, schema, value, "", &mut found);
+    found
+}
+
+fn check(document: &Value, schema: &Value, value: &Value, place: &str, found: &mut Vec<String>) {
+    for (keyword, expected) in schema.as_object().expect("a schema is an object") {
+        let fits = match keyword.as_str() {
+            "$ref" => {
+                check(document, resolve(document, expected), value, place, found);
+                true
+            }
+            "type" => is_type(value, text(expected)),
+            "const" => value == expected,
+            "enum" => list(expected).contains(value),
+            "pattern" => Regex::new(text(expected)).expect("a pattern").is_match(text(value)),
+            "format" => has_format(text(value), text(expected)),
+            "minimum" => value.as_f64() >= expected.as_f64(),
+            "maximum" => value.as_f64() <= expected.as_f64(),
+            "minItems" => list(value).len() as u64 >= expected.as_u64().expect("a count"),
+            "maxItems" => list(value).len() as u64 <= expected.as_u64().expect("a count"),
+            "required" => list(expected).iter().all(|name| value.get(text(name)).is_some()),
+            "properties" => {
+                check_properties(document, expected, value, place, found);
+                true
+            }
+            "items" => {
+                for (index, item) in list(value).iter().enumerate() {
+                    check(document, expected, item, &format!("{place}/{index}"), found);
+                }
+                true
+            }
+            "description" => true,
+            unknown => panic!("the keyword `{unknown}` is not understood here"),
+        };
+        if !fits {
+            found.push(format!("{place}: {value} does not fit {keyword}: {expected}"));
+        }
+    }
+}
+
+fn check_properties(document: &Value, schemas: &Value, value: &Value, place: &str, found: &mut Vec<String>) {
+    for (name, property) in value.as_object().into_iter().flatten() {
+        let place = format!("{place}/{name}");
+        match schemas.get(name) {
+            Some(schema) => check(document, schema, property, &place, found),
+            None => found.push(format!("{place} is not described")),
+        }
+    }
+}
+
+/// Follows `#/a/b/c`.
+pub fn resolve<'a>(document: &'a Value, reference: &Value) -> &'a Value {
+    let path = text(reference).strip_prefix('#').expect("a place in this document");
+    document.pointer(path).unwrap_or_else(|| panic!("{reference} leads nowhere"))
+}
+
+fn is_type(value: &Value, name: &str) -> bool {
+    match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        unknown => panic!("the type `{unknown}` is not understood here"),
+    }
+}
+
+fn has_format(value: &str, name: &str) -> bool {
+    match name {
+        "date-time" => value.parse::<jiff::Timestamp>().is_ok(),
+        "uuid" => value.parse::<uuid::Uuid>().is_ok(),
+        unknown => panic!("the format `{unknown}` is not understood here"),
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a text"))
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap_or_else(|| panic!("{value} is not a list"))
+}

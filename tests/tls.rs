@@ -1,0 +1,240 @@
+//! TLS and passwords against a real mosquitto: who is refused, and what the reason says.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use bridgeclip::journal::EventClass;
+use bridgeclip::uplink::{LinkEvent, Login, Params, TlsError, TlsFiles, client_config, read_secret};
+
+use crate::support::{
+    Authority, Broker, GOOD_YEARS, Identity, Station, Subscriber, eventually, free_port, write_secret,
+};
+
+fn listener(authority: &Authority, identity: &Identity, more: &str) -> String {
+    format!(
+        "cafile {}\ncertfile {}\nkeyfile {}\n{more}",
+        authority.certificate.display(),
+        identity.certificate.display(),
+        identity.key.display()
+    )
+}
+
+fn trusting(authority: &Authority) -> TlsFiles {
+    TlsFiles { ca: Some(authority.certificate.clone()), client: None }
+}
+
+fn params(port: u16, files: &TlsFiles) -> Params {
+    let tls = Some(client_config("localhost", files).expect("usable files"));
+    Params { host: "localhost".to_owned(), tls, hold_without_subscriber: false, ..Station::params(port) }
+}
+
+/// Starts an uplink with three events.
+fn station(params: Params) -> Station {
+    let mut station = Station::new();
+    station.queue(EventClass::Result, "result", 3, 300);
+    station.start(params);
+    station
+}
+
+/// Why the link to a broker with this certificate does not come about.
+fn refusal(authority: &Authority, identity: &Identity) -> String {
+    let port = free_port();
+    let _broker = Broker::start_with(port, &listener(authority, identity, ""));
+    let station = station(params(port, &trusting(authority)));
+    let reason = station.wait_for_refusal();
+    assert_eq!(station.depth().total(), 3, "nothing was sent");
+    assert!(!station.reports().iter().any(|(_, event)| *event == LinkEvent::Online));
+    reason
+}
+
+#[test]
+fn events_arrive_through_tls() {
+    let authority = Authority::new();
+    let port = free_port();
+    let identity = authority.issue("broker", &["localhost"], GOOD_YEARS);
+    let _broker = Broker::start_with(port, &listener(&authority, &identity, ""));
+    station(params(port, &trusting(&authority))).wait_until_delivered();
+}
+
+#[test]
+fn tls_certificate_has_expired() {
+    let authority = Authority::new();
+    let reason = refusal(&authority, &authority.issue("broker", &["localhost"], (2020, 2022)));
+    assert!(reason.contains("has expired at 2022-01-01T00:00:00Z"), "{reason}");
+}
+
+#[test]
+fn tls_certificate_is_not_valid_yet() {
+    let authority = Authority::new();
+    let reason = refusal(&authority, &authority.issue("broker", &["localhost"], (2090, 2095)));
+    assert!(reason.contains("valid from 2090-01-01T00:00:00Z on") && reason.contains("clock is wrong"), "{reason}");
+}
+
+#[test]
+fn tls_certificate_is_for_another_host() {
+    let authority = Authority::new();
+    let reason = refusal(&authority, &authority.issue("broker", &["broker.example"], GOOD_YEARS));
+    assert!(reason.contains("another host") && reason.contains("broker.example"), "{reason}");
+    assert!(reason.contains("localhost"), "{reason}");
+}
+
+#[test]
+fn tls_certificate_is_self_signed() {
+    let authority = Authority::new();
+    let reason = refusal(&authority, &authority.self_signed("broker", &["localhost"]));
+    assert!(reason.contains("self-signed, or its issuer is unknown"), "{reason}");
+}
+
+#[test]
+fn tls_certificate_of_an_unknown_issuer() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let reason = refusal(&ours, &theirs.issue("broker", &["localhost"], GOOD_YEARS));
+    assert!(reason.contains("its issuer is unknown") && reason.contains("mqtt.tls.ca_file"), "{reason}");
+}
+
+#[test]
+fn tls_is_answered_in_plain_text() {
+    let authority = Authority::new();
+    // mosquitto closes the connection; another server may answer.
+    let port = free_port();
+    let _broker = Broker::start(port);
+    let station = station(params(port, &trusting(&authority)));
+    let (_, reason) = station.wait_for_offline();
+    assert!(reason.contains("no TLS connection") && reason.contains("plain text"), "{reason}");
+    let port = answering(b"\x20\x03\x00\x87\x00 not TLS at all");
+    let station = self::station(params(port, &trusting(&authority)));
+    let reason = station.wait_for_refusal();
+    assert!(reason.contains("does not speak TLS on this port"), "{reason}");
+    assert_eq!(station.depth().total(), 3);
+}
+
+/// A port where every connection is greeted with these bytes.
+fn answering(bytes: &'static [u8]) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = std::io::Write::write_all(&mut stream, bytes);
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+    });
+    port
+}
+
+#[test]
+fn plain_text_is_not_understood_by_a_tls_port() {
+    let authority = Authority::new();
+    let port = free_port();
+    let identity = authority.issue("broker", &["localhost"], GOOD_YEARS);
+    let _broker = Broker::start_with(port, &listener(&authority, &identity, ""));
+    let station = station(Station::params(port));
+    station.wait_for_offline();
+    assert_eq!(station.depth().total(), 3);
+}
+
+#[test]
+fn the_broker_wants_a_certificate_of_the_device() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let port = free_port();
+    let identity = authority.issue("broker", &["localhost"], GOOD_YEARS);
+    let _broker = Broker::start_with(port, &listener(&authority, &identity, "require_certificate true"));
+    let without = station(params(port, &trusting(&authority)));
+    let reason = without.wait_for_refusal();
+    assert!(reason.contains("wants a certificate") && reason.contains("client_cert_file"), "{reason}");
+    let with =
+        |identity: Identity| TlsFiles { client: Some((identity.certificate, identity.key)), ..trusting(&authority) };
+    let wrong = station(params(port, &with(stranger.issue("device", &["device"], GOOD_YEARS))));
+    let reason = wrong.wait_for_refusal();
+    assert!(reason.contains("does not accept this device's certificate"), "{reason}");
+    station(params(port, &with(authority.issue("device", &["device"], GOOD_YEARS)))).wait_until_delivered();
+}
+
+#[test]
+fn wrong_files_are_named() {
+    let authority = Authority::new();
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (missing, empty) = (dir.path().join("missing.pem"), dir.path().join("empty.pem"));
+    fs::write(&empty, "nothing\n").expect("write");
+    let good = authority.issue("device", &["device"], GOOD_YEARS);
+    let error = |ca: &Path| {
+        let files = TlsFiles { ca: Some(ca.to_owned()), client: None };
+        client_config("localhost", &files).expect_err("refused").to_string()
+    };
+    assert!(error(&missing).contains("missing.pem: cannot read"), "{}", error(&missing));
+    assert!(error(&empty).contains("empty.pem: no certificate in PEM form"), "{}", error(&empty));
+    let client =
+        |key: &Path| TlsFiles { client: Some((good.certificate.clone(), key.to_owned())), ..trusting(&authority) };
+    let other = authority.issue("other", &["other"], GOOD_YEARS);
+    let mismatch = client_config("localhost", &client(&other.key));
+    assert!(matches!(mismatch, Err(TlsError::Client { .. })), "{:?}", mismatch.err());
+    fs::set_permissions(&good.key, fs::Permissions::from_mode(0o644)).expect("a mode");
+    let readable = client_config("localhost", &client(&good.key)).expect_err("refused").to_string();
+    assert!(readable.contains("mode 644") && readable.contains("chmod 600"), "{readable}");
+    assert!(matches!(client_config("not a host", &trusting(&authority)), Err(TlsError::Host(_))));
+}
+
+#[test]
+fn a_password_lets_the_device_in() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (users, password) = (dir.path().join("users"), dir.path().join("password"));
+    let status = Command::new("mosquitto_passwd").args(["-b", "-c"]).arg(&users).args(["unit", "s3cret"]).status();
+    assert!(status.expect("mosquitto_passwd starts").success());
+    let port = free_port();
+    // The later line counts.
+    let more = format!("allow_anonymous false\npassword_file {}", users.display());
+    let _broker = Broker::start_with(port, &more);
+    let login = |text: &str| {
+        write_secret(&password, text);
+        let password = Some(read_secret(&password).expect("a secret"));
+        let login = Some(Login { username: "unit".to_owned(), password });
+        Params { login, hold_without_subscriber: false, ..Station::params(port) }
+    };
+    let reason = station(login("wrong")).wait_for_refusal();
+    assert!(reason.contains("not authorised") || reason.contains("password is wrong"), "{reason}");
+    station(login("s3cret\n")).wait_until_delivered();
+}
+
+#[test]
+fn an_access_list_that_forbids_publishing_is_told() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let list = dir.path().join("list");
+    fs::write(&list, "topic read #\n").expect("write");
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o644)).expect("a mode");
+    let port = free_port();
+    let broker = Broker::start_with(port, &format!("acl_file {}", list.display()));
+    let mut station = station(Station::params(port));
+    let reason = station.wait_for_refusal();
+    assert!(reason.contains("does not let this device publish below bridge/v1/test/station"), "{reason}");
+    assert_eq!(station.depth().total(), 3);
+    broker.kill();
+    let _broker = Broker::start(port);
+    let subscriber = Subscriber::start(port);
+    subscriber.wait_until_subscribed();
+    station.wait_until_delivered();
+    eventually("a live link", || station.link.is_online());
+    station.stop();
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn events_arrive_through_a_websocket() {
+    let authority = Authority::new();
+    let identity = authority.issue("broker", &["localhost"], GOOD_YEARS);
+    let path = Some("/mqtt".to_owned());
+    let port = free_port();
+    let _broker = Broker::start_with(port, "protocol websockets");
+    let plain = Params { hold_without_subscriber: false, websocket_path: path.clone(), ..Station::params(port) };
+    station(plain).wait_until_delivered();
+    let port = free_port();
+    let _broker = Broker::start_with(port, &listener(&authority, &identity, "protocol websockets"));
+    let secure = params(port, &trusting(&authority));
+    station(Params { websocket_path: path.clone(), ..secure }).wait_until_delivered();
+    let port = free_port();
+    let expired = authority.issue("expired", &["localhost"], (2020, 2022));
+    let _broker = Broker::start_with(port, &listener(&authority, &expired, "protocol websockets"));
+    let refused = station(Params { websocket_path: path, ..params(port, &trusting(&authority)) });
+    assert!(refused.wait_for_refusal().contains("has expired"));
+}
