@@ -147,7 +147,7 @@ fn print(status: &Status, json: bool) -> Result<()> {
     writeln!(out, "captures  {}", status.captures)?;
     match status.queue_oldest_stored_at {
         Some(oldest) => {
-            writeln!(out, "queue     {} events, the oldest {} old", status.queue_depth, present::age(oldest))?
+            writeln!(out, "queue     {} events, the oldest {} old", status.queue_depth, present::age(oldest))?;
         }
         None => writeln!(out, "queue     empty")?,
     }

@@ -197,27 +197,27 @@ mod tests {
         Reading { monotonic_ns: 110 * S, wall: Timestamp::from_second(110).expect("1970"), ntp: false }
     }
 
-    fn correct(capture: Stored) -> Option<Correction> {
+    fn correct(capture: &Stored) -> Option<Correction> {
         let (gps, now, track) = (synced(), now(), track());
-        correction(&capture, &Known { gps: &gps, now: &now, track: &track, age_s_max: 60.0 })
+        correction(capture, &Known { gps: &gps, now: &now, track: &track, age_s_max: 60.0 })
     }
 
     #[test]
     fn captures_before_the_first_sync_get_their_time() {
         let own = Some(position(PositionSource::Exif, 35.0, 0.0));
-        let taken = |capture| correct(capture).and_then(|correction| correction.taken);
+        let taken = |capture: Stored| correct(&capture).and_then(|correction| correction.taken);
         let expected = Some(Time { at: utc(50), quality: TimeQuality::Gps });
         assert_eq!(taken(stored(50, TimeQuality::Unsynced, own.clone())), expected);
         assert_eq!(taken(stored(50, TimeQuality::Exif, own.clone())), None, "the camera's word stays");
         assert_eq!(taken(stored(50, TimeQuality::Ntp, own.clone())), None);
         let of_no_moment = Stored { monotonic_ns: None, ..stored(50, TimeQuality::Unsynced, own) };
-        assert_eq!(correct(of_no_moment), None);
+        assert_eq!(correct(&of_no_moment), None);
     }
 
     #[test]
     fn a_missing_place_is_filled_by_the_first_fix() {
         let found = |second| {
-            let correction = correct(stored(second, TimeQuality::Gps, None))?;
+            let correction = correct(&stored(second, TimeQuality::Gps, None))?;
             correction.position.map(|position| (position.latitude_deg, position.age_s))
         };
         assert_eq!(found(70), Some((35.0, Some(30.0))));
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_last_fix_is_interpolated_when_the_next_has_come() {
         let last = |latitude, age| Some(position(PositionSource::SerialGps, latitude, age));
-        let found = |second, position| correct(stored(second, TimeQuality::Gps, position))?.position;
+        let found = |second, position| correct(&stored(second, TimeQuality::Gps, position))?.position;
         let middle = found(101, last(34.9999, 1.5)).expect("a better place");
         assert!((middle.latitude_deg - 35.00005).abs() < 1e-9 && middle.age_s == Some(1.0), "{middle:?}");
         assert_eq!(found(101, last(35.000051, 1.5)), None, "11 cm are not worth it");
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_time_that_is_found_finds_the_place_too() {
-        let correction = correct(stored(103, TimeQuality::Unsynced, None)).expect("both");
+        let correction = correct(&stored(103, TimeQuality::Unsynced, None)).expect("both");
         assert_eq!(correction.taken.map(|time| time.at), Some(utc(103)));
         assert!(correction.position.is_some_and(|position| (position.latitude_deg - 35.00015).abs() < 1e-9));
     }
