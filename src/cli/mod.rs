@@ -10,6 +10,7 @@ mod demo;
 mod device;
 mod embed;
 mod eval;
+mod ingest;
 mod inputs;
 mod method;
 mod npy;
@@ -19,8 +20,10 @@ mod progress;
 mod queue;
 mod reclassify;
 mod reference;
+mod retry;
 mod run;
 mod search;
+mod status;
 mod stop;
 mod tag;
 
@@ -47,6 +50,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Status(status::Args),
+    Ingest(ingest::Args),
+    Retry(retry::Args),
     Tag(tag::Args),
     Demo(demo::Args),
     Classify(classify::Args),
@@ -117,6 +123,9 @@ fn start_logging(level: LevelFilter) {
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Ingest(args) => ingest::run(&args),
+        Command::Retry(args) => retry::run(&args),
         Command::Tag(args) => tag::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
