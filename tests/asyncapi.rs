@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use bridgeclip::journal::NewResult;
 use serde_json::Value;
 
+use crate::support::results::{identity, result};
 use crate::support::{
-    Broker, Device, Message, Subscriber, bridgeclip, demo_photos, eventually, free_port, mismatches, publish, resolve,
+    Broker, Device, Message, Station, Subscriber, bridgeclip, demo_photos, eventually, free_port, mismatches, publish,
+    resolve,
 };
 
 fn document() -> Value {
@@ -102,9 +105,19 @@ fn everything_that_is_sent_is_described() {
     eventually("a device that is online", || subscriber.state().as_deref() == Some("online"));
     device.kill();
     eventually("a will", || subscriber.state().as_deref() == Some("offline"));
+    send_a_thumbnail(port);
+    eventually("a thumbnail", || subscriber.messages().iter().any(|message| message.topic.contains("/thumb/")));
     let document = document();
     let seen: BTreeSet<_> = subscriber.messages().iter().map(|message| described(&document, message)).collect();
     assert_eq!(seen, kinds(&document), "every kind of message was seen");
+}
+
+fn send_a_thumbnail(port: u16) {
+    let jpeg = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/photo/rgb.jpg")).expect("read");
+    let mut station = Station::new();
+    station.journal.record(&identity(), NewResult { thumbnail: Some(jpeg), ..result(1) }).expect("stored");
+    station.start(Station::params(port));
+    station.wait_until_delivered();
 }
 
 #[test]
