@@ -4,6 +4,7 @@
 //! serial line), and the one of the folder watcher. On a stop the photo in work is finished, then the uplink says
 //! goodbye, then the journal ends.
 
+mod captures;
 mod health;
 mod operator;
 mod uplink;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use bridgeclip::journal::NewResult;
+use bridgeclip::uplink::Params;
 use serde_json::Value;
 
 use crate::support::results::{identity, result};
@@ -116,7 +117,7 @@ fn send_a_thumbnail(port: u16) {
     let jpeg = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/photo/rgb.jpg")).expect("read");
     let mut station = Station::new();
     station.journal.record(&identity(), NewResult { thumbnail: Some(jpeg), ..result(1) }).expect("stored");
-    station.start(Station::params(port));
+    station.start(Params { boot_id: identity().boot_id.clone(), ..Station::params(port) });
     station.wait_until_delivered();
 }
 
