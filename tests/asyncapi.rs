@@ -4,14 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use bridgeclip::journal::NewResult;
-use bridgeclip::uplink::Params;
 use serde_json::Value;
 
-use crate::support::results::{identity, result};
 use crate::support::{
-    Broker, Device, Message, Station, Subscriber, bridgeclip, demo_photos, eventually, free_port, mismatches, publish,
-    resolve,
+    Broker, Device, Message, Subscriber, bridgeclip, demo_photos, eventually, free_port, mismatches, publish, resolve,
 };
 
 fn document() -> Value {
@@ -73,13 +69,14 @@ fn everything_that_is_sent_is_described() {
     let public = bridgeclip(&["command", "keygen", "--out", key]).stdout;
     let settings =
         format!("health_s = 1\n[commands]\n{}trust_clock = true\n", String::from_utf8(public).expect("UTF-8"));
-    let mut device = Device::with_settings(Some(port), &settings);
+    let mut device = Device::with_settings(Some(port), &settings).with_thumbnails();
     let photos = demo_photos();
     let (last, others) = photos.split_last().expect("photos");
     others.iter().for_each(|photo| device.take(photo));
     device.start();
     eventually("all results", || subscriber.results().len() >= others.len());
     let subject = &subscriber.results()[0]["subject"];
+    eventually("a thumbnail", || subscriber.messages().iter().any(|message| message.topic.contains("/thumb/")));
     let retag = format!("{{\"photos\": [{subject}], \"tag\": {{\"bridge\": \"B-12\"}}}}");
     let commands = [
         ("ping", "{}"),
@@ -106,19 +103,9 @@ fn everything_that_is_sent_is_described() {
     eventually("a device that is online", || subscriber.state().as_deref() == Some("online"));
     device.kill();
     eventually("a will", || subscriber.state().as_deref() == Some("offline"));
-    send_a_thumbnail(port);
-    eventually("a thumbnail", || subscriber.messages().iter().any(|message| message.topic.contains("/thumb/")));
     let document = document();
     let seen: BTreeSet<_> = subscriber.messages().iter().map(|message| described(&document, message)).collect();
     assert_eq!(seen, kinds(&document), "every kind of message was seen");
-}
-
-fn send_a_thumbnail(port: u16) {
-    let jpeg = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/photo/rgb.jpg")).expect("read");
-    let mut station = Station::new();
-    station.journal.record(&identity(), NewResult { thumbnail: Some(jpeg), ..result(1) }).expect("stored");
-    station.start(Params { boot_id: identity().boot_id.clone(), ..Station::params(port) });
-    station.wait_until_delivered();
 }
 
 #[test]

@@ -3,12 +3,14 @@
 mod bench;
 mod check;
 mod classify;
+mod collect;
 mod command;
 mod decode;
 mod demo;
 mod device;
 mod embed;
 mod eval;
+mod ingest;
 mod inputs;
 mod method;
 mod npy;
@@ -18,8 +20,10 @@ mod progress;
 mod queue;
 mod reclassify;
 mod reference;
+mod retry;
 mod run;
 mod search;
+mod status;
 mod stop;
 mod tag;
 
@@ -46,6 +50,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Status(status::Args),
+    Ingest(ingest::Args),
+    Retry(retry::Args),
     Tag(tag::Args),
     Demo(demo::Args),
     Classify(classify::Args),
@@ -62,6 +69,8 @@ enum Command {
     Queue(queue::Command),
     #[command(subcommand)]
     Command(command::Command),
+    #[command(subcommand)]
+    Collect(collect::Command),
     Bench(bench::Args),
     Check(check::Args),
 }
@@ -86,7 +95,7 @@ impl Outcome {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(match cli.command {
-        Command::Run(_) => LevelFilter::Info,
+        Command::Run(_) | Command::Collect(_) => LevelFilter::Info,
         _ => LevelFilter::Error,
     });
     match dispatch(cli.command) {
@@ -114,6 +123,9 @@ fn start_logging(level: LevelFilter) {
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Ingest(args) => ingest::run(&args),
+        Command::Retry(args) => retry::run(&args),
         Command::Tag(args) => tag::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
@@ -125,6 +137,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Package(command) => package::run(&command),
         Command::Queue(command) => queue::run(&command),
         Command::Command(command) => command::run(&command),
+        Command::Collect(command) => collect::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
     }
