@@ -26,9 +26,11 @@ use crate::encoder::Package;
 use crate::intake::{self, Candidate, Intake, IntakeStop};
 use crate::journal::{DeviceIdentity, Journal, JournalError, NewResult, Reader, Recorded, Report};
 use crate::kernels::Threads;
+use crate::packages::{self, Loaded};
 use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
 use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, monotonic_ns};
+use crate::service::Service;
 use crate::uplink::{Link, LinkEvent, Uplink};
 
 /// Pause before a photo without its end is read again.
@@ -76,8 +78,8 @@ impl Daemon {
     pub fn start(config: &Config, observer: impl Fn(Notice) + Send + Sync + 'static) -> Result<Self> {
         let observer: Observer = Arc::new(observer);
         let lock = lock_data_dir(&config.device.data_dir)?;
-        let package = Package::open(&config.package.dir)?;
-        let classifier = classifier(config, &package)?;
+        let Loaded { package, classifier } =
+            packages::load(&config.package.place(), |package| classifier(config, package))?;
         let link = uplink::link(config)?;
         let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
@@ -93,6 +95,7 @@ impl Daemon {
         let shared = uplink::Shared {
             config,
             identity: &identity,
+            package: &package,
             link: &link,
             journal: &journal,
             locator: &locator,
@@ -127,12 +130,17 @@ impl Daemon {
                 false
             }
         };
+        let service = Arc::new(Service::from_environment());
+        let heard = Arc::clone(&service);
+        self.intake.on_beat(move || heard.alive());
+        service.ready();
         while let Some(candidate) = self.intake.next(|path, stamp| done(&self.worker.reader, path, stamp)) {
             match self.worker.process(&candidate) {
                 Progress::Finished => self.intake.finished(&candidate),
                 Progress::Again(pause) => self.intake.put_back(&candidate, pause),
             }
         }
+        service.stopping();
         info!("stopping");
         if let Some(line) = &self.line {
             line.ask_to_stop();

@@ -21,7 +21,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 33] = [
+    let commands: [&[&str]; 40] = [
         &[],
         &["run"],
         &["demo"],
@@ -45,6 +45,13 @@ fn every_command_explains_itself() {
         &["package", "info"],
         &["package", "verify"],
         &["package", "quantize"],
+        &["package", "add-golden"],
+        &["package", "keygen"],
+        &["package", "sign"],
+        &["package", "pack"],
+        &["package", "install"],
+        &["package", "rollback"],
+        &["package", "list"],
         &["check"],
         &["search"],
         &["reclassify"],

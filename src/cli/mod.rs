@@ -10,6 +10,7 @@ mod device;
 mod embed;
 mod eval;
 mod inputs;
+mod manual;
 mod method;
 mod npy;
 mod package;
@@ -64,6 +65,10 @@ enum Command {
     Command(command::Command),
     Bench(bench::Args),
     Check(check::Args),
+    #[command(hide = true)]
+    Man(manual::ManArgs),
+    #[command(hide = true)]
+    Completions(manual::CompletionsArgs),
 }
 
 /// How a command that did not fail as a whole went.
@@ -127,6 +132,8 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Command(command) => command::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Man(args) => manual::man(&args),
+        Command::Completions(args) => manual::completions(&args),
     }
 }
 

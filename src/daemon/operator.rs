@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use super::uplink::file_settings;
+use super::uplink::{Shared, file_settings};
 use crate::config::Config;
 use crate::domain::{Change, LABEL_VERSION, Sha256};
-use crate::encoder::Package;
 use crate::journal::{DeviceIdentity, Journal, Reader};
+use crate::packages;
 use crate::pipeline::Answerer;
 use crate::reclassify::{Rejudged, reclassify};
 use crate::uplink::{Captures, Command, CommandHandler, Link, LogLevel, Op, Retag, SetTo, Settings, SettingsChange};
@@ -95,6 +95,8 @@ pub struct Operator {
     journal: Journal,
     reader: Reader,
     identity: Arc<DeviceIdentity>,
+    /// Of the package that the daemon works with.
+    package_dir: PathBuf,
     config: Config,
     file: Settings,
     file_level: LevelFilter,
@@ -104,12 +106,14 @@ pub struct Operator {
 }
 
 impl Operator {
-    pub fn new(config: &Config, identity: &Arc<DeviceIdentity>, link: Link, journal: Journal) -> Result<Self> {
+    pub fn new(shared: &Shared) -> Result<Self> {
+        let Shared { config, identity, .. } = *shared;
         let operator = Operator {
-            link,
-            reader: journal.reader()?,
-            journal,
+            link: shared.link.clone(),
+            reader: shared.journal.reader()?,
+            journal: shared.journal.clone(),
             identity: Arc::clone(identity),
+            package_dir: shared.package.dir().to_owned(),
             config: config.clone(),
             file: file_settings(config),
             file_level: log::max_level(),
@@ -158,7 +162,7 @@ impl Operator {
 
     /// The reference is loaded for it once more, so that photos that come meanwhile need not wait.
     fn reclassify(&self, captures: &Captures) -> Result<Value> {
-        let package = Package::open(&self.config.package.dir)?;
+        let package = packages::open(&self.package_dir, &self.config.package.trusted_keys)?;
         let answerer = Answerer::load(&package, self.config.classify.params())?;
         let identity = Arc::new(super::identity(&self.config, &package, &self.identity.boot_id));
         let captures = self.find(captures)?;

@@ -9,6 +9,7 @@ use super::operator::{Operator, Overrides};
 use super::{Notice, Observer};
 use crate::config::{Commands, Config, Mqtt};
 use crate::domain::{Time, TimeQuality};
+use crate::encoder::Package;
 use crate::journal::{DeviceIdentity, Journal};
 use crate::position::Locator;
 use crate::uplink::{
@@ -20,6 +21,7 @@ use crate::uplink::{
 pub struct Shared<'a> {
     pub config: &'a Config,
     pub identity: &'a Arc<DeviceIdentity>,
+    pub package: &'a Package,
     pub link: &'a Link,
     pub journal: &'a Journal,
     pub locator: &'a Arc<Locator>,
@@ -102,7 +104,7 @@ fn desk(shared: &Shared, commands: &Commands) -> Result<Desk> {
         journal: shared.journal.clone(),
         clock: Box::new(move || clock(&locator, trusted)),
     };
-    let operator = Operator::new(shared.config, shared.identity, shared.link.clone(), shared.journal.clone())?;
+    let operator = Operator::new(shared)?;
     let wake = shared.link.clone();
     Desk::start(params, Box::new(operator), move || wake.wake()).context("cannot start the thread for commands")
 }

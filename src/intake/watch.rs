@@ -23,6 +23,8 @@ pub struct Params {
     pub settle: Duration,
 }
 
+/// The longest sleep: whoever watches over the intake hears of it this often.
+const BEAT: Duration = Duration::from_secs(5);
 /// Levels of folders below a root that are looked into.
 const DEPTH_MAX: usize = 16;
 
@@ -41,6 +43,7 @@ pub struct Intake {
     /// Files that need no further look while they keep this stamp.
     done: HashMap<PathBuf, FileStamp>,
     next_rescan: Instant,
+    beat: Box<dyn Fn() + Send>,
 }
 
 /// Ends the waiting of an [`Intake`] from another thread.
@@ -92,7 +95,13 @@ impl Intake {
             offered: HashSet::new(),
             done: HashMap::new(),
             next_rescan: Instant::now(),
+            beat: Box::new(|| ()),
         }
+    }
+
+    /// Has `beat` called for every file that is asked for, and every few seconds while none comes.
+    pub fn on_beat(&mut self, beat: impl Fn() + Send + 'static) {
+        self.beat = Box::new(beat);
     }
 
     pub fn stopper(&self) -> IntakeStop {
@@ -107,6 +116,7 @@ impl Intake {
     /// stamp. `None` after a stop.
     pub fn next(&mut self, is_done: impl Fn(&Path, &FileStamp) -> bool) -> Option<Candidate> {
         loop {
+            (self.beat)();
             let now = Instant::now();
             if self.next_rescan <= now {
                 self.next_rescan = now + self.params.rescan;
@@ -141,7 +151,7 @@ impl Intake {
             return Duration::ZERO;
         }
         let next = self.pending.next_due().map_or(self.next_rescan, |due| due.min(self.next_rescan));
-        next.saturating_duration_since(now)
+        next.saturating_duration_since(now).min(BEAT)
     }
 
     /// Waits for a message and handles all that are there; `false` after a stop.

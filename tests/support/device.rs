@@ -55,6 +55,13 @@ impl Device {
         fs::write(self.config(), settings + section).expect("write");
     }
 
+    /// Uses what is installed in a store, if this key signed it; call it before the start.
+    pub fn configure_package(&self, store: &Path, key: &str) {
+        let settings = fs::read_to_string(self.config()).expect("read");
+        let more = format!("store = {store:?}\ntrusted_keys = [{key:?}]\n[intake]\n");
+        fs::write(self.config(), settings.replace("[intake]\n", &more)).expect("write");
+    }
+
     pub fn start(&mut self) {
         self.start_with(|_| ());
     }
