@@ -33,6 +33,8 @@ use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, monoton
 use crate::service::Service;
 use crate::uplink::{Link, LinkEvent, Uplink};
 
+pub use self::uplink::{command_key, login, tls};
+
 /// Pause before a photo without its end is read again.
 const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
 /// Pause after a fault of the device itself (a full disk, say) before the photo is tried again.

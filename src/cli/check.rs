@@ -1,5 +1,6 @@
 //! `bridgeclip check`: what this machine and this installation have, and what to do about what is missing.
 
+mod broker;
 mod device;
 
 use std::io::{IsTerminal, Write};

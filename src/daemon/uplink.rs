@@ -13,8 +13,8 @@ use crate::encoder::Package;
 use crate::journal::{DeviceIdentity, Journal};
 use crate::position::Locator;
 use crate::uplink::{
-    self, Around, Desk, DeskParams, Link, Login, Settings, TlsFiles, Uplink, client_config, public_key,
-    read_credential, read_secret,
+    self, Around, Desk, DeskParams, Link, Login, SecretError, Settings, Tls, TlsError, TlsFiles, Uplink, client_config,
+    public_key, read_credential, read_secret,
 };
 
 /// What the uplink shares with the rest of the daemon.
@@ -58,13 +58,12 @@ pub fn start(shared: &Shared, mqtt: &Mqtt) -> Result<Uplink> {
 
 fn params(shared: &Shared, mqtt: &Mqtt) -> Result<uplink::Params> {
     let (device, identity) = (&shared.config.device, shared.identity);
-    let tls = mqtt.tls.as_ref().map(|tls| client_config(&mqtt.broker.host, &files(tls))).transpose()?;
     Ok(uplink::Params {
         host: mqtt.broker.host.clone(),
         port: mqtt.broker.port,
         #[cfg(feature = "websocket")]
         websocket_path: mqtt.websocket_path.clone(),
-        tls,
+        tls: tls(mqtt)?,
         login: login(mqtt)?,
         client_id: format!("bridgeclip-{}-{}", device.site.as_str(), device.id.as_str()),
         prefix: identity.source.clone(),
@@ -80,12 +79,18 @@ fn params(shared: &Shared, mqtt: &Mqtt) -> Result<uplink::Params> {
     })
 }
 
+/// How the way to the broker is protected, if it is.
+pub fn tls(mqtt: &Mqtt) -> Result<Option<Tls>, TlsError> {
+    mqtt.tls.as_ref().map(|tls| client_config(&mqtt.broker.host, &files(tls))).transpose()
+}
+
 fn files(tls: &crate::config::Tls) -> TlsFiles {
     let client = tls.client_cert_file.clone().zip(tls.client_key_file.clone());
     TlsFiles { ca: tls.ca_file.clone(), client }
 }
 
-fn login(mqtt: &Mqtt) -> Result<Option<Login>> {
+/// Who the device is to the broker.
+pub fn login(mqtt: &Mqtt) -> Result<Option<Login>, SecretError> {
     let Some(username) = mqtt.username.clone() else { return Ok(None) };
     let password = match (&mqtt.password_file, &mqtt.password_credential) {
         (Some(path), _) => Some(read_secret(path)?),
@@ -109,7 +114,8 @@ fn desk(shared: &Shared, commands: &Commands) -> Result<Desk> {
     Desk::start(params, Box::new(operator), move || wake.wake()).context("cannot start the thread for commands")
 }
 
-fn command_key(commands: &Commands) -> Result<uplink::VerifyingKey> {
+/// Whose commands are carried out.
+pub fn command_key(commands: &Commands) -> Result<uplink::VerifyingKey> {
     match (&commands.public_key, &commands.public_key_file) {
         (Some(text), _) => public_key(text).context("commands.public_key"),
         (None, Some(path)) => {

@@ -7,6 +7,7 @@ mod connection;
 mod lanes;
 mod link;
 mod messages;
+mod probe;
 mod rate;
 mod secret;
 mod session;
@@ -21,6 +22,7 @@ pub use command::{
     SigningKey, VerifyingKey, new_private_key, private_key, public_key, sign,
 };
 pub use link::{Link, LinkState, Settings};
+pub use probe::{ProbeError, probe};
 pub use secret::{Secret, SecretError, read_credential, read_secret};
 pub use tls::{Tls, TlsError, TlsFiles, client_config};
 
