@@ -22,6 +22,9 @@ pub enum Condition {
     Unknown,
 }
 
+/// Until the check has ended.
+const REPEATED: Duration = Duration::from_millis(1);
+
 /// Looks the database of a data folder through, for at most `time_max`.
 pub fn examine(dir: &Path, time_max: Duration) -> Result<Condition, JournalError> {
     let path = dir.join(FILE_NAME);
@@ -45,10 +48,13 @@ pub fn examine(dir: &Path, time_max: Duration) -> Result<Condition, JournalError
 
 fn quick_check(connection: &Connection, time_max: Duration) -> rusqlite::Result<String> {
     let (interrupt, (done, ended)) = (connection.get_interrupt_handle(), mpsc::channel::<()>());
+    let mut pause = time_max;
     thread::scope(|scope| {
         scope.spawn(move || {
-            if ended.recv_timeout(time_max) == Err(mpsc::RecvTimeoutError::Timeout) {
+            while ended.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // It does nothing between two statements.
                 interrupt.interrupt();
+                pause = REPEATED;
             }
         });
         let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));

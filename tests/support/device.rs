@@ -70,9 +70,9 @@ impl Device {
     pub fn start_with(&mut self, prepare: impl FnOnce(&mut Command)) {
         assert!(self.daemon.is_none(), "the daemon runs already");
         let mut command = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
-        command.arg("run").arg("--config").arg(self.config());
+        command.arg("run").arg("--config").arg(self.config()).stderr(Stdio::null());
         prepare(&mut command);
-        self.daemon = Some(command.stderr(Stdio::null()).spawn().expect("the daemon starts"));
+        self.daemon = Some(command.spawn().expect("the daemon starts"));
     }
 
     /// SIGKILL: nothing can be finished.
