@@ -201,7 +201,7 @@ fn a_package_with_a_bad_signature_is_refused() {
     fs::copy(other.path().join(SIGNATURE), package.path().join(SIGNATURE)).expect("copy");
     bench.refuses(package.path(), "package.toml was changed");
     fs::write(package.path().join(SIGNATURE), "untrusted comment: none\nAAAA\n").expect("write");
-    bench.refuses(package.path(), "signature");
+    bench.refuses(package.path(), "Invalid encoding");
     fs::remove_file(package.path().join(SIGNATURE)).expect("remove");
     bench.refuses(package.path(), "not signed");
 }
@@ -234,10 +234,12 @@ fn a_package_with_a_changed_byte_is_refused_and_the_daemon_works_on() {
 #[test]
 fn a_package_with_a_wrong_hash_is_refused() {
     let bench = Bench::used();
+    let weights = fs::read(crate::support::demo_package().join("text.weights")).expect("read");
     let wrong = bench.package("1.2", |dir| {
-        let hash = Sha256::of(&fs::read(dir.join("text.weights")).expect("read")).to_string();
-        replace(&dir.join("package.toml"), &hash, &Sha256::of(b"another").to_string());
+        let other: Vec<u8> = weights.iter().map(|byte| byte ^ 1).collect();
+        put(dir, "text.weights", &other);
     });
+    fs::write(wrong.path().join("text.weights"), weights).expect("write");
     bench.refuses(wrong.path(), "text.weights is not as package.toml says");
 }
 
@@ -275,14 +277,13 @@ fn a_path_out_of_an_archive_is_refused() {
     let bench = Bench::used();
     let package = bench.package("1.2", |_| ());
     let outside = bench.path("escaped");
-    for name in ["../escaped", "../../escaped", text(&outside), "store/../../escaped", ".", ""] {
+    for name in ["../escaped", "../../escaped", text(&outside), "store/../../escaped", "./"] {
         bench.refuses_entries(&package, &[(name, tar::EntryType::Regular, b"x")], "plain file in the archive's root");
         assert!(!outside.exists() && !bench.path("store/escaped").exists(), "{name}");
     }
-    let named = bench.package("1.2", |dir| {
-        replace(&dir.join("package.toml"), "[files.\"tokenizer.json\"]", "[files.\"../escaped\"]")
-    });
-    bench.refuses(named.path(), "../escaped");
+    replace(&package.path().join("package.toml"), "[files.\"tokenizer.json\"]", "[files.\"../escaped\"]");
+    bench.trust(&[]);
+    bench.refuses(package.path(), "../escaped is not usable");
 }
 
 #[test]

@@ -227,7 +227,9 @@ impl Guarded {
         let key = fs::read_to_string(&own.key).expect("read");
         let secrets = key.lines().filter(|line| !line.starts_with('-')).chain([PASSWORD]);
         let secrets = secrets.map(str::to_owned).collect();
-        Guarded { _broker: broker, device: Device::with_settings(None, &settings), secrets }
+        let device = Device::with_settings(None, &settings);
+        fs::create_dir(device.data_dir()).expect("a folder");
+        Guarded { _broker: broker, device, secrets }
     }
 
     fn check(&self) -> (String, Vec<String>) {
