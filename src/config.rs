@@ -1,16 +1,23 @@
 //! The settings file. Every key is checked when it is read; an error names file, line, key and what would be right.
 
+mod collect;
+
+pub use collect::CollectConfig;
+
 use std::fs;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jiff::tz::Offset;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use crate::classify;
 use crate::domain::{Method, Rule};
+use crate::intake::BurstParams;
 use crate::journal;
 use crate::packages::{Place, Store, TrustedKeys};
 use crate::photo::{Decoding, parse_offset};
@@ -79,6 +86,19 @@ pub struct Intake {
     pub photo_megapixels_max: Number<1, 1_000, 64>,
     #[serde(default)]
     pub camera_utc_offset: UtcOffset,
+    #[serde(default)]
+    pub burst_s: Number<0, 3_600, 2>,
+    #[serde(default)]
+    pub burst_similarity: Similarity,
+}
+
+impl Intake {
+    pub fn bursts(&self) -> BurstParams {
+        BurstParams {
+            similarity_min: self.burst_similarity.get(),
+            span_max: SignedDuration::from_secs(self.burst_s.get().into()),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -90,6 +110,8 @@ pub struct Photo {
     pub short_side_min: Number<32, 65_535, 448>,
     #[serde(default)]
     pub progressive_megabytes_max: Number<1, 10_000, 200>,
+    #[serde(default)]
+    pub thumbnail_px: Number<0, 1_024, 320>,
 }
 
 /// The two values of `decode`.
@@ -107,6 +129,11 @@ impl Photo {
             Decode::Exact => Decoding::Exact,
             Decode::Scaled => Decoding::Scaled { short_side_min: self.short_side_min.get() },
         }
+    }
+
+    /// Long side of thumbnails; `None` if there shall be none.
+    pub fn thumbnail_px(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.thumbnail_px.get())
     }
 }
 
@@ -229,9 +256,13 @@ trait Section {
 }
 
 fn checked<'de, T: Section + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    present(deserializer).map(Some)
+}
+
+fn present<'de, T: Section + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     let section = T::deserialize(deserializer)?;
     section.check().map_err(D::Error::custom)?;
-    Ok(Some(section))
+    Ok(section)
 }
 
 impl Section for Mqtt {
@@ -290,8 +321,7 @@ pub enum ConfigError {
 impl Config {
     /// Reads a settings file. Relative paths in it start at the file's folder.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let mut config = Self::parse(&text)
+        let mut config = Self::parse(&read_text(path)?)
             .map_err(|error| ConfigError::Value { path: path.to_owned(), reason: error.to_string() })?;
         let base = path.parent().unwrap_or(Path::new(""));
         for relative in config.paths() {
@@ -335,6 +365,10 @@ impl Mqtt {
         let tls = tls.flat_map(|tls| [&mut tls.ca_file, &mut tls.client_cert_file, &mut tls.client_key_file]);
         tls.flatten().chain(&mut self.password_file)
     }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
 /// A whole number from MIN to MAX.
@@ -454,6 +488,34 @@ impl TryFrom<String> for UtcOffset {
     }
 }
 
+/// A least cosine of two photos' embeddings.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Similarity(f32);
+
+impl Similarity {
+    pub fn get(self) -> f32 {
+        self.0
+    }
+}
+
+impl Default for Similarity {
+    fn default() -> Self {
+        Similarity(0.985)
+    }
+}
+
+impl TryFrom<f64> for Similarity {
+    type Error = String;
+
+    fn try_from(value: f64) -> Result<Self, String> {
+        match (0.0..=1.0).contains(&value) {
+            true => Ok(Similarity(value as f32)),
+            false => Err(format!("{value} is out of range; use 0.0 to 1.0 (usual: 0.985)")),
+        }
+    }
+}
+
 /// Bits per second on a serial line; `None` finds it by listening.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "toml::Value")]
@@ -488,9 +550,11 @@ mod tests {
         assert_eq!(config.intake.settle_ms, Number::default());
         assert_eq!(config.intake.incomplete_s, Number::default());
         assert_eq!(config.intake.camera_utc_offset, UtcOffset::default());
+        assert_eq!((config.intake.burst_s, config.intake.burst_similarity), (Number::default(), Similarity::default()));
         let photo = Photo::default();
         assert_eq!(config.photo.decoding(), photo.decoding());
         assert_eq!(config.photo.progressive_megabytes_max, photo.progressive_megabytes_max);
+        assert_eq!(config.photo.thumbnail_px, photo.thumbnail_px);
         let defaults = Position::default();
         assert_eq!((config.position.device, config.position.protocol), (None, defaults.protocol));
         assert_eq!((config.position.baud, config.position.fix_age_s_max), (defaults.baud, defaults.fix_age_s_max));
@@ -519,10 +583,13 @@ mod tests {
             ("rescan_s = 10", "rescans = 10", "unknown field `rescans`, expected"),
             ("site = \"example-site\"", "site = \"a/b\"", "letters, digits"),
             ("site = \"example-site\"", "", "missing field `site`"),
+            ("burst_s = 2", "burst_s = -1", "use 0 to 3600"),
+            ("burst_similarity = 0.985", "burst_similarity = 98.5", "use 0.0 to 1.0"),
             ("camera_utc_offset = \"+09:00\"", "camera_utc_offset = \"JST\"", "offset from UTC"),
             ("neighbours = 10", "neighbours = -1", "use 1 to 1000"),
             ("decode = \"scaled\"", "decode = \"fast\"", "expected `scaled` or `exact`"),
             ("short_side_min = 448", "short_side_min = 0", "use 32 to 65535"),
+            ("thumbnail_px = 320", "thumbnail_px = 1025", "use 0 to 1024"),
             ("progressive_megabytes_max = 200", "progressive_megabytes_max = 0", "use 1 to 10000"),
             ("baud = \"auto\"", "baud = \"fast\"", "bits per second from 300"),
             ("baud = \"auto\"", "baud = 0", "use \"auto\", or"),

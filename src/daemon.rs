@@ -1,48 +1,63 @@
 //! The daemon: threads, their order of start and stop, and what happens to each file.
 //!
-//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, `position` (the
-//! serial line), and the one of the folder watcher. On a stop the photo in work is finished, then the uplink says
-//! goodbye, then the journal ends.
+//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, `position`
+//! (the serial line), `corrector` (time and place of stored captures), and the one of the folder watcher. On a stop the
+//! photo in work is finished, then the uplink says goodbye, then the journal ends.
+//!
+//! An import by hand is the same without uplink, commands, position, corrector and watcher; it ends by itself.
 
+mod corrector;
 mod health;
 mod operator;
 mod uplink;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use log::{error, info, warn};
 
+use self::corrector::{Corrector, CorrectorThread};
 use self::health::Vitals;
+pub use self::uplink::{command_key, endpoint, login, tls};
 use crate::config::Config;
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
 use crate::encoder::Package;
-use crate::intake::{self, Candidate, Intake, IntakeStop};
-use crate::journal::{DeviceIdentity, Journal, JournalError, NewResult, Reader, Recorded, Report};
+use crate::intake::{self, Bursts, Candidate, Intake, IntakeStop, Look, Records};
+use crate::journal::{DeviceIdentity, FileState, Journal, JournalError, NewResult, Reader, Recorded, Report};
 use crate::kernels::Threads;
 use crate::packages::{self, Loaded};
 use crate::photo::{self, Positions, read_metadata};
-use crate::pipeline::{Classifier, Embedded, Limits, PipelineError, read_file};
-use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, monotonic_ns};
+use crate::pipeline::{Classifier, Embedded, Inspected, Limits, PipelineError, read_file};
+use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, Stored, monotonic_ns};
 use crate::service::Service;
 use crate::uplink::{Link, LinkEvent, Uplink};
-
-pub use self::uplink::{command_key, login, tls};
 
 /// Pause before a photo without its end is read again.
 const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
 /// Pause after a fault of the device itself (a full disk, say) before the photo is tried again.
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
+/// In the data folder; locked while a daemon or an import works on it.
+const LOCK_NAME: &str = "lock";
+
+/// As much of a file as is read to learn when the photo was taken. An EXIF block of a JPEG has at most 64 KiB (CIPA
+/// DC-008, 4.7.2) and comes first.
+const HEAD_BYTES: u64 = 1 << 16;
 
 /// What the daemon tells whoever watches it.
 #[derive(Clone, Debug)]
 pub enum Notice {
+    /// A file is being read, and so many wait behind it.
+    Started {
+        path: PathBuf,
+        waiting: usize,
+    },
     /// A photo was classified, and its result is durable.
     Captured {
         path: PathBuf,
@@ -53,7 +68,7 @@ pub enum Notice {
     Known {
         path: PathBuf,
     },
-    /// A file gave no result; this is recorded.
+    /// A file gave no result. This is recorded, unless the file has vanished.
     Failed {
         path: PathBuf,
         reason: String,
@@ -67,6 +82,7 @@ pub struct Daemon {
     worker: Worker,
     uplink: Option<Uplink>,
     line: Option<Line>,
+    corrector: Option<CorrectorThread>,
     journal_thread: JoinHandle<()>,
     /// Keeps a second daemon off the data folder.
     _lock: File,
@@ -78,7 +94,21 @@ type Observer = Arc<dyn Fn(Notice) + Send + Sync>;
 impl Daemon {
     /// Loads everything and starts the threads. An error says what is missing and what to do.
     pub fn start(config: &Config, observer: impl Fn(Notice) + Send + Sync + 'static) -> Result<Self> {
-        let observer: Observer = Arc::new(observer);
+        Self::with_intake(config, watch(config), Arc::new(observer), false)
+    }
+
+    /// Takes in what lies at `paths`, and nothing else: no link, no serial line, no watched folder. What failed
+    /// before is tried again. [`Daemon::run`] ends when all is done.
+    pub fn import(
+        config: &Config,
+        paths: Vec<PathBuf>,
+        observer: impl Fn(Notice) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let params = intake::Params { roots: paths, once: true, ..watch(config) };
+        Self::with_intake(config, params, Arc::new(observer), true)
+    }
+
+    fn with_intake(config: &Config, params: intake::Params, observer: Observer, by_hand: bool) -> Result<Self> {
         let lock = lock_data_dir(&config.device.data_dir)?;
         let Loaded { package, classifier } =
             packages::load(&config.package.place(), |package| classifier(config, package))?;
@@ -87,11 +117,7 @@ impl Daemon {
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
         let identity = Arc::new(identity(config, &package, locator.boot_id()));
         let vitals = Vitals::new(&config.device.data_dir, &locator);
-        let intake = Intake::new(intake::Params {
-            roots: config.intake.folders.clone(),
-            rescan: config.intake.rescan_s.seconds(),
-            settle: config.intake.settle_ms.milliseconds(),
-        });
+        let intake = Intake::new(params);
         let (journal, journal_thread) = start_journal(config, &link, &intake)?;
         let reader = journal.reader()?;
         let shared = uplink::Shared {
@@ -104,10 +130,14 @@ impl Daemon {
             vitals: &vitals,
             observer: &observer,
         };
-        let uplink = config.mqtt.as_ref().map(|mqtt| uplink::start(&shared, mqtt)).transpose()?;
-        let line = start_line(config, &locator)?;
+        let mqtt = config.mqtt.as_ref().filter(|_| !by_hand);
+        let uplink = mqtt.map(|mqtt| uplink::start(&shared, mqtt)).transpose()?;
+        let line = if by_hand { None } else { start_line(config, &locator)? };
+        let corrector = if by_hand { None } else { Some(start_corrector(&shared, &reader)?) };
+        let bursts = Bursts::new(config.intake.bursts());
         let config = config.clone();
-        let worker = Worker { classifier, journal, identity, reader, link, locator, vitals, config, observer };
+        let worker =
+            Worker { classifier, journal, identity, reader, link, locator, vitals, config, observer, bursts, by_hand };
         info!(
             "ready: package {} {}, {} reference photos, {} events waiting",
             package.manifest().name,
@@ -115,7 +145,7 @@ impl Daemon {
             worker.classifier.answerer.reference.len(),
             worker.reader.outbox_depth()?.total(),
         );
-        Ok(Daemon { intake, worker, uplink, line, journal_thread, _lock: lock })
+        Ok(Daemon { intake, worker, uplink, line, corrector, journal_thread, _lock: lock })
     }
 
     /// A handle that ends [`Daemon::run`] from another thread.
@@ -123,26 +153,24 @@ impl Daemon {
         self.intake.stopper()
     }
 
-    /// Classifies photos until it is stopped, then stops all threads in order.
-    pub fn run(mut self) {
-        let done = |reader: &Reader, path: &Path, stamp: &FileStamp| match reader.file(path) {
-            Ok(state) => state.is_some_and(|state| state.stamp == *stamp),
-            Err(error) => {
-                warn!("{error}");
-                false
-            }
-        };
+    /// Classifies photos until it is stopped or has nothing left to do, then stops all threads in order. Returns how
+    /// many files still wait.
+    pub fn run(mut self) -> usize {
         let service = Arc::new(Service::from_environment());
         let heard = Arc::clone(&service);
         self.intake.on_beat(move || heard.alive());
         service.ready();
-        while let Some(candidate) = self.intake.next(|path, stamp| done(&self.worker.reader, path, stamp)) {
+        while let Some(candidate) = self.intake.next(&self.worker) {
+            let (path, waiting) = (candidate.path.clone(), self.intake.waiting());
+            (self.worker.observer)(Notice::Started { path, waiting });
             match self.worker.process(&candidate) {
-                Progress::Finished => self.intake.finished(&candidate),
+                Progress::Done => self.intake.settle(&candidate),
+                Progress::Failed => (),
                 Progress::Again(pause) => self.intake.put_back(&candidate, pause),
             }
         }
         service.stopping();
+        let waiting = self.intake.waiting();
         info!("stopping");
         if let Some(line) = &self.line {
             line.ask_to_stop();
@@ -153,24 +181,54 @@ impl Daemon {
         if let Some(line) = self.line {
             line.stop();
         }
+        if let Some(corrector) = self.corrector {
+            corrector.stop();
+        }
         drop(self.worker);
         if self.journal_thread.join().is_err() {
             error!("the journal thread panicked");
         }
+        waiting
+    }
+}
+
+/// Whether a daemon works on this data folder.
+pub fn is_running(data_dir: &Path) -> bool {
+    let Ok(file) = File::open(data_dir.join(LOCK_NAME)) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+fn watch(config: &Config) -> intake::Params {
+    intake::Params {
+        roots: config.intake.folders.clone(),
+        rescan: config.intake.rescan_s.seconds(),
+        settle: config.intake.settle_ms.milliseconds(),
+        once: false,
     }
 }
 
 fn lock_data_dir(dir: &Path) -> Result<File> {
     fs::create_dir_all(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
-    let path = dir.join("lock");
+    let path = dir.join(LOCK_NAME);
     let file = File::create(&path).with_context(|| format!("{}: cannot write", path.display()))?;
-    match file.try_lock() {
+    match lock(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             bail!("{}: another bridgeclip daemon uses this data folder; stop it first", dir.display())
         }
         Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{}: cannot lock", path.display())),
     }
+}
+
+/// [`is_running`] in another process holds the lock for a moment.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..10 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(50)),
+            decided => return decided,
+        }
+    }
+    file.try_lock()
 }
 
 /// The bounds on photos, and how they are decoded.
@@ -214,6 +272,12 @@ fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
     Line::start(params, note).map(Some).context("cannot start a thread for the serial line")
 }
 
+fn start_corrector(shared: &uplink::Shared, reader: &Reader) -> Result<CorrectorThread> {
+    let (locator, identity) = (Arc::clone(shared.locator), Arc::clone(shared.identity));
+    let (journal, link) = (shared.journal.clone(), shared.link.clone());
+    Ok(Corrector { locator, journal, identity, link }.start(reader)?)
+}
+
 fn start_journal(config: &Config, link: &Link, intake: &Intake) -> Result<(Journal, JoinHandle<()>)> {
     let (wake, look_again) = (link.clone(), intake.look_again());
     let report = move |report| match report {
@@ -234,17 +298,22 @@ struct Worker {
     vitals: Vitals,
     config: Config,
     observer: Observer,
+    bursts: Bursts,
+    /// Someone waits for the end and wants to know about every file.
+    by_hand: bool,
 }
 
 enum Progress {
-    /// What became of the file is recorded.
-    Finished,
+    /// The photo is known.
+    Done,
+    /// Why there is no result is recorded, or the file is gone.
+    Failed,
     /// Nothing is recorded; try again after the pause.
     Again(Duration),
 }
 
 impl Worker {
-    fn process(&self, candidate: &Candidate) -> Progress {
+    fn process(&mut self, candidate: &Candidate) -> Progress {
         match self.result(candidate) {
             Ok(progress) => progress,
             Err(error) => {
@@ -258,9 +327,10 @@ impl Worker {
     }
 
     /// An error is a fault of the device; what is wrong with a photo is recorded instead.
-    fn result(&self, candidate: &Candidate) -> Result<Progress> {
+    fn result(&mut self, candidate: &Candidate) -> Result<Progress> {
         let bytes = match read_file(&candidate.path, &self.classifier.embedder.limits) {
             Ok(bytes) => bytes,
+            Err(PipelineError::Read(error)) if !candidate.path.exists() => return Ok(self.vanished(candidate, &error)),
             Err(error) => return self.failed(candidate, &error),
         };
         let sha256 = Sha256::of(&bytes);
@@ -269,40 +339,37 @@ impl Worker {
             return Ok(self.known(candidate));
         }
         self.journal.admit()?;
-        match self.classifier.classify_and_read(&bytes) {
-            Ok((embedded, verdict, tag)) => self.store(candidate, &bytes, sha256, embedded, verdict, tag),
+        match self.classifier.inspect(&bytes, self.config.photo.thumbnail_px()) {
+            Ok(inspected) => self.store(candidate, &bytes, sha256, inspected),
             Err(PipelineError::Reference(error)) => Err(error.into()),
             Err(error) => self.failed(candidate, &error),
         }
     }
 
-    fn store(
-        &self,
-        candidate: &Candidate,
-        bytes: &[u8],
-        sha256: Sha256,
-        embedded: Embedded,
-        verdict: Verdict,
-        new_tag: Option<Tag>,
-    ) -> Result<Progress> {
+    fn store(&mut self, candidate: &Candidate, bytes: &[u8], sha256: Sha256, inspected: Inspected) -> Result<Progress> {
+        let Inspected { embedded, verdict, tag: new_tag, thumbnail } = inspected;
         let tag = self.tag(candidate, new_tag.as_ref())?;
+        let capture = self.capture(candidate, bytes, sha256, &embedded, tag);
+        let Capture { taken, monotonic_ns, position, burst, .. } = capture.clone();
         let result = NewResult {
-            capture: self.capture(candidate, bytes, sha256, &embedded, tag),
+            capture,
             stamp: candidate.stamp.clone(),
-            embedding: embedded.embedding,
+            embedding: embedded.embedding.clone(),
             verdict: verdict.clone(),
             new_tag,
             urgent: verdict.urgency.review,
-            thumbnail: None,
+            thumbnail,
             queued: !self.link.is_online(),
             stored_at: Timestamp::now(),
         };
         match self.journal.record(&self.identity, result)? {
             Recorded::Known => Ok(self.known(candidate)),
-            Recorded::New { sequence, .. } => {
+            Recorded::New { capture, sequence } => {
+                self.bursts.push(sha256, embedded.embedding, taken.at, burst);
+                self.locator.remember(Stored { capture, monotonic_ns, taken, position });
                 let path = candidate.path.clone();
                 (self.observer)(Notice::Captured { path, sequence, verdict: Box::new(verdict) });
-                Ok(Progress::Finished)
+                Ok(Progress::Done)
             }
         }
     }
@@ -333,6 +400,7 @@ impl Worker {
         let own = [laser_target, rtk, exif].into_iter().flatten();
         let file_name = candidate.path.file_name().and_then(OsStr::to_str);
         let Located { taken, monotonic_ns, position } = self.locator.locate(file_name, &sighting, own);
+        let burst = self.bursts.place(&embedded.embedding, taken.at);
         Capture {
             sha256,
             path: candidate.path.clone(),
@@ -346,28 +414,70 @@ impl Worker {
             drone: metadata.drone,
             quality: PhotoQuality { millimetres_per_pixel, ..embedded.quality },
             tag,
+            burst,
         }
     }
 
     fn known(&self, candidate: &Candidate) -> Progress {
         (self.observer)(Notice::Known { path: candidate.path.clone() });
-        Progress::Finished
+        Progress::Done
+    }
+
+    /// A card was pulled, say. Nothing is recorded, so that the photo is new when it comes back.
+    fn vanished(&self, candidate: &Candidate, error: &io::Error) -> Progress {
+        let path = candidate.path.clone();
+        warn!("{}: gone before it was read: {error}", path.display());
+        (self.observer)(Notice::Failed { path, reason: format!("gone before it was read: {error}") });
+        Progress::Failed
     }
 
     /// Waits for the rest of a photo that may still be growing; records any other failure.
     fn failed(&self, candidate: &Candidate, error: &PipelineError) -> Result<Progress> {
-        let waiting = candidate.unchanged < self.config.intake.incomplete_s.seconds();
+        let waiting = !self.by_hand && candidate.unchanged < self.config.intake.incomplete_s.seconds();
         if waiting && matches!(error, PipelineError::Photo(error) if error.may_be_incomplete()) {
             return Ok(Progress::Again(INCOMPLETE_PAUSE));
         }
         let reason = error.to_string();
-        let (path, stamp) = (candidate.path.clone(), candidate.stamp.clone());
+        let (path, stamp, noted_at) = (candidate.path.clone(), candidate.stamp.clone(), Some(Timestamp::now()));
         warn!("{}: {reason}", path.display());
-        self.journal.record_failure(Failure { path: path.clone(), stamp, reason: reason.clone() })?;
+        self.journal.record_failure(Failure { path: path.clone(), stamp, reason: reason.clone(), noted_at })?;
         self.vitals.file_failed();
         (self.observer)(Notice::Failed { path, reason });
-        Ok(Progress::Finished)
+        Ok(Progress::Failed)
     }
+}
+
+impl Records for Worker {
+    fn look(&self, path: &Path, stamp: &FileStamp) -> Look {
+        let state = self.reader.file(path).unwrap_or_else(|error| {
+            warn!("{error}");
+            None
+        });
+        match state.filter(|state| state.stamp == *stamp) {
+            None => Look::Offer,
+            Some(FileState { reason: Some(_), .. }) if self.by_hand => Look::Offer,
+            Some(FileState { reason: Some(_), .. }) => Look::Failed,
+            Some(_) => {
+                if self.by_hand {
+                    (self.observer)(Notice::Known { path: path.to_owned() });
+                }
+                Look::Settled
+            }
+        }
+    }
+
+    /// By the camera's clock, which a copied file keeps, or else the time of the file.
+    fn taken(&self, path: &Path, stamp: &FileStamp) -> Timestamp {
+        // What cannot be read is told when its turn comes.
+        let head = read_head(path).unwrap_or_default();
+        read_metadata(&head, self.config.intake.camera_utc_offset.0).taken.unwrap_or_else(|| modified(stamp))
+    }
+}
+
+fn read_head(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(HEAD_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// When the file was last written; the start of 1970 if no calendar reaches that far.

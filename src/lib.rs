@@ -36,6 +36,8 @@ pub mod position;
 
 pub mod uplink;
 
+pub mod collect;
+
 pub mod pipeline;
 
 pub mod reclassify;

@@ -2,13 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use crate::classify::{Engine, EngineError, Fitted, FittedError, Params};
 use crate::domain::{Embedding, PhotoQuality, Tag, Verdict};
 use crate::encoder::{EncodeError, EncodeImage, ImageEncoder, Package, PackageError};
 use crate::kernels::Threads;
-use crate::photo::{self, EncoderInput, PhotoError, Preprocess, encoder_input, quality, read_tag};
+use crate::photo::{
+    self, EncoderInput, Orientation, PhotoError, Preprocess, encoder_input, orientation, quality, read_tag, thumbnail,
+};
 use crate::reference::{FittedKind, Reference, ReferenceError, Search};
 
 /// Bounds on one photo.
@@ -105,6 +108,17 @@ pub struct Classifier {
     pub answerer: Answerer,
 }
 
+/// All that the daemon learns from the pixels of a photo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inspected {
+    pub embedded: Embedded,
+    pub verdict: Verdict,
+    /// Of a code that the photo shows.
+    pub tag: Option<Tag>,
+    /// A small JPEG of it, upright.
+    pub thumbnail: Option<Vec<u8>>,
+}
+
 /// Why a classifier cannot be made from a package.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -164,11 +178,15 @@ impl Classifier {
         self.classify_input(&self.embedder.input(bytes)?)
     }
 
-    /// The same, and the tag of a code that the photo shows.
-    pub fn classify_and_read(&self, bytes: &[u8]) -> Result<(Embedded, Verdict, Option<Tag>), PipelineError> {
+    /// The same, and what else the decoded pixels give: they are decoded once. `thumbnail_px` is the long side of the
+    /// thumbnail, if there shall be one.
+    pub fn inspect(&self, bytes: &[u8], thumbnail_px: Option<NonZeroU32>) -> Result<Inspected, PipelineError> {
         let input = self.embedder.input(bytes)?;
         let (embedded, verdict) = self.classify_input(&input)?;
-        Ok((embedded, verdict, read_tag(&input.raster)))
+        let turned = self.embedder.preprocess.apply_orientation;
+        let to_turn = if turned { Orientation::UPRIGHT } else { orientation(bytes) };
+        let thumbnail = thumbnail_px.map(|long_side| thumbnail(&input.raster, to_turn, long_side));
+        Ok(Inspected { embedded, verdict, tag: read_tag(&input.raster), thumbnail })
     }
 
     fn classify_input(&self, input: &EncoderInput) -> Result<(Embedded, Verdict), PipelineError> {

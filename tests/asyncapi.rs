@@ -69,13 +69,14 @@ fn everything_that_is_sent_is_described() {
     let public = bridgeclip(&["command", "keygen", "--out", key]).stdout;
     let settings =
         format!("health_s = 1\n[commands]\n{}trust_clock = true\n", String::from_utf8(public).expect("UTF-8"));
-    let mut device = Device::with_settings(Some(port), &settings);
+    let mut device = Device::with_settings(Some(port), &settings).with_thumbnails();
     let photos = demo_photos();
     let (last, others) = photos.split_last().expect("photos");
     others.iter().for_each(|photo| device.take(photo));
     device.start();
     eventually("all results", || subscriber.results().len() >= others.len());
     let subject = &subscriber.results()[0]["subject"];
+    eventually("a thumbnail", || subscriber.messages().iter().any(|message| message.topic.contains("/thumb/")));
     let retag = format!("{{\"photos\": [{subject}], \"tag\": {{\"bridge\": \"B-12\"}}}}");
     let commands = [
         ("ping", "{}"),

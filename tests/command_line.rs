@@ -21,9 +21,12 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 40] = [
+    let commands: [&[&str]; 43] = [
         &[],
         &["run"],
+        &["status"],
+        &["ingest"],
+        &["retry"],
         &["demo"],
         &["classify"],
         &["embed"],
@@ -72,7 +75,9 @@ fn every_command_explains_itself() {
 
 #[test]
 fn wrong_usage_and_wrong_settings_end_with_2() {
-    for args in [&["classify"][..], &["no-such-command"], &["embed", "--out", "x.npy"], &["run"]] {
+    for args in
+        [&["classify"][..], &["ingest"], &["retry"], &["no-such-command"], &["embed", "--out", "x.npy"], &["run"]]
+    {
         assert_eq!(code(&bridgeclip(args)), 2, "{args:?}");
     }
     let output = bridgeclip(&["classify", "--method", "svm", "photo.jpg"]);
@@ -94,7 +99,9 @@ fn demo_classifies_every_photo_and_keeps_the_events() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let count = demo_photos().len();
     assert!(text.contains("synthetic pictures only"), "{text}");
-    assert!(text.contains(&format!("{count} of {count} photos classified, 0 failed, {count} events")), "{text}");
+    // A result and a thumbnail each.
+    let events = 2 * count;
+    assert!(text.contains(&format!("{count} of {count} photos classified, 0 failed, {events} events")), "{text}");
 }
 
 #[test]

@@ -372,7 +372,7 @@ fn broker_sends_what_is_not_mqtt() {
 #[test]
 fn half_open_tcp_is_noticed_while_nothing_is_sent() {
     let mut station = station_with(1);
-    let keep_alive = Duration::from_secs(5);
+    let keep_alive = Station::params(0).endpoint.keep_alive;
     let frozen = Arc::new(Mutex::new(None));
     let at = Arc::clone(&frozen);
     // The link dies with the first answered ping: the worst moment.
@@ -383,7 +383,7 @@ fn half_open_tcp_is_noticed_while_nothing_is_sent() {
         }
         _ => politely(heard),
     });
-    station.start(Params { keep_alive, ..Station::params(broker.port) });
+    station.start(Station::params(broker.port));
     let (noticed, reason) = station.wait_for_offline();
     let dead_for = noticed.duration_since(frozen.lock().expect("no panic").expect("a ping"));
     assert!(dead_for <= keep_alive.mul_f64(1.5), "{dead_for:?}");
@@ -394,7 +394,7 @@ fn half_open_tcp_is_noticed_while_nothing_is_sent() {
 #[test]
 fn half_open_tcp_is_noticed_while_events_are_on_their_way() {
     let mut station = station_with(0);
-    let keep_alive = Duration::from_secs(5);
+    let keep_alive = Station::params(0).endpoint.keep_alive;
     let broker = FaultyBroker::start(|connection, heard| match heard {
         Heard::Publish(publish) if connection == 0 && event(publish).is_some() => vec![Act::Freeze],
         _ => politely(heard),
@@ -402,7 +402,7 @@ fn half_open_tcp_is_noticed_while_events_are_on_their_way() {
     // Also with a stall time that is longer than the promise, and with more than the socket's buffers hold.
     station.queue(Results, "large", 40, 60_000);
     let begin = Instant::now();
-    station.start(Params { keep_alive, stall: Duration::from_secs(60), ..Station::params(broker.port) });
+    station.start(Params { stall: Duration::from_secs(60), ..Station::params(broker.port) });
     let (noticed, _) = station.wait_for_offline();
     let dead_for = noticed.duration_since(begin);
     assert!(dead_for <= keep_alive.mul_f64(1.5), "{dead_for:?}");

@@ -1,10 +1,18 @@
 //! Files in the watched folder: torn, foreign, repeated, and those that came while the daemon was off.
 
 use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Output;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{Device, demo_photos, eventually, exit_code};
+use bridgeclip::journal::{EventClass, OutboxRow};
+use bridgeclip::photo::{Limits, THUMBNAIL_BYTES_MAX, decode};
+use serde_json::Value;
+
+use crate::support::results::waiting_of;
+use crate::support::{Device, demo_photos, eventually, exit_code, oriented, signal, taken_at};
 
 #[test]
 fn broken_files_are_recorded_with_their_reason_and_stop_nothing() {
@@ -98,4 +106,244 @@ fn a_folder_that_appears_later_is_watched() {
     fs::create_dir(device.camera()).expect("a folder");
     device.take(&demo_photos()[0]);
     device.wait_for_captures(1);
+}
+
+#[test]
+fn a_photo_that_grows_gives_a_result_only_when_it_is_whole() {
+    let mut device = Device::new(None);
+    let whole = fs::read(&demo_photos()[0]).expect("read");
+    device.start();
+    let journal = device.journal();
+    let path = device.camera().join("growing.jpg");
+    let mut file = fs::File::create(&path).expect("create");
+    let steps = whole.chunks(1024).count();
+    for (step, part) in whole.chunks(1024).enumerate() {
+        file.write_all(part).expect("write");
+        // Longer than the 50 ms of rest, so that the daemon looks at every prefix.
+        thread::sleep(Duration::from_millis(if step + 1 == steps { 0 } else { 150 }));
+        if step + 1 < steps {
+            assert_eq!(journal.captures().expect("a count"), 0, "no result from {step} KiB of {steps}");
+        }
+    }
+    device.wait_for_captures(1);
+    let events = device.events();
+    assert_eq!((events.len(), &events[0]["data"]["image"]["bytes"]), (1, &Value::from(whole.len())));
+}
+
+#[test]
+fn identity_is_the_content_not_the_name() {
+    let mut device = Device::new(None);
+    let photos = demo_photos();
+    let reused = device.camera().join("DSC00001.JPG");
+    fs::copy(&photos[0], &reused).expect("copy");
+    device.start();
+    device.wait_for_captures(1);
+    fs::copy(&photos[1], &reused).expect("copy");
+    device.wait_for_captures(2);
+    let again = device.camera().join("copy.jpg");
+    fs::copy(&photos[0], &again).expect("copy");
+    let journal = device.journal();
+    eventually("the copy is noted", || journal.file(&again).expect("a state").is_some());
+    assert_eq!(journal.captures().expect("a count"), 2);
+}
+
+/// One photo, and how often it is dropped with another moment of exposure.
+const DROPPED: u32 = 1_000;
+
+#[test]
+fn a_thousand_photos_at_once_are_classified_in_the_order_of_capture_in_flat_memory() {
+    let mut device = Device::new(None);
+    let photo = fs::read(&demo_photos()[0]).expect("read");
+    let card = tempfile::tempdir_in(device.camera().parent().expect("a parent")).expect("a folder");
+    let dcim = card.path().join("DCIM");
+    fs::create_dir(&dcim).expect("a folder");
+    for number in 0..DROPPED {
+        // Names and file times tell another order than the camera's clock.
+        let second = number * 617 % DROPPED;
+        fs::write(dcim.join(format!("{number:04}.jpg")), taken_at(&photo, 10 * second)).expect("write");
+    }
+    device.start();
+    device.journal();
+    fs::rename(&dcim, device.camera().join("DCIM")).expect("rename");
+    wait_for(&device, 200);
+    let early = device.memory_kib("VmHWM");
+    wait_for(&device, DROPPED.into());
+    let late = device.memory_kib("VmHWM");
+    assert!(late < early + 4 * 1024, "{early} KiB after 200 photos, {late} KiB after {DROPPED}");
+    let events = device.events();
+    assert_eq!(events.len(), DROPPED as usize);
+    let taken: Vec<&str> =
+        events.iter().map(|event| event["data"]["taken"]["at"].as_str().expect("a moment")).collect();
+    assert!(taken.is_sorted_by(|a, b| a < b), "{taken:?}");
+}
+
+fn wait_for(device: &Device, captures: u64) {
+    let (journal, deadline) = (device.journal(), Instant::now() + Duration::from_secs(600));
+    while journal.captures().expect("a count") < captures {
+        assert!(Instant::now() < deadline, "{captures} captures");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_frames_of_a_burst_name_their_representative() {
+    let mut device = Device::new(None);
+    let photos = demo_photos();
+    let (shown, other) = (fs::read(&photos[0]).expect("read"), fs::read(&photos[1]).expect("read"));
+    let frames = [(&shown, 0), (&shown, 1), (&shown, 2), (&shown, 3), (&other, 4)];
+    for (number, (photo, second)) in frames.into_iter().enumerate() {
+        fs::write(device.camera().join(format!("{number}.jpg")), taken_at(photo, second)).expect("write");
+    }
+    device.start();
+    device.wait_for_captures(frames.len() as u64);
+    let events = device.events();
+    let first = &events[0]["subject"];
+    let places: Vec<(bool, Option<u64>)> = events
+        .iter()
+        .map(|event| &event["data"]["burst"])
+        .map(|burst| (burst["representative"] == *first, burst["frame"].as_u64()))
+        .collect();
+    // The default is two seconds; the fifth shows something else.
+    let none = (false, None);
+    assert_eq!(places, [none, (true, Some(2)), (true, Some(3)), none, none]);
+}
+
+#[test]
+fn each_capture_has_a_small_upright_jpeg() {
+    let mut device = Device::new(None).with_thumbnails();
+    let photo = fs::read(&demo_photos()[0]).expect("read");
+    let [width, height] = decode(&photo, &Limits::default()).expect("decodes").pixels;
+    assert!(width > height, "a photo that is wider than high");
+    for (name, orientation) in [("1.jpg", 1), ("2.jpg", 6)] {
+        fs::write(device.camera().join(name), oriented(&photo, orientation)).expect("write");
+    }
+    device.start();
+    device.wait_for_captures(2);
+    let journal = device.journal();
+    let thumbnails = waiting_of(&journal, EventClass::Thumbnail);
+    let results = waiting_of(&journal, EventClass::Result);
+    let of = |name: &str| {
+        let is_its = |row: &&OutboxRow| json(row)["data"]["image"]["file"] == name;
+        let result = results.iter().find(is_its).expect("a result");
+        let topic = format!("capture/thumb/{}", result.event_id);
+        thumbnails.iter().find(|row| row.topic == topic).expect("a thumbnail")
+    };
+    let shape = |name: &str| {
+        let jpeg = &of(name).payload;
+        assert!(jpeg.starts_with(b"\xff\xd8\xff") && jpeg.len() <= THUMBNAIL_BYTES_MAX, "{} bytes", jpeg.len());
+        decode(jpeg, &Limits::default()).expect("decodes").pixels
+    };
+    let long_side = 320.min(width);
+    let short_side = (f64::from(height * long_side) / f64::from(width)).round() as u32;
+    assert_eq!(
+        (thumbnails.len(), shape("1.jpg"), shape("2.jpg")),
+        (2, [long_side, short_side], [short_side, long_side])
+    );
+}
+
+fn json(row: &OutboxRow) -> Value {
+    serde_json::from_slice(&row.payload).expect("JSON")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn json_lines(output: &Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// A card with a good photo, a torn one and a hidden file.
+fn write_card(dir: &Path, whole: &[u8]) {
+    fs::create_dir_all(dir.join("DCIM/100MSDCF")).expect("folders");
+    fs::write(dir.join("DCIM/100MSDCF/1.jpg"), whole).expect("write");
+    fs::write(dir.join("DCIM/2-torn.jpg"), &whole[..whole.len() / 2]).expect("write");
+    fs::write(dir.join("DCIM/._1.jpg"), b"made by a desktop").expect("write");
+}
+
+#[test]
+fn a_card_is_imported_by_hand_once() {
+    let mut device = Device::new(None);
+    let photos = demo_photos();
+    let card = tempfile::tempdir().expect("a folder");
+    write_card(card.path(), &fs::read(&photos[0]).expect("read"));
+    let path = card.path().to_str().expect("UTF-8");
+    let single = photos[1].to_str().expect("UTF-8");
+    let output = device.bridgeclip("ingest", &[path, single]);
+    assert_eq!(exit_code(output.status), 1, "{}", text(&output));
+    assert!(text(&output).contains("2 classified, 0 known already, 1 failed; 2 events"), "{}", text(&output));
+    assert!(text(&output).contains("2-torn.jpg: truncated JPEG"), "{}", text(&output));
+    // The second time only what failed is read again.
+    let lines = json_lines(&device.bridgeclip("ingest", &["--json", path]));
+    let of = |name: &str| lines.iter().find(|line| line["file"].as_str().unwrap().ends_with(name)).expect("a line");
+    assert_eq!((lines.len(), &of("1.jpg")["known"]), (2, &Value::from(true)));
+    assert!(of("2-torn.jpg")["error"].as_str().is_some_and(|error| error.contains("truncated")));
+    assert_eq!(device.journal().captures().expect("a count"), 2);
+    let output = device.bridgeclip("ingest", &["no/such/card"]);
+    assert!(exit_code(output.status) == 1 && text(&output).contains("no/such/card: no such file"), "{}", text(&output));
+    device.start();
+    eventually("the daemon runs", || text(&device.bridgeclip("status", &[])).contains("daemon    running"));
+    let output = device.bridgeclip("ingest", &[path]);
+    assert_eq!(exit_code(output.status), 1);
+    assert!(text(&output).contains("mount the card or copy"), "{}", text(&output));
+}
+
+#[test]
+fn an_import_that_is_stopped_goes_on_from_there() {
+    let device = Device::new(None);
+    let photo = fs::read(&demo_photos()[0]).expect("read");
+    let card = tempfile::tempdir().expect("a folder");
+    for number in 0..200 {
+        fs::write(card.path().join(format!("{number}.jpg")), taken_at(&photo, number)).expect("write");
+    }
+    let path = card.path().to_str().expect("UTF-8");
+    let import = device.spawn("ingest", &[path]);
+    device.wait_for_captures(1);
+    signal("INT", import.id());
+    let output = import.wait_with_output().expect("an end");
+    assert_eq!(exit_code(output.status), 130, "{}", text(&output));
+    let before = device.journal().captures().expect("a count");
+    assert!(text(&output).contains(&format!("stopped; {} files are left", 200 - before)), "{}", text(&output));
+    let output = device.bridgeclip("ingest", &[path]);
+    assert_eq!(exit_code(output.status), 0, "{}", text(&output));
+    assert!(text(&output).contains(&format!("{before} known already, 0 failed; 200 events")), "{}", text(&output));
+}
+
+#[test]
+fn failures_are_listed_and_tried_again_on_demand() {
+    let mut device = Device::new(None);
+    let photo = &demo_photos()[0];
+    let output = device.bridgeclip("status", &[]);
+    assert!(
+        exit_code(output.status) == 1 && text(&output).contains("no device has worked here yet"),
+        "{}",
+        text(&output)
+    );
+    let torn = device.camera().join("torn.jpg");
+    fs::write(&torn, b"\xff\xd8\xff\xe0\0\x10JFIF").expect("write");
+    device.take(photo);
+    device.start();
+    device.wait_for_captures(1);
+    let first = device.wait_for_failures(1).remove(0);
+    let lines = json_lines(&device.bridgeclip("status", &["--failed", "--json"]));
+    assert_eq!((lines.len(), &lines[0]["file"]), (1, &Value::from(torn.to_str().expect("UTF-8"))));
+    assert!(lines[0]["reason"].as_str().is_some_and(|reason| reason.contains("truncated")), "{lines:?}");
+    assert!(text(&device.bridgeclip("status", &["--failed"])).contains("torn.jpg: truncated"));
+    let status = json_lines(&device.bridgeclip("status", &["--json"])).remove(0);
+    assert_eq!((&status["captures"], &status["failed"]), (&Value::from(1), &Value::from(1)));
+    assert_eq!((&status["daemon_running"], &status["queue_depth"]), (&Value::from(true), &Value::from(1)));
+    assert!(status["queue_oldest_age_s"].as_i64().is_some_and(|age_s| (0..60).contains(&age_s)), "{status}");
+    assert!(status["last_captures"][0]["verdict"].as_str().is_some_and(|line| line.starts_with("soundness ")));
+    assert!(status["disk"]["free_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{status}");
+    let output = device.bridgeclip("retry", &["no-such-folder"]);
+    assert!(exit_code(output.status) == 1 && text(&output).contains("no failure is recorded"), "{}", text(&output));
+    // By folder; the daemon looks again at its next rescan, and the file is as broken as before.
+    let output = device.bridgeclip("retry", &[device.camera().to_str().expect("UTF-8")]);
+    assert_eq!(text(&output), "1 files will be tried again\n");
+    let journal = device.journal();
+    eventually("it failed again", || {
+        journal.failures().expect("a list").iter().any(|again| again.noted_at > first.noted_at)
+    });
+    assert_eq!(text(&device.bridgeclip("retry", &["--all"])), "1 files will be tried again\n");
+    assert_eq!(journal.captures().expect("a count"), 1);
 }

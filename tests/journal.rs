@@ -90,7 +90,7 @@ fn a_correction_takes_the_place_of_a_result_and_changes_no_byte_that_waits() {
     let before = waiting(&reader);
     let taken = Time { at: Timestamp::now(), quality: TimeQuality::Gps };
     let correct = |change| journal.supersede(&identity(), capture, change, false, Timestamp::now()).expect("stored");
-    let first = correct(Change::Taken(taken.clone()));
+    let first = correct(Change::Located { taken: Some(taken.clone()), position: None });
     let second = correct(Change::Verdict(result(2).verdict));
     let rows = waiting(&reader);
     assert_eq!(rows[0], before[0], "the result is sent as it was");
@@ -104,7 +104,13 @@ fn a_correction_takes_the_place_of_a_result_and_changes_no_byte_that_waits() {
         assert_eq!(event["data"]["taken"]["quality"], "gps", "a correction keeps what an earlier one changed");
     }
     assert_eq!(json(&corrections[1])["data"]["verdict"]["neighbours"].as_array().map(Vec::len), Some(10));
-    let unknown = journal.supersede(&identity(), 99, Change::Taken(taken), false, Timestamp::now());
+    let unknown = journal.supersede(
+        &identity(),
+        99,
+        Change::Located { taken: Some(taken), position: None },
+        false,
+        Timestamp::now(),
+    );
     assert!(matches!(unknown, Err(JournalError::UnknownCapture(99))));
 }
 

@@ -5,6 +5,7 @@ mod support;
 
 mod asyncapi;
 mod classifiers;
+mod collect;
 mod command_line;
 mod commands;
 mod delivery;

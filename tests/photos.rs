@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -159,7 +160,7 @@ fn a_process_of_its_own() {
     read_metadata(&bytes, Offset::UTC);
     let preprocess = Preprocess { size: 224, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
     let input = encoder_input(&bytes, &preprocess, &limits.photo).expect("decodes");
-    thumbnail(&input.raster, Orientation::UPRIGHT);
+    thumbnail(&input.raster, Orientation::UPRIGHT, NonZeroU32::new(320).expect("some"));
     println!("{:?} {:?} grown {}", input.pixels, quality(&input.raster), memory_peak() - idle);
 }
 

@@ -42,9 +42,10 @@ fn take(device: &Device, number: u32, photo: &RgbImage) -> Value {
     data.expect("just found")
 }
 
-/// A receiver in Tokyo whose clock is years ahead of this machine's. It speaks five times a second.
+/// A receiver in Tokyo whose clock is years ahead of this machine's. It speaks five times a second, once it may.
 struct Receiver {
     slave: TTYPort,
+    silent: Arc<AtomicBool>,
     stopped: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -53,18 +54,31 @@ const START: &str = "2031-05-06T07:08:09Z";
 
 impl Receiver {
     fn start() -> Self {
+        let receiver = Self::silent();
+        receiver.speak();
+        receiver
+    }
+
+    fn speak(&self) {
+        self.silent.store(false, Ordering::Relaxed);
+    }
+
+    fn silent() -> Self {
         let (mut master, slave) = TTYPort::pair().expect("a pseudo-terminal");
         let stopped = Arc::new(AtomicBool::new(false));
-        let is_stopped = Arc::clone(&stopped);
+        let silent = Arc::new(AtomicBool::new(true));
+        let (is_stopped, is_silent) = (Arc::clone(&stopped), Arc::clone(&silent));
         let begin = Instant::now();
         let speak = move || {
             while !is_stopped.load(Ordering::Relaxed) {
-                // Nobody may be listening.
-                let _ = master.write_all(sentences(begin.elapsed()).as_bytes());
+                if !is_silent.load(Ordering::Relaxed) {
+                    // Nobody may be listening.
+                    let _ = master.write_all(sentences(begin.elapsed()).as_bytes());
+                }
                 thread::sleep(Duration::from_millis(200));
             }
         };
-        Receiver { slave, stopped, thread: Some(thread::spawn(speak)) }
+        Receiver { slave, silent, stopped, thread: Some(thread::spawn(speak)) }
     }
 }
 
@@ -118,6 +132,41 @@ fn a_receiver_gives_captures_their_time_and_place() {
     let since = taken.duration_since(START.parse().expect("a moment"));
     assert!((0..120).contains(&since.as_secs()), "{data}");
     assert!(data["monotonic_ms"].as_u64().is_some_and(|ms| ms > 0), "{data}");
+}
+
+#[test]
+fn what_was_taken_before_the_first_fix_learns_its_time_and_place() {
+    let receiver = Receiver::silent();
+    let mut device = Device::new(None);
+    device.configure(&format!("[position]\ndevice = {:?}\n", receiver.slave.name().expect("a name")));
+    device.start();
+    let data = take(&device, 1, &photo(1));
+    assert_eq!(data["position"], Value::Null);
+    // The daemon that learns need not be the one that saw the photo.
+    assert!(device.terminate().success());
+    device.start();
+    receiver.speak();
+    let mut events = Vec::new();
+    eventually("a correction", || {
+        events = device.events();
+        events.len() > 1
+    });
+    let [result, correction] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(result["data"], data, "what waits stays as it was");
+    let learned = &correction["data"];
+    assert_eq!((&learned["supersedes"], &learned["verdict"]), (&result["id"], &data["verdict"]));
+    assert!((learned["position"]["latitude_deg"].as_f64().expect("a place") - 35.689_7).abs() < 1e-6, "{learned}");
+    assert!(learned["position"]["age_s"].as_f64().is_some_and(|age| age > 0.0 && age < 120.0), "{learned}");
+    // Unless NTP keeps this machine's clock: then the time was right from the start.
+    if data["taken"]["quality"] == "unsynced" {
+        assert_eq!(learned["taken"]["quality"], "gps");
+        let taken: Timestamp = learned["taken"]["at"].as_str().and_then(|at| at.parse().ok()).expect("a moment");
+        assert!(taken.duration_since(START.parse().expect("a moment")).as_secs().abs() < 120, "{learned}");
+    } else {
+        assert_eq!((&data["taken"]["quality"], &learned["taken"]), (&json!("ntp"), &data["taken"]));
+    }
+    let stored = device.journal().last_results(1).expect("a capture").remove(0);
+    assert_eq!(json!(stored.taken), learned["taken"]);
 }
 
 /// A code on white paper in the middle of the photo.

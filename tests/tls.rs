@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use bridgeclip::journal::EventClass;
-use bridgeclip::uplink::{LinkEvent, Login, Params, TlsError, TlsFiles, client_config, read_secret};
+use bridgeclip::uplink::{Endpoint, LinkEvent, Login, Params, TlsError, TlsFiles, client_config, read_secret};
 
 use crate::support::{
     Authority, Broker, Device, GOOD_YEARS, Identity, Station, Subscriber, bridgeclip, demo_photos, eventually,
@@ -28,7 +28,9 @@ fn trusting(authority: &Authority) -> TlsFiles {
 
 fn params(port: u16, files: &TlsFiles) -> Params {
     let tls = Some(client_config("localhost", files).expect("usable files"));
-    Params { host: "localhost".to_owned(), tls, hold_without_subscriber: false, ..Station::params(port) }
+    let station = Station::params(port);
+    let endpoint = Endpoint { host: "localhost".to_owned(), tls, ..station.endpoint };
+    Params { endpoint, hold_without_subscriber: false, ..station }
 }
 
 /// Starts an uplink with three events.
@@ -191,7 +193,9 @@ fn a_password_lets_the_device_in() {
         write_secret(&password, text);
         let password = Some(read_secret(&password).expect("a secret"));
         let login = Some(Login { username: "unit".to_owned(), password });
-        Params { login, hold_without_subscriber: false, ..Station::params(port) }
+        let station = Station::params(port);
+        let endpoint = Endpoint { login, ..station.endpoint };
+        Params { endpoint, hold_without_subscriber: false, ..station }
     };
     let reason = station(login("wrong")).wait_for_refusal();
     assert!(reason.contains("not authorised") || reason.contains("password is wrong"), "{reason}");
@@ -309,18 +313,19 @@ fn an_access_list_that_forbids_publishing_is_told() {
 fn events_arrive_through_a_websocket() {
     let authority = Authority::new();
     let identity = authority.issue("broker", &["localhost"], GOOD_YEARS);
-    let path = Some("/mqtt".to_owned());
     let port = free_port();
     let _broker = Broker::start_with(port, "protocol websockets");
-    let plain = Params { hold_without_subscriber: false, websocket_path: path.clone(), ..Station::params(port) };
-    station(plain).wait_until_delivered();
+    let through = |params: Params| {
+        let endpoint = Endpoint { websocket_path: Some("/mqtt".to_owned()), ..params.endpoint };
+        station(Params { endpoint, hold_without_subscriber: false, ..params })
+    };
+    through(Station::params(port)).wait_until_delivered();
     let port = free_port();
     let _broker = Broker::start_with(port, &listener(&authority, &identity, "protocol websockets"));
-    let secure = params(port, &trusting(&authority));
-    station(Params { websocket_path: path.clone(), ..secure }).wait_until_delivered();
+    through(params(port, &trusting(&authority))).wait_until_delivered();
     let port = free_port();
     let expired = authority.issue("expired", &["localhost"], (2020, 2022));
     let _broker = Broker::start_with(port, &listener(&authority, &expired, "protocol websockets"));
-    let refused = station(Params { websocket_path: path, ..params(port, &trusting(&authority)) });
+    let refused = through(params(port, &trusting(&authority)));
     assert!(refused.wait_for_refusal().contains("has expired"));
 }

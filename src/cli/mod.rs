@@ -3,12 +3,14 @@
 mod bench;
 mod check;
 mod classify;
+mod collect;
 mod command;
 mod decode;
 mod demo;
 mod device;
 mod embed;
 mod eval;
+mod ingest;
 mod inputs;
 mod manual;
 mod method;
@@ -19,8 +21,10 @@ mod progress;
 mod queue;
 mod reclassify;
 mod reference;
+mod retry;
 mod run;
 mod search;
+mod status;
 mod stop;
 mod tag;
 
@@ -47,6 +51,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Status(status::Args),
+    Ingest(ingest::Args),
+    Retry(retry::Args),
     Tag(tag::Args),
     Demo(demo::Args),
     Classify(classify::Args),
@@ -63,6 +70,8 @@ enum Command {
     Queue(queue::Command),
     #[command(subcommand)]
     Command(command::Command),
+    #[command(subcommand)]
+    Collect(collect::Command),
     Bench(bench::Args),
     Check(check::Args),
     #[command(hide = true)]
@@ -91,7 +100,7 @@ impl Outcome {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(match cli.command {
-        Command::Run(_) => LevelFilter::Info,
+        Command::Run(_) | Command::Collect(_) => LevelFilter::Info,
         _ => LevelFilter::Error,
     });
     match dispatch(cli.command) {
@@ -119,6 +128,9 @@ fn start_logging(level: LevelFilter) {
 fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Ingest(args) => ingest::run(&args),
+        Command::Retry(args) => retry::run(&args),
         Command::Tag(args) => tag::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
@@ -130,6 +142,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Package(command) => package::run(&command),
         Command::Queue(command) => queue::run(&command),
         Command::Command(command) => command::run(&command),
+        Command::Collect(command) => collect::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Man(args) => manual::man(&args),

@@ -1,5 +1,7 @@
 //! Results in words for a person at a terminal.
 
+use jiff::Timestamp;
+
 use crate::domain::{Category, Method, SecondLook, Urgency, UrgentSign, Verdict};
 
 /// The verdict on one line: `soundness II, measure C1, cracking on pier; review first: rating IV among similar photos`.
@@ -77,6 +79,16 @@ fn explain(reason: SecondLook) -> &'static str {
             "\"other\" can be falling-out of the deck, an abnormal gap, a defect of an anchorage or deflection: they have \
              no class of their own"
         }
+    }
+}
+
+/// How long ago that was, in the unit that tells most.
+pub fn age(since: Timestamp) -> String {
+    let seconds = Timestamp::now().duration_since(since).as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3_600),
     }
 }
 

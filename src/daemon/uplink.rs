@@ -13,8 +13,8 @@ use crate::encoder::Package;
 use crate::journal::{DeviceIdentity, Journal};
 use crate::position::Locator;
 use crate::uplink::{
-    self, Around, Desk, DeskParams, Link, Login, SecretError, Settings, Tls, TlsError, TlsFiles, Uplink, client_config,
-    public_key, read_credential, read_secret,
+    self, Around, Desk, DeskParams, Endpoint, Link, Login, SecretError, Settings, Tls, TlsError, TlsFiles, Uplink,
+    client_config, public_key, read_credential, read_secret,
 };
 
 /// What the uplink shares with the rest of the daemon.
@@ -58,24 +58,32 @@ pub fn start(shared: &Shared, mqtt: &Mqtt) -> Result<Uplink> {
 
 fn params(shared: &Shared, mqtt: &Mqtt) -> Result<uplink::Params> {
     let (device, identity) = (&shared.config.device, shared.identity);
+    let client_id = format!("bridgeclip-{}-{}", device.site.as_str(), device.id.as_str());
     Ok(uplink::Params {
-        host: mqtt.broker.host.clone(),
-        port: mqtt.broker.port,
-        #[cfg(feature = "websocket")]
-        websocket_path: mqtt.websocket_path.clone(),
-        tls: tls(mqtt)?,
-        login: login(mqtt)?,
-        client_id: format!("bridgeclip-{}-{}", device.site.as_str(), device.id.as_str()),
+        endpoint: endpoint(mqtt, client_id)?,
         prefix: identity.source.clone(),
         boot_id: identity.boot_id.clone(),
         package: identity.package.clone(),
-        keep_alive: mqtt.keep_alive_s.seconds(),
         in_flight: mqtt.in_flight.get() as u16,
         stall: mqtt.stall_s.seconds(),
         retry_max: mqtt.retry_s_max.seconds(),
         refused_pause: mqtt.refused_retry_s.seconds(),
         hold_without_subscriber: mqtt.hold_without_subscriber,
         health: mqtt.health_s.seconds(),
+    })
+}
+
+/// How the broker of these settings is reached; reads certificates and passwords.
+pub fn endpoint(mqtt: &Mqtt, client_id: String) -> Result<Endpoint> {
+    Ok(Endpoint {
+        host: mqtt.broker.host.clone(),
+        port: mqtt.broker.port,
+        #[cfg(feature = "websocket")]
+        websocket_path: mqtt.websocket_path.clone(),
+        tls: tls(mqtt)?,
+        login: login(mqtt)?,
+        client_id,
+        keep_alive: mqtt.keep_alive_s.seconds(),
     })
 }
 

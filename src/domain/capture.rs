@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Drone, PhotoQuality, Position, Tag, Time};
+use super::{Burst, Drone, PhotoQuality, Position, Tag, Time};
 
 /// A photo's identity and circumstances. The same bytes are the same capture, whatever the file is called.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,7 @@ pub struct Capture {
     pub quality: PhotoQuality,
     /// What a person said that the photos from here on show.
     pub tag: Option<Tag>,
+    pub burst: Option<Burst>,
 }
 
 /// The camera as its own file names it.
@@ -82,6 +84,8 @@ pub struct Failure {
     pub path: PathBuf,
     pub stamp: FileStamp,
     pub reason: String,
+    /// The device's clock; `None` if an older program noted it.
+    pub noted_at: Option<Timestamp>,
 }
 
 /// A SHA-256 digest, written as 64 hexadecimal digits.

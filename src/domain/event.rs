@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Camera, Capture, Category, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
+use super::{Burst, Camera, Capture, Category, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
 /// `type` of a result event; the number goes up when a consumer of the old form would misread the new one.
 pub const EVENT_FORMAT: &str = "bridgeclip.capture.result.v1";
@@ -39,8 +39,8 @@ pub struct EventContext<'a> {
 pub enum Change {
     /// Another model or reference, or a person, has judged the photo again.
     Verdict(Verdict),
-    /// The clock was wrong when the photo was taken.
-    Taken(Time),
+    /// The clock was wrong when the photo was taken, or its place was known less well. `None` stays as it was.
+    Located { taken: Option<Time>, position: Option<Position> },
     /// Somebody said what the photo shows.
     Tag(Tag),
 }
@@ -65,6 +65,7 @@ pub fn capture_result(context: &EventContext, capture: &Capture, verdict: &Verdi
         position: capture.position.as_ref(),
         drone: capture.drone.as_ref(),
         tag: capture.tag.as_ref(),
+        burst: capture.burst,
         package: Package { name: context.package, hash: context.package_hash },
         verdict,
     };
@@ -111,7 +112,10 @@ pub fn correction(
             data.insert("package".to_owned(), json!(package));
             data.insert("verdict".to_owned(), serde_json::from_slice(&bytes(verdict))?);
         }
-        Change::Taken(taken) => drop(data.insert("taken".to_owned(), json!(taken))),
+        Change::Located { taken, position } => {
+            data.extend(taken.iter().map(|taken| ("taken".to_owned(), json!(taken))));
+            data.extend(position.iter().map(|position| ("position".to_owned(), json!(position))));
+        }
         Change::Tag(tag) => drop(data.insert("tag".to_owned(), json!(tag))),
     }
     event.insert("id".to_owned(), context.id.into());
@@ -170,6 +174,8 @@ struct ResultData<'a> {
     drone: Option<&'a Drone>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tag: Option<&'a Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burst: Option<Burst>,
     package: Package<'a>,
     verdict: &'a Verdict,
 }
@@ -208,7 +214,7 @@ struct Package<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CategoryVerdict, Method, Rule, ScoredClass, TimeQuality, Urgency};
+    use crate::domain::{CategoryVerdict, Method, PositionSource, Rule, ScoredClass, TimeQuality, Urgency};
 
     const CONTEXT: EventContext = EventContext {
         id: "second",
@@ -241,6 +247,7 @@ mod tests {
                 millimetres_per_pixel: None,
             },
             tag: None,
+            burst: None,
         }
     }
 
@@ -255,6 +262,12 @@ mod tests {
             second_look: Vec::new(),
             evidence: Vec::new(),
         }
+    }
+
+    fn position() -> Position {
+        let (altitude_m, hdop, std_m, quality, age_s) = (None, None, None, None, Some(2.5));
+        let (latitude_deg, longitude_deg, source) = (35.5, 139.25, PositionSource::SerialGps);
+        Position { latitude_deg, longitude_deg, altitude_m, source, hdop, std_m, quality, age_s }
     }
 
     fn parsed(event: &[u8]) -> Value {
@@ -276,7 +289,14 @@ mod tests {
         let first = EventContext { id: "first", sequence: 3, package: "model 1", ..CONTEXT };
         let event = capture_result(&first, &capture(), &verdict(1));
         let taken = Time { at: Timestamp::from_second(1_000_000).expect("a time"), quality: TimeQuality::Gps };
-        let changes = [Change::Verdict(verdict(2)), Change::Taken(taken), Change::Tag(Tag::default())];
+        let located = |taken, position| Change::Located { taken, position };
+        let changes = [
+            Change::Verdict(verdict(2)),
+            located(Some(taken.clone()), None),
+            located(None, Some(position())),
+            located(Some(taken), Some(position())),
+            Change::Tag(Tag::default()),
+        ];
         for change in changes {
             let corrected = parsed(&correction(&CONTEXT, &event, "first", &change).expect("an event of ours"));
             let mut expected = parsed(&event);
@@ -290,7 +310,10 @@ mod tests {
                     let whole = parsed(&capture_result(&CONTEXT, &capture(), &verdict(2)));
                     expected["data"]["verdict"] = whole["data"]["verdict"].clone();
                 }
-                Change::Taken(taken) => expected["data"]["taken"] = json!(taken),
+                Change::Located { taken, position } => {
+                    taken.iter().for_each(|taken| expected["data"]["taken"] = json!(taken));
+                    position.iter().for_each(|position| expected["data"]["position"] = json!(position));
+                }
                 Change::Tag(tag) => expected["data"]["tag"] = json!(tag),
             }
             assert_eq!(corrected, expected);

@@ -1,5 +1,6 @@
 //! Plain values that pass between the stages. They know no engine, no database and no network.
 
+mod burst;
 mod caption;
 mod capture;
 mod drone;
@@ -18,6 +19,7 @@ mod time;
 mod verdict;
 mod verdict_json;
 
+pub use burst::Burst;
 pub use caption::{CaptionError, caption, parse_caption};
 pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, NotSha256, Sha256};
 pub use drone::{Attitude, Drone};

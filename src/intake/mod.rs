@@ -1,10 +1,13 @@
-//! Finds photo files in the watched folders and offers each once it is at rest.
+//! Finds photo files in the watched folders and offers each once it is at rest, in the order of capture.
 //!
 //! inotify tells of most changes at once; a periodic rescan finds what it cannot see (mounted cards, network folders).
 //! Nothing is ever moved, changed or deleted here.
 
+mod bursts;
 mod pending;
+mod settled;
 mod watch;
 
+pub use bursts::{BurstParams, Bursts};
 pub use pending::Candidate;
-pub use watch::{Intake, IntakeStop, LookAgain, Params};
+pub use watch::{Intake, IntakeStop, Look, LookAgain, Params, Records};

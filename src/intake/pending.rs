@@ -49,19 +49,23 @@ impl Pending {
         self.files.insert(candidate.path.clone(), seen);
     }
 
-    /// Takes out the files that are due, in the order in which they were last written.
-    pub fn take_due(&mut self, now: Instant) -> Vec<Candidate> {
-        let due = self.files.extract_if(|_, seen| seen.due <= now);
-        let candidate =
-            |(path, Seen { stamp, since, .. })| Candidate { path, stamp, seen: since, unchanged: now - since };
-        let mut due: Vec<Candidate> = due.map(candidate).collect();
-        due.sort_by(|a, b| (a.stamp.modified_ns, &a.path).cmp(&(b.stamp.modified_ns, &b.path)));
-        due
+    /// Takes out the files that are due. While others are still arriving they wait for those, at most one `settle`
+    /// longer: what was dropped together can then be put in order.
+    pub fn take_due(&mut self, now: Instant, settle: Duration) -> Vec<Candidate> {
+        let arriving = self.files.values().any(|seen| seen.due > now && seen.since + settle > now);
+        let wait = if arriving { settle } else { Duration::ZERO };
+        let due = self.files.extract_if(|_, seen| seen.due + wait <= now);
+        due.map(|(path, Seen { stamp, since, .. })| Candidate { path, stamp, seen: since, unchanged: now - since })
+            .collect()
     }
 
-    /// When the next file will be due.
-    pub fn next_due(&self) -> Option<Instant> {
-        self.files.values().map(|seen| seen.due).min()
+    /// When [`Pending::take_due`] should be asked next, if nothing changes until then.
+    pub fn next_due(&self, now: Instant, settle: Duration) -> Option<Instant> {
+        self.files.values().map(|seen| if seen.due > now { seen.due } else { seen.due + settle }).min()
+    }
+
+    pub fn len(&self) -> usize {
+        self.files.len()
     }
 }
 
@@ -71,43 +75,49 @@ mod tests {
 
     const SETTLE: Duration = Duration::from_secs(1);
 
-    fn stamp(bytes: u64, modified_ns: i64) -> FileStamp {
-        FileStamp { bytes, modified_ns }
-    }
-
-    fn names(due: &[Candidate]) -> Vec<&str> {
-        due.iter().map(|candidate| candidate.path.to_str().unwrap()).collect()
+    fn stamp(bytes: u64) -> FileStamp {
+        FileStamp { bytes, modified_ns: 0 }
     }
 
     #[test]
     fn a_growing_file_waits_until_it_rests() {
         let (mut pending, start) = (Pending::default(), Instant::now());
-        pending.see(Path::new("a"), stamp(1, 0), start, SETTLE);
-        pending.see(Path::new("a"), stamp(2, 0), start + SETTLE / 2, SETTLE);
-        assert!(pending.take_due(start + SETTLE).is_empty());
-        assert_eq!(pending.next_due(), Some(start + SETTLE * 3 / 2));
-        let due = pending.take_due(start + SETTLE * 2);
+        pending.see(Path::new("a"), stamp(1), start, SETTLE);
+        pending.see(Path::new("a"), stamp(2), start + SETTLE / 2, SETTLE);
+        assert!(pending.take_due(start + SETTLE, SETTLE).is_empty());
+        assert_eq!(pending.next_due(start + SETTLE, SETTLE), Some(start + SETTLE * 3 / 2));
+        let due = pending.take_due(start + SETTLE * 2, SETTLE);
         assert_eq!((due[0].stamp.bytes, due[0].unchanged), (2, SETTLE * 3 / 2));
-        assert_eq!(pending.next_due(), None);
+        assert_eq!(pending.next_due(start, SETTLE), None);
     }
 
     #[test]
-    fn files_come_in_the_order_of_writing() {
+    fn files_that_arrive_together_are_offered_together() {
         let (mut pending, start) = (Pending::default(), Instant::now());
-        for (name, modified) in [("c", 1), ("a", 2), ("b", 1)] {
-            pending.see(Path::new(name), stamp(1, modified), start, Duration::ZERO);
-        }
-        assert_eq!(names(&pending.take_due(start)), ["b", "c", "a"]);
+        pending.see(Path::new("a"), stamp(1), start, SETTLE);
+        pending.see(Path::new("b"), stamp(1), start + SETTLE / 2, SETTLE);
+        assert!(pending.take_due(start + SETTLE, SETTLE).is_empty(), "b is still arriving");
+        assert_eq!(pending.take_due(start + SETTLE * 3 / 2, SETTLE).len(), 2);
+    }
+
+    #[test]
+    fn a_stream_of_files_holds_none_back_for_long() {
+        let (mut pending, start) = (Pending::default(), Instant::now());
+        pending.see(Path::new("a"), stamp(1), start, SETTLE);
+        pending.see(Path::new("b"), stamp(1), start + SETTLE * 3 / 2, SETTLE);
+        let next = pending.next_due(start + SETTLE * 3 / 2, SETTLE).expect("a moment");
+        assert_eq!(next, start + SETTLE * 2);
+        assert_eq!(pending.take_due(next, SETTLE)[0].path, Path::new("a"));
     }
 
     #[test]
     fn a_file_put_back_keeps_its_age() {
         let (mut pending, start) = (Pending::default(), Instant::now());
-        pending.see(Path::new("a"), stamp(1, 0), start, SETTLE);
-        let candidate = pending.take_due(start + SETTLE).remove(0);
+        pending.see(Path::new("a"), stamp(1), start, SETTLE);
+        let candidate = pending.take_due(start + SETTLE, SETTLE).remove(0);
         pending.put_back(&candidate, start + SETTLE, SETTLE);
-        pending.see(Path::new("a"), stamp(1, 0), start + SETTLE, SETTLE);
-        assert!(pending.take_due(start + SETTLE * 3 / 2).is_empty());
-        assert_eq!(pending.take_due(start + SETTLE * 2)[0].unchanged, SETTLE * 2);
+        pending.see(Path::new("a"), stamp(1), start + SETTLE, SETTLE);
+        assert!(pending.take_due(start + SETTLE * 3 / 2, SETTLE).is_empty());
+        assert_eq!(pending.take_due(start + SETTLE * 2, SETTLE)[0].unchanged, SETTLE * 2);
     }
 }

@@ -1,26 +1,48 @@
 //! The watched folders.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use log::{debug, info, warn};
 use notify::Watcher;
 
 use super::pending::{Candidate, Pending};
+use super::settled::Settled;
 use crate::domain::FileStamp;
 
 /// How folders are watched.
 #[derive(Clone, Debug)]
 pub struct Params {
-    /// Watched with everything below them.
+    /// Looked through with everything below them. A file can be one too.
     pub roots: Vec<PathBuf>,
     pub rescan: Duration,
     /// A file is offered when it has not changed for this long.
     pub settle: Duration,
+    /// Nothing is watched: the intake ends when everything that was there at the start has been offered.
+    pub once: bool,
+}
+
+/// What is known of files.
+pub trait Records {
+    fn look(&self, path: &Path, stamp: &FileStamp) -> Look;
+
+    /// When the photo was taken: what is ready together is offered in this order.
+    fn taken(&self, path: &Path, stamp: &FileStamp) -> Timestamp;
+}
+
+/// What to do with a file that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Offer,
+    /// It gave no result. The records are asked again at every rescan: they may be told to forget it.
+    Failed,
+    /// Nothing, while it keeps its stamp.
+    Settled,
 }
 
 /// The longest sleep: whoever watches over the intake hears of it this often.
@@ -37,12 +59,13 @@ pub struct Intake {
     watched: HashSet<PathBuf>,
     absent: HashSet<PathBuf>,
     pending: Pending,
-    ready: VecDeque<Candidate>,
+    /// By capture time, then path: cameras count in file names.
+    ready: BTreeMap<(Timestamp, PathBuf), Candidate>,
     /// The paths in `ready`.
     offered: HashSet<PathBuf>,
-    /// Files that need no further look while they keep this stamp.
-    done: HashMap<PathBuf, FileStamp>,
-    next_rescan: Instant,
+    settled: Settled,
+    /// `None` if there will be none.
+    next_rescan: Option<Instant>,
     beat: Box<dyn Fn() + Send>,
 }
 
@@ -82,7 +105,7 @@ impl Intake {
     /// Starts to watch. A folder that is not there yet is watched as soon as it appears.
     pub fn new(params: Params) -> Self {
         let (sender, inbox) = mpsc::channel();
-        let watcher = start_watcher(sender.clone());
+        let watcher = if params.once { None } else { start_watcher(sender.clone()) };
         Intake {
             params,
             inbox,
@@ -91,10 +114,10 @@ impl Intake {
             watched: HashSet::new(),
             absent: HashSet::new(),
             pending: Pending::default(),
-            ready: VecDeque::new(),
+            ready: BTreeMap::new(),
             offered: HashSet::new(),
-            done: HashMap::new(),
-            next_rescan: Instant::now(),
+            settled: Settled::default(),
+            next_rescan: Some(Instant::now()),
             beat: Box::new(|| ()),
         }
     }
@@ -112,32 +135,37 @@ impl Intake {
         LookAgain(self.sender.clone())
     }
 
-    /// Waits for the next file at rest. `is_done` is asked once about every file that was not seen before with its
-    /// stamp. `None` after a stop.
-    pub fn next(&mut self, is_done: impl Fn(&Path, &FileStamp) -> bool) -> Option<Candidate> {
+    /// Waits for the next file at rest. What became of the last one must stand in the records, or it must have been
+    /// settled or put back. `None` after a stop, and when nothing more can come.
+    pub fn next(&mut self, records: &impl Records) -> Option<Candidate> {
         loop {
             (self.beat)();
             let now = Instant::now();
-            if self.next_rescan <= now {
-                self.next_rescan = now + self.params.rescan;
-                self.rescan(&is_done);
+            if self.next_rescan.is_some_and(|at| at <= now) {
+                self.next_rescan = (!self.params.once).then(|| now + self.params.rescan);
+                self.rescan(now, records);
             }
-            for candidate in self.pending.take_due(now) {
-                self.offer(candidate);
+            for candidate in self.pending.take_due(now, self.params.settle) {
+                self.offer(candidate, now, records);
             }
-            if !self.receive(self.idle_time(now), &is_done) {
+            if !self.receive(self.idle_time(now)?, records) {
                 return None;
             }
-            if let Some(candidate) = self.ready.pop_front() {
+            if let Some((_, candidate)) = self.ready.pop_first() {
                 self.offered.remove(&candidate.path);
                 return Some(candidate);
             }
         }
     }
 
+    /// Number of files that were seen and have not come out of [`Intake::next`].
+    pub fn waiting(&self) -> usize {
+        self.pending.len() + self.ready.len()
+    }
+
     /// Notes that a file needs no further look while it keeps its stamp.
-    pub fn finished(&mut self, candidate: &Candidate) {
-        self.done.insert(candidate.path.clone(), candidate.stamp.clone());
+    pub fn settle(&mut self, candidate: &Candidate) {
+        self.settled.insert(&candidate.path, &candidate.stamp);
     }
 
     /// Takes back a file that turned out to be incomplete; it is offered again after `pause` or when it changes.
@@ -145,24 +173,26 @@ impl Intake {
         self.pending.put_back(candidate, Instant::now(), pause);
     }
 
-    /// How long there is nothing to do unless a message comes.
-    fn idle_time(&self, now: Instant) -> Duration {
+    /// How long there is nothing to do unless a message comes; `None` if there will never be.
+    fn idle_time(&self, now: Instant) -> Option<Duration> {
         if !self.ready.is_empty() {
-            return Duration::ZERO;
+            return Some(Duration::ZERO);
         }
-        let next = self.pending.next_due().map_or(self.next_rescan, |due| due.min(self.next_rescan));
-        next.saturating_duration_since(now).min(BEAT)
+        let due = self.pending.next_due(now, self.params.settle);
+        let next = due.into_iter().chain(self.next_rescan).min()?;
+        Some(next.saturating_duration_since(now).min(BEAT))
     }
 
     /// Waits for a message and handles all that are there; `false` after a stop.
-    fn receive(&mut self, mut wait: Duration, is_done: &impl Fn(&Path, &FileStamp) -> bool) -> bool {
+    fn receive(&mut self, mut wait: Duration, records: &impl Records) -> bool {
         while let Ok(message) = self.inbox.recv_timeout(wait) {
+            let now = Instant::now();
             match message {
-                Message::Changed(path) => self.look(&path, DEPTH_MAX, is_done),
-                Message::Rescan => self.next_rescan = Instant::now(),
+                Message::Changed(path) => self.look(&path, DEPTH_MAX, now, records),
+                Message::Rescan => self.next_rescan = Some(now),
                 Message::LookAgain => {
-                    self.done.clear();
-                    self.next_rescan = Instant::now();
+                    self.settled.clear();
+                    self.next_rescan = Some(now);
                 }
                 Message::Stop => return false,
             }
@@ -172,30 +202,31 @@ impl Intake {
     }
 
     /// A file that changed since it was seen starts again; one that vanished is forgotten.
-    fn offer(&mut self, candidate: Candidate) {
+    fn offer(&mut self, candidate: Candidate, now: Instant, records: &impl Records) {
         match fs::metadata(&candidate.path) {
             Ok(metadata) if stamp(&metadata) == candidate.stamp => {
+                let taken = records.taken(&candidate.path, &candidate.stamp);
                 self.offered.insert(candidate.path.clone());
-                self.ready.push_back(candidate);
+                self.ready.insert((taken, candidate.path.clone()), candidate);
             }
-            Ok(metadata) => {
-                self.pending.see(&candidate.path, stamp(&metadata), Instant::now(), self.params.settle);
-            }
+            Ok(metadata) => self.pending.see(&candidate.path, stamp(&metadata), now, self.params.settle),
             Err(error) => debug!("{}: {error}", candidate.path.display()),
         }
     }
 
-    fn rescan(&mut self, is_done: &impl Fn(&Path, &FileStamp) -> bool) {
+    /// All files of one scan are seen at the same moment, and so are due together.
+    fn rescan(&mut self, now: Instant, records: &impl Records) {
         for root in self.params.roots.clone() {
             if root.is_dir() {
                 self.watch(&root);
-                self.look(&root, DEPTH_MAX, is_done);
-            } else {
+            } else if !root.is_file() {
                 self.watched.remove(&root);
                 if self.absent.insert(root.clone()) {
                     warn!("{}: no such folder; it will be watched when it appears", root.display());
                 }
+                continue;
             }
+            self.look(&root, DEPTH_MAX, now, records);
         }
     }
 
@@ -211,7 +242,7 @@ impl Intake {
         }
     }
 
-    fn look(&mut self, path: &Path, depth: usize, is_done: &impl Fn(&Path, &FileStamp) -> bool) {
+    fn look(&mut self, path: &Path, depth: usize, now: Instant, records: &impl Records) {
         let is_root = self.params.roots.iter().any(|root| root == path);
         if is_hidden(path) && !is_root {
             return;
@@ -219,15 +250,15 @@ impl Intake {
         match fs::metadata(path) {
             // A link to a folder may lead in a circle.
             Ok(metadata) if metadata.is_dir() && (is_root || !path.is_symlink()) => {
-                self.look_into(path, depth, is_done);
+                self.look_into(path, depth, now, records);
             }
-            Ok(metadata) if metadata.is_file() => self.look_at(path, stamp(&metadata), is_done),
+            Ok(metadata) if metadata.is_file() => self.look_at(path, stamp(&metadata), now, records),
             Ok(_) => (),
             Err(error) => debug!("{}: {error}", path.display()),
         }
     }
 
-    fn look_into(&mut self, dir: &Path, depth: usize, is_done: &impl Fn(&Path, &FileStamp) -> bool) {
+    fn look_into(&mut self, dir: &Path, depth: usize, now: Instant, records: &impl Records) {
         if depth == 0 {
             warn!("{}: deeper than {DEPTH_MAX} folders, not looked into", dir.display());
             return;
@@ -235,21 +266,21 @@ impl Intake {
         match fs::read_dir(dir) {
             Ok(entries) => {
                 for entry in entries.flatten() {
-                    self.look(&entry.path(), depth - 1, is_done);
+                    self.look(&entry.path(), depth - 1, now, records);
                 }
             }
             Err(error) => warn!("{}: {error}", dir.display()),
         }
     }
 
-    fn look_at(&mut self, path: &Path, stamp: FileStamp, is_done: &impl Fn(&Path, &FileStamp) -> bool) {
-        if self.done.get(path) == Some(&stamp) || self.offered.contains(path) {
+    fn look_at(&mut self, path: &Path, stamp: FileStamp, now: Instant, records: &impl Records) {
+        if self.settled.contains(path, &stamp) || self.offered.contains(path) {
             return;
         }
-        if is_done(path, &stamp) {
-            self.done.insert(path.to_owned(), stamp);
-        } else {
-            self.pending.see(path, stamp, Instant::now(), self.params.settle);
+        match records.look(path, &stamp) {
+            Look::Offer => self.pending.see(path, stamp, now, self.params.settle),
+            Look::Failed => (),
+            Look::Settled => self.settled.insert(path, &stamp),
         }
     }
 }
@@ -289,15 +320,50 @@ fn stamp(metadata: &Metadata) -> FileStamp {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
-    fn intake(root: &Path) -> Intake {
+    /// Takes names for capture times.
+    #[derive(Default)]
+    struct Fake(RefCell<Vec<(PathBuf, FileStamp, Look)>>);
+
+    impl Fake {
+        fn note(&self, candidate: &Candidate, look: Look) {
+            self.0.borrow_mut().push((candidate.path.clone(), candidate.stamp.clone(), look));
+        }
+    }
+
+    impl Records for Fake {
+        fn look(&self, path: &Path, stamp: &FileStamp) -> Look {
+            let records = self.0.borrow();
+            let record = records.iter().rev().find(|(known, at, _)| known == path && at == stamp);
+            record.map_or(Look::Offer, |(_, _, look)| *look)
+        }
+
+        fn taken(&self, path: &Path, _: &FileStamp) -> Timestamp {
+            let digits: String = path.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+            Timestamp::from_second(digits.parse().unwrap_or(0)).unwrap_or_default()
+        }
+    }
+
+    fn intake(root: &Path, once: bool) -> Intake {
         let params = Params {
             roots: vec![root.to_owned()],
             rescan: Duration::from_millis(50),
             settle: Duration::from_millis(20),
+            once,
         };
         Intake::new(params)
+    }
+
+    fn names(intake: &mut Intake, records: &Fake) -> Vec<String> {
+        let mut names = Vec::new();
+        while let Some(candidate) = intake.next(records) {
+            names.push(candidate.path.file_name().expect("a name").to_string_lossy().into_owned());
+            records.note(&candidate, Look::Settled);
+        }
+        names
     }
 
     #[test]
@@ -308,16 +374,16 @@ mod tests {
         fs::write(dir.path().join(".hidden.jpg"), "1").expect("write");
         fs::write(dir.path().join("copy.jpg.part"), "1").expect("write");
         std::os::unix::fs::symlink(dir.path(), dir.path().join("circle")).expect("a link");
-        let mut intake = intake(dir.path());
-        let first = intake.next(|_, _| false).expect("a file");
+        let (mut intake, records) = (intake(dir.path(), false), Fake::default());
+        let first = intake.next(&records).expect("a file");
         assert_eq!(first.path, dir.path().join("DCIM/old.jpg"));
-        intake.finished(&first);
+        records.note(&first, Look::Settled);
         fs::write(dir.path().join("new.jpg"), "1").expect("write");
-        let second = intake.next(|_, _| false).expect("a file");
+        let second = intake.next(&records).expect("a file");
         assert_eq!(second.path, dir.path().join("new.jpg"));
-        intake.finished(&second);
+        records.note(&second, Look::Settled);
         intake.stopper().stop();
-        assert_eq!(intake.next(|_, _| false), None);
+        assert_eq!(intake.next(&records), None);
     }
 
     #[test]
@@ -325,31 +391,65 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary folder");
         let path = dir.path().join("photo.jpg");
         fs::write(&path, "1").expect("write");
-        let mut intake = intake(dir.path());
-        let first = intake.next(|_, _| false).expect("a file");
-        intake.finished(&first);
+        let (mut intake, records) = (intake(dir.path(), false), Fake::default());
+        records.note(&intake.next(&records).expect("a file"), Look::Settled);
         fs::write(&path, "longer").expect("write");
-        assert_eq!(intake.next(|_, _| false).expect("the file").stamp.bytes, 6);
+        assert_eq!(intake.next(&records).expect("the file").stamp.bytes, 6);
+    }
+
+    #[test]
+    fn what_is_there_together_comes_in_the_order_of_capture() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        for name in ["b-3.jpg", "a-20.jpg", "d-1.jpg", "c-3.jpg"] {
+            fs::write(dir.path().join(name), "1").expect("write");
+        }
+        let (mut intake, records) = (intake(dir.path(), true), Fake::default());
+        assert_eq!(names(&mut intake, &records), ["d-1.jpg", "b-3.jpg", "c-3.jpg", "a-20.jpg"]);
+    }
+
+    #[test]
+    fn an_intake_by_hand_ends_when_all_was_offered() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        for name in ["1.jpg", "2.jpg"] {
+            fs::write(dir.path().join(name), "1").expect("write");
+        }
+        let records = Fake::default();
+        let mut all = intake(dir.path(), true);
+        let first = all.next(&records).expect("a file");
+        assert_eq!(all.waiting(), 1);
+        all.put_back(&first, Duration::from_millis(1));
+        assert_eq!(names(&mut all, &records), ["2.jpg", "1.jpg"]);
+        assert_eq!(names(&mut intake(&dir.path().join("2.jpg"), true), &Fake::default()), ["2.jpg"], "one file");
+        assert!(names(&mut intake(dir.path(), true), &records).is_empty(), "settled");
     }
 
     #[test]
     fn a_finished_file_is_offered_again_when_its_result_was_lost() {
         let dir = tempfile::tempdir().expect("temporary folder");
         fs::write(dir.path().join("photo.jpg"), "1").expect("write");
-        let mut intake = intake(dir.path());
-        let first = intake.next(|_, _| false).expect("a file");
-        intake.finished(&first);
+        let (mut intake, records) = (intake(dir.path(), false), Fake::default());
+        let first = intake.next(&records).expect("a file");
+        intake.settle(&first);
+        fs::write(dir.path().join("other.jpg"), "1").expect("write");
+        let other = intake.next(&records).expect("a file");
+        assert_eq!(other.path, dir.path().join("other.jpg"));
+        records.note(&other, Look::Settled);
         intake.look_again().look_again();
-        assert_eq!(intake.next(|_, _| false).expect("the file").path, first.path);
+        assert_eq!(intake.next(&records).expect("the first again").path, first.path);
     }
 
     #[test]
-    fn files_that_are_done_are_not_offered() {
+    fn a_failed_file_is_offered_when_its_record_is_gone() {
         let dir = tempfile::tempdir().expect("temporary folder");
-        fs::write(dir.path().join("done.jpg"), "1").expect("write");
-        fs::write(dir.path().join("open.jpg"), "1").expect("write");
-        let mut intake = intake(dir.path());
-        let next = intake.next(|path, _| path.ends_with("done.jpg")).expect("a file");
-        assert_eq!(next.path, dir.path().join("open.jpg"));
+        fs::write(dir.path().join("1.jpg"), "1").expect("write");
+        let (mut intake, records) = (intake(dir.path(), false), Fake::default());
+        let first = intake.next(&records).expect("a file");
+        records.note(&first, Look::Failed);
+        fs::write(dir.path().join("2.jpg"), "1").expect("write");
+        let second = intake.next(&records).expect("a file");
+        assert_eq!(second.path, dir.path().join("2.jpg"));
+        records.note(&second, Look::Settled);
+        records.note(&first, Look::Offer);
+        assert_eq!(intake.next(&records).expect("the first again").path, first.path);
     }
 }

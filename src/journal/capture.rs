@@ -186,6 +186,7 @@ fn capture_row(id: i64, identity: &DeviceIdentity, result: &NewResult) -> Row {
         .with("metadata", json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })))
         .with("monotonic_ns", capture.monotonic_ns.map(|ns| ns as i64))
         .with("tag", capture.tag.as_ref().map(json))
+        .with("burst", capture.burst.as_ref().map(json))
 }
 
 /// Without the neighbours: these are in the event.
@@ -257,7 +258,10 @@ pub fn supersede(
         .with("outbox_id", outbox_id);
     let row = match change {
         Change::Verdict(verdict) => row.with("verdict", short_verdict(verdict)),
-        Change::Taken(taken) => row.with("taken", json(taken)),
+        Change::Located { taken, position } => {
+            let row = taken.iter().fold(row, |row, taken| row.with("taken", json(taken)));
+            position.iter().fold(row, |row, position| row.with("position", json(position)))
+        }
         Change::Tag(tag) => row.with("tag", json(tag)),
     };
     row.store(tables.connection)?;

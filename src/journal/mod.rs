@@ -1,5 +1,5 @@
-//! `device.db`: what this device has seen and what it still has to deliver. The only writer of that file; tags alone may
-//! come from another process.
+//! `device.db`: what this device has seen and what it still has to deliver. The only writer of that file; tags
+//! and retries alone may come from another process.
 //!
 //! A result and its event are committed together (WAL, synchronous FULL): once `record` returns, no crash or power
 //! cut loses either. A row leaves the outbox only when the broker has acknowledged it. Every row carries a checksum; a
@@ -31,7 +31,7 @@ pub use error::JournalError;
 pub use examine::{Condition, examine};
 pub use queue::{EventClass, ForeignEvent, Refused};
 pub use reader::{FileState, OutboxRow, Reader, SetAsideRow};
-pub use results::StoredResult;
+pub use results::{StoredPlace, StoredResult};
 pub use tag::set_tag;
 pub use writer::{DeviceIdentity, Journal, Params};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use log::warn;
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
 use super::capture::is_known;
@@ -200,7 +200,8 @@ impl Reader {
     /// All files that gave no result.
     pub fn failures(&self) -> Result<Vec<Failure>, JournalError> {
         self.read(|connection| {
-            let sql = "SELECT path, bytes, modified_ns, reason FROM file WHERE reason IS NOT NULL ORDER BY path";
+            let sql =
+                "SELECT path, bytes, modified_ns, reason, noted_at FROM file WHERE reason IS NOT NULL ORDER BY path";
             Ok(connection.prepare_cached(sql)?.query_map([], failure)?.collect::<rusqlite::Result<_>>()?)
         })
     }
@@ -320,5 +321,12 @@ fn failure(row: &Row) -> rusqlite::Result<Failure> {
         path: PathBuf::from(OsString::from_vec(row.get(0)?)),
         stamp: FileStamp { bytes: row.get::<_, i64>(1)? as u64, modified_ns: row.get(2)? },
         reason: row.get(3)?,
+        noted_at: moment(row, 4)?,
     })
+}
+
+fn moment(row: &Row, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    let text: Option<String> = row.get(column)?;
+    let unreadable = |error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error));
+    text.map(|text| text.parse()).transpose().map_err(unreadable)
 }

@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ToSql};
 use serde::de::DeserializeOwned;
 
 use super::row::Row;
 use super::{JournalError, Reader};
-use crate::domain::{Embedding, PhotoQuality, Sha256, Tag, Time, Verdict};
+use crate::domain::{Embedding, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
 /// Captures that are read at a time: with 512 values each, less than 2 MB.
 const PAGE: usize = 256;
@@ -30,15 +30,32 @@ pub struct StoredResult {
     pub verdict: Verdict,
 }
 
+/// When and where a capture was made, as far as that is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredPlace {
+    pub capture: i64,
+    /// See [`crate::domain::Capture`].
+    pub monotonic_ns: Option<u64>,
+    pub taken: Time,
+    pub position: Option<Position>,
+}
+
 impl Reader {
     /// Up to `limit` captures with an id above `after`, the oldest first. Those that do not match their checksum are not
     /// among them: they are mended.
     pub fn results(&self, after: i64, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
-        let (results, damage) = self.read(|connection| look(connection, after, limit))?;
-        if let Some(damage) = damage {
-            self.found(damage);
-        }
-        Ok(results)
+        self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, stored_result)
+    }
+
+    /// The last captures, the newest first; likewise without damaged ones.
+    pub fn last_results(&self, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
+        self.look("SELECT id FROM capture WHERE id < ?1 ORDER BY id DESC", &i64::MAX, limit, stored_result)
+    }
+
+    /// Those of the last `limit` captures that were made during this start of the machine, the newest first.
+    pub fn last_places(&self, boot_id: &str, limit: usize) -> Result<Vec<StoredPlace>, JournalError> {
+        let last = format!("SELECT id, boot_id FROM capture ORDER BY id DESC LIMIT {limit}");
+        self.look(&format!("SELECT id FROM ({last}) WHERE boot_id = ?1"), &boot_id, limit, stored_place)
     }
 
     /// All captures, the oldest first, some at a time. No page is empty.
@@ -53,9 +70,7 @@ impl Reader {
             }
         })
     }
-}
 
-impl Reader {
     /// These captures in pages; those that are gone or do not match their checksum are left out.
     pub fn results_of<'a>(
         &'a self,
@@ -67,21 +82,39 @@ impl Reader {
             Ok(results.filter(|result| page.contains(&result.capture)).collect())
         })
     }
+
+    /// `ids` selects captures by one parameter, and puts them in order.
+    fn look<T>(&self, ids: &str, by: &dyn ToSql, limit: usize, read: Read<T>) -> Result<Vec<T>, JournalError> {
+        let (found, damage) = self.read(|connection| look(connection, ids, by, limit, read))?;
+        if let Some(damage) = damage {
+            self.found(damage);
+        }
+        Ok(found)
+    }
 }
 
-type Look = (Vec<StoredResult>, Option<JournalError>);
+/// Makes a value of a capture's id and row.
+type Read<T> = fn(i64, &Row) -> Result<T, JournalError>;
+
+type Look<T> = (Vec<T>, Option<JournalError>);
 
 /// The captures, and damage among them.
-fn look(connection: &Connection, after: i64, limit: usize) -> Result<Look, JournalError> {
-    let mut ids = connection.prepare_cached("SELECT id FROM capture WHERE id > ?1 ORDER BY id")?;
-    let mut ids = ids.query([after])?;
+fn look<T>(
+    connection: &Connection,
+    ids: &str,
+    by: &dyn ToSql,
+    limit: usize,
+    read: Read<T>,
+) -> Result<Look<T>, JournalError> {
+    let mut ids = connection.prepare_cached(ids)?;
+    let mut ids = ids.query([by])?;
     let (mut found, mut damage) = (Vec::new(), None);
     while found.len() < limit
         && let Some(id) = ids.next()?
     {
         let id = id.get(0)?;
         let row = Row::load(connection, "capture", id);
-        match row.and_then(|row| row.map(|row| stored_result(id, &row)).transpose()) {
+        match row.and_then(|row| row.map(|row| read(id, &row)).transpose()) {
             Ok(result) => found.extend(result),
             Err(error @ JournalError::Damaged(_)) => damage = Some(error),
             Err(error) => return Err(error),
@@ -91,20 +124,36 @@ fn look(connection: &Connection, after: i64, limit: usize) -> Result<Look, Journ
 }
 
 fn stored_result(capture: i64, row: &Row) -> Result<StoredResult, JournalError> {
-    let wrong = |what: &str| JournalError::Damaged(format!("{what} of capture {capture} cannot be read"));
     let values: Vec<u8> = row.get("embedding")?;
     let values = values.chunks_exact(4).map(|value| f32::from_le_bytes(value.try_into().expect("four bytes")));
     Ok(StoredResult {
         capture,
         sha256: Sha256(row.get("sha256")?),
         path: PathBuf::from(OsString::from_vec(row.get("path")?)),
-        taken: json(row, "taken")?.ok_or_else(|| wrong("the time"))?,
+        taken: taken(capture, row)?,
         tag: json(row, "tag")?,
-        embedding: Embedding::normalise(values.collect()).map_err(|_| wrong("the embedding"))?,
+        embedding: Embedding::normalise(values.collect()).map_err(|_| unreadable("the embedding", capture))?,
         embedding_space: row.get::<Option<[u8; 32]>>("embedding_space")?.map(Sha256),
         quality: json(row, "quality")?,
-        verdict: json(row, "verdict")?.ok_or_else(|| wrong("the verdict"))?,
+        verdict: json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", capture))?,
     })
+}
+
+fn stored_place(capture: i64, row: &Row) -> Result<StoredPlace, JournalError> {
+    Ok(StoredPlace {
+        capture,
+        monotonic_ns: row.get::<Option<i64>>("monotonic_ns")?.map(|ns| ns as u64),
+        taken: taken(capture, row)?,
+        position: json(row, "position")?,
+    })
+}
+
+fn taken(capture: i64, row: &Row) -> Result<Time, JournalError> {
+    json(row, "taken")?.ok_or_else(|| unreadable("the time", capture))
+}
+
+fn unreadable(what: &str, capture: i64) -> JournalError {
+    JournalError::Damaged(format!("{what} of capture {capture} cannot be read"))
 }
 
 fn json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, JournalError> {

@@ -19,7 +19,7 @@ const APPLICATION_ID: i64 = 0x4272_434C;
 pub const PAGE_BYTES: usize = 4096;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 5] = [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE];
+const MIGRATIONS: [&str; 6] = [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE];
 
 const CAPTURES: &str = "
     CREATE TABLE capture (
@@ -137,6 +137,12 @@ const QUEUE: &str = "
 
 /// What a stored embedding can be compared with: see [`crate::encoder::Package::embedding_space`].
 const EMBEDDING_SPACE: &str = "ALTER TABLE capture ADD COLUMN embedding_space BLOB;";
+
+const INTAKE: &str = "
+    ALTER TABLE capture ADD COLUMN burst TEXT;     -- JSON, see domain::Burst
+    -- When it was noted that the file gave no result, by the device's clock.
+    ALTER TABLE file ADD COLUMN noted_at TEXT;
+";
 
 /// Prepares a connection for writing and migrates the file.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {

@@ -184,6 +184,11 @@ impl Journal {
         self.submit(Haste::Now, move |transaction| Ok(note_failure(transaction.tables.connection, &failure)?))
     }
 
+    /// Forgets that these files gave no result, so that the next rescan takes them for new ones. The answer is how many.
+    pub fn forget_failures(&self, files: Vec<PathBuf>) -> Result<usize, JournalError> {
+        self.submit(Haste::Now, move |transaction| Ok(forget_failures(transaction.tables.connection, &files)?))
+    }
+
     /// Removes acknowledged events from the outbox.
     pub fn delivered(&self, ids: Vec<i64>) -> Result<(), JournalError> {
         self.submit(Haste::Patient, move |transaction| queue::delivered(&mut transaction.tables, &ids))
@@ -292,27 +297,34 @@ impl<T: Send, W: FnMut(&mut Transaction) -> Result<T, JournalError> + Send> Requ
 }
 
 pub fn note_file(connection: &Connection, note: &FileNote) -> rusqlite::Result<()> {
-    put_file(connection, &note.path, &note.stamp, None, Some(&note.sha256))
+    put_file(connection, &note.path, &note.stamp, Some(&note.sha256), None)
 }
 
 fn note_failure(connection: &Connection, failure: &Failure) -> rusqlite::Result<()> {
-    put_file(connection, &failure.path, &failure.stamp, Some(&failure.reason), None)
+    put_file(connection, &failure.path, &failure.stamp, None, Some(failure))
+}
+
+fn forget_failures(connection: &Connection, files: &[PathBuf]) -> rusqlite::Result<usize> {
+    let mut statement = connection.prepare_cached("DELETE FROM file WHERE path = ?1 AND reason IS NOT NULL")?;
+    files.iter().map(|file| statement.execute([file.as_os_str().as_bytes()])).sum()
 }
 
 fn put_file(
     connection: &Connection,
     path: &Path,
     stamp: &FileStamp,
-    reason: Option<&str>,
     sha256: Option<&Sha256>,
+    failure: Option<&Failure>,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO file (path, bytes, modified_ns, reason, sha256) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sql = "INSERT OR REPLACE INTO file (path, bytes, modified_ns, sha256, reason, noted_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     connection.prepare_cached(sql)?.execute(params![
         path.as_os_str().as_bytes(),
         stamp.bytes as i64,
         stamp.modified_ns,
-        reason,
-        sha256.map(|sha256| sha256.0)
+        sha256.map(|sha256| sha256.0),
+        failure.map(|failure| &failure.reason),
+        failure.and_then(|failure| failure.noted_at).map(|at| at.to_string()),
     ])?;
     Ok(())
 }

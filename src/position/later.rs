@@ -3,17 +3,17 @@
 //! A capture that was made before the first fix has no place, and one that was made before the clock was set has a
 //! wrong time. Its event has been sent by then, so the correction is an event of its own that supersedes it.
 
+use std::collections::VecDeque;
+
 use super::clock::{GpsTime, Reading, time_at};
 use super::locator::when;
-use super::track::Track;
+use super::track::{Track, When};
 use crate::domain::{Position, PositionSource, Time, TimeQuality};
 
 /// A capture as it was stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
-    pub sequence: i64,
-    /// The start of the machine that `monotonic_ns` belongs to.
-    pub boot_id: String,
+    pub capture: i64,
     pub monotonic_ns: Option<u64>,
     pub taken: Time,
     pub position: Option<Position>,
@@ -22,10 +22,17 @@ pub struct Stored {
 /// What is known better now; `None` stays as it was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correction {
-    pub sequence: i64,
+    pub capture: i64,
     pub taken: Option<Time>,
     pub position: Option<Position>,
 }
+
+/// The captures of this boot that may still learn something.
+#[derive(Clone, Debug, Default)]
+pub struct Learners(VecDeque<Stored>);
+
+/// So many are waited for, about 200 KB; then the oldest stays as it is.
+pub const LEARNERS_MAX: usize = 1_024;
 
 /// A place that moves by less is not worth an event.
 const SHIFT_M_MIN: f64 = 1.0;
@@ -33,45 +40,102 @@ const SHIFT_M_MIN: f64 = 1.0;
 /// Mean radius of the earth.
 const EARTH_M: f64 = 6_371_009.0;
 
-/// The corrections that can be given now. Call it after a first fix or synchronisation, or once in a while, with the
-/// captures that may still learn something: those of this boot whose time is unsynced, or whose place is missing or has
-/// an age. Time: only what nothing had set, and only in the boot it was made in. Place: a missing one is filled by the
-/// first fix after it, within `age_s_max`; one that was a last fix is interpolated or taken from a nearer fix.
-pub fn corrections(
-    captures: &[Stored],
-    boot_id: &str,
-    gps: &GpsTime,
-    now: &Reading,
-    track: &Track,
-    age_s_max: f64,
-) -> Vec<Correction> {
-    let ours = captures.iter().filter(|capture| capture.boot_id == boot_id);
-    let corrected = ours.map(|capture| {
-        let taken = later_time(capture, gps, now);
-        let position = later_position(capture, taken.as_ref().unwrap_or(&capture.taken), track, age_s_max);
-        Correction { sequence: capture.sequence, taken, position }
-    });
-    corrected.filter(|correction| correction.taken.is_some() || correction.position.is_some()).collect()
+/// What is known by now.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    pub gps: &'a GpsTime,
+    pub now: &'a Reading,
+    pub track: &'a Track,
+    /// Fixes older than this at the exposure are not used.
+    pub age_s_max: f64,
 }
 
-fn later_time(capture: &Stored, gps: &GpsTime, now: &Reading) -> Option<Time> {
+impl Learners {
+    /// Takes a capture of this boot, if it may still learn something.
+    pub fn push(&mut self, capture: Stored, known: &Known) {
+        if !may_learn(&capture, known) {
+            return;
+        }
+        if self.0.len() >= LEARNERS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(capture);
+    }
+
+    /// The corrections that can be given now. They are found again until [`Learners::learn`] is told of them.
+    /// Time: only what nothing had set. Place: a missing one is filled by the first fix after it; one that was a last
+    /// fix is interpolated or taken from a nearer fix.
+    pub fn corrections(&self, known: &Known) -> Vec<Correction> {
+        self.0.iter().filter_map(|capture| correction(capture, known)).collect()
+    }
+
+    /// Notes that these corrections are stored, and drops who can learn nothing more.
+    pub fn learn(&mut self, corrections: &[Correction], known: &Known) {
+        for Correction { capture, taken, position } in corrections {
+            if let Some(stored) = self.0.iter_mut().find(|stored| stored.capture == *capture) {
+                stored.taken = taken.clone().unwrap_or_else(|| stored.taken.clone());
+                stored.position = position.clone().or_else(|| stored.position.take());
+            }
+        }
+        self.0.retain(|capture| may_learn(capture, known));
+    }
+}
+
+fn correction(capture: &Stored, known: &Known) -> Option<Correction> {
+    let taken = later_time(capture, known);
+    let position = later_position(capture, taken.as_ref().unwrap_or(&capture.taken), known);
+    let is_new = taken.is_some() || position.is_some();
+    is_new.then_some(Correction { capture: capture.capture, taken, position })
+}
+
+/// A time as long as nothing has set the clock; a place until the first fix after the exposure has told its part.
+fn may_learn(capture: &Stored, known: &Known) -> bool {
+    if capture.taken.quality == TimeQuality::Unsynced && capture.monotonic_ns.is_some() {
+        return true;
+    }
+    let Some(when) = when(&capture.taken, capture.monotonic_ns) else { return false };
+    let waits = !known.track.is_settled(when) && known.elapsed_s(when) <= known.age_s_max;
+    is_open(capture.position.as_ref()) && (waits || correction(capture, known).is_some())
+}
+
+/// Whether a place is missing, or was the last fix.
+fn is_open(position: Option<&Position>) -> bool {
+    position.is_none_or(|known| {
+        let sources = [PositionSource::SerialGps, PositionSource::Mavlink, PositionSource::Rtk];
+        sources.contains(&known.source) && age_s(known) > 0.0
+    })
+}
+
+impl Known<'_> {
+    /// How long ago that was; by a clock that nothing has set nobody knows.
+    fn elapsed_s(&self, when: When) -> f64 {
+        let now = time_at(self.now.monotonic_ns, self.gps, self.now);
+        match when {
+            When::Monotonic(ns) => self.now.monotonic_ns.saturating_sub(ns) as f64 / 1e9,
+            When::Utc(_) if now.quality == TimeQuality::Unsynced => 0.0,
+            When::Utc(at) => now.at.duration_since(at).as_secs_f64(),
+        }
+    }
+}
+
+fn later_time(capture: &Stored, known: &Known) -> Option<Time> {
     if capture.taken.quality != TimeQuality::Unsynced {
         return None;
     }
-    Some(time_at(capture.monotonic_ns?, gps, now)).filter(|time| time.quality != TimeQuality::Unsynced)
+    Some(time_at(capture.monotonic_ns?, known.gps, known.now)).filter(|time| time.quality != TimeQuality::Unsynced)
 }
 
-fn later_position(capture: &Stored, taken: &Time, track: &Track, age_s_max: f64) -> Option<Position> {
+fn later_position(capture: &Stored, taken: &Time, known: &Known) -> Option<Position> {
+    let Known { track, age_s_max, .. } = *known;
     let when = when(taken, capture.monotonic_ns)?;
-    let Some(known) = &capture.position else {
+    let Some(last) = &capture.position else {
         let found = track.at(when).or_else(|| track.first_after(when));
         return found.filter(|found| age_s(found) <= age_s_max);
     };
-    let by_track = matches!(known.source, PositionSource::SerialGps | PositionSource::Mavlink | PositionSource::Rtk);
-    if !by_track || age_s(known) == 0.0 || !track.is_settled(when) {
+    if !is_open(Some(last)) || !track.is_settled(when) {
         return None;
     }
-    track.at(when).filter(|found| age_s(found) < age_s(known) && distance_m(known, found) >= SHIFT_M_MIN)
+    track.at(when).filter(|found| age_s(found) < age_s(last) && distance_m(last, found) >= SHIFT_M_MIN)
 }
 
 fn age_s(position: &Position) -> f64 {
@@ -93,7 +157,6 @@ mod tests {
     use crate::position::Fix;
 
     const S: u64 = 1_000_000_000;
-    const HERE: &str = "this boot";
 
     fn utc(second: i64) -> Timestamp {
         "2026-11-25T00:00:00Z".parse::<Timestamp>().expect("a moment") + SignedDuration::from_secs(second)
@@ -110,8 +173,7 @@ mod tests {
             TimeQuality::Unsynced => Timestamp::from_second(second as i64).expect("1970"),
             _ => utc(second as i64),
         };
-        let (boot_id, monotonic_ns) = (HERE.to_owned(), Some(second * S));
-        Stored { sequence: second as i64, boot_id, monotonic_ns, taken: Time { at, quality }, position }
+        Stored { capture: second as i64, monotonic_ns: Some(second * S), taken: Time { at, quality }, position }
     }
 
     /// Fixes at 100, 102 and 104 s, 11 m apart.
@@ -135,37 +197,27 @@ mod tests {
         Reading { monotonic_ns: 110 * S, wall: Timestamp::from_second(110).expect("1970"), ntp: false }
     }
 
-    fn correct(capture: Stored) -> Option<Correction> {
-        corrections(&[capture], HERE, &synced(), &now(), &track(), 60.0).pop()
+    fn correct(capture: &Stored) -> Option<Correction> {
+        let (gps, now, track) = (synced(), now(), track());
+        correction(capture, &Known { gps: &gps, now: &now, track: &track, age_s_max: 60.0 })
     }
 
     #[test]
     fn captures_before_the_first_sync_get_their_time() {
         let own = Some(position(PositionSource::Exif, 35.0, 0.0));
-        let taken = |capture| correct(capture).and_then(|correction| correction.taken);
+        let taken = |capture: Stored| correct(&capture).and_then(|correction| correction.taken);
         let expected = Some(Time { at: utc(50), quality: TimeQuality::Gps });
         assert_eq!(taken(stored(50, TimeQuality::Unsynced, own.clone())), expected);
         assert_eq!(taken(stored(50, TimeQuality::Exif, own.clone())), None, "the camera's word stays");
         assert_eq!(taken(stored(50, TimeQuality::Ntp, own.clone())), None);
-        let of_another_boot = Stored { boot_id: "before".into(), ..stored(50, TimeQuality::Unsynced, own.clone()) };
-        assert_eq!(correct(of_another_boot), None);
         let of_no_moment = Stored { monotonic_ns: None, ..stored(50, TimeQuality::Unsynced, own) };
-        assert_eq!(correct(of_no_moment), None);
-        let nothing = corrections(
-            &[stored(50, TimeQuality::Unsynced, None)],
-            HERE,
-            &GpsTime::default(),
-            &now(),
-            &Track::default(),
-            60.0,
-        );
-        assert_eq!(nothing, []);
+        assert_eq!(correct(&of_no_moment), None);
     }
 
     #[test]
     fn a_missing_place_is_filled_by_the_first_fix() {
         let found = |second| {
-            let correction = correct(stored(second, TimeQuality::Gps, None))?;
+            let correction = correct(&stored(second, TimeQuality::Gps, None))?;
             correction.position.map(|position| (position.latitude_deg, position.age_s))
         };
         assert_eq!(found(70), Some((35.0, Some(30.0))));
@@ -176,7 +228,7 @@ mod tests {
     #[test]
     fn a_last_fix_is_interpolated_when_the_next_has_come() {
         let last = |latitude, age| Some(position(PositionSource::SerialGps, latitude, age));
-        let found = |second, position| correct(stored(second, TimeQuality::Gps, position))?.position;
+        let found = |second, position| correct(&stored(second, TimeQuality::Gps, position))?.position;
         let middle = found(101, last(34.9999, 1.5)).expect("a better place");
         assert!((middle.latitude_deg - 35.00005).abs() < 1e-9 && middle.age_s == Some(1.0), "{middle:?}");
         assert_eq!(found(101, last(35.000051, 1.5)), None, "11 cm are not worth it");
@@ -186,8 +238,46 @@ mod tests {
 
     #[test]
     fn a_time_that_is_found_finds_the_place_too() {
-        let correction = correct(stored(103, TimeQuality::Unsynced, None)).expect("both");
+        let correction = correct(&stored(103, TimeQuality::Unsynced, None)).expect("both");
         assert_eq!(correction.taken.map(|time| time.at), Some(utc(103)));
         assert!(correction.position.is_some_and(|position| (position.latitude_deg - 35.00015).abs() < 1e-9));
+    }
+
+    #[test]
+    fn who_can_learn_nothing_more_is_dropped() {
+        let (nothing, no_fix, now) = (GpsTime::default(), Track::default(), now());
+        let before = Known { gps: &nothing, now: &now, track: &no_fix, age_s_max: 60.0 };
+        let own = Some(position(PositionSource::Exif, 35.0, 0.0));
+        let mut learners = Learners::default();
+        let captures = [
+            stored(30, TimeQuality::Gps, None),
+            stored(31, TimeQuality::Unsynced, own.clone()),
+            stored(70, TimeQuality::Unsynced, None),
+            stored(71, TimeQuality::Gps, own),
+            stored(108, TimeQuality::Gps, Some(position(PositionSource::SerialGps, 34.0, 9.0))),
+        ];
+        captures.into_iter().for_each(|capture| learners.push(capture, &before));
+        let left = |learners: &Learners| learners.0.iter().map(|stored| stored.capture).collect::<Vec<_>>();
+        assert_eq!(left(&learners), [31, 70, 108]);
+        assert_eq!(learners.corrections(&before), []);
+        let (gps, track) = (synced(), track());
+        let after = Known { gps: &gps, track: &track, ..before };
+        let found = learners.corrections(&after);
+        assert_eq!(found.iter().map(|found| found.capture).collect::<Vec<_>>(), [31, 70]);
+        assert_eq!(learners.corrections(&after), found, "until they are stored");
+        learners.learn(&found, &after);
+        assert_eq!(learners.corrections(&after), []);
+        assert_eq!(left(&learners), [108], "the next fix may be nearer");
+    }
+
+    #[test]
+    fn many_are_remembered_but_not_all() {
+        let (gps, now, track) = (GpsTime::default(), now(), Track::default());
+        let known = Known { gps: &gps, now: &now, track: &track, age_s_max: 60.0 };
+        let mut learners = Learners::default();
+        (0..2 * LEARNERS_MAX as u64)
+            .for_each(|second| learners.push(stored(second, TimeQuality::Unsynced, None), &known));
+        assert_eq!(learners.0.front().map(|stored| stored.capture), Some(LEARNERS_MAX as i64));
+        assert_eq!(learners.0.len(), LEARNERS_MAX);
     }
 }

@@ -7,6 +7,7 @@ use log::{info, warn};
 
 use super::clock::{GpsTime, Reading, WallClock, boot_id, monotonic_ns, time_at};
 use super::exposure::{Sighting, exposure};
+use super::later::{Correction, Known, Learners, Stored};
 use super::ntp::Ntp;
 use super::track::{Track, When};
 use super::trust::most_trusted;
@@ -27,6 +28,7 @@ struct State {
     track: Track,
     gps: GpsTime,
     wall: WallClock,
+    learners: Learners,
 }
 
 /// What a capture is told.
@@ -95,6 +97,27 @@ impl Locator {
         let measured = when(&taken, monotonic_ns).and_then(|when| state.track.at(when));
         let position = most_trusted(positions.into_iter().chain(told).chain(measured), self.age_s_max);
         Located { taken, monotonic_ns, position }
+    }
+
+    /// Takes a capture that was stored during this boot: it may learn from what comes later.
+    pub fn remember(&self, capture: Stored) {
+        self.with_learners(|learners, known| learners.push(capture, known));
+    }
+
+    /// What stored captures can learn now. They are told so until [`Locator::corrected`] is called.
+    pub fn corrections(&self) -> Vec<Correction> {
+        self.with_learners(|learners, known| learners.corrections(known))
+    }
+
+    /// Notes that these corrections are stored.
+    pub fn corrected(&self, corrections: &[Correction]) {
+        self.with_learners(|learners, known| learners.learn(corrections, known));
+    }
+
+    fn with_learners<T>(&self, work: impl FnOnce(&mut Learners, &Known) -> T) -> T {
+        let now = self.reading();
+        let State { track, gps, learners, .. } = &mut *whole(&self.state);
+        work(learners, &Known { gps, now: &now, track, age_s_max: self.age_s_max })
     }
 }
 

@@ -30,7 +30,7 @@ mod later;
 pub use arrival::{Arrival, Fix, TakenImage};
 pub use clock::{GpsTime, Reading, boot_id, monotonic_ns, time_at};
 pub use exposure::{Exposure, Sighting, exposure};
-pub use later::{Correction, Stored, corrections};
+pub use later::{Correction, LEARNERS_MAX, Stored};
 pub use line::{Line, LineEvent, Params, Protocol};
 pub use locator::{Located, Locator};
 pub use ntp::Ntp;

@@ -77,7 +77,7 @@ impl Track {
     }
 
     /// Where the device was: between two fixes if they are close, else at the nearer one, with its age. `None` before
-    /// the first fix: what comes later may be somewhere else, see [`super::corrections`].
+    /// the first fix: what comes later may be somewhere else, see [`Track::first_after`].
     pub fn at(&self, when: When) -> Option<Position> {
         let (before, after) = self.around(when);
         let (before, before_s) = before?;

@@ -1,4 +1,4 @@
-//! One connection to the broker. The only file that names the MQTT client library.
+//! One connection to the broker. With `endpoint.rs` the only file here that names the MQTT client library.
 
 mod reasons;
 
@@ -7,16 +7,16 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, Filter, LastWill, LastWillProperties, Packet, Publish, PublishProperties, SubAck, SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
-use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Params, Secret, tls};
+use super::{Params, tls};
 
 /// What the broker or the network said.
 #[derive(Debug)]
@@ -119,13 +119,9 @@ pub struct Connection {
 const INCOMING_BYTES_MAX: u32 = 80 * 1024;
 /// Messages to us that the broker may send before we acknowledge the first.
 const INCOMING_MAX: u16 = 16;
-/// For TCP, TLS, and the broker's answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Packet numbers are used again after so many messages, or after as many as the broker takes at once. An
 /// acknowledgement that is repeated before is recognised as foreign.
 const PACKET_NUMBERS: u16 = 1024;
-/// The kernel doubles it. A larger one would hide from us for minutes that a slow link is stuck.
-const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 /// Control messages beside the events: status, subscription, replies.
 const CONTROL_MAX: usize = 16;
 
@@ -187,7 +183,6 @@ impl Drop for Connection {
 }
 
 fn options(params: &Params, will: Message) -> MqttOptions {
-    let (address, transport) = transport(params);
     let will_properties = LastWillProperties {
         delay_interval: None,
         payload_format_indicator: None,
@@ -198,48 +193,14 @@ fn options(params: &Params, will: Message) -> MqttOptions {
         user_properties: Vec::new(),
     };
     let will = LastWill::new(will.topic, will.payload, QoS::AtLeastOnce, will.retain, Some(will_properties));
-    let mut network = NetworkOptions::new();
-    // An event must not wait for the acknowledgement of the one before (Nagle).
-    network.set_tcp_nodelay(true);
-    network.set_tcp_send_buffer_size(SEND_BUFFER_BYTES);
-    let mut options = MqttOptions::new(&params.client_id, address, params.port);
+    let mut options = params.endpoint.options();
     options
-        .set_transport(transport)
-        .set_network_options(network)
         .set_clean_start(true)
-        .set_keep_alive(params.keep_alive)
-        .set_connection_timeout(CONNECT_TIMEOUT.as_secs())
         .set_max_packet_size(Some(INCOMING_BYTES_MAX))
         .set_receive_maximum(Some(INCOMING_MAX))
         .set_outgoing_inflight_upper_limit(PACKET_NUMBERS)
         .set_last_will(will);
-    if let Some(login) = &params.login {
-        options.set_credentials(&login.username, login.password.as_ref().map_or("", Secret::expose));
-    }
     options
-}
-
-/// The address in the form that the transport wants, and the transport.
-#[cfg(not(feature = "websocket"))]
-fn transport(params: &Params) -> (String, Transport) {
-    let transport = match &params.tls {
-        Some(tls) => Transport::Tls(TlsConfiguration::Rustls(tls.clone())),
-        None => Transport::Tcp,
-    };
-    (params.host.clone(), transport)
-}
-
-/// The address in the form that the transport wants, and the transport.
-#[cfg(feature = "websocket")]
-fn transport(params: &Params) -> (String, Transport) {
-    let tls = params.tls.clone().map(TlsConfiguration::Rustls);
-    let url = |scheme: &str, path: &str| format!("{scheme}://{}:{}{path}", params.host, params.port);
-    match (&params.websocket_path, tls) {
-        (Some(path), Some(tls)) => (url("wss", path), Transport::Wss(tls)),
-        (Some(path), None) => (url("ws", path), Transport::Ws),
-        (None, Some(tls)) => (params.host.clone(), Transport::Tls(tls)),
-        (None, None) => (params.host.clone(), Transport::Tcp),
-    }
 }
 
 /// Polls until the connection is over. A task of its own: a `poll` that is dropped half-way would lose a slow connect.

@@ -1,9 +1,10 @@
 //! Delivers the outbox to an MQTT 5 broker while there is a link. SQLite alone owns the retries: every connection
 //! starts clean and reads the unacknowledged rows again.
 
-mod backoff;
+pub mod backoff;
 mod command;
 mod connection;
+mod endpoint;
 mod lanes;
 mod link;
 mod messages;
@@ -21,6 +22,7 @@ pub use command::{
     Captures, Command, CommandHandler, Desk, DeskParams, KeyError, LogLevel, Op, Order, Retag, SetTo, SettingsChange,
     SigningKey, VerifyingKey, new_private_key, private_key, public_key, sign,
 };
+pub use endpoint::{Endpoint, Login};
 pub use link::{Link, LinkState, Settings};
 pub use probe::{ProbeError, probe};
 pub use secret::{Secret, SecretError, read_credential, read_secret};
@@ -37,20 +39,11 @@ use crate::journal::{Journal, Reader};
 /// How the uplink reaches its broker.
 #[derive(Clone, Debug)]
 pub struct Params {
-    pub host: String,
-    pub port: u16,
-    /// The path of a WebSocket at that address.
-    #[cfg(feature = "websocket")]
-    pub websocket_path: Option<String>,
-    /// Without it everything is sent in plain text.
-    pub tls: Option<Tls>,
-    pub login: Option<Login>,
-    pub client_id: String,
+    pub endpoint: Endpoint,
     /// `bridge/v1/{site}/{device}`; all topics lie below it.
     pub prefix: String,
     pub boot_id: String,
     pub package: String,
-    pub keep_alive: Duration,
     /// Events that were sent and are still in the outbox. They are the most that can arrive twice.
     pub in_flight: u16,
     /// The link is given up when events are on their way and nothing was acknowledged for this long.
@@ -63,13 +56,6 @@ pub struct Params {
     pub hold_without_subscriber: bool,
     /// Time between two reports of the device's health.
     pub health: Duration,
-}
-
-/// Who we are to the broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Login {
-    pub username: String,
-    pub password: Option<Secret>,
 }
 
 /// What the uplink works with.

@@ -11,7 +11,7 @@ use super::link::LinkState;
 use super::session::{Replies, Session, tell};
 use super::suspects::Suspects;
 use super::window::Sent;
-use super::{Around, LinkEvent, Params, backoff, messages};
+use super::{Around, Endpoint, LinkEvent, Params, backoff, messages};
 
 /// Includes the name look-up, which the client library does not bound.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -103,7 +103,7 @@ impl Uplink {
     }
 
     fn connected(&mut self, connection: Connection, limits: BrokerLimits) -> State {
-        let Params { host, port, .. } = &self.context.params;
+        let Endpoint { host, port, .. } = &self.context.params.endpoint;
         info!("connected to {host}:{port}");
         let replies = std::mem::take(&mut self.replies);
         let mut session = Session::new(connection, limits, replies, &self.context);
@@ -188,7 +188,7 @@ impl Uplink {
     }
 
     fn lost(&mut self, loss: Loss) -> State {
-        let Params { host, port, .. } = &self.context.params;
+        let Endpoint { host, port, .. } = &self.context.params.endpoint;
         let report = &self.context.around.report;
         match loss {
             Loss::Refused(reason) => {

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use bridgeclip::domain::Failure;
 use bridgeclip::journal::Reader;
+use serde_json::Value;
 use tempfile::TempDir;
 
+use super::results::waiting;
 use super::{demo_package, eventually};
 
 /// A device in a temporary folder. The daemon, if one runs, is killed when this is dropped.
@@ -34,7 +36,8 @@ impl Device {
         fs::create_dir(dir.path().join("camera")).expect("a folder");
         let mut settings = format!(
             "[device]\nsite = \"test\"\nid = \"{name}\"\ndata_dir = \"data\"\n[package]\ndir = {:?}\n\
-             [intake]\nfolders = [\"camera\"]\nrescan_s = 1\nsettle_ms = 50\nincomplete_s = 2\n",
+             [intake]\nfolders = [\"camera\"]\nrescan_s = 1\nsettle_ms = 50\nincomplete_s = 2\n\
+             [photo]\nthumbnail_px = 0\n",
             demo_package(),
         );
         if let Some(port) = mqtt_port {
@@ -47,6 +50,13 @@ impl Device {
     /// The settings file.
     pub fn config(&self) -> PathBuf {
         self.dir.path().join("config.toml")
+    }
+
+    /// Turns thumbnails on, which most tests of events do without; call it before the start.
+    pub fn with_thumbnails(self) -> Self {
+        let settings = fs::read_to_string(self.config()).expect("read");
+        fs::write(self.config(), settings.replace("thumbnail_px = 0", "thumbnail_px = 320")).expect("write");
+        self
     }
 
     /// Adds a section to the settings; call it before the start.
@@ -86,10 +96,7 @@ impl Device {
     /// SIGTERM, and wait for the end.
     pub fn terminate(&mut self) -> ExitStatus {
         let mut daemon = self.daemon.take().expect("the daemon runs");
-        // The shell's own `kill`: a minimal Debian has no program of that name.
-        let mut kill = Command::new("sh");
-        let status = kill.args(["-c", "kill $0", &daemon.id().to_string()]).status().expect("sh starts");
-        assert!(status.success());
+        signal("TERM", daemon.id());
         daemon.wait().expect("an end")
     }
 
@@ -105,6 +112,38 @@ impl Device {
     pub fn take(&self, photo: &Path) {
         let name = photo.file_name().expect("a name");
         fs::copy(photo, self.camera().join(name)).expect("copy");
+    }
+
+    /// The daemon's memory by that name in /proc/PID/status, in KiB.
+    pub fn memory_kib(&self, name: &str) -> u64 {
+        let id = self.daemon.as_ref().expect("the daemon runs").id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a line");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// A command with this device's settings.
+    fn command(&self, command: &str, args: &[&str]) -> Command {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
+        process.arg(command).arg("--config").arg(self.config()).args(args);
+        process
+    }
+
+    /// Runs a command to its end.
+    pub fn bridgeclip(&self, command: &str, args: &[&str]) -> Output {
+        self.command(command, args).output().expect("the program starts")
+    }
+
+    /// Starts a command whose output is kept.
+    pub fn spawn(&self, command: &str, args: &[&str]) -> Child {
+        let mut process = self.command(command, args);
+        process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+    }
+
+    /// The payloads of all events that wait, in the order of delivery.
+    pub fn events(&self) -> Vec<Value> {
+        let rows = waiting(&self.journal());
+        rows.iter().map(|row| serde_json::from_slice(&row.payload).expect("JSON")).collect()
     }
 
     /// The database, once the daemon has made it.
@@ -129,6 +168,13 @@ impl Device {
         eventually(&format!("{count} failures"), || journal.failures().expect("a list").len() >= count);
         journal.failures().expect("a list")
     }
+}
+
+/// By the shell's own `kill`: a minimal Debian has no program of that name.
+pub fn signal(name: &str, process: u32) {
+    let mut kill = Command::new("sh");
+    let status = kill.args(["-c", "kill -$0 $1", name, &process.to_string()]).status().expect("sh starts");
+    assert!(status.success());
 }
 
 impl Drop for Device {

@@ -4,6 +4,7 @@ mod broker;
 mod certificates;
 mod device;
 mod faulty_broker;
+mod postgres;
 mod random;
 pub mod results;
 mod schema;
@@ -13,8 +14,9 @@ mod vit_b32;
 
 pub use broker::{Broker, Message, Subscriber, free_port, publish};
 pub use certificates::{Authority, GOOD_YEARS, Identity, write_secret};
-pub use device::{Device, exit_code};
+pub use device::{Device, exit_code, signal};
 pub use faulty_broker::{Act, FaultyBroker, Heard, Limits, Publish, politely, reason};
+pub use postgres::PostgresServer;
 pub use random::Random;
 pub use schema::{mismatches, resolve};
 pub use seeded::seeded_values;
@@ -60,6 +62,31 @@ pub fn demo_photos() -> Vec<PathBuf> {
     photos.retain(|path| path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("jpg")));
     photos.sort_by_key(|path| (fs::metadata(path).expect("metadata").len(), path.clone()));
     photos
+}
+
+/// The photo with another EXIF orientation, 1 to 8.
+pub fn oriented(photo: &[u8], orientation: u8) -> Vec<u8> {
+    // A directory with one number, Orientation (0x0112).
+    let mut block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    block.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+    with_exif(photo, &block)
+}
+
+/// The photo with another moment of exposure, which also makes it another photo: seconds after midnight.
+pub fn taken_at(photo: &[u8], second: u32) -> Vec<u8> {
+    let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
+    let text = format!("2026:05:09 {hours:02}:{minutes:02}:{seconds:02}\0");
+    // A directory with one pointer (0x8769) to a directory with one text, DateTimeOriginal (0x9003).
+    let mut block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x1a\0\0\0\0\0\0\0".to_vec();
+    block.extend(b"\x01\0\x03\x90\x02\0\x14\0\0\0\x2c\0\0\0\0\0\0\0");
+    block.extend(text.as_bytes());
+    with_exif(photo, &block)
+}
+
+/// The block comes first, and so is the one that counts.
+fn with_exif(photo: &[u8], block: &[u8]) -> Vec<u8> {
+    let length = (block.len() as u16 + 2).to_be_bytes();
+    [&photo[..2], b"\xff\xe1", &length, block, &photo[2..]].concat()
 }
 
 pub fn data(name: &str) -> PathBuf {

@@ -60,6 +60,7 @@ pub fn result(number: u64) -> NewResult {
             drone: None,
             quality,
             tag: None,
+            burst: None,
         },
         stamp: stamp(number),
         embedding: Embedding::normalise(seeded_values(&sha256.to_string(), 512, 0.0, 1.0).collect()).expect("finite"),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bridgeclip::domain::DeviceHealth;
 use bridgeclip::journal::{EventClass, FILE_NAME, ForeignEvent, Journal, OutboxDepth, Reader, Report};
-use bridgeclip::uplink::{Around, Desk, Link, LinkEvent, Params, Settings, Uplink};
+use bridgeclip::uplink::{Around, Desk, Endpoint, Link, LinkEvent, Params, Settings, Uplink};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -41,17 +41,19 @@ impl Station {
     /// Settings for quick tests.
     pub fn params(port: u16) -> Params {
         Params {
-            host: "127.0.0.1".to_owned(),
-            port,
-            #[cfg(feature = "websocket")]
-            websocket_path: None,
-            tls: None,
-            login: None,
-            client_id: "station".to_owned(),
+            endpoint: Endpoint {
+                host: "127.0.0.1".to_owned(),
+                port,
+                #[cfg(feature = "websocket")]
+                websocket_path: None,
+                tls: None,
+                login: None,
+                client_id: "station".to_owned(),
+                keep_alive: Duration::from_secs(5),
+            },
             prefix: PREFIX.to_owned(),
             boot_id: "boot".to_owned(),
             package: "package".to_owned(),
-            keep_alive: Duration::from_secs(5),
             in_flight: 16,
             stall: Duration::from_secs(1),
             retry_max: Duration::from_millis(50),

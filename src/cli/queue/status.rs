@@ -3,11 +3,10 @@
 use std::io::Write;
 
 use anyhow::Result;
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::cli::Outcome;
 use crate::cli::device::{DeviceArgs, reader};
+use crate::cli::{Outcome, present};
 use crate::config::Config;
 use crate::domain::Losses;
 use crate::journal::{EventClass, OutboxDepth};
@@ -35,7 +34,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let classes = EventClass::ALL.map(|class| format!("{} {}", class.name(), depth.waiting[class as usize]));
     writeln!(out, "waiting    {} events: {}", depth.total(), classes.join(", "))?;
     if let Some(oldest) = depth.oldest_stored_at {
-        writeln!(out, "oldest     stored at {oldest}, {} ago", age(oldest))?;
+        writeln!(out, "oldest     stored at {oldest}, {} ago", present::age(oldest))?;
     }
     writeln!(out, "set aside  {} events", depth.set_aside)?;
     writeln!(out, "database   {} of {} MB", used / 1_000_000, quota(&config) / 1_000_000)?;
@@ -52,15 +51,6 @@ pub fn run(args: &Args) -> Result<Outcome> {
 
 fn quota(config: &Config) -> u64 {
     config.journal().quota_bytes
-}
-
-fn age(since: Timestamp) -> String {
-    let seconds = Timestamp::now().duration_since(since).as_secs().max(0);
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3_600),
-    }
 }
 
 fn counted(losses: &Losses) -> [(u64, &'static str); 7] {

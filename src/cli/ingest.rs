@@ -1,0 +1,141 @@
+//! `bridgeclip ingest`: photos from a card, by hand.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Result, ensure};
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use super::device::{DeviceArgs, reader};
+use super::run::stop_on_signal;
+use super::{Outcome, progress};
+use crate::daemon::{self, Daemon, Notice};
+use crate::domain::Verdict;
+
+/// Import photos by hand, a card for instance, with everything below the given folders.
+///
+/// The results join those of the daemon, which delivers them when it runs next. Photos that are known already are not
+/// done twice, and those that failed before are tried again. No photo is moved, changed or deleted. Ctrl-C stops
+/// after the photo in work; the same command goes on from there.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// One JSON object per photo and line.
+    #[arg(long)]
+    json: bool,
+    /// Photos, and folders to look through.
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let config = args.device.config()?;
+    for path in &args.paths {
+        ensure!(path.exists(), "{}: no such file or folder", path.display());
+    }
+    let data_dir = &config.device.data_dir;
+    ensure!(
+        !daemon::is_running(data_dir),
+        "{}: a daemon works on this data folder; mount the card or copy the photos below a folder that it watches, \
+         or stop it and repeat this",
+        data_dir.display(),
+    );
+    let report = Arc::new(Mutex::new(Report::new(args.json)));
+    let shared = Arc::clone(&report);
+    let note = move |notice| shared.lock().unwrap_or_else(PoisonError::into_inner).note(notice);
+    let import = Daemon::import(&config, args.paths.clone(), note)?;
+    stop_on_signal(import.stopper())?;
+    let waiting = import.run();
+    let queue = reader(&config)?.outbox_depth()?.total();
+    let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+    report.finish(waiting, queue)
+}
+
+/// Tells of each file, and counts.
+struct Report {
+    bar: ProgressBar,
+    json: bool,
+    captured: usize,
+    known: usize,
+    failed: usize,
+    /// Of the first write that failed.
+    written: io::Result<()>,
+}
+
+/// One line of `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    file: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'a Verdict>,
+    /// Classified before.
+    known: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl Report {
+    fn new(json: bool) -> Self {
+        let bar = progress::bar(0, "photos");
+        Report { bar, json, captured: 0, known: 0, failed: 0, written: Ok(()) }
+    }
+
+    fn note(&mut self, notice: Notice) {
+        match notice {
+            Notice::Started { path, waiting } => self.start(&path, waiting),
+            Notice::Captured { path, sequence, verdict } => {
+                self.captured += 1;
+                self.tell(&path, |line| Line { sequence: Some(sequence), verdict: Some(&verdict), ..line });
+            }
+            Notice::Known { path } => {
+                self.known += 1;
+                self.tell(&path, |line| Line { known: true, ..line });
+            }
+            Notice::Failed { path, reason } => {
+                self.failed += 1;
+                self.bar.suspend(|| eprintln!("bridgeclip: {}: {reason}", path.display()));
+                self.tell(&path, |line| Line { error: Some(&reason), ..line });
+            }
+            Notice::Link(_) => (),
+        }
+    }
+
+    fn start(&self, path: &Path, waiting: usize) {
+        self.bar.set_length((self.captured + self.known + self.failed + 1 + waiting) as u64);
+        self.bar.set_message(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    }
+
+    fn tell<'a>(&mut self, path: &Path, fill: impl FnOnce(Line<'a>) -> Line<'a>) {
+        self.bar.inc(1);
+        if !self.json || self.written.is_err() {
+            return;
+        }
+        let line = fill(Line { file: "", sequence: None, verdict: None, known: false, error: None });
+        let line = Line { file: &path.to_string_lossy(), ..line };
+        let text = serde_json::to_string(&line).expect("string keys and finite numbers");
+        self.written = self.bar.suspend(|| writeln!(io::stdout(), "{text}"));
+    }
+
+    fn finish(&mut self, waiting: usize, queue: u64) -> Result<Outcome> {
+        self.bar.finish_and_clear();
+        std::mem::replace(&mut self.written, Ok(()))?;
+        if !self.json {
+            let Report { captured, known, failed, .. } = self;
+            let mut out = io::stdout();
+            writeln!(
+                out,
+                "{captured} classified, {known} known already, {failed} failed; {queue} events in the queue"
+            )?;
+        }
+        if waiting > 0 {
+            eprintln!("bridgeclip: stopped; {waiting} files are left, the same command goes on with them");
+            return Ok(Outcome::Stopped);
+        }
+        Ok(Outcome::from_failures(self.failed))
+    }
+}

@@ -1,0 +1,59 @@
+//! `bridgeclip retry`: files that gave no result, once more.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use super::Outcome;
+use super::device::{DeviceArgs, reader, with_journal};
+use crate::domain::Failure;
+
+/// Try files again that gave no result (see `bridgeclip status --failed`); the daemon may be running.
+///
+/// Their failures are forgotten, and the daemon takes the files for new ones at its next rescan. Files that have
+/// grown or changed are tried again without this.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Files, or folders with all that is below them.
+    #[arg(value_name = "PATH", required_unless_present = "all")]
+    paths: Vec<PathBuf>,
+    /// All files that gave no result.
+    #[arg(long, conflicts_with = "paths")]
+    all: bool,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let config = args.device.config()?;
+    let failures = reader(&config)?.failures()?;
+    let files = if args.all { files(&failures).collect() } else { below(&args.paths, &failures)? };
+    let forgotten = with_journal(&config, |journal| Ok(journal.forget_failures(files)?))?;
+    writeln!(std::io::stdout(), "{forgotten} files will be tried again")?;
+    Ok(Outcome::Good)
+}
+
+/// The failed files at or below the paths. A path without any is an error, as it is likely misspelt.
+fn below(paths: &[PathBuf], failures: &[Failure]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for path in paths {
+        let before = found.len();
+        found.extend(files(failures).filter(|file| is_below(path, file)));
+        if found.len() == before {
+            bail!("{}: no failure is recorded here; bridgeclip status --failed lists them", path.display());
+        }
+    }
+    Ok(found)
+}
+
+fn files(failures: &[Failure]) -> impl Iterator<Item = PathBuf> {
+    failures.iter().map(|failure| failure.path.clone())
+}
+
+/// The database has paths as the settings give them, which may be relative to another folder.
+fn is_below(path: &Path, file: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+    file.starts_with(path) || real(path).is_ok_and(|path| real(file).is_ok_and(|file| file.starts_with(path)))
+}

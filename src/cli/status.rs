@@ -1,0 +1,163 @@
+//! `bridgeclip status`: what a technician asks first. The queue in detail is `bridgeclip queue status`.
+
+use std::io::Write;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::device::{DeviceArgs, reader};
+use super::{Outcome, present};
+use crate::config::Config;
+use crate::daemon;
+use crate::domain::{Failure, Time, TimeQuality};
+use crate::journal::{Reader, StoredResult};
+
+/// Captures that are shown.
+const CAPTURES: usize = 5;
+
+/// Show what was captured, what waits for delivery and what failed; the daemon need not run.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// List the files that gave no result, with the reason and when it was noted. `bridgeclip retry` tries them again.
+    #[arg(long)]
+    failed: bool,
+    /// One JSON object; with --failed one per file and line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    daemon_running: bool,
+    captures: u64,
+    /// The newest first.
+    last_captures: Vec<LastCapture>,
+    /// Events that the broker has not acknowledged.
+    queue_depth: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_oldest_stored_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_oldest_age_s: Option<i64>,
+    failed: usize,
+    /// Of the drive with the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<Disk>,
+}
+
+#[derive(Serialize)]
+struct Disk {
+    free_bytes: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct LastCapture {
+    file: String,
+    taken: Time,
+    verdict: String,
+}
+
+#[derive(Serialize)]
+struct FailedFile {
+    file: String,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    noted_at: Option<Timestamp>,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let config = args.device.config()?;
+    let reader = reader(&config)?;
+    match args.failed {
+        true => print_failed(&reader.failures()?, args.json)?,
+        false => print(&Status::read(&reader, &config, Timestamp::now())?, args.json)?,
+    }
+    Ok(Outcome::Good)
+}
+
+impl Status {
+    fn read(reader: &Reader, config: &Config, now: Timestamp) -> Result<Self> {
+        let queue = reader.outbox_depth()?;
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION"),
+            daemon_running: daemon::is_running(&config.device.data_dir),
+            captures: reader.captures()?,
+            last_captures: reader.last_results(CAPTURES)?.into_iter().map(LastCapture::from).collect(),
+            queue_depth: queue.total(),
+            queue_oldest_stored_at: queue.oldest_stored_at,
+            queue_oldest_age_s: queue.oldest_stored_at.map(|oldest| now.duration_since(oldest).as_secs()),
+            failed: reader.failures()?.len(),
+            disk: disk(config),
+        })
+    }
+}
+
+fn disk(config: &Config) -> Option<Disk> {
+    let disk = rustix::fs::statvfs(&config.device.data_dir).ok()?;
+    Some(Disk { free_bytes: disk.f_bavail * disk.f_frsize, bytes: disk.f_blocks * disk.f_frsize })
+}
+
+impl From<StoredResult> for LastCapture {
+    fn from(capture: StoredResult) -> Self {
+        LastCapture {
+            file: capture.path.to_string_lossy().into_owned(),
+            taken: capture.taken,
+            verdict: present::line(&capture.verdict),
+        }
+    }
+}
+
+impl From<&Failure> for FailedFile {
+    fn from(failure: &Failure) -> Self {
+        FailedFile {
+            file: failure.path.to_string_lossy().into_owned(),
+            reason: failure.reason.clone(),
+            noted_at: failure.noted_at,
+        }
+    }
+}
+
+fn print_failed(failures: &[Failure], json: bool) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    for file in failures.iter().map(FailedFile::from) {
+        match json {
+            true => writeln!(out, "{}", serde_json::to_string(&file)?)?,
+            false => writeln!(out, "{}  {}: {}", noted(&file), file.file, file.reason)?,
+        }
+    }
+    Ok(())
+}
+
+fn noted(file: &FailedFile) -> String {
+    file.noted_at.map_or_else(|| "at an unknown time".to_owned(), |at| format!("{at:.0}"))
+}
+
+fn print(status: &Status, json: bool) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(status)?)?;
+        return Ok(());
+    }
+    writeln!(out, "version   {}", status.version)?;
+    writeln!(out, "daemon    {}", if status.daemon_running { "running" } else { "not running" })?;
+    writeln!(out, "captures  {}", status.captures)?;
+    match status.queue_oldest_stored_at {
+        Some(oldest) => {
+            writeln!(out, "queue     {} events, the oldest {} old", status.queue_depth, present::age(oldest))?;
+        }
+        None => writeln!(out, "queue     empty")?,
+    }
+    writeln!(out, "failed    {} files (--failed lists them)", status.failed)?;
+    if let Some(Disk { free_bytes, bytes }) = status.disk {
+        writeln!(out, "disk      {:.1} GB free of {:.1} GB", free_bytes as f64 / 1e9, bytes as f64 / 1e9)?;
+    }
+    for LastCapture { file, taken, verdict } in &status.last_captures {
+        let doubt = if taken.quality == TimeQuality::Unsynced { " (clock not set)" } else { "" };
+        writeln!(out, "{:.0}{doubt}  {file}  {verdict}", taken.at)?;
+    }
+    Ok(())
+}
