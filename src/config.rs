@@ -19,6 +19,7 @@ use crate::classify;
 use crate::domain::{Method, Rule};
 use crate::intake::BurstParams;
 use crate::journal;
+use crate::packages::{Place, Store, TrustedKeys};
 use crate::photo::{Decoding, parse_offset};
 use crate::position::Protocol;
 
@@ -57,7 +58,16 @@ pub struct Device {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackageConfig {
+    /// Used while nothing is installed in `store`.
     pub dir: PathBuf,
+    /// Where `bridgeclip package install` puts packages.
+    pub store: Option<PathBuf>,
+    #[serde(default)]
+    pub trusted_keys: TrustedKeys,
+    /// Authorities that a server of packages is believed by, instead of the public ones.
+    pub ca: Option<PathBuf>,
+    #[serde(default)]
+    pub megabytes_max: Number<1, 100_000, 2_000>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -336,9 +346,16 @@ impl Config {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let single = [&mut self.device.data_dir, &mut self.package.dir];
-        let folders = single.into_iter().chain(&mut self.intake.folders).chain(&mut self.position.device);
+        let optional = [&mut self.package.store, &mut self.package.ca, &mut self.position.device];
+        let folders = single.into_iter().chain(&mut self.intake.folders).chain(optional.into_iter().flatten());
         let mqtt = self.mqtt.iter_mut().flat_map(Mqtt::paths);
         folders.chain(mqtt).chain(self.commands.iter_mut().flat_map(|commands| &mut commands.public_key_file))
+    }
+}
+
+impl PackageConfig {
+    pub fn place(&self) -> Place<'_> {
+        Place { dir: &self.dir, store: self.store.as_deref().map(Store::at), keys: &self.trusted_keys }
     }
 }
 

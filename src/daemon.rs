@@ -26,16 +26,18 @@ use log::{error, info, warn};
 
 use self::corrector::{Corrector, CorrectorThread};
 use self::health::Vitals;
-pub use self::uplink::endpoint;
+pub use self::uplink::{command_key, endpoint, login, tls};
 use crate::config::Config;
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
 use crate::encoder::Package;
 use crate::intake::{self, Bursts, Candidate, Intake, IntakeStop, Look, Records};
 use crate::journal::{DeviceIdentity, FileState, Journal, JournalError, NewResult, Reader, Recorded, Report};
 use crate::kernels::Threads;
+use crate::packages::{self, Loaded};
 use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Inspected, Limits, PipelineError, read_file};
 use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, Stored, monotonic_ns};
+use crate::service::Service;
 use crate::uplink::{Link, LinkEvent, Uplink};
 
 /// Pause before a photo without its end is read again.
@@ -109,8 +111,8 @@ impl Daemon {
 
     fn with_intake(config: &Config, params: intake::Params, observer: Observer, by_hand: bool) -> Result<Self> {
         let lock = lock_data_dir(&config.device.data_dir)?;
-        let package = Package::open(&config.package.dir)?;
-        let classifier = classifier(config, &package)?;
+        let Loaded { package, classifier } =
+            packages::load(&config.package.place(), |package| classifier(config, package))?;
         let link = uplink::link(config)?;
         let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
@@ -122,6 +124,7 @@ impl Daemon {
         let shared = uplink::Shared {
             config,
             identity: &identity,
+            package: &package,
             link: &link,
             journal: &journal,
             locator: &locator,
@@ -154,6 +157,10 @@ impl Daemon {
     /// Classifies photos until it is stopped or has nothing left to do, then stops all threads in order. Returns how
     /// many files still wait.
     pub fn run(mut self) -> usize {
+        let service = Arc::new(Service::from_environment());
+        let heard = Arc::clone(&service);
+        self.intake.on_beat(move || heard.alive());
+        service.ready();
         while let Some(candidate) = self.intake.next(&self.worker) {
             let (path, waiting) = (candidate.path.clone(), self.intake.waiting());
             (self.worker.observer)(Notice::Started { path, waiting });
@@ -163,6 +170,7 @@ impl Daemon {
                 Progress::Again(pause) => self.intake.put_back(&candidate, pause),
             }
         }
+        service.stopping();
         let waiting = self.intake.waiting();
         info!("stopping");
         if let Some(line) = &self.line {

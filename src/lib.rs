@@ -42,6 +42,10 @@ pub mod pipeline;
 
 pub mod reclassify;
 
+pub mod packages;
+
+pub mod service;
+
 pub mod daemon;
 
 pub mod cli;

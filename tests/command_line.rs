@@ -21,7 +21,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 36] = [
+    let commands: [&[&str]; 43] = [
         &[],
         &["run"],
         &["status"],
@@ -48,6 +48,13 @@ fn every_command_explains_itself() {
         &["package", "info"],
         &["package", "verify"],
         &["package", "quantize"],
+        &["package", "add-golden"],
+        &["package", "keygen"],
+        &["package", "sign"],
+        &["package", "pack"],
+        &["package", "install"],
+        &["package", "rollback"],
+        &["package", "list"],
         &["check"],
         &["search"],
         &["reclassify"],

@@ -20,6 +20,7 @@ mod journal;
 mod journal_damage;
 mod journal_faults;
 mod journal_numbers;
+mod packages;
 mod photos;
 mod position;
 mod quantized;

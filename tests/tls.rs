@@ -9,7 +9,8 @@ use bridgeclip::journal::EventClass;
 use bridgeclip::uplink::{Endpoint, LinkEvent, Login, Params, TlsError, TlsFiles, client_config, read_secret};
 
 use crate::support::{
-    Authority, Broker, GOOD_YEARS, Identity, Station, Subscriber, eventually, free_port, write_secret,
+    Authority, Broker, Device, GOOD_YEARS, Identity, Station, Subscriber, bridgeclip, demo_photos, eventually,
+    free_port, write_secret,
 };
 
 fn listener(authority: &Authority, identity: &Identity, more: &str) -> String {
@@ -199,6 +200,91 @@ fn a_password_lets_the_device_in() {
     let reason = station(login("wrong")).wait_for_refusal();
     assert!(reason.contains("not authorised") || reason.contains("password is wrong"), "{reason}");
     station(login("s3cret\n")).wait_until_delivered();
+}
+
+/// A device with a certificate and a password, on a broker that wants both.
+struct Guarded {
+    _broker: Broker,
+    device: Device,
+    /// What must stay where it is.
+    secrets: Vec<String>,
+}
+
+impl Guarded {
+    fn new(users: &Path, authority: &Authority) -> Self {
+        const PASSWORD: &str = "correct-horse-battery";
+        let status = Command::new("mosquitto_passwd").args(["-b", "-c"]).arg(users).args(["unit", PASSWORD]).status();
+        assert!(status.expect("mosquitto_passwd starts").success());
+        let more = format!("require_certificate true\nallow_anonymous false\npassword_file {}", users.display());
+        let port = free_port();
+        let identity = authority.issue("broker", &["localhost"], GOOD_YEARS);
+        let broker = Broker::start_with(port, &listener(authority, &identity, &more));
+        let own = authority.issue("device", &["device"], GOOD_YEARS);
+        let password = users.with_file_name("password");
+        write_secret(&password, PASSWORD);
+        let settings = format!(
+            "[mqtt]\nbroker = \"localhost:{port}\"\nretry_s_max = 1\nhold_without_subscriber = false\n\
+             username = \"unit\"\npassword_file = {password:?}\n\
+             [mqtt.tls]\nca_file = {:?}\nclient_cert_file = {:?}\nclient_key_file = {:?}\n",
+            authority.certificate, own.certificate, own.key
+        );
+        let key = fs::read_to_string(&own.key).expect("read");
+        let secrets = key.lines().filter(|line| !line.starts_with('-')).chain([PASSWORD]);
+        let secrets = secrets.map(str::to_owned).collect();
+        let device = Device::with_settings(None, &settings);
+        fs::create_dir(device.data_dir()).expect("a folder");
+        Guarded { _broker: broker, device, secrets }
+    }
+
+    fn check(&self) -> (String, Vec<String>) {
+        let config = self.device.config();
+        let output = bridgeclip(&["check", "--json", "--config", config.to_str().expect("a plain path")]);
+        let text = String::from_utf8(output.stdout).expect("text");
+        let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let findings = answer["findings"].as_array().expect("a list").iter();
+        let errors = findings.filter(|finding| finding["state"] == "error").map(ToString::to_string).collect();
+        (text, errors)
+    }
+}
+
+#[test]
+fn passwords_and_keys_are_in_no_log() {
+    let (dir, authority) = (tempfile::tempdir().expect("a temporary folder"), Authority::new());
+    let mut guarded = Guarded::new(&dir.path().join("users"), &authority);
+    let log = dir.path().join("log");
+    let stderr = fs::File::create(&log).expect("create");
+    guarded.device.start_with(|command| {
+        command.env("RUST_LOG", "trace").stderr(stderr);
+    });
+    guarded.device.take(&demo_photos()[0]);
+    guarded.device.wait_for_captures(1);
+    let journal = guarded.device.journal();
+    eventually("a delivered result", || journal.outbox_depth().expect("a count").total() == 0);
+    guarded.device.terminate();
+    let (doctor, errors) = guarded.check();
+    assert!(errors.is_empty(), "{errors:?}");
+    let said = fs::read_to_string(&log).expect("read") + &doctor;
+    assert!(said.contains("TRACE rustls"), "not all was logged: {said}");
+    for secret in &guarded.secrets {
+        assert!(!said.contains(secret.as_str()), "{secret} is in the log");
+    }
+}
+
+#[test]
+fn check_tells_what_is_wrong_with_the_broker() {
+    let (dir, authority) = (tempfile::tempdir().expect("a temporary folder"), Authority::new());
+    let guarded = Guarded::new(&dir.path().join("users"), &authority);
+    assert_eq!(guarded.check().1, [""; 0]);
+    let settings = fs::read_to_string(guarded.device.config()).expect("read");
+    let (head, client) = settings.split_once("client_cert_file").expect("a certificate");
+    fs::write(guarded.device.config(), head).expect("write");
+    let errors = guarded.check().1;
+    assert!(errors.len() == 1 && errors[0].contains("wants a certificate of this device"), "{errors:?}");
+    let stranger = Authority::new();
+    let other = head.replace(&format!("{:?}", authority.certificate), &format!("{:?}", stranger.certificate));
+    fs::write(guarded.device.config(), format!("{other}client_cert_file{client}")).expect("write");
+    let errors = guarded.check().1;
+    assert!(errors.len() == 1 && errors[0].contains("its issuer is unknown here"), "{errors:?}");
 }
 
 #[test]

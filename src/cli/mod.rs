@@ -12,6 +12,7 @@ mod embed;
 mod eval;
 mod ingest;
 mod inputs;
+mod manual;
 mod method;
 mod npy;
 mod package;
@@ -73,6 +74,10 @@ enum Command {
     Collect(collect::Command),
     Bench(bench::Args),
     Check(check::Args),
+    #[command(hide = true)]
+    Man(manual::ManArgs),
+    #[command(hide = true)]
+    Completions(manual::CompletionsArgs),
 }
 
 /// How a command that did not fail as a whole went.
@@ -140,6 +145,8 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Collect(command) => collect::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Man(args) => manual::man(&args),
+        Command::Completions(args) => manual::completions(&args),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `bridgeclip package`: what a model package is and whether it is whole.
+//! `bridgeclip package`: what a model package is and whether it is whole; how it is signed and gets onto a device.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,22 +6,34 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
+mod install;
 mod quantize;
+mod sign;
 
+use self::install::{InstallArgs, ListArgs, RollbackArgs};
 use self::quantize::QuantizeArgs;
+use self::sign::{AddGoldenArgs, KeygenArgs, PackArgs, SignArgs};
 use super::Outcome;
 use crate::encoder::{ImageEncoder, Manifest, Package, TextEncoder};
 use crate::kernels::Threads;
+use crate::packages::TrustedKeys;
 use crate::reference::Reference;
 
-/// Look at a model package.
+/// Look at model packages, sign them, and install them on this device.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Show what a package says of itself, after checking every file's hash.
     Info(Args),
-    /// Check every file's hash, load both encoders and open the reference.
-    Verify(Args),
+    /// Check every file's hash and, with --key, the signature; load both encoders and open the reference.
+    Verify(VerifyArgs),
     Quantize(QuantizeArgs),
+    AddGolden(AddGoldenArgs),
+    Keygen(KeygenArgs),
+    Sign(SignArgs),
+    Pack(PackArgs),
+    Install(InstallArgs),
+    Rollback(RollbackArgs),
+    List(ListArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -34,11 +46,27 @@ pub struct Args {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    package: Args,
+    /// A minisign public key that must have signed the package; more than one: one of them.
+    #[arg(long, value_name = "KEY")]
+    key: Vec<String>,
+}
+
 pub fn run(command: &Command) -> Result<Outcome> {
     match command {
         Command::Info(args) => info(args)?,
         Command::Verify(args) => verify(args)?,
         Command::Quantize(args) => return quantize::run(args),
+        Command::AddGolden(args) => return sign::add_golden(args),
+        Command::Keygen(args) => return sign::keygen(args),
+        Command::Sign(args) => return sign::sign(args),
+        Command::Pack(args) => return sign::pack(args),
+        Command::Install(args) => return install::install(args),
+        Command::Rollback(args) => return install::roll_back(args),
+        Command::List(args) => return install::list(args),
     }
     Ok(Outcome::Good)
 }
@@ -82,7 +110,9 @@ fn info(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn verify(args: &Args) -> Result<()> {
+fn verify(VerifyArgs { package: args, key }: &VerifyArgs) -> Result<()> {
+    let keys = TrustedKeys::try_from(key.clone()).map_err(anyhow::Error::msg)?;
+    keys.verify_folder(&args.dir)?;
     let package = Package::open(&args.dir)?;
     ImageEncoder::load(&package, &Threads::default())?;
     TextEncoder::load(&package, &Threads::default())?;

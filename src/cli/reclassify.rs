@@ -14,8 +14,8 @@ use super::device::{DeviceArgs, reader, with_journal};
 use super::{Outcome, present, progress, stop};
 use crate::daemon;
 use crate::domain::Verdict;
-use crate::encoder::Package;
 use crate::journal::{DeviceIdentity, Journal, Superseded};
+use crate::packages;
 use crate::pipeline::Answerer;
 use crate::position::boot_id;
 use crate::reclassify::{Rejudged, Tally, reclassify};
@@ -40,7 +40,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.device.config()?;
-    let package = Package::open(&config.package.dir)?;
+    let package = packages::open_in_use(&config.package.place())?;
     let answerer = Answerer::load(&package, config.classify.params())?;
     let identity = Arc::new(daemon::identity(&config, &package, &boot_id().context("cannot read the boot id")?));
     let reader = reader(&config)?;

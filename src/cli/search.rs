@@ -16,6 +16,7 @@ use crate::daemon;
 use crate::domain::{Embedding, Evidence, Sha256, Tag, Time, Verdict};
 use crate::encoder::{Package, TextEncoder};
 use crate::kernels::Threads;
+use crate::packages;
 use crate::pipeline::{Embedder, Limits};
 use crate::reference::Reference;
 use crate::search::{Condition, Filter, FoundCapture, in_captures, in_reference};
@@ -65,7 +66,7 @@ enum Place {
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.config.as_deref().map(Config::read).transpose()?;
     let package = match &config {
-        Some(config) => Package::open(&config.package.dir)?,
+        Some(config) => packages::open_in_use(&config.package.place())?,
         None => args.package.open()?,
     };
     let limits = config.as_ref().map_or_else(|| args.decode.limits(), daemon::limits);

@@ -1,6 +1,7 @@
 //! Commands that go through many captures and take long: `resend` and `reclassify`.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::domain::Sha256;
-use crate::encoder::Package;
 use crate::journal::{DeviceIdentity, Journal, Reader};
+use crate::packages;
 use crate::pipeline::Answerer;
 use crate::reclassify::{Rejudged, reclassify};
 use crate::uplink::{Captures, Link};
@@ -22,6 +23,8 @@ const STOPPED: &str = "the daemon stops; give the command again";
 /// What the work is done with.
 #[derive(Clone)]
 pub struct Tools {
+    /// Of the package that the daemon works with.
+    pub package_dir: PathBuf,
     pub config: Config,
     pub identity: Arc<DeviceIdentity>,
     pub journal: Journal,
@@ -43,8 +46,8 @@ pub fn resend(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) ->
 
 /// Judges captures again. The reference is loaded for it once more, so that photos that come meanwhile need not wait.
 pub fn judge_again(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) -> Result<Value> {
-    let Tools { config, identity, journal, link } = tools;
-    let package = Package::open(&config.package.dir)?;
+    let Tools { package_dir, config, identity, journal, link } = tools;
+    let package = packages::open(package_dir, &config.package.trusted_keys)?;
     let answerer = Answerer::load(&package, config.classify.params())?;
     let identity = Arc::new(super::identity(config, &package, &identity.boot_id));
     let reader = journal.reader()?;

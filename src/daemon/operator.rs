@@ -13,13 +13,10 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use super::captures::{Tools, captures_of, judge_again, resend};
-use super::uplink::file_settings;
-use crate::config::Config;
+use super::uplink::{Shared, file_settings};
 use crate::domain::{Change, LABEL_VERSION};
-use crate::journal::{DeviceIdentity, Journal, Reader};
-use crate::uplink::{
-    Acting, Captures, Command, CommandHandler, Link, LogLevel, Op, Retag, SetTo, Settings, SettingsChange,
-};
+use crate::journal::Reader;
+use crate::uplink::{Acting, Captures, Command, CommandHandler, LogLevel, Op, Retag, SetTo, Settings, SettingsChange};
 
 /// The file in the data folder that keeps what commands have set.
 const FILE_NAME: &str = "overrides.json";
@@ -98,10 +95,17 @@ pub struct Operator {
 }
 
 impl Operator {
-    pub fn new(config: &Config, identity: &Arc<DeviceIdentity>, link: Link, journal: Journal) -> Result<Self> {
+    pub fn new(shared: &Shared) -> Result<Self> {
+        let Shared { config, identity, .. } = *shared;
         let operator = Operator {
-            reader: journal.reader()?,
-            tools: Tools { config: config.clone(), identity: Arc::clone(identity), journal, link },
+            reader: shared.journal.reader()?,
+            tools: Tools {
+                package_dir: shared.package.dir().to_owned(),
+                config: config.clone(),
+                identity: Arc::clone(identity),
+                journal: shared.journal.clone(),
+                link: shared.link.clone(),
+            },
             file: file_settings(config),
             file_level: log::max_level(),
             overrides: Overrides::read(&config.device.data_dir)?,

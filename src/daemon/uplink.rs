@@ -9,17 +9,19 @@ use super::operator::{Operator, Overrides};
 use super::{Notice, Observer};
 use crate::config::{Commands, Config, Mqtt};
 use crate::domain::{Time, TimeQuality};
+use crate::encoder::Package;
 use crate::journal::{DeviceIdentity, Journal};
 use crate::position::Locator;
 use crate::uplink::{
-    self, Around, Desk, DeskParams, Endpoint, Link, Login, Settings, TlsFiles, Uplink, client_config, public_key,
-    read_credential, read_secret,
+    self, Around, Desk, DeskParams, Endpoint, Link, Login, SecretError, Settings, Tls, TlsError, TlsFiles, Uplink,
+    client_config, public_key, read_credential, read_secret,
 };
 
 /// What the uplink shares with the rest of the daemon.
 pub struct Shared<'a> {
     pub config: &'a Config,
     pub identity: &'a Arc<DeviceIdentity>,
+    pub package: &'a Package,
     pub link: &'a Link,
     pub journal: &'a Journal,
     pub locator: &'a Arc<Locator>,
@@ -78,11 +80,16 @@ pub fn endpoint(mqtt: &Mqtt, client_id: String) -> Result<Endpoint> {
         port: mqtt.broker.port,
         #[cfg(feature = "websocket")]
         websocket_path: mqtt.websocket_path.clone(),
-        tls: mqtt.tls.as_ref().map(|tls| client_config(&mqtt.broker.host, &files(tls))).transpose()?,
+        tls: tls(mqtt)?,
         login: login(mqtt)?,
         client_id,
         keep_alive: mqtt.keep_alive_s.seconds(),
     })
+}
+
+/// How the way to the broker is protected, if it is.
+pub fn tls(mqtt: &Mqtt) -> Result<Option<Tls>, TlsError> {
+    mqtt.tls.as_ref().map(|tls| client_config(&mqtt.broker.host, &files(tls))).transpose()
 }
 
 fn files(tls: &crate::config::Tls) -> TlsFiles {
@@ -90,7 +97,8 @@ fn files(tls: &crate::config::Tls) -> TlsFiles {
     TlsFiles { ca: tls.ca_file.clone(), client }
 }
 
-fn login(mqtt: &Mqtt) -> Result<Option<Login>> {
+/// Who the device is to the broker.
+pub fn login(mqtt: &Mqtt) -> Result<Option<Login>, SecretError> {
     let Some(username) = mqtt.username.clone() else { return Ok(None) };
     let password = match (&mqtt.password_file, &mqtt.password_credential) {
         (Some(path), _) => Some(read_secret(path)?),
@@ -109,12 +117,13 @@ fn desk(shared: &Shared, commands: &Commands) -> Result<Desk> {
         journal: shared.journal.clone(),
         clock: Box::new(move || clock(&locator, trusted)),
     };
-    let operator = Operator::new(shared.config, shared.identity, shared.link.clone(), shared.journal.clone())?;
+    let operator = Operator::new(shared)?;
     let wake = shared.link.clone();
     Desk::start(params, Box::new(operator), move || wake.wake()).context("cannot start the thread for commands")
 }
 
-fn command_key(commands: &Commands) -> Result<uplink::VerifyingKey> {
+/// Whose commands are carried out.
+pub fn command_key(commands: &Commands) -> Result<uplink::VerifyingKey> {
     match (&commands.public_key, &commands.public_key_file) {
         (Some(text), _) => public_key(text).context("commands.public_key"),
         (None, Some(path)) => {

@@ -36,7 +36,7 @@ const FORMAT: u32 = 1;
 const FLOAT: &str = "f32";
 const INT8: &str = "int8";
 /// A manifest is a page of text; more is not read.
-const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
 /// The content of `package.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,16 @@ pub struct Manifest {
     pub image: ImageInput,
     pub text: TextInput,
     pub files: BTreeMap<String, FileEntry>,
+}
+
+impl Manifest {
+    /// `path` is named by errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, PackageError> {
+        let manifest = toml::from_str(text)
+            .map_err(|error| PackageError::Manifest { path: path.to_owned(), reason: error.to_string() })?;
+        check(&manifest, path)?;
+        Ok(manifest)
+    }
 }
 
 /// The training result that the encoders were made from.
@@ -174,12 +184,21 @@ pub struct Package {
 impl Package {
     /// Reads the manifest and verifies all of its files.
     pub fn open(dir: &Path) -> Result<Self, PackageError> {
+        Self::open_known(dir, |_| false)
+    }
+
+    /// The same, but of a file that `is_known` to be unchanged since it was hashed, only the size is compared.
+    pub fn open_known(dir: &Path, is_known: impl Fn(&str) -> bool) -> Result<Self, PackageError> {
         let package = Self::read_manifest(dir)?;
         for name in files::ENCODERS {
             package.entry(name)?;
         }
         for (name, entry) in &package.manifest.files {
-            verify(&dir.join(name), entry)?;
+            let path = dir.join(name);
+            compare_size(&path, entry)?;
+            if !is_known(name) {
+                compare_hash(&path, entry)?;
+            }
         }
         Ok(package)
     }
@@ -187,9 +206,7 @@ impl Package {
     fn read_manifest(dir: &Path) -> Result<Self, PackageError> {
         let path = dir.join(files::MANIFEST);
         let text = read_text(&path)?;
-        let manifest: Manifest = toml::from_str(&text)
-            .map_err(|error| PackageError::Manifest { path: path.clone(), reason: error.to_string() })?;
-        check(&manifest, &path)?;
+        let manifest = Manifest::parse(&text, &path)?;
         Ok(Package { dir: dir.to_owned(), manifest, hash: Sha256::of(text.as_bytes()) })
     }
 
@@ -333,23 +350,26 @@ fn check(manifest: &Manifest, path: &Path) -> Result<(), PackageError> {
 }
 
 /// A name that cannot lead out of the folder.
-fn is_plain(name: &str) -> bool {
+pub fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('.')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-fn verify(path: &Path, entry: &FileEntry) -> Result<(), PackageError> {
+fn compare_size(path: &Path, entry: &FileEntry) -> Result<(), PackageError> {
     let unreadable = |source| PackageError::Unreadable { path: path.to_owned(), source };
-    let found = fs::metadata(path).map_err(unreadable)?.len();
-    if found != entry.bytes {
-        return Err(PackageError::Size { path: path.to_owned(), expected: entry.bytes, found });
+    match fs::metadata(path).map_err(unreadable)?.len() {
+        found if found == entry.bytes => Ok(()),
+        found => Err(PackageError::Size { path: path.to_owned(), expected: entry.bytes, found }),
     }
-    let found = hash_file(path).map_err(unreadable)?;
-    if found.to_string() != entry.sha256 {
-        return Err(PackageError::Hash { path: path.to_owned(), expected: entry.sha256.clone(), found });
+}
+
+fn compare_hash(path: &Path, entry: &FileEntry) -> Result<(), PackageError> {
+    let unreadable = |source| PackageError::Unreadable { path: path.to_owned(), source };
+    match hash_file(path).map_err(unreadable)? {
+        found if found.to_string() == entry.sha256 => Ok(()),
+        found => Err(PackageError::Hash { path: path.to_owned(), expected: entry.sha256.clone(), found }),
     }
-    Ok(())
 }
 
 fn measure(path: &Path) -> Result<FileEntry, PackageError> {
@@ -372,7 +392,8 @@ fn hash_file(path: &Path) -> io::Result<Sha256> {
     }
 }
 
-fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Replaces a file as a whole; it is on the disk when this returns.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     publish(write_beside(path, bytes)?, path)
 }
 

@@ -45,6 +45,8 @@ pub enum Look {
     Settled,
 }
 
+/// The longest sleep: whoever watches over the intake hears of it this often.
+const BEAT: Duration = Duration::from_secs(5);
 /// Levels of folders below a root that are looked into.
 const DEPTH_MAX: usize = 16;
 
@@ -64,6 +66,7 @@ pub struct Intake {
     settled: Settled,
     /// `None` if there will be none.
     next_rescan: Option<Instant>,
+    beat: Box<dyn Fn() + Send>,
 }
 
 /// Ends the waiting of an [`Intake`] from another thread.
@@ -115,7 +118,13 @@ impl Intake {
             offered: HashSet::new(),
             settled: Settled::default(),
             next_rescan: Some(Instant::now()),
+            beat: Box::new(|| ()),
         }
+    }
+
+    /// Has `beat` called for every file that is asked for, and every few seconds while none comes.
+    pub fn on_beat(&mut self, beat: impl Fn() + Send + 'static) {
+        self.beat = Box::new(beat);
     }
 
     pub fn stopper(&self) -> IntakeStop {
@@ -130,6 +139,7 @@ impl Intake {
     /// settled or put back. `None` after a stop, and when nothing more can come.
     pub fn next(&mut self, records: &impl Records) -> Option<Candidate> {
         loop {
+            (self.beat)();
             let now = Instant::now();
             if self.next_rescan.is_some_and(|at| at <= now) {
                 self.next_rescan = (!self.params.once).then(|| now + self.params.rescan);
@@ -170,7 +180,7 @@ impl Intake {
         }
         let due = self.pending.next_due(now, self.params.settle);
         let next = due.into_iter().chain(self.next_rescan).min()?;
-        Some(next.saturating_duration_since(now))
+        Some(next.saturating_duration_since(now).min(BEAT))
     }
 
     /// Waits for a message and handles all that are there; `false` after a stop.

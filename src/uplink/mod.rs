@@ -8,6 +8,7 @@ mod endpoint;
 mod lanes;
 mod link;
 mod messages;
+mod probe;
 mod rate;
 mod secret;
 mod session;
@@ -23,6 +24,7 @@ pub use command::{
 };
 pub use endpoint::{Endpoint, Login};
 pub use link::{Link, LinkState, Settings};
+pub use probe::{ProbeError, probe};
 pub use secret::{Secret, SecretError, read_credential, read_secret};
 pub use tls::{Tls, TlsError, TlsFiles, client_config};
 

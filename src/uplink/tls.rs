@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, RootCertStore, Stream};
 
 use super::secret::{SecretError, read_secret};
 
@@ -110,6 +111,21 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 
 fn no_certificate(path: &Path, reason: &impl ToString) -> TlsError {
     TlsError::NoCertificate { path: path.to_owned(), reason: reason.to_string() }
+}
+
+/// Verifies whoever is at the other end of a connection, and lets itself be verified.
+pub fn shake_hands(tls: &Tls, host: &str, mut stream: TcpStream) -> io::Result<()> {
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let mut session = ClientConnection::new(Arc::clone(tls), name).map_err(io::Error::other)?;
+    while session.is_handshaking() {
+        session.complete_io(&mut stream)?;
+    }
+    session.send_close_notify();
+    // Under TLS 1.3 a server says only now that it does not like our certificate.
+    match Stream::new(&mut session, &mut stream).read(&mut [0]) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::UnexpectedEof) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// What TLS found wrong, in words. `None` if it was not TLS.

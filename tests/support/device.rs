@@ -65,6 +65,13 @@ impl Device {
         fs::write(self.config(), settings + section).expect("write");
     }
 
+    /// Uses what is installed in a store, if this key signed it; call it before the start.
+    pub fn configure_package(&self, store: &Path, key: &str) {
+        let settings = fs::read_to_string(self.config()).expect("read");
+        let more = format!("store = {store:?}\ntrusted_keys = [{key:?}]\n[intake]\n");
+        fs::write(self.config(), settings.replace("[intake]\n", &more)).expect("write");
+    }
+
     pub fn start(&mut self) {
         self.start_with(|_| ());
     }
@@ -73,9 +80,9 @@ impl Device {
     pub fn start_with(&mut self, prepare: impl FnOnce(&mut Command)) {
         assert!(self.daemon.is_none(), "the daemon runs already");
         let mut command = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
-        command.arg("run").arg("--config").arg(self.config());
+        command.arg("run").arg("--config").arg(self.config()).stderr(Stdio::null());
         prepare(&mut command);
-        self.daemon = Some(command.stderr(Stdio::null()).spawn().expect("the daemon starts"));
+        self.daemon = Some(command.spawn().expect("the daemon starts"));
     }
 
     /// SIGKILL: nothing can be finished.

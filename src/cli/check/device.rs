@@ -1,0 +1,132 @@
+//! What the settings name: folders, database, serial line.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Finding, State, broker};
+use crate::config::Config;
+use crate::journal::{Condition, FILE_NAME, Reader, examine};
+use crate::packages::free_bytes;
+
+/// A database of several 100 MB on a slow card.
+const EXAMINATION_MAX: Duration = Duration::from_secs(60);
+
+pub fn findings(config: &Config) -> Vec<Finding> {
+    let dir = &config.device.data_dir;
+    let mut findings = vec![disk(dir, config.journal().keep_free_bytes), database(dir)];
+    findings.extend(queue(dir));
+    findings.extend(config.intake.folders.iter().map(|folder| watched(folder)));
+    findings.extend(config.position.device.as_deref().map(serial_line));
+    findings.extend(broker::findings(config));
+    findings
+}
+
+/// Photos are refused when less than `keep_free` is free; a day of them is in danger well before.
+fn disk(dir: &Path, keep_free: u64) -> Finding {
+    let finding = |state, text| Finding::new("disk", state, format!("{}: {text}", dir.display()));
+    if let Err(error) = tempfile::tempfile_in(dir) {
+        return finding(State::Error, error.to_string()).remedy(
+            "create the folder, and let the daemon's user write there (run this check as that user)".to_owned(),
+        );
+    }
+    let free = match free_bytes(dir) {
+        Err(error) => return finding(State::Error, error.to_string()),
+        Ok(free) => free,
+    };
+    let (text, keep) = (format!("{} MB free", free / 1_000_000), keep_free / 1_000_000);
+    match free {
+        _ if free < keep_free => finding(State::Error, text)
+            .remedy(format!("photos are refused below {keep} MB ([storage] keep_free_megabytes): make room now")),
+        _ if free < keep_free.saturating_mul(5) => finding(State::Warning, text)
+            .remedy(format!("photos will be refused below {keep} MB ([storage] keep_free_megabytes): make room")),
+        _ => finding(State::Ok, text),
+    }
+}
+
+fn database(dir: &Path) -> Finding {
+    let path = dir.join(FILE_NAME);
+    let finding = |state, text: &str| Finding::new("database", state, format!("{}: {text}", path.display()));
+    match examine(dir, EXAMINATION_MAX) {
+        Ok(Condition::Absent) => finding(State::Ok, "not there yet; the daemon makes it"),
+        Ok(Condition::Whole) => finding(State::Ok, "whole"),
+        Ok(Condition::Unknown) => finding(State::Warning, "not looked through within a minute")
+            .remedy("the daemon looks it through at each start; its log says what it found".to_owned()),
+        Ok(Condition::Damaged(reason)) => finding(State::Error, &reason).remedy(
+            "restart the daemon: it sets the file aside and keeps what is whole; photos that were lost are read again"
+                .to_owned(),
+        ),
+        Err(error) => finding(State::Error, &error.to_string())
+            .remedy("let the daemon's user read it (run this check as that user)".to_owned()),
+    }
+}
+
+/// What waits, if there is a database to ask.
+fn queue(dir: &Path) -> Option<Finding> {
+    let reader = Reader::open(&dir.join(FILE_NAME)).ok()?;
+    let (depth, full) = (reader.outbox_depth().ok()?, reader.full().ok()?);
+    let finding = |state, text| Finding::new("queue", state, text);
+    Some(match full {
+        Some(reason) => finding(State::Error, format!("photos are refused: {reason}"))
+            .remedy("make room on the drive, or let the queue be delivered".to_owned()),
+        None if depth.set_aside > 0 => {
+            finding(State::Warning, format!("{} events wait, {} were refused", depth.total(), depth.set_aside)).remedy(
+                "`bridgeclip queue list` says why the broker refused them, `queue retry` sends them again".into(),
+            )
+        }
+        None => finding(State::Ok, format!("{} events wait", depth.total())),
+    })
+}
+
+fn watched(folder: &Path) -> Finding {
+    let finding = |state, text| Finding::new("folder", state, format!("{}: {text}", folder.display()));
+    match fs::read_dir(folder) {
+        Ok(_) => finding(State::Ok, "can be read".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            finding(State::Warning, "not there".to_owned()).remedy("it is watched as soon as it appears".to_owned())
+        }
+        Err(error) => finding(State::Error, error.to_string())
+            .remedy("let the daemon's user read it (run this check as that user)".to_owned()),
+    }
+}
+
+fn serial_line(device: &Path) -> Finding {
+    let finding = |state, text| Finding::new("position", state, format!("{}: {text}", device.display()));
+    match fs::OpenOptions::new().read(true).write(true).open(device) {
+        Ok(_) => finding(State::Ok, "can be opened".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            finding(State::Warning, "not there".to_owned()).remedy("plug the receiver in; it is found then".to_owned())
+        }
+        Err(error) => {
+            finding(State::Error, error.to_string()).remedy("put the daemon's user into the group dialout".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_or_broken_is_told_apart() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(database(dir.path()).state, State::Ok);
+        fs::write(dir.path().join(FILE_NAME), [7; 8192]).expect("write");
+        assert_eq!(database(dir.path()).state, State::Error);
+        assert_eq!(disk(&dir.path().join("missing"), 0).state, State::Error);
+        assert_eq!(watched(dir.path()).state, State::Ok);
+        assert_eq!(watched(&dir.path().join("missing")).state, State::Warning);
+        assert_eq!(serial_line(Path::new("/dev/null")).state, State::Ok);
+        assert_eq!(serial_line(&dir.path().join("missing")).state, State::Warning);
+    }
+
+    #[test]
+    fn a_disk_is_roomy_scarce_or_full() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let free = free_bytes(dir.path()).expect("a number");
+        assert_eq!(disk(dir.path(), 0).state, State::Ok);
+        assert_eq!(disk(dir.path(), free / 2).state, State::Warning);
+        assert_eq!(disk(dir.path(), u64::MAX).state, State::Error);
+    }
+}

@@ -1,0 +1,37 @@
+//! `bridgeclip man` and `completions`: what the system package needs, made from the definition of the command line.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::{Cli, Outcome};
+
+/// Write the manual pages of all commands.
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {
+    /// The folder for them.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Write a shell's completions to standard output.
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    shell: Shell,
+}
+
+pub fn man(args: &ManArgs) -> Result<Outcome> {
+    clap_mangen::generate_to(Cli::command(), &args.out)
+        .with_context(|| format!("{}: cannot write", args.out.display()))?;
+    Ok(Outcome::Good)
+}
+
+pub fn completions(args: &CompletionsArgs) -> Result<Outcome> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "bridgeclip", &mut text);
+    std::io::stdout().write_all(&text)?;
+    Ok(Outcome::Good)
+}

@@ -1,0 +1,101 @@
+//! Looks a database through from outside, without changing anything.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::quarantine::has_unfinished;
+use super::{FILE_NAME, JournalError};
+
+/// What is known of `device.db`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// No daemon has worked here yet.
+    Absent,
+    Whole,
+    /// With the first thing that is wrong.
+    Damaged(String),
+    /// It could not be looked through in the time.
+    Unknown,
+}
+
+/// Until the check has ended.
+const REPEATED: Duration = Duration::from_millis(1);
+
+/// Looks the database of a data folder through, for at most `time_max`.
+pub fn examine(dir: &Path, time_max: Duration) -> Result<Condition, JournalError> {
+    let path = dir.join(FILE_NAME);
+    if has_unfinished(dir) {
+        return Ok(Condition::Damaged("its salvage is not finished".to_owned()));
+    }
+    if !path.exists() {
+        return Ok(Condition::Absent);
+    }
+    let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    match quick_check(&connection, time_max) {
+        Ok(found) if found == "ok" => Ok(Condition::Whole),
+        Ok(found) => Ok(Condition::Damaged(found)),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => Ok(Condition::Unknown),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Ok(Condition::Damaged(error.to_string())),
+            _ => Err(error.into()),
+        },
+    }
+}
+
+fn quick_check(connection: &Connection, time_max: Duration) -> rusqlite::Result<String> {
+    let (interrupt, (done, ended)) = (connection.get_interrupt_handle(), mpsc::channel::<()>());
+    let mut pause = time_max;
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while ended.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // It does nothing between two statements.
+                interrupt.interrupt();
+                pause = REPEATED;
+            }
+        });
+        let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+        drop(done);
+        found
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const TIME_MAX: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_database_is_absent_whole_or_damaged() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let condition = || examine(dir.path(), TIME_MAX).expect("a condition");
+        assert_eq!(condition(), Condition::Absent);
+        let path = dir.path().join(FILE_NAME);
+        let connection = Connection::open(&path).expect("opens");
+        connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000))").expect("a table");
+        drop(connection);
+        assert_eq!(condition(), Condition::Whole);
+        let mut bytes = fs::read(&path).expect("read");
+        bytes[4096..8192].fill(7);
+        fs::write(&path, bytes).expect("write");
+        assert!(matches!(condition(), Condition::Damaged(_)));
+        fs::write(&path, [7; 8192]).expect("write");
+        assert!(matches!(condition(), Condition::Damaged(_)));
+    }
+
+    #[test]
+    fn a_database_that_takes_too_long_is_let_be() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let connection = Connection::open(dir.path().join(FILE_NAME)).expect("opens");
+        let rows = "CREATE TABLE t (x UNIQUE);
+            WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n LIMIT 500000) INSERT INTO t SELECT x FROM n";
+        connection.execute_batch(rows).expect("rows");
+        assert_eq!(examine(dir.path(), Duration::ZERO).expect("a condition"), Condition::Unknown);
+    }
+}

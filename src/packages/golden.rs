@@ -1,0 +1,136 @@
+//! Golden photos: what a package must answer on every device, tried before it is used.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Embedding, EmbeddingError};
+use crate::encoder::{EncodeError, Package, PackageError, TextEncoder, pictures, write_atomically};
+use crate::kernels::Threads;
+use crate::pipeline::{Classifier, PipelineError};
+use crate::reference::ReferenceError;
+
+/// The file that says what the golden photos are and how they are embedded.
+pub const GOLDEN: &str = "golden.json";
+
+/// Devices compute the same bits; decoders of another version may differ in the last ones.
+const COSINE_MIN: f32 = 0.999;
+const BYTES_MAX: u64 = 1 << 22;
+
+/// A package that does not answer as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum GoldenError {
+    #[error(transparent)]
+    Load(#[from] crate::pipeline::LoadError),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    #[error("{}: {source}", path.display())]
+    Photo { path: PathBuf, source: PipelineError },
+    #[error("{}: {reason}", path.display())]
+    File { path: PathBuf, reason: String },
+    #[error("{}: {source}", path.display())]
+    Embedding { path: PathBuf, source: EmbeddingError },
+    #[error("{}: the cosine to the expected embedding is {cosine:.4}, at least {COSINE_MIN} is needed", path.display())]
+    Differs { path: PathBuf, cosine: f32 },
+    #[error("the image encoder gives two answers for one picture")]
+    Unsteady,
+    #[error("the image encoder gives the same answer for every picture")]
+    Blind,
+    #[error(transparent)]
+    Package(#[from] PackageError),
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Golden {
+    /// File name to embedding.
+    photos: BTreeMap<String, Vec<f32>>,
+}
+
+/// Tries a package: its golden photos or, if it has none, synthetic pictures, and one text.
+pub fn self_test(package: &Package, classifier: &Classifier) -> Result<(), GoldenError> {
+    match read(package)? {
+        Some(golden) => {
+            golden.photos.iter().try_for_each(|(name, expected)| compare(package.path(name), expected, classifier))?
+        }
+        None => try_pictures(package, classifier)?,
+    }
+    TextEncoder::load(package, &Threads::default())?.encode("corrosion at a joint")?;
+    Ok(())
+}
+
+fn compare(path: PathBuf, expected: &[f32], classifier: &Classifier) -> Result<(), GoldenError> {
+    let expected = Embedding::normalise(expected.to_vec())
+        .map_err(|source| GoldenError::Embedding { path: path.clone(), source })?;
+    let embedded =
+        classifier.embedder.embed_file(&path).map_err(|source| GoldenError::Photo { path: path.clone(), source })?;
+    let (found, dim) = (expected.values().len(), embedded.embedding.values().len());
+    if found != dim {
+        return Err(GoldenError::File { path, reason: format!("{found} values are expected, the encoder has {dim}") });
+    }
+    let cosine = embedded.embedding.cosine(&expected);
+    if cosine < COSINE_MIN {
+        return Err(GoldenError::Differs { path, cosine });
+    }
+    classifier.answerer.verdict(&embedded.embedding, Some(&embedded.quality))?;
+    Ok(())
+}
+
+fn try_pictures(package: &Package, classifier: &Classifier) -> Result<(), GoldenError> {
+    let pictures = pictures(2, package.manifest().image.size as usize);
+    let encode = |picture: &Vec<f32>| classifier.embedder.encoder.encode(picture);
+    let (first, again, second) = (encode(&pictures[0])?, encode(&pictures[0])?, encode(&pictures[1])?);
+    if first != again {
+        return Err(GoldenError::Unsteady);
+    }
+    if first == second {
+        return Err(GoldenError::Blind);
+    }
+    classifier.answerer.verdict(&first, None)?;
+    Ok(())
+}
+
+/// What the package says of its golden photos.
+fn read(package: &Package) -> Result<Option<Golden>, GoldenError> {
+    let Some(entry) = package.manifest().files.get(GOLDEN) else { return Ok(None) };
+    let path = package.path(GOLDEN);
+    let wrong = |reason: String| GoldenError::File { path: path.clone(), reason };
+    if entry.bytes > BYTES_MAX {
+        return Err(wrong(format!("more than {BYTES_MAX} bytes")));
+    }
+    let golden: Golden = serde_json::from_slice(&fs::read(&path).map_err(|error| wrong(error.to_string()))?)
+        .map_err(|error| wrong(error.to_string()))?;
+    match golden.photos.keys().find(|name| !package.manifest().files.contains_key(*name)) {
+        Some(name) => Err(wrong(format!("`{name}` is not a file of the package"))),
+        None => Ok(Some(golden)),
+    }
+}
+
+/// Takes photos into the package as golden ones, with the answers that it gives now.
+pub fn add_golden(package: &mut Package, classifier: &Classifier, photos: &[PathBuf]) -> Result<(), GoldenError> {
+    let mut golden = read(package)?.unwrap_or_default();
+    for photo in photos {
+        let embedded = classifier
+            .embedder
+            .embed_file(photo)
+            .map_err(|source| GoldenError::Photo { path: photo.clone(), source })?;
+        let name = format!("golden-{}.{}", golden.photos.len() + 1, suffix(photo));
+        let path = package.path(&name);
+        fs::copy(photo, &path).map_err(|error| GoldenError::File { path, reason: error.to_string() })?;
+        package.add_file(&name)?;
+        golden.photos.insert(name, embedded.embedding.values().to_vec());
+    }
+    let path = package.path(GOLDEN);
+    let text = serde_json::to_string(&golden).expect("numbers and names are JSON");
+    write_atomically(&path, text.as_bytes()).map_err(|error| GoldenError::File { path, reason: error.to_string() })?;
+    Ok(package.add_file(GOLDEN)?)
+}
+
+fn suffix(photo: &Path) -> String {
+    let suffix = photo.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    suffix.chars().filter(char::is_ascii_alphanumeric).collect()
+}

@@ -1,0 +1,492 @@
+//! The packages on a device. `current` and `previous` are links, each replaced in one step.
+//!
+//! A new package is received and tested in a hidden folder. Then, in this order: the folder gets its name, the package is
+//! noted as on trial, `previous` is set to the last good one, `current` to the new one. Whatever the last of these steps
+//! was before the power went, `current` is a whole package, and installing again goes on from there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{InstallError, Source, TrustedKeys, Version, record};
+use crate::encoder::{Manifest, Package, files, is_plain, write_atomically};
+
+const CURRENT: &str = "current";
+const PREVIOUS: &str = "previous";
+/// Received here; what an interrupted installation left is removed by the next one.
+const INCOMING: &str = ".incoming";
+/// The package that has not shown yet that the daemon can start with it.
+const TRIAL: &str = "trial.json";
+/// The last package that was given up, for `check`.
+const GIVEN_UP: &str = "given-up.json";
+/// The newest version of each name that the daemon has started with.
+const NEWEST: &str = "newest.json";
+
+/// Starts with a package on trial that may end before the package has answered.
+const STARTS_MAX: u32 = 3;
+/// Left free for everything else.
+const SPACE_RESERVE: u64 = 16 << 20;
+const NAME_LENGTH_MAX: usize = 64;
+
+/// The folder of all packages of a device.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// How a package is installed.
+#[derive(Clone, Debug)]
+pub struct Install {
+    pub keys: TrustedKeys,
+    pub bytes_max: u64,
+    pub allow_downgrade: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Installed {
+    /// The folder's name in the store.
+    pub id: String,
+    pub role: Option<Role>,
+    pub on_trial: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Current,
+    Previous,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Trial {
+    package: String,
+    starts: u32,
+}
+
+/// A package that failed on trial.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GivenUp {
+    pub package: String,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+/// One change on the disk; doing it again changes nothing.
+#[derive(Debug)]
+enum Step {
+    /// `.incoming` gets its name.
+    Name(String),
+    Trial(String),
+    Link(&'static str, String),
+}
+
+impl Store {
+    pub fn at(root: &Path) -> Self {
+        Store { root: root.to_owned() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Receives a package, tries it with `test` and switches to it. On an error the one in use stays.
+    pub fn install(
+        &self,
+        source: &Source,
+        params: &Install,
+        test: impl FnOnce(&Package) -> Result<(), InstallError>,
+    ) -> Result<String, InstallError> {
+        fs::create_dir_all(&self.root).map_err(InstallError::io(&self.root))?;
+        let _lock = self.lock()?;
+        let incoming = self.root.join(INCOMING);
+        self.remove_folder(&incoming)?;
+        fs::create_dir(&incoming).map_err(InstallError::io(&incoming))?;
+        let received = self.receive(source, params, &incoming, test);
+        let id = received.inspect_err(|_| drop(fs::remove_dir_all(&incoming)))?;
+        for step in self.switch_to(&id) {
+            self.apply(&step)?;
+        }
+        self.remove_unused()?;
+        Ok(id)
+    }
+
+    fn receive(
+        &self,
+        source: &Source,
+        params: &Install,
+        incoming: &Path,
+        test: impl FnOnce(&Package) -> Result<(), InstallError>,
+    ) -> Result<String, InstallError> {
+        let manifest = source.receive(&params.keys, incoming, |manifest| self.accept(manifest, source, params))?;
+        record::write(incoming, &manifest).map_err(InstallError::io(incoming))?;
+        sync_folder(incoming)?;
+        let package = Package::open(incoming)?;
+        test(&package)?;
+        Ok(format!("{}-{}-{}", manifest.name, manifest.version, &package.hash().to_string()[..8]))
+    }
+
+    /// What can be said of a package by its manifest.
+    fn accept(&self, manifest: &Manifest, source: &Source, params: &Install) -> Result<(), InstallError> {
+        let (Source::Folder(origin) | Source::Archive(origin)) = source;
+        let wrong = |key, value: &str, expected| InstallError::Value {
+            origin: origin.clone(),
+            key,
+            value: value.to_owned(),
+            expected,
+        };
+        if !is_plain(&manifest.name) || manifest.name.len() > NAME_LENGTH_MAX {
+            return Err(wrong("name", &manifest.name, "1 to 64 letters, digits, '.', '_' or '-'"));
+        }
+        let is_short = manifest.version.len() <= NAME_LENGTH_MAX;
+        let version = manifest.version.parse().ok().filter(|_| is_short);
+        let version: Version =
+            version.ok_or_else(|| wrong("version", &manifest.version, "numbers with dots, as in 1.4.0"))?;
+        if let Some(newest) = self.newest(&manifest.name).filter(|_| !params.allow_downgrade)
+            && newest.parse().is_ok_and(|newest: Version| version < newest)
+        {
+            let (name, version) = (manifest.name.clone(), manifest.version.clone());
+            return Err(InstallError::Older { name, version, newest });
+        }
+        let bytes = manifest.files.values().fold(0_u64, |sum, entry| sum.saturating_add(entry.bytes));
+        if bytes > params.bytes_max {
+            return Err(InstallError::TooLarge { origin: origin.clone(), bytes, bytes_max: params.bytes_max });
+        }
+        let (free, needed) = (free_bytes(&self.root).map_err(InstallError::io(&self.root))?, bytes + SPACE_RESERVE);
+        match free < needed {
+            true => Err(InstallError::NoSpace { store: self.root.clone(), free, needed }),
+            false => Ok(()),
+        }
+    }
+
+    /// The newest version of a name that was in use, or is now.
+    fn newest(&self, name: &str) -> Option<String> {
+        let confirmed = self.read::<BTreeMap<String, String>>(NEWEST).and_then(|mut newest| newest.remove(name));
+        let current = self.manifest(CURRENT).filter(|manifest| manifest.name == name);
+        let versions = confirmed.into_iter().chain(current.map(|manifest| manifest.version));
+        versions.max_by_key(|version| version.parse::<Version>().ok())
+    }
+
+    fn manifest(&self, link: &str) -> Option<Manifest> {
+        let path = self.root.join(self.target(link)?).join(files::MANIFEST);
+        Manifest::parse(&fs::read_to_string(&path).ok()?, &path).ok()
+    }
+
+    /// A package on trial is not a good one to go back to.
+    fn switch_to(&self, id: &str) -> Vec<Step> {
+        let mut steps = vec![Step::Name(id.to_owned())];
+        let current = self.target(CURRENT);
+        if current.as_deref() == Some(id) {
+            return steps;
+        }
+        steps.push(Step::Trial(id.to_owned()));
+        if let Some(current) = current.filter(|current| !self.is_on_trial(current)) {
+            steps.push(Step::Link(PREVIOUS, current));
+        }
+        steps.push(Step::Link(CURRENT, id.to_owned()));
+        steps
+    }
+
+    fn apply(&self, step: &Step) -> Result<(), InstallError> {
+        match step {
+            Step::Name(id) => self.name(id),
+            Step::Trial(id) => self.write(TRIAL, &Trial { package: id.clone(), starts: 0 }),
+            Step::Link(name, target) => self.link(name, target),
+        }
+    }
+
+    /// A folder of that name holds the same package, as its name has the hash; unless it was damaged.
+    fn name(&self, id: &str) -> Result<(), InstallError> {
+        let (incoming, path) = (self.root.join(INCOMING), self.root.join(id));
+        if Package::open(&path).is_ok() {
+            return self.remove_folder(&incoming);
+        }
+        self.remove_folder(&path)?;
+        fs::rename(&incoming, &path).map_err(InstallError::io(&path))?;
+        sync_folder(&self.root)
+    }
+
+    fn link(&self, name: &str, target: &str) -> Result<(), InstallError> {
+        let (path, new) = (self.root.join(name), self.root.join(format!(".{name}")));
+        let replace = || {
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => (),
+            }
+            symlink(target, &new)?;
+            fs::rename(&new, &path)
+        };
+        replace().map_err(InstallError::io(&path))?;
+        sync_folder(&self.root)
+    }
+
+    /// Back to the package that was in use before; the two change places.
+    pub fn roll_back(&self) -> Result<String, InstallError> {
+        let _lock = self.lock()?;
+        let nothing = || InstallError::NothingBefore { store: self.root.clone() };
+        let (current, previous) = (self.target(CURRENT), self.target(PREVIOUS).ok_or_else(nothing)?);
+        if current.as_ref() == Some(&previous) {
+            return Err(nothing());
+        }
+        self.link(CURRENT, &previous)?;
+        if let Some(current) = current {
+            self.link(PREVIOUS, &current)?;
+        }
+        self.remove(TRIAL)?;
+        Ok(previous)
+    }
+
+    pub fn list(&self) -> Result<Vec<Installed>, InstallError> {
+        let (current, previous) = (self.target(CURRENT), self.target(PREVIOUS));
+        let role = |id: &str| match id {
+            _ if current.as_deref() == Some(id) => Some(Role::Current),
+            _ if previous.as_deref() == Some(id) => Some(Role::Previous),
+            _ => None,
+        };
+        let installed = |id: String| Installed { role: role(&id), on_trial: self.is_on_trial(&id), id };
+        Ok(self.folders()?.into_iter().map(installed).collect())
+    }
+
+    pub fn given_up(&self) -> Option<GivenUp> {
+        self.read(GIVEN_UP)
+    }
+
+    /// The folder of the package that is in use.
+    pub fn current(&self) -> Option<PathBuf> {
+        Some(self.root.join(self.target(CURRENT)?))
+    }
+
+    /// The folder of the package to start with; none if nothing is installed. A package on trial whose starts came to
+    /// nothing is given up here.
+    pub(super) fn begin_start(&self) -> Result<Option<PathBuf>, InstallError> {
+        let Some(current) = self.target(CURRENT) else { return Ok(self.previous()) };
+        let trial = self.read::<Trial>(TRIAL).filter(|trial| trial.package == current);
+        if let Some(Trial { package, starts }) = trial {
+            if starts >= STARTS_MAX {
+                self.give_up(&format!("{starts} starts ended before it had answered"))?;
+                return Ok(self.previous());
+            }
+            self.write(TRIAL, &Trial { package, starts: starts + 1 })?;
+        }
+        Ok(Some(self.root.join(current)))
+    }
+
+    pub(super) fn previous(&self) -> Option<PathBuf> {
+        Some(self.root.join(self.target(PREVIOUS)?))
+    }
+
+    /// Whether the package in this folder still has to show that it works.
+    pub(super) fn is_trying(&self, dir: &Path) -> bool {
+        dir.file_name().is_some_and(|id| self.is_on_trial(&id.to_string_lossy()))
+    }
+
+    /// The package works: it stays.
+    pub(super) fn confirm(&self, manifest: &Manifest) -> Result<(), InstallError> {
+        let mut newest: BTreeMap<String, String> = self.read(NEWEST).unwrap_or_default();
+        newest.insert(manifest.name.clone(), manifest.version.clone());
+        self.write(NEWEST, &newest)?;
+        self.remove(GIVEN_UP)?;
+        self.remove(TRIAL)
+    }
+
+    /// Back to the last good package for good. Without one nothing is installed afterwards.
+    pub(super) fn give_up(&self, reason: &str) -> Result<(), InstallError> {
+        let package = self.target(CURRENT).unwrap_or_default();
+        self.write(GIVEN_UP, &GivenUp { package, reason: reason.to_owned(), at: Timestamp::now() })?;
+        match self.target(PREVIOUS) {
+            Some(previous) => self.link(CURRENT, &previous)?,
+            None => self.remove(CURRENT)?,
+        }
+        self.remove(TRIAL)
+    }
+
+    fn is_on_trial(&self, id: &str) -> bool {
+        self.read::<Trial>(TRIAL).is_some_and(|trial| trial.package == id)
+    }
+
+    /// What a link names, if that is a package of this store.
+    fn target(&self, link: &str) -> Option<String> {
+        let target = fs::read_link(self.root.join(link)).ok()?.into_os_string().into_string().ok()?;
+        Some(target).filter(|id| is_plain(id) && self.root.join(id).join(files::MANIFEST).is_file())
+    }
+
+    fn folders(&self) -> Result<BTreeSet<String>, InstallError> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            entries => entries.map_err(InstallError::io(&self.root))?,
+        };
+        let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
+        Ok(names.filter(|name| is_plain(name)).collect())
+    }
+
+    fn remove_unused(&self) -> Result<(), InstallError> {
+        let used = [self.target(CURRENT), self.target(PREVIOUS)];
+        let unused = self.folders()?.into_iter().filter(|id| !used.contains(&Some(id.clone())));
+        unused.map(|id| self.root.join(id)).try_for_each(|path| match path.join(files::MANIFEST).exists() {
+            true => self.remove_folder(&path),
+            false => Ok(()),
+        })
+    }
+
+    /// One installation at a time. The lock is on the folder, so that nobody needs to own a file.
+    fn lock(&self) -> Result<File, InstallError> {
+        let file = File::open(&self.root).map_err(InstallError::io(&self.root))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(InstallError::Busy { store: self.root.clone() }),
+            Err(TryLockError::Error(error)) => Err(InstallError::io(&self.root)(error)),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.root.join(name)).ok()?).ok()
+    }
+
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<(), InstallError> {
+        let path = self.root.join(name);
+        let text = serde_json::to_string(value).expect("plain values are JSON");
+        write_atomically(&path, text.as_bytes()).map_err(InstallError::io(&path))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), InstallError> {
+        let path = self.root.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(InstallError::io(&path)(error)),
+            _ => sync_folder(&self.root),
+        }
+    }
+
+    fn remove_folder(&self, path: &Path) -> Result<(), InstallError> {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(InstallError::io(path)(error)),
+            _ => sync_folder(&self.root),
+        }
+    }
+}
+
+fn sync_folder(path: &Path) -> Result<(), InstallError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(InstallError::io(path))
+}
+
+/// What an ordinary user may still write to the file system of a folder.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let space = rustix::fs::statvfs(path)?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demo() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/package")
+    }
+
+    /// The demo package under another version.
+    fn package(version: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for entry in fs::read_dir(demo()).expect("read").flatten() {
+            fs::copy(entry.path(), dir.path().join(entry.file_name())).expect("copy");
+        }
+        let path = dir.path().join(files::MANIFEST);
+        let text = fs::read_to_string(&path).expect("read").replace("\"1.0.0\"", &format!("\"{version}\""));
+        fs::write(path, text).expect("write");
+        dir
+    }
+
+    fn params() -> Install {
+        Install { keys: TrustedKeys::default(), bytes_max: 1 << 30, allow_downgrade: false }
+    }
+
+    fn install(store: &Store, version: &str) -> Result<String, InstallError> {
+        store.install(&Source::at(package(version).path()), &params(), |_| Ok(()))
+    }
+
+    fn version(store: &Store) -> Option<String> {
+        let dir = store.begin_start().expect("reads")?;
+        Some(Package::open(&dir).expect("whole").manifest().version.clone())
+    }
+
+    /// A store that is used with version 1.0.
+    fn used() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::at(dir.path());
+        install(&store, "1.0").expect("installs");
+        store.confirm(&store.manifest(CURRENT).expect("a manifest")).expect("confirms");
+        (dir, store)
+    }
+
+    #[test]
+    fn whatever_step_the_power_goes_after_a_whole_package_is_used() {
+        for count in 0..=4 {
+            let (_dir, store) = used();
+            let incoming = store.root.join(INCOMING);
+            fs::create_dir(&incoming).expect("a folder");
+            let source = package("2.0");
+            let id = store.receive(&Source::at(source.path()), &params(), &incoming, |_| Ok(())).expect("received");
+            let steps = store.switch_to(&id);
+            assert_eq!(steps.len(), 4);
+            steps[..count].iter().for_each(|step| store.apply(step).expect("a step"));
+            let expected = if count < 4 { "1.0" } else { "2.0" };
+            assert_eq!(version(&store).as_deref(), Some(expected), "after {count} steps");
+            install(&store, "2.0").expect("goes on");
+            assert_eq!(version(&store).as_deref(), Some("2.0"));
+            assert_eq!(store.manifest(PREVIOUS).expect("kept").version, "1.0");
+            assert!(!incoming.exists());
+        }
+    }
+
+    #[test]
+    fn a_package_that_never_answers_is_given_up() {
+        let (_dir, store) = used();
+        install(&store, "2.0").expect("installs");
+        for _ in 0..STARTS_MAX {
+            assert_eq!(version(&store).as_deref(), Some("2.0"));
+        }
+        assert_eq!(version(&store).as_deref(), Some("1.0"));
+        assert!(store.given_up().is_some_and(|given_up| given_up.package.contains("-2.0-")));
+        assert_eq!(version(&store).as_deref(), Some("1.0"), "for good");
+    }
+
+    #[test]
+    fn a_package_on_trial_is_not_what_one_goes_back_to() {
+        let (_dir, store) = used();
+        install(&store, "2.0").expect("installs");
+        install(&store, "3.0").expect("installs");
+        assert_eq!(store.manifest(PREVIOUS).expect("kept").version, "1.0");
+        assert_eq!(store.list().expect("a list").len(), 2, "what is not used is removed");
+    }
+
+    #[test]
+    fn versions_go_forward_unless_asked() {
+        let (_dir, store) = used();
+        install(&store, "2.0").expect("installs");
+        store.confirm(&store.manifest(CURRENT).expect("a manifest")).expect("confirms");
+        assert!(matches!(install(&store, "1.9"), Err(InstallError::Older { .. })));
+        assert!(store.roll_back().expect("goes back").contains("-1.0-"));
+        assert!(matches!(install(&store, "1.9"), Err(InstallError::Older { .. })), "after a way back too");
+        let downgrade = Install { allow_downgrade: true, ..params() };
+        let source = package("1.9");
+        store.install(&Source::at(source.path()), &downgrade, |_| Ok(())).expect("installs");
+        assert_eq!(version(&store).as_deref(), Some("1.9"));
+        assert!(matches!(install(&store, "one"), Err(InstallError::Value { .. })));
+    }
+
+    #[test]
+    fn a_package_that_fails_its_test_leaves_no_trace() {
+        let (dir, store) = used();
+        let names = || fs::read_dir(dir.path()).expect("read").flatten().map(|entry| entry.file_name()).collect();
+        let before: BTreeSet<_> = names();
+        let nothing = || InstallError::NothingBefore { store: PathBuf::new() };
+        let source = package("2.0");
+        store.install(&Source::at(source.path()), &params(), |_| Err(nothing())).expect_err("fails");
+        assert_eq!(names(), before);
+        assert_eq!(version(&store).as_deref(), Some("1.0"));
+    }
+}
