@@ -6,6 +6,7 @@
 //!
 //! An import by hand is the same without uplink, commands, position, corrector and watcher; it ends by itself.
 
+mod captures;
 mod corrector;
 mod health;
 mod operator;

@@ -147,10 +147,11 @@ fn a_devices_events_are_collected_once_whatever_is_killed() {
 
 #[test]
 fn gaps_repetitions_and_what_is_no_event_are_told_apart() {
-    let (dir, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());
-    let _broker = Broker::start_with(port, "max_queued_messages 0");
+    let dir = tempfile::tempdir().expect("a temporary folder");
     let database = PostgresServer::start();
     for address in [sqlite(&dir), database.address()] {
+        let port = free_port();
+        let _broker = Broker::start_with(port, "max_queued_messages 0");
         let name = if address.starts_with("sqlite") { "file" } else { "server" };
         let site = format!("bridge/v1/{name}");
         let mut collecting = Collecting::started(name, port, &address);

@@ -8,7 +8,9 @@ use bridgeclip::kernels::Threads;
 use bridgeclip::pipeline::{Embedder, Limits};
 use serde::Deserialize;
 
-use crate::support::{data, demo_photos, float_demo_package, read_json, seeded_values, write_vit_b32_package};
+use crate::support::{
+    copy_of_demo_package, data, demo_photos, float_demo_package, read_json, seeded_values, write_vit_b32_package,
+};
 
 /// Cosine to PyTorch that a float encoder must reach on the same input.
 const SAME: f32 = 0.99999;
@@ -117,6 +119,21 @@ fn captions_get_the_embeddings_of_pytorch() {
     let captions: Vec<String> = read_json("demo/captions.json");
     for (caption, expected) in captions.iter().zip(read_rows("demo/captions.npy")) {
         expect_same(caption, &encoder.encode(caption).expect("encodes"), &expected, SAME);
+    }
+}
+
+#[test]
+fn a_package_of_the_wrong_shape_is_refused() {
+    let cases =
+        [("size = 224", "size = 256", "the input"), ("embedding_dim = 128", "embedding_dim = 512", "the output")];
+    for (good, wrong, expected) in cases {
+        let dir = copy_of_demo_package();
+        let manifest = dir.path().join(files::MANIFEST);
+        let text = fs::read_to_string(&manifest).expect("read");
+        fs::write(&manifest, text.replacen(good, wrong, 1)).expect("write");
+        let package = Package::open(dir.path()).expect("its files are whole");
+        let message = ImageEncoder::load(&package, &Threads::default()).expect_err("refused").to_string();
+        assert!(message.contains(expected) && message.contains("image.onnx"), "{message}");
     }
 }
 

@@ -1,17 +1,69 @@
 //! The uplink against a broker that misbehaves: each test is named after the fault it must survive. Nothing may be lost,
 //! and no more may arrive twice than was in flight.
+//!
+//! All faults that a device must survive, with the tests that hold it to that. Tests without a file are in this one.
+//!
+//! - kill -9 at random moments: `a_device_that_is_killed_at_random_moments_loses_nothing` (journal_faults;
+//!   BRIDGECLIP_KILLS=10000), `a_killed_daemon_loses_nothing` (delivery)
+//! - every write and sync fails once: `every_write_and_sync_that_finds_the_drive_full_once_costs_nothing`,
+//!   `every_write_and_sync_that_fails_once_with_an_io_error_costs_nothing`,
+//!   `every_write_and_sync_that_finds_a_read_only_drive_once_costs_nothing`,
+//!   `a_full_drive_refuses_photos_loses_nothing_and_goes_on_when_there_is_room`,
+//!   `a_daemon_goes_on_by_itself_when_its_drive_works_again` (journal_faults);
+//!   `a_deletion_that_fails_is_made_good_and_stops_delivery_meanwhile`
+//! - broker killed, restarted: `broker_is_killed_and_restarted`, `broker_closes_the_connection_in_the_middle`;
+//!   `a_restarted_broker_gets_what_came_meanwhile` (delivery)
+//! - broker black-holed: `broker_is_black_holed_while_connecting`,
+//!   `half_open_tcp_is_noticed_while_events_are_on_their_way`
+//! - broker slow: `broker_is_slow`, `receive_maximum_of_one`
+//! - broker refusing: `broker_refuses_and_comes_round`, `broker_does_not_authorise_the_device`,
+//!   `another_client_takes_the_session_over`, `one_event_has_an_invalid_payload`,
+//!   `packet_too_large_for_what_the_broker_announced`
+//! - broker's quota exceeded: `quota_exceeded`
+//! - PUBACK missing, repeated, out of order, foreign: `puback_missing`, `puback_repeated`, `puback_out_of_order`,
+//!   `puback_foreign`
+//! - all of these, mixed by a seed: `broker_in_every_mood`
+//! - half-open TCP: `half_open_tcp_is_noticed_while_nothing_is_sent`,
+//!   `half_open_tcp_is_noticed_while_events_are_on_their_way`
+//! - torn photo: `a_photo_torn_at_every_1_kib_is_classified_once_it_is_whole` (photos),
+//!   `a_torn_photo_is_classified_once_it_is_whole` (intake), `every_prefix_is_refused` (decode)
+//! - header bombs, zlib bombs, huge EXIF and XMP: `bombs_are_refused_within_the_memory_of_a_photo` (photos),
+//!   `headers_that_announce_too_much_are_refused_before_anything_is_allocated`,
+//!   `data_that_unpacks_to_more_than_the_picture_is_left_alone` (decode), `damage_and_impossible_lengths_end_well`
+//!   (exif), `hostile_packets_are_refused` (xmp)
+//! - `device.db` with flipped bits: `one_flipped_bit`, `flipped_bits_all_over_the_file`,
+//!   `flipped_bits_in_the_first_page`, `damage_while_the_daemon_works_is_mended_at_once` (journal_damage)
+//! - truncated WAL: `a_truncated_wal`, `flipped_bits_in_the_wal`, `a_lost_wal` (journal_damage)
+//! - clock at 1970, +-20 years, stepping back: `the_order_does_not_depend_on_the_clock` (journal),
+//!   `dates_that_cannot_be_are_not_believed`, `steps_of_the_wall_clock_are_noticed` (clock),
+//!   `captures_before_the_first_sync_get_their_time` (later)
+//! - serial line: noise, 1 MB without newline, unplugged and back: `the_rate_is_found_among_the_noise_of_wrong_ones`,
+//!   `a_megabyte_without_a_line_end_does_no_harm`,
+//!   `a_receiver_that_is_unplugged_and_plugged_in_again_is_followed_again` (line)
+//! - commands replayed, retained, stale, for another device: `commands_replayed_are_refused_also_after_a_restart`,
+//!   `commands_retained_are_refused`, `commands_stale_are_refused`, `commands_for_another_device_are_refused`
+//!   (commands)
+//! - TLS: expired, wrong host, self-signed, plain text: `tls_certificate_has_expired`,
+//!   `tls_certificate_is_for_another_host`, `tls_certificate_is_self_signed`, `tls_is_answered_in_plain_text` (tls)
+//! - model package: wrong hash, NaN weights, wrong shape: `damage_is_found_and_named` (package),
+//!   `weights_that_are_no_weights_are_refused`, `constants_of_ordinary_nodes_must_be_finite` (fused/load),
+//!   `a_package_of_the_wrong_shape_is_refused` (encoders)
 
 use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bridgeclip::journal::EventClass::{Correction, Detail, Result as Results, Thumbnail, Urgent};
+use bridgeclip::journal::NewResult;
 use bridgeclip::random::Random;
 use bridgeclip::uplink::{LinkEvent, LinkState, Params, Settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::support::results::{identity, result};
 use crate::support::{Act, FaultyBroker, Heard, Limits, PREFIX, Publish, Station, eventually, politely, reason};
 
 const IN_FLIGHT: usize = 16;
@@ -350,6 +402,31 @@ fn broker_closes_the_connection_in_the_middle() {
 }
 
 #[test]
+fn broker_is_killed_and_restarted() {
+    let mut station = station_with(300);
+    let slowly = |_, heard: &Heard| match heard {
+        Heard::Publish(_) => [vec![Act::Wait(Duration::from_millis(1))], politely(heard)].concat(),
+        _ => politely(heard),
+    };
+    let mut broker = FaultyBroker::start(slowly);
+    let port = broker.port;
+    station.start(Station::params(port));
+    let mut arrived = Vec::new();
+    for _ in 0..3 {
+        eventually("some events", || events(&broker).len() >= 50);
+        arrived.extend(broker.kill().iter().filter_map(event));
+        // Nothing listens meanwhile.
+        thread::sleep(Duration::from_millis(200));
+        broker = FaultyBroker::start_at(port, slowly);
+    }
+    station.wait_until_delivered();
+    arrived.extend(events(&broker));
+    let distinct: HashSet<_> = arrived.iter().collect();
+    assert_eq!(distinct.len(), 300, "every event arrived");
+    assert!(arrived.len() - 300 <= 3 * IN_FLIGHT, "{} arrived twice", arrived.len() - 300);
+}
+
+#[test]
 fn broker_sends_what_is_not_mqtt() {
     let mut station = station_with(20);
     let garbage: [&[u8]; 6] = [
@@ -514,6 +591,30 @@ fn a_stop_while_events_are_on_their_way_loses_nothing() {
     assert_eq!(broker.received().iter().filter(is_status).count(), 11, "each says hello, and goodbye when stopped");
 }
 
+#[test]
+fn what_was_given_up_is_counted_in_the_health() {
+    let mut station = Station::new();
+    let thumbnail = Some(vec![0; 49 << 10]);
+    station.journal.record(&identity(), NewResult { thumbnail, ..result(1) }).expect("stored");
+    station.queue(Results, "poison", 1, 300);
+    let broker = FaultyBroker::start(|_, heard| match heard {
+        Heard::Publish(publish) if event(publish).is_some_and(|event| event == "poison-0") => {
+            vec![Act::Answer(publish.packet, reason::PAYLOAD_FORMAT_INVALID)]
+        }
+        _ => politely(heard),
+    });
+    station.start(Params { health: Duration::from_millis(50), ..Station::params(broker.port) });
+    let mut health = Value::Null;
+    eventually("both losses", || {
+        let received = broker.received();
+        let last = received.iter().rfind(|publish| publish.topic.ends_with("/health"));
+        health = last.map_or(Value::Null, |publish| serde_json::from_slice(&publish.payload).expect("JSON"));
+        health["losses"]["events_set_aside"] == 1
+    });
+    assert_eq!(health["losses"]["thumbnails_dropped"], 1);
+    assert_eq!((&health["queue"]["set_aside"], &health["queue"]["depth"]), (&json!(1), &json!(0)));
+}
+
 /// One random broker: what it does with each packet is drawn from its seed.
 struct Moody {
     random: Random,
@@ -610,4 +711,34 @@ fn expect_few_twice(received: &[Publish]) {
     }
     let most = twice.values().max().copied().unwrap_or(0);
     assert!(most <= IN_FLIGHT, "{most} events arrived twice after one break");
+}
+
+/// A table that names tests which are gone would promise what nothing holds.
+#[test]
+fn every_test_that_the_table_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources: String = rust_files(root.join("src")).chain(rust_files(root.join("tests"))).collect();
+    let table: String = include_str!("faults.rs").lines().take_while(|line| line.starts_with("//!")).collect();
+    let names: Vec<&str> = table.split('`').skip(1).step_by(2).filter(|name| name.contains('_')).collect();
+    assert!(names.len() > 50, "{} names", names.len());
+    for name in names {
+        assert!(sources.contains(&format!("fn {name}() {{")), "{name}");
+    }
+}
+
+/// The texts of all Rust files below a folder.
+fn rust_files(dir: PathBuf) -> impl Iterator<Item = String> {
+    let mut left = vec![dir];
+    let mut files = Vec::new();
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(dir).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            match path.extension() {
+                _ if path.is_dir() => left.push(path),
+                Some(suffix) if suffix == "rs" => files.push(fs::read_to_string(path).expect("text")),
+                _ => (),
+            }
+        }
+    }
+    files.into_iter()
 }

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::support::results::waiting;
-use crate::support::{Device, data, demo_photos, read_json, seeded_values, write_vit_b32_package};
+use crate::support::{Device, data, demo_photos, eventually, read_json, seeded_values, write_vit_b32_package};
 
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
@@ -159,9 +159,11 @@ fn a_process_of_its_own() {
     let bytes = read_file(&path, &limits).expect("a file");
     read_metadata(&bytes, Offset::UTC);
     let preprocess = Preprocess { size: 224, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
-    let input = encoder_input(&bytes, &preprocess, &limits.photo).expect("decodes");
-    thumbnail(&input.raster, Orientation::UPRIGHT, NonZeroU32::new(320).expect("some"));
-    println!("{:?} {:?} grown {}", input.pixels, quality(&input.raster), memory_peak() - idle);
+    let outcome = encoder_input(&bytes, &preprocess, &limits.photo).map(|input| {
+        thumbnail(&input.raster, Orientation::UPRIGHT, NonZeroU32::new(320).expect("some"));
+        (input.pixels, quality(&input.raster))
+    });
+    println!("{outcome:?} grown {}", memory_peak() - idle);
 }
 
 /// The high-water mark of this process's resident memory in bytes, from Linux.
@@ -171,14 +173,15 @@ fn memory_peak() -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
 }
 
-/// By how many bytes a process grows over a photo, from reading the file to the thumbnail.
-fn growth_over(photo: &Path) -> u64 {
+/// What comes of a photo, and by how many bytes a process grows over it, from reading the file to the thumbnail.
+fn growth_over(photo: &Path) -> (String, u64) {
     let mut command = Command::new(env::current_exe().expect("this binary"));
     command.args(["photos::a_process_of_its_own", "--exact", "--ignored", "--nocapture"]).env(PHOTO, photo);
     let output = command.output().expect("it starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let grown = text.lines().find_map(|line| line.rsplit_once("grown ")).unwrap_or_else(|| panic!("{output:?}")).1;
-    grown.parse().expect("a number")
+    let line = text.lines().find_map(|line| line.rsplit_once(" grown "));
+    let (outcome, grown) = line.unwrap_or_else(|| panic!("{output:?}"));
+    (outcome.to_owned(), grown.parse().expect("a number"))
 }
 
 #[test]
@@ -190,7 +193,9 @@ fn decoding_a_48_megapixel_photo_takes_little_memory() {
     for progressive in [false, true] {
         let jpeg = textured_jpeg(8000, 6000, progressive);
         fs::write(&path, &jpeg).expect("write");
-        sizes.push((jpeg.len() as u64, growth_over(&path)));
+        let (outcome, grown) = growth_over(&path);
+        assert!(outcome.contains("Ok(([8000, 6000]"), "{outcome}");
+        sizes.push((jpeg.len() as u64, grown));
     }
     println!("sizes of the files, and growth: {sizes:?}");
     let [baseline, progressive] = sizes[..] else { unreachable!("two kinds") };
@@ -199,6 +204,59 @@ fn decoding_a_48_megapixel_photo_takes_little_memory() {
     // Its coefficients: 48 million of luma and 24 of chroma, two bytes each, announced beforehand.
     let announced = 144 * MB + 60 * MB;
     assert!(progressive.1 <= announced, "progressive: {} bytes in a file of {}", progressive.1, progressive.0);
+}
+
+#[test]
+fn bombs_are_refused_within_the_memory_of_a_photo() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut bombs: Vec<(PathBuf, &str)> = ["jpg", "png", "tif", "webp"]
+        .map(|suffix| (corpus.join("photo/bomb").with_extension(suffix), "TooManyPixels"))
+        .into();
+    // The picture is small; what lies around it unpacks to 24 MB, or says that it is large.
+    bombs.extend(["icc-bomb.png", "data-bomb.png"].map(|name| (corpus.join("photo").join(name), "Ok(([8, 8]")));
+    bombs.push((corpus.join("exif/gigabyte.tif"), "Err("));
+    let entities = fs::read(corpus.join("xmp/entities.xml")).expect("read");
+    for (name, packet) in [("entities", entities), ("deep", b"<x>".repeat(21_000)), ("long", b"x".repeat(65_000))] {
+        let path = dir.path().join(name);
+        let photo = fs::read(corpus.join("photo/rgb.jpg")).expect("read");
+        fs::write(&path, with_xmp(&photo, &packet)).expect("write");
+        bombs.push((path, "Ok("));
+    }
+    for (bomb, expected) in bombs {
+        let (outcome, grown) = growth_over(&bomb);
+        assert!(outcome.contains(expected), "{}: {outcome}", bomb.display());
+        // As much as a photo of 48 megapixels may take.
+        assert!(grown <= 60_000_000, "{}: {grown} bytes", bomb.display());
+    }
+}
+
+/// The photo with this XMP packet in front.
+fn with_xmp(photo: &[u8], packet: &[u8]) -> Vec<u8> {
+    let block = [&b"http://ns.adobe.com/xap/1.0/\0"[..], packet].concat();
+    let length = u16::try_from(block.len() + 2).expect("one segment").to_be_bytes();
+    [&photo[..2], b"\xff\xe1", &length, &block, &photo[2..]].concat()
+}
+
+#[test]
+fn a_photo_torn_at_every_1_kib_is_classified_once_it_is_whole() {
+    let mut device = Device::new(None);
+    let whole = fs::read(&demo_photos()[0]).expect("read");
+    let file = |length: usize| device.camera().join(format!("torn-{length:06}.jpg"));
+    let lengths: Vec<usize> = (0..whole.len()).step_by(1024).collect();
+    for &length in &lengths {
+        fs::write(file(length), &whole[..length]).expect("write");
+    }
+    let files: Vec<PathBuf> = lengths.iter().map(|&length| file(length)).collect();
+    device.start();
+    device.wait_for_failures(lengths.len());
+    let journal = device.journal();
+    assert_eq!(journal.captures().expect("a count"), 0, "no result from partial data");
+    for file in files {
+        fs::write(file, &whole).expect("write");
+    }
+    eventually("all are whole", || journal.failures().expect("a list").is_empty());
+    assert_eq!(journal.captures().expect("a count"), 1, "one photo under many names");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,17 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
+use super::captures::{Tools, captures_of, judge_again, resend};
 use super::uplink::{Shared, file_settings};
-use crate::config::Config;
-use crate::domain::{Change, LABEL_VERSION, Sha256};
-use crate::journal::{DeviceIdentity, Journal, Reader};
-use crate::packages;
-use crate::pipeline::Answerer;
-use crate::reclassify::{Rejudged, reclassify};
-use crate::uplink::{Captures, Command, CommandHandler, Link, LogLevel, Op, Retag, SetTo, Settings, SettingsChange};
+use crate::domain::{Change, LABEL_VERSION};
+use crate::journal::Reader;
+use crate::uplink::{Acting, Captures, Command, CommandHandler, LogLevel, Op, Retag, SetTo, Settings, SettingsChange};
 
-/// Events that are put into the queue with one commit.
-const GROUP: usize = 256;
 /// The file in the data folder that keeps what commands have set.
 const FILE_NAME: &str = "overrides.json";
 
@@ -91,13 +85,8 @@ fn after<T>(current: Option<T>, change: SetTo<T>) -> Option<T> {
 
 /// Carries out commands.
 pub struct Operator {
-    link: Link,
-    journal: Journal,
+    tools: Tools,
     reader: Reader,
-    identity: Arc<DeviceIdentity>,
-    /// Of the package that the daemon works with.
-    package_dir: PathBuf,
-    config: Config,
     file: Settings,
     file_level: LevelFilter,
     overrides: Overrides,
@@ -109,12 +98,14 @@ impl Operator {
     pub fn new(shared: &Shared) -> Result<Self> {
         let Shared { config, identity, .. } = *shared;
         let operator = Operator {
-            link: shared.link.clone(),
             reader: shared.journal.reader()?,
-            journal: shared.journal.clone(),
-            identity: Arc::clone(identity),
-            package_dir: shared.package.dir().to_owned(),
-            config: config.clone(),
+            tools: Tools {
+                config: config.clone(),
+                package_dir: shared.package.dir().to_owned(),
+                identity: Arc::clone(identity),
+                journal: shared.journal.clone(),
+                link: shared.link.clone(),
+            },
             file: file_settings(config),
             file_level: log::max_level(),
             overrides: Overrides::read(&config.device.data_dir)?,
@@ -138,60 +129,28 @@ impl Operator {
         overrides.write(&self.path).map_err(|error| format!("{}: {error}", self.path.display()))?;
         self.overrides = overrides;
         self.apply();
-        let Settings { metered, bytes_per_s_max } = self.link.settings();
+        let Settings { metered, bytes_per_s_max } = self.tools.link.settings();
         let level = log::max_level().to_string().to_lowercase();
         Ok(json!({ "metered": metered, "bytes_per_s_max": bytes_per_s_max.unwrap_or(0), "log_level": level }))
     }
 
-    fn resend(&self, captures: &Captures) -> Result<Value> {
-        let captures = self.find(captures)?;
-        let mut queued = 0;
-        for group in captures.chunks(GROUP) {
-            queued += self.journal.resend(group.to_vec(), Timestamp::now())?;
-        }
-        Ok(json!({ "captures": captures.len(), "queued": queued }))
-    }
-
     fn retag(&self, retag: &Retag) -> Result<Value> {
-        let captures = self.captures_of(&retag.photos)?;
+        let Tools { identity, journal, link, .. } = &self.tools;
+        let captures = captures_of(&self.reader, &retag.photos)?;
         let changes = captures.iter().map(|&capture| (capture, Change::Tag(retag.tag.clone()))).collect();
-        let queued = !self.link.is_online();
-        let made = self.journal.supersede_all(&self.identity, changes, queued, Timestamp::now())?;
+        let made = journal.supersede_all(identity, changes, !link.is_online(), Timestamp::now())?;
         Ok(json!({ "photos": retag.photos.len(), "changed": made.len() }))
     }
 
-    /// The reference is loaded for it once more, so that photos that come meanwhile need not wait.
-    fn reclassify(&self, captures: &Captures) -> Result<Value> {
-        let package = packages::open(&self.package_dir, &self.config.package.trusted_keys)?;
-        let answerer = Answerer::load(&package, self.config.classify.params())?;
-        let identity = Arc::new(super::identity(&self.config, &package, &self.identity.boot_id));
-        let captures = self.find(captures)?;
-        let tally =
-            reclassify(self.reader.results_of(&captures), &answerer, package.embedding_space(), |_, changed| {
-                let changes = changed.iter().map(Rejudged::change).collect();
-                self.journal.supersede_all(&identity, changes, !self.link.is_online(), Timestamp::now())?;
-                anyhow::Ok(ControlFlow::Continue(()))
-            })?;
-        Ok(json!(tally))
-    }
-
-    fn find(&self, captures: &Captures) -> Result<Vec<i64>> {
-        match captures.sequence {
-            Some((first, last)) => Ok(self.reader.captures_between(first, last)?),
-            None => self.captures_of(&captures.photos),
-        }
-    }
-
-    /// Those of the photos that this device has.
-    fn captures_of(&self, photos: &[Sha256]) -> Result<Vec<i64>> {
-        let found = photos.iter().map(|photo| self.reader.capture_of(photo)).collect::<Result<Vec<_>, _>>()?;
-        Ok(found.into_iter().flatten().collect())
+    fn long(&self, work: fn(&Tools, &Captures, &dyn Fn() -> bool) -> Result<Value>, captures: &Captures) -> Acting {
+        let (tools, captures) = (self.tools.clone(), captures.clone());
+        Acting::Long(Box::new(move |goes_on| in_words(work(&tools, &captures, goes_on))))
     }
 
     fn apply(&self) {
         let settings = self.overrides.applied_to(self.file);
-        self.journal.set_metered(settings.metered);
-        self.link.set(settings);
+        self.tools.journal.set_metered(settings.metered);
+        self.tools.link.set(settings);
         log::set_max_level(self.overrides.log_level.map_or(self.file_level, level_filter));
     }
 }
@@ -211,13 +170,13 @@ fn in_words<T>(outcome: Result<T>) -> Result<T, String> {
 }
 
 impl CommandHandler for Operator {
-    fn act(&mut self, command: &Command) -> Result<Value, String> {
+    fn act(&mut self, command: &Command) -> Acting {
         match &command.op {
-            Op::Ping => Ok(self.versions.clone()),
-            Op::Set(changes) => self.set(changes),
-            Op::Resend(captures) => in_words(self.resend(captures)),
-            Op::Retag(retag) => in_words(self.retag(retag)),
-            Op::Reclassify(captures) => in_words(self.reclassify(captures)),
+            Op::Ping => Acting::Done(Ok(self.versions.clone())),
+            Op::Set(changes) => Acting::Done(self.set(changes)),
+            Op::Resend(captures) => self.long(resend, captures),
+            Op::Retag(retag) => Acting::Done(in_words(self.retag(retag))),
+            Op::Reclassify(captures) => self.long(judge_again, captures),
         }
     }
 }

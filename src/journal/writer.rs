@@ -191,7 +191,16 @@ impl Journal {
 
     /// Removes acknowledged events from the outbox.
     pub fn delivered(&self, ids: Vec<i64>) -> Result<(), JournalError> {
-        self.submit(Haste::Patient, move |transaction| queue::delivered(&mut transaction.tables, &ids))
+        self.remove(ids, Haste::Patient)
+    }
+
+    /// Likewise without waiting for others: delivery cannot go on before these are gone.
+    pub fn delivered_now(&self, ids: Vec<i64>) -> Result<(), JournalError> {
+        self.remove(ids, Haste::Now)
+    }
+
+    fn remove(&self, ids: Vec<i64>, haste: Haste) -> Result<(), JournalError> {
+        self.submit(haste, move |transaction| queue::delivered(&mut transaction.tables, &ids))
     }
 
     /// Notes that the broker refused this one event; after `tries_max` times it is set aside.

@@ -98,9 +98,19 @@ const PHOTOS_MAX: usize = 1_000;
 
 /// Carries commands out; what it answers goes to the sender.
 pub trait CommandHandler: Send {
-    /// An error is told in words. Called on the desk's own thread; the command's counter is durable by then.
-    fn act(&mut self, command: &Command) -> Result<Value, String>;
+    /// Called on the desk's own thread; the command's counter is durable by then.
+    fn act(&mut self, command: &Command) -> Acting;
 }
+
+/// How a command is carried out. An error is told in words.
+pub enum Acting {
+    Done(Result<Value, String>),
+    /// It takes long, and is done beside the commands that follow.
+    Long(LongWork),
+}
+
+/// Asks now and then whether to go on.
+pub type LongWork = Box<dyn FnOnce(&dyn Fn() -> bool) -> Result<Value, String> + Send>;
 
 impl Op {
     /// `None` for an operation that this version does not know.

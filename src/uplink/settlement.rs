@@ -84,7 +84,7 @@ impl Settlement {
         let Some(due) = self.due() else { return };
         let full = self.waiting.len() >= full && self.paused_until.is_none_or(|paused| paused <= now);
         if due <= now || full {
-            self.begin(journal);
+            self.begin(journal, full);
         }
     }
 
@@ -112,7 +112,7 @@ impl Settlement {
     pub async fn finish(&mut self, journal: &Journal, mut tell: impl FnMut(&Settled)) {
         for _ in 0..2 {
             if self.running.is_none() && !self.waiting.is_empty() {
-                self.begin(journal);
+                self.begin(journal, true);
             }
             if self.running.is_some() {
                 let mut settled = self.finished().await;
@@ -122,10 +122,11 @@ impl Settlement {
         }
     }
 
-    fn begin(&mut self, journal: &Journal) {
+    /// `at_once`: others that would share the commit are not waited for.
+    fn begin(&mut self, journal: &Journal, at_once: bool) {
         let (journal, group) = (journal.clone(), std::mem::take(&mut self.waiting));
         self.due = None;
-        self.running = Some(tokio::task::spawn_blocking(move || settle(&journal, group)));
+        self.running = Some(tokio::task::spawn_blocking(move || settle(&journal, group, at_once)));
     }
 }
 
@@ -135,11 +136,12 @@ impl Settled {
     }
 }
 
-fn settle(journal: &Journal, group: Vec<Answered>) -> Settled {
+fn settle(journal: &Journal, group: Vec<Answered>, at_once: bool) -> Settled {
     let (delivered, refused): (Vec<_>, Vec<_>) = group.into_iter().partition(|answer| answer.fate == Fate::Delivered);
     let rows: Vec<i64> = delivered.iter().map(|answered| answered.row).collect();
+    let remove = if at_once { Journal::delivered_now } else { Journal::delivered };
     if !rows.is_empty()
-        && let Err(error) = journal.delivered(rows)
+        && let Err(error) = remove(journal, rows)
     {
         return Settled::failed(error, [delivered, refused].concat());
     }

@@ -157,8 +157,7 @@ fn listen(port: u16, received: &Mutex<Received>, stop: &AtomicBool) {
             Event::Incoming(Packet::SubAck(_)) => received.subscribed = true,
             Event::Incoming(Packet::Publish(publish)) => received.messages.push(Message {
                 topic: String::from_utf8_lossy(&publish.topic).into_owned(),
-                // Commands may hold anything.
-                payload: serde_json::from_slice(&publish.payload).unwrap_or_default(),
+                payload: serde_json::from_slice(&publish.payload).unwrap_or_else(|_| binary(&publish.payload)),
                 qos: publish.qos as u8,
                 retain: publish.retain,
                 content_type: publish.properties.and_then(|properties| properties.content_type),
@@ -166,6 +165,11 @@ fn listen(port: u16, received: &Mutex<Received>, stop: &AtomicBool) {
             _ => (),
         }
     }
+}
+
+/// What is no JSON, with a character for each byte.
+fn binary(payload: &[u8]) -> Value {
+    payload.iter().copied().map(char::from).collect::<String>().into()
 }
 
 /// Publishes one message and waits until the broker has it.

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::eventually;
+
 /// What a client did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
@@ -108,7 +110,17 @@ const IDLE: Duration = Duration::from_millis(10);
 
 impl FaultyBroker {
     pub fn start(script: impl FnMut(usize, &Heard) -> Vec<Act> + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::start_at(0, script)
+    }
+
+    /// Listens on this port, as soon as it is free.
+    pub fn start_at(port: u16, script: impl FnMut(usize, &Heard) -> Vec<Act> + Send + 'static) -> Self {
+        let mut bound = None;
+        eventually("a free port", || {
+            bound = TcpListener::bind(("127.0.0.1", port)).ok();
+            bound.is_some()
+        });
+        let listener = bound.expect("just bound");
         let port = listener.local_addr().expect("its address").port();
         let shared = Arc::new(Shared {
             script: Mutex::new(Box::new(script)),
@@ -124,6 +136,16 @@ impl FaultyBroker {
     /// Everything that was published, in the order of arrival.
     pub fn received(&self) -> Vec<Publish> {
         lock(&self.shared.received).clone()
+    }
+
+    /// Ends at once and with all connections. The answer is what was published.
+    pub fn kill(self) -> Vec<Publish> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        eventually("the end of all threads", || {
+            let _ = TcpStream::connect(("127.0.0.1", self.port));
+            Arc::strong_count(&self.shared) == 1
+        });
+        self.received()
     }
 
     /// When each connection began.
@@ -171,7 +193,9 @@ impl Client {
     fn serve(mut self) {
         self.stream.set_read_timeout(Some(IDLE)).expect("a time limit");
         self.stream.set_nodelay(true).expect("no delay");
-        while let Ok(heard) = self.hear() {
+        while !self.shared.stop.load(Ordering::Relaxed)
+            && let Ok(heard) = self.hear()
+        {
             if let Heard::Publish(publish) = &heard {
                 lock(&self.shared.received).push(publish.clone());
             }

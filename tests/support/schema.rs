@@ -25,6 +25,7 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str, found: &m
             "format" => has_format(text(value), text(expected)),
             "minimum" => value.as_f64() >= expected.as_f64(),
             "maximum" => value.as_f64() <= expected.as_f64(),
+            "maxLength" => text(value).chars().count() as u64 <= expected.as_u64().expect("a count"),
             "minItems" => list(value).len() as u64 >= expected.as_u64().expect("a count"),
             "maxItems" => list(value).len() as u64 <= expected.as_u64().expect("a count"),
             "required" => list(expected).iter().all(|name| value.get(text(name)).is_some()),
@@ -78,6 +79,8 @@ fn is_type(value: &Value, name: &str) -> bool {
 fn has_format(value: &str, name: &str) -> bool {
     match name {
         "date-time" => value.parse::<jiff::Timestamp>().is_ok(),
+        // As the subscriber shows bytes.
+        "binary" => value.chars().all(|byte| u8::try_from(byte).is_ok()),
         "uuid" => value.parse::<uuid::Uuid>().is_ok(),
         unknown => panic!("the format `{unknown}` is not understood here"),
     }

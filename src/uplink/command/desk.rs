@@ -1,8 +1,10 @@
-//! Where commands are received and carried out, one after the other, on a thread of its own.
+//! Where commands are received and carried out, one after the other, on a thread of its own. One that takes long has
+//! another thread, and the others go on.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -10,7 +12,7 @@ use log::{info, warn};
 use serde_json::Value;
 
 use super::judge::{Facts, Refusal, address, judge};
-use super::{Command, CommandHandler, State, VerifyingKey};
+use super::{Acting, Command, CommandHandler, LongWork, State, VerifyingKey};
 use crate::domain::Time;
 use crate::journal::Journal;
 use crate::uplink::connection::Incoming;
@@ -22,6 +24,8 @@ const INBOX_MAX: usize = 16;
 const PER_S_MAX: u32 = 10;
 /// Answers that wait for the link. The sender of one that is lost asks again.
 const REPLIES_MAX: usize = 64;
+
+const BUSY: &str = "another command that takes long is being carried out; give this one again when that is done";
 
 /// What the desk needs to know.
 pub struct DeskParams {
@@ -39,6 +43,8 @@ pub struct DeskParams {
 pub struct Desk {
     inbox: SyncSender<Incoming>,
     replies: Arc<Mutex<Replies>>,
+    /// While it lives, work goes on.
+    _open: Arc<()>,
 }
 
 /// An answer, for the topic `cmd/{op}/{id}/state`.
@@ -56,17 +62,24 @@ struct Replies {
 }
 
 impl Desk {
-    /// Starts the thread; it ends when the last handle is dropped. `wake` is called after every answer.
+    /// Starts the thread; when the last handle is dropped it ends, and long work is told to. `wake` is called after every
+    /// answer.
     pub fn start(
         params: DeskParams,
         handler: Box<dyn CommandHandler>,
-        wake: impl Fn() + Send + 'static,
+        wake: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let (inbox, messages) = sync_channel(INBOX_MAX);
-        let replies = Arc::default();
-        let clerk = Clerk { params, handler, wake: Box::new(wake), replies: Arc::clone(&replies) };
-        std::thread::Builder::new().name("commands".into()).spawn(move || clerk.work(&messages))?;
-        Ok(Desk { inbox, replies })
+        let (replies, open) = (Arc::default(), Arc::default());
+        let answers = Answers {
+            boot_id: params.boot_id.clone(),
+            wake: Arc::new(wake),
+            replies: Arc::clone(&replies),
+            desk: Arc::downgrade(&open),
+        };
+        let clerk = Clerk { params, handler, answers, long: None };
+        thread::Builder::new().name("commands".into()).spawn(move || clerk.work(&messages))?;
+        Ok(Desk { inbox, replies, _open: open })
     }
 
     /// Hands in a message. One that comes while too many wait is dropped.
@@ -86,7 +99,7 @@ impl Desk {
         self.replies().refused
     }
 
-    fn replies(&self) -> std::sync::MutexGuard<'_, Replies> {
+    fn replies(&self) -> MutexGuard<'_, Replies> {
         self.replies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -94,8 +107,18 @@ impl Desk {
 struct Clerk {
     params: DeskParams,
     handler: Box<dyn CommandHandler>,
-    wake: Box<dyn Fn() + Send>,
+    answers: Answers,
+    /// Work beside this thread, one at a time: each may hold the reference in memory once more.
+    long: Option<JoinHandle<()>>,
+}
+
+/// Where answers go; its clones put them into the same place.
+#[derive(Clone)]
+struct Answers {
+    boot_id: String,
+    wake: Arc<dyn Fn() + Send + Sync>,
     replies: Arc<Mutex<Replies>>,
+    desk: Weak<()>,
 }
 
 /// What happened to a command.
@@ -116,7 +139,7 @@ impl Clerk {
                     bucket.take(1, now);
                     self.handle(&incoming, op, id);
                 }
-                _ => self.replies().refused += 1,
+                _ => self.answers.replies().refused += 1,
             }
         }
     }
@@ -126,20 +149,28 @@ impl Clerk {
             Ok(command) => command,
             Err(refusal) => {
                 warn!("command {op} {id} refused: {refusal}");
-                self.replies().refused += 1;
-                return self.reply(op, id, Outcome::Refused(refusal));
+                self.answers.replies().refused += 1;
+                return self.answers.give(op, id, Outcome::Refused(refusal));
             }
         };
         info!("command {op} {id} (counter {}) accepted", command.counter);
-        self.reply(op, id, Outcome::Accepted);
-        let outcome = match self.handler.act(&command) {
-            Ok(result) => Outcome::Done(result),
-            Err(reason) => {
-                warn!("command {op} {id} failed: {reason}");
-                Outcome::Failed(reason)
-            }
-        };
-        self.reply(op, id, outcome);
+        self.answers.give(op, id, Outcome::Accepted);
+        match self.handler.act(&command) {
+            Acting::Done(outcome) => self.answers.tell(op, id, outcome),
+            Acting::Long(work) => self.begin(op, id, work),
+        }
+    }
+
+    fn begin(&mut self, op: &str, id: &str, work: LongWork) {
+        if self.long.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return self.answers.tell(op, id, Err(BUSY.to_owned()));
+        }
+        let (answers, of, number) = (self.answers.clone(), op.to_owned(), id.to_owned());
+        let work = move || answers.tell(&of, &number, work(&|| answers.desk.strong_count() > 0));
+        match thread::Builder::new().name(op.to_owned()).spawn(work) {
+            Ok(thread) => self.long = Some(thread),
+            Err(error) => self.answers.tell(op, id, Err(format!("cannot start a thread: {error}"))),
+        }
     }
 
     /// Judges the message and makes its counter durable: from then on it is a replay.
@@ -151,16 +182,25 @@ impl Clerk {
         journal.store_command_counter(command.counter).map_err(not_stored)?;
         Ok(command)
     }
+}
 
-    fn reply(&self, op: &str, id: &str, outcome: Outcome) {
+impl Answers {
+    fn tell(&self, op: &str, id: &str, outcome: Result<Value, String>) {
+        let outcome = outcome.map_or_else(Outcome::Failed, Outcome::Done);
+        if let Outcome::Failed(reason) = &outcome {
+            warn!("command {op} {id} failed: {reason}");
+        }
+        self.give(op, id, outcome);
+    }
+
+    fn give(&self, op: &str, id: &str, outcome: Outcome) {
         let (state, reason, detail, result) = match outcome {
             Outcome::Accepted => ("accepted", None, None, None),
             Outcome::Refused(refusal) => ("refused", Some(refusal.code()), Some(refusal.to_string()), None),
             Outcome::Done(result) => ("done", None, None, Some(result)),
             Outcome::Failed(detail) => ("failed", None, Some(detail), None),
         };
-        let state =
-            State { op, id, state, reason, detail, result, boot_id: &self.params.boot_id, time: Timestamp::now() };
+        let state = State { op, id, state, reason, detail, result, boot_id: &self.boot_id, time: Timestamp::now() };
         let payload = serde_json::to_vec(&state).expect("a state has string keys");
         self.keep(Reply { topic: format!("cmd/{op}/{id}/state"), payload });
         (self.wake)();
@@ -174,7 +214,105 @@ impl Clerk {
         replies.waiting.push_back(reply);
     }
 
-    fn replies(&self) -> std::sync::MutexGuard<'_, Replies> {
+    fn replies(&self) -> MutexGuard<'_, Replies> {
         self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use jiff::SignedDuration;
+
+    use super::super::{Op, Order, SigningKey, sign};
+    use super::*;
+    use crate::domain::TimeQuality;
+    use crate::journal::Params;
+
+    const DEVICE: &str = "bridge/v1/site/unit";
+
+    /// Everything but a ping takes until `go` says so, or the desk is closed.
+    struct Slow {
+        go: Arc<Mutex<Receiver<()>>>,
+        ended: Sender<()>,
+    }
+
+    impl CommandHandler for Slow {
+        fn act(&mut self, command: &Command) -> Acting {
+            if command.op == Op::Ping {
+                return Acting::Done(Ok("pong".into()));
+            }
+            let (go, ended) = (Arc::clone(&self.go), self.ended.clone());
+            Acting::Long(Box::new(move |goes_on| {
+                let go = go.lock().expect("no panic");
+                let has_come = || go.recv_timeout(Duration::from_millis(5)).is_ok();
+                while goes_on() && !has_come() {}
+                ended.send(()).expect("the test waits");
+                goes_on().then(|| "done".into()).ok_or_else(|| "stopped".into())
+            }))
+        }
+    }
+
+    fn order(counter: u64, op: &str) -> Incoming {
+        let now = Timestamp::now();
+        let args = if op == "ping" { "{}" } else { "{\"sequence\": [1, 2]}" };
+        let order = Order {
+            device: DEVICE.to_owned(),
+            op: op.to_owned(),
+            id: counter.to_string(),
+            counter,
+            issued_at: now,
+            expires_at: now + SignedDuration::from_mins(1),
+            args: serde_json::from_str(args).expect("JSON"),
+        };
+        let payload = Bytes::from(sign(&order, &SigningKey::from_bytes(&[1; 32])));
+        Incoming { topic: format!("{DEVICE}/cmd/{op}/{counter}"), payload, retained: false }
+    }
+
+    /// Waits for the next answers: the id of the command, and its state.
+    fn answers(desk: &Desk, count: usize) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        let end = Instant::now() + Duration::from_secs(20);
+        while all.len() < count && Instant::now() < end {
+            all.extend(desk.take_replies().iter().map(|reply| {
+                let state: Value = serde_json::from_slice(&reply.payload).expect("JSON");
+                let text = |name: &str| state[name].as_str().expect("a text").to_owned();
+                (text("id"), text("state"))
+            }));
+            thread::sleep(Duration::from_millis(5));
+        }
+        all
+    }
+
+    #[test]
+    fn what_takes_long_holds_up_nothing_else_and_ends_with_the_desk() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (journal, _) = Journal::open(dir.path(), Params::default(), |_| ()).expect("a journal");
+        let ((go, gone), (ended, has_ended)) = (channel(), channel());
+        let params = DeskParams {
+            device: DEVICE.to_owned(),
+            boot_id: "boot".to_owned(),
+            key: SigningKey::from_bytes(&[1; 32]).verifying_key(),
+            journal,
+            clock: Box::new(|| Time { at: Timestamp::now(), quality: TimeQuality::Ntp }),
+        };
+        let handler = Slow { go: Arc::new(Mutex::new(gone)), ended };
+        let desk = Desk::start(params, Box::new(handler), || ()).expect("a thread");
+        let state = |id: &str, state: &str| (id.to_owned(), state.to_owned());
+        [order(1, "resend"), order(2, "ping"), order(3, "reclassify")]
+            .into_iter()
+            .for_each(|order| desk.hand_in(order));
+        let expected = [("1", "accepted"), ("2", "accepted"), ("2", "done"), ("3", "accepted"), ("3", "failed")];
+        assert_eq!(answers(&desk, 5), expected.map(|(id, of)| state(id, of)), "busy with the first one");
+        go.send(()).expect("it waits");
+        assert_eq!(answers(&desk, 1), [state("1", "done")]);
+        has_ended.recv_timeout(Duration::from_secs(20)).expect("an end");
+        desk.hand_in(order(4, "resend"));
+        assert_eq!(answers(&desk, 1), [state("4", "accepted")]);
+        drop(desk);
+        has_ended.recv_timeout(Duration::from_secs(20)).expect("told to end");
     }
 }
