@@ -293,12 +293,10 @@ fn collect_of_100000_events_of_50_devices() {
     collectors[0].wait_until_ready(port, "one");
     let begin = Instant::now();
     thread::scope(|scope| {
-        (0..5).for_each(|first| {
-            drop(scope.spawn({
-                let body = &body;
-                move || deliver(port, first, body)
-            }))
-        })
+        for first in 0..5 {
+            let body = &body;
+            scope.spawn(move || deliver(port, first, body));
+        }
     });
     println!("published in {:.1?}", begin.elapsed());
     let mut client = database.client();

@@ -214,9 +214,10 @@ fn read_report(client: &mut Client) -> Result<Report, postgres::Error> {
         last_received_us: row.get(4),
     });
     let gaps = view.query(GAPS_SQL, &[])?;
-    let gaps = gaps.into_iter().map(|row| (row.get(0), Gap { first: row.get(1), last: row.get(2) })).collect();
+    let gap = |row: &postgres::Row| (row.get(0), Gap { first: row.get(1), last: row.get(2) });
+    let gaps: Vec<_> = gaps.iter().map(gap).collect();
     let refused = view.query_one("SELECT count(*) FROM refused", &[])?.get(0);
-    Ok(report(totals.collect(), gaps, refused))
+    Ok(report(totals.collect(), &gaps, refused))
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ pub struct Totals {
 }
 
 /// Joins what the two queries found.
-pub fn report(totals: Vec<Totals>, gaps: Vec<(String, Gap)>, refused: i64) -> Report {
+pub fn report(totals: Vec<Totals>, gaps: &[(String, Gap)], refused: i64) -> Report {
     let device = |totals: Totals| {
         let of_device = gaps.iter().filter(|(source, _)| *source == totals.source);
         DeviceReport {

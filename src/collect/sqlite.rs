@@ -143,7 +143,7 @@ fn read_report(connection: &Connection) -> rusqlite::Result<Report> {
     let totals = totals.collect::<rusqlite::Result<_>>()?;
     let mut gaps = view.prepare(GAPS_SQL)?;
     let gaps = gaps.query_map([], |row| Ok((row.get(0)?, Gap { first: row.get(1)?, last: row.get(2)? })))?;
-    let gaps = gaps.collect::<rusqlite::Result<_>>()?;
+    let gaps: Vec<_> = gaps.collect::<rusqlite::Result<_>>()?;
     let refused = view.query_row("SELECT count(*) FROM refused", [], |row| row.get(0))?;
-    Ok(report(totals, gaps, refused))
+    Ok(report(totals, &gaps, refused))
 }

@@ -87,7 +87,7 @@ impl Subscription {
 
     /// Tells the broker that the messages are safe.
     pub fn acknowledge(&self, deliveries: &[Delivery]) -> Result<(), String> {
-        deliveries.iter().try_for_each(|delivery| self.client.ack(&delivery.0)).map_err(|error| error.to_string())
+        deliveries.iter().try_for_each(|delivery| self.client.ack(&delivery.0).map_err(|error| error.to_string()))
     }
 
     /// Ends the session, so that the broker keeps nothing for it any more.

@@ -23,9 +23,9 @@ const STOPPED: &str = "the daemon stops; give the command again";
 /// What the work is done with.
 #[derive(Clone)]
 pub struct Tools {
+    pub config: Config,
     /// Of the package that the daemon works with.
     pub package_dir: PathBuf,
-    pub config: Config,
     pub identity: Arc<DeviceIdentity>,
     pub journal: Journal,
     pub link: Link,
@@ -46,7 +46,7 @@ pub fn resend(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) ->
 
 /// Judges captures again. The reference is loaded for it once more, so that photos that come meanwhile need not wait.
 pub fn judge_again(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) -> Result<Value> {
-    let Tools { package_dir, config, identity, journal, link } = tools;
+    let Tools { config, package_dir, identity, journal, link } = tools;
     let package = packages::open(package_dir, &config.package.trusted_keys)?;
     let answerer = Answerer::load(&package, config.classify.params())?;
     let identity = Arc::new(super::identity(config, &package, &identity.boot_id));

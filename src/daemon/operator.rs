@@ -100,8 +100,8 @@ impl Operator {
         let operator = Operator {
             reader: shared.journal.reader()?,
             tools: Tools {
-                package_dir: shared.package.dir().to_owned(),
                 config: config.clone(),
+                package_dir: shared.package.dir().to_owned(),
                 identity: Arc::clone(identity),
                 journal: shared.journal.clone(),
                 link: shared.link.clone(),
