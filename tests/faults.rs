@@ -1,5 +1,5 @@
-//! The uplink against a broker that misbehaves: each test is named after the fault it must survive. Nothing may be lost,
-//! and no more may arrive twice than was in flight.
+//! The uplink against a broker that misbehaves: each test is named after the fault it must survive. Nothing may be
+//! lost, and no more may arrive twice than was in flight.
 //!
 //! All faults that a device must survive, with the tests that hold it to that. Tests without a file are in this one.
 //!
@@ -45,9 +45,17 @@
 //!   (commands)
 //! - TLS: expired, wrong host, self-signed, plain text: `tls_certificate_has_expired`,
 //!   `tls_certificate_is_for_another_host`, `tls_certificate_is_self_signed`, `tls_is_answered_in_plain_text` (tls)
-//! - model package: wrong hash, NaN weights, wrong shape: `damage_is_found_and_named` (package),
-//!   `weights_that_are_no_weights_are_refused`, `constants_of_ordinary_nodes_must_be_finite` (fused/load),
+//! - model package: wrong hash: `a_package_with_a_wrong_hash_is_refused`,
+//!   `a_package_with_a_changed_byte_is_refused_and_the_daemon_works_on` (packages),
+//!   `damage_is_found_and_named` (package)
+//! - model package: bad signature: `a_package_with_a_bad_signature_is_refused`,
+//!   `a_package_signed_with_a_wrong_key_is_refused` (packages)
+//! - model package: NaN weights: `a_package_with_nan_weights_is_refused` (packages),
+//!   `weights_that_are_no_weights_are_refused`, `constants_of_ordinary_nodes_must_be_finite` (fused/load)
+//! - model package: wrong shape: `a_package_of_a_wrong_shape_is_refused` (packages),
 //!   `a_package_of_the_wrong_shape_is_refused` (encoders)
+//! - model package: the previous one stays: `a_package_that_fails_at_start_gives_way_to_the_last_good_one`,
+//!   `a_power_cut_during_installation_leaves_a_whole_package` (packages)
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
