@@ -1,6 +1,6 @@
 //! The collector's connection to the broker. The only file here that names the MQTT client library.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use crate::uplink::Endpoint;
 const SESSION_S: u32 = 7 * 24 * 3600;
 /// For topic and properties of a packet.
 const HEADER_BYTES_MAX: usize = 4096;
+/// Packet numbers that there are: more messages cannot be on their way. While the client waits for room for a message, it
+/// takes no acknowledgement from us; with room for all of them we never wait for it in turn.
+const ACKNOWLEDGEMENTS_MAX: usize = u16::MAX as usize;
 /// Subscriptions and the goodbye, beside the acknowledgements.
 const CONTROL_MAX: usize = 16;
 
@@ -64,14 +67,13 @@ impl Subscription {
             .set_receive_maximum(Some(in_flight))
             .set_max_packet_size(Some((PAYLOAD_BYTES_MAX + HEADER_BYTES_MAX) as u32))
             .set_manual_acks(true);
-        let capacity = usize::from(in_flight) + CONTROL_MAX;
-        let (client, connection) = Client::new(options, capacity);
+        let (client, connection) = Client::new(options, ACKNOWLEDGEMENTS_MAX + CONTROL_MAX);
         let asked = match wish {
             Wish::Subscribe => client.try_subscribe(filter, QoS::AtLeastOnce),
             Wish::GiveUp => client.try_unsubscribe(filter),
         };
         asked.map_err(std::io::Error::other)?;
-        let (sender, arrivals) = sync_channel(capacity);
+        let (sender, arrivals) = sync_channel(usize::from(in_flight));
         thread::Builder::new().name("subscription".into()).spawn(move || listen(connection, &sender))?;
         Ok(Subscription { client, arrivals })
     }
@@ -87,7 +89,19 @@ impl Subscription {
 
     /// Tells the broker that the messages are safe.
     pub fn acknowledge(&self, deliveries: &[Delivery]) -> Result<(), String> {
-        deliveries.iter().try_for_each(|delivery| self.client.ack(&delivery.0).map_err(|error| error.to_string()))
+        match deliveries.iter().all(|delivery| self.client.ack(&delivery.0).is_ok()) {
+            true => Ok(()),
+            false => Err(self.why_lost()),
+        }
+    }
+
+    /// The connection is over; the reason stands behind what arrived before.
+    fn why_lost(&self) -> String {
+        loop {
+            if let Some(Arrival::Lost(reason)) = self.next(Duration::ZERO) {
+                return reason;
+            }
+        }
     }
 
     /// Ends the session, so that the broker keeps nothing for it any more.
@@ -125,11 +139,9 @@ fn listen(mut connection: Connection, sender: &SyncSender<Arrival>) {
             Err(error) => Arrival::Lost(in_words(&error)),
         };
         let is_over = matches!(arrival, Arrival::Lost(_));
-        match sender.try_send(arrival) {
-            Ok(()) if !is_over => (),
-            // More than it may have on their way: without a bound they would fill the memory.
-            Err(TrySendError::Full(_)) => return,
-            _ => return,
+        // Waits for room: a broker that sends more at once than it may must not fill the memory.
+        if sender.send(arrival).is_err() || is_over {
+            return;
         }
     }
 }
