@@ -27,4 +27,5 @@ mod quantized;
 mod queue;
 mod reclassify;
 mod reference;
+mod service;
 mod tls;
