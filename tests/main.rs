@@ -27,5 +27,6 @@ mod quantized;
 mod queue;
 mod reclassify;
 mod reference;
+mod rounds;
 mod service;
 mod tls;
