@@ -5,7 +5,7 @@ mod collect;
 pub use collect::CollectConfig;
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub struct Config {
     /// Without this section no commands are received.
     #[serde(default, deserialize_with = "checked")]
     pub commands: Option<Commands>,
+    /// Without this section there is no field page.
+    pub web: Option<Web>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -248,6 +250,15 @@ pub struct Commands {
     /// The clock is right although nothing is known to set it.
     #[serde(default)]
     pub trust_clock: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Web {
+    pub listen: SocketAddr,
+    /// Names by which browsers may call the device, besides its addresses.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// A section whose keys must fit each other.

@@ -1,16 +1,17 @@
 //! The daemon: threads, their order of start and stop, and what happens to each file.
 //!
 //! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, `position`
-//! (the serial line), `corrector` (time and place of stored captures), and the one of the folder watcher. On a stop the
-//! photo in work is finished, then the uplink says goodbye, then the journal ends.
+//! (the serial line), `corrector` (time and place of stored captures), `web` (the API), and the one of the folder watcher.
+//! On a stop the photo in work is finished, then the uplink says goodbye, then the journal ends.
 //!
-//! An import by hand is the same without uplink, commands, position, corrector and watcher; it ends by itself.
+//! An import by hand is the same without uplink, commands, position, corrector, web and watcher; it ends by itself.
 
 mod captures;
 mod corrector;
 mod health;
 mod operator;
 mod uplink;
+mod web;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -39,6 +40,7 @@ use crate::pipeline::{Classifier, Embedded, Inspected, Limits, PipelineError, re
 use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, Stored, monotonic_ns};
 use crate::service::Service;
 use crate::uplink::{Link, LinkEvent, Uplink};
+use crate::web::{UPLOADS_NAME, Web};
 
 /// Pause before a photo without its end is read again.
 const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
@@ -64,6 +66,7 @@ pub enum Notice {
     /// A photo was classified, and its result is durable.
     Captured {
         path: PathBuf,
+        capture: i64,
         sequence: i64,
         verdict: Box<Verdict>,
     },
@@ -86,6 +89,7 @@ pub struct Daemon {
     uplink: Option<Uplink>,
     line: Option<Line>,
     corrector: Option<CorrectorThread>,
+    web: Option<Web>,
     journal_thread: JoinHandle<()>,
     service: Arc<Service>,
     /// Keeps a second daemon off the data folder.
@@ -115,6 +119,7 @@ impl Daemon {
     fn with_intake(config: &Config, params: intake::Params, observer: Observer, by_hand: bool) -> Result<Self> {
         let service = Arc::new(Service::from_environment());
         let lock = lock_data_dir(&config.device.data_dir)?;
+        let (live, observer) = web::heard_by_pages(observer);
         let Loaded { package, classifier } =
             packages::load(&config.package.place(), |package| classifier(config, package))?;
         let link = uplink::link(config)?;
@@ -140,6 +145,7 @@ impl Daemon {
         let uplink = mqtt.map(|mqtt| uplink::start(&shared, mqtt)).transpose()?;
         let line = if by_hand { None } else { start_line(config, &locator)? };
         let corrector = if by_hand { None } else { Some(start_corrector(&shared, &reader)?) };
+        let web = if by_hand { None } else { Some(web::start(&shared, &classifier, live, intake.arrivals())?) };
         let bursts = Bursts::new(config.intake.bursts());
         let config = config.clone();
         let worker =
@@ -148,10 +154,10 @@ impl Daemon {
             "ready: package {} {}, {} reference photos, {} events waiting",
             package.manifest().name,
             package.manifest().version,
-            worker.classifier.answerer.reference.len(),
+            worker.classifier.answerer().reference.len(),
             worker.reader.outbox_depth()?.total(),
         );
-        Ok(Daemon { intake, worker, uplink, line, corrector, journal_thread, service, _lock: lock })
+        Ok(Daemon { intake, worker, uplink, line, corrector, web, journal_thread, service, _lock: lock })
     }
 
     /// A handle that ends [`Daemon::run`] from another thread.
@@ -189,6 +195,9 @@ impl Daemon {
         if let Some(corrector) = self.corrector {
             corrector.stop();
         }
+        if let Some(web) = self.web {
+            web.stop();
+        }
         drop(self.worker);
         if self.journal_thread.join().is_err() {
             error!("the journal thread panicked");
@@ -204,8 +213,9 @@ pub fn is_running(data_dir: &Path) -> bool {
 }
 
 fn watch(config: &Config) -> intake::Params {
+    let uploads = config.web.iter().map(|_| config.device.data_dir.join(UPLOADS_NAME));
     intake::Params {
-        roots: config.intake.folders.clone(),
+        roots: config.intake.folders.iter().cloned().chain(uploads).collect(),
         rescan: config.intake.rescan_s.seconds(),
         settle: config.intake.settle_ms.milliseconds(),
         once: false,
@@ -373,7 +383,7 @@ impl Worker {
                 self.bursts.push(sha256, embedded.embedding, taken.at, burst);
                 self.locator.remember(Stored { capture, monotonic_ns, taken, position });
                 let path = candidate.path.clone();
-                (self.observer)(Notice::Captured { path, sequence, verdict: Box::new(verdict) });
+                (self.observer)(Notice::Captured { path, capture, sequence, verdict: Box::new(verdict) });
                 Ok(Progress::Done)
             }
         }

@@ -8,6 +8,8 @@ pub mod photo;
 
 pub mod random;
 
+pub mod secret;
+
 pub mod drive;
 
 pub mod kernels;
@@ -47,6 +49,8 @@ pub mod reclassify;
 pub mod packages;
 
 pub mod service;
+
+pub mod web;
 
 pub mod daemon;
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::classify::{Engine, EngineError, Fitted, FittedError, Params};
 use crate::domain::{Embedding, PhotoQuality, Tag, Verdict};
@@ -102,10 +103,11 @@ pub struct Answerer {
     pub engine: Engine,
 }
 
-/// Photo to verdict.
+/// Photo to verdict. Clones share everything; only one of them is answered at a time.
+#[derive(Clone)]
 pub struct Classifier {
-    pub embedder: Embedder,
-    pub answerer: Answerer,
+    pub embedder: Arc<Embedder>,
+    answerer: Arc<Mutex<Answerer>>,
 }
 
 /// All that the daemon learns from the pixels of a photo.
@@ -171,7 +173,12 @@ impl Classifier {
     /// Loads the package's image encoder, its reference and what was fitted for it.
     pub fn load(package: &Package, limits: Limits, params: Params, threads: &Threads) -> Result<Self, LoadError> {
         let answerer = Answerer::load(package, params)?;
-        Ok(Classifier { embedder: Embedder::load(package, limits, threads)?, answerer })
+        let embedder = Arc::new(Embedder::load(package, limits, threads)?);
+        Ok(Classifier { embedder, answerer: Arc::new(Mutex::new(answerer)) })
+    }
+
+    pub fn answerer(&self) -> MutexGuard<'_, Answerer> {
+        self.answerer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {
@@ -191,7 +198,7 @@ impl Classifier {
 
     fn classify_input(&self, input: &EncoderInput) -> Result<(Embedded, Verdict), PipelineError> {
         let embedded = self.embedder.embed_input(input)?;
-        let verdict = self.answerer.verdict(&embedded.embedding, Some(&embedded.quality))?;
+        let verdict = self.answerer().verdict(&embedded.embedding, Some(&embedded.quality))?;
         Ok((embedded, verdict))
     }
 }

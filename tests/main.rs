@@ -30,3 +30,4 @@ mod reference;
 mod rounds;
 mod service;
 mod tls;
+mod web;

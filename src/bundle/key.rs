@@ -1,8 +1,8 @@
 //! The key with which a device signs what it gives out by hand.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -12,6 +12,8 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::secret::secret;
 
 /// The file in the data folder.
 const FILE_NAME: &str = "device.key";
@@ -69,8 +71,7 @@ impl DeviceKey {
 
 /// Another process may make one at the same time: the first one counts.
 fn make(dir: &Path, path: &Path) -> io::Result<()> {
-    let mut seed = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    let seed = secret()?;
     let pem = SigningKey::from_bytes(&seed).to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
     // Readable by its owner only from the start.
     let mut file = tempfile::NamedTempFile::new_in(dir)?;

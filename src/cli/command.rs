@@ -1,7 +1,7 @@
 //! `bridgeclip command`: keys and signed commands, for the central side.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::Outcome;
 use crate::config::TopicLevel;
+use crate::secret::secret;
 use crate::uplink::{Order, SigningKey, new_private_key, private_key, read_secret, sign};
 
 /// Make signed commands for a device, to be published by any MQTT client.
@@ -72,8 +73,7 @@ pub fn run(command: &Command) -> Result<Outcome> {
 }
 
 fn keygen(path: &Path) -> Result<()> {
-    let mut seed = [0; 32];
-    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut seed)).context("/dev/urandom")?;
+    let seed = secret().context("/dev/urandom")?;
     let (pem, public) = new_private_key(&seed);
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(path);

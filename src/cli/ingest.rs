@@ -88,7 +88,7 @@ impl Report {
     fn note(&mut self, notice: Notice) {
         match notice {
             Notice::Started { path, waiting } => self.start(&path, waiting),
-            Notice::Captured { path, sequence, verdict } => {
+            Notice::Captured { path, sequence, verdict, .. } => {
                 self.captured += 1;
                 self.tell(&path, |line| Line { sequence: Some(sequence), verdict: Some(&verdict), ..line });
             }

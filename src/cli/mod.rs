@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Errors are printed once, here.
 
+mod api;
 mod bench;
 mod check;
 mod classify;
@@ -16,6 +17,7 @@ mod manual;
 mod method;
 mod npy;
 mod package;
+mod pair;
 mod present;
 mod progress;
 mod queue;
@@ -55,6 +57,7 @@ enum Command {
     Ingest(ingest::Args),
     Retry(retry::Args),
     Tag(tag::Args),
+    Pair(pair::Args),
     Demo(demo::Args),
     Classify(classify::Args),
     Embed(embed::Args),
@@ -132,6 +135,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Ingest(args) => ingest::run(&args),
         Command::Retry(args) => retry::run(&args),
         Command::Tag(args) => tag::run(&args),
+        Command::Pair(args) => pair::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Embed(args) => embed::run(&args),

@@ -51,7 +51,7 @@ pub fn stop_on_signal(stopper: IntakeStop) -> Result<()> {
 
 fn log_notice(notice: Notice) {
     match notice {
-        Notice::Captured { path, sequence, verdict } => {
+        Notice::Captured { path, sequence, verdict, .. } => {
             info!("{}: {} (event {sequence})", path.display(), present::line(&verdict));
         }
         Notice::Known { path } => debug!("{}: known already", path.display()),

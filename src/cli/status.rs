@@ -5,9 +5,10 @@ use std::io::Write;
 use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::device::{DeviceArgs, reader};
-use super::{Outcome, present};
+use super::{Outcome, api, present};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::{Failure, Time, TimeQuality};
@@ -17,7 +18,8 @@ use crate::journal::{Reader, StoredResult};
 /// Captures that are shown.
 const CAPTURES: usize = 5;
 
-/// Show what was captured, what waits for delivery and what failed; the daemon need not run.
+/// Show what was captured, what waits for delivery and what failed, and, while the daemon runs, link, position,
+/// temperature and losses.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -34,6 +36,9 @@ pub struct Args {
 struct Status {
     version: &'static str,
     daemon_running: bool,
+    /// What the running daemon says of itself: see /api/v1/status in its OpenAPI document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daemon: Option<Value>,
     captures: u64,
     /// The newest first.
     last_captures: Vec<LastCapture>,
@@ -80,6 +85,7 @@ impl Status {
         Ok(Status {
             version: env!("CARGO_PKG_VERSION"),
             daemon_running: daemon::is_running(&config.device.data_dir),
+            daemon: api::get(&config.device.data_dir, "/api/v1/status").unwrap_or_default(),
             captures: reader.captures()?,
             last_captures: reader.last_results(CAPTURES)?.into_iter().map(LastCapture::from).collect(),
             queue_depth: queue.total(),
@@ -134,6 +140,9 @@ fn print(status: &Status, json: bool) -> Result<()> {
     }
     writeln!(out, "version   {}", status.version)?;
     writeln!(out, "daemon    {}", if status.daemon_running { "running" } else { "not running" })?;
+    if let Some(daemon) = &status.daemon {
+        print_daemon(&mut out, daemon)?;
+    }
     writeln!(out, "captures  {}", status.captures)?;
     match status.queue_oldest_stored_at {
         Some(oldest) => {
@@ -150,4 +159,36 @@ fn print(status: &Status, json: bool) -> Result<()> {
         writeln!(out, "{:.0}{doubt}  {file}  {verdict}", taken.at)?;
     }
     Ok(())
+}
+
+/// What only the daemon knows.
+fn print_daemon(out: &mut impl Write, daemon: &Value) -> Result<()> {
+    let text = |key: &str| daemon[key].as_str().unwrap_or("unknown");
+    writeln!(out, "package   {}", text("package"))?;
+    writeln!(out, "link      {}", text("link"))?;
+    match &daemon["position"] {
+        Value::Null => writeln!(out, "position  none")?,
+        position => writeln!(out, "position  {}", place(position))?,
+    }
+    if let Some(celsius) = daemon["temperature_celsius"].as_f64() {
+        writeln!(out, "heat      {celsius:.0} degrees Celsius")?;
+    }
+    if let Some(reason) = daemon["full"].as_str() {
+        writeln!(out, "FULL      photos are refused: {reason}")?;
+    }
+    let lost = daemon["losses"].as_object().into_iter().flatten();
+    for (what, count) in lost.filter(|(_, count)| count.as_u64() > Some(0)) {
+        writeln!(out, "losses    {}: {count}", what.replace('_', " "))?;
+    }
+    Ok(())
+}
+
+/// `35.50000, 139.25000 (serial_gps, differential, HDOP 0.8, 2 s old)`.
+fn place(position: &Value) -> String {
+    let degrees = |key: &str| position[key].as_f64().unwrap_or(f64::NAN);
+    let mut notes: Vec<String> =
+        ["source", "quality"].iter().filter_map(|key| Some(position[key].as_str()?.into())).collect();
+    notes.extend(position["hdop"].as_f64().map(|hdop| format!("HDOP {hdop:.1}")));
+    notes.extend(position["age_s"].as_f64().map(|age| format!("{age:.0} s old")));
+    format!("{:.5}, {:.5} ({})", degrees("latitude_deg"), degrees("longitude_deg"), notes.join(", "))
 }

@@ -10,4 +10,4 @@ mod watch;
 
 pub use bursts::{BurstParams, Bursts};
 pub use pending::Candidate;
-pub use watch::{Intake, IntakeStop, Look, LookAgain, Params, Records};
+pub use watch::{Arrivals, Intake, IntakeStop, Look, LookAgain, Params, Records};

@@ -49,6 +49,12 @@ impl Pending {
         self.files.insert(candidate.path.clone(), seen);
     }
 
+    /// Takes out this one, due or not.
+    pub fn take(&mut self, path: &Path, now: Instant) -> Option<Candidate> {
+        let (path, Seen { stamp, since, .. }) = self.files.remove_entry(path)?;
+        Some(Candidate { path, stamp, seen: since, unchanged: now - since })
+    }
+
     /// Takes out the files that are due. While others are still arriving they wait for those, at most one `settle`
     /// longer: what was dropped together can then be put in order.
     pub fn take_due(&mut self, now: Instant, settle: Duration) -> Vec<Candidate> {

@@ -78,6 +78,8 @@ enum Message {
     Changed(PathBuf),
     /// Changes were lost or cannot be told apart.
     Rescan,
+    /// A file is there, and whole: nobody writes to it any more.
+    Arrived(PathBuf),
     /// Files that were finished may not be any more.
     LookAgain,
     Stop,
@@ -98,6 +100,18 @@ impl LookAgain {
     pub fn look_again(&self) {
         // An intake that is gone has nothing to look at.
         let _ = self.0.send(Message::LookAgain);
+    }
+}
+
+/// Hands whole files to an [`Intake`], from another thread.
+#[derive(Clone, Debug)]
+pub struct Arrivals(mpsc::Sender<Message>);
+
+impl Arrivals {
+    /// The file need not be waited for. It should lie below a watched folder, where it is found after a restart.
+    pub fn arrived(&self, path: PathBuf) {
+        // An intake that is gone takes nothing; the next one finds the file.
+        let _ = self.0.send(Message::Arrived(path));
     }
 }
 
@@ -129,6 +143,10 @@ impl Intake {
 
     pub fn stopper(&self) -> IntakeStop {
         IntakeStop(self.sender.clone())
+    }
+
+    pub fn arrivals(&self) -> Arrivals {
+        Arrivals(self.sender.clone())
     }
 
     pub fn look_again(&self) -> LookAgain {
@@ -190,6 +208,7 @@ impl Intake {
             match message {
                 Message::Changed(path) => self.look(&path, DEPTH_MAX, now, records),
                 Message::Rescan => self.next_rescan = Some(now),
+                Message::Arrived(path) => self.take(path, now, records),
                 Message::LookAgain => {
                     self.settled.clear();
                     self.next_rescan = Some(now);
@@ -199,6 +218,18 @@ impl Intake {
             wait = Duration::ZERO;
         }
         true
+    }
+
+    /// A whole file is at rest at once.
+    fn take(&mut self, path: PathBuf, now: Instant, records: &impl Records) {
+        let stamp = match fs::metadata(&path) {
+            Ok(metadata) => stamp(&metadata),
+            Err(error) => return debug!("{}: {error}", path.display()),
+        };
+        self.look_at(&path, stamp, now, records);
+        if let Some(candidate) = self.pending.take(&path, now) {
+            self.offer(candidate, now, records);
+        }
     }
 
     /// A file that changed since it was seen starts again; one that vanished is forgotten.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::JournalError;
 use super::queue::EventClass;
 use super::row::Row;
-use crate::domain::Losses;
+use crate::domain::{Losses, QueueHealth};
 
 /// The row of the outbox that holds the counters. Numbers of events start at 1.
 pub const COUNTERS_ID: i64 = 0;
@@ -52,6 +52,17 @@ impl OutboxDepth {
     /// All events that wait.
     pub fn total(&self) -> u64 {
         self.waiting.iter().sum()
+    }
+
+    /// As the device reports it. An age is 0 while the clock is behind what it was.
+    pub fn health(&self, now: Timestamp) -> QueueHealth {
+        let age = self.oldest_stored_at.map(|stored_at| now.duration_since(stored_at).as_secs());
+        QueueHealth {
+            depth: self.total(),
+            urgent: self.waiting[EventClass::Urgent as usize],
+            oldest_age_s: age.map(|age| age.try_into().unwrap_or(0)),
+            set_aside: self.set_aside,
+        }
     }
 }
 

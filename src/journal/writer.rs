@@ -13,8 +13,9 @@ use rusqlite::{Connection, params};
 use super::capture::{self, NewResult, Recorded, Superseded};
 use super::commit::{FileNote, GROUP_MAX, Report, Request, Transaction, Writer};
 use super::queue::{self, ForeignEvent, Refused};
+use super::tag::insert_tag;
 use super::{FILE_NAME, JournalError, Reader, start};
-use crate::domain::{Change, Failure, FileStamp, Sha256};
+use crate::domain::{Change, Failure, FileStamp, Sha256, Tag};
 
 /// Who makes the events, the same for a whole run of the daemon.
 #[derive(Clone, Debug)]
@@ -256,6 +257,14 @@ impl Journal {
     /// Whether a short event goes ahead of each result from now on.
     pub fn set_metered(&self, metered: bool) {
         self.metered.store(metered, Ordering::Relaxed);
+    }
+
+    /// Sets the tag of the captures that follow; an empty one takes the last one back.
+    pub fn set_tag(&self, tag: Tag, boot_id: &str, set_at: Timestamp) -> Result<(), JournalError> {
+        let boot_id = boot_id.to_owned();
+        self.submit(Haste::Now, move |transaction| {
+            Ok(insert_tag(transaction.tables.connection, &tag, &boot_id, set_at)?)
+        })
     }
 
     /// Has the database replaced by what is whole in it. Returns when that is done, or with the error that prevents it.

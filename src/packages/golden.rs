@@ -77,7 +77,7 @@ fn compare(path: PathBuf, expected: &[f32], classifier: &Classifier) -> Result<(
     if cosine < COSINE_MIN {
         return Err(GoldenError::Differs { path, cosine });
     }
-    classifier.answerer.verdict(&embedded.embedding, Some(&embedded.quality))?;
+    classifier.answerer().verdict(&embedded.embedding, Some(&embedded.quality))?;
     Ok(())
 }
 
@@ -91,7 +91,7 @@ fn try_pictures(package: &Package, classifier: &Classifier) -> Result<(), Golden
     if first == second {
         return Err(GoldenError::Blind);
     }
-    classifier.answerer.verdict(&first, None)?;
+    classifier.answerer().verdict(&first, None)?;
     Ok(())
 }
 

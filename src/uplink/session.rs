@@ -17,8 +17,8 @@ use super::states::Context;
 use super::suspects::Suspects;
 use super::window::{Sent, Window};
 use super::{Desk, LinkEvent, backoff, messages};
-use crate::domain::{Health, QueueHealth};
-use crate::journal::{EventClass, JournalError, OutboxDepth, OutboxRow};
+use crate::domain::Health;
+use crate::journal::{EventClass, JournalError, OutboxRow};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Pause after `device.db` could not be read.
@@ -431,7 +431,7 @@ impl Session {
         let mut device = (context.around.health)();
         device.drops.commands_refused = context.around.desk.as_ref().map_or(0, Desk::refused);
         let boot_id = context.params.boot_id.clone();
-        let health = Health { time, boot_id, queue: queue_health(&depth, time), losses, full, device };
+        let health = Health { time, boot_id, queue: depth.health(time), losses, full, device };
         self.connection.publish_once(messages::health(&context.params, &health));
     }
 }
@@ -474,14 +474,4 @@ fn content_type(class: EventClass) -> &'static str {
 fn event_bytes(context: &Context, row: &OutboxRow) -> usize {
     let topic = row.whole_topic(&context.params.prefix).len();
     packet_bytes(topic, content_type(row.class).len(), row.payload.len())
-}
-
-fn queue_health(depth: &OutboxDepth, now: Timestamp) -> QueueHealth {
-    let age = depth.oldest_stored_at.map(|stored_at| now.duration_since(stored_at).as_secs());
-    QueueHealth {
-        depth: depth.total(),
-        urgent: depth.waiting[EventClass::Urgent as usize],
-        oldest_age_s: age.map(|age| age.try_into().unwrap_or(0)),
-        set_aside: depth.set_aside,
-    }
 }

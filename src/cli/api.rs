@@ -1,0 +1,54 @@
+//! Asking the daemon that runs on this machine, through its socket in the data folder.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::web::SOCKET_NAME;
+
+/// The daemon answers these within milliseconds.
+const TIME_MAX: Duration = Duration::from_secs(10);
+const ANSWER_BYTES_MAX: u64 = 4 << 20;
+
+/// What the daemon answers; `None` if none runs, or it may not be asked.
+pub fn get(data_dir: &Path, path: &str) -> Result<Option<Value>> {
+    match connect(data_dir) {
+        Ok(socket) => exchange(socket, "GET", path, "").map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Has the daemon do something.
+pub fn post(data_dir: &Path, path: &str, body: &Value) -> Result<Value> {
+    let socket = connect(data_dir).with_context(|| {
+        let socket = data_dir.join(SOCKET_NAME);
+        format!("{}: no daemon answers; start it, and ask as a user who may read this folder", socket.display())
+    })?;
+    exchange(socket, "POST", path, &body.to_string())
+}
+
+fn connect(data_dir: &Path) -> io::Result<UnixStream> {
+    let socket = UnixStream::connect(data_dir.join(SOCKET_NAME))?;
+    socket.set_read_timeout(Some(TIME_MAX))?;
+    socket.set_write_timeout(Some(TIME_MAX))?;
+    Ok(socket)
+}
+
+/// HTTP/1.0: the answer ends with the connection.
+fn exchange(mut socket: UnixStream, method: &str, path: &str, body: &str) -> Result<Value> {
+    let length = body.len();
+    let head = "Host: localhost\r\nContent-Type: application/json";
+    write!(socket, "{method} {path} HTTP/1.0\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}")?;
+    let mut answer = String::new();
+    socket.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).context("the daemon does not answer")?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("the daemon's answer is no HTTP")?;
+    let body: Value = serde_json::from_str(body).context("the daemon's answer is no JSON")?;
+    match head.split(' ').nth(1) {
+        Some(status) if status.starts_with('2') => Ok(body),
+        _ => bail!("{}", body["detail"].as_str().unwrap_or("the daemon refuses")),
+    }
+}

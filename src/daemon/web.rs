@@ -1,0 +1,72 @@
+//! What the API needs, from the daemon.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::uplink::Shared;
+use super::{Notice, Observer};
+use crate::encoder::OnDemandTextEncoder;
+use crate::intake::Arrivals;
+use crate::kernels::Threads;
+use crate::pipeline::Classifier;
+use crate::uplink::LinkEvent;
+use crate::web::{self, Access, Live, Params, SOCKET_NAME, Searcher, Site, UPLOADS_NAME, Uploads, Web};
+
+/// The text encoder takes as much memory as the image encoder: it goes when nobody has searched for so long.
+const TEXT_ENCODER_IDLE: Duration = Duration::from_secs(120);
+
+/// An observer that tells the pages too.
+pub fn heard_by_pages(observer: Observer) -> (Live, Observer) {
+    let live = Live::default();
+    let heard = live.clone();
+    let both: Observer = Arc::new(move |notice: Notice| {
+        if let Some(hint) = hint(&notice) {
+            heard.tell(&hint);
+        }
+        observer(notice);
+    });
+    (live, both)
+}
+
+fn hint(notice: &Notice) -> Option<web::Notice> {
+    let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match notice {
+        Notice::Started { .. } => None,
+        Notice::Captured { path, capture, .. } => Some(web::Notice::Captured { capture: *capture, file: file(path) }),
+        Notice::Known { path } => Some(web::Notice::Known { file: file(path) }),
+        Notice::Failed { path, reason } => Some(web::Notice::Failed { file: file(path), reason: reason.clone() }),
+        Notice::Link(LinkEvent::Held(_)) => None,
+        Notice::Link(_) => Some(web::Notice::Queue),
+    }
+}
+
+pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arrivals) -> Result<Web> {
+    let Shared { config, identity, package, link, journal, vitals, .. } = *shared;
+    let data_dir = &config.device.data_dir;
+    let threads = Threads::new(config.classify.threads.get() as usize)?;
+    let vitals = vitals.clone();
+    let site = Site {
+        identity: Arc::clone(identity),
+        journal: journal.clone(),
+        link: link.clone(),
+        live,
+        access: Arc::new(Access::open(data_dir)),
+        health: Box::new(move || vitals.now()),
+        searcher: Searcher {
+            classifier: classifier.clone(),
+            text: OnDemandTextEncoder::new(package.clone(), threads, TEXT_ENCODER_IDLE),
+        },
+        uploads: Uploads { dir: data_dir.join(UPLOADS_NAME), bytes_max: super::limits(config).bytes_max, arrivals },
+        readers: Mutex::default(),
+    };
+    let web = config.web.as_ref();
+    let params = Params {
+        socket: data_dir.join(SOCKET_NAME),
+        listen: web.map(|web| web.listen),
+        hosts: web.map(|web| web.hosts.clone()).unwrap_or_default(),
+    };
+    Web::start(params, site)
+}

@@ -1,0 +1,79 @@
+//! The live stream: hints that something has changed, for every page that is open.
+//!
+//! A hint says what to ask for; it is no copy of the data. So a page that missed some asks once and knows everything.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+/// Pages that may listen at the same time.
+const LISTENERS_MAX: usize = 64;
+/// Hints that wait for a slow page. One that is slower is let go; its browser connects again.
+const WAITING_MAX: usize = 64;
+
+/// One hint.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Notice {
+    /// A photo was classified.
+    Captured { capture: i64, file: String },
+    /// What is known of captures has changed: a correction, a tag, an inspector's word.
+    Changed { captures: Vec<i64> },
+    /// A file gave no result.
+    Failed { file: String, reason: String },
+    /// The file holds a photo that is known already.
+    Known { file: String },
+    /// Events were delivered, or the link has changed.
+    Queue,
+}
+
+/// Everybody who listens; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Live(Arc<Mutex<Vec<mpsc::Sender<Notice>>>>);
+
+impl Live {
+    /// Tells all who listen. Never waits.
+    pub fn tell(&self, notice: &Notice) {
+        let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| match listener.try_send(notice.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => false,
+        });
+    }
+
+    /// `None` if too many listen.
+    pub fn listen(&self) -> Option<mpsc::Receiver<Notice>> {
+        let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| !listener.is_closed());
+        (listeners.len() < LISTENERS_MAX).then(|| {
+            let (listener, notices) = mpsc::channel(WAITING_MAX);
+            listeners.push(listener);
+            notices
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_hear_and_the_slow_are_let_go() {
+        let live = Live::default();
+        let (mut quick, mut slow) = (live.listen().expect("a place"), live.listen().expect("a place"));
+        for _ in 0..=WAITING_MAX {
+            live.tell(&Notice::Queue);
+            assert_eq!(quick.try_recv(), Ok(Notice::Queue));
+        }
+        let mut heard = 0;
+        while slow.try_recv().is_ok() {
+            heard += 1;
+        }
+        assert_eq!((heard, slow.is_closed()), (WAITING_MAX, true));
+        let others: Vec<_> = std::iter::from_fn(|| live.listen()).collect();
+        assert_eq!(others.len(), LISTENERS_MAX - 1);
+        drop(others);
+        assert!(live.listen().is_some());
+    }
+}

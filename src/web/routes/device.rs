@@ -1,0 +1,83 @@
+//! How the device is, and what it does next.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+
+use super::super::live::Notice;
+use super::super::problem::Problem;
+use super::super::site::Site;
+use super::Body;
+use crate::domain::{Health, Tag};
+use crate::uplink::LinkState;
+
+/// A silent stream shows that it is alive this often.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What a technician asks first.
+#[derive(Serialize)]
+pub struct Status {
+    version: &'static str,
+    package: String,
+    link: LinkState,
+    captures: u64,
+    failed: usize,
+    #[serde(flatten)]
+    health: Health,
+}
+
+pub async fn status(State(site): State<Arc<Site>>) -> Result<Json<Status>, Problem> {
+    let read = |site: &Site, reader: &crate::journal::Reader| {
+        let time = Timestamp::now();
+        let read = || {
+            Ok(Status {
+                version: env!("CARGO_PKG_VERSION"),
+                package: site.identity.package.clone(),
+                link: site.link.state(),
+                captures: reader.captures()?,
+                failed: reader.failures()?.len(),
+                health: Health {
+                    time,
+                    boot_id: site.identity.boot_id.clone(),
+                    queue: reader.outbox_depth()?.health(time),
+                    losses: reader.losses()?,
+                    full: reader.full()?,
+                    device: (site.health)(),
+                },
+            })
+        };
+        read().map_err(|error: crate::journal::JournalError| Problem::fault(error))
+    };
+    Ok(Json(site.work(read).await?))
+}
+
+/// The tag of the photos that follow.
+pub async fn tag(State(site): State<Arc<Site>>) -> Result<Json<Tag>, Problem> {
+    Ok(Json(site.work(|_, reader| reader.tag().map_err(Problem::fault)).await?.unwrap_or_default()))
+}
+
+/// An empty one takes the last one back.
+pub async fn set_tag(State(site): State<Arc<Site>>, Body(tag): Body<Tag>) -> Result<Json<Tag>, Problem> {
+    site.work(move |site, _| {
+        site.journal.set_tag(tag.clone(), &site.identity.boot_id, Timestamp::now()).map_err(Problem::fault)?;
+        Ok(Json(tag))
+    })
+    .await
+}
+
+/// The live stream.
+pub async fn events(
+    State(site): State<Arc<Site>>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let notices = site.live.listen().ok_or_else(|| Problem::busy("too many pages listen", 30))?;
+    let event = |notice: Notice| Ok(Event::default().data(serde_json::to_string(&notice).expect("plain values")));
+    Ok(Sse::new(ReceiverStream::new(notices).map(event)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}

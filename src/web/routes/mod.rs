@@ -1,0 +1,64 @@
+//! The API's paths, as `deploy/openapi.json` describes them.
+
+mod device;
+mod photos;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::de::DeserializeOwned;
+
+use super::guard::{Guard, guard};
+use super::problem::Problem;
+use super::site::Site;
+
+/// Of a request that carries no photo.
+const BODY_BYTES_MAX: usize = 64 << 10;
+/// For an answer to begin. A photo may come over a slow radio link.
+const TIME_MAX: Duration = Duration::from_secs(300);
+
+/// The body of a request as JSON; what is wrong with it is a problem document.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Body(body)),
+            Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
+        }
+    }
+}
+
+pub fn router(site: Arc<Site>, hosts: Vec<String>) -> Router {
+    let hosts = hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect();
+    let guarding = Arc::new(Guard { access: Arc::clone(&site.access), hosts });
+    Router::new()
+        .route("/api/v1/status", get(device::status))
+        .route("/api/v1/events", get(device::events))
+        .route("/api/v1/tag", get(device::tag).put(device::set_tag))
+        .route("/api/v1/session", get(session::show).post(session::enter).delete(session::leave))
+        .route("/api/v1/pairing", post(session::new_code))
+        .route("/api/v1/photos", post(photos::upload).layer(DefaultBodyLimit::disable()))
+        .fallback(async || Problem::not_found("there is nothing here; /api/v1/openapi.json lists what there is"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method")
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn_with_state(guarding, guard))
+        .with_state(site)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let late = || Problem::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response();
+    tokio::time::timeout(TIME_MAX, next.run(request)).await.unwrap_or_else(|_| late())
+}

@@ -1,0 +1,146 @@
+//! Photos that come from a browser or from a program.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::Serialize;
+use sha2::Digest;
+use tempfile::NamedTempFile;
+use tokio::sync::Semaphore;
+
+use super::super::problem::Problem;
+use super::super::site::{Site, Uploads};
+use crate::domain::Sha256;
+
+/// Photos that are received at the same time.
+static RECEIVING: Semaphore = Semaphore::const_new(4);
+/// In which a part of a photo must come.
+const PART_TIME_MAX: Duration = Duration::from_secs(30);
+/// Characters of a file's own name that are kept.
+const NAME_MAX: usize = 60;
+
+/// What became of a photo.
+#[derive(Serialize)]
+pub struct Received {
+    sha256: Sha256,
+    /// The name that it has on this device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    /// It was classified before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capture: Option<i64>,
+}
+
+/// Takes one photo in, the field `photo` of a form. The live stream tells of its result.
+pub async fn upload(
+    State(site): State<Arc<Site>>,
+    form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
+) -> Result<(StatusCode, Json<Received>), Problem> {
+    let mut form = form.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let _place = RECEIVING.try_acquire().map_err(|_| Problem::busy("other photos are being received", 5))?;
+    while let Some(field) = in_time(form.next_field()).await? {
+        if field.name() == Some("photo") {
+            let name = plain_name(field.file_name().unwrap_or_default());
+            let (file, sha256) = receive(field, &site.uploads).await?;
+            return site.work(move |site, _| keep(site, file, sha256, &name)).await;
+        }
+    }
+    Err(Problem::bad_request("the form has no field `photo` with a file"))
+}
+
+async fn in_time<T>(part: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Problem> {
+    match tokio::time::timeout(PART_TIME_MAX, part).await {
+        Ok(part) => part.map_err(|error| Problem::new(error.status(), error.body_text())),
+        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the photo stopped coming")),
+    }
+}
+
+/// Writes the photo into a hidden file as it comes.
+async fn receive(mut field: Field<'_>, uploads: &Uploads) -> Result<(NamedTempFile, Sha256), Problem> {
+    std::fs::create_dir_all(&uploads.dir).map_err(Problem::fault)?;
+    let mut file = tempfile::Builder::new().prefix(".upload-").tempfile_in(&uploads.dir).map_err(Problem::fault)?;
+    let (mut bytes, mut hasher) = (0, sha2::Sha256::new());
+    while let Some(part) = in_time(field.chunk()).await? {
+        bytes += part.len() as u64;
+        if bytes > uploads.bytes_max {
+            let megabytes = uploads.bytes_max / 1_000_000;
+            let detail = format!("the photo has more than {megabytes} MB ([intake] photo_megabytes_max)");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        }
+        hasher.update(&part);
+        file.write_all(&part).map_err(Problem::fault)?;
+    }
+    match bytes {
+        0 => Err(Problem::bad_request("the photo is empty")),
+        _ => Ok((file, Sha256(hasher.finalize().into()))),
+    }
+}
+
+/// Gives the photo its name, unless it is known. It is on the drive before it is promised.
+fn keep(site: &Site, file: NamedTempFile, sha256: Sha256, name: &str) -> Result<(StatusCode, Json<Received>), Problem> {
+    let reader = site.journal.reader().map_err(Problem::fault)?;
+    if let Some(capture) = reader.capture_of(&sha256).map_err(Problem::fault)? {
+        return Ok((StatusCode::OK, Json(Received { sha256, file: None, capture: Some(capture) })));
+    }
+    site.journal.admit().map_err(|error| Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()))?;
+    let path = path_of(&site.uploads.dir, &sha256, name);
+    store(file, &path).map_err(Problem::fault)?;
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    site.uploads.arrivals.arrived(path);
+    Ok((StatusCode::ACCEPTED, Json(Received { sha256, file, capture: None })))
+}
+
+fn store(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    std::fs::File::open(dir)?.sync_all()
+}
+
+/// In a folder for each day; the hash keeps names apart.
+fn path_of(dir: &Path, sha256: &Sha256, name: &str) -> PathBuf {
+    let day = Timestamp::now().strftime("%Y-%m-%d").to_string();
+    dir.join(day).join(format!("{}-{name}", &sha256.to_string()[..12]))
+}
+
+/// What is harmless of a name that came from elsewhere.
+fn plain_name(name: &str) -> String {
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
+    let plain: String = name.chars().rev().filter(is_plain).take(NAME_MAX).collect();
+    let plain: String = plain.chars().rev().collect();
+    // So programs call what they are still writing; the intake would not look at it.
+    let plain =
+        [".tmp", ".part", ".crdownload"].into_iter().fold(plain.as_str(), |name, end| name.trim_end_matches(end));
+    let plain = plain.to_owned();
+    if plain.trim_matches('.').is_empty() { "photo".to_owned() } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_from_elsewhere_are_harmless() {
+        let cases = [
+            ("IMG_0001.JPG", "IMG_0001.JPG"),
+            ("../../etc/passwd", "....etcpasswd"),
+            ("橋 1.jpg", "1.jpg"),
+            ("", "photo"),
+            ("..", "photo"),
+            ("a.jpg.part", "a.jpg"),
+            ("a\u{0}b\n.png", "ab.png"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(plain_name(name), expected);
+        }
+        assert_eq!(plain_name(&"x".repeat(500)).len(), NAME_MAX);
+    }
+}

@@ -1,0 +1,81 @@
+//! What the API works with.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::access::Access;
+use super::live::Live;
+use super::problem::Problem;
+use crate::domain::{DeviceHealth, Embedding};
+use crate::encoder::OnDemandTextEncoder;
+use crate::intake::Arrivals;
+use crate::journal::{DeviceIdentity, Journal, Reader};
+use crate::pipeline::Classifier;
+use crate::uplink::Link;
+
+/// Shared by all requests.
+pub struct Site {
+    pub identity: Arc<DeviceIdentity>,
+    pub journal: Journal,
+    pub link: Link,
+    pub live: Live,
+    pub access: Arc<Access>,
+    /// How the device is now.
+    pub health: Box<dyn Fn() -> DeviceHealth + Send + Sync>,
+    pub searcher: Searcher,
+    pub uploads: Uploads,
+    /// Views of the database that nobody uses at the moment.
+    pub readers: Mutex<Vec<Reader>>,
+}
+
+/// Where photos go that come over the API.
+pub struct Uploads {
+    /// A watched folder.
+    pub dir: PathBuf,
+    pub bytes_max: u64,
+    pub arrivals: Arrivals,
+}
+
+/// What photos are found with.
+pub struct Searcher {
+    pub classifier: Classifier,
+    pub text: OnDemandTextEncoder,
+}
+
+impl Searcher {
+    pub fn of_text(&self, text: &str) -> Result<Embedding, Problem> {
+        self.text.encode(text).map_err(|error| Problem::bad_request(error.to_string()))
+    }
+
+    pub fn of_photo(&self, bytes: &[u8]) -> Result<Embedding, Problem> {
+        let embedded =
+            self.classifier.embedder.embed(bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
+        Ok(embedded.embedding)
+    }
+}
+
+impl Site {
+    /// Does on another thread what waits for the database or for a model.
+    pub async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Site, &Reader) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let site = Arc::clone(self);
+        let work = move || {
+            let reader = site.take_reader()?;
+            let outcome = work(&site, &reader);
+            site.idle_readers().push(reader);
+            outcome
+        };
+        tokio::task::spawn_blocking(work).await.map_err(Problem::fault)?
+    }
+
+    fn take_reader(&self) -> Result<Reader, Problem> {
+        let idle = self.idle_readers().pop();
+        idle.map_or_else(|| self.journal.reader(), Ok).map_err(Problem::fault)
+    }
+
+    fn idle_readers(&self) -> MutexGuard<'_, Vec<Reader>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
