@@ -208,7 +208,7 @@ impl Intake {
             match message {
                 Message::Changed(path) => self.look(&path, DEPTH_MAX, now, records),
                 Message::Rescan => self.next_rescan = Some(now),
-                Message::Arrived(path) => self.take(path, now, records),
+                Message::Arrived(path) => self.take(&path, now, records),
                 Message::LookAgain => {
                     self.settled.clear();
                     self.next_rescan = Some(now);
@@ -221,13 +221,13 @@ impl Intake {
     }
 
     /// A whole file is at rest at once.
-    fn take(&mut self, path: PathBuf, now: Instant, records: &impl Records) {
-        let stamp = match fs::metadata(&path) {
+    fn take(&mut self, path: &Path, now: Instant, records: &impl Records) {
+        let stamp = match fs::metadata(path) {
             Ok(metadata) => stamp(&metadata),
             Err(error) => return debug!("{}: {error}", path.display()),
         };
-        self.look_at(&path, stamp, now, records);
-        if let Some(candidate) = self.pending.take(&path, now) {
+        self.look_at(path, stamp, now, records);
+        if let Some(candidate) = self.pending.take(path, now) {
             self.offer(candidate, now, records);
         }
     }
