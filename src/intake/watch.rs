@@ -309,7 +309,10 @@ impl Intake {
             return;
         }
         match records.look(path, &stamp) {
-            Look::Offer => self.pending.see(path, stamp, now, self.params.settle),
+            Look::Offer => {
+                let settle = if has_rested(&stamp, self.params.settle) { Duration::ZERO } else { self.params.settle };
+                self.pending.see(path, stamp, now, settle);
+            }
             Look::Failed => (),
             Look::Settled => self.settled.insert(path, &stamp),
         }
@@ -336,6 +339,13 @@ fn start_watcher(sender: mpsc::Sender<Message>) -> Option<notify::RecommendedWat
             None
         }
     }
+}
+
+/// Whether nobody has written to a file for so long, by its own time. Where another clock made that time, the file's
+/// structure tells whether it is whole.
+fn has_rested(stamp: &FileStamp, settle: Duration) -> bool {
+    let age_ns = Timestamp::now().as_nanosecond() - i128::from(stamp.modified_ns);
+    age_ns >= settle.as_nanos() as i128
 }
 
 /// Hidden files, and the usual names of files that a program is still writing.
@@ -395,6 +405,25 @@ mod tests {
             records.note(&candidate, Look::Settled);
         }
         names
+    }
+
+    #[test]
+    fn what_has_rested_for_long_and_what_arrives_whole_is_offered_at_once() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (old, new) = (dir.path().join("1.jpg"), dir.path().join("2.jpg"));
+        let file = fs::File::create(&old).expect("a file");
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("a time");
+        let an_hour = Duration::from_secs(3_600);
+        let params = Params { roots: vec![dir.path().to_owned()], rescan: an_hour, settle: an_hour, once: false };
+        let (mut intake, records) = (Intake::new(params), Fake::default());
+        let found = intake.next(&records).expect("the old file");
+        records.note(&found, Look::Settled);
+        assert_eq!(found.path, old);
+        let arrivals = intake.arrivals();
+        fs::write(&new, b"photo").expect("a file");
+        arrivals.arrived(new.clone());
+        let found = intake.next(&records).expect("the file");
+        assert_eq!((found.path, found.unchanged < an_hour), (new, true));
     }
 
     #[test]
