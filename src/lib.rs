@@ -42,6 +42,12 @@ pub mod pipeline;
 
 pub mod reclassify;
 
+pub mod texts;
+
+mod markup;
+
+pub mod export;
+
 pub mod packages;
 
 pub mod service;
