@@ -138,10 +138,10 @@ texts! {
         "No labelled photo is like this one: judge it on the spot.",
         "似た写真が参照データにありません。現地で目視により判定してください。";
     NearTie:
-        "Another rating or measure is nearly as likely: compare with the ratings beside it.",
+        "Another rating or measure is nearly as likely: check the neighbouring ones too.",
         "判定が僅差です。隣り合う区分にあたらないか確認してください。";
     MethodsDisagree:
-        "Similar photos and linear heads say different things: judge it on the spot.",
+        "Two ways of judging it disagree: judge it on the spot.",
         "判定手法によって結果が異なります。現地で目視により判定してください。";
     Blurred:
         "The photo is blurred, or shows a plain surface: take it again, closer.",

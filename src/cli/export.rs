@@ -25,26 +25,27 @@ use crate::journal::Reader;
 use crate::search::{self, Condition};
 use crate::texts::Lang;
 
+const EXAMPLES: &str = "Examples:
+  A sheet to print for the inspector of a bridge:
+    bridgeclip export --format html --lang ja --bridge B-12 --out sheet.html
+  The photos of a day as a layer for QGIS:
+    bridgeclip export --format gpkg --since 2026-05-09 --until 2026-05-09 --out photos.gpkg
+  Corroded members with rating III, for a spreadsheet:
+    bridgeclip export --format csv --bom --where soundness=III --where damage_type=corrosion --out photos.csv
+  File names of what an engineer should see first:
+    bridgeclip export --format jsonl --urgent | jq -r .image.file";
+
 /// Write the photos that this device has classified, with what they show, into a file for a map, a spreadsheet, another
 /// program or paper.
 ///
 /// The daemon may be running. Each photo comes with its position as far as it is known, and with what that position is
-/// worth: its source and quality, which differ much between a laser, RTK and a phone-like receiver. Photos without a position
-/// are there too.
-///
-/// Examples:
-///
-///   bridgeclip export --format html --lang ja --bridge B-12 --out sheet.html     to print: a sheet for the inspector
-///
-///   bridgeclip export --format gpkg --since 2026-05-09 --out photos.gpkg         for QGIS
-///
-///   bridgeclip export --format csv --bom --where soundness=III --where damage_type=corrosion --out photos.csv
-///
-///   bridgeclip export --format jsonl --urgent | jq .image.file
+/// worth: its source and quality. Photos without a position are there too.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     device: DeviceArgs,
+    /// What to write.
     #[arg(long, value_enum, value_name = "FORMAT", required_unless_present = "columns")]
     format: Option<Format>,
     #[command(flatten)]

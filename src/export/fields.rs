@@ -76,7 +76,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "position_source",
         Kind::Text,
-        "Whose position it is: laser_target is the defect itself; rtk, exif, serial_gps and mavlink the camera's",
+        "laser_target is the defect itself; rtk, exif, serial_gps, mavlink: the camera, aircraft or receiver",
         |r| r.capture.position.as_ref().map_or(Value::None, |p| word(&p.source)),
     ),
     field(
