@@ -151,8 +151,8 @@ texts! {
         "The photo is too bright: take it again with less exposure.",
         "明るすぎます（白飛び）。露出を下げて撮り直してください。";
     OtherClass:
-        "\"Other\" can be falling-out of the deck, an abnormal gap, a defect of an anchorage or deflection: they have no \
-         class of their own.",
+        "\"Other\" can be falling-out of the deck, an abnormal gap, a defect of an anchorage or deflection: they have \
+         no class of their own.",
         "「その他」には、抜け落ち、遊間の異常、定着部の異常、異常なたわみなど、個別の区分のない損傷が含まれます。";
     // What a time rests on.
     TimeGps: "by satellite", "衛星時刻";

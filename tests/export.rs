@@ -42,8 +42,8 @@ fn rows(csv: &str) -> Vec<std::collections::HashMap<String, String>> {
     csv::Reader::from_reader(csv.as_bytes()).deserialize().collect::<Result<_, _>>().expect("CSV")
 }
 
-/// A running device that has classified four photos of the demo: two of a girder, one of a bridge whose name is a formula, and
-/// one that nobody has tagged and that has no position.
+/// A running device that has classified four photos of the demo: two of a girder, one of a bridge whose name is a
+/// formula, and one that nobody has tagged and that has no position.
 fn inspected(mqtt_port: Option<u16>) -> Device {
     let mut device = Device::new(mqtt_port).with_thumbnails();
     device.start();

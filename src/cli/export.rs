@@ -76,7 +76,8 @@ struct FilterArgs {
     /// Only photos taken up to this time, or on this day and before.
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
-    /// Only photos with this label in their verdict, as in damage_type=cracking or soundness=Ⅲ; can be given several times.
+    /// Only photos with this label in their verdict, as in damage_type=cracking or soundness=Ⅲ; can be given several
+    /// times.
     #[arg(long = "where", value_name = "CATEGORY=LABEL")]
     conditions: Vec<Condition>,
     /// Only photos whose tag names this bridge.
@@ -197,11 +198,12 @@ impl<'a> Export<'a> {
     }
 
     fn to_stdout(&self) -> Result<Tally> {
-        // The bare error tells that whoever reads it has gone away.
-        self.write(io::stdout().lock()).map_err(|error| match error {
-            ExportError::Write(error) => error.into(),
+        let written = self.write(io::stdout().lock()).map_err(|error| match error {
+            // By this one `main` sees that whoever reads it has gone away.
+            ExportError::Write(error) => anyhow::Error::from(error),
             error => error.into(),
-        })
+        });
+        written.context("standard output")
     }
 
     fn to_file(&self, path: &Path, replace: bool) -> Result<Tally> {

@@ -28,8 +28,8 @@ pub fn write(
     Ok(out.flush()?)
 }
 
-/// Texts are always quoted, nothing else ever: a separator or a quote in a name cannot begin a new cell, and what is not
-/// known is told from an empty text.
+/// Texts are always quoted, nothing else ever: a separator or a quote in a name cannot begin a new cell, and what is
+/// not known is told from an empty text.
 fn cell(value: Value) -> String {
     match value {
         Value::None => String::new(),

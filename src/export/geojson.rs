@@ -1,7 +1,7 @@
 //! Points on a map: RFC 7946, a feature for each photo with the columns of [`FIELDS`] as properties.
 //!
-//! A point has no third coordinate: that would be the height above the ellipsoid, and cameras and receivers tell that above
-//! the sea. `altitude_m` is among the properties.
+//! A point has no third coordinate: that would be the height above the ellipsoid, and cameras and receivers tell that
+//! above the sea. `altitude_m` is among the properties.
 
 use std::io::Write;
 

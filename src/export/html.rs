@@ -1,7 +1,7 @@
 //! The inspection sheet: one HTML file to print on A4, without scripts, that asks for nothing over the network.
 //!
-//! It is grouped by bridge, span and member, which is not the order in which photos are stored. So there are two passes: the
-//! first makes a [`Plan`] with a few words for each photo, the second fetches one photo after the other in its order.
+//! It is grouped by bridge, span and member, which is not the order in which photos are stored. So there are two
+//! passes: the first makes a [`Plan`] with a few bytes for each photo, the second fetches photo after photo in its order.
 
 mod photo;
 mod plan;
