@@ -44,6 +44,8 @@ use crate::uplink::{Link, LinkEvent, Uplink};
 const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
 /// Pause after a fault of the device itself (a full disk, say) before the photo is tried again.
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
+/// To read gigabytes of a damaged database from a slow card, and to write what is whole.
+const SALVAGE_MAX: Duration = Duration::from_secs(3600);
 /// In the data folder; locked while a daemon or an import works on it.
 const LOCK_NAME: &str = "lock";
 
@@ -85,6 +87,7 @@ pub struct Daemon {
     line: Option<Line>,
     corrector: Option<CorrectorThread>,
     journal_thread: JoinHandle<()>,
+    service: Arc<Service>,
     /// Keeps a second daemon off the data folder.
     _lock: File,
 }
@@ -110,6 +113,7 @@ impl Daemon {
     }
 
     fn with_intake(config: &Config, params: intake::Params, observer: Observer, by_hand: bool) -> Result<Self> {
+        let service = Arc::new(Service::from_environment());
         let lock = lock_data_dir(&config.device.data_dir)?;
         let Loaded { package, classifier } =
             packages::load(&config.package.place(), |package| classifier(config, package))?;
@@ -119,6 +123,7 @@ impl Daemon {
         let identity = Arc::new(identity(config, &package, locator.boot_id()));
         let vitals = Vitals::new(&config.device.data_dir, &locator);
         let intake = Intake::new(params);
+        service.starting(SALVAGE_MAX);
         let (journal, journal_thread) = start_journal(config, &link, &intake)?;
         let reader = journal.reader()?;
         let shared = uplink::Shared {
@@ -146,7 +151,7 @@ impl Daemon {
             worker.classifier.answerer.reference.len(),
             worker.reader.outbox_depth()?.total(),
         );
-        Ok(Daemon { intake, worker, uplink, line, corrector, journal_thread, _lock: lock })
+        Ok(Daemon { intake, worker, uplink, line, corrector, journal_thread, service, _lock: lock })
     }
 
     /// A handle that ends [`Daemon::run`] from another thread.
@@ -157,10 +162,9 @@ impl Daemon {
     /// Classifies photos until it is stopped or has nothing left to do, then stops all threads in order. Returns how
     /// many files still wait.
     pub fn run(mut self) -> usize {
-        let service = Arc::new(Service::from_environment());
-        let heard = Arc::clone(&service);
+        let heard = Arc::clone(&self.service);
         self.intake.on_beat(move || heard.alive());
-        service.ready();
+        self.service.ready();
         while let Some(candidate) = self.intake.next(&self.worker) {
             let (path, waiting) = (candidate.path.clone(), self.intake.waiting());
             (self.worker.observer)(Notice::Started { path, waiting });
@@ -170,7 +174,7 @@ impl Daemon {
                 Progress::Again(pause) => self.intake.put_back(&candidate, pause),
             }
         }
-        service.stopping();
+        self.service.stopping();
         let waiting = self.intake.waiting();
         info!("stopping");
         if let Some(line) = &self.line {

@@ -8,6 +8,8 @@ pub mod photo;
 
 pub mod random;
 
+pub mod drive;
+
 pub mod kernels;
 
 pub mod encoder;

@@ -28,6 +28,11 @@ impl Service {
         Service { socket, last: Mutex::default() }
     }
 
+    /// Asks for patience until the daemon is ready: this part of the start may take so long.
+    pub fn starting(&self, time_max: Duration) {
+        self.send(&format!("EXTEND_TIMEOUT_USEC={}", time_max.as_micros()));
+    }
+
     pub fn ready(&self) {
         self.send("READY=1");
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -152,6 +152,22 @@ fn tar(path: &Path, head: &Path, entries: &[(&str, tar::EntryType, &[u8])]) {
         archive.append(&header, *bytes).expect("append");
     }
     archive.finish().expect("finish");
+}
+
+#[test]
+fn a_package_can_be_read_by_everybody_whatever_the_umask_of_whoever_installs() {
+    let bench = Bench::new();
+    let (archive, config) = (bench.archive("1.1"), bench.path("config.toml"));
+    let install = r#"umask 077; exec "$0" package install --config "$1" "$2""#;
+    let program = env!("CARGO_BIN_EXE_bridgeclip");
+    let args = ["-c", install, program, text(&config), text(&archive)];
+    assert!(Command::new("sh").args(args).status().expect("it runs").success());
+    let mode = |path: &Path| fs::metadata(path).expect("it").permissions().mode() & 0o777;
+    let package = bench.path("store/current");
+    assert_eq!((mode(&bench.path("store")), mode(&package)), (0o755, 0o755));
+    for file in fs::read_dir(&package).expect("a folder").flatten() {
+        assert_eq!(mode(&file.path()), 0o644, "{}", file.path().display());
+    }
 }
 
 #[test]

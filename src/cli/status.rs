@@ -11,6 +11,7 @@ use super::{Outcome, present};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::{Failure, Time, TimeQuality};
+use crate::drive::Drive;
 use crate::journal::{Reader, StoredResult};
 
 /// Captures that are shown.
@@ -45,13 +46,7 @@ struct Status {
     failed: usize,
     /// Of the drive with the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
-    disk: Option<Disk>,
-}
-
-#[derive(Serialize)]
-struct Disk {
-    free_bytes: u64,
-    bytes: u64,
+    disk: Option<Drive>,
 }
 
 #[derive(Serialize)]
@@ -91,14 +86,9 @@ impl Status {
             queue_oldest_stored_at: queue.oldest_stored_at,
             queue_oldest_age_s: queue.oldest_stored_at.map(|oldest| now.duration_since(oldest).as_secs()),
             failed: reader.failures()?.len(),
-            disk: disk(config),
+            disk: Drive::of(&config.device.data_dir).ok(),
         })
     }
-}
-
-fn disk(config: &Config) -> Option<Disk> {
-    let disk = rustix::fs::statvfs(&config.device.data_dir).ok()?;
-    Some(Disk { free_bytes: disk.f_bavail * disk.f_frsize, bytes: disk.f_blocks * disk.f_frsize })
 }
 
 impl From<StoredResult> for LastCapture {
@@ -152,7 +142,7 @@ fn print(status: &Status, json: bool) -> Result<()> {
         None => writeln!(out, "queue     empty")?,
     }
     writeln!(out, "failed    {} files (--failed lists them)", status.failed)?;
-    if let Some(Disk { free_bytes, bytes }) = status.disk {
+    if let Some(Drive { free_bytes, bytes }) = status.disk {
         writeln!(out, "disk      {:.1} GB free of {:.1} GB", free_bytes as f64 / 1e9, bytes as f64 / 1e9)?;
     }
     for LastCapture { file, taken, verdict } in &status.last_captures {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::{DeviceHealth, Drops};
+use crate::drive::Drive;
 use crate::position::Locator;
 
 /// Where the kernel shows temperatures, in thousandths of a degree Celsius.
@@ -29,9 +30,8 @@ impl Vitals {
     }
 
     pub fn now(&self) -> DeviceHealth {
-        let disk = rustix::fs::statvfs(&self.data_dir).ok();
         DeviceHealth {
-            disk_free_bytes: disk.map(|disk| disk.f_bavail * disk.f_frsize),
+            disk_free_bytes: Drive::of(&self.data_dir).ok().map(|drive| drive.free_bytes),
             temperature_celsius: hottest(Path::new(SENSORS)),
             position: self.locator.position(),
             drops: Drops { files_failed: self.files_failed.load(Ordering::Relaxed), commands_refused: 0 },

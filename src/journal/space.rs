@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use log::{error, info, warn};
 use rusqlite::Connection;
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::capture::{forget, oldest_delivered};
 use super::counters::Counters;
 use super::queue::{Tables, oldest_thumbnails, remove};
 use super::{JournalError, Params, quarantine};
+use crate::drive::Drive;
 
 /// The file that gives its room when the drive is full.
 const FILE_NAME: &str = "reserve";
@@ -151,8 +152,8 @@ impl Space {
     /// While it is less than `wanted`, damaged databases that were set aside go.
     fn free_on_drive(&self, wanted: u64) -> Result<u64, JournalError> {
         loop {
-            let drive = statvfs(&self.dir).map_err(|error| JournalError::file(&self.dir, error.into()))?;
-            let free = drive.f_bavail * drive.f_frsize;
+            let drive = Drive::of(&self.dir).map_err(|error| JournalError::file(&self.dir, error))?;
+            let free = drive.free_bytes;
             if free >= wanted || !quarantine::make_room(&self.dir)? {
                 return Ok(free);
             }

@@ -19,5 +19,5 @@ pub use golden::{GOLDEN, GoldenError, add_golden, self_test};
 pub use receive::{Source, pack};
 pub use signature::{SIGNATURE, TrustedKeys, new_key, sign};
 pub use start::{Loaded, Place, load, open, open_in_use};
-pub use store::{GivenUp, Install, Installed, Role, Store, free_bytes};
+pub use store::{GivenUp, Install, Installed, Role, Store};
 pub use version::Version;

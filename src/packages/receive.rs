@@ -196,11 +196,12 @@ fn write_head(into: &Path, text: &str, signature: Option<&str>) -> Result<(), In
 fn take(from: impl Read, name: &str, entry: &FileEntry, into: &Path, origin: &Path) -> Result<(), InstallError> {
     let path = into.join(name);
     let copy = || -> io::Result<bool> {
-        let mut out = Hashing { file: File::create_new(&path)?, hasher: sha2::Sha256::new() };
-        let copied =
-            io::copy(&mut from.take(entry.bytes.saturating_add(1)), &mut BufWriter::with_capacity(1 << 18, &mut out))?;
-        out.file.sync_all()?;
-        let found = crate::domain::Sha256(out.hasher.finalize().into());
+        let out = Hashing { file: File::create_new(&path)?, hasher: sha2::Sha256::new() };
+        let mut out = BufWriter::with_capacity(1 << 18, out);
+        let copied = io::copy(&mut from.take(entry.bytes.saturating_add(1)), &mut out)?;
+        let Hashing { file, hasher } = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        let found = crate::domain::Sha256(hasher.finalize().into());
         Ok(copied == entry.bytes && found.to_string() == entry.sha256)
     };
     match copy().map_err(InstallError::io(&path))? {

@@ -5,16 +5,18 @@
 //! was before the power went, `current` is a whole package, and installing again goes on from there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use log::warn;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{InstallError, Source, TrustedKeys, Version, record};
+use crate::drive::Drive;
 use crate::encoder::{Manifest, Package, files, is_plain, write_atomically};
 
 const CURRENT: &str = "current";
@@ -33,6 +35,9 @@ const STARTS_MAX: u32 = 3;
 /// Left free for everything else.
 const SPACE_RESERVE: u64 = 16 << 20;
 const NAME_LENGTH_MAX: usize = 64;
+/// Whatever the umask of whoever installs.
+const FILE_MODE: u32 = 0o644;
+const FOLDER_MODE: u32 = 0o755;
 
 /// The folder of all packages of a device.
 #[derive(Clone, Debug)]
@@ -102,7 +107,7 @@ impl Store {
         params: &Install,
         test: impl FnOnce(&Package) -> Result<(), InstallError>,
     ) -> Result<String, InstallError> {
-        fs::create_dir_all(&self.root).map_err(InstallError::io(&self.root))?;
+        self.make_root().map_err(InstallError::io(&self.root))?;
         let _lock = self.lock()?;
         let incoming = self.root.join(INCOMING);
         self.remove_folder(&incoming)?;
@@ -124,11 +129,41 @@ impl Store {
         test: impl FnOnce(&Package) -> Result<(), InstallError>,
     ) -> Result<String, InstallError> {
         let manifest = source.receive(&params.keys, incoming, |manifest| self.accept(manifest, source, params))?;
+        self.hand_over(incoming).map_err(InstallError::io(incoming))?;
         record::write(incoming, &manifest).map_err(InstallError::io(incoming))?;
         sync_folder(incoming)?;
         let package = Package::open(incoming)?;
         test(&package)?;
         Ok(format!("{}-{}-{}", manifest.name, manifest.version, &package.hash().to_string()[..8]))
+    }
+
+    fn make_root(&self) -> io::Result<()> {
+        if self.root.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.root)?;
+        fs::set_permissions(&self.root, Permissions::from_mode(FOLDER_MODE))
+    }
+
+    /// Whoever installs, the daemon must be able to read the package, and its user to remove it: what root received
+    /// becomes the store's owner's. A package is no secret.
+    fn hand_over(&self, incoming: &Path) -> io::Result<()> {
+        let store = fs::metadata(&self.root)?;
+        let give = |path: &Path, mode| {
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
+            if fs::metadata(path)?.uid() == store.uid() {
+                return Ok(());
+            }
+            match chown(path, Some(store.uid()), Some(store.gid())) {
+                // Somebody else who may write to the store keeps what is his.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+                given => given,
+            }
+        };
+        for file in fs::read_dir(incoming)? {
+            give(&file?.path(), FILE_MODE)?;
+        }
+        give(incoming, FOLDER_MODE)
     }
 
     /// What can be said of a package by its manifest.
@@ -157,7 +192,8 @@ impl Store {
         if bytes > params.bytes_max {
             return Err(InstallError::TooLarge { origin: origin.clone(), bytes, bytes_max: params.bytes_max });
         }
-        let (free, needed) = (free_bytes(&self.root).map_err(InstallError::io(&self.root))?, bytes + SPACE_RESERVE);
+        let drive = Drive::of(&self.root).map_err(InstallError::io(&self.root))?;
+        let (free, needed) = (drive.free_bytes, bytes + SPACE_RESERVE);
         match free < needed {
             true => Err(InstallError::NoSpace { store: self.root.clone(), free, needed }),
             false => Ok(()),
@@ -271,7 +307,10 @@ impl Store {
                 self.give_up(&format!("{starts} starts ended before it had answered"))?;
                 return Ok(self.previous());
             }
-            self.write(TRIAL, &Trial { package, starts: starts + 1 })?;
+            if let Err(error) = self.write(TRIAL, &Trial { package, starts: starts + 1 }) {
+                // On a full drive a daemon that works is worth more than the count.
+                warn!("this start with a package on trial is not counted: {error}");
+            }
         }
         Ok(Some(self.root.join(current)))
     }
@@ -372,12 +411,6 @@ impl Store {
 
 fn sync_folder(path: &Path) -> Result<(), InstallError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(InstallError::io(path))
-}
-
-/// What an ordinary user may still write to the file system of a folder.
-pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    let space = rustix::fs::statvfs(path)?;
-    Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 #[cfg(test)]

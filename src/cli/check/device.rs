@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{Finding, State, broker};
 use crate::config::Config;
+use crate::drive::Drive;
 use crate::journal::{Condition, FILE_NAME, Reader, examine};
-use crate::packages::free_bytes;
 
 /// A database of several 100 MB on a slow card.
 const EXAMINATION_MAX: Duration = Duration::from_secs(60);
@@ -31,9 +31,9 @@ fn disk(dir: &Path, keep_free: u64) -> Finding {
             "create the folder, and let the daemon's user write there (run this check as that user)".to_owned(),
         );
     }
-    let free = match free_bytes(dir) {
+    let free = match Drive::of(dir) {
         Err(error) => return finding(State::Error, error.to_string()),
-        Ok(free) => free,
+        Ok(drive) => drive.free_bytes,
     };
     let (text, keep) = (format!("{} MB free", free / 1_000_000), keep_free / 1_000_000);
     match free {
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_disk_is_roomy_scarce_or_full() {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let free = free_bytes(dir.path()).expect("a number");
+        let free = Drive::of(dir.path()).expect("a number").free_bytes;
         assert_eq!(disk(dir.path(), 0).state, State::Ok);
         assert_eq!(disk(dir.path(), free / 2).state, State::Warning);
         assert_eq!(disk(dir.path(), u64::MAX).state, State::Error);
