@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use bridgeclip::domain::{FixQuality, Position, PositionSource, Time, TimeQuality};
 use bridgeclip::journal::{FILE_NAME, Journal, NewResult};
@@ -254,6 +254,11 @@ fn a_file_is_replaced_only_on_demand_and_never_beside_the_database() {
     assert_eq!(lines(&device, &[]).len(), 2);
     let nowhere = export(&device, &["--format", "csv", "--out", "/no/such/folder/photos.csv"]);
     assert!(exit_code(nowhere.status) == 1 && stderr(&nowhere).contains("/no/such/folder/photos.csv"));
+    let mut to_full_drive = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
+    to_full_drive.args(["export", "--format", "csv", "--config"]).arg(device.config());
+    to_full_drive.stdout(fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux"));
+    let full = to_full_drive.output().expect("the program starts");
+    assert!(exit_code(full.status) == 1 && stderr(&full).contains("standard output: No space"), "{}", stderr(&full));
 }
 
 #[test]
