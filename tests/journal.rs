@@ -192,6 +192,34 @@ fn under_the_quota_thumbnails_go_first_then_delivered_captures_and_nothing_undel
     assert!(reader.used_bytes().expect("bytes") <= 1_500_000);
 }
 
+#[test]
+fn a_thumbnail_stays_after_its_delivery_until_its_room_is_wanted() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let params = Params { quota_bytes: 1_500_000, tries_max: 1, ..journal_params() };
+    let (journal, _) = Journal::open(dir.path(), params, |_| ()).expect("a journal");
+    let reader = journal.reader().expect("a reader");
+    let jpeg = noise(20_000);
+    for number in 0..2 {
+        record(&journal, NewResult { thumbnail: Some(jpeg.clone()), ..result(number) });
+    }
+    let waiting = waiting_of(&reader, EventClass::Thumbnail);
+    assert!(waiting.iter().all(|row| row.payload == jpeg));
+    journal.delivered(vec![waiting[0].id]).expect("deleted");
+    journal.refused(waiting[1].id, "too large".to_owned()).expect("set aside");
+    assert_eq!(waiting_of(&reader, EventClass::Thumbnail), []);
+    assert_eq!(reader.thumbnail(1).expect("an answer").as_ref(), Some(&jpeg));
+    assert_eq!(journal.retry(None).expect("put back"), 1);
+    assert_eq!(waiting_of(&reader, EventClass::Thumbnail)[0].payload, jpeg);
+    for number in 2.. {
+        if journal.record(&identity(), result(number)).is_err() {
+            break;
+        }
+    }
+    assert_eq!([1, 2].map(|capture| reader.thumbnail(capture).expect("an answer")), [None, None]);
+    assert_eq!(waiting_of(&reader, EventClass::Thumbnail), []);
+    assert_eq!(reader.losses().expect("losses").thumbnails_dropped, 1, "the other one was delivered");
+}
+
 fn noise(bytes: usize) -> Vec<u8> {
     (0..).flat_map(|number: u64| photo(number).0).take(bytes).collect()
 }

@@ -9,11 +9,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use bridgeclip::journal::{EventClass, FILE_NAME, Journal, OutboxRow, Reader, Recorded, Report};
+use bridgeclip::journal::{EventClass, FILE_NAME, Journal, NewResult, OutboxRow, Reader, Recorded, Report};
 use tempfile::TempDir;
 
 use crate::support::Random;
-use crate::support::results::{identity, journal_params, open_journal, path, photo, result, stamp, waiting};
+use crate::support::results::{
+    identity, journal_params, open_journal, path, photo, result, stamp, waiting as all_waiting,
+};
 
 const PHOTOS: u64 = 200;
 /// The first of them have been delivered.
@@ -26,6 +28,18 @@ struct Left {
     stopped: TempDir,
     cut: TempDir,
     events: HashMap<String, OutboxRow>,
+    thumbnails: HashMap<String, Vec<u8>>,
+}
+
+/// One photo in ten has a thumbnail.
+fn new(number: u64) -> NewResult {
+    let noise = || (0..100).flat_map(|part| photo(number * 1_000 + part).0).collect();
+    NewResult { thumbnail: (number % 10 == 0).then(noise), ..result(number) }
+}
+
+/// The waiting results, and the waiting thumbnails.
+fn waiting(reader: &Reader) -> (Vec<OutboxRow>, Vec<OutboxRow>) {
+    all_waiting(reader).into_iter().partition(|row| row.class != EventClass::Thumbnail)
 }
 
 fn left() -> &'static Left {
@@ -34,15 +48,16 @@ fn left() -> &'static Left {
         let stopped = tempfile::tempdir().expect("a temporary folder");
         let (journal, thread) = Journal::open(stopped.path(), journal_params(), |_| ()).expect("a journal");
         for number in 0..PHOTOS {
-            journal.record(&identity(), result(number)).expect("stored");
+            journal.record(&identity(), new(number)).expect("stored");
         }
-        let rows = waiting(&journal.reader().expect("a reader"));
+        let (rows, thumbnails) = waiting(&journal.reader().expect("a reader"));
         journal.delivered(rows[..DELIVERED].iter().map(|row| row.id).collect()).expect("deleted");
         let events = rows.into_iter().map(|row| (row.event_id.clone(), row)).collect();
+        let thumbnails = thumbnails.into_iter().map(|row| (row.event_id, row.payload)).collect();
         let cut = copy(stopped.path());
         drop(journal);
         thread.join().expect("no panic");
-        Left { stopped, cut, events }
+        Left { stopped, cut, events, thumbnails }
     })
 }
 
@@ -77,10 +92,10 @@ fn expect_no_loss(dir: &Path) {
     };
     let (journal, thread) = Journal::open(dir, journal_params(), report).expect("a journal, whatever the damage");
     let reader = journal.reader().expect("a reader");
-    let mut rows = waiting(&reader);
+    let (mut rows, _) = waiting(&reader);
     if salvages.load(Ordering::Relaxed) > 0 {
         // Damage that the first look found is mended by now.
-        rows = waiting(&reader);
+        (rows, _) = waiting(&reader);
     }
     expect_known_photos_to_wait(&reader, &rows);
     let again = (0..PHOTOS).filter(|&number| !reader.is_known(&photo(number)).expect("an answer"));
@@ -89,13 +104,15 @@ fn expect_no_loss(dir: &Path) {
         let recorded = journal.record(&identity(), result(number)).expect("stored");
         assert!(matches!(recorded, Recorded::New { sequence, .. } if sequence > 0), "{recorded:?}");
     }
-    let rows = waiting(&reader);
+    let (rows, thumbnails) = waiting(&reader);
     let photos: HashMap<String, &OutboxRow> = rows.iter().map(|row| (subject(row), row)).collect();
     for number in DELIVERED as u64..PHOTOS {
         assert!(photos.contains_key(&photo(number).to_string()), "photo {number} is lost");
     }
     let depth = reader.outbox_depth().expect("a depth");
-    assert_eq!(depth.total(), rows.len() as u64, "the counters agree with the rows");
+    assert_eq!(depth.total() as usize, rows.len() + thumbnails.len(), "the counters agree with the rows");
+    let is_whole = |row: &OutboxRow| left().thumbnails.get(&row.event_id) == Some(&row.payload);
+    assert!(thumbnails.iter().all(is_whole), "a thumbnail was changed");
     assert_eq!(reader.captures().expect("a count"), PHOTOS);
     drop(reader);
     drop(journal);
@@ -279,7 +296,7 @@ fn damage_while_the_daemon_works_is_mended_at_once() {
     };
     let (journal, _) = Journal::open(dir.path(), journal_params(), report).expect("a journal");
     let reader = journal.reader().expect("a reader");
-    let before = waiting(&reader);
+    let before = waiting(&reader).0;
     let payload = reader_of_raw(dir.path(), before[0].id);
     change(&dir.path().join(FILE_NAME), |bytes| {
         let place = bytes.windows(payload.len()).position(|window| window == payload).expect("the row");
@@ -295,9 +312,9 @@ fn damage_while_the_daemon_works_is_mended_at_once() {
     assert_eq!((losses.files_quarantined, losses.rows_damaged > 0), (1, true), "{losses:?}");
     assert!(!fresh.is_known(&photo(DELIVERED as u64)).expect("an answer"), "its photo is classified again");
     assert_eq!(reader.losses().expect("losses"), losses, "a reader follows to the new file");
-    assert!(waiting(&reader) == found, "no delivered event is sent again: it is known which one is missing");
+    assert!(waiting(&reader).0 == found, "no delivered event is sent again: it is known which one is missing");
     journal.record(&identity(), result(DELIVERED as u64)).expect("stored");
-    assert_eq!(waiting(&reader).len(), before.len());
+    assert_eq!(waiting(&reader).0.len(), before.len());
 }
 
 /// The bytes of an event as they lie in the file.

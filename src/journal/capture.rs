@@ -10,14 +10,11 @@ use super::packing::{pack, unpack};
 use super::queue::{Content, EventClass, NewEvent, Tables, detach, put};
 use super::row::{Row, damaged};
 use super::tag::insert_tag;
-use super::{DeviceIdentity, JournalError, RESULT_TOPIC, THUMBNAIL_TOPIC};
+use super::{DeviceIdentity, JournalError, RESULT_TOPIC, thumbnail};
 use crate::domain::{
     Capture, Change, Embedding, EventContext, FileStamp, Sha256, Tag, Verdict, capture_result, capture_summary,
     correction,
 };
-
-/// Largest thumbnail that is queued.
-const THUMBNAIL_BYTES_MAX: usize = 48 << 10;
 
 /// One classified photo.
 #[derive(Clone, Debug)]
@@ -87,7 +84,7 @@ pub fn record(
     }
     let capture = put_whole(tables, identity, result, class, &event_id)?;
     if let Some(thumbnail) = &result.thumbnail {
-        put_thumbnail(tables, result, &event_id, thumbnail)?;
+        thumbnail::store(tables, capture, &event_id, thumbnail, result.stored_at)?;
     }
     Ok(Recorded::New { capture, sequence: first })
 }
@@ -200,26 +197,6 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("domain values have string keys and finite numbers")
 }
 
-fn put_thumbnail(
-    tables: &mut Tables,
-    result: &NewResult,
-    event_id: &str,
-    thumbnail: &[u8],
-) -> Result<(), JournalError> {
-    if thumbnail.len() > THUMBNAIL_BYTES_MAX {
-        tables.counters.losses.thumbnails_dropped += 1;
-        return Ok(());
-    }
-    let event = NewEvent {
-        class: EventClass::Thumbnail,
-        event_id: event_id.to_owned(),
-        topic: format!("{THUMBNAIL_TOPIC}/{event_id}"),
-        content: Content::Own(thumbnail.to_vec()),
-        stored_at: result.stored_at,
-    };
-    put(tables, event).map(drop)
-}
-
 /// Changes a capture and queues the event that takes the place of what was said of it.
 pub fn supersede(
     tables: &mut Tables,
@@ -282,6 +259,7 @@ pub fn oldest_delivered(tables: &Tables, limit: u32) -> Result<Vec<i64>, Journal
 
 /// Drops a capture. Its hash stays, so that the photo is not taken for a new one.
 pub fn forget(tables: &mut Tables, capture: i64) -> Result<(), JournalError> {
+    thumbnail::drop_of(tables, capture)?;
     let sql = "DELETE FROM capture WHERE id = ?1 RETURNING sha256";
     let mut statement = tables.connection.prepare_cached(sql)?;
     let Some(sha256) = statement.query_row([capture], |row| row.get::<_, Vec<u8>>(0)).optional()? else {

@@ -23,6 +23,7 @@ mod sequence;
 mod space;
 mod start;
 mod tag;
+mod thumbnail;
 mod writer;
 
 pub use capture::{NewResult, Recorded, Superseded};

@@ -47,6 +47,11 @@ impl EventClass {
         (self as i64 + 1) << NUMBER_BITS
     }
 
+    /// The table whose rows hold the payloads that a row of this class can point to.
+    pub(super) fn home(self) -> &'static str {
+        if self == EventClass::Thumbnail { "thumbnail" } else { "capture" }
+    }
+
     /// The class of an outbox row.
     pub fn of(id: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|class| id > class.floor() && id < class.ceiling())
@@ -71,7 +76,7 @@ pub struct NewEvent {
 
 /// Where the payload of an outbox row lies.
 pub enum Content {
-    /// The event of this capture, which is in its row anyway.
+    /// The event or the thumbnail of this capture, which lies in the row of [`EventClass::home`] anyway.
     OfCapture(i64),
     Own(Vec<u8>),
 }
@@ -175,7 +180,7 @@ fn retry_one(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
     tables.connection.prepare_cached("DELETE FROM set_aside WHERE id = ?1")?.execute([id])?;
     let new_id = next_id(tables, class);
     if let Some(capture) = row.get::<Option<i64>>("capture")? {
-        waits_under(tables, capture, new_id)?;
+        waits_under(tables, class.home(), capture, new_id)?;
     }
     row.moved_to("outbox", new_id).without("reason").with("tries", 0).store(tables.connection)?;
     tables.counters.set_aside = tables.counters.set_aside.saturating_sub(1);
@@ -183,9 +188,9 @@ fn retry_one(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
     Ok(true)
 }
 
-/// Notes in a capture which row of the outbox holds its event.
-fn waits_under(tables: &Tables, capture: i64, outbox_id: i64) -> Result<(), JournalError> {
-    if let Some(row) = Row::load(tables.connection, "capture", capture)? {
+/// Notes beside the payload which row of the outbox points to it.
+fn waits_under(tables: &Tables, home: &'static str, capture: i64, outbox_id: i64) -> Result<(), JournalError> {
+    if let Some(row) = Row::load(tables.connection, home, capture)? {
         row.with("outbox_id", outbox_id).store(tables.connection)?;
     }
     Ok(())
@@ -247,13 +252,14 @@ fn is_first_import(tables: &Tables, event: &ForeignEvent) -> Result<bool, Journa
     Ok(tables.connection.prepare_cached(sql)?.execute(params![event.event_id, event.class as i64])? > 0)
 }
 
-/// The oldest thumbnails.
-pub fn oldest_thumbnails(tables: &Tables, limit: u32) -> Result<Vec<i64>, JournalError> {
-    let sql = "SELECT id FROM outbox WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3";
-    let class = EventClass::Thumbnail;
-    let mut statement = tables.connection.prepare_cached(sql)?;
-    let ids = statement.query_map((class.floor(), class.ceiling(), limit), |row| row.get(0))?;
-    Ok(ids.collect::<rusqlite::Result<_>>()?)
+/// Drops an event wherever it is kept. Whether it was there.
+pub fn drop_event(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
+    if remove(tables, id)? {
+        return Ok(true);
+    }
+    let gone = tables.connection.prepare_cached("DELETE FROM set_aside WHERE id = ?1")?.execute([id])? > 0;
+    tables.counters.set_aside = tables.counters.set_aside.saturating_sub(gone.into());
+    Ok(gone)
 }
 
 /// Gives a row that points to its capture a payload of its own, before the capture's event changes.

@@ -262,9 +262,12 @@ type Look = (Vec<OutboxRow>, Option<JournalError>);
 
 /// The rows, and damage among them.
 fn look(connection: &Connection, class: EventClass, after: i64, limit: usize) -> Result<Look, JournalError> {
-    let sql = "SELECT outbox.*, capture.* FROM outbox LEFT JOIN capture ON capture.id = outbox.capture
-               WHERE outbox.id > ?1 AND outbox.id < ?2 ORDER BY outbox.id LIMIT ?3";
-    let mut statement = connection.prepare_cached(sql)?;
+    let home = class.home();
+    let sql = format!(
+        "SELECT outbox.*, {home}.* FROM outbox LEFT JOIN {home} ON {home}.id = outbox.capture
+         WHERE outbox.id > ?1 AND outbox.id < ?2 ORDER BY outbox.id LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let (mut found, mut damage, mut bytes) = (Vec::new(), None, 0);
     let mut rows = statement.query((after.max(class.floor()), class.ceiling(), limit as i64))?;
@@ -283,20 +286,20 @@ fn look(connection: &Connection, class: EventClass, after: i64, limit: usize) ->
     Ok((found, damage))
 }
 
-/// An outbox row beside the row of its capture.
+/// An outbox row beside the row that it points to.
 fn outbox_row(row: &Row, names: &[String], class: EventClass) -> Result<OutboxRow, JournalError> {
     let id: i64 = row.get(0)?;
-    let of_capture = names.iter().skip(1).position(|name| name == "id").map_or(names.len(), |index| index + 1);
+    let home = names.iter().skip(1).position(|name| name == "id").map_or(names.len(), |index| index + 1);
     let value = |index: usize| (names[index].as_str(), row.get_ref(index).unwrap_or(ValueRef::Null));
     let find = |range: std::ops::Range<usize>, name: &str| range.map(value).find(|column| column.0 == name);
-    let own = |name| find(0..of_capture, name).map_or(ValueRef::Null, |(_, value)| value);
-    let captures = |name| find(of_capture..names.len(), name).map_or(ValueRef::Null, |(_, value)| value);
-    let mut is_whole = is_intact("outbox", (0..of_capture).map(value));
+    let own = |name| find(0..home, name).map_or(ValueRef::Null, |(_, value)| value);
+    let pointed = |name| find(home..names.len(), name).map_or(ValueRef::Null, |(_, value)| value);
+    let mut is_whole = is_intact("outbox", (0..home).map(value));
     let mut payload = own("payload");
     if own("capture") != ValueRef::Null {
-        is_whole &= is_intact("capture", (of_capture..names.len()).map(value));
-        is_whole &= captures("event_id") == own("event_id");
-        payload = captures("event");
+        is_whole &= is_intact(class.home(), (home..names.len()).map(value));
+        is_whole &= pointed("event_id") == own("event_id");
+        payload = pointed("event");
     }
     let whole = || {
         Some(OutboxRow {

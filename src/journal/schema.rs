@@ -19,7 +19,7 @@ const APPLICATION_ID: i64 = 0x4272_434C;
 pub const PAGE_BYTES: usize = 4096;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 6] = [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE];
+const MIGRATIONS: [&str; 7] = [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS];
 
 const CAPTURES: &str = "
     CREATE TABLE capture (
@@ -100,8 +100,8 @@ const QUEUE: &str = "
         id INTEGER PRIMARY KEY,    -- class and number, see queue.rs
         event_id TEXT NOT NULL,
         topic TEXT NOT NULL,       -- below the device's prefix; a whole topic if it starts with '/'
-        capture INTEGER,           -- whose event this is
-        payload BLOB,              -- if it is no capture's event; see packing.rs
+        capture INTEGER,           -- whose event or thumbnail this is
+        payload BLOB,              -- if it is none; see packing.rs
         stored_at INTEGER NOT NULL,    -- microseconds since 1970, by the device's clock then
         tries INTEGER NOT NULL,    -- refusals so far
         check_sum INTEGER NOT NULL
@@ -142,6 +142,18 @@ const INTAKE: &str = "
     ALTER TABLE capture ADD COLUMN burst TEXT;     -- JSON, see domain::Burst
     -- When it was noted that the file gave no result, by the device's clock.
     ALTER TABLE file ADD COLUMN noted_at TEXT;
+";
+
+const THUMBNAILS: &str = "
+    -- Small pictures of captures. They stay after their delivery, until the quota wants their room. Those that were stored
+    -- by an older program, and those of other devices, are payloads in the outbox.
+    CREATE TABLE thumbnail (
+        id INTEGER PRIMARY KEY,    -- of the capture
+        event_id TEXT NOT NULL,    -- of the event that it belongs to
+        event BLOB NOT NULL,       -- a JPEG; see packing.rs
+        outbox_id INTEGER NOT NULL,    -- where it waits or waited
+        check_sum INTEGER NOT NULL
+    ) STRICT;
 ";
 
 /// Prepares a connection for writing and migrates the file.

@@ -10,8 +10,8 @@ use rustix::fs::{FallocateFlags, fallocate};
 
 use super::capture::{forget, oldest_delivered};
 use super::counters::Counters;
-use super::queue::{Tables, oldest_thumbnails, remove};
-use super::{JournalError, Params, quarantine};
+use super::queue::Tables;
+use super::{JournalError, Params, quarantine, thumbnail};
 use crate::drive::Drive;
 
 /// The file that gives its room when the drive is full.
@@ -217,10 +217,7 @@ pub fn make_room(tables: &mut Tables, bytes: u64) -> Result<u64, JournalError> {
 
 /// `false` if there is nothing more that may go.
 fn give_way(tables: &mut Tables) -> Result<bool, JournalError> {
-    let thumbnails = oldest_thumbnails(tables, STEP_ROWS)?;
-    if !thumbnails.is_empty() {
-        thumbnails.iter().try_for_each(|&id| remove(tables, id).map(drop))?;
-        tables.counters.losses.thumbnails_dropped += thumbnails.len() as u64;
+    if thumbnail::drop_oldest(tables, STEP_ROWS)? > 0 {
         return Ok(true);
     }
     let captures = oldest_delivered(tables, STEP_ROWS)?;

@@ -21,7 +21,7 @@ use super::{JournalError, schema};
 use jiff::Timestamp;
 
 /// All that is kept. `file` is not: every photo is looked at again, and those that are known are noted again.
-const TABLES: [&str; 4] = ["capture", "outbox", "set_aside", "forgotten"];
+const TABLES: [&str; 5] = ["capture", "outbox", "set_aside", "forgotten", "thumbnail"];
 
 /// A gap in the numbers of a class whose last one is not known. An id that was delivered is not given again.
 const NUMBERS_SKIPPED: i64 = 1 << 20;
@@ -95,17 +95,24 @@ fn whole_row(table: &'static str, columns: &[String], rowid: i64, values: &[Valu
     Row::whole(table, columns.iter().cloned().zip(id.iter().chain(&values[1..]).cloned()).collect())
 }
 
-/// Rows that point to a capture which was not whole have no payload. Their photos are queued again. The answer is how
-/// many there were.
+/// Rows that point to a capture which was not whole have no payload, nor those of a lost thumbnail. The photos of the
+/// former are queued again. The answer is how many of them there were.
 fn drop_orphans(connection: &Connection) -> Result<u64, JournalError> {
-    let in_table = |table| {
+    let drop_in = |table, home, range: &str| {
         let sql = format!(
-            "DELETE FROM {table} WHERE capture IS NOT NULL AND NOT EXISTS
-                 (SELECT 1 FROM capture WHERE id = {table}.capture AND event_id = {table}.event_id)"
+            "DELETE FROM {table} WHERE capture IS NOT NULL AND id {range} AND NOT EXISTS
+                 (SELECT 1 FROM {home} WHERE id = {table}.capture AND event_id = {table}.event_id)"
         );
         connection.execute(&sql, []).map(|count| count as u64)
     };
-    Ok(in_table("outbox")? + in_table("set_aside")?)
+    connection.execute("DELETE FROM thumbnail WHERE id NOT IN (SELECT id FROM capture)", [])?;
+    let floor = EventClass::Thumbnail.floor();
+    let (mut captures, [results, thumbnails]) = (0, ["<", ">"].map(|side| format!("{side} {floor}")));
+    for table in ["outbox", "set_aside"] {
+        captures += drop_in(table, EventClass::Result.home(), &results)?;
+        drop_in(table, EventClass::Thumbnail.home(), &thumbnails)?;
+    }
+    Ok(captures)
 }
 
 /// Makes the counters right for the rows that are there, and sends again what may be missing.
