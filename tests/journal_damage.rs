@@ -34,7 +34,7 @@ struct Left {
 /// One photo in ten has a thumbnail.
 fn new(number: u64) -> NewResult {
     let noise = || (0..100).flat_map(|part| photo(number * 1_000 + part).0).collect();
-    NewResult { thumbnail: (number % 10 == 0).then(noise), ..result(number) }
+    NewResult { thumbnail: number.is_multiple_of(10).then(noise), ..result(number) }
 }
 
 /// The waiting results, and the waiting thumbnails.

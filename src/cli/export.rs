@@ -241,7 +241,7 @@ impl<'a> Export<'a> {
     }
 
     fn write_sheet(&self, out: impl Write, plan: &Plan) -> Result<(), ExportError> {
-        let thumbnails = Thumbnails::new(self.reader, daemon::limits(self.config))?;
+        let thumbnails = Thumbnails { reader: self.reader, limits: daemon::limits(self.config) };
         let lang = match self.args.lang {
             Some(SheetLang::Ja) => Lang::Ja,
             Some(SheetLang::En) | None => Lang::En,

@@ -1,10 +1,10 @@
-//! Small pictures of the photos: those that wait in the queue, or else made anew from the photo's file.
+//! Small pictures of the photos: the stored ones, or else made anew from the photo's file.
 
 use std::num::NonZeroU32;
 
 use super::{ExportError, Record};
 use crate::domain::Sha256;
-use crate::journal::{JournalError, Reader, StoredCapture, ThumbnailPlaces};
+use crate::journal::{JournalError, Reader, StoredCapture};
 use crate::photo::{decode, orientation, thumbnail};
 use crate::pipeline::{Limits, read_file};
 
@@ -13,26 +13,20 @@ const LONG_SIDE_PX: NonZeroU32 = NonZeroU32::new(320).expect("not zero");
 
 /// Where thumbnails come from.
 pub struct Thumbnails<'a> {
-    reader: &'a Reader,
-    /// Some fifty bytes for each that waits.
-    waiting: ThumbnailPlaces,
+    pub reader: &'a Reader,
     /// On the photos' files.
-    limits: Limits,
+    pub limits: Limits,
 }
 
-impl<'a> Thumbnails<'a> {
-    pub fn new(reader: &'a Reader, limits: Limits) -> Result<Self, ExportError> {
-        Ok(Thumbnails { reader, waiting: reader.thumbnail_places()?, limits })
-    }
-
-    /// A JPEG; `None` if the thumbnail was sent off and the photo is not there any more.
+impl Thumbnails<'_> {
+    /// A JPEG; `None` if the thumbnail gave way and the photo is not there any more.
     pub fn of(&self, record: &Record) -> Result<Option<Vec<u8>>, ExportError> {
-        let place = record.capture.thumbnail_id().and_then(|id| self.waiting.get(id));
-        let waiting = match place.map_or(Ok(None), |&place| self.reader.thumbnail(place)) {
-            Err(JournalError::Damaged(_)) => None,
-            waiting => waiting?,
+        let stored = match self.reader.thumbnail(record.capture.id) {
+            // A file of an older program has no such table until the daemon opens it.
+            Err(error) if matches!(error, JournalError::Damaged(_)) || error.is_misfit() => None,
+            stored => stored?,
         };
-        Ok(waiting.or_else(|| self.make(&record.capture)))
+        Ok(stored.or_else(|| self.make(&record.capture)))
     }
 
     /// Of the file only if it still is that photo: cameras use names again.

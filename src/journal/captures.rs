@@ -1,15 +1,13 @@
 //! Captures as people and other programs want them: all that is known of them but the embedding and the neighbours.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::packing::unpack;
-use super::queue::EventClass;
 use super::results::{json, path, taken, unreadable};
-use super::row::{Row, damaged};
+use super::row::Row;
 use super::{JournalError, Reader};
 use crate::domain::{Burst, Camera, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
@@ -63,16 +61,6 @@ pub struct CapturePage {
     pub next: Option<i64>,
 }
 
-/// Where the stored thumbnails lie, by the id of the event that they belong to.
-pub type ThumbnailPlaces = HashMap<String, i64>;
-
-impl StoredCapture {
-    /// The id under which its thumbnail is sent.
-    pub fn thumbnail_id(&self) -> Option<&str> {
-        self.result_id.as_deref().or(self.event_id.as_deref())
-    }
-}
-
 impl Reader {
     /// Up to `limit` captures with an id above `after`.
     pub fn capture_page(&self, after: i64, limit: usize) -> Result<CapturePage, JournalError> {
@@ -84,30 +72,6 @@ impl Reader {
     /// One capture; `None` if it is gone or damaged.
     pub fn capture(&self, id: i64) -> Result<Option<StoredCapture>, JournalError> {
         Ok(self.look("SELECT id FROM capture WHERE id = ?1", &id, 1, stored_capture)?.found.pop())
-    }
-
-    /// A thumbnail is kept until it is delivered, or gives way to the quota.
-    pub fn thumbnail_places(&self) -> Result<ThumbnailPlaces, JournalError> {
-        self.read(|connection| {
-            let sql = "SELECT event_id, id FROM outbox WHERE id > ?1 AND id < ?2
-                       UNION ALL SELECT event_id, id FROM set_aside WHERE id > ?1 AND id < ?2";
-            let class = EventClass::Thumbnail;
-            let mut statement = connection.prepare_cached(sql)?;
-            let places = statement.query_map([class.floor(), class.ceiling()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(places.collect::<rusqlite::Result<_>>()?)
-        })
-    }
-
-    /// The JPEG at a place; `None` if it has been delivered meanwhile.
-    pub fn thumbnail(&self, place: i64) -> Result<Option<Vec<u8>>, JournalError> {
-        self.read(|connection| {
-            let row = match Row::load(connection, "outbox", place)? {
-                None => Row::load(connection, "set_aside", place)?,
-                waiting => waiting,
-            };
-            let payload = row.map(|row| row.get::<Vec<u8>>("payload")).transpose()?;
-            payload.map(|payload| unpack(&payload).ok_or_else(|| damaged("outbox", place))).transpose()
-        })
     }
 }
 

@@ -27,7 +27,7 @@ mod thumbnail;
 mod writer;
 
 pub use capture::{NewResult, Recorded, Superseded};
-pub use captures::{CapturePage, StoredCapture, StoredPackage, ThumbnailPlaces};
+pub use captures::{CapturePage, StoredCapture, StoredPackage};
 pub use commit::Report;
 pub use counters::OutboxDepth;
 pub use error::JournalError;
