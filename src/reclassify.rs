@@ -36,6 +36,8 @@ pub struct Tally {
     pub changed: u64,
     /// Of these nothing can be said without their photos: other encoders made their embeddings.
     pub of_other_encoders: u64,
+    /// An inspector has judged them; that stands.
+    pub inspected: u64,
 }
 
 /// Why captures could not be judged again. What was found before has been handed over.
@@ -59,8 +61,11 @@ pub fn reclassify<E: From<ReclassifyError>>(
     for page in pages {
         let page = page.map_err(ReclassifyError::from)?;
         let looked_at = page.len() as u64;
-        let comparable: Vec<_> = page.into_iter().filter(|result| result.embedding_space == Some(space)).collect();
-        tally.of_other_encoders += looked_at - comparable.len() as u64;
+        let (open, inspected): (Vec<_>, Vec<_>) = page.into_iter().partition(|result| result.inspection.is_none());
+        let (comparable, others): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|result| result.embedding_space == Some(space));
+        tally.inspected += inspected.len() as u64;
+        tally.of_other_encoders += others.len() as u64;
         let changed = rejudge(comparable, answerer).map_err(ReclassifyError::from)?;
         tally.captures += looked_at;
         tally.changed += changed.len() as u64;

@@ -136,13 +136,13 @@ fn captures_are_sent_again_tagged_and_judged_again() {
     assert_eq!((&correction["data"]["supersedes"], &correction["subject"]), (&first["id"], &first["subject"]));
     assert_eq!(correction["data"]["tag"], json!({ "bridge": "B-12", "member": "G2" }));
     assert_eq!(correction["data"]["verdict"], first["data"]["verdict"]);
-    let same = json!({ "captures": 3, "changed": 0, "of_other_encoders": 0 });
+    let same = json!({ "captures": 3, "changed": 0, "of_other_encoders": 0, "inspected": 0 });
     assert_eq!(done("reclassify", json!({ "sequence": [1, 4] }))["result"], same);
     central.device.terminate();
     central.device.configure("[classify]\nneighbours = 1\n");
     central.start();
     let tally = central.send(&central.sign("reclassify", &json!({ "photos": [first["subject"]] }), &[]))[1].clone();
-    assert_eq!(tally["result"], json!({ "captures": 1, "changed": 1, "of_other_encoders": 0 }));
+    assert_eq!(tally["result"], json!({ "captures": 1, "changed": 1, "of_other_encoders": 0, "inspected": 0 }));
     eventually("another correction", || {
         central.subscriber.results().last().is_some_and(|last| last["data"]["supersedes"] == first["id"])
     });

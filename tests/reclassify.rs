@@ -38,7 +38,7 @@ fn another_rule_supersedes_what_it_changes_and_nothing_else() {
     let photos = &demo_photos()[..8];
     let mut device = device_with(photos);
     let same = json_lines(&on(&device, &["reclassify"]));
-    assert_eq!(same, [serde_json::json!({"captures": 8, "changed": 0, "of_other_encoders": 0})]);
+    assert_eq!(same, [serde_json::json!({"captures": 8, "changed": 0, "of_other_encoders": 0, "inspected": 0})]);
     device.terminate();
     device.configure("[classify]\nneighbours = 5\n");
     let foreseen = json_lines(&on(&device, &["reclassify", "--dry-run"]));
@@ -66,7 +66,7 @@ fn captures_of_another_encoder_are_counted_and_left_alone() {
         journal.record(&identity(), result(number)).expect("stored");
     }
     let totals = json_lines(&on(&device, &["reclassify"]));
-    assert_eq!(totals, [serde_json::json!({"captures": 2, "changed": 0, "of_other_encoders": 2})]);
+    assert_eq!(totals, [serde_json::json!({"captures": 2, "changed": 0, "of_other_encoders": 2, "inspected": 0})]);
     let photo = demo_photos()[0].clone();
     let found = on(&device, &["search", "--in", "captures", "--image", photo.to_str().expect("text")]);
     assert!(json_lines(&found).is_empty());

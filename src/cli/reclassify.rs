@@ -96,7 +96,7 @@ fn print(args: &Args, rejudged: &Rejudged, event_id: Option<&str>) -> Result<()>
 }
 
 fn summarise(args: &Args, tally: &Tally) -> Result<()> {
-    let Tally { captures, changed, of_other_encoders } = tally;
+    let Tally { captures, changed, of_other_encoders, inspected } = tally;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(tally)?)?;
@@ -104,6 +104,9 @@ fn summarise(args: &Args, tally: &Tally) -> Result<()> {
     }
     let verb = if args.dry_run { "would be" } else { "are" };
     writeln!(out, "{captures} captures looked at, {changed} {verb} judged otherwise")?;
+    if *inspected > 0 {
+        writeln!(out, "{inspected} were judged by an inspector; that stands")?;
+    }
     if *of_other_encoders > 0 {
         writeln!(out, "{of_other_encoders} were seen by another image encoder; classify their photos again")?;
     }

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Burst, Camera, Capture, Category, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
+use super::{
+    Burst, Camera, Capture, Category, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict,
+};
 
 /// `type` of a result event; the number goes up when a consumer of the old form would misread the new one.
 pub const EVENT_FORMAT: &str = "bridgeclip.capture.result.v1";
@@ -41,8 +43,10 @@ pub enum Change {
     Verdict(Verdict),
     /// The clock was wrong when the photo was taken, or its place was known less well. `None` stays as it was.
     Located { taken: Option<Time>, position: Option<Position> },
-    /// Somebody said what the photo shows.
+    /// Somebody said where the photo was taken.
     Tag(Tag),
+    /// An inspector has accepted or corrected the verdict.
+    Inspected(Inspection),
 }
 
 /// Makes the bytes of a result event.
@@ -117,6 +121,12 @@ pub fn correction(
             data.extend(position.iter().map(|position| ("position".to_owned(), json!(position))));
         }
         Change::Tag(tag) => drop(data.insert("tag".to_owned(), json!(tag))),
+        Change::Inspected(inspection) => {
+            let verdict: Verdict = serde_json::from_value(data.remove("verdict").unwrap_or_default())?;
+            let verdict = verdict.inspected(&inspection.labels);
+            data.insert("verdict".to_owned(), serde_json::from_slice(&bytes(&verdict))?);
+            data.insert("inspection".to_owned(), json!(inspection));
+        }
     }
     event.insert("id".to_owned(), context.id.into());
     event.insert("source".to_owned(), context.source.into());
@@ -296,6 +306,12 @@ mod tests {
             located(None, Some(position())),
             located(Some(taken), Some(position())),
             Change::Tag(Tag::default()),
+            Change::Inspected(Inspection {
+                by: "A. Sato".parse().expect("a name"),
+                at: Timestamp::UNIX_EPOCH,
+                was: verdict(1).labels(),
+                labels: verdict(2).labels(),
+            }),
         ];
         for change in changes {
             let corrected = parsed(&correction(&CONTEXT, &event, "first", &change).expect("an event of ours"));
@@ -315,6 +331,11 @@ mod tests {
                     position.iter().for_each(|position| expected["data"]["position"] = json!(position));
                 }
                 Change::Tag(tag) => expected["data"]["tag"] = json!(tag),
+                Change::Inspected(inspection) => {
+                    let whole = capture_result(&CONTEXT, &capture(), &verdict(1).inspected(&inspection.labels));
+                    expected["data"]["verdict"] = parsed(&whole)["data"]["verdict"].clone();
+                    expected["data"]["inspection"] = json!(inspection);
+                }
             }
             assert_eq!(corrected, expected);
         }

@@ -240,6 +240,12 @@ pub fn supersede(
             position.iter().fold(row, |row, position| row.with("position", json(position)))
         }
         Change::Tag(tag) => row.with("tag", json(tag)),
+        Change::Inspected(inspection) => {
+            let verdict: Verdict = serde_json::from_str(&row.get::<String>("verdict")?)
+                .map_err(|error| JournalError::Damaged(format!("the verdict of capture {capture}: {error}")))?;
+            let verdict = short_verdict(&verdict.inspected(&inspection.labels));
+            row.with("verdict", verdict).with("inspection", json(inspection))
+        }
     };
     row.store(tables.connection)?;
     Ok(Superseded { capture, sequence: context.sequence, event_id })

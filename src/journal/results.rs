@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::row::Row;
 use super::{JournalError, Reader};
-use crate::domain::{Embedding, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
+use crate::domain::{Embedding, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
 /// Captures that are read at a time: with 512 values each, less than 2 MB.
 const PAGE: usize = 256;
@@ -28,6 +28,8 @@ pub struct StoredResult {
     pub quality: Option<PhotoQuality>,
     /// Without neighbours.
     pub verdict: Verdict,
+    /// What an inspector said of it.
+    pub inspection: Option<Inspection>,
 }
 
 /// When and where a capture was made, as far as that is known.
@@ -153,6 +155,7 @@ fn stored_result(capture: i64, row: &Row) -> Result<StoredResult, JournalError> 
         embedding_space: row.get::<Option<[u8; 32]>>("embedding_space")?.map(Sha256),
         quality: json(row, "quality")?,
         verdict: json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", capture))?,
+        inspection: json(row, "inspection")?,
     })
 }
 

@@ -19,7 +19,7 @@ const APPLICATION_ID: i64 = 0x4272_434C;
 pub const PAGE_BYTES: usize = 4096;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 7] = [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS];
+const MIGRATIONS: [&str; 8] = [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS, INSPECTIONS];
 
 const CAPTURES: &str = "
     CREATE TABLE capture (
@@ -155,6 +155,9 @@ const THUMBNAILS: &str = "
         check_sum INTEGER NOT NULL
     ) STRICT;
 ";
+
+/// JSON, see domain::Inspection: the last one of the capture.
+const INSPECTIONS: &str = "ALTER TABLE capture ADD COLUMN inspection TEXT;";
 
 /// Prepares a connection for writing and migrates the file.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
