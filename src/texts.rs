@@ -74,8 +74,9 @@ texts! {
     // The sheet as a whole.
     SheetTitle: "Inspection photo record", "点検写真台帳";
     SheetNotice:
-        "The ratings are suggestions of an image model. They do not replace an inspection: an engineer decides.",
-        "判定は画像認識モデルによる参考値です。点検に代わるものではなく、健全性の診断は技術者が行ってください。";
+        "Ratings that no inspector has confirmed are suggestions of an image model. They do not replace an inspection: \
+         an engineer decides.",
+        "点検者の確認がない判定は、画像認識モデルによる参考値です。点検に代わるものではなく、健全性の診断は技術者が行ってください。";
     Device: "Device", "撮影機器";
     MadeAt: "Made", "作成日時";
     MadeWith: "Made with", "作成ソフト";
@@ -118,6 +119,8 @@ texts! {
         "Percentages: how often such answers were right on photos with known ratings.",
         "％は、評価が既知の写真で同様の判定が正しかった割合です。";
     ConfidenceUncalibrated: "Percentages are the method's own, not calibrated.", "％は判定手法の内部値です（未校正）。";
+    Accepted: "Accepted by an inspector:", "点検者が確認済み：";
+    Corrected: "Corrected by an inspector:", "点検者が修正済み：";
     Remark: "Inspector's remark", "点検者の所見";
     Signature: "Inspector's name and signature", "点検者（記名・署名）";
     SignedOn: "Date", "年月日";

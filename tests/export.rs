@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use bridgeclip::domain::{FixQuality, Position, PositionSource, Time, TimeQuality};
+use bridgeclip::domain::{
+    Category, CategoryLabels, Change, FixQuality, Inspection, Labels, Position, PositionSource, Time, TimeQuality,
+};
 use bridgeclip::journal::{FILE_NAME, Journal, NewResult};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -42,8 +44,8 @@ fn rows(csv: &str) -> Vec<std::collections::HashMap<String, String>> {
     csv::Reader::from_reader(csv.as_bytes()).deserialize().collect::<Result<_, _>>().expect("CSV")
 }
 
-/// Starts a device and waits until it has classified four photos of the demo: two of a girder, one of a bridge whose name
-/// is a formula, and one that nobody has tagged and that has no position.
+/// Starts a device and waits until it has classified four photos of the demo: two of a girder, one of a bridge whose
+/// name is a formula, and one that nobody has tagged and that has no position.
 fn inspected(mut device: Device) -> Device {
     device.start();
     let photos = demo_photos();
@@ -327,6 +329,33 @@ fn what_is_not_known_is_not_pretended() {
     assert_eq!(cells(2), ["-33.5", "mavlink", "rtk_fixed", "0.02", "", "unsynced"]);
     let undated = export(&device, &["--format", "csv", "--until", "2026-05-09T01:00:00Z"]);
     assert!(stderr(&undated).contains("1 photos left out whose time is not known"), "{}", stderr(&undated));
+}
+
+#[test]
+fn an_inspectors_word_takes_the_place_of_the_models() {
+    let device = recorded(2, |_, _| ());
+    let was = result(0).verdict.labels();
+    let found = |category| match category {
+        Category::Soundness => CategoryLabels::new(category, [3]),
+        other => was.get(other).clone(),
+    };
+    let labels = Labels::new(found);
+    let at = "2026-05-10T00:30:00Z".parse().expect("a time");
+    let inspection = Inspection { by: "佐藤".parse().expect("a name"), at, was: was.clone(), labels };
+    let journal = open_journal(&device.data_dir());
+    journal.supersede(&identity(), 1, Change::Inspected(inspection), true, at).expect("stored");
+    drop(journal);
+    let rows = rows(&text(&export(&device, &["--format", "csv"])));
+    let cells = |number: usize| {
+        ["soundness", "inspection", "inspected_by", "inspected_at"].map(|name| rows[number][name].as_str())
+    };
+    assert_eq!(cells(0), ["IV", "corrected", "佐藤", "2026-05-10T00:30:00.000Z"]);
+    assert_eq!(cells(1)[1..], ["", "", ""]);
+    let photos = lines(&device, &[]);
+    assert_eq!((&photos[0]["inspection"]["by"], photos[1].get("inspection")), (&"佐藤".into(), None));
+    assert!(photos[0]["supersedes"].is_string() && photos[0]["event_id"] != photos[0]["supersedes"]);
+    let page = sheet(&device, &["--lang", "ja"]);
+    assert!(page.contains("点検者が修正済み： 佐藤, 2026-05-10 09:30:00 +09:00"));
 }
 
 /// So many results from many threads.

@@ -130,6 +130,15 @@ pub const FIELDS: &[Field] = &[
     field("second_look", Kind::Text, "Reasons to doubt the answer, joined by `; `", |r| {
         words(&r.capture.verdict.second_look)
     }),
+    field("inspection", Kind::Text, "accepted or corrected, once an inspector has judged the verdict", |r| {
+        r.inspection().map(|(_, word)| word).into()
+    }),
+    field("inspected_by", Kind::Text, "Who, as they named themselves; the labels are theirs", |r| {
+        r.inspection().map(|(inspection, _)| inspection.by.as_str()).into()
+    }),
+    field("inspected_at", Kind::Time, "When, by the device's clock", |r| {
+        r.inspection().map_or(Value::None, |(inspection, _)| Value::Time(inspection.at))
+    }),
     field("burst_of", Kind::Text, "Hash of the photo whose near-identical frame this is", |r| {
         r.capture.burst.map(|burst| burst.representative.to_string()).into()
     }),
@@ -268,11 +277,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::export::record::{bare_example, example};
+    use crate::export::record::{bare_example, example, inspected_example};
 
     #[test]
     fn every_value_is_of_its_columns_kind() {
-        for record in [example(1), bare_example(2)] {
+        for record in [example(1), bare_example(2), inspected_example(3)] {
             for Field { name, kind, value, .. } in FIELDS {
                 let found = match value(&record) {
                     Value::None => continue,
@@ -323,6 +332,10 @@ mod tests {
         for (name, expected) in cases {
             assert_eq!(value(&whole, name), expected, "{name}");
         }
+        let inspected = inspected_example(7);
+        let names = ["soundness", "inspection", "inspected_by", "second_look"];
+        let expected = ["IV".into(), "corrected".into(), "A. Sato".into(), Value::None];
+        assert_eq!(names.map(|name| value(&inspected, name)), expected);
         for name in
             ["latitude_deg", "position_source", "soundness", "damage_type_confidence", "urgent_signs", "burst_of"]
         {

@@ -1,7 +1,8 @@
 //! The inspection sheet: one HTML file to print on A4, without scripts, that asks for nothing over the network.
 //!
 //! It is grouped by bridge, span and member, which is not the order in which photos are stored. So there are two
-//! passes: the first makes a [`Plan`] with a few bytes for each photo, the second fetches photo after photo in its order.
+//! passes: the first makes a [`Plan`] with a few bytes for each photo, the second fetches photo after photo in its
+//! order.
 
 mod photo;
 mod plan;
@@ -175,7 +176,7 @@ fn total(plan: &Plan, lang: Lang) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::record::{bare_example, example};
+    use crate::export::record::{bare_example, example, inspected_example};
     use crate::search;
 
     fn heading() -> Heading {
@@ -234,6 +235,17 @@ mod tests {
         let page = sheet(&[example(1)], Lang::Ja);
         assert!(page.contains("開始: 1970-01-01 09:00:00 +09:00; 健全性の判定区分: Ⅲ; 橋梁: "));
         assert!(page.contains("ひびわれ") && page.contains("橋脚") && !page.contains("cracking"));
+    }
+
+    #[test]
+    fn an_inspectors_word_is_not_shown_as_the_models() {
+        let page = sheet(&[inspected_example(1)], Lang::En);
+        assert!(page.contains("Corrected by an inspector: A. Sato, 2026-05-10 09:30:00 +09:00"));
+        assert!(page.contains("IV (emergency-action stage") && page.contains("<li>Soundness IV</li>"));
+        for text in [Text::ConfidenceUncalibrated, Text::SimilarSoundnessIv, Text::LookAgain] {
+            assert!(!page.contains(&escape(text.say(Lang::En))), "{text}");
+        }
+        assert!(!page.contains(" %</i>"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{ExportError, Record};
-use crate::domain::{Answer, Burst, Camera, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time};
+use crate::domain::{Answer, Burst, Camera, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time};
 use crate::journal::StoredPackage;
 
 pub fn write(
@@ -47,6 +47,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     package: Option<&'a StoredPackage>,
     verdict: Answer<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inspection: Option<&'a Inspection>,
 }
 
 #[derive(Serialize)]
@@ -92,6 +94,7 @@ impl<'a> Line<'a> {
             burst: capture.burst,
             package: capture.package.as_ref(),
             verdict: Answer(&capture.verdict),
+            inspection: capture.inspection.as_ref(),
         }
     }
 }

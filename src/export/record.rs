@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use crate::domain::{Category, ScoredClass, TagText};
+use crate::domain::{Category, Inspection, ScoredClass, TagText};
 use crate::journal::StoredCapture;
 
 /// A capture and the zone of the place, in which people read its time.
@@ -34,6 +34,12 @@ impl Record {
 
     pub fn classes(&self, category: Category) -> &[ScoredClass] {
         &self.capture.verdict.get(category).classes
+    }
+
+    /// Who judged the verdict, and whether they `accepted` or `corrected` it.
+    pub fn inspection(&self) -> Option<(&Inspection, &'static str)> {
+        let inspection = self.capture.inspection.as_ref()?;
+        Some((inspection, if inspection.is_acceptance() { "accepted" } else { "corrected" }))
     }
 
     /// RFC 3339 in the zone of the place: `2026-05-09T10:02:03.120+09:00`.
@@ -109,8 +115,27 @@ pub fn example(id: i64) -> Record {
             second_look: vec![SecondLook::NearTie, SecondLook::Blurred],
             ..Verdict::default()
         },
+        inspection: None,
     };
     Record { capture, zone: Offset::constant(9) }
+}
+
+/// The same after an inspector has found the soundness to be IV.
+#[cfg(test)]
+pub fn inspected_example(id: i64) -> Record {
+    use crate::domain::{CategoryLabels, Labels};
+
+    let Record { mut capture, zone } = example(id);
+    let was = capture.verdict.labels();
+    let found = |category| match category {
+        Category::Soundness => CategoryLabels::new(category, [3]),
+        other => was.get(other).clone(),
+    };
+    let labels = Labels::new(found);
+    capture.verdict = capture.verdict.inspected(&labels);
+    let at = "2026-05-10T00:30:00Z".parse().expect("a time");
+    capture.inspection = Some(Inspection { by: "A. Sato".parse().expect("a name"), at, was, labels });
+    Record { capture, zone }
 }
 
 /// Another one of which nothing is known but what must be.

@@ -9,7 +9,7 @@ use super::packing::unpack;
 use super::results::{json, path, taken, unreadable};
 use super::row::Row;
 use super::{JournalError, Reader};
-use crate::domain::{Burst, Camera, Drone, Exposure, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
+use crate::domain::{Burst, Camera, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
 /// One stored capture. `None` and empty values are what was not known, or what an older program did not store.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,8 +40,9 @@ pub struct StoredCapture {
     pub burst: Option<Burst>,
     /// The model package that judged it.
     pub package: Option<StoredPackage>,
-    /// Without neighbours.
+    /// Without neighbours; what an inspector said, once one has.
     pub verdict: Verdict,
+    pub inspection: Option<Inspection>,
 }
 
 /// Name, version and hash of a model package, as events name them.
@@ -99,6 +100,7 @@ fn stored_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
         burst: json(row, "burst")?,
         package: row.get::<Option<Vec<u8>>>("event")?.as_deref().and_then(package),
         verdict: json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", id))?,
+        inspection: json(row, "inspection")?,
     })
 }
 

@@ -3,22 +3,21 @@
 use base64ct::{Base64, Encoding};
 
 use super::{Photo, clock, fact};
-use crate::domain::{Category, Position, Verdict};
+use crate::domain::{Category, Position, ScoredClass, UrgentSign, Verdict};
 use crate::export::Record;
 use crate::markup::escape;
 use crate::texts::{Lang, Text};
 
 pub fn article(photo: &Photo, lang: Lang) -> String {
     let Photo { record, thumbnail } = photo;
-    let verdict = &record.capture.verdict;
     format!(
         "<article>\n<h4>{} {}</h4>\n<div class=\"side\">\n{}<div>\n{}{}{}{}</div>\n</div>\n{}</article>\n",
         escape(Text::Photo.say(lang)),
         record.capture.id,
         picture(thumbnail.as_deref(), lang),
-        urgency(verdict, lang),
-        doubts(verdict, lang),
-        answers(verdict, lang),
+        urgency(record, lang),
+        doubts(&record.capture.verdict, lang),
+        answers(record, lang),
         facts(record, lang),
         lines(lang),
     )
@@ -32,42 +31,66 @@ fn picture(thumbnail: Option<&[u8]>, lang: Lang) -> String {
     format!("<figure>{picture}</figure>\n")
 }
 
-fn urgency(verdict: &Verdict, lang: Lang) -> String {
-    let signs = verdict.urgency.signs.iter().map(|&sign| Text::of_sign(sign).say(lang));
-    match verdict.urgency.review {
-        true => notes("urgent", Text::ReviewFirst.say(lang), signs),
+/// After an inspection the labels themselves say it, not photos like this one.
+fn urgency(record: &Record, lang: Lang) -> String {
+    let urgency = &record.capture.verdict.urgency;
+    let sign = |&sign: &UrgentSign| match record.capture.inspection {
+        Some(_) => {
+            let (category, label) = sign.label();
+            format!("{} {label}", Text::of_category(category).say(lang))
+        }
+        None => Text::of_sign(sign).say(lang).to_owned(),
+    };
+    match urgency.review {
+        true => notes("urgent", Text::ReviewFirst.say(lang), urgency.signs.iter().map(sign)),
         false => String::new(),
     }
 }
 
 fn doubts(verdict: &Verdict, lang: Lang) -> String {
-    let reasons = verdict.second_look.iter().map(|&reason| Text::of_doubt(reason).say(lang));
+    let reasons = verdict.second_look.iter().map(|&reason| Text::of_doubt(reason).say(lang).to_owned());
     match verdict.second_look.is_empty() {
         true => String::new(),
         false => notes("doubtful", Text::LookAgain.say(lang), reasons),
     }
 }
 
-fn notes<'a>(class: &str, title: &str, notes: impl Iterator<Item = &'a str>) -> String {
-    let items: String = notes.map(|note| format!("<li>{}</li>\n", escape(note))).collect();
+fn notes(class: &str, title: &str, notes: impl Iterator<Item = String>) -> String {
+    let items: String = notes.map(|note| format!("<li>{}</li>\n", escape(&note))).collect();
     format!("<div class=\"{class}\">{}\n<ul>\n{items}</ul>\n</div>\n", escape(title))
 }
 
-fn answers(verdict: &Verdict, lang: Lang) -> String {
+/// Percentages are the model's; an inspector's word has none.
+fn answers(record: &Record, lang: Lang) -> String {
     let row = |category: Category| {
-        let classes = verdict.get(category).classes.iter().map(|scored| {
-            format!("{} <i>{:.0} %</i>", escape(&lang.class(category.class(scored.index))), scored.confidence * 100.0)
-        });
-        let answer = match classes.collect::<Vec<_>>() {
+        let class = |scored: &ScoredClass| {
+            let class = escape(&lang.class(category.class(scored.index)));
+            match record.capture.inspection {
+                Some(_) => class,
+                None => format!("{class} <i>{:.0} %</i>", scored.confidence * 100.0),
+            }
+        };
+        let answer = match record.classes(category).iter().map(class).collect::<Vec<_>>() {
             none if none.is_empty() => escape(Text::NoAnswer.say(lang)),
             classes => classes.join("<br>"),
         };
         format!("<tr><th scope=\"row\">{}</th><td>{answer}</td></tr>\n", escape(Text::of_category(category).say(lang)))
     };
-    let confidence =
-        if verdict.confidence_calibrated { Text::ConfidenceCalibrated } else { Text::ConfidenceUncalibrated };
     let rows = Category::ALL.map(row).concat();
-    format!("<table>\n<tbody>\n{rows}</tbody>\n</table>\n<p class=\"small\">{}</p>\n", escape(confidence.say(lang)))
+    format!("<table>\n<tbody>\n{rows}</tbody>\n</table>\n<p class=\"small\">{}</p>\n", escape(&basis(record, lang)))
+}
+
+/// What the answers rest on.
+fn basis(record: &Record, lang: Lang) -> String {
+    let text = match &record.capture.inspection {
+        Some(inspection) => {
+            let text = if inspection.is_acceptance() { Text::Accepted } else { Text::Corrected };
+            return format!("{} {}, {}", text.say(lang), inspection.by.as_str(), clock(inspection.at, record.zone));
+        }
+        None if record.capture.verdict.confidence_calibrated => Text::ConfidenceCalibrated,
+        None => Text::ConfidenceUncalibrated,
+    };
+    text.say(lang).to_owned()
 }
 
 fn facts(record: &Record, lang: Lang) -> String {
