@@ -46,6 +46,12 @@ pub mod pipeline;
 
 pub mod reclassify;
 
+pub mod texts;
+
+mod markup;
+
+pub mod export;
+
 pub mod packages;
 
 pub mod service;

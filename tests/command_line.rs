@@ -21,7 +21,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 43] = [
+    let commands: [&[&str]; 44] = [
         &[],
         &["run"],
         &["status"],
@@ -57,6 +57,7 @@ fn every_command_explains_itself() {
         &["package", "list"],
         &["check"],
         &["search"],
+        &["export"],
         &["reclassify"],
         &["tag"],
         &["queue", "status"],

@@ -1,5 +1,6 @@
 //! Integration tests, in one binary for a short link time. They run the real program on the demo package, a real
-//! mosquitto (Debian package `mosquitto`) and real SQLite files. `tests/check` installs what they need.
+//! mosquitto (Debian package `mosquitto`), GDAL (`gdal-bin`) and real SQLite files. `tests/check` installs what they
+//! need.
 
 mod support;
 
@@ -13,6 +14,7 @@ mod demo_model;
 mod drain;
 mod encoders;
 mod evaluation;
+mod export;
 mod faults;
 mod fitting;
 mod intake;

@@ -11,10 +11,12 @@ mod demo;
 mod device;
 mod embed;
 mod eval;
+mod export;
 mod ingest;
 mod inputs;
 mod manual;
 mod method;
+mod new_file;
 mod npy;
 mod package;
 mod pair;
@@ -62,6 +64,7 @@ enum Command {
     Classify(classify::Args),
     Embed(embed::Args),
     Search(search::Args),
+    Export(export::Args),
     Reclassify(reclassify::Args),
     #[command(subcommand)]
     Eval(eval::Command),
@@ -140,6 +143,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Classify(args) => classify::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Reclassify(args) => reclassify::run(&args),
         Command::Eval(command) => eval::run(&command),
         Command::Reference(command) => reference::run(&command),

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::domain::{Category, Method, SecondLook, Urgency, UrgentSign, Verdict};
+use crate::domain::{Category, Method, Urgency, UrgentSign, Verdict};
+use crate::texts::{Lang, Text};
 
 /// The verdict on one line: `soundness II, measure C1, cracking on pier; review first: rating IV among similar photos`.
 pub fn line(verdict: &Verdict) -> String {
@@ -42,7 +43,7 @@ pub fn paragraph(verdict: &Verdict) -> String {
         text += &format!("  {:<16} {note}\n", "review first");
     }
     for reason in &verdict.second_look {
-        text += &format!("  {:<16} {}\n", "look again", explain(*reason));
+        text += &format!("  {:<16} {}\n", "look again", Text::of_doubt(*reason).say(Lang::En));
     }
     for neighbour in &verdict.evidence {
         text += &format!("  {:.4}  {}  {}\n", neighbour.similarity, neighbour.source, neighbour.caption);
@@ -67,21 +68,6 @@ fn signs(urgency: &Urgency) -> String {
     urgency.signs.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
-fn explain(reason: SecondLook) -> &'static str {
-    match reason {
-        SecondLook::FarNeighbours => "no labelled photo is like this one",
-        SecondLook::NearTie => "another rating or measure is nearly as likely",
-        SecondLook::MethodsDisagree => "similar photos and linear heads say different things",
-        SecondLook::Blurred => "the photo is blurred, or shows a plain surface",
-        SecondLook::TooDark => "the photo is too dark",
-        SecondLook::TooBright => "the photo is too bright",
-        SecondLook::OtherClass => {
-            "\"other\" can be falling-out of the deck, an abnormal gap, a defect of an anchorage or deflection: they have \
-             no class of their own"
-        }
-    }
-}
-
 /// How long ago that was, in the unit that tells most.
 pub fn age(since: Timestamp) -> String {
     let seconds = Timestamp::now().duration_since(since).as_secs().max(0);
@@ -95,7 +81,7 @@ pub fn age(since: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CategoryVerdict, ScoredClass};
+    use crate::domain::{CategoryVerdict, ScoredClass, SecondLook};
 
     #[test]
     fn people_read_what_to_look_at_in_plain_words() {

@@ -35,7 +35,7 @@ pub struct Capture {
 }
 
 /// The camera as its own file names it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Camera {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub make: Option<String>,
@@ -49,7 +49,7 @@ pub struct Camera {
 }
 
 /// How the photo was exposed, as the camera states it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Exposure {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_s: Option<f64>,

@@ -1,9 +1,9 @@
 //! What a drone wrote into its photo about itself.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The aircraft at the moment of exposure. Every value is as its maker states it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Drone {
     /// Metres above sea level or above the ellipsoid: makers differ, and change it when RTK is on.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -12,9 +12,9 @@ pub struct Drone {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relative_altitude_m: Option<f64>,
     /// Where the camera looked.
-    #[serde(skip_serializing_if = "Attitude::is_unknown")]
+    #[serde(default, skip_serializing_if = "Attitude::is_unknown")]
     pub gimbal: Attitude,
-    #[serde(skip_serializing_if = "Attitude::is_unknown")]
+    #[serde(default, skip_serializing_if = "Attitude::is_unknown")]
     pub flight: Attitude,
     /// Metres from the camera to the point that the laser range finder hit.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +22,7 @@ pub struct Drone {
 }
 
 /// Angles in degrees in the frame north, east, down.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Attitude {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roll_deg: Option<f64>,

@@ -38,3 +38,4 @@ pub use spellings::class_of;
 pub use tag::{Tag, TagError, TagText};
 pub use time::{Time, TimeQuality};
 pub use verdict::{CategoryVerdict, Evidence, ScoredClass, Verdict};
+pub use verdict_json::Answer;

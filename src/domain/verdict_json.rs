@@ -17,24 +17,39 @@ use super::{
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for category in Category::ALL {
-            let classes = &self.get(category).classes;
-            let labels = classes
-                .iter()
-                .map(|class| Label { label: category.class(class.index).en, confidence: round(class.confidence) });
-            map.serialize_entry(category.id(), &labels.collect::<Vec<_>>())?;
-        }
-        map.serialize_entry("method", &self.method)?;
-        if let Some(rule) = &self.rule {
-            map.serialize_entry("rule", rule)?;
-        }
-        map.serialize_entry("confidence_calibrated", &self.confidence_calibrated)?;
-        map.serialize_entry("review_urgent", &self.urgency.review)?;
-        map.serialize_entry("urgency", &self.urgency)?;
-        map.serialize_entry("second_look", &self.second_look)?;
+        put_answer(&mut map, self)?;
         map.serialize_entry("neighbours", &self.evidence)?;
         map.end()
     }
+}
+
+/// The JSON of a verdict whose neighbours are not at hand: an empty list would say that there are none.
+pub struct Answer<'a>(pub &'a Verdict);
+
+impl Serialize for Answer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        put_answer(&mut map, self.0)?;
+        map.end()
+    }
+}
+
+fn put_answer<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<(), M::Error> {
+    for category in Category::ALL {
+        let classes = &verdict.get(category).classes;
+        let labels = classes
+            .iter()
+            .map(|class| Label { label: category.class(class.index).en, confidence: round(class.confidence) });
+        map.serialize_entry(category.id(), &labels.collect::<Vec<_>>())?;
+    }
+    map.serialize_entry("method", &verdict.method)?;
+    if let Some(rule) = &verdict.rule {
+        map.serialize_entry("rule", rule)?;
+    }
+    map.serialize_entry("confidence_calibrated", &verdict.confidence_calibrated)?;
+    map.serialize_entry("review_urgent", &verdict.urgency.review)?;
+    map.serialize_entry("urgency", &verdict.urgency)?;
+    map.serialize_entry("second_look", &verdict.second_look)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -186,6 +201,9 @@ mod tests {
             "neighbours": [],
         });
         assert_eq!(serde_json::to_value(&verdict).expect("JSON"), expected);
+        let mut answer = serde_json::to_value(Answer(&verdict)).expect("JSON");
+        answer["neighbours"] = serde_json::json!([]);
+        assert_eq!(answer, expected, "nothing else is left out");
         let knn = Verdict { method: Method::Knn, rule: Some(Rule::Balanced), ..verdict };
         assert_eq!(serde_json::to_value(&knn).expect("JSON")["rule"], "balanced");
     }

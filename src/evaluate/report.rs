@@ -3,14 +3,13 @@
 //! It holds no scripts and asks for nothing over the network. Colours follow the reader's light or dark setting.
 
 mod charts;
-mod markup;
 
 use std::fmt::Display;
 
 use self::charts::{BarGroup, Line, bars, confusion, lines};
-use self::markup::{escape, figure, section, table};
 use super::{AttributeScores, CUTOFFS, CategoryScores, Classification, Direction, Flagged, Run, UrgencyScores};
 use crate::domain::Category;
+use crate::markup::{escape, figure, section, table};
 
 const STYLE: &str = include_str!("report/style.css");
 

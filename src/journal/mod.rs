@@ -6,6 +6,7 @@
 //! damaged file is set aside, and what is whole in it goes into a new one. What is lost on the way is counted.
 
 mod capture;
+mod captures;
 mod commit;
 mod counters;
 mod error;
@@ -26,6 +27,7 @@ mod thumbnail;
 mod writer;
 
 pub use capture::{NewResult, Recorded, Superseded};
+pub use captures::{CapturePage, StoredCapture, StoredPackage};
 pub use commit::Report;
 pub use counters::OutboxDepth;
 pub use error::JournalError;

@@ -46,18 +46,18 @@ impl Reader {
     /// Up to `limit` captures with an id above `after`, the oldest first. Those that do not match their checksum are not
     /// among them: they are mended.
     pub fn results(&self, after: i64, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
-        self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, stored_result)
+        Ok(self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, stored_result)?.found)
     }
 
     /// The last captures, the newest first; likewise without damaged ones.
     pub fn last_results(&self, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
-        self.look("SELECT id FROM capture WHERE id < ?1 ORDER BY id DESC", &i64::MAX, limit, stored_result)
+        Ok(self.look("SELECT id FROM capture WHERE id < ?1 ORDER BY id DESC", &i64::MAX, limit, stored_result)?.found)
     }
 
     /// Those of the last `limit` captures that were made during this start of the machine, the newest first.
     pub fn last_places(&self, boot_id: &str, limit: usize) -> Result<Vec<StoredPlace>, JournalError> {
         let last = format!("SELECT id, boot_id FROM capture ORDER BY id DESC LIMIT {limit}");
-        self.look(&format!("SELECT id FROM ({last}) WHERE boot_id = ?1"), &boot_id, limit, stored_place)
+        Ok(self.look(&format!("SELECT id FROM ({last}) WHERE boot_id = ?1"), &boot_id, limit, stored_place)?.found)
     }
 
     /// All captures, the oldest first, some at a time. No page is empty.
@@ -86,21 +86,34 @@ impl Reader {
     }
 
     /// `ids` selects captures by one parameter, and puts them in order.
-    fn look<T>(&self, ids: &str, by: &dyn ToSql, limit: usize, read: Read<T>) -> Result<Vec<T>, JournalError> {
-        let (found, damage) = self.read(|connection| look(connection, ids, by, limit, read))?;
-        if let Some(damage) = damage {
+    pub(super) fn look<T>(
+        &self,
+        ids: &str,
+        by: &dyn ToSql,
+        limit: usize,
+        read: Read<T>,
+    ) -> Result<Look<T>, JournalError> {
+        let mut look = self.read(|connection| look(connection, ids, by, limit, read))?;
+        if let Some(damage) = look.damage.take() {
             self.found(damage);
         }
-        Ok(found)
+        Ok(look)
     }
 }
 
 /// Makes a value of a capture's id and row.
-type Read<T> = fn(i64, &Row) -> Result<T, JournalError>;
+pub type Read<T> = fn(i64, &Row) -> Result<T, JournalError>;
 
-type Look<T> = (Vec<T>, Option<JournalError>);
+/// What was found, and what was met on the way.
+pub struct Look<T> {
+    pub found: Vec<T>,
+    /// Id of the last row, be it whole or not.
+    pub last: Option<i64>,
+    /// Rows that are not as they were written.
+    pub damaged: u64,
+    damage: Option<JournalError>,
+}
 
-/// The captures, and damage among them.
 fn look<T>(
     connection: &Connection,
     ids: &str,
@@ -110,19 +123,23 @@ fn look<T>(
 ) -> Result<Look<T>, JournalError> {
     let mut ids = connection.prepare_cached(ids)?;
     let mut ids = ids.query([by])?;
-    let (mut found, mut damage) = (Vec::new(), None);
-    while found.len() < limit
+    let mut look = Look { found: Vec::new(), last: None, damaged: 0, damage: None };
+    while look.found.len() < limit
         && let Some(id) = ids.next()?
     {
         let id = id.get(0)?;
+        look.last = Some(id);
         let row = Row::load(connection, "capture", id);
         match row.and_then(|row| row.map(|row| read(id, &row)).transpose()) {
-            Ok(result) => found.extend(result),
-            Err(error @ JournalError::Damaged(_)) => damage = Some(error),
+            Ok(result) => look.found.extend(result),
+            Err(error @ JournalError::Damaged(_)) => {
+                look.damaged += 1;
+                look.damage = Some(error);
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok((found, damage))
+    Ok(look)
 }
 
 fn stored_result(capture: i64, row: &Row) -> Result<StoredResult, JournalError> {
@@ -131,7 +148,7 @@ fn stored_result(capture: i64, row: &Row) -> Result<StoredResult, JournalError> 
     Ok(StoredResult {
         capture,
         sha256: Sha256(row.get("sha256")?),
-        path: PathBuf::from(OsString::from_vec(row.get("path")?)),
+        path: path(row)?,
         taken: taken(capture, row)?,
         tag: json(row, "tag")?,
         embedding: Embedding::normalise(values.collect()).map_err(|_| unreadable("the embedding", capture))?,
@@ -140,6 +157,10 @@ fn stored_result(capture: i64, row: &Row) -> Result<StoredResult, JournalError> 
         verdict: json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", capture))?,
         inspection: json(row, "inspection")?,
     })
+}
+
+pub fn path(row: &Row) -> Result<PathBuf, JournalError> {
+    Ok(PathBuf::from(OsString::from_vec(row.get("path")?)))
 }
 
 fn stored_place(capture: i64, row: &Row) -> Result<StoredPlace, JournalError> {
@@ -151,15 +172,15 @@ fn stored_place(capture: i64, row: &Row) -> Result<StoredPlace, JournalError> {
     })
 }
 
-fn taken(capture: i64, row: &Row) -> Result<Time, JournalError> {
+pub fn taken(capture: i64, row: &Row) -> Result<Time, JournalError> {
     json(row, "taken")?.ok_or_else(|| unreadable("the time", capture))
 }
 
-fn unreadable(what: &str, capture: i64) -> JournalError {
+pub fn unreadable(what: &str, capture: i64) -> JournalError {
     JournalError::Damaged(format!("{what} of capture {capture} cannot be read"))
 }
 
-fn json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, JournalError> {
+pub fn json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, JournalError> {
     let text: Option<String> = row.get(column)?;
     let parse = |text: String| serde_json::from_str(&text);
     text.map(parse).transpose().map_err(|error| JournalError::Damaged(format!("{column} of a capture: {error}")))

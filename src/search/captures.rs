@@ -24,10 +24,7 @@ pub fn in_captures(
     let mut nearest = Nearest::new(count);
     for page in reader.result_pages() {
         for result in page? {
-            let labels = result.verdict.labels();
-            let carries =
-                |condition: super::Condition| labels.get(condition.category).indexes().contains(&condition.class);
-            if result.embedding_space == Some(space) && filter.passes(carries) {
+            if result.embedding_space == Some(space) && filter.passes_labels(&result.verdict.labels()) {
                 nearest.offer(query.cosine(&result.embedding), || result);
             }
         }

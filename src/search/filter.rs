@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::domain::{Category, class_of};
+use crate::domain::{Category, Labels, class_of};
 
 /// A photo must carry this class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,11 @@ impl Filter {
     /// Whether a photo with these classes passes: `carries` is asked for each condition.
     pub fn passes(&self, mut carries: impl FnMut(Condition) -> bool) -> bool {
         self.0.iter().all(|&condition| carries(condition))
+    }
+
+    /// Whether a photo with these labels passes.
+    pub fn passes_labels(&self, labels: &Labels) -> bool {
+        self.passes(|condition| labels.get(condition.category).indexes().contains(&condition.class))
     }
 }
 

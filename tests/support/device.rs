@@ -116,10 +116,7 @@ impl Device {
 
     /// The daemon's memory by that name in /proc/PID/status, in KiB.
     pub fn memory_kib(&self, name: &str) -> u64 {
-        let id = self.daemon.as_ref().expect("the daemon runs").id();
-        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("a process");
-        let line = status.lines().find(|line| line.starts_with(name)).expect("a line");
-        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+        memory_kib(self.daemon.as_ref().expect("the daemon runs").id(), name)
     }
 
     /// A command with this device's settings.
@@ -168,6 +165,13 @@ impl Device {
         eventually(&format!("{count} failures"), || journal.failures().expect("a list").len() >= count);
         journal.failures().expect("a list")
     }
+}
+
+/// A process's memory by that name in /proc/PID/status, in KiB.
+pub fn memory_kib(process: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
+    let line = status.lines().find(|line| line.starts_with(name)).expect("a line");
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
 }
 
 /// By the shell's own `kill`: a minimal Debian has no program of that name.

@@ -4,6 +4,7 @@ mod broker;
 mod certificates;
 mod device;
 mod faulty_broker;
+mod gdal;
 mod postgres;
 mod random;
 pub mod results;
@@ -14,8 +15,9 @@ mod vit_b32;
 
 pub use broker::{Broker, Message, Subscriber, free_port, publish};
 pub use certificates::{Authority, GOOD_YEARS, Identity, write_secret};
-pub use device::{Device, exit_code, signal};
+pub use device::{Device, exit_code, memory_kib, signal};
 pub use faulty_broker::{Act, FaultyBroker, Heard, Limits, Publish, politely, reason};
+pub use gdal::{geojson_flaws, ogrinfo};
 pub use postgres::PostgresServer;
 pub use random::Random;
 pub use schema::{mismatches, resolve};

@@ -11,6 +11,7 @@ use super::list::waiting;
 use crate::bundle::{self, BundleError, DeviceKey, PublicKey};
 use crate::cli::Outcome;
 use crate::cli::device::{DeviceArgs, data_dir, reader, with_journal};
+use crate::cli::new_file::NewFile;
 use crate::config::Config;
 use crate::journal::{ForeignEvent, Journal, JournalError};
 
@@ -75,16 +76,13 @@ pub fn export(args: &ExportArgs) -> Result<Outcome> {
 
 /// A bundle is whole or not there: it gets its name when it is on the stick.
 fn write_file<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = NewFile::create(path, false)?;
     let failed = || format!("{}: cannot write", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
-    let mut out = BufWriter::new(file.as_file_mut());
+    let mut out = BufWriter::new(file.file());
     let outcome = write(&mut out).with_context(failed)?;
     out.flush().with_context(failed)?;
     drop(out);
-    file.as_file().sync_all().with_context(failed)?;
-    file.persist_noclobber(path).with_context(failed)?;
-    File::open(dir).and_then(|dir| dir.sync_all()).with_context(failed)?;
+    file.keep()?;
     Ok(outcome)
 }
 

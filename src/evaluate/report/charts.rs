@@ -1,6 +1,6 @@
 //! Drawings as inline SVG, and the confusion matrix as a shaded table.
 
-use super::markup::escape;
+use crate::markup::escape;
 
 /// Colours of the style sheet, `c0` and so on; further series begin again.
 const COLOURS: usize = 6;

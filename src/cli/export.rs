@@ -1,0 +1,284 @@
+//! `bridgeclip export`: the device's photos and what they show, as files that people open elsewhere.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+use super::device::{DeviceArgs, reader};
+use super::new_file::{NewFile, folder};
+use super::{Cli, Outcome, progress, stop};
+use crate::config::Config;
+use crate::daemon;
+use crate::export::html::{Heading, Photo, Plan};
+use crate::export::{
+    ExportError, FIELDS, Filter, Moment, Record, Records, Tally, Thumbnails, csv, geojson, gpkg, html, jsonl,
+};
+use crate::journal::Reader;
+use crate::search::{self, Condition};
+use crate::texts::Lang;
+
+const EXAMPLES: &str = "Examples:
+  A sheet to print for the inspector of a bridge:
+    bridgeclip export --format html --lang ja --bridge B-12 --out sheet.html
+  The photos of a day as a layer for QGIS:
+    bridgeclip export --format gpkg --since 2026-05-09 --until 2026-05-09 --out photos.gpkg
+  Corroded members with rating III, for a spreadsheet:
+    bridgeclip export --format csv --bom --where soundness=III --where damage_type=corrosion --out photos.csv
+  File names of what an engineer should see first:
+    bridgeclip export --format jsonl --urgent | jq -r .image.file";
+
+/// Write the photos that this device has classified, with what they show, into a file for a map, a spreadsheet, another
+/// program or paper.
+///
+/// The daemon may be running. Each photo comes with its position as far as it is known, and with what that position is
+/// worth: its source and quality. Photos without a position are there too.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// What to write.
+    #[arg(long, value_enum, value_name = "FORMAT", required_unless_present = "columns")]
+    format: Option<Format>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// The file to write, whole or not at all; standard output if not given.
+    #[arg(long, value_name = "FILE", required_if_eq("format", "gpkg"))]
+    out: Option<PathBuf>,
+    /// Replace the file if it is there.
+    #[arg(long, requires = "out")]
+    force: bool,
+    /// For csv: begin with the mark by which spreadsheets know UTF-8.
+    #[arg(long)]
+    bom: bool,
+    /// For html: the language of the sheet; the other formats have both. English unless given.
+    #[arg(long, value_enum, value_name = "LANG")]
+    lang: Option<SheetLang>,
+    /// Explain the columns of csv, geojson and gpkg, and write nothing.
+    #[arg(long, conflicts_with_all = ["format", "out"])]
+    columns: bool,
+}
+
+/// Which photos; all conditions must hold.
+#[derive(Debug, clap::Args)]
+struct FilterArgs {
+    /// Only photos taken at this time or later: 2026-05-09T08:30:00+09:00, or a day by the zone in the settings.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
+    /// Only photos taken up to this time, or on this day and before.
+    #[arg(long, value_name = "TIME")]
+    until: Option<Moment>,
+    /// Only photos with this label in their verdict, as in damage_type=cracking or soundness=Ⅲ; can be given several
+    /// times.
+    #[arg(long = "where", value_name = "CATEGORY=LABEL")]
+    conditions: Vec<Condition>,
+    /// Only photos whose tag names this bridge.
+    #[arg(long, value_name = "BRIDGE")]
+    bridge: Option<String>,
+    /// Only photos that an engineer should see first.
+    #[arg(long)]
+    urgent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Points on a map (RFC 7946).
+    Geojson,
+    /// A table, one row a photo (UTF-8, commas).
+    Csv,
+    /// An OGC GeoPackage, for QGIS and other GIS.
+    Gpkg,
+    /// One JSON object a photo and line, in the form of the events.
+    Jsonl,
+    /// An inspection sheet to print on A4: pictures, suggested ratings, room for the inspector's remarks.
+    Html,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SheetLang {
+    En,
+    Ja,
+}
+
+impl FilterArgs {
+    fn filter(&self, zone: Offset) -> Filter {
+        Filter {
+            since: self.since.map(|moment| moment.first(zone)),
+            until: self.until.map(|moment| moment.end(zone)),
+            labels: search::Filter(self.conditions.clone()),
+            bridge: self.bridge.clone(),
+            urgent: self.urgent,
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let Some(format) = args.format else { return explain_columns() };
+    refuse_misplaced(args, format);
+    let config = args.device.config()?;
+    let reader = reader(&config)?;
+    let export = Export::new(args, format, &config, &reader)?;
+    let written = match &args.out {
+        Some(path) => export.to_file(path, args.force),
+        None => export.to_stdout(),
+    };
+    export.bar.finish_and_clear();
+    match written {
+        Err(error) if matches!(error.downcast_ref(), Some(ExportError::Stopped)) => Ok(Outcome::Stopped),
+        written => report(args, written?),
+    }
+}
+
+fn explain_columns() -> Result<Outcome> {
+    let mut out = io::stdout().lock();
+    for field in FIELDS {
+        writeln!(out, "{:<26} {:<8} {}", field.name, field.kind.name(), field.meaning)?;
+    }
+    Ok(Outcome::Good)
+}
+
+/// Options of another format, which would be without effect.
+fn refuse_misplaced(args: &Args, format: Format) {
+    let misplaced = match format {
+        Format::Csv => args.lang.map(|_| "--lang is for --format html; a csv file has both languages"),
+        Format::Html => args.bom.then_some("--bom is for --format csv"),
+        _ if args.bom => Some("--bom is for --format csv"),
+        _ => args.lang.map(|_| "--lang is for --format html; the other formats have both languages"),
+    };
+    if let Some(message) = misplaced {
+        Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
+    }
+}
+
+fn report(args: &Args, tally: Tally) -> Result<Outcome> {
+    if let Some(path) = &args.out {
+        println!("{} photos in {}", tally.wanted, path.display());
+    }
+    if tally.wanted == 0 {
+        eprintln!("bridgeclip: no photo fulfils the conditions");
+    }
+    if tally.undated > 0 {
+        eprintln!("bridgeclip: {} photos left out whose time is not known: no clock was set", tally.undated);
+    }
+    if tally.damaged > 0 {
+        eprintln!("bridgeclip: {} damaged captures left out; the daemon salvages what is whole", tally.damaged);
+    }
+    Ok(Outcome::from_failures(tally.damaged as usize))
+}
+
+/// One export on its way.
+struct Export<'a> {
+    args: &'a Args,
+    format: Format,
+    config: &'a Config,
+    reader: &'a Reader,
+    filter: Filter,
+    zone: Offset,
+    stop: Arc<AtomicBool>,
+    bar: ProgressBar,
+}
+
+impl<'a> Export<'a> {
+    fn new(args: &'a Args, format: Format, config: &'a Config, reader: &'a Reader) -> Result<Self> {
+        let zone = config.intake.camera_utc_offset.0;
+        let bar = progress::bar(reader.captures()? as usize, "photos");
+        if args.out.is_none() && io::stdout().is_terminal() {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let (filter, stop) = (args.filter.filter(zone), stop::stop_flag()?);
+        Ok(Export { args, format, config, reader, filter, zone, stop, bar })
+    }
+
+    fn to_stdout(&self) -> Result<Tally> {
+        let written = self.write(io::stdout().lock()).map_err(|error| match error {
+            // By this one `main` sees that whoever reads it has gone away.
+            ExportError::Write(error) => anyhow::Error::from(error),
+            error => error.into(),
+        });
+        written.context("standard output")
+    }
+
+    fn to_file(&self, path: &Path, replace: bool) -> Result<Tally> {
+        let data_dir = self.config.device.data_dir.canonicalize()?;
+        let is_data_dir = folder(path).canonicalize().is_ok_and(|dir| dir == data_dir);
+        ensure!(!is_data_dir, "{}: the daemon's data folder is no place for exports", path.display());
+        let hint = || if replace { "cannot write" } else { "choose another name, or add --force" };
+        let mut file = NewFile::create(path, replace).with_context(hint)?;
+        let written = match self.format {
+            Format::Gpkg => self.write_geopackage(file.path()),
+            _ => self.write(file.file()),
+        };
+        let tally = written.with_context(|| path.display().to_string())?;
+        file.keep()?;
+        Ok(tally)
+    }
+
+    fn write(&self, out: impl Write) -> Result<Tally, ExportError> {
+        let (out, mut records) = (BufWriter::new(out), self.records());
+        let wanted = self.watched(&mut records);
+        match self.format {
+            Format::Csv => csv::write(out, wanted, self.args.bom)?,
+            Format::Geojson => geojson::write(out, wanted)?,
+            Format::Jsonl => jsonl::write(out, wanted)?,
+            Format::Html => self.write_sheet(out, &Plan::of(wanted)?)?,
+            Format::Gpkg => unreachable!("clap asks for a file"),
+        }
+        Ok(records.tally())
+    }
+
+    fn write_geopackage(&self, path: &Path) -> Result<Tally, ExportError> {
+        let mut records = self.records();
+        gpkg::write(path, self.watched(&mut records))?;
+        Ok(records.tally())
+    }
+
+    fn write_sheet(&self, out: impl Write, plan: &Plan) -> Result<(), ExportError> {
+        let thumbnails = Thumbnails { reader: self.reader, limits: daemon::limits(self.config) };
+        let lang = match self.args.lang {
+            Some(SheetLang::Ja) => Lang::Ja,
+            Some(SheetLang::En) | None => Lang::En,
+        };
+        let heading = Heading {
+            device: format!("{}/{}", self.config.device.site.as_str(), self.config.device.id.as_str()),
+            made_at: Timestamp::now(),
+            zone: self.zone,
+            filter: self.filter.clone(),
+        };
+        // The pictures take the time.
+        self.bar.reset();
+        self.bar.set_length(plan.photos().count() as u64);
+        html::write(out, plan, &heading, lang, plan.photos().map(|id| self.photo(&thumbnails, id)))
+    }
+
+    fn records(&self) -> Records<'_> {
+        Records::new(self.reader, &self.filter, self.zone)
+    }
+
+    fn watched(&self, records: &mut Records) -> impl Iterator<Item = Result<Record, ExportError>> {
+        std::iter::from_fn(move || {
+            self.bar.set_position(records.tally().looked_at);
+            self.go_on().map_or_else(|stopped| Some(Err(stopped)), |()| records.next())
+        })
+    }
+
+    fn photo(&self, thumbnails: &Thumbnails, id: i64) -> Result<Option<Photo>, ExportError> {
+        self.go_on()?;
+        self.bar.inc(1);
+        let Some(capture) = self.reader.capture(id)? else { return Ok(None) };
+        let record = Record { capture, zone: self.zone };
+        let thumbnail = thumbnails.of(&record)?;
+        Ok(Some(Photo { record, thumbnail }))
+    }
+
+    fn go_on(&self) -> Result<(), ExportError> {
+        if self.stop.load(Ordering::Relaxed) { Err(ExportError::Stopped) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,166 @@
+//! Which captures are wanted.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use jiff::tz::Offset;
+
+use crate::domain::TimeQuality;
+use crate::journal::StoredCapture;
+use crate::search;
+
+/// Conditions that must all hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    /// The first moment of capture that counts.
+    pub since: Option<Timestamp>,
+    /// The first moment of capture that does not count any more.
+    pub until: Option<Timestamp>,
+    pub labels: search::Filter,
+    /// As the tag names it.
+    pub bridge: Option<String>,
+    /// Only photos that an engineer should see first.
+    pub urgent: bool,
+}
+
+/// What a filter says of a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    Wanted,
+    Unwanted,
+    /// It is outside the wanted time, but its time is that of a clock which nothing had set.
+    Undated,
+}
+
+impl Filter {
+    pub fn fit(&self, capture: &StoredCapture) -> Fit {
+        let verdict = &capture.verdict;
+        let bridge = capture.tag.as_ref().and_then(|tag| tag.bridge.as_ref());
+        let is_of_bridge =
+            self.bridge.as_ref().is_none_or(|wanted| bridge.is_some_and(|bridge| bridge.as_str() == wanted));
+        let is_wanted =
+            is_of_bridge && (verdict.urgency.review || !self.urgent) && self.labels.passes_labels(&verdict.labels());
+        match (is_wanted, self.is_in_time(capture.taken.at)) {
+            (true, true) => Fit::Wanted,
+            (true, false) if capture.taken.quality == TimeQuality::Unsynced => Fit::Undated,
+            _ => Fit::Unwanted,
+        }
+    }
+
+    fn is_in_time(&self, at: Timestamp) -> bool {
+        self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// A moment or a day, as people give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    At(Timestamp),
+    /// By the calendar of the place.
+    Day(Date),
+}
+
+/// A text that is neither.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither a date, as in 2026-05-09, nor a time with its zone, as in 2026-05-09T08:30:00+09:00")]
+pub struct MomentError(String);
+
+impl FromStr for Moment {
+    type Err = MomentError;
+
+    fn from_str(text: &str) -> Result<Self, MomentError> {
+        let day = || Date::strptime("%Y-%m-%d", text).map(Moment::Day);
+        text.parse().map(Moment::At).or_else(|_| day()).map_err(|_| MomentError(text.to_owned()))
+    }
+}
+
+impl Moment {
+    /// The moment itself, or the beginning of the day.
+    pub fn first(self, zone: Offset) -> Timestamp {
+        match self {
+            Moment::At(at) => at,
+            Moment::Day(day) => midnight(day, zone).unwrap_or(Timestamp::MIN),
+        }
+    }
+
+    /// What comes after the moment, or after the day: both are included.
+    pub fn end(self, zone: Offset) -> Timestamp {
+        let next = match self {
+            Moment::At(at) => at.checked_add(jiff::SignedDuration::from_nanos(1)).ok(),
+            Moment::Day(day) => day.tomorrow().ok().and_then(|day| midnight(day, zone)),
+        };
+        next.unwrap_or(Timestamp::MAX)
+    }
+}
+
+fn midnight(day: Date, zone: Offset) -> Option<Timestamp> {
+    zone.to_timestamp(day.to_datetime(Time::midnight())).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::record::example;
+
+    const JAPAN: Offset = Offset::constant(9);
+
+    fn timestamp(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    #[test]
+    fn days_are_those_of_the_place_and_count_as_a_whole() {
+        let cases = [
+            ("2026-05-09", "2026-05-08T15:00:00Z", "2026-05-09T15:00:00Z"),
+            ("2026-05-09T08:30:00+09:00", "2026-05-08T23:30:00Z", "2026-05-08T23:30:00.000000001Z"),
+            ("2026-05-09T00:00:00Z", "2026-05-09T00:00:00Z", "2026-05-09T00:00:00.000000001Z"),
+        ];
+        for (text, first, end) in cases {
+            let moment: Moment = text.parse().expect(text);
+            assert_eq!((moment.first(JAPAN), moment.end(JAPAN)), (timestamp(first), timestamp(end)), "{text}");
+        }
+        let last: Moment = "9999-12-31".parse().expect("a day");
+        assert_eq!(last.end(JAPAN), Timestamp::MAX);
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused() {
+        for text in ["", "today", "2026-5", "2026-13-01", "2026-02-30", "2026-05-09T08:30:00", "08:30"] {
+            let error = text.parse::<Moment>().expect_err(text).to_string();
+            assert!(error.contains("nor a time with its zone"), "{error}");
+        }
+    }
+
+    #[test]
+    fn all_conditions_must_hold() {
+        let capture = example(1).capture;
+        let at = capture.taken.at;
+        let later = at.checked_add(jiff::SignedDuration::from_secs(1)).expect("a time");
+        let labels = |texts: &[&str]| {
+            search::Filter(texts.iter().map(|text| text.parse().expect("a condition")).collect::<Vec<_>>())
+        };
+        let all = Filter::default();
+        let cases = [
+            (all.clone(), Fit::Wanted),
+            (Filter { since: Some(at), until: Some(later), ..all.clone() }, Fit::Wanted),
+            (Filter { until: Some(at), ..all.clone() }, Fit::Unwanted),
+            (Filter { since: Some(later), ..all.clone() }, Fit::Unwanted),
+            (Filter { bridge: Some("B-12".to_owned()), urgent: true, ..all.clone() }, Fit::Wanted),
+            (Filter { bridge: Some("B-1".to_owned()), ..all.clone() }, Fit::Unwanted),
+            (Filter { labels: labels(&["soundness=III", "damage_type=ひびわれ"]), ..all.clone() }, Fit::Wanted),
+            (Filter { labels: labels(&["soundness=III", "damage_type=scour"]), ..all.clone() }, Fit::Unwanted),
+        ];
+        for (filter, expected) in cases {
+            assert_eq!(filter.fit(&capture), expected, "{filter:?}");
+        }
+        let mut calm = capture.clone();
+        (calm.verdict.urgency.review, calm.tag) = (false, None);
+        assert_eq!(Filter { urgent: true, ..all.clone() }.fit(&calm), Fit::Unwanted);
+        assert_eq!(Filter { bridge: Some("B-12".to_owned()), ..all.clone() }.fit(&calm), Fit::Unwanted);
+        let mut undated = capture;
+        undated.taken.quality = TimeQuality::Unsynced;
+        assert_eq!(Filter { since: Some(later), ..all.clone() }.fit(&undated), Fit::Undated);
+        assert_eq!(Filter { since: Some(later), bridge: Some("B-1".to_owned()), ..all }.fit(&undated), Fit::Unwanted);
+    }
+}

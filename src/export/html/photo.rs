@@ -1,0 +1,135 @@
+//! One photo of the sheet.
+
+use base64ct::{Base64, Encoding};
+
+use super::{Photo, clock, fact};
+use crate::domain::{Category, Position, ScoredClass, UrgentSign, Verdict};
+use crate::export::Record;
+use crate::markup::escape;
+use crate::texts::{Lang, Text};
+
+pub fn article(photo: &Photo, lang: Lang) -> String {
+    let Photo { record, thumbnail } = photo;
+    format!(
+        "<article>\n<h4>{} {}</h4>\n<div class=\"side\">\n{}<div>\n{}{}{}{}</div>\n</div>\n{}</article>\n",
+        escape(Text::Photo.say(lang)),
+        record.capture.id,
+        picture(thumbnail.as_deref(), lang),
+        urgency(record, lang),
+        doubts(&record.capture.verdict, lang),
+        answers(record, lang),
+        facts(record, lang),
+        lines(lang),
+    )
+}
+
+fn picture(thumbnail: Option<&[u8]>, lang: Lang) -> String {
+    let picture = match thumbnail {
+        Some(jpeg) => format!("<img alt=\"\" src=\"data:image/jpeg;base64,{}\">", Base64::encode_string(jpeg)),
+        None => format!("<p>{}</p>", escape(Text::NoPicture.say(lang))),
+    };
+    format!("<figure>{picture}</figure>\n")
+}
+
+/// After an inspection the labels themselves say it, not photos like this one.
+fn urgency(record: &Record, lang: Lang) -> String {
+    let urgency = &record.capture.verdict.urgency;
+    let sign = |&sign: &UrgentSign| match record.capture.inspection {
+        Some(_) => {
+            let (category, label) = sign.label();
+            format!("{} {label}", Text::of_category(category).say(lang))
+        }
+        None => Text::of_sign(sign).say(lang).to_owned(),
+    };
+    match urgency.review {
+        true => notes("urgent", Text::ReviewFirst.say(lang), urgency.signs.iter().map(sign)),
+        false => String::new(),
+    }
+}
+
+fn doubts(verdict: &Verdict, lang: Lang) -> String {
+    let reasons = verdict.second_look.iter().map(|&reason| Text::of_doubt(reason).say(lang).to_owned());
+    match verdict.second_look.is_empty() {
+        true => String::new(),
+        false => notes("doubtful", Text::LookAgain.say(lang), reasons),
+    }
+}
+
+fn notes(class: &str, title: &str, notes: impl Iterator<Item = String>) -> String {
+    let items: String = notes.map(|note| format!("<li>{}</li>\n", escape(&note))).collect();
+    format!("<div class=\"{class}\">{}\n<ul>\n{items}</ul>\n</div>\n", escape(title))
+}
+
+/// Percentages are the model's; an inspector's word has none.
+fn answers(record: &Record, lang: Lang) -> String {
+    let row = |category: Category| {
+        let class = |scored: &ScoredClass| {
+            let class = escape(&lang.class(category.class(scored.index)));
+            match record.capture.inspection {
+                Some(_) => class,
+                None => format!("{class} <i>{:.0} %</i>", scored.confidence * 100.0),
+            }
+        };
+        let answer = match record.classes(category).iter().map(class).collect::<Vec<_>>() {
+            none if none.is_empty() => escape(Text::NoAnswer.say(lang)),
+            classes => classes.join("<br>"),
+        };
+        format!("<tr><th scope=\"row\">{}</th><td>{answer}</td></tr>\n", escape(Text::of_category(category).say(lang)))
+    };
+    let rows = Category::ALL.map(row).concat();
+    format!("<table>\n<tbody>\n{rows}</tbody>\n</table>\n<p class=\"small\">{}</p>\n", escape(&basis(record, lang)))
+}
+
+/// What the answers rest on.
+fn basis(record: &Record, lang: Lang) -> String {
+    let text = match &record.capture.inspection {
+        Some(inspection) => {
+            let text = if inspection.is_acceptance() { Text::Accepted } else { Text::Corrected };
+            return format!("{} {}, {}", text.say(lang), inspection.by.as_str(), clock(inspection.at, record.zone));
+        }
+        None if record.capture.verdict.confidence_calibrated => Text::ConfidenceCalibrated,
+        None => Text::ConfidenceUncalibrated,
+    };
+    text.say(lang).to_owned()
+}
+
+fn facts(record: &Record, lang: Lang) -> String {
+    let capture = &record.capture;
+    let time = format!("{} ({})", clock(capture.taken.at, record.zone), Text::of_time(capture.taken.quality).say(lang));
+    let altitude = capture.position.as_ref().and_then(|position| position.altitude_m);
+    let camera: Vec<&str> =
+        [&capture.camera.make, &capture.camera.model].into_iter().flatten().map(String::as_str).collect();
+    let facts = [
+        (Text::TakenAt, Some(time)),
+        (Text::Position, Some(position(capture.position.as_ref(), lang))),
+        (Text::Altitude, altitude.map(|metres| format!("{metres:.1} m"))),
+        (Text::File, record.file()),
+        (Text::Camera, Some(camera.join(" ")).filter(|camera| !camera.is_empty())),
+        (Text::BurstFrame, capture.burst.map(|burst| burst.frame.to_string())),
+    ];
+    let facts = facts.iter().filter_map(|(name, value)| Some(fact(*name, value.as_ref()?, lang)));
+    format!("<dl class=\"facts\">\n{}</dl>\n", facts.collect::<String>())
+}
+
+/// Seven decimals are a centimetre; how much of that is true stands behind it.
+fn position(position: Option<&Position>, lang: Lang) -> String {
+    let Some(position) = position else { return Text::PositionUnknown.say(lang).to_owned() };
+    let Position { latitude_deg, longitude_deg, source, quality, hdop, std_m, age_s, .. } = position;
+    let number = |name: Text, value: Option<String>| value.map(|value| format!("{} {value}", name.say(lang)));
+    let trust = [
+        Some(Text::of_source(*source).say(lang).to_owned()),
+        quality.map(|quality| Text::of_fix(quality).say(lang).to_owned()),
+        number(Text::StandardDeviation, std_m.map(|metres| format!("{metres:.2} m"))),
+        number(Text::Hdop, hdop.map(|hdop| format!("{hdop:.1}"))),
+        number(Text::FixAge, age_s.map(|seconds| format!("{seconds:.0} s"))),
+    ];
+    let trust: Vec<String> = trust.into_iter().flatten().collect();
+    format!("{latitude_deg:.7}, {longitude_deg:.7} ({})", trust.join(", "))
+}
+
+/// Where the inspector writes.
+fn lines(lang: Lang) -> String {
+    let line = |class: &str, text: Text| format!("<div class=\"{class}\">{}</div>\n", escape(text.say(lang)));
+    let signed = line("line", Text::Signature) + &line("line", Text::SignedOn);
+    format!("{}<div class=\"signed\">\n{signed}</div>\n", line("line remark", Text::Remark))
+}

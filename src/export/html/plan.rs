@@ -1,0 +1,164 @@
+//! Which photos come in which order, and what there is to sum up.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::domain::{Category, ScoredClass};
+use crate::export::{ExportError, Record};
+
+/// The sheet before its photos are fetched.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    groups: Vec<Group>,
+    /// Times of the first and the last photo.
+    period: Option<(Timestamp, Timestamp)>,
+}
+
+/// The photos of one member.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    pub bridge: Option<String>,
+    pub span: Option<String>,
+    pub member: Option<String>,
+    /// When each was taken, and its id; in this order.
+    pub photos: Vec<(Timestamp, i64)>,
+    /// Photos that an engineer should see first.
+    pub urgent: u64,
+    /// Photos that somebody should look at again.
+    pub doubtful: u64,
+    /// Photos with each kind of damage.
+    pub damage: BTreeMap<u8, u64>,
+    /// Index of the class.
+    pub worst_soundness: Option<u8>,
+}
+
+impl Plan {
+    pub fn of(records: impl Iterator<Item = Result<Record, ExportError>>) -> Result<Self, ExportError> {
+        let (mut groups, mut period) = (BTreeMap::<_, Group>::new(), None);
+        for record in records {
+            let record = record?;
+            let at = record.capture.taken.at;
+            period = Some(period.map_or((at, at), |(first, last)| (at.min(first), at.max(last))));
+            groups.entry(order_of(&record)).or_insert_with(|| Group::of(&record)).add(&record);
+        }
+        let mut groups: Vec<Group> = groups.into_values().collect();
+        groups.iter_mut().for_each(|group| group.photos.sort_unstable());
+        Ok(Plan { groups, period })
+    }
+
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    pub fn period(&self) -> Option<(Timestamp, Timestamp)> {
+        self.period
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// The ids of all photos in the order of the sheet.
+    pub fn photos(&self) -> impl Iterator<Item = i64> {
+        self.groups.iter().flat_map(|group| &group.photos).map(|(_, id)| *id)
+    }
+}
+
+impl Group {
+    fn of(record: &Record) -> Self {
+        let [bridge, span, member] = names(record).map(|name| name.map(str::to_owned));
+        Group { bridge, span, member, ..Group::default() }
+    }
+
+    fn add(&mut self, record: &Record) {
+        let verdict = &record.capture.verdict;
+        self.photos.push((record.capture.taken.at, record.capture.id));
+        self.urgent += u64::from(verdict.urgency.review);
+        self.doubtful += u64::from(!verdict.second_look.is_empty());
+        for ScoredClass { index, .. } in record.classes(Category::DamageType) {
+            *self.damage.entry(*index).or_default() += 1;
+        }
+        let soundness = record.classes(Category::Soundness).iter().map(|class| class.index);
+        self.worst_soundness = soundness.chain(self.worst_soundness).max();
+    }
+}
+
+fn names(record: &Record) -> [Option<&str>; 3] {
+    [record.facility_id(), record.span(), record.member()]
+}
+
+/// What is not named comes last; the names themselves keep apart what is in the same place.
+type Order = [(bool, String, String); 3];
+
+fn order_of(record: &Record) -> Order {
+    names(record).map(|name| {
+        let name = name.unwrap_or_default();
+        (name.is_empty(), natural(name), name.to_owned())
+    })
+}
+
+/// Digits of a number with zeros before them, so that span 10 comes after span 9. Names have at most 64 characters.
+fn natural(name: &str) -> String {
+    let mut order = String::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let word = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let number = rest[word..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - word);
+        order += &rest[..word];
+        if number > 0 {
+            order += &format!("{:0>64}", &rest[word..word + number]);
+        }
+        rest = &rest[word + number..];
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::export::record::{bare_example, example};
+
+    fn tagged(id: i64, tag: &str) -> Record {
+        let mut record = example(id);
+        record.capture.tag = tag.parse().ok();
+        record
+    }
+
+    #[test]
+    fn members_come_as_people_count_and_untagged_photos_last() {
+        let tags = [
+            "none",
+            "bridgeclip:bridge=B-10",
+            "bridgeclip:bridge=B-9;span=10",
+            "bridgeclip:span=1",
+            "bridgeclip:bridge=B-9;span=2;member=G2",
+            "bridgeclip:bridge=B-9;span=2;member=G10",
+            "bridgeclip:bridge=B-9;span=2",
+            "bridgeclip:bridge=B-09;span=2",
+        ];
+        let records = tags.iter().zip(0..).map(|(tag, id)| Ok(tagged(id, tag)));
+        let plan = Plan::of(records).expect("a plan");
+        assert_eq!(plan.photos().collect::<Vec<_>>(), [7, 4, 5, 6, 2, 1, 3, 0]);
+        assert_eq!(plan.groups().len(), tags.len());
+    }
+
+    #[test]
+    fn a_group_is_in_the_order_of_capture_and_summed_up() {
+        let mut first = example(9);
+        first.capture.taken.at = first.capture.taken.at.checked_sub(SignedDuration::from_secs(60)).expect("a time");
+        first.capture.verdict.categories[0].classes[0].index = 1;
+        first.capture.verdict.second_look.clear();
+        let (since, until) = (first.capture.taken.at, example(1).capture.taken.at);
+        let plan = Plan::of([example(1), first, example(2)].map(Ok).into_iter()).expect("a plan");
+        let [group] = plan.groups() else { panic!("one group") };
+        assert_eq!(plan.photos().collect::<Vec<_>>(), [9, 1, 2]);
+        assert_eq!((group.urgent, group.doubtful, group.worst_soundness), (3, 2, Some(2)));
+        assert_eq!(group.damage, BTreeMap::from([(0, 3), (2, 3)]));
+        assert_eq!(plan.period(), Some((since, until)));
+        let nothing = Plan::of([bare_example(1)].map(Ok).into_iter()).expect("a plan");
+        assert_eq!((nothing.groups()[0].worst_soundness, nothing.groups()[0].damage.len()), (None, 0));
+    }
+}

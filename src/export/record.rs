@@ -1,0 +1,185 @@
+//! One capture on its way into a file.
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+use crate::domain::{Category, Inspection, ScoredClass, TagText};
+use crate::journal::StoredCapture;
+
+/// A capture and the zone of the place, in which people read its time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub capture: StoredCapture,
+    pub zone: Offset,
+}
+
+impl Record {
+    /// The photo's file name; what is not UTF-8 in it is replaced.
+    pub fn file(&self) -> Option<String> {
+        self.capture.path.file_name().map(|name| name.to_string_lossy().into_owned())
+    }
+
+    /// What registers of facilities know the structure by: the bridge of the tag.
+    pub fn facility_id(&self) -> Option<&str> {
+        self.capture.tag.as_ref()?.bridge.as_ref().map(TagText::as_str)
+    }
+
+    pub fn span(&self) -> Option<&str> {
+        self.capture.tag.as_ref()?.span.as_ref().map(TagText::as_str)
+    }
+
+    pub fn member(&self) -> Option<&str> {
+        self.capture.tag.as_ref()?.member.as_ref().map(TagText::as_str)
+    }
+
+    pub fn classes(&self, category: Category) -> &[ScoredClass] {
+        &self.capture.verdict.get(category).classes
+    }
+
+    /// Who judged the verdict, and whether they `accepted` or `corrected` it.
+    pub fn inspection(&self) -> Option<(&Inspection, &'static str)> {
+        let inspection = self.capture.inspection.as_ref()?;
+        Some((inspection, if inspection.is_acceptance() { "accepted" } else { "corrected" }))
+    }
+
+    /// RFC 3339 in the zone of the place: `2026-05-09T10:02:03.120+09:00`.
+    pub fn taken_local(&self) -> String {
+        local(self.capture.taken.at, self.zone)
+    }
+}
+
+fn local(at: Timestamp, zone: Offset) -> String {
+    at.to_zoned(zone.to_time_zone()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+}
+
+/// RFC 3339 with milliseconds, as GeoPackage wants it.
+pub fn utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// A photo with everything that can be known of one, for tests.
+#[cfg(test)]
+pub fn example(id: i64) -> Record {
+    use crate::domain::{
+        Burst, Camera, CategoryVerdict, Exposure, FixQuality, PhotoQuality, Position, PositionSource, SecondLook,
+        Sha256, Tag, Time, TimeQuality, Urgency, UrgentSign, Verdict,
+    };
+    use crate::journal::StoredPackage;
+
+    let class = |index, confidence| ScoredClass { index, confidence };
+    let answer = |classes| CategoryVerdict { classes };
+    let capture = StoredCapture {
+        id,
+        sequence: Some(41),
+        event_id: Some("3f0e".to_owned()),
+        result_id: None,
+        boot_id: "boot".to_owned(),
+        stored_at: "2026-05-09T01:02:05Z".parse().ok(),
+        sha256: Sha256::of(&id.to_le_bytes()),
+        path: "/media/card/DJI_0001.JPG".into(),
+        bytes: 4_321_000,
+        pixels: [4000, 3000],
+        taken: Time { at: "2026-05-09T01:02:03.12Z".parse().expect("a time"), quality: TimeQuality::Gps },
+        monotonic_ns: Some(5_000_000_000),
+        position: Some(Position {
+            latitude_deg: 35.5,
+            longitude_deg: 139.25,
+            altitude_m: Some(12.5),
+            source: PositionSource::SerialGps,
+            hdop: Some(0.8),
+            std_m: Some(1.5),
+            quality: Some(FixQuality::Differential),
+            age_s: Some(0.25),
+        }),
+        camera: Camera { make: Some("DJI".to_owned()), model: Some("M30T".to_owned()), ..Camera::default() },
+        exposure: Exposure { iso: Some(100), ..Exposure::default() },
+        drone: None,
+        quality: Some(PhotoQuality {
+            sharpness: 123.4,
+            brightness: 0.42,
+            black_share: 0.001,
+            white_share: 0.002,
+            millimetres_per_pixel: Some(0.83),
+        }),
+        tag: "bridgeclip:bridge=B-12;span=3;member=G2".parse::<Tag>().ok(),
+        burst: Some(Burst { representative: Sha256::of(b"first"), frame: 2 }),
+        package: Some(StoredPackage { name: "bridgeclip-demo 1".to_owned(), hash: "ab12".to_owned() }),
+        verdict: Verdict {
+            categories: [
+                answer(vec![class(2, 0.6)]),
+                answer(vec![class(2, 0.4)]),
+                answer(vec![class(0, 0.7), class(2, 0.3)]),
+                answer(vec![class(6, 0.9)]),
+            ],
+            urgency: Urgency { review: true, score: 0.2, signs: vec![UrgentSign::SoundnessIv] },
+            second_look: vec![SecondLook::NearTie, SecondLook::Blurred],
+            ..Verdict::default()
+        },
+        inspection: None,
+    };
+    Record { capture, zone: Offset::constant(9) }
+}
+
+/// The same after an inspector has found the soundness to be IV.
+#[cfg(test)]
+pub fn inspected_example(id: i64) -> Record {
+    use crate::domain::{CategoryLabels, Labels};
+
+    let Record { mut capture, zone } = example(id);
+    let was = capture.verdict.labels();
+    let found = |category| match category {
+        Category::Soundness => CategoryLabels::new(category, [3]),
+        other => was.get(other).clone(),
+    };
+    let labels = Labels::new(found);
+    capture.verdict = capture.verdict.inspected(&labels);
+    let at = "2026-05-10T00:30:00Z".parse().expect("a time");
+    capture.inspection = Some(Inspection { by: "A. Sato".parse().expect("a name"), at, was, labels });
+    Record { capture, zone }
+}
+
+/// Another one of which nothing is known but what must be.
+#[cfg(test)]
+pub fn bare_example(id: i64) -> Record {
+    use crate::domain::{Camera, Exposure, Verdict};
+
+    let Record { capture, zone } = example(id);
+    let capture = StoredCapture {
+        sequence: None,
+        event_id: None,
+        stored_at: None,
+        monotonic_ns: None,
+        position: None,
+        camera: Camera::default(),
+        exposure: Exposure::default(),
+        quality: None,
+        tag: None,
+        burst: None,
+        package: None,
+        verdict: Verdict::default(),
+        ..capture
+    };
+    Record { capture, zone }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_with_their_zone() {
+        let record = example(1);
+        assert_eq!(record.taken_local(), "2026-05-09T10:02:03.120+09:00");
+        assert_eq!(utc(record.capture.taken.at), "2026-05-09T01:02:03.120Z");
+        let behind = Record { zone: Offset::from_seconds(-3 * 3600 - 1800).expect("an offset"), ..record };
+        assert_eq!(behind.taken_local(), "2026-05-08T21:32:03.120-03:30");
+    }
+
+    #[test]
+    fn the_facility_is_the_bridge_of_the_tag() {
+        let record = example(1);
+        assert_eq!((record.facility_id(), record.span(), record.member()), (Some("B-12"), Some("3"), Some("G2")));
+        assert_eq!(record.file().as_deref(), Some("DJI_0001.JPG"));
+        assert_eq!(bare_example(1).facility_id(), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! The wanted captures, one after the other.
+
+use std::vec::IntoIter;
+
+use jiff::tz::Offset;
+
+use super::filter::Fit;
+use super::{ExportError, Filter, Record};
+use crate::journal::{JournalError, Reader, StoredCapture};
+
+/// Captures that are read at a time: some hundred KB.
+const PAGE: usize = 128;
+
+/// All captures that a filter wants, in the order in which they were stored.
+pub struct Records<'a> {
+    reader: &'a Reader,
+    filter: &'a Filter,
+    zone: Offset,
+    page: IntoIter<StoredCapture>,
+    /// Where the next page starts, if there is one.
+    next: Option<i64>,
+    tally: Tally,
+}
+
+/// What became of the captures so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub looked_at: u64,
+    /// Of these.
+    pub wanted: u64,
+    /// Not as they were written, and left out.
+    pub damaged: u64,
+    /// Left out for a time that nothing vouches for.
+    pub undated: u64,
+}
+
+impl<'a> Records<'a> {
+    /// `zone` is that of the place.
+    pub fn new(reader: &'a Reader, filter: &'a Filter, zone: Offset) -> Self {
+        let page = Vec::new().into_iter();
+        Records { reader, filter, zone, page, next: Some(0), tally: Tally::default() }
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn wanted_of_page(&mut self) -> Option<StoredCapture> {
+        let Records { page, filter, tally, .. } = self;
+        page.find(|capture| {
+            let fit = filter.fit(capture);
+            tally.looked_at += 1;
+            tally.wanted += u64::from(fit == Fit::Wanted);
+            tally.undated += u64::from(fit == Fit::Undated);
+            fit == Fit::Wanted
+        })
+    }
+
+    fn turn_page(&mut self, after: i64) -> Result<(), JournalError> {
+        let page = self.reader.capture_page(after, PAGE)?;
+        self.tally.damaged += page.damaged;
+        self.page = page.captures.into_iter();
+        self.next = page.next;
+        Ok(())
+    }
+}
+
+/// An error is the last item.
+impl Iterator for Records<'_> {
+    type Item = Result<Record, ExportError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(capture) = self.wanted_of_page() {
+                return Some(Ok(Record { capture, zone: self.zone }));
+            }
+            let after = self.next.take()?;
+            if let Err(error) = self.turn_page(after) {
+                return Some(Err(error.into()));
+            }
+        }
+    }
+}

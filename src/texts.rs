@@ -1,0 +1,292 @@
+//! All words that a person reads outside the command line, in English and Japanese: one table with a key for each.
+//!
+//! A key that lacks a language does not compile. Names of classes are in [`crate::domain::Class`].
+
+use std::fmt;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::domain::{Category, Class, FixQuality, PositionSource, SecondLook, TimeQuality, UrgentSign};
+
+/// A language that people read results in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lang {
+    #[default]
+    En,
+    Ja,
+}
+
+impl Lang {
+    pub const ALL: [Lang; 2] = [Lang::En, Lang::Ja];
+
+    /// The tag of BCP 47, as in `<html lang>`.
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Lang::En => "en",
+            Lang::Ja => "ja",
+        }
+    }
+
+    /// The class as an inspector knows it. Japanese inspectors know what the codes mean.
+    pub fn class(self, class: &Class) -> String {
+        match self {
+            Lang::Ja => class.ja.to_owned(),
+            Lang::En if class.meaning.is_empty() => class.en.to_owned(),
+            Lang::En => format!("{} ({})", class.en, class.meaning),
+        }
+    }
+}
+
+/// All texts of a language as one JSON object, by key.
+pub fn json(lang: Lang) -> String {
+    struct Table(Lang);
+    impl Serialize for Table {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(Some(Text::ALL.len()))?;
+            Text::ALL.iter().try_for_each(|text| map.serialize_entry(text, text.say(self.0)))?;
+            map.end()
+        }
+    }
+    serde_json::to_string(&Table(lang)).expect("string keys and string values")
+}
+
+macro_rules! texts {
+    ($($name:ident: $en:literal, $ja:literal;)*) => {
+        /// A text that a person reads. The key in JSON is the name in snake case.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Text { $($name),* }
+
+        impl Text {
+            pub const ALL: &[Text] = &[$(Text::$name),*];
+
+            pub const fn say(self, lang: Lang) -> &'static str {
+                match (self, lang) {
+                    $((Text::$name, Lang::En) => $en, (Text::$name, Lang::Ja) => $ja,)*
+                }
+            }
+        }
+    };
+}
+
+texts! {
+    // The sheet as a whole.
+    SheetTitle: "Inspection photo record", "点検写真台帳";
+    SheetNotice:
+        "Ratings that no inspector has confirmed are suggestions of an image model. They do not replace an inspection: \
+         an engineer decides.",
+        "点検者の確認がない判定は、画像認識モデルによる参考値です。点検に代わるものではなく、健全性の診断は技術者が行ってください。";
+    Device: "Device", "撮影機器";
+    MadeAt: "Made", "作成日時";
+    MadeWith: "Made with", "作成ソフト";
+    Period: "Period", "撮影期間";
+    Selection: "Selection", "抽出条件";
+    Everything: "all photos", "全写真";
+    From: "From", "開始";
+    Before: "Before", "終了（この時刻より前）";
+    NoPhotos: "No photo fulfils the conditions.", "条件に合う写真がありません。";
+    // The summary.
+    Summary: "Summary by member", "部材別集計";
+    Photos: "Photos", "写真枚数";
+    UrgentPhotos: "See first", "優先確認";
+    DoubtfulPhotos: "Look again", "要再確認";
+    DamageSeen: "Damage seen", "判定された損傷";
+    WorstSoundness: "Worst soundness", "最も悪い判定区分";
+    Total: "Total", "合計";
+    // Where a photo belongs.
+    Bridge: "Bridge", "橋梁";
+    Span: "Span", "径間";
+    Member: "Member", "部材";
+    NoBridge: "bridge not given", "橋梁未設定";
+    NoSpan: "span not given", "径間未設定";
+    NoMember: "member not given", "部材未設定";
+    // One photo.
+    Photo: "Photo", "写真";
+    NoPicture: "No picture at hand: the photo file and its thumbnail are gone.", "画像なし（写真と縮小画像は本機にありません）";
+    File: "File", "ファイル名";
+    TakenAt: "Taken", "撮影日時";
+    Position: "Position", "位置";
+    Altitude: "Altitude", "高度";
+    Camera: "Camera", "カメラ";
+    BurstFrame: "Frame of a burst", "連写の何枚目か";
+    Soundness: "Soundness", "健全性の判定区分";
+    Measure: "Measure classification", "対策区分";
+    DamageType: "Kind of damage", "損傷の種類";
+    DamageLocation: "Member with the damage", "損傷のある部材";
+    NoAnswer: "no answer", "判定なし";
+    ConfidenceCalibrated:
+        "Percentages: how often such answers were right on photos with known ratings.",
+        "％は、評価が既知の写真で同様の判定が正しかった割合です。";
+    ConfidenceUncalibrated: "Percentages are the method's own, not calibrated.", "％は判定手法の内部値です（未校正）。";
+    Accepted: "Accepted by an inspector:", "点検者が確認済み：";
+    Corrected: "Corrected by an inspector:", "点検者が修正済み：";
+    Remark: "Inspector's remark", "点検者の所見";
+    Signature: "Inspector's name and signature", "点検者（記名・署名）";
+    SignedOn: "Date", "年月日";
+    // Who should look at it first.
+    ReviewFirst: "An engineer should see this photo first:", "技術者が優先して確認してください：";
+    SimilarSoundnessIv:
+        "similar photos are rated IV (emergency action)",
+        "類似写真に判定区分Ⅳ（緊急措置段階）があります";
+    SimilarMeasureE1:
+        "similar photos need measure E1 (emergency response, structural safety)",
+        "類似写真に対策区分E1（橋梁構造の安全性の観点から緊急対応）があります";
+    SimilarMeasureE2:
+        "similar photos need measure E2 (emergency response, such as harm to third parties)",
+        "類似写真に対策区分E2（第三者被害のおそれなど、その他の緊急対応）があります";
+    // Why somebody should look again.
+    LookAgain: "Look again:", "再確認してください：";
+    FarNeighbours:
+        "No labelled photo is like this one: judge it on the spot.",
+        "似た写真が参照データにありません。現地で目視により判定してください。";
+    NearTie:
+        "Another rating or measure is nearly as likely: check the neighbouring ones too.",
+        "判定が僅差です。隣り合う区分にあたらないか確認してください。";
+    MethodsDisagree:
+        "Two ways of judging it disagree: judge it on the spot.",
+        "判定手法によって結果が異なります。現地で目視により判定してください。";
+    Blurred:
+        "The photo is blurred, or shows a plain surface: take it again, closer.",
+        "ピンぼけ・手ぶれ、または模様のない面です。近づいて撮り直してください。";
+    TooDark: "The photo is too dark: take it again with light.", "暗すぎます。照明を当てて撮り直してください。";
+    TooBright:
+        "The photo is too bright: take it again with less exposure.",
+        "明るすぎます（白飛び）。露出を下げて撮り直してください。";
+    OtherClass:
+        "\"Other\" can be falling-out of the deck, an abnormal gap, a defect of an anchorage or deflection: they have \
+         no class of their own.",
+        "「その他」には、抜け落ち、遊間の異常、定着部の異常、異常なたわみなど、個別の区分のない損傷が含まれます。";
+    // What a time rests on.
+    TimeGps: "by satellite", "衛星時刻";
+    TimeNtp: "by network time", "ネットワーク時刻（NTP）";
+    TimeExif: "by the camera's clock", "カメラの時計";
+    TimeUnsynced: "uncertain: nothing had set the clock", "不確か（時計が合わせられていません）";
+    // What a position rests on.
+    PositionUnknown: "not known", "不明";
+    PositionLaserTarget: "the point itself, by the drone's laser", "レーザー測距による対象点";
+    PositionRtk: "of the camera or aircraft, by RTK", "カメラ・機体の位置（RTK）";
+    PositionExif: "of the camera or aircraft, by its own receiver", "カメラ・機体の位置（内蔵GPS）";
+    PositionSerialGps: "of this device's receiver", "本機の受信機の位置";
+    PositionMavlink: "of the aircraft, by its flight controller", "機体の位置（フライトコントローラー）";
+    FixEstimated: "estimated", "推定";
+    FixAutonomous: "satellites alone", "単独測位";
+    FixDifferential: "with corrections (DGPS)", "補正あり（DGPS）";
+    FixRtkFloat: "RTK float", "RTKフロート解";
+    FixRtkFixed: "RTK fixed", "RTKフィックス解";
+    Hdop: "HDOP", "HDOP";
+    StandardDeviation: "standard deviation", "標準偏差";
+    FixAge: "age of the fix", "測位からの経過時間";
+}
+
+impl Text {
+    pub fn of_category(category: Category) -> Self {
+        match category {
+            Category::Soundness => Text::Soundness,
+            Category::Measure => Text::Measure,
+            Category::DamageType => Text::DamageType,
+            Category::DamageLocation => Text::DamageLocation,
+        }
+    }
+
+    pub fn of_sign(sign: UrgentSign) -> Self {
+        match sign {
+            UrgentSign::SoundnessIv => Text::SimilarSoundnessIv,
+            UrgentSign::MeasureE1 => Text::SimilarMeasureE1,
+            UrgentSign::MeasureE2 => Text::SimilarMeasureE2,
+        }
+    }
+
+    pub fn of_doubt(reason: SecondLook) -> Self {
+        match reason {
+            SecondLook::FarNeighbours => Text::FarNeighbours,
+            SecondLook::NearTie => Text::NearTie,
+            SecondLook::MethodsDisagree => Text::MethodsDisagree,
+            SecondLook::Blurred => Text::Blurred,
+            SecondLook::TooDark => Text::TooDark,
+            SecondLook::TooBright => Text::TooBright,
+            SecondLook::OtherClass => Text::OtherClass,
+        }
+    }
+
+    pub fn of_time(quality: TimeQuality) -> Self {
+        match quality {
+            TimeQuality::Gps => Text::TimeGps,
+            TimeQuality::Ntp => Text::TimeNtp,
+            TimeQuality::Exif => Text::TimeExif,
+            TimeQuality::Unsynced => Text::TimeUnsynced,
+        }
+    }
+
+    pub fn of_source(source: PositionSource) -> Self {
+        match source {
+            PositionSource::LaserTarget => Text::PositionLaserTarget,
+            PositionSource::Rtk => Text::PositionRtk,
+            PositionSource::Exif => Text::PositionExif,
+            PositionSource::SerialGps => Text::PositionSerialGps,
+            PositionSource::Mavlink => Text::PositionMavlink,
+        }
+    }
+
+    pub fn of_fix(quality: FixQuality) -> Self {
+        match quality {
+            FixQuality::Estimated => Text::FixEstimated,
+            FixQuality::Autonomous => Text::FixAutonomous,
+            FixQuality::Differential => Text::FixDifferential,
+            FixQuality::RtkFloat => Text::FixRtkFloat,
+            FixQuality::RtkFixed => Text::FixRtkFixed,
+        }
+    }
+}
+
+/// The key.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// The same in both languages.
+    const SHARED: [Text; 1] = [Text::Hdop];
+
+    fn is_japanese(text: &str) -> bool {
+        text.chars().any(|letter| matches!(letter, '\u{3040}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}'))
+    }
+
+    #[test]
+    fn every_text_is_there_in_its_language() {
+        for &text in Text::ALL {
+            let [en, ja] = Lang::ALL.map(|lang| text.say(lang));
+            assert!(!en.trim().is_empty() && en.trim() == en && ja.trim() == ja, "{text}");
+            assert!(!is_japanese(en), "{text}: {en}");
+            assert_eq!(is_japanese(ja), !SHARED.contains(&text), "{text}: {ja}");
+            assert_eq!(en == ja, SHARED.contains(&text), "{text}");
+            assert!(!en.contains("  ") && !ja.contains("  "), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_language_is_one_json_object_by_key() {
+        for lang in Lang::ALL {
+            let table: BTreeMap<String, String> = serde_json::from_str(&json(lang)).expect("JSON");
+            assert_eq!(table.len(), Text::ALL.len(), "every key once");
+            assert_eq!(table["sheet_title"], Text::SheetTitle.say(lang));
+            assert_eq!(table["similar_measure_e1"], Text::SimilarMeasureE1.say(lang));
+        }
+    }
+
+    #[test]
+    fn classes_are_told_as_inspectors_know_them() {
+        let class = |category: Category, label| category.class(category.class_index(label).expect("a label"));
+        assert_eq!(Lang::En.class(class(Category::Measure, "C1")), "C1 (prompt repair, preventive viewpoint)");
+        assert_eq!(Lang::En.class(class(Category::DamageType, "cracking")), "cracking");
+        assert_eq!(Lang::Ja.class(class(Category::Soundness, "III")), "Ⅲ");
+        assert_eq!(Lang::Ja.class(class(Category::DamageType, "corrosion")), "腐食");
+    }
+}
