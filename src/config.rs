@@ -57,6 +57,13 @@ pub struct Device {
     pub data_dir: PathBuf,
 }
 
+impl Device {
+    /// Site and name, as in `kita/unit-1`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.site.as_str(), self.id.as_str())
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackageConfig {
@@ -347,7 +354,7 @@ impl Config {
 
     /// The part of topics that names this device.
     pub fn topic_prefix(&self) -> String {
-        format!("bridge/v1/{}/{}", self.device.site.as_str(), self.device.id.as_str())
+        format!("bridge/v1/{}", self.device.name())
     }
 
     /// How the journal works on this device.

@@ -9,6 +9,7 @@ mod filter;
 pub mod geojson;
 pub mod gpkg;
 pub mod html;
+mod job;
 pub mod jsonl;
 mod record;
 mod records;
@@ -18,6 +19,7 @@ use std::io;
 
 pub use fields::{FIELDS, Field, Kind, Value};
 pub use filter::{Filter, Moment, MomentError};
+pub use job::{Job, Progress, Stream};
 pub use record::Record;
 pub use records::{Records, Tally};
 pub use thumbnail::Thumbnails;

@@ -1,6 +1,6 @@
 //! `bridgeclip export`: the device's photos and what they show, as files that people open elsewhere.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use super::device::{DeviceArgs, reader};
@@ -17,10 +16,7 @@ use super::new_file::{NewFile, folder};
 use super::{Cli, Outcome, progress, stop};
 use crate::config::Config;
 use crate::daemon;
-use crate::export::html::{Heading, Photo, Plan};
-use crate::export::{
-    ExportError, FIELDS, Filter, Moment, Record, Records, Tally, Thumbnails, csv, geojson, gpkg, html, jsonl,
-};
+use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Progress, Stream, Tally};
 use crate::journal::Reader;
 use crate::search::{self, Condition};
 use crate::texts::Lang;
@@ -180,21 +176,17 @@ struct Export<'a> {
     format: Format,
     config: &'a Config,
     reader: &'a Reader,
-    filter: Filter,
-    zone: Offset,
     stop: Arc<AtomicBool>,
     bar: ProgressBar,
 }
 
 impl<'a> Export<'a> {
     fn new(args: &'a Args, format: Format, config: &'a Config, reader: &'a Reader) -> Result<Self> {
-        let zone = config.intake.camera_utc_offset.0;
         let bar = progress::bar(reader.captures()? as usize, "photos");
         if args.out.is_none() && io::stdout().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let (filter, stop) = (args.filter.filter(zone), stop::stop_flag()?);
-        Ok(Export { args, format, config, reader, filter, zone, stop, bar })
+        Ok(Export { args, format, config, reader, stop: stop::stop_flag()?, bar })
     }
 
     fn to_stdout(&self) -> Result<Tally> {
@@ -213,7 +205,7 @@ impl<'a> Export<'a> {
         let hint = || if replace { "cannot write" } else { "choose another name, or add --force" };
         let mut file = NewFile::create(path, replace).with_context(hint)?;
         let written = match self.format {
-            Format::Gpkg => self.write_geopackage(file.path()),
+            Format::Gpkg => self.job(&self.watch()).write_geopackage(file.path()),
             _ => self.write(file.file()),
         };
         let tally = written.with_context(|| path.display().to_string())?;
@@ -222,63 +214,42 @@ impl<'a> Export<'a> {
     }
 
     fn write(&self, out: impl Write) -> Result<Tally, ExportError> {
-        let (out, mut records) = (BufWriter::new(out), self.records());
-        let wanted = self.watched(&mut records);
-        match self.format {
-            Format::Csv => csv::write(out, wanted, self.args.bom)?,
-            Format::Geojson => geojson::write(out, wanted)?,
-            Format::Jsonl => jsonl::write(out, wanted)?,
-            Format::Html => self.write_sheet(out, &Plan::of(wanted)?)?,
+        let form = match self.format {
+            Format::Csv => Stream::Csv { bom: self.args.bom },
+            Format::Geojson => Stream::Geojson,
+            Format::Jsonl => Stream::Jsonl,
+            Format::Html => Stream::Html(match self.args.lang {
+                Some(SheetLang::Ja) => Lang::Ja,
+                Some(SheetLang::En) | None => Lang::En,
+            }),
             Format::Gpkg => unreachable!("clap asks for a file"),
+        };
+        self.job(&self.watch()).write(form, out)
+    }
+
+    fn job<'b>(&'b self, progress: &'b dyn Fn(Progress) -> Result<(), ExportError>) -> Job<'b> {
+        let (config, zone) = (self.config, self.config.intake.camera_utc_offset.0);
+        Job {
+            reader: self.reader,
+            filter: self.args.filter.filter(zone),
+            zone,
+            limits: daemon::limits(config),
+            device: config.device.name(),
+            progress,
         }
-        Ok(records.tally())
     }
 
-    fn write_geopackage(&self, path: &Path) -> Result<Tally, ExportError> {
-        let mut records = self.records();
-        gpkg::write(path, self.watched(&mut records))?;
-        Ok(records.tally())
-    }
-
-    fn write_sheet(&self, out: impl Write, plan: &Plan) -> Result<(), ExportError> {
-        let thumbnails = Thumbnails { reader: self.reader, limits: daemon::limits(self.config) };
-        let lang = match self.args.lang {
-            Some(SheetLang::Ja) => Lang::Ja,
-            Some(SheetLang::En) | None => Lang::En,
-        };
-        let heading = Heading {
-            device: format!("{}/{}", self.config.device.site.as_str(), self.config.device.id.as_str()),
-            made_at: Timestamp::now(),
-            zone: self.zone,
-            filter: self.filter.clone(),
-        };
-        // The pictures take the time.
-        self.bar.reset();
-        self.bar.set_length(plan.photos().count() as u64);
-        html::write(out, plan, &heading, lang, plan.photos().map(|id| self.photo(&thumbnails, id)))
-    }
-
-    fn records(&self) -> Records<'_> {
-        Records::new(self.reader, &self.filter, self.zone)
-    }
-
-    fn watched(&self, records: &mut Records) -> impl Iterator<Item = Result<Record, ExportError>> {
-        std::iter::from_fn(move || {
-            self.bar.set_position(records.tally().looked_at);
-            self.go_on().map_or_else(|stopped| Some(Err(stopped)), |()| records.next())
-        })
-    }
-
-    fn photo(&self, thumbnails: &Thumbnails, id: i64) -> Result<Option<Photo>, ExportError> {
-        self.go_on()?;
-        self.bar.inc(1);
-        let Some(capture) = self.reader.capture(id)? else { return Ok(None) };
-        let record = Record { capture, zone: self.zone };
-        let thumbnail = thumbnails.of(&record)?;
-        Ok(Some(Photo { record, thumbnail }))
-    }
-
-    fn go_on(&self) -> Result<(), ExportError> {
-        if self.stop.load(Ordering::Relaxed) { Err(ExportError::Stopped) } else { Ok(()) }
+    fn watch(&self) -> impl Fn(Progress) -> Result<(), ExportError> {
+        |progress| {
+            match progress {
+                Progress::LookedAt(count) => self.bar.set_position(count),
+                Progress::Pictures(count) => {
+                    self.bar.reset();
+                    self.bar.set_length(count);
+                }
+                Progress::Picture => self.bar.inc(1),
+            }
+            if self.stop.load(Ordering::Relaxed) { Err(ExportError::Stopped) } else { Ok(()) }
+        }
     }
 }
