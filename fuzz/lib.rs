@@ -4,12 +4,5 @@
 pub mod domain;
 #[path = "../src/photo/mod.rs"]
 pub mod photo;
-pub mod position {
-    #[path = "../../src/position/arrival.rs"]
-    mod arrival;
-    pub use arrival::{Arrival, Fix, TakenImage};
-    #[path = "../../src/position/mavlink/mod.rs"]
-    pub mod mavlink;
-    #[path = "../../src/position/nmea/mod.rs"]
-    pub mod nmea;
-}
+#[path = "modules/position.rs"]
+pub mod position;

@@ -20,6 +20,7 @@ use std::io;
 pub use fields::{FIELDS, Field, Kind, Value};
 pub use filter::{Filter, Moment, MomentError};
 pub use job::{Job, Progress, Stream};
+pub use jsonl::Line;
 pub use record::Record;
 pub use records::{Records, Tally};
 pub use thumbnail::Thumbnails;

@@ -49,6 +49,9 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
     let threads = Threads::new(config.classify.threads.get() as usize)?;
     let vitals = vitals.clone();
     let site = Site {
+        device: config.device.name(),
+        zone: config.intake.camera_utc_offset.0,
+        limits: super::limits(config),
         identity: Arc::clone(identity),
         journal: journal.clone(),
         link: link.clone(),

@@ -48,6 +48,10 @@ impl Filter {
         }
     }
 
+    pub fn wants(&self, capture: &StoredCapture) -> bool {
+        self.fit(capture) == Fit::Wanted
+    }
+
     fn is_in_time(&self, at: Timestamp) -> bool {
         self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
     }

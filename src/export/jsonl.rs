@@ -22,7 +22,7 @@ pub fn write(
 
 /// Beside the data of the event: who it is, and where a register finds it.
 #[derive(Serialize)]
-struct Line<'a> {
+pub struct Line<'a> {
     capture: i64,
     event_id: Option<&'a str>,
     facility_id: Option<&'a str>,
@@ -66,7 +66,7 @@ struct Image<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn of(record: &'a Record) -> Self {
+    pub fn of(record: &'a Record) -> Self {
         let capture = &record.capture;
         Line {
             capture: capture.id,

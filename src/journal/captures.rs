@@ -70,6 +70,20 @@ impl Reader {
         Ok(CapturePage { captures: look.found, damaged: look.damaged, next })
     }
 
+    /// Up to `limit` captures with an id below `before`, the newest first.
+    pub fn captures_before(&self, before: i64, limit: usize) -> Result<CapturePage, JournalError> {
+        let look =
+            self.look("SELECT id FROM capture WHERE id < ?1 ORDER BY id DESC", &before, limit, stored_capture)?;
+        let next = look.last.filter(|_| look.found.len() == limit);
+        Ok(CapturePage { captures: look.found, damaged: look.damaged, next })
+    }
+
+    /// The event that last told of a capture, with the neighbours; `None` if it has none.
+    pub fn event(&self, id: i64) -> Result<Option<Vec<u8>>, JournalError> {
+        let event = |_, row: &Row| Ok(row.get::<Option<Vec<u8>>>("event")?.as_deref().and_then(unpack));
+        Ok(self.look("SELECT id FROM capture WHERE id = ?1", &id, 1, event)?.found.pop().flatten())
+    }
+
     /// One capture; `None` if it is gone or damaged.
     pub fn capture(&self, id: i64) -> Result<Option<StoredCapture>, JournalError> {
         Ok(self.look("SELECT id FROM capture WHERE id = ?1", &id, 1, stored_capture)?.found.pop())

@@ -40,6 +40,7 @@ pub struct StoredPlace {
     pub monotonic_ns: Option<u64>,
     pub taken: Time,
     pub position: Option<Position>,
+    pub tag: Option<Tag>,
 }
 
 impl Reader {
@@ -58,6 +59,20 @@ impl Reader {
     pub fn last_places(&self, boot_id: &str, limit: usize) -> Result<Vec<StoredPlace>, JournalError> {
         let last = format!("SELECT id, boot_id FROM capture ORDER BY id DESC LIMIT {limit}");
         Ok(self.look(&format!("SELECT id FROM ({last}) WHERE boot_id = ?1"), &boot_id, limit, stored_place)?.found)
+    }
+
+    /// Likewise all captures, the oldest first, some at a time. No page is empty.
+    pub fn place_pages(&self) -> impl Iterator<Item = Result<Vec<StoredPlace>, JournalError>> {
+        let all = "SELECT id FROM capture WHERE id > ?1 ORDER BY id";
+        let mut after = Some(0);
+        std::iter::from_fn(move || {
+            let page = self.look(all, &after?, PAGE, stored_place).map(|look| look.found);
+            after = page.as_ref().ok().and_then(|page| page.last()).map(|last| last.capture);
+            match page {
+                Ok(page) if page.is_empty() => None,
+                page => Some(page),
+            }
+        })
     }
 
     /// All captures, the oldest first, some at a time. No page is empty.
@@ -169,6 +184,7 @@ fn stored_place(capture: i64, row: &Row) -> Result<StoredPlace, JournalError> {
         monotonic_ns: row.get::<Option<i64>>("monotonic_ns")?.map(|ns| ns as u64),
         taken: taken(capture, row)?,
         position: json(row, "position")?,
+        tag: json(row, "tag")?,
     })
 }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::tz::Offset;
+
 use super::access::Access;
 use super::live::Live;
 use super::problem::Problem;
@@ -10,11 +12,17 @@ use crate::domain::{DeviceHealth, Embedding};
 use crate::encoder::OnDemandTextEncoder;
 use crate::intake::Arrivals;
 use crate::journal::{DeviceIdentity, Journal, Reader};
-use crate::pipeline::Classifier;
+use crate::pipeline::{Classifier, Limits};
 use crate::uplink::Link;
 
 /// Shared by all requests.
 pub struct Site {
+    /// Site and name of the device.
+    pub device: String,
+    /// Of the place.
+    pub zone: Offset,
+    /// On photos.
+    pub limits: Limits,
     pub identity: Arc<DeviceIdentity>,
     pub journal: Journal,
     pub link: Link,

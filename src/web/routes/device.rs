@@ -17,6 +17,7 @@ use super::super::problem::Problem;
 use super::super::site::Site;
 use super::Body;
 use crate::domain::{Health, Tag};
+use crate::journal::{JournalError, Reader};
 use crate::uplink::LinkState;
 
 /// A silent stream shows that it is alive this often.
@@ -26,37 +27,42 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 #[derive(Serialize)]
 pub struct Status {
     version: &'static str,
+    /// Site and name.
+    device: String,
     package: String,
     link: LinkState,
-    captures: u64,
-    failed: usize,
+    pub captures: u64,
+    /// Files that gave no result.
+    pub failed: usize,
     #[serde(flatten)]
-    health: Health,
+    pub health: Health,
 }
 
 pub async fn status(State(site): State<Arc<Site>>) -> Result<Json<Status>, Problem> {
-    let read = |site: &Site, reader: &crate::journal::Reader| {
-        let time = Timestamp::now();
-        let read = || {
-            Ok(Status {
-                version: env!("CARGO_PKG_VERSION"),
-                package: site.identity.package.clone(),
-                link: site.link.state(),
-                captures: reader.captures()?,
-                failed: reader.failures()?.len(),
-                health: Health {
-                    time,
-                    boot_id: site.identity.boot_id.clone(),
-                    queue: reader.outbox_depth()?.health(time),
-                    losses: reader.losses()?,
-                    full: reader.full()?,
-                    device: (site.health)(),
-                },
-            })
-        };
-        read().map_err(|error: crate::journal::JournalError| Problem::fault(error))
+    Ok(Json(site.work(status_of).await?))
+}
+
+pub fn status_of(site: &Site, reader: &Reader) -> Result<Status, Problem> {
+    let time = Timestamp::now();
+    let read = || {
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION"),
+            device: site.device.clone(),
+            package: site.identity.package.clone(),
+            link: site.link.state(),
+            captures: reader.captures()?,
+            failed: reader.failures()?.len(),
+            health: Health {
+                time,
+                boot_id: site.identity.boot_id.clone(),
+                queue: reader.outbox_depth()?.health(time),
+                losses: reader.losses()?,
+                full: reader.full()?,
+                device: (site.health)(),
+            },
+        })
     };
-    Ok(Json(site.work(read).await?))
+    read().map_err(|error: JournalError| Problem::fault(error))
 }
 
 /// The tag of the photos that follow.

@@ -1,8 +1,15 @@
 //! The API's paths, as `deploy/openapi.json` describes them.
 
+mod captures;
 mod device;
+mod export;
+mod judge;
+mod metrics;
 mod photos;
+mod query;
+mod search;
 mod session;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +18,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 
@@ -41,9 +48,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 pub fn router(site: Arc<Site>, hosts: Vec<String>) -> Router {
     let hosts = hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect();
     let guarding = Arc::new(Guard { access: Arc::clone(&site.access), hosts });
+    let photo_bytes = usize::try_from(site.uploads.bytes_max).unwrap_or(usize::MAX);
     Router::new()
         .route("/api/v1/status", get(device::status))
         .route("/api/v1/events", get(device::events))
+        .route("/api/v1/captures", get(captures::list))
+        .route("/api/v1/captures/{id}", get(captures::one))
+        .route("/api/v1/captures/{id}/thumbnail", get(captures::thumbnail))
+        .route("/api/v1/captures/{id}/original", get(captures::original))
+        .route("/api/v1/captures/{id}/earlier", get(captures::earlier))
+        .route("/api/v1/captures/{id}/inspection", post(judge::inspect))
+        .route("/api/v1/captures/{id}/tag", put(judge::retag))
+        .route("/api/v1/track", get(captures::track))
+        .route("/api/v1/coverage", get(export::coverage))
+        .route("/api/v1/export", get(export::export))
+        .route("/api/v1/search", get(search::by_text).post(search::by_photo).layer(DefaultBodyLimit::max(photo_bytes)))
+        .route("/metrics", get(metrics::metrics))
         .route("/api/v1/tag", get(device::tag).put(device::set_tag))
         .route("/api/v1/session", get(session::show).post(session::enter).delete(session::leave))
         .route("/api/v1/pairing", post(session::new_code))

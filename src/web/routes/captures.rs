@@ -1,0 +1,240 @@
+//! The photos that this device has classified.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body as Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::super::problem::Problem;
+use super::super::site::Site;
+use super::query::Pairs;
+use super::stream::of_file;
+use crate::domain::{Position, Sha256, Tag};
+use crate::export::{Filter, Line, Record, Thumbnails};
+use crate::journal::{Reader, StoredCapture, StoredPlace};
+use crate::search::Nearest;
+
+/// Captures that one question looks at: a page that finds few says where to go on, and takes no longer than others.
+const LOOKED_AT_MAX: usize = 2_000;
+/// Captures that are read at a time.
+const PAGE: usize = 100;
+/// Points of the track.
+const TRACK_MAX: usize = 2_000;
+/// Photos taken within this distance show the same place: the usual error of a receiver without corrections.
+const SAME_PLACE_M: f64 = 10.0;
+/// Metres in a degree of latitude, by the mean radius of the Earth (IUGG: 6,371,008.8 m).
+const METRES_PER_DEGREE: f64 = 111_195.08;
+
+/// The newest first. `next` is there until the last one has been looked at, even if none of a page is wanted.
+pub async fn list(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
+    let (limit, before) = (pairs.number("limit", 200, 50)? as usize, pairs.id("before")?);
+    let filter = pairs.filter(site.zone)?;
+    pairs.end()?;
+    let found = site.work(move |site, reader| newest(site, reader, &filter, before, limit)).await?;
+    Ok(Json(found))
+}
+
+fn newest(site: &Site, reader: &Reader, filter: &Filter, before: Option<i64>, limit: usize) -> Result<Value, Problem> {
+    let (mut found, mut next, mut looked_at) = (Vec::new(), before.or(Some(i64::MAX)), 0);
+    while let Some(before) = next.filter(|_| found.len() < limit && looked_at < LOOKED_AT_MAX) {
+        let page = reader.captures_before(before, PAGE.min(limit)).map_err(Problem::fault)?;
+        looked_at += page.captures.len();
+        next = page.next;
+        for capture in page.captures {
+            if found.len() == limit {
+                break;
+            }
+            next = next.map(|_| capture.id);
+            if filter.wants(&capture) {
+                found.push(line(site, capture));
+            }
+        }
+        if found.len() < limit {
+            next = page.next;
+        }
+    }
+    Ok(json!({ "captures": found, "next": next }))
+}
+
+fn line(site: &Site, capture: StoredCapture) -> Value {
+    let record = Record { capture, zone: site.zone };
+    serde_json::to_value(Line::of(&record)).expect("plain values")
+}
+
+/// All that is known of one, with the neighbours that speak for its verdict.
+pub async fn one(State(site): State<Arc<Site>>, Path(id): Path<i64>) -> Result<Json<Value>, Problem> {
+    let work = move |site: &Site, reader: &Reader| {
+        let capture = find(reader, id)?;
+        let has_original = capture.path.is_file();
+        let mut value = line(site, capture);
+        let event = reader.event(id).map_err(Problem::fault)?;
+        let event: Value = event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or_default();
+        value["verdict"]["neighbours"] = event["data"]["verdict"]["neighbours"].clone();
+        value["has_original"] = has_original.into();
+        Ok(Json(value))
+    };
+    site.work(work).await
+}
+
+fn find(reader: &Reader, id: i64) -> Result<StoredCapture, Problem> {
+    reader.capture(id).map_err(Problem::fault)?.ok_or_else(|| Problem::not_found(format!("there is no capture {id}")))
+}
+
+pub async fn thumbnail(State(site): State<Arc<Site>>, Path(id): Path<i64>) -> Result<Response, Problem> {
+    let work = move |site: &Site, reader: &Reader| {
+        let record = Record { capture: find(reader, id)?, zone: site.zone };
+        let thumbnails = Thumbnails { reader, limits: site.limits };
+        let jpeg = thumbnails.of(&record).map_err(Problem::fault)?;
+        jpeg.ok_or_else(|| {
+            Problem::not_found("its thumbnail gave way to the quota, and the photo is not there any more")
+        })
+    };
+    let jpeg = site.work(work).await?;
+    // The same photo is the same capture for ever.
+    let cache = HeaderValue::from_static("private, max-age=86400, immutable");
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg")), (header::CACHE_CONTROL, cache)], jpeg)
+        .into_response())
+}
+
+/// The photo as it was taken in, if it still is where it was.
+pub async fn original(State(site): State<Arc<Site>>, Path(id): Path<i64>) -> Result<Response, Problem> {
+    let work = move |_: &Site, reader: &Reader| {
+        let capture = find(reader, id)?;
+        let gone = || Problem::not_found("the photo is not there any more, or another one has its name");
+        let mut file = File::open(&capture.path).map_err(|_| gone())?;
+        match sha256(&mut file).map_err(|_| gone())? == capture.sha256 {
+            true => Ok((file, capture)),
+            false => Err(gone()),
+        }
+    };
+    let (file, capture) = site.work(work).await?;
+    let content_type = match capture.path.extension().map(|extension| extension.to_ascii_lowercase()) {
+        Some(extension) if extension == "jpg" || extension == "jpeg" => "image/jpeg",
+        Some(extension) if extension == "png" => "image/png",
+        Some(extension) if extension == "webp" => "image/webp",
+        _ => "application/octet-stream",
+    };
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_DISPOSITION, "inline")];
+    Ok((headers, Bytes::from_stream(of_file(file))).into_response())
+}
+
+/// Of a whole file, which is then at its start again.
+fn sha256(file: &mut File) -> std::io::Result<Sha256> {
+    use std::io::{Seek, SeekFrom};
+    let mut hasher = <sha2::Sha256 as sha2::Digest>::new();
+    std::io::copy(file, &mut hasher)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(Sha256(sha2::Digest::finalize(hasher).into()))
+}
+
+/// Earlier captures of the same member or place, the most similar first.
+pub async fn earlier(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<i64>,
+    mut pairs: Pairs,
+) -> Result<Json<Value>, Problem> {
+    let top = pairs.number("top", 50, 6)? as usize;
+    pairs.end()?;
+    let work = move |site: &Site, reader: &Reader| {
+        let fault = Problem::fault;
+        let this = find(reader, id)?;
+        let is_same = |place: &StoredPlace| {
+            place.capture < id
+                && (is_same_member(this.tag.as_ref(), place.tag.as_ref())
+                    || this
+                        .position
+                        .as_ref()
+                        .zip(place.position.as_ref())
+                        .is_some_and(|(a, b)| metres(a, b) <= SAME_PLACE_M))
+        };
+        let Some(own) = reader.results_of(&[id]).next().transpose().map_err(fault)?.and_then(|mut page| page.pop())
+        else {
+            return Ok(Json(json!({ "captures": [] })));
+        };
+        let mut same = Vec::new();
+        for page in reader.place_pages() {
+            same.extend(page.map_err(fault)?.iter().filter(|place| is_same(place)).map(|place| place.capture));
+        }
+        let mut nearest = Nearest::new(top);
+        for page in reader.results_of(&same) {
+            for result in
+                page.map_err(fault)?.into_iter().filter(|result| result.embedding_space == own.embedding_space)
+            {
+                nearest.offer(own.embedding.cosine(&result.embedding), || result.capture);
+            }
+        }
+        let found = nearest.into_sorted().into_iter().map(|(similarity, capture)| {
+            Ok(json!({ "similarity": similarity, "capture": line(site, find(reader, capture)?) }))
+        });
+        Ok(Json(json!({ "captures": found.collect::<Result<Vec<_>, Problem>>()? })))
+    };
+    site.work(work).await
+}
+
+/// Two photos without a named member have none in common.
+fn is_same_member(a: Option<&Tag>, b: Option<&Tag>) -> bool {
+    a == b && a.is_some_and(|tag| tag.member.is_some())
+}
+
+/// Along the ground, for points that are near each other.
+fn metres(a: &Position, b: &Position) -> f64 {
+    let north = (a.latitude_deg - b.latitude_deg) * METRES_PER_DEGREE;
+    let turn = (a.longitude_deg - b.longitude_deg + 540.0).rem_euclid(360.0) - 180.0;
+    let east = turn * METRES_PER_DEGREE * a.latitude_deg.to_radians().cos();
+    north.hypot(east)
+}
+
+/// Where the last photos of this start of the machine were taken, in order.
+pub async fn track(State(site): State<Arc<Site>>) -> Result<Json<Value>, Problem> {
+    let work = |site: &Site, reader: &Reader| {
+        let places = reader.last_places(&site.identity.boot_id, TRACK_MAX).map_err(Problem::fault)?;
+        let point = |place: StoredPlace| {
+            let position = place.position?;
+            Some(json!({ "capture": place.capture, "taken": place.taken, "position": position }))
+        };
+        let points: Vec<Value> = places.into_iter().rev().filter_map(point).collect();
+        Ok(Json(json!({ "points": points })))
+    };
+    site.work(work).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::PositionSource;
+
+    fn at(latitude_deg: f64, longitude_deg: f64) -> Position {
+        let (altitude_m, hdop, std_m, quality, age_s) = (None, None, None, None, None);
+        let source = PositionSource::Exif;
+        Position { latitude_deg, longitude_deg, altitude_m, source, hdop, std_m, quality, age_s }
+    }
+
+    #[test]
+    fn distances_hold_at_the_date_line_too() {
+        let cases = [
+            (at(35.0, 139.0), at(35.0, 139.0), 0.0),
+            (at(35.0, 139.0), at(35.001, 139.0), 111.195),
+            (at(35.0, 139.0), at(35.0, 139.001), 91.086),
+            (at(0.0, 179.9995), at(0.0, -179.9995), 111.195),
+        ];
+        for (a, b, expected) in cases {
+            assert!((metres(&a, &b) - expected).abs() < 0.01, "{a:?} {b:?} {}", metres(&a, &b));
+        }
+    }
+
+    #[test]
+    fn a_member_is_the_same_if_bridge_span_and_member_are() {
+        let tag = |text: &str| text.parse::<Tag>().expect("a tag");
+        let (a, b) = (tag("bridgeclip:bridge=B;span=1;member=G2"), tag("bridgeclip:bridge=B;span=2;member=G2"));
+        let bridge = tag("bridgeclip:bridge=B");
+        assert!(is_same_member(Some(&a), Some(&a)));
+        assert!(!is_same_member(Some(&a), Some(&b)));
+        assert!(!is_same_member(Some(&bridge), Some(&bridge)));
+        assert!(!is_same_member(None, None));
+    }
+}

@@ -1,0 +1,106 @@
+//! Files to take away, and what there is for each member.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body as Bytes;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::super::problem::Problem;
+use super::super::site::Site;
+use super::query::Pairs;
+use super::stream::of_file;
+use crate::domain::Category;
+use crate::export::html::Group;
+use crate::export::{ExportError, Filter, Job, Progress, Stream};
+use crate::journal::Reader;
+use crate::texts::Lang;
+
+enum Format {
+    Stream(Stream),
+    Geopackage,
+}
+
+/// The captures that fulfil the conditions, as a file.
+pub async fn export(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Response, Problem> {
+    let name = pairs.take("format").unwrap_or_default();
+    let lang = lang(pairs.take("lang").as_deref())?;
+    let bom = pairs.flag("bom")?;
+    let (format, content_type) = match name.as_str() {
+        "csv" => (Format::Stream(Stream::Csv { bom }), "text/csv; charset=utf-8"),
+        "geojson" => (Format::Stream(Stream::Geojson), "application/geo+json"),
+        "jsonl" => (Format::Stream(Stream::Jsonl), "application/jsonl"),
+        "html" => (Format::Stream(Stream::Html(lang)), "text/html; charset=utf-8"),
+        "gpkg" => (Format::Geopackage, "application/geopackage+sqlite3"),
+        _ => return Err(Problem::bad_request("format: csv, geojson, gpkg, html or jsonl is expected")),
+    };
+    let filter = pairs.filter(site.zone)?;
+    pairs.end()?;
+    let file = site.work(move |site, reader| write(site, reader, filter, format)).await?;
+    let day = Timestamp::now().to_zoned(site.zone.to_time_zone()).strftime("%Y-%m-%d").to_string();
+    let disposition = format!("attachment; filename=\"bridgeclip-{day}.{name}\"");
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_DISPOSITION, &disposition)];
+    Ok((headers, Bytes::from_stream(of_file(file))).into_response())
+}
+
+pub fn lang(tag: Option<&str>) -> Result<Lang, Problem> {
+    let Some(tag) = tag else { return Ok(Lang::default()) };
+    let lang = Lang::ALL.into_iter().find(|lang| lang.tag() == tag);
+    lang.ok_or_else(|| Problem::bad_request(format!("lang={tag}: en or ja is expected")))
+}
+
+/// Into a file that nobody else sees and that goes with the answer.
+fn write(site: &Site, reader: &Reader, filter: Filter, format: Format) -> Result<File, Problem> {
+    let dir = &site.uploads.dir;
+    std::fs::create_dir_all(dir).map_err(Problem::fault)?;
+    let job = job(site, reader, filter);
+    let mut file = match format {
+        Format::Stream(form) => {
+            let mut file = tempfile::tempfile_in(dir).map_err(Problem::fault)?;
+            job.write(form, &mut file).map_err(Problem::fault)?;
+            file
+        }
+        Format::Geopackage => {
+            let file = tempfile::Builder::new().prefix(".export-").tempfile_in(dir).map_err(Problem::fault)?;
+            job.write_geopackage(file.path()).map_err(Problem::fault)?;
+            file.reopen().map_err(Problem::fault)?
+        }
+    };
+    file.seek(SeekFrom::Start(0)).map_err(Problem::fault)?;
+    Ok(file)
+}
+
+fn job<'a>(site: &'a Site, reader: &'a Reader, filter: Filter) -> Job<'a> {
+    let progress: &dyn Fn(Progress) -> Result<(), ExportError> = &|_| Ok(());
+    Job { reader, filter, zone: site.zone, limits: site.limits, device: site.device.clone(), progress }
+}
+
+/// Members, with the damage that their photos show.
+pub async fn coverage(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
+    let filter = pairs.filter(site.zone)?;
+    pairs.end()?;
+    site.work(move |site, reader| {
+        let plan = job(site, reader, filter).plan().map_err(Problem::fault)?;
+        let members: Vec<Value> = plan.groups().iter().map(member).collect();
+        Ok(Json(json!({ "members": members })))
+    })
+    .await
+}
+
+fn member(group: &Group) -> Value {
+    let Group { bridge, span, member, photos, urgent, doubtful, damage, worst_soundness } = group;
+    let label = |category: Category, index: u8| category.class(index).en;
+    let damage: serde_json::Map<String, Value> =
+        damage.iter().map(|(index, count)| (label(Category::DamageType, *index).to_owned(), json!(count))).collect();
+    json!({
+        "bridge": bridge, "span": span, "member": member,
+        "photos": photos.len(), "last": photos.last().map(|(at, _)| at), "urgent": urgent, "second_look": doubtful,
+        "damage": damage, "worst_soundness": worst_soundness.map(|index| label(Category::Soundness, index)),
+    })
+}

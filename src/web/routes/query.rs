@@ -1,0 +1,84 @@
+//! What stands behind the question mark of a path.
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use jiff::tz::Offset;
+
+use super::super::problem::Problem;
+use crate::export::{Filter, Moment};
+use crate::search::Condition;
+
+/// Names and values; a name can come several times.
+pub struct Pairs(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Pairs {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(pairs)) => Ok(Pairs(pairs)),
+            Err(rejection) => Err(Problem::bad_request(rejection.body_text())),
+        }
+    }
+}
+
+impl Pairs {
+    /// The value of a name that comes at most once.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        let place = self.0.iter().position(|(key, _)| key == name)?;
+        Some(self.0.remove(place).1)
+    }
+
+    pub fn number(&mut self, name: &str, max: u32, usual: u32) -> Result<u32, Problem> {
+        let Some(text) = self.take(name) else { return Ok(usual) };
+        let number = text.parse().ok().filter(|number| (1..=max).contains(number));
+        number.ok_or_else(|| Problem::bad_request(format!("{name}={text}: a number from 1 to {max} is expected")))
+    }
+
+    pub fn id(&mut self, name: &str) -> Result<Option<i64>, Problem> {
+        let Some(text) = self.take(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| Problem::bad_request(format!("{name}={text}: a whole number is expected")))
+    }
+
+    pub fn flag(&mut self, name: &str) -> Result<bool, Problem> {
+        match self.take(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("" | "true") => Ok(true),
+            Some(text) => Err(Problem::bad_request(format!("{name}={text}: true or false is expected"))),
+        }
+    }
+
+    /// The conditions on labels.
+    pub fn conditions(&mut self) -> Result<Vec<Condition>, Problem> {
+        let mut conditions = Vec::new();
+        while let Some(text) = self.take("where") {
+            conditions.push(
+                text.parse().map_err(|error: crate::search::ConditionError| Problem::bad_request(error.to_string()))?,
+            );
+        }
+        Ok(conditions)
+    }
+
+    /// The filter on captures. Days are those of the zone.
+    pub fn filter(&mut self, zone: Offset) -> Result<Filter, Problem> {
+        let mut moment = |name| match self.take(name) {
+            Some(text) => text.parse::<Moment>().map(Some).map_err(|error| Problem::bad_request(error.to_string())),
+            None => Ok(None),
+        };
+        Ok(Filter {
+            since: moment("since")?.map(|moment| moment.first(zone)),
+            until: moment("until")?.map(|moment| moment.end(zone)),
+            labels: crate::search::Filter(self.conditions()?),
+            bridge: self.take("bridge"),
+            urgent: self.flag("urgent")?,
+        })
+    }
+
+    /// What nobody has taken is a mistake.
+    pub fn end(self) -> Result<(), Problem> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(Problem::bad_request(format!("`{name}` means nothing here, or comes twice"))),
+        }
+    }
+}

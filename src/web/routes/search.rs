@@ -1,0 +1,83 @@
+//! Photos by a text or by a photo.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::super::problem::Problem;
+use super::super::site::Site;
+use super::query::Pairs;
+use crate::domain::Embedding;
+use crate::export::{Line, Record};
+use crate::journal::Reader;
+use crate::search::{Filter, in_captures, in_reference};
+
+/// Characters of a text; the tokenizer cuts off long before.
+const TEXT_MAX: usize = 1_000;
+
+#[derive(Clone, Copy)]
+enum Where {
+    Captures,
+    Reference,
+}
+
+struct Wanted {
+    place: Where,
+    top: usize,
+    filter: Filter,
+}
+
+fn wanted(mut pairs: Pairs) -> Result<Wanted, Problem> {
+    let place = match pairs.take("in").as_deref() {
+        None | Some("captures") => Where::Captures,
+        Some("reference") => Where::Reference,
+        Some(other) => return Err(Problem::bad_request(format!("in={other}: captures or reference is expected"))),
+    };
+    let (top, filter) = (pairs.number("top", 100, 12)? as usize, Filter(pairs.conditions()?));
+    pairs.end()?;
+    Ok(Wanted { place, top, filter })
+}
+
+pub async fn by_text(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
+    let text = pairs.take("text").filter(|text| !text.trim().is_empty());
+    let text = text.ok_or_else(|| Problem::bad_request("`text` is missing: what to look for"))?;
+    if text.chars().count() > TEXT_MAX {
+        return Err(Problem::bad_request(format!("`text` has more than {TEXT_MAX} characters")));
+    }
+    let wanted = wanted(pairs)?;
+    site.work(move |site, reader| find(site, reader, &site.searcher.of_text(&text)?, &wanted)).await
+}
+
+/// The photo is the body of the request. It is not kept.
+pub async fn by_photo(State(site): State<Arc<Site>>, pairs: Pairs, photo: Bytes) -> Result<Json<Value>, Problem> {
+    let wanted = wanted(pairs)?;
+    if photo.len() as u64 > site.uploads.bytes_max {
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the photo is too large"));
+    }
+    site.work(move |site, reader| find(site, reader, &site.searcher.of_photo(&photo)?, &wanted)).await
+}
+
+fn find(site: &Site, reader: &Reader, query: &Embedding, wanted: &Wanted) -> Result<Json<Value>, Problem> {
+    let Wanted { place, top, filter } = wanted;
+    let found: Vec<Value> = match place {
+        Where::Reference => {
+            let answerer = site.searcher.classifier.answerer();
+            let found = in_reference(&answerer.reference, query, *top, filter).map_err(Problem::fault)?;
+            found.iter().map(|photo| json!(photo)).collect()
+        }
+        Where::Captures => {
+            let found = in_captures(reader, query, site.identity.embedding_space, *top, filter);
+            let found = found.map_err(Problem::fault)?.into_iter().map(|found| {
+                let capture = reader.capture(found.result.capture).map_err(Problem::fault)?;
+                let record = capture.map(|capture| Record { capture, zone: site.zone });
+                Ok(record.map(|record| json!({ "similarity": found.similarity, "capture": Line::of(&record) })))
+            });
+            found.collect::<Result<Vec<_>, Problem>>()?.into_iter().flatten().collect()
+        }
+    };
+    Ok(Json(json!({ "found": found })))
+}
