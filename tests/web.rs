@@ -217,3 +217,194 @@ fn hostile_requests_are_refused_and_cost_no_memory() {
     let after = paged.device.memory_kib("VmRSS");
     assert!(after < before + 8_192, "{before} KiB before, {after} KiB after");
 }
+
+/// Settings under which all demo photos have been classified.
+fn with_captures() -> Paged {
+    let paged = Paged::here();
+    let photos = demo_photos();
+    for photo in &photos[..6] {
+        paged.device.take(photo);
+    }
+    eventually("six captures", || paged.get("/api/v1/status").json()["captures"] == 6);
+    paged
+}
+
+#[test]
+fn captures_are_listed_shown_and_handed_out() {
+    let paged = with_captures();
+    let list = paged.get("/api/v1/captures?limit=4").json();
+    let ids = |list: &Value| -> Vec<i64> {
+        list["captures"].as_array().expect("a list").iter().map(|c| c["capture"].as_i64().expect("an id")).collect()
+    };
+    assert_eq!((ids(&list), &list["next"]), (vec![6, 5, 4, 3], &json!(3)));
+    let rest = paged.get("/api/v1/captures?limit=4&before=3").json();
+    assert_eq!((ids(&rest), &rest["next"]), (vec![2, 1], &Value::Null));
+    let one = paged.get("/api/v1/captures/6").json();
+    assert_eq!(one["verdict"]["neighbours"].as_array().map(Vec::len), Some(10), "{one}");
+    assert_eq!(one["has_original"], true);
+    let label = list["captures"][0]["verdict"]["soundness"][0]["label"].as_str().expect("a label").to_owned();
+    let some = paged.get(&format!("/api/v1/captures?where=soundness={label}")).json();
+    assert!(ids(&some).contains(&6), "{some}");
+    let file = list["captures"][0]["image"]["file"].as_str().expect("a name");
+    let original = paged.get("/api/v1/captures/6/original");
+    assert_eq!(original.status, 200);
+    assert!(original.head.to_lowercase().contains("content-type: image/jpeg"));
+    let sent = fs::read(paged.device.camera().join(file)).expect("the photo");
+    assert!(dechunked(&original) == sent, "{} and {} bytes", original.body.len(), sent.len());
+    fs::write(paged.device.camera().join(file), b"another photo").expect("written");
+    assert_eq!(paged.get("/api/v1/captures/6/original").status, 404, "the name was used again");
+    for (path, expected) in [
+        ("/api/v1/captures/7", 404),
+        ("/api/v1/captures/x", 400),
+        ("/api/v1/captures?limit=0", 400),
+        ("/api/v1/captures?limit=100000", 400),
+        ("/api/v1/captures?colour=red", 400),
+        ("/api/v1/captures?where=soundness=V", 400),
+    ] {
+        let answer = paged.get(path);
+        assert_eq!((answer.status, answer.json()["status"].as_u64()), (expected, Some(expected.into())), "{path}");
+    }
+}
+
+/// The body of an answer that came in chunks (RFC 9112, 7.1).
+fn dechunked(answer: &Answer) -> Vec<u8> {
+    if !answer.head.to_lowercase().contains("transfer-encoding: chunked") {
+        return answer.body.clone();
+    }
+    let (mut rest, mut whole) = (answer.body.as_slice(), Vec::new());
+    while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
+        let length = usize::from_str_radix(&String::from_utf8_lossy(&rest[..end]), 16).expect("a length");
+        whole.extend_from_slice(&rest[end + 2..][..length]);
+        rest = &rest[end + 2 + length + 2..];
+        if length == 0 {
+            break;
+        }
+    }
+    whole
+}
+
+#[test]
+fn thumbnails_are_made_where_none_is_stored() {
+    let paged = with_captures();
+    let thumbnail = paged.get("/api/v1/captures/1/thumbnail");
+    assert_eq!(thumbnail.status, 200);
+    assert!(thumbnail.body.starts_with(b"\xff\xd8\xff") && thumbnail.body.len() < 60_000);
+    fs::remove_dir_all(paged.device.camera()).expect("the card is pulled");
+    assert_eq!(paged.get("/api/v1/captures/1/thumbnail").status, 404);
+}
+
+#[test]
+fn an_inspectors_word_replaces_the_verdict_and_stands() {
+    let paged = with_captures();
+    let before = paged.get("/api/v1/captures/2").json();
+    let labels = json!({
+        "soundness": ["IV"], "measure": ["E1"], "damage_type": ["corrosion"], "damage_location": ["main girder"],
+    });
+    let word = |sequence: &Value, labels: &Value| {
+        let mut word = json!({ "sequence": sequence, "name": "A. Sato" });
+        if !labels.is_null() {
+            word["labels"] = labels.clone();
+        }
+        paged.send("POST", "/api/v1/captures/2/inspection", &word)
+    };
+    let made = word(&before["sequence"], &labels);
+    assert_eq!(made.status, 200, "{}", made.json());
+    let after = paged.get("/api/v1/captures/2").json();
+    assert_eq!(after["verdict"]["soundness"], json!([{ "label": "IV", "confidence": 1.0 }]));
+    assert_eq!((&after["verdict"]["review_urgent"], &after["supersedes"]), (&json!(true), &before["event_id"]));
+    assert_eq!((&after["inspection"]["by"], &after["inspection"]["labels"]), (&json!("A. Sato"), &labels));
+    assert_eq!(after["verdict"]["neighbours"], before["verdict"]["neighbours"], "the evidence stays");
+    assert_eq!(word(&before["sequence"], &Value::Null).status, 409, "it has changed meanwhile");
+    assert_eq!(word(&after["sequence"], &Value::Null).status, 200, "accepted as it is now");
+    let accepted = paged.get("/api/v1/captures/2").json();
+    assert_eq!(accepted["inspection"]["was"], accepted["inspection"]["labels"]);
+    for (wrong, expected) in [
+        (json!({ "soundness": ["I", "II"], "measure": ["A"] }), 400),
+        (json!({ "soundness": ["V"], "measure": ["A"] }), 422),
+        (json!({ "measure": ["A"] }), 400),
+    ] {
+        assert_eq!(word(&accepted["sequence"], &wrong).status, expected, "{wrong}");
+    }
+    let anonymous = json!({ "sequence": accepted["sequence"] });
+    assert_eq!(paged.send("POST", "/api/v1/captures/2/inspection", &anonymous).status, 400);
+    assert_eq!(
+        paged.send("POST", "/api/v1/captures/99/inspection", &json!({ "sequence": 1, "name": "x" })).status,
+        404
+    );
+    let tagged = paged.send("PUT", "/api/v1/captures/2/tag", &json!({ "tag": { "bridge": "B-1", "member": "G1" } }));
+    assert_eq!(tagged.status, 200);
+    let coverage = paged.get("/api/v1/coverage").json();
+    let member = &coverage["members"][0];
+    assert_eq!((&member["member"], &member["worst_soundness"]), (&json!("G1"), &json!("IV")), "{coverage}");
+    assert_eq!((&member["damage"], &member["photos"]), (&json!({ "corrosion": 1 }), &json!(1)));
+    let again: Value = serde_json::from_str(
+        &paged.cli(&["reclassify", "--dry-run", "--json"]).lines().last().expect("a line").to_owned(),
+    )
+    .expect("JSON");
+    assert_eq!(again["inspected"], 1, "{again}");
+}
+
+#[test]
+fn photos_are_found_by_text_and_by_photo_in_both_places() {
+    let paged = with_captures();
+    let text = "/api/v1/search?text=Cracking%20is%20observed%20in%20the%20pier.&top=3";
+    let own = paged.get(text).json();
+    assert_eq!(own["found"].as_array().map(Vec::len), Some(3), "{own}");
+    assert!(own["found"][0]["capture"]["verdict"].is_object());
+    let labelled = paged.get(&format!("{text}&in=reference&where=damage_type=cracking")).json();
+    assert!(labelled["found"][0]["caption"].is_string(), "{labelled}");
+    let photo = fs::read(&demo_photos()[0]).expect("read");
+    let same = paged.ask("POST /api/v1/search?top=1 HTTP/1.1\r\nContent-Type: image/jpeg", &photo).json();
+    assert!(same["found"][0]["similarity"].as_f64() > Some(0.999), "{same}");
+    assert_eq!(paged.get("/api/v1/search").status, 400);
+    assert_eq!(paged.get("/api/v1/search?text=%20").status, 400);
+    assert_eq!(paged.ask("POST /api/v1/search HTTP/1.1", b"no photo").status, 400);
+}
+
+#[test]
+fn exports_and_numbers_are_handed_out() {
+    let paged = with_captures();
+    for (format, begin) in [
+        ("csv&bom=true", &b"\xef\xbb\xbf"[..]),
+        ("geojson", b"{\"type\":\"FeatureCollection\""),
+        ("jsonl", b"{\"capture\":1,"),
+        ("html&lang=ja", b"<!DOCTYPE html>"),
+        ("gpkg", b"SQLite format 3\0"),
+    ] {
+        let answer = paged.get(&format!("/api/v1/export?format={format}"));
+        let body = dechunked(&answer);
+        assert!(body.to_ascii_lowercase().starts_with(&begin.to_ascii_lowercase()), "{format}: {}", answer.head);
+    }
+    assert_eq!(paged.get("/api/v1/export?format=pdf").status, 400);
+    let metrics = paged.get("/metrics");
+    let text = String::from_utf8(dechunked(&metrics)).expect("text");
+    assert!(
+        text.contains("\nbridgeclip_captures 6\n") && text.contains("# TYPE bridgeclip_queue_events gauge"),
+        "{text}"
+    );
+    let left: Vec<_> = fs::read_dir(paged.device.data_dir().join("uploads")).expect("a folder").flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    let track = paged.get("/api/v1/track").json();
+    let sources: Vec<_> =
+        track["points"].as_array().expect("points").iter().map(|p| &p["position"]["source"]).collect();
+    assert_eq!(sources, [&json!("exif"); 6]);
+}
+
+#[test]
+fn earlier_photos_of_the_same_member_are_found_the_most_similar_first() {
+    let paged = with_captures();
+    let earlier = |capture: i64| paged.get(&format!("/api/v1/captures/{capture}/earlier")).json()["captures"].take();
+    assert_eq!(earlier(1), json!([]));
+    let before = earlier(6).as_array().map_or(0, Vec::len);
+    for capture in [1, 3, 6] {
+        let tag = json!({ "tag": { "bridge": "B-1", "span": "2", "member": "G1" } });
+        assert_eq!(paged.send("PUT", &format!("/api/v1/captures/{capture}/tag"), &tag).status, 200);
+    }
+    let found = earlier(6);
+    let found = found.as_array().expect("a list");
+    assert!(found.len() >= 2 && found.len() >= before, "{found:?}");
+    let similarities: Vec<f64> = found.iter().map(|found| found["similarity"].as_f64().expect("a number")).collect();
+    assert!(similarities.is_sorted_by(|a, b| a >= b), "{similarities:?}");
+    let ids: Vec<_> = found.iter().map(|found| found["capture"]["capture"].as_i64().expect("an id")).collect();
+    assert!(ids.contains(&1) && ids.contains(&3) && !ids.contains(&6), "{ids:?}");
+}

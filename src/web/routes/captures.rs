@@ -1,18 +1,19 @@
 //! The photos that this device has classified.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body as Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::super::problem::Problem;
 use super::super::site::Site;
-use super::query::Pairs;
+use super::query::{Id, Pairs};
 use super::stream::of_file;
 use crate::domain::{Position, Sha256, Tag};
 use crate::export::{Filter, Line, Record, Thumbnails};
@@ -67,7 +68,7 @@ fn line(site: &Site, capture: StoredCapture) -> Value {
 }
 
 /// All that is known of one, with the neighbours that speak for its verdict.
-pub async fn one(State(site): State<Arc<Site>>, Path(id): Path<i64>) -> Result<Json<Value>, Problem> {
+pub async fn one(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Json<Value>, Problem> {
     let work = move |site: &Site, reader: &Reader| {
         let capture = find(reader, id)?;
         let has_original = capture.path.is_file();
@@ -85,7 +86,7 @@ fn find(reader: &Reader, id: i64) -> Result<StoredCapture, Problem> {
     reader.capture(id).map_err(Problem::fault)?.ok_or_else(|| Problem::not_found(format!("there is no capture {id}")))
 }
 
-pub async fn thumbnail(State(site): State<Arc<Site>>, Path(id): Path<i64>) -> Result<Response, Problem> {
+pub async fn thumbnail(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Response, Problem> {
     let work = move |site: &Site, reader: &Reader| {
         let record = Record { capture: find(reader, id)?, zone: site.zone };
         let thumbnails = Thumbnails { reader, limits: site.limits };
@@ -102,7 +103,7 @@ pub async fn thumbnail(State(site): State<Arc<Site>>, Path(id): Path<i64>) -> Re
 }
 
 /// The photo as it was taken in, if it still is where it was.
-pub async fn original(State(site): State<Arc<Site>>, Path(id): Path<i64>) -> Result<Response, Problem> {
+pub async fn original(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Response, Problem> {
     let work = move |_: &Site, reader: &Reader| {
         let capture = find(reader, id)?;
         let gone = || Problem::not_found("the photo is not there any more, or another one has its name");
@@ -113,7 +114,7 @@ pub async fn original(State(site): State<Arc<Site>>, Path(id): Path<i64>) -> Res
         }
     };
     let (file, capture) = site.work(work).await?;
-    let content_type = match capture.path.extension().map(|extension| extension.to_ascii_lowercase()) {
+    let content_type = match capture.path.extension().map(OsStr::to_ascii_lowercase) {
         Some(extension) if extension == "jpg" || extension == "jpeg" => "image/jpeg",
         Some(extension) if extension == "png" => "image/png",
         Some(extension) if extension == "webp" => "image/webp",
@@ -133,11 +134,7 @@ fn sha256(file: &mut File) -> std::io::Result<Sha256> {
 }
 
 /// Earlier captures of the same member or place, the most similar first.
-pub async fn earlier(
-    State(site): State<Arc<Site>>,
-    Path(id): Path<i64>,
-    mut pairs: Pairs,
-) -> Result<Json<Value>, Problem> {
+pub async fn earlier(State(site): State<Arc<Site>>, Id(id): Id, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
     let top = pairs.number("top", 50, 6)? as usize;
     pairs.end()?;
     let work = move |site: &Site, reader: &Reader| {

@@ -22,6 +22,7 @@ use crate::export::{ExportError, Filter, Job, Progress, Stream};
 use crate::journal::Reader;
 use crate::texts::Lang;
 
+#[derive(Clone, Copy)]
 enum Format {
     Stream(Stream),
     Geopackage,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
@@ -14,8 +14,9 @@ use super::super::live::Notice;
 use super::super::problem::Problem;
 use super::super::site::Site;
 use super::Body;
+use super::query::Id;
 use crate::domain::{Category, Change, Inspection, Labels, Tag, TagText};
-use crate::journal::{JournalError, Reader};
+use crate::journal::JournalError;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +38,7 @@ pub struct Place {
 /// Accepts or corrects a verdict.
 pub async fn inspect(
     State(site): State<Arc<Site>>,
-    Path(id): Path<i64>,
+    Id(id): Id,
     Extension(visitor): Extension<Visitor>,
     Body(word): Body<Word>,
 ) -> Result<Json<Value>, Problem> {
@@ -52,7 +53,7 @@ pub async fn inspect(
         }
         let was = shown.verdict.labels();
         let labels = word.labels.unwrap_or_else(|| was.clone());
-        supersede(site, reader, id, &Change::Inspected(Inspection { by, at: Timestamp::now(), was, labels }))
+        supersede(site, id, &Change::Inspected(Inspection { by, at: Timestamp::now(), was, labels }))
     })
     .await
 }
@@ -70,13 +71,13 @@ fn check(labels: &Labels) -> Result<(), Problem> {
 /// Says afterwards which member a photo shows.
 pub async fn retag(
     State(site): State<Arc<Site>>,
-    Path(id): Path<i64>,
+    Id(id): Id,
     Body(place): Body<Place>,
 ) -> Result<Json<Value>, Problem> {
-    site.work(move |site, reader| supersede(site, reader, id, &Change::Tag(place.tag))).await
+    site.work(move |site, _| supersede(site, id, &Change::Tag(place.tag))).await
 }
 
-fn supersede(site: &Site, _: &Reader, capture: i64, change: &Change) -> Result<Json<Value>, Problem> {
+fn supersede(site: &Site, capture: i64, change: &Change) -> Result<Json<Value>, Problem> {
     let Site { journal, identity, link, .. } = site;
     let made = journal.supersede(identity, capture, change.clone(), !link.is_online(), Timestamp::now());
     let made = made.map_err(|error| match error {

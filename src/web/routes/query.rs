@@ -1,12 +1,26 @@
 //! What stands behind the question mark of a path.
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use jiff::tz::Offset;
 
 use super::super::problem::Problem;
 use crate::export::{Filter, Moment};
 use crate::search::Condition;
+
+/// The number of a capture in the path.
+pub struct Id(pub i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Id(id)),
+            Err(_) => Err(Problem::bad_request("the path has a whole number where it names a capture")),
+        }
+    }
+}
 
 /// Names and values; a name can come several times.
 pub struct Pairs(Vec<(String, String)>);
