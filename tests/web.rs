@@ -337,10 +337,8 @@ fn an_inspectors_word_replaces_the_verdict_and_stands() {
     let member = &coverage["members"][0];
     assert_eq!((&member["member"], &member["worst_soundness"]), (&json!("G1"), &json!("IV")), "{coverage}");
     assert_eq!((&member["damage"], &member["photos"]), (&json!({ "corrosion": 1 }), &json!(1)));
-    let again: Value = serde_json::from_str(
-        &paged.cli(&["reclassify", "--dry-run", "--json"]).lines().last().expect("a line").to_owned(),
-    )
-    .expect("JSON");
+    let tally = paged.cli(&["reclassify", "--dry-run", "--json"]);
+    let again: Value = serde_json::from_str(tally.lines().last().expect("a line")).expect("JSON");
     assert_eq!(again["inspected"], 1, "{again}");
 }
 
