@@ -177,6 +177,102 @@ texts! {
     Hdop: "HDOP", "HDOP";
     StandardDeviation: "standard deviation", "標準偏差";
     FixAge: "age of the fix", "測位からの経過時間";
+    // The field page.
+    SkipToContent: "Skip to the content", "本文へ移動";
+    Sections: "Sections", "メニュー";
+    Search: "Search", "検索";
+    Coverage: "Coverage", "点検状況";
+    Map: "Map", "位置図";
+    ThisDevice: "Device", "機器";
+    NoDevice: "The device does not answer. Come closer, or check its Wi-Fi.", "機器が応答しません。近づくか、Wi-Fi接続を確認してください。";
+    DeviceFull: "The device is full and takes no photos:", "空き容量がなく、写真を受け付けていません：";
+    Kept: "Kept.", "保存しました。";
+    Keep: "Keep", "保存";
+    // Its photos.
+    SeeFirst: "See first", "優先確認";
+    MorePhotos: "More photos", "さらに表示";
+    OnlyUrgent: "Only what should be seen first", "優先確認のみ表示";
+    NoPhotosYet: "No photos yet.", "写真はまだありません。";
+    TakePhoto: "Take a photo", "写真を撮る";
+    SendingPhoto: "Sending the photo …", "写真を送信しています…";
+    JudgingPhoto: "Judging the photo …", "判定しています…";
+    KnownAlready: "This photo was judged before.", "この写真は判定済みです。";
+    NotTaken: "The photo was not taken in.", "写真を取り込めませんでした。";
+    NotJudged: "The photo could not be judged.", "判定できませんでした。";
+    // One of them.
+    ItWas: "The device had said:", "機器の判定：";
+    Evidence: "Similar photos with known ratings", "評価が既知の類似写真";
+    Similarity: "Similarity", "類似度";
+    Labels: "Ratings", "評価";
+    Finding: "Finding", "所見";
+    EarlierPhotos: "Earlier photos of this place", "同じ箇所の過去の写真";
+    NoEarlierPhotos: "There are none.", "ありません。";
+    AboutPhoto: "About the photo", "写真の情報";
+    ChangedMeanwhile: "This photo was judged anew; open it again.", "判定が更新されました。開き直してください。";
+    Size: "Pixels", "画素数";
+    Model: "Model", "判定モデル";
+    YourWord: "Your judgement", "点検者の判定";
+    YourName: "Your name", "氏名";
+    NameNeeded: "Enter your name: it is kept with your judgement.", "氏名を入力してください。判定とともに記録されます。";
+    Accept: "Accept", "確認済みにする";
+    Correct: "Correct", "修正する";
+    KeepCorrection: "Keep the correction", "修正を保存";
+    WordKept: "Your judgement is kept.", "点検者の判定を保存しました。";
+    WhereItIs: "Where it belongs", "部位の設定";
+    // Finding photos.
+    SearchWords: "What to look for", "検索語";
+    SearchExample: "corrosion at a joint", "例：corrosion at a joint（英語）";
+    SearchWhere: "Where to look", "検索対象";
+    OwnPhotos: "Photos of this device", "本機の写真";
+    LabelledPhotos: "Photos with known ratings", "参照データ";
+    OnlyWith: "Only with", "絞り込み";
+    AnyLabel: "any rating", "すべての評価";
+    SearchPhoto: "Search by a photo", "写真で検索";
+    Searching: "Searching …", "検索しています…";
+    NothingFound: "Nothing found.", "見つかりませんでした。";
+    // What there is.
+    LastPhoto: "Last photo", "最終撮影";
+    NoPhotoYet: "no photo yet", "写真なし";
+    TakeAway: "Files to take away", "ファイルの保存";
+    NoPositions: "No photo of this session has a position.", "位置のある写真がありません。";
+    // The device.
+    Link: "Link", "通信";
+    LinkOffline: "Offline", "オフライン";
+    LinkConnecting: "Connecting", "接続中";
+    LinkDraining: "Sending", "送信中";
+    LinkLive: "Online", "オンライン";
+    LinkRefused: "Refused", "接続拒否";
+    QueueWaiting: "waiting", "未送信";
+    QueueSetAside: "Refused events", "拒否された通知";
+    FailedFiles: "Unreadable files", "読めないファイル";
+    DiskFree: "Free", "空き容量";
+    Temperature: "Temperature", "温度";
+    Losses: "Losses", "失われたもの";
+    LostThumbnailsDropped: "small pictures dropped for room", "容量不足で削除した縮小画像";
+    LostCapturesForgotten: "delivered photos forgotten for room", "容量不足で削除した送信済み記録";
+    LostEventsSetAside: "events refused by the broker", "送信先に拒否された通知";
+    LostTimesFull: "times full", "満杯になった回数";
+    LostFilesQuarantined: "damaged databases", "破損したデータベース";
+    LostRowsDamaged: "damaged rows", "破損した行";
+    LostSequencesSkipped: "numbers skipped", "欠番";
+    NextPhotos: "The next photos show", "これから撮る部位";
+    LetIn: "Let a visitor in", "端末の登録";
+    LetInHow: "They open this device's address, and enter the code and their name.", "相手の端末で本機のアドレスを開き、番号と氏名を入力します。";
+    CodeInspector: "Code for an inspector", "点検者用の番号";
+    CodeViewer: "Code for a viewer", "閲覧者用の番号";
+    Appearance: "Appearance", "表示";
+    Language: "Language", "言語";
+    Colours: "Colours", "配色";
+    ThemeSystem: "as the system", "端末の設定";
+    ThemeLight: "light", "明るい";
+    ThemeDark: "dark", "暗い";
+    ThemeContrast: "high contrast", "高コントラスト";
+    // The way in.
+    ComeIn: "Come in", "端末の登録";
+    ComeInHow: "Enter the code that the device shows (`bridgeclip pair`).", "機器に表示された番号を入力してください（bridgeclip pair）。";
+    Code: "Code", "番号";
+    Enter: "Enter", "登録";
+    Leave: "Leave", "登録解除";
 }
 
 impl Text {

@@ -5,6 +5,7 @@ mod device;
 mod export;
 mod judge;
 mod metrics;
+mod page;
 mod photos;
 mod query;
 mod search;
@@ -50,6 +51,9 @@ pub fn router(site: Arc<Site>, hosts: Vec<String>) -> Router {
     let guarding = Arc::new(Guard { access: Arc::clone(&site.access), hosts });
     let photo_bytes = usize::try_from(site.uploads.bytes_max).unwrap_or(usize::MAX);
     Router::new()
+        .route("/", get(page::index))
+        .route("/page/{name}", get(page::file))
+        .route("/page/words/{lang}", get(page::words))
         .route("/api/v1/status", get(device::status))
         .route("/api/v1/events", get(device::events))
         .route("/api/v1/captures", get(captures::list))

@@ -1,0 +1,46 @@
+// The device. An error carries what the device says is wrong.
+
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+async function ask(method, path, body, type) {
+  let response;
+  try {
+    response = await fetch(path, { method, body, headers: type ? { 'Content-Type': type } : {}, cache: 'no-store' });
+  } catch {
+    throw new Refused(0, '');
+  }
+  if (response.status === 204) return null;
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(response.status, answer.detail ?? response.statusText);
+  return answer;
+}
+
+export const get = (path) => ask('GET', `/api/v1/${path}`);
+export const send = (method, path, value) => ask(method, `/api/v1/${path}`, JSON.stringify(value), 'application/json');
+export const upload = (photo) => {
+  const form = new FormData();
+  form.append('photo', photo, photo.name);
+  return ask('POST', '/api/v1/photos', form);
+};
+export const searchPhoto = (photo, query) => ask('POST', `/api/v1/search?${query}`, photo, 'application/octet-stream');
+export const file = (name) => fetch(`/page/${name}`).then((response) => response.json());
+
+// Calls back with each hint of the live stream, and with `{type: 'again'}` when hints may have been missed.
+export function listen(hear) {
+  let wasOpen = false;
+  const stream = new EventSource('/api/v1/events');
+  stream.addEventListener('open', () => {
+    if (wasOpen) hear({ type: 'again' });
+    wasOpen = true;
+  });
+  stream.addEventListener('message', (event) => hear(JSON.parse(event.data)));
+  stream.addEventListener('error', () => {
+    hear({ type: 'silent' });
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => { hear({ type: 'again' }); listen(hear); }, 5000);
+  });
+}

@@ -1,0 +1,157 @@
+// One photo: what it shows, why the device thinks so, and what the inspector says.
+
+import * as api from './api.js';
+import { el, facts, put, say } from './dom.js';
+import { sketch } from './map.js';
+import { accepted, card } from './photos.js';
+import { allCategories, categoryName, className, classesOf, doubts, percent, place, reasons, t, when } from './words.js';
+
+export async function show(main, { role, name, onHint }, id) {
+  const [capture, earlier, track] = await Promise.all([
+    api.get(`captures/${id}`), api.get(`captures/${id}/earlier`), api.get('track')]);
+  const { verdict, inspection, image } = capture;
+  const again = () => { main.replaceChildren(); return show(main, { role, name, onHint: () => {} }, id); };
+  put(main,
+    el('h2', {}, `${t('photo')} ${image.file ?? id}`),
+    picture(capture),
+    verdict.review_urgent && el('p', {}, el('span', { class: 'flag' }, t('review_first'))),
+    el('ul', {}, reasons(verdict).map((reason) => el('li', {}, reason))),
+    verdictOf(verdict),
+    el('p', { class: 'small' }, t(verdict.confidence_calibrated ? 'confidence_calibrated' : 'confidence_uncalibrated')),
+    doubts(verdict).length > 0 && el('p', { class: 'doubt' }, t('look_again')),
+    el('ul', {}, doubts(verdict).map((doubt) => el('li', { class: 'doubt' }, doubt))),
+    inspection && el('p', { class: 'word' },
+      `${t(accepted(inspection) ? 'accepted' : 'corrected')} ${inspection.by}, ${when(inspection.at)}`),
+    inspection && !accepted(inspection) && el('p', { class: 'small' }, `${t('it_was')} ${named(inspection.was)}`),
+    role === 'inspector' ? judging(capture, name, again) : '',
+    el('h3', {}, t('evidence')),
+    evidence(verdict.neighbours ?? []),
+    el('h3', {}, t('earlier_photos')),
+    earlier.captures.length === 0 ? el('p', {}, t('no_earlier_photos')) : el('ul', { class: 'cards' },
+      earlier.captures.map((found) => el('li', {}, card(found.capture, found.similarity)))),
+    el('h3', {}, t('about_photo')),
+    about(capture),
+    capture.position ? sketch(track.points, capture.capture) : '',
+    role === 'inspector' ? retagging(capture, again) : '');
+  onHint((hint) => { if (hint.type === 'changed' && hint.captures.includes(id)) say(t('changed_meanwhile')); });
+}
+
+function picture(capture) {
+  const source = capture.has_original ? 'original' : 'thumbnail';
+  const image = el('img', { src: `/api/v1/captures/${capture.capture}/${source}`, alt: t('photo') });
+  image.addEventListener('error', () => image.replaceWith(el('p', {}, t('no_picture'))));
+  return el('figure', {}, image);
+}
+
+function verdictOf(verdict) {
+  const answer = (category) => el('ul', {}, (verdict[category.id] ?? []).map((found) =>
+    el('li', {}, `${className(category.id, found.label)} (${percent(found.confidence)})`)));
+  return facts(allCategories().map((category) =>
+    [categoryName(category), (verdict[category.id] ?? []).length ? answer(category) : t('no_answer')]));
+}
+
+const named = (labels) => allCategories().map((category) =>
+  (labels[category.id] ?? []).map((label) => className(category.id, label)).join(', ')).filter(Boolean).join(' · ');
+
+function evidence(neighbours) {
+  const row = (photo) => el('tr', {},
+    el('td', { class: 'number' }, photo.similarity.toFixed(3)),
+    el('td', {}, named(photo.labels)),
+    el('td', { class: 'small' }, photo.caption));
+  return el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': t('evidence') }, el('table', {},
+    el('thead', {}, el('tr', {}, el('th', { class: 'number', scope: 'col' }, t('similarity')),
+      el('th', { scope: 'col' }, t('labels')), el('th', { scope: 'col' }, t('finding')))),
+    el('tbody', {}, neighbours.map(row))));
+}
+
+function about(capture) {
+  const { taken, position, image, tag, drone, package: model } = capture;
+  const camera = [image.camera?.make, image.camera?.model].filter(Boolean).join(' ');
+  return facts([
+    [t('taken_at'), `${when(taken)} (${t(`time_${taken.quality}`)})`],
+    [t('position'), position ? whereabouts(position) : t('position_unknown')],
+    [t('altitude'), position?.altitude_m !== undefined ? `${position.altitude_m.toFixed(1)} m` : drone?.relative_altitude_m],
+    [t('member'), place(tag) || t('no_member')],
+    [t('camera'), camera],
+    [t('file'), image.file],
+    [t('size'), `${image.pixels[0]} × ${image.pixels[1]}`],
+    [t('model'), model?.name],
+  ]);
+}
+
+export function whereabouts(position) {
+  const notes = [t(`position_${position.source}`), position.quality && t(`fix_${position.quality}`),
+    position.hdop !== undefined && `HDOP ${position.hdop.toFixed(1)}`,
+    position.std_m !== undefined && `± ${position.std_m.toFixed(1)} m`,
+    position.age_s !== undefined && `${t('fix_age')} ${Math.round(position.age_s)} s`].filter(Boolean);
+  return `${position.latitude_deg.toFixed(5)}, ${position.longitude_deg.toFixed(5)} (${notes.join(', ')})`;
+}
+
+// Accept with one touch; correct with a form that starts from what is shown.
+function judging(capture, name, again) {
+  const who = name ? null : el('label', { class: 'field' }, t('your_name'),
+    el('input', { type: 'text', maxlength: 64, autocomplete: 'name', value: localStorage.getItem('name') ?? '' }));
+  const trouble = el('p', { class: 'trouble', role: 'alert' });
+  const form = el('form', { class: 'hidden' });
+  async function give(labels) {
+    const given = who?.querySelector('input').value.trim();
+    if (who && !given) {
+      trouble.textContent = t('name_needed');
+      who.querySelector('input').focus();
+      return;
+    }
+    if (given) localStorage.setItem('name', given);
+    try {
+      await api.send('POST', `captures/${capture.capture}/inspection`,
+        { sequence: capture.sequence, ...(labels && { labels }), ...(given && { name: given }) });
+      say(t('word_kept'));
+      await again();
+    } catch (error) {
+      trouble.textContent = error.message;
+    }
+  }
+  form.append(...allCategories().map((category) => choices(category, capture.verdict)),
+    el('button', { class: 'main wide', type: 'submit' }, t('keep_correction')));
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const chosen = new FormData(form);
+    give(Object.fromEntries(allCategories().map((category) => [category.id, chosen.getAll(category.id)])));
+  });
+  const correct = el('button', { type: 'button', 'aria-expanded': 'false', onclick: () => {
+    const hidden = form.classList.toggle('hidden');
+    correct.setAttribute('aria-expanded', String(!hidden));
+    if (!hidden) form.querySelector('input').focus();
+  } }, t('correct'));
+  return el('section', { 'aria-label': t('your_word') }, el('h3', {}, t('your_word')), who,
+    el('div', { class: 'row' }, el('button', { class: 'main', type: 'button', onclick: () => give() }, t('accept')), correct),
+    trouble, form);
+}
+
+function choices(category, verdict) {
+  const shown = new Set((verdict[category.id] ?? []).map((found) => found.label));
+  const choice = (found) => el('label', {}, el('input', {
+    type: category.multi ? 'checkbox' : 'radio', name: category.id, value: found.id, checked: shown.has(found.id),
+    required: !category.multi }), className(category.id, found.id));
+  return el('fieldset', {}, el('legend', {}, categoryName(category)),
+    el('div', { class: 'choices' }, category.classes.map(choice)));
+}
+
+function retagging(capture, again) {
+  const field = (key, label) => el('label', { class: 'field' }, label,
+    el('input', { type: 'text', name: key, maxlength: 64, value: capture.tag?.[key] ?? '' }));
+  const trouble = el('p', { class: 'trouble', role: 'alert' });
+  const form = el('form', {}, el('h3', {}, t('where_it_is')), field('bridge', t('bridge')), field('span', t('span')),
+    field('member', t('member')), el('button', { type: 'submit' }, t('keep')), trouble);
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const tag = Object.fromEntries([...new FormData(form)].filter(([, value]) => value.trim()));
+    try {
+      await api.send('PUT', `captures/${capture.capture}/tag`, { tag });
+      say(t('kept'));
+      await again();
+    } catch (error) {
+      trouble.textContent = error.message;
+    }
+  });
+  return form;
+}

@@ -1,0 +1,92 @@
+// How the device is, what the next photos show, and who may look.
+
+import * as api from './api.js';
+import { el, facts, put, say } from './dom.js';
+import { whereabouts } from './detail.js';
+import { lang, setLanguage, t } from './words.js';
+
+export async function show(main, context) {
+  const { role, isHere, onHint } = context;
+  const state = el('div');
+  put(main, el('h2', {}, t('this_device')), state,
+    role === 'inspector' ? await tagging() : '',
+    isHere ? pairing() : '',
+    appearance(context));
+  const load = async () => { const status = await api.get('status'); state.replaceChildren(); put(state, about(status)); };
+  onHint((hint) => { if (hint.type === 'queue' || hint.type === 'again') load().catch(() => {}); });
+  await load();
+}
+
+function about(status) {
+  const { queue, losses } = status;
+  const lost = Object.entries(losses).filter(([, count]) => count > 0);
+  return [
+    status.full ? el('p', { class: 'trouble', role: 'alert' }, `${t('device_full')} ${status.full}`) : '',
+    facts([
+      [t('device'), status.device],
+      [t('link'), t(`link_${status.link}`)],
+      [t('queue_waiting'), `${queue.depth}${queue.urgent ? ` (${t('urgent_photos')} ${queue.urgent})` : ''}`],
+      [t('queue_set_aside'), queue.set_aside || null],
+      [t('photos'), status.captures],
+      [t('failed_files'), status.failed],
+      [t('position'), status.position ? whereabouts(status.position) : t('position_unknown')],
+      [t('disk_free'), status.disk_free_bytes === undefined ? null : `${(status.disk_free_bytes / 1e9).toFixed(1)} GB`],
+      [t('temperature'), status.temperature_celsius === undefined ? null : `${Math.round(status.temperature_celsius)} °C`],
+      [t('model'), status.package],
+      [t('made_with'), `BridgeCLIP ${status.version}`],
+    ]),
+    lost.length > 0 ? el('h3', {}, t('losses')) : '',
+    facts(lost.map(([key, count]) => [t(`lost_${key}`), count])),
+  ];
+}
+
+// What the photos from here on show.
+async function tagging() {
+  const tag = await api.get('tag');
+  const field = (key, label) => el('label', { class: 'field' }, label,
+    el('input', { type: 'text', name: key, maxlength: 64, value: tag[key] ?? '' }));
+  const trouble = el('p', { class: 'trouble', role: 'alert' });
+  const form = el('form', {}, el('h3', {}, t('next_photos')), field('bridge', t('bridge')), field('span', t('span')),
+    field('member', t('member')), el('button', { class: 'main', type: 'submit' }, t('keep')), trouble);
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    try {
+      await api.send('PUT', 'tag', Object.fromEntries([...new FormData(form)].filter(([, value]) => value.trim())));
+      trouble.textContent = '';
+      say(t('kept'));
+    } catch (error) {
+      trouble.textContent = error.message;
+    }
+  });
+  return form;
+}
+
+function pairing() {
+  const code = el('p', { class: 'grade', role: 'status' });
+  const make = (role) => async () => {
+    const made = await api.send('POST', 'pairing', { role });
+    code.textContent = `${made.code.slice(0, 3)} ${made.code.slice(3)}`;
+  };
+  return el('section', {}, el('h3', {}, t('let_in')), el('p', {}, t('let_in_how')), el('div', { class: 'row' },
+    el('button', { type: 'button', onclick: make('inspector') }, t('code_inspector')),
+    el('button', { type: 'button', onclick: make('viewer') }, t('code_viewer'))), code);
+}
+
+function appearance({ isHere, again, leave }) {
+  const language = el('select', { onchange: async () => { await setLanguage(language.value); again(); } },
+    el('option', { value: 'en', lang: 'en', selected: lang() === 'en' }, 'English'),
+    el('option', { value: 'ja', lang: 'ja', selected: lang() === 'ja' }, '日本語'));
+  const chosen = document.documentElement.dataset.theme ?? '';
+  const theme = el('select', { onchange: () => setTheme(theme.value) },
+    ['', 'light', 'dark', 'contrast'].map((value) =>
+      el('option', { value, selected: value === chosen }, t(`theme_${value || 'system'}`))));
+  return el('section', {}, el('h3', {}, t('appearance')),
+    el('label', { class: 'field' }, t('language'), language), el('label', { class: 'field' }, t('colours'), theme),
+    isHere ? '' : el('button', { type: 'button', onclick: leave }, t('leave')));
+}
+
+export function setTheme(value) {
+  if (value) document.documentElement.dataset.theme = value;
+  else delete document.documentElement.dataset.theme;
+  localStorage.setItem('theme', value);
+}

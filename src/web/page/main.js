@@ -1,0 +1,103 @@
+// The page: who is there, what is shown, and what the device says meanwhile.
+
+import * as api from './api.js';
+import { el, say } from './dom.js';
+import { load as loadWords, t } from './words.js';
+import * as coverage from './coverage.js';
+import * as detail from './detail.js';
+import * as device from './device.js';
+import * as map from './map.js';
+import * as photos from './photos.js';
+import * as search from './search.js';
+
+const VIEWS = { photos, search, coverage, map, device, capture: detail };
+
+const main = document.getElementById('main');
+let me = {};
+let hearers = [];
+
+async function route() {
+  const [name, id] = location.hash.slice(1).split('/');
+  const view = VIEWS[name] ?? photos;
+  for (const link of document.querySelectorAll('nav a')) {
+    const isCurrent = link.hash === `#${name || 'photos'}` || (view === detail && link.hash === '#photos');
+    if (isCurrent) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  hearers = [];
+  main.replaceChildren();
+  window.scrollTo(0, 0);
+  const context = { role: me.role, name: me.name, isHere: me.is_here, onHint: (hear) => hearers.push(hear), again: route, leave };
+  try {
+    await view.show(main, context, Number(id));
+    if (document.activeElement === document.body) main.focus({ preventScroll: true });
+  } catch (error) {
+    if (error.status === 401) return enter();
+    main.replaceChildren(el('p', { class: 'trouble', role: 'alert' }, error.message || t('no_device')));
+  }
+}
+
+// The way in, for a visitor from the network.
+function enter() {
+  const field = (name, label, more) => el('label', { class: 'field' }, label, el('input', { type: 'text', name, required: true, ...more }));
+  const trouble = el('p', { class: 'trouble', role: 'alert' });
+  const form = el('form', {}, el('h2', {}, t('come_in')), el('p', {}, t('come_in_how')),
+    field('code', t('code'), { inputmode: 'numeric', autocomplete: 'one-time-code', pattern: '[0-9 ]{6,7}' }),
+    field('name', t('your_name'), { maxlength: 64, autocomplete: 'name' }),
+    el('button', { class: 'main wide', type: 'submit' }, t('enter')), trouble);
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const { code, name } = Object.fromEntries(new FormData(form));
+    try {
+      await api.send('POST', 'session', { code: code.replaceAll(' ', ''), name: name.trim() });
+      await start();
+    } catch (error) {
+      trouble.textContent = error.message;
+    }
+  });
+  main.replaceChildren(form);
+  form.querySelector('input').focus();
+}
+
+async function leave() {
+  await api.send('DELETE', 'session', {});
+  location.hash = '';
+  location.reload();
+}
+
+async function showLink() {
+  const place = document.getElementById('link');
+  try {
+    const status = await api.get('status');
+    document.getElementById('device').textContent = status.device;
+    const waiting = status.queue.depth > 0 ? ` · ${t('queue_waiting')} ${status.queue.depth}` : '';
+    place.textContent = `${t(`link_${status.link}`)}${waiting}`;
+    place.className = status.link === 'refused' || status.full ? 'trouble' : '';
+  } catch (error) {
+    if (error.status === 401) return;
+    place.textContent = t('no_device');
+    place.className = 'trouble';
+  }
+}
+
+let linkTimer;
+function hear(hint) {
+  clearTimeout(linkTimer);
+  linkTimer = setTimeout(showLink, 300);
+  if (hint.type === 'failed') say(`${t('not_judged')} ${hint.file}: ${hint.reason}`);
+  hearers.forEach((hearer) => hearer(hint));
+}
+
+async function start() {
+  me = await api.get('session');
+  if (!me.role) return enter();
+  await showLink();
+  api.listen(hear);
+  await route();
+}
+
+device.setTheme(localStorage.getItem('theme') ?? '');
+await loadWords();
+document.querySelector('.skip').addEventListener('click', (event) => { event.preventDefault(); main.focus(); });
+window.addEventListener('hashchange', () => { if (me.role) route(); });
+await start().catch((error) => { main.replaceChildren(el('p', { class: 'trouble', role: 'alert' }, error.message || t('no_device'))); });

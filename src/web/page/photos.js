@@ -1,0 +1,109 @@
+// The photos, the newest first; and taking one.
+
+import * as api from './api.js';
+import { el, put, say } from './dom.js';
+import { classesOf, doubts, place, t, when } from './words.js';
+
+// Of one page of the list.
+const LIMIT = 24;
+
+export function card(capture, similarity) {
+  const { verdict, inspection } = capture;
+  const urgent = verdict.review_urgent;
+  const picture = el('img', { src: `/api/v1/captures/${capture.capture}/thumbnail`, alt: '', loading: 'lazy', width: 120, height: 120 });
+  picture.addEventListener('error', () => picture.replaceWith(el('span', { class: 'nothing' })));
+  return el('a', { class: urgent ? 'card urgent' : 'card', href: `#capture/${capture.capture}` }, picture, el('div', {},
+    el('p', { class: 'grade' }, `${t('soundness')} ${classesOf(verdict, 'soundness')}`),
+    el('p', {}, `${classesOf(verdict, 'damage_type')} – ${classesOf(verdict, 'damage_location')}`),
+    el('p', {}, classesOf(verdict, 'measure')),
+    urgent && el('p', {}, el('span', { class: 'flag' }, t('see_first'))),
+    inspection && el('p', { class: 'word' }, `${t(accepted(inspection) ? 'accepted' : 'corrected')} ${inspection.by}`),
+    !inspection && doubts(verdict).slice(0, 1).map((doubt) => el('p', { class: 'doubt' }, doubt)),
+    el('p', { class: 'small' }, [when(capture.taken), place(capture.tag), similarity && similarity.toFixed(3)].filter(Boolean).join(' · '))));
+}
+
+export const accepted = (inspection) => JSON.stringify(inspection.was) === JSON.stringify(inspection.labels);
+
+export async function show(main, { role, onHint }) {
+  const list = el('ul', { class: 'cards' });
+  const more = el('button', { class: 'wide hidden', type: 'button', onclick: () => load() }, t('more_photos'));
+  const urgent = el('input', { type: 'checkbox', onchange: () => restart() });
+  const waiting = el('p', { role: 'status' });
+  put(main,
+    el('h2', { class: 'hidden' }, t('photos')),
+    role === 'inspector' ? takePhoto(waiting, onHint) : '',
+    waiting,
+    el('div', { class: 'choices' }, el('label', {}, urgent, t('only_urgent'))),
+    list, more);
+  let before;
+
+  async function page(from) {
+    const query = new URLSearchParams({ limit: LIMIT });
+    if (from) query.set('before', from);
+    if (urgent.checked) query.set('urgent', 'true');
+    return api.get(`captures?${query}`);
+  }
+
+  async function load() {
+    // A page of a filtered list can be empty long before its end.
+    let found;
+    do {
+      found = await page(before);
+      before = found.next ?? undefined;
+    } while (found.captures.length === 0 && before);
+    list.append(...found.captures.map((capture) => el('li', { 'data-capture': capture.capture }, card(capture))));
+    more.classList.toggle('hidden', !before);
+    if (list.children.length === 0) list.append(el('li', {}, t('no_photos_yet')));
+  }
+
+  function restart() {
+    before = undefined;
+    list.replaceChildren();
+    return load();
+  }
+
+  // What is new goes on top; what has changed is shown anew where it is.
+  async function refresh() {
+    const { captures } = await page();
+    if (list.children.length > 0 && !list.firstElementChild.dataset.capture) list.replaceChildren();
+    for (const capture of captures.reverse()) {
+      const item = el('li', { 'data-capture': capture.capture }, card(capture));
+      const present = list.querySelector(`[data-capture="${capture.capture}"]`);
+      if (present) present.replaceWith(item);
+      else list.prepend(item);
+    }
+  }
+
+  onHint((hint) => { if (hint.type !== 'queue' && hint.type !== 'silent') refresh().catch(() => {}); });
+  await restart();
+}
+
+// The camera of a phone, or a file. The verdict opens when it is there.
+function takePhoto(waiting, onHint) {
+  const input = el('input', { type: 'file', accept: 'image/*', capture: 'environment', 'aria-label': t('take_photo') });
+  const awaited = new Set();
+  input.addEventListener('change', async () => {
+    for (const photo of input.files) {
+      waiting.textContent = t('sending_photo');
+      try {
+        const received = await api.upload(photo);
+        if (received.capture) {
+          say(t('known_already'));
+          location.hash = `#capture/${received.capture}`;
+        } else {
+          awaited.add(received.file);
+          waiting.textContent = t('judging_photo');
+        }
+      } catch (error) {
+        waiting.textContent = `${t('not_taken')} ${error.message}`;
+      }
+    }
+    input.value = '';
+  });
+  onHint((hint) => {
+    if (!awaited.delete(hint.file)) return;
+    waiting.textContent = hint.type === 'failed' ? `${t('not_judged')} ${hint.reason}` : '';
+    if (hint.type === 'captured') location.hash = `#capture/${hint.capture}`;
+  });
+  return el('div', { class: 'take' }, input, el('span', { class: 'button main wide', 'aria-hidden': 'true' }, t('take_photo')));
+}

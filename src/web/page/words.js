@@ -1,0 +1,58 @@
+// Words in the language of the reader.
+
+import { file } from './api.js';
+
+let words = {};
+let categories = [];
+let language = 'en';
+
+export async function load() {
+  const kept = localStorage.getItem('language');
+  language = kept ?? (navigator.language.startsWith('ja') ? 'ja' : 'en');
+  [words, categories] = await Promise.all([file(`words/${language}`), file('classes.json')]);
+  document.documentElement.lang = language;
+  for (const element of document.querySelectorAll('[data-text]')) element.textContent = t(element.dataset.text);
+  for (const element of document.querySelectorAll('[data-label]')) element.setAttribute('aria-label', t(element.dataset.label));
+}
+
+export const lang = () => language;
+
+export function setLanguage(next) {
+  localStorage.setItem('language', next);
+  return load();
+}
+
+// A key that is missing shows itself.
+export const t = (key) => words[key] ?? key;
+
+export const allCategories = () => categories;
+export const categoryName = (category) => category[language];
+
+export function className(categoryId, id) {
+  const category = categories.find((category) => category.id === categoryId);
+  return category?.classes.find((found) => found.id === id)?.[language] ?? id;
+}
+
+// The classes of a verdict in one category, as text.
+export function classesOf(verdict, categoryId) {
+  const classes = verdict[categoryId] ?? [];
+  return classes.length === 0 ? t('no_answer') : classes.map((found) => className(categoryId, found.label)).join(', ');
+}
+
+export function when(time) {
+  const at = new Date(time.at ?? time);
+  return at.toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
+}
+
+export const percent = (share) => `${Math.round(share * 100)} %`;
+
+// Why somebody should see a photo, in whole sentences.
+export const reasons = (verdict) => [
+  ...(verdict.urgency?.signs ?? []).map((sign) => t(`similar_${sign}`)),
+];
+export const doubts = (verdict) => (verdict.second_look ?? []).map((reason) => t(reason));
+
+export function place(tag) {
+  if (!tag) return '';
+  return [tag.bridge, tag.span, tag.member].filter(Boolean).join(' / ');
+}

@@ -1,0 +1,125 @@
+//! The field page: files that are part of the program. It asks for nothing from elsewhere.
+
+use axum::extract::Path;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::super::problem::Problem;
+use super::export::lang;
+use crate::domain::Category;
+use crate::texts::{self, Lang, Text};
+
+const INDEX: &str = include_str!("../page/index.html");
+
+/// Below `/page/`.
+const FILES: [(&str, &str, &str); 12] = [
+    ("page.css", "text/css", include_str!("../page/page.css")),
+    ("icon.svg", "image/svg+xml", include_str!("../page/icon.svg")),
+    ("main.js", "text/javascript", include_str!("../page/main.js")),
+    ("api.js", "text/javascript", include_str!("../page/api.js")),
+    ("words.js", "text/javascript", include_str!("../page/words.js")),
+    ("dom.js", "text/javascript", include_str!("../page/dom.js")),
+    ("photos.js", "text/javascript", include_str!("../page/photos.js")),
+    ("detail.js", "text/javascript", include_str!("../page/detail.js")),
+    ("search.js", "text/javascript", include_str!("../page/search.js")),
+    ("coverage.js", "text/javascript", include_str!("../page/coverage.js")),
+    ("map.js", "text/javascript", include_str!("../page/map.js")),
+    ("device.js", "text/javascript", include_str!("../page/device.js")),
+];
+
+pub async fn index() -> Response {
+    of_type("text/html; charset=utf-8", INDEX)
+}
+
+pub async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
+    let found = FILES.iter().find(|(file, ..)| *file == name);
+    match (found, name.as_str()) {
+        (Some((_, content_type, text)), _) => Ok(of_type(content_type, *text)),
+        (None, "classes.json") => Ok(of_type("application/json", classes().to_string())),
+        _ => Err(Problem::not_found("the page has no such file")),
+    }
+}
+
+/// All words of a language.
+pub async fn words(Path(tag): Path<String>) -> Result<Response, Problem> {
+    Ok(of_type("application/json", texts::json(lang(Some(&tag))?)))
+}
+
+/// A browser keeps the files, and asks each time whether they are still right.
+fn of_type(content_type: &'static str, text: impl IntoResponse) -> Response {
+    let cache = HeaderValue::from_static("no-cache");
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type)), (header::CACHE_CONTROL, cache)], text)
+        .into_response()
+}
+
+/// The categories with their classes in both languages.
+fn classes() -> Value {
+    let class = |class: &crate::domain::Class| json!({ "id": class.en, "en": Lang::En.class(class), "ja": Lang::Ja.class(class) });
+    let category = |category: Category| {
+        let name = Text::of_category(category);
+        json!({
+            "id": category.id(), "multi": category.is_multi(),
+            "en": name.say(Lang::En), "ja": name.say(Lang::Ja),
+            "classes": category.classes().iter().map(class).collect::<Vec<_>>(),
+        })
+    };
+    json!(Category::ALL.map(category))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use regex::Regex;
+
+    use super::*;
+    use crate::domain::Losses;
+
+    /// Keys of words that the files name, and beginnings of keys that go on with what the device says.
+    fn named() -> (BTreeSet<String>, BTreeSet<String>) {
+        let whole =
+            Regex::new(r#"\bt\((?:[^()]*\? )?'([a-z_]+)'(?: : '([a-z_]+)')?\)|data-(?:text|label)="([a-z_]+)""#);
+        let begun = Regex::new(r"\bt\(`([a-z]+_)\$");
+        let (whole, begun) = (whole.expect("a pattern"), begun.expect("a pattern"));
+        let (mut keys, mut begins) = (BTreeSet::new(), BTreeSet::new());
+        for text in FILES.iter().map(|(_, _, text)| *text).chain([INDEX]) {
+            keys.extend(whole.captures_iter(text).flat_map(|found| {
+                found.iter().skip(1).flatten().map(|key| key.as_str().to_owned()).collect::<Vec<_>>()
+            }));
+            begins.extend(begun.captures_iter(text).map(|found| found[1].to_owned()));
+        }
+        (keys, begins)
+    }
+
+    #[test]
+    fn every_word_of_the_page_is_in_the_table() {
+        let table: BTreeSet<String> = Text::ALL.iter().map(Text::to_string).collect();
+        let (keys, begins) = named();
+        assert!(keys.len() > 60, "{} keys", keys.len());
+        let missing: Vec<_> = keys.iter().filter(|key| !table.contains(*key)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        let known = ["link_", "similar_", "time_", "position_", "fix_", "theme_", "lost_"].map(str::to_owned);
+        assert_eq!(begins, BTreeSet::from(known));
+        let losses = serde_json::to_value(Losses::default()).expect("JSON");
+        for loss in losses.as_object().expect("an object").keys() {
+            assert!(table.contains(&format!("lost_{loss}")), "{loss}");
+        }
+        for state in ["offline", "connecting", "draining", "live", "refused"] {
+            assert!(table.contains(&format!("link_{state}")), "{state}");
+        }
+    }
+
+    #[test]
+    fn the_page_is_small_and_asks_for_nothing_from_elsewhere() {
+        let bytes: usize = FILES.iter().map(|(_, _, text)| text.len()).sum::<usize>() + INDEX.len();
+        let words = texts::json(Lang::Ja).len() + classes().to_string().len();
+        assert!(bytes + words < 150_000, "{bytes} + {words}");
+        let address = Regex::new(r#"(?:https?:)?//[a-z0-9]"#).expect("a pattern");
+        for (name, _, text) in FILES {
+            let text = text.replace("http://www.w3.org/", "");
+            assert!(!address.is_match(&text), "{name}: {:?}", address.find(&text));
+        }
+        assert!(!INDEX.contains("http") && !INDEX.contains("<style") && !INDEX.contains("onclick"));
+    }
+}
