@@ -1,0 +1,315 @@
+// The field page as an inspector uses it: in Chromium, against the daemon with the demo package.
+//
+//   node test.mjs BRIDGECLIP DEMO SCREENSHOTS
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import puppeteer from 'puppeteer-core';
+
+const [program, demo, shots] = process.argv.slice(2);
+const AXE = readFileSync(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+const PHONE = { width: 360, height: 760, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+const PATIENCE_MS = 20_000;
+
+const photos = readdirSync(join(demo, 'photos')).filter((name) => /\.jpe?g$/i.test(name)).sort()
+  .map((name) => join(demo, 'photos', name));
+
+const freePort = () => new Promise((resolve) => {
+  const server = createServer().listen(0, '127.0.0.1', () => {
+    const { port } = server.address();
+    server.close(() => resolve(port));
+  });
+});
+
+// A device in a folder of its own, with some photos on its card.
+async function device(address, count) {
+  const dir = mkdtempSync(join(tmpdir(), 'page-'));
+  const port = await freePort();
+  mkdirSync(join(dir, 'camera'));
+  writeFileSync(join(dir, 'config.toml'), `[device]\nsite = "kita"\nid = "unit-1"\ndata_dir = "data"\n[package]\n` +
+    `dir = "${demo}/package"\n[intake]\nfolders = ["camera"]\n[web]\nlisten = "${address}:${port}"\n`);
+  for (const photo of photos.slice(0, count)) copyFileSync(photo, join(dir, 'camera', photo.split('/').pop()));
+  const daemon = spawn(program, ['run', '--config', join(dir, 'config.toml')], { stdio: 'ignore' });
+  const url = `http://127.0.0.1:${port}/`;
+  await until('the device', async () => (await fetch(url).catch(() => null))?.ok);
+  const cli = (...args) => execFileSync(program, [...args, '--config', join(dir, 'config.toml')], { encoding: 'utf8' });
+  const end = () => { daemon.kill('SIGTERM'); rmSync(dir, { recursive: true, force: true }); };
+  const status = async () => JSON.parse(cli('status', '--json'));
+  await until('its photos', async () => (await status()).captures === count);
+  return { url, cli, end, status, dir };
+}
+
+async function until(what, isSo) {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
+    if (await isSo()) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${what}: not within ${PATIENCE_MS / 1000} s`);
+}
+
+// A page that fails the test if it asks for anything from elsewhere or has an error.
+async function open(browser, url, troubles) {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  await page.setViewport(PHONE);
+  await page.setBypassCSP(true); // axe is put into the page; the policy itself is tested elsewhere
+  const requests = [];
+  page.on('request', (request) => {
+    requests.push(request);
+    if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) troubles.push(`asks for ${request.url()}`);
+  });
+  page.on('pageerror', (error) => troubles.push(`error: ${error.message}`));
+  page.on('console', (message) => {
+    // A stranger is told that they must come in; a thumbnail may have given way.
+    if (message.type() === 'error' && !/40[14]|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_REFUSED/.test(message.text())) troubles.push(`console: ${message.text()}`);
+  });
+  page.setDefaultTimeout(PATIENCE_MS);
+  await page.goto(url, { waitUntil: 'load' });
+  return { page, requests, close: () => context.close() };
+}
+
+async function accessible(page, where) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  const found = violations.map(({ id, help, nodes }) => `${id}: ${help} (${nodes.map((node) => node.target).join(', ')})`);
+  assert.deepEqual(found, [], `accessibility of ${where}`);
+}
+
+const byText = (selector, text) => `::-p-xpath(//${selector}[contains(normalize-space(.), ${JSON.stringify(text)})])`;
+const text = (page, selector) => page.$eval(selector, (element) => element.textContent);
+
+async function fitsAPhone(page, where) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `${where} is ${wide} px wider than the screen`);
+  const small = await page.$$eval('button, nav a, select, .take', (targets) => targets
+    .filter((target) => target.offsetParent !== null && target.getBoundingClientRect().height < 44)
+    .map((target) => target.outerHTML.slice(0, 80)));
+  assert.deepEqual(small, [], `targets of ${where} that a glove misses`);
+}
+
+const tests = {
+  async 'photos are listed, the page is light and asks for nothing from elsewhere'({ page, requests, shoot }) {
+    await page.waitForSelector('[data-capture="4"] img');
+    assert.equal((await page.$$('[data-capture]')).length, 4);
+    await fitsAPhone(page, 'the list');
+    await accessible(page, 'the list');
+    await shoot('photos');
+    let bytes = 0;
+    for (const request of requests.filter((request) => !/thumbnail|events/.test(request.url()))) {
+      const response = request.response();
+      bytes += (await response.buffer()).length + JSON.stringify(response.headers()).length;
+    }
+    console.log(`  first load: ${(bytes / 1000).toFixed(1)} KB in ${requests.length} requests, thumbnails apart`);
+    assert.ok(bytes <= 150_000, `${bytes} bytes`);
+  },
+
+  async 'a photo that is taken shows its verdict within two seconds'({ page, shoot }) {
+    await page.goto(`${page.url().split('#')[0]}#photos`);
+    const input = await page.waitForSelector('.take input');
+    const begin = Date.now();
+    await input.uploadFile(photos[10]);
+    await page.waitForFunction(() => location.hash === '#capture/5');
+    await page.waitForSelector('main dl');
+    const seconds = (Date.now() - begin) / 1000;
+    console.log(`  from the file to the verdict: ${seconds.toFixed(2)} s`);
+    assert.ok((await text(page, 'main dl')).includes('Soundness'));
+    assert.equal((await page.$$('main tbody tr')).length, 10, 'ten neighbours');
+    await page.waitForFunction(() => document.querySelector('figure img')?.complete);
+    await fitsAPhone(page, 'the photo');
+    await accessible(page, 'the photo');
+    await shoot('capture');
+  },
+
+  async 'a file that is no photo is refused in words'({ page, dir }) {
+    const broken = join(dir, 'broken.jpg');
+    writeFileSync(broken, 'no photo');
+    await page.goto(`${page.url().split('#')[0]}#photos`);
+    await (await page.waitForSelector('.take input')).uploadFile(broken);
+    await page.waitForSelector(byText('p', 'could not be judged'));
+  },
+
+  async 'a verdict is accepted with one touch and corrected with a form'({ page, shoot, cli }) {
+    await page.goto(`${page.url().split('#')[0]}#capture/5`);
+    await page.waitForSelector(byText('button', 'Accept'));
+    await page.click(byText('button', 'Accept'));
+    await page.waitForSelector(byText('p', 'Enter your name'));
+    await page.type('label.field input[autocomplete="name"]', 'A. Sato');
+    await page.click(byText('button', 'Accept'));
+    await page.waitForSelector(byText('p', 'Accepted by an inspector: A. Sato'));
+    await page.click(byText('button', 'Correct'));
+    await page.click('input[name="soundness"][value="IV"]');
+    await page.click('input[name="measure"][value="E1"]');
+    await accessible(page, 'the correction');
+    await shoot('correction');
+    await page.click(byText('button', 'Keep the correction'));
+    await page.waitForSelector(byText('p', 'Corrected by an inspector: A. Sato'));
+    await page.waitForSelector(byText('span', 'An engineer should see this photo first'));
+    const row = cli('export', '--format', 'jsonl').trim().split('\n').map(JSON.parse).find((line) => line.capture === 5);
+    assert.deepEqual([row.verdict.soundness[0].label, row.inspection.by], ['IV', 'A. Sato']);
+    assert.ok(row.supersedes, 'its event takes the place of the first');
+  },
+
+  async 'a member is named, and the coverage shows it'({ page, shoot }) {
+    const field = (key) => `form input[name="${key}"]`;
+    await page.waitForSelector(field('bridge'));
+    for (const [key, value] of [['bridge', 'B-12'], ['span', '3'], ['member', 'G2']]) await page.type(field(key), value);
+    await page.click(byText('form[.//input[@name="member"]]//button', 'Keep'));
+    await page.waitForSelector(byText('dd', 'B-12 / 3 / G2'));
+    await page.click('nav a[href="#coverage"]');
+    await page.waitForSelector(byText('th', 'B-12 / 3 / G2'));
+    await fitsAPhone(page, 'the coverage');
+    await accessible(page, 'the coverage');
+    await shoot('coverage');
+  },
+
+  async 'photos are found by words and by a photo'({ page, shoot }) {
+    await page.click('nav a[href="#search"]');
+    await page.waitForSelector('input[type="search"]');
+    await page.type('input[type="search"]', 'Cracking is observed in the pier.');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('main ul.cards a.card');
+    await page.select('select', 'reference');
+    await page.click(byText('main//button', 'Search'));
+    await page.waitForSelector('main ul.cards div.card');
+    await shoot('search');
+    await page.select('select', 'captures');
+    await (await page.$('.take input')).uploadFile(photos[0]);
+    await page.waitForFunction(() => document.querySelector('main ul.cards a.card')?.textContent.includes('1.000'));
+    await fitsAPhone(page, 'the search');
+    await accessible(page, 'the search');
+  },
+
+  async 'the track is drawn, and its points lead to the photos'({ page, shoot }) {
+    await page.click('nav a[href="#map"]');
+    await page.waitForSelector('svg.map circle');
+    assert.equal((await page.$$('svg.map circle')).length, 5);
+    await accessible(page, 'the map');
+    await shoot('map');
+  },
+
+  async 'files are taken away'({ page, url }) {
+    await page.click('nav a[href="#coverage"]');
+    const links = await page.waitForSelector('a[href*="format=gpkg"]') && await page.$$eval('a[download]', (links) => links.map((link) => link.href));
+    for (const link of links) {
+      const response = await fetch(link);
+      assert.ok(response.ok && response.headers.get('content-disposition').includes('bridgeclip-'), link);
+      assert.ok((await response.arrayBuffer()).byteLength > 500, link);
+    }
+    assert.equal(links.length, 5);
+  },
+
+  async 'the next photos are tagged, and the page speaks Japanese, dark and in high contrast'({ page, shoot, cli }) {
+    await page.click('nav a[href="#device"]');
+    await page.waitForSelector('form input[name="bridge"]');
+    await page.type('form input[name="bridge"]', 'B-13');
+    await page.click(byText('form//button', 'Keep'));
+    await page.waitForSelector(byText('p', 'Kept.'));
+    assert.ok(cli('tag').includes('B-13'));
+    await accessible(page, 'the device');
+    await shoot('device');
+    await page.select('select:has(option[value="ja"])', 'ja');
+    await page.waitForSelector(byText('h2', '機器'));
+    await page.select('select:has(option[value="dark"])', 'dark');
+    await accessible(page, 'the device in Japanese and dark');
+    await shoot('device-ja-dark');
+    await page.select('select:has(option[value="dark"])', 'contrast');
+    await page.click('nav a[href="#photos"]');
+    await page.waitForSelector('[data-capture="5"]');
+    await fitsAPhone(page, 'the list in Japanese');
+    await accessible(page, 'the list in Japanese and high contrast');
+    await shoot('photos-ja-contrast');
+    assert.equal(await page.evaluate(() => localStorage.getItem('language')), 'ja');
+    await page.evaluate(() => { localStorage.clear(); });
+    await page.reload();
+    await page.waitForSelector(byText('nav//a', 'Search'));
+  },
+
+  async 'a new photo on the card appears by itself'({ page, dir }) {
+    await page.click('nav a[href="#photos"]');
+    await page.waitForSelector('[data-capture="5"]');
+    copyFileSync(photos[12], join(dir, 'camera', 'new.jpg'));
+    await page.waitForSelector('[data-capture="6"]');
+    assert.equal(await page.$eval('ul.cards li', (first) => first.dataset.capture), '6', 'on top');
+  },
+
+  async 'the keyboard is enough'({ page }) {
+    await page.reload();
+    await page.waitForSelector('[data-capture="6"]');
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute('href') ?? document.activeElement?.type);
+    const seen = [];
+    await page.evaluate(() => document.activeElement?.blur());
+    for (let count = 0; count < 14; count += 1) {
+      await page.keyboard.press('Tab');
+      seen.push(await focused());
+    }
+    for (const expected of ['#photos', 'file', 'checkbox', '#capture/6']) assert.ok(seen.includes(expected), `${expected} in ${seen}`);
+  },
+};
+
+async function whole(browser, troubles) {
+  const own = await device('127.0.0.1', 4);
+  const { page, requests, close } = await open(browser, own.url, troubles);
+  const shoot = (name) => page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+  let failed = 0;
+  for (const [name, test] of Object.entries(tests)) {
+    try {
+      await test({ page, requests, shoot, ...own });
+      console.log(`ok     ${name}`);
+    } catch (error) {
+      failed += 1;
+      await shoot(`failed-${failed}`).catch(() => {});
+      console.log(`FAILED ${name}\n  ${error.stack.split('\n').slice(0, 12).join('\n  ')}`);
+    }
+  }
+  await close();
+  own.end();
+  return failed;
+}
+
+// A phone in the device's network.
+async function stranger(browser, troubles) {
+  const own = await device('0.0.0.0', 1);
+  const { page, close } = await open(browser, own.url, troubles);
+  await page.waitForSelector('input[name="code"]');
+  await accessible(page, 'the way in');
+  await page.screenshot({ path: join(shots, 'come-in.png') });
+  await page.type('input[name="code"]', '000000');
+  await page.type('input[name="name"]', 'B. Tanaka');
+  await page.click(byText('form//button', 'Enter'));
+  await page.waitForSelector(byText('p', 'there is no code to enter'));
+  const code = own.cli('pair').trim();
+  await page.$eval('input[name="code"]', (input) => { input.value = ''; });
+  await page.type('input[name="code"]', code);
+  await page.click(byText('form//button', 'Enter'));
+  await page.waitForSelector('[data-capture="1"]');
+  await page.click('[data-capture="1"] a');
+  await page.waitForSelector(byText('button', 'Accept'));
+  await page.click(byText('button', 'Accept'));
+  await page.waitForSelector(byText('p', 'Accepted by an inspector: B. Tanaka'));
+  await page.click('nav a[href="#device"]');
+  await page.click(await page.waitForSelector(byText('button', 'Leave')) && byText('button', 'Leave'));
+  await page.waitForSelector('input[name="code"]');
+  await close();
+  own.end();
+  console.log('ok     a visitor enters a code, judges under their name, and leaves');
+}
+
+const browser = await puppeteer.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--lang=en'], headless: true,
+});
+const troubles = [];
+let failed = 0;
+try {
+  failed += await whole(browser, troubles);
+  await stranger(browser, troubles);
+} catch (error) {
+  failed += 1;
+  console.log(`FAILED ${error.stack}`);
+}
+await browser.close();
+for (const trouble of troubles) console.log(`FAILED ${trouble}`);
+process.exit(failed + troubles.length > 0 ? 1 : 0);
