@@ -202,9 +202,6 @@ texts! {
     // One of them.
     ItWas: "The device had said:", "機器の判定：";
     Evidence: "Similar photos with known ratings", "評価が既知の類似写真";
-    Similarity: "Similarity", "類似度";
-    Labels: "Ratings", "評価";
-    Finding: "Finding", "所見";
     EarlierPhotos: "Earlier photos of this place", "同じ箇所の過去の写真";
     NoEarlierPhotos: "There are none.", "ありません。";
     AboutPhoto: "About the photo", "写真の情報";

@@ -4,12 +4,12 @@ import * as api from './api.js';
 import { el, put } from './dom.js';
 import { className, place, t, when } from './words.js';
 
-export async function show(main, { onHint }) {
+export async function show(root, { onHint }) {
   const body = el('tbody');
   const table = el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': t('coverage') }, el('table', {},
     el('thead', {}, el('tr', {}, ['member', 'photos', 'worst_soundness', 'damage_seen', 'last_photo'].map((key) =>
       el('th', { scope: 'col' }, t(key))))), body));
-  put(main, el('h2', {}, t('coverage')), table, exports());
+  put(root, el('h2', {}, t('coverage')), table, exports());
 
   async function load() {
     const { members } = await api.get('coverage');

@@ -4,14 +4,15 @@ import * as api from './api.js';
 import { el, facts, put, say } from './dom.js';
 import { sketch } from './map.js';
 import { accepted, card } from './photos.js';
-import { allCategories, categoryName, className, classesOf, doubts, percent, place, reasons, t, when } from './words.js';
+import { allCategories, categoryName, className, doubts, named, percent, place, reasons, t, when } from './words.js';
 
-export async function show(main, { role, name, onHint }, id) {
+export async function show(root, { role, name, onHint }, id) {
   const [capture, earlier, track] = await Promise.all([
     api.get(`captures/${id}`), api.get(`captures/${id}/earlier`), api.get('track')]);
   const { verdict, inspection, image } = capture;
-  const again = () => { main.replaceChildren(); return show(main, { role, name, onHint: () => {} }, id); };
-  put(main,
+  const again = () => show(root, { role, name, onHint: () => {} }, id);
+  root.replaceChildren();
+  put(root,
     el('h2', {}, `${t('photo')} ${image.file ?? id}`),
     picture(capture),
     verdict.review_urgent && el('p', {}, el('span', { class: 'flag' }, t('review_first'))),
@@ -38,7 +39,9 @@ export async function show(main, { role, name, onHint }, id) {
 
 function picture(capture) {
   const source = capture.has_original ? 'original' : 'thumbnail';
-  const image = el('img', { src: `/api/v1/captures/${capture.capture}/${source}`, alt: t('photo') });
+  // Its size is known before it is there, so that nothing moves under a finger.
+  const [width, height] = capture.image.pixels;
+  const image = el('img', { src: `/api/v1/captures/${capture.capture}/${source}`, alt: t('photo'), width, height });
   image.addEventListener('error', () => image.replaceWith(el('p', {}, t('no_picture'))));
   return el('figure', {}, image);
 }
@@ -50,19 +53,9 @@ function verdictOf(verdict) {
     [categoryName(category), (verdict[category.id] ?? []).length ? answer(category) : t('no_answer')]));
 }
 
-const named = (labels) => allCategories().map((category) =>
-  (labels[category.id] ?? []).map((label) => className(category.id, label)).join(', ')).filter(Boolean).join(' · ');
-
-function evidence(neighbours) {
-  const row = (photo) => el('tr', {},
-    el('td', { class: 'number' }, photo.similarity.toFixed(3)),
-    el('td', {}, named(photo.labels)),
-    el('td', { class: 'small' }, photo.caption));
-  return el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': t('evidence') }, el('table', {},
-    el('thead', {}, el('tr', {}, el('th', { class: 'number', scope: 'col' }, t('similarity')),
-      el('th', { scope: 'col' }, t('labels')), el('th', { scope: 'col' }, t('finding')))),
-    el('tbody', {}, neighbours.map(row))));
-}
+const evidence = (neighbours) => el('ul', { class: 'evidence' }, neighbours.map((photo) => el('li', {},
+  el('p', { class: 'grade' }, photo.similarity.toFixed(2)),
+  el('div', {}, el('p', {}, named(photo.labels)), el('p', { class: 'small' }, photo.caption)))));
 
 function about(capture) {
   const { taken, position, image, tag, drone, package: model } = capture;

@@ -5,16 +5,16 @@ import { el, facts, put, say } from './dom.js';
 import { whereabouts } from './detail.js';
 import { lang, setLanguage, t } from './words.js';
 
-export async function show(main, context) {
+export async function show(root, context) {
   const { role, isHere, onHint } = context;
   const state = el('div');
-  put(main, el('h2', {}, t('this_device')), state,
+  const load = async () => { const status = await api.get('status'); state.replaceChildren(); put(state, about(status)); };
+  await load();
+  put(root, el('h2', {}, t('this_device')), state,
     role === 'inspector' ? await tagging() : '',
     isHere ? pairing() : '',
     appearance(context));
-  const load = async () => { const status = await api.get('status'); state.replaceChildren(); put(state, about(status)); };
   onHint((hint) => { if (hint.type === 'queue' || hint.type === 'again') load().catch(() => {}); });
-  await load();
 }
 
 function about(status) {

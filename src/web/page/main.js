@@ -25,15 +25,18 @@ async function route() {
     else link.removeAttribute('aria-current');
   }
   hearers = [];
-  main.replaceChildren();
+  // Each view has a place of its own: one that is still loading when another is asked for ends up nowhere.
+  const place = el('div');
+  main.replaceChildren(place);
+  document.body.classList.remove('outside');
   window.scrollTo(0, 0);
   const context = { role: me.role, name: me.name, isHere: me.is_here, onHint: (hear) => hearers.push(hear), again: route, leave };
   try {
-    await view.show(main, context, Number(id));
+    await view.show(place, context, Number(id));
     if (document.activeElement === document.body) main.focus({ preventScroll: true });
   } catch (error) {
     if (error.status === 401) return enter();
-    main.replaceChildren(el('p', { class: 'trouble', role: 'alert' }, error.message || t('no_device')));
+    place.replaceChildren(el('p', { class: 'trouble', role: 'alert' }, error.message || t('no_device')));
   }
 }
 
@@ -56,13 +59,13 @@ function enter() {
     }
   });
   main.replaceChildren(form);
+  document.body.classList.add('outside');
   form.querySelector('input').focus();
 }
 
 async function leave() {
   await api.send('DELETE', 'session', {});
-  location.hash = '';
-  location.reload();
+  location.replace('/');
 }
 
 async function showLink() {

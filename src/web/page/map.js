@@ -10,9 +10,9 @@ const MARGIN = 40;
 // Metres in a degree of latitude, by the mean radius of the Earth.
 const METRES_PER_DEGREE = 111195.08;
 
-export async function show(main, { onHint }) {
+export async function show(root, { onHint }) {
   const place = el('div');
-  put(main, el('h2', {}, t('map')), place);
+  put(root, el('h2', {}, t('map')), place);
   const load = async () => place.replaceChildren(sketch((await api.get('track')).points));
   onHint((hint) => { if (hint.type === 'captured' || hint.type === 'again') load().catch(() => {}); });
   await load();

@@ -13,9 +13,8 @@ export function card(capture, similarity) {
   const picture = el('img', { src: `/api/v1/captures/${capture.capture}/thumbnail`, alt: '', loading: 'lazy', width: 120, height: 120 });
   picture.addEventListener('error', () => picture.replaceWith(el('span', { class: 'nothing' })));
   return el('a', { class: urgent ? 'card urgent' : 'card', href: `#capture/${capture.capture}` }, picture, el('div', {},
-    el('p', { class: 'grade' }, `${t('soundness')} ${classesOf(verdict, 'soundness')}`),
+    el('p', { class: 'grade' }, `${classesOf(verdict, 'soundness')} · ${classesOf(verdict, 'measure')}`),
     el('p', {}, `${classesOf(verdict, 'damage_type')} – ${classesOf(verdict, 'damage_location')}`),
-    el('p', {}, classesOf(verdict, 'measure')),
     urgent && el('p', {}, el('span', { class: 'flag' }, t('see_first'))),
     inspection && el('p', { class: 'word' }, `${t(accepted(inspection) ? 'accepted' : 'corrected')} ${inspection.by}`),
     !inspection && doubts(verdict).slice(0, 1).map((doubt) => el('p', { class: 'doubt' }, doubt)),
@@ -24,12 +23,12 @@ export function card(capture, similarity) {
 
 export const accepted = (inspection) => JSON.stringify(inspection.was) === JSON.stringify(inspection.labels);
 
-export async function show(main, { role, onHint }) {
+export async function show(root, { role, onHint }) {
   const list = el('ul', { class: 'cards' });
   const more = el('button', { class: 'wide hidden', type: 'button', onclick: () => load() }, t('more_photos'));
   const urgent = el('input', { type: 'checkbox', onchange: () => restart() });
   const waiting = el('p', { role: 'status' });
-  put(main,
+  put(root,
     el('h2', { class: 'hidden' }, t('photos')),
     role === 'inspector' ? takePhoto(waiting, onHint) : '',
     waiting,

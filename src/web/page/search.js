@@ -3,11 +3,11 @@
 import * as api from './api.js';
 import { el, put } from './dom.js';
 import { card } from './photos.js';
-import { allCategories, categoryName, className, t } from './words.js';
+import { allCategories, categoryName, className, named, t } from './words.js';
 
 const TOP = 24;
 
-export async function show(main) {
+export async function show(root) {
   const text = el('input', { type: 'search', name: 'text', 'aria-label': t('search_words'), placeholder: t('search_example') });
   const where = el('select', { 'aria-label': t('search_where') },
     el('option', { value: 'captures' }, t('own_photos')), el('option', { value: 'reference' }, t('labelled_photos')));
@@ -20,7 +20,7 @@ export async function show(main) {
   const form = el('form', { role: 'search' }, el('div', { class: 'row' }, text, el('button', { class: 'main', type: 'submit' }, t('search'))),
     el('div', { class: 'row' }, where, condition),
     el('div', { class: 'take' }, photo, el('span', { class: 'button', 'aria-hidden': 'true' }, t('search_photo'))));
-  put(main, el('h2', {}, t('search')), form, state, found);
+  put(root, el('h2', {}, t('search')), form, state, found);
 
   async function search(ask) {
     state.textContent = t('searching');
@@ -49,8 +49,6 @@ export async function show(main) {
 
 // A photo of the reference: its picture is not on the device.
 function labelled(photo) {
-  const labels = allCategories().map((category) =>
-    (photo.labels[category.id] ?? []).map((label) => className(category.id, label)).join(', ')).filter(Boolean);
   return el('div', { class: 'card' }, el('p', { class: 'grade' }, photo.similarity.toFixed(3)),
-    el('div', {}, el('p', {}, labels.join(' · ')), el('p', { class: 'small' }, `${photo.caption} (${photo.source})`)));
+    el('div', {}, el('p', {}, named(photo.labels)), el('p', { class: 'small' }, `${photo.caption} (${photo.source})`)));
 }

@@ -28,19 +28,27 @@ export const t = (key) => words[key] ?? key;
 export const allCategories = () => categories;
 export const categoryName = (category) => category[language];
 
-export function className(categoryId, id) {
-  const category = categories.find((category) => category.id === categoryId);
-  return category?.classes.find((found) => found.id === id)?.[language] ?? id;
-}
+const classOf = (categoryId, id) =>
+  categories.find((category) => category.id === categoryId)?.classes.find((found) => found.id === id);
 
-// The classes of a verdict in one category, as text.
+// With what a code means.
+export const className = (categoryId, id) => classOf(categoryId, id)?.[language] ?? id;
+
+// Where there is little room.
+export const shortName = (categoryId, id) => (language === 'ja' ? classOf(categoryId, id)?.ja : undefined) ?? id;
+
+// The classes of a verdict in one category, in short.
 export function classesOf(verdict, categoryId) {
   const classes = verdict[categoryId] ?? [];
-  return classes.length === 0 ? t('no_answer') : classes.map((found) => className(categoryId, found.label)).join(', ');
+  return classes.length === 0 ? t('no_answer') : classes.map((found) => shortName(categoryId, found.label)).join(', ');
 }
 
+// Labels of all categories on one line, in short.
+export const named = (labels) => categories.map((category) =>
+  (labels[category.id] ?? []).map((label) => shortName(category.id, label)).join(', ')).filter(Boolean).join(' · ');
+
 export function when(time) {
-  const at = new Date(time.at ?? time);
+  const at = new Date(typeof time === 'string' ? time : time.at);
   return at.toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
 }
 
