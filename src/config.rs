@@ -38,6 +38,8 @@ pub struct Config {
     pub classify: Classify,
     #[serde(default)]
     pub storage: Storage,
+    #[serde(default)]
+    pub inspection: Inspection,
     /// Without this section results stay on the device.
     #[serde(default, deserialize_with = "checked")]
     pub mqtt: Option<Mqtt>,
@@ -176,6 +178,16 @@ impl Classify {
     pub fn params(&self) -> classify::Params {
         classify::Params { method: self.method, rule: self.rule, neighbours: self.neighbours.get() as usize }
     }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inspection {
+    /// A CSV file with the members that shall have photos.
+    pub members: Option<PathBuf>,
+    /// Photos that inspectors have rated here vote beside those of the reference.
+    #[serde(default)]
+    pub learn: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -364,7 +376,8 @@ impl Config {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let single = [&mut self.device.data_dir, &mut self.package.dir];
-        let optional = [&mut self.package.store, &mut self.package.ca, &mut self.position.device];
+        let optional =
+            [&mut self.package.store, &mut self.package.ca, &mut self.position.device, &mut self.inspection.members];
         let folders = single.into_iter().chain(&mut self.intake.folders).chain(optional.into_iter().flatten());
         let mqtt = self.mqtt.iter_mut().flat_map(Mqtt::paths);
         folders.chain(mqtt).chain(self.commands.iter_mut().flat_map(|commands| &mut commands.public_key_file))

@@ -10,6 +10,7 @@ mod captures;
 mod corrector;
 mod health;
 mod operator;
+mod settings;
 mod uplink;
 mod web;
 
@@ -27,6 +28,7 @@ use log::{error, info, warn};
 
 use self::corrector::{Corrector, CorrectorThread};
 use self::health::Vitals;
+use self::settings::LiveSettings;
 pub use self::uplink::{command_key, endpoint, login, tls};
 use crate::config::Config;
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
@@ -131,6 +133,10 @@ impl Daemon {
         service.starting(SALVAGE_MAX);
         let (journal, journal_thread) = start_journal(config, &link, &intake)?;
         let reader = journal.reader()?;
+        if config.inspection.learn {
+            classifier.answerer().learn(&reader, package.embedding_space())?;
+        }
+        let settings = LiveSettings::new(&config.device.data_dir, uplink::file_settings(config), &journal, &link)?;
         let shared = uplink::Shared {
             config,
             identity: &identity,
@@ -139,6 +145,7 @@ impl Daemon {
             journal: &journal,
             locator: &locator,
             vitals: &vitals,
+            settings: &settings,
             observer: &observer,
         };
         let mqtt = config.mqtt.as_ref().filter(|_| !by_hand);

@@ -42,6 +42,8 @@ pub mod uplink;
 
 pub mod collect;
 
+pub mod learn;
+
 pub mod pipeline;
 
 pub mod reclassify;

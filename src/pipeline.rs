@@ -7,9 +7,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::classify::{Engine, EngineError, Fitted, FittedError, Params};
-use crate::domain::{Embedding, PhotoQuality, Tag, Verdict};
+use crate::domain::{Embedding, PhotoQuality, Sha256, Tag, Verdict};
 use crate::encoder::{EncodeError, EncodeImage, ImageEncoder, Package, PackageError};
+use crate::journal::{JournalError, Reader};
 use crate::kernels::Threads;
+use crate::learn::RatedPhotos;
 use crate::photo::{
     self, EncoderInput, Orientation, PhotoError, Preprocess, encoder_input, orientation, quality, read_tag, thumbnail,
 };
@@ -101,6 +103,8 @@ impl Embedder {
 pub struct Answerer {
     pub reference: Reference,
     pub engine: Engine,
+    /// Empty unless the settings say that they vote too.
+    pub rated: RatedPhotos,
 }
 
 /// Photo to verdict. Clones share everything; only one of them is answered at a time.
@@ -141,12 +145,19 @@ impl Answerer {
     pub fn load(package: &Package, params: Params) -> Result<Self, LoadError> {
         let reference = Reference::open(&package.reference()?, package)?;
         let engine = Engine::new(params, fitted(&reference)?, reference.dim())?;
-        Ok(Answerer { reference, engine })
+        Ok(Answerer { reference, engine, rated: RatedPhotos::default() })
+    }
+
+    /// Lets the photos vote that inspectors have rated on this device.
+    pub fn learn(&mut self, reader: &Reader, space: Sha256) -> Result<(), JournalError> {
+        self.rated = RatedPhotos::read(reader, space)?;
+        Ok(())
     }
 
     /// `quality` is that of the photo, if it is at hand.
     pub fn verdict(&self, photo: &Embedding, quality: Option<&PhotoQuality>) -> Result<Verdict, ReferenceError> {
-        let evidence = self.reference.evidence(photo, self.engine.neighbourhood())?;
+        let mut evidence = self.reference.evidence(photo, self.engine.neighbourhood())?;
+        self.rated.join(photo, &mut evidence, self.engine.neighbourhood());
         Ok(self.engine.verdict(photo, evidence, quality))
     }
 
@@ -154,7 +165,8 @@ impl Answerer {
     pub fn verdicts(&self, photos: &[(Embedding, Option<PhotoQuality>)]) -> Result<Vec<Verdict>, ReferenceError> {
         let queries: Vec<Embedding> = photos.iter().map(|(embedding, _)| embedding.clone()).collect();
         let evidence = self.reference.search_all(&queries, &Search::nearest(self.engine.neighbourhood()))?;
-        let verdict = |((embedding, quality), evidence): (&(Embedding, Option<PhotoQuality>), _)| {
+        let verdict = |((embedding, quality), mut evidence): (&(Embedding, Option<PhotoQuality>), _)| {
+            self.rated.join(embedding, &mut evidence, self.engine.neighbourhood());
             self.engine.verdict(embedding, evidence, quality.as_ref())
         };
         Ok(photos.iter().zip(evidence).map(verdict).collect())

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bridgeclip::classify::{Engine, Fitted, Params, PromptEmbeddings, Prompts};
 use bridgeclip::domain::{Category, Embedding, Method, Verdict};
 use bridgeclip::encoder::Package;
+use bridgeclip::learn::RatedPhotos;
 use bridgeclip::pipeline::Answerer;
 use bridgeclip::reference::Reference;
 use serde_json::Value;
@@ -28,7 +29,7 @@ fn answers_are_those_of_numpy_and_pytorch() {
         let fitted = Fitted::decode(Some(&heads), Some(&prompts), None).expect("decodes");
         let params = Params { method, ..Params::default() };
         let engine = Engine::new(params, fitted, reference.dim()).expect("an engine");
-        let answerer = Answerer { reference, engine };
+        let answerer = Answerer { reference, engine, rated: RatedPhotos::default() };
         let answer = |values: &Vec<f32>| {
             let photo = Embedding::normalise(values.clone()).expect("a vector");
             cells(&answerer.verdict(&photo, None).expect("a verdict"))

@@ -24,6 +24,75 @@ impl Answer {
     }
 }
 
+/// `deploy/openapi.json` against what is really answered.
+mod api {
+    use std::collections::BTreeSet;
+    use std::sync::LazyLock;
+
+    use serde_json::Value;
+
+    use super::{Answer, dechunked};
+    use crate::support::{mismatches, resolve};
+
+    pub static DOCUMENT: LazyLock<Value> =
+        LazyLock::new(|| serde_json::from_str(include_str!("../deploy/openapi.json")).expect("JSON"));
+
+    /// What every path can answer, before its own handler is asked.
+    const BEFORE_ALL: [u16; 6] = [401, 403, 404, 405, 421, 431];
+
+    /// The operations, as `get /api/v1/status`.
+    pub fn operations() -> BTreeSet<String> {
+        let paths = DOCUMENT["paths"].as_object().expect("paths").iter();
+        let of_path = |(path, item): (&String, &Value)| {
+            let methods: Vec<_> =
+                item.as_object().expect("operations").keys().map(|method| format!("{method} {path}")).collect();
+            methods
+        };
+        paths.flat_map(of_path).collect()
+    }
+
+    fn template(path: &str) -> Option<&'static str> {
+        let paths = DOCUMENT["paths"].as_object().expect("paths").keys();
+        let fits = |template: &&String| {
+            let (form, levels) = (template.split('/'), path.split('/'));
+            form.clone().count() == levels.clone().count()
+                && form.zip(levels).all(|(form, level)| form == level || form.starts_with('{'))
+        };
+        paths.map(String::as_str).find(|template| fits(&&(*template).to_owned()))
+    }
+
+    /// Every answer is described, with its form.
+    pub fn check(request: &str, answer: &Answer) {
+        let mut words = request.split([' ', '\r']);
+        let (method, target) = (words.next().expect("a method").to_lowercase(), words.next().expect("a target"));
+        let path = target.split('?').next().expect("a path");
+        if !path.starts_with("/api/") && path != "/metrics" {
+            return;
+        }
+        let content_type = answer.head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("content-type").then_some(value)
+        });
+        let operation =
+            template(path).map(|template| &DOCUMENT["paths"][template][&method]).filter(|found| !found.is_null());
+        let response = operation.and_then(|operation| operation["responses"].get(answer.status.to_string()));
+        let Some(response) = response else {
+            let before = BEFORE_ALL.contains(&answer.status);
+            assert!(before, "{method} {path}: {} is not described", answer.status);
+            return;
+        };
+        let response = response.get("$ref").map_or(response, |reference| resolve(&DOCUMENT, reference));
+        let Some(content) = response.get("content") else { return };
+        let form = content_type.and_then(|content_type| content.get(content_type));
+        let form = form.unwrap_or_else(|| panic!("{method} {path}: {content_type:?} is not described"));
+        if let Some(schema) = form.get("schema").filter(|_| content_type.is_some_and(|form| form.ends_with("json"))) {
+            let body = serde_json::from_slice(&dechunked(answer)).expect("JSON");
+            let wrong = mismatches(&DOCUMENT, schema, &body);
+            assert!(wrong.is_empty(), "{method} {path}: {wrong:#?}\n{body:#}");
+        }
+    }
+}
+
 /// A device with a page on a port of its own.
 struct Paged {
     device: Device,
@@ -32,8 +101,12 @@ struct Paged {
 
 impl Paged {
     fn new(address: &str) -> Self {
+        Self::with_settings(address, "")
+    }
+
+    fn with_settings(address: &str, settings: &str) -> Self {
         let port = free_port();
-        let device = Device::with_settings(None, &format!("[web]\nlisten = \"{address}:{port}\"\n"));
+        let device = Device::with_settings(None, &format!("[web]\nlisten = \"{address}:{port}\"\n{settings}"));
         let mut paged = Paged { device, port };
         paged.device.start();
         eventually("an open door", || TcpStream::connect(("127.0.0.1", port)).is_ok());
@@ -49,6 +122,7 @@ impl Paged {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
         let host = if head.to_ascii_lowercase().contains("\r\nhost:") { "" } else { "\r\nHost: localhost" };
+        let request = head;
         let head = format!("{head}{host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
         stream.write_all(head.as_bytes()).expect("written");
         // A body that is refused need not be taken to its end.
@@ -58,7 +132,9 @@ impl Paged {
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
         let head = String::from_utf8_lossy(&answer[..end]).into_owned();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Answer { status, head, body: answer[end + 4..].to_vec() }
+        let answer = Answer { status, head, body: answer[end + 4..].to_vec() };
+        api::check(request, &answer);
+        answer
     }
 
     fn get(&self, path: &str) -> Answer {
@@ -405,4 +481,103 @@ fn earlier_photos_of_the_same_member_are_found_the_most_similar_first() {
     assert!(similarities.is_sorted_by(|a, b| a >= b), "{similarities:?}");
     let ids: Vec<_> = found.iter().map(|found| found["capture"]["capture"].as_i64().expect("an id")).collect();
     assert!(ids.contains(&1) && ids.contains(&3) && !ids.contains(&6), "{ids:?}");
+}
+
+#[test]
+fn the_document_describes_each_path_of_the_router_and_is_served() {
+    let paged = Paged::here();
+    let served = paged.get("/api/v1/openapi.json");
+    assert_eq!(served.json(), *api::DOCUMENT);
+    let source = include_str!("../src/web/routes/mod.rs");
+    let routes = source.lines().filter_map(|line| line.trim().strip_prefix(".route(\""));
+    let mut found = std::collections::BTreeSet::new();
+    for route in routes {
+        let (path, methods) = route.split_once('"').expect("a path");
+        if path != "/" && !path.starts_with("/page/") {
+            let methods = ["get", "post", "put", "patch", "delete"]
+                .into_iter()
+                .filter(|method| methods.contains(&format!("{method}(")));
+            found.extend(methods.map(|method| format!("{method} {path}")));
+        }
+    }
+    assert_eq!(found, api::operations());
+}
+
+#[test]
+fn what_a_page_sets_holds_after_a_restart() {
+    let mut paged = Paged::here();
+    let usual = json!({ "metered": false, "bytes_per_s_max": 0, "log_level": "info" });
+    assert_eq!(paged.get("/api/v1/settings").json(), usual);
+    let set = |paged: &Paged, changes: &Value| paged.send("PATCH", "/api/v1/settings", changes);
+    let changes = json!({ "metered": true, "bytes_per_s_max": 5_000 });
+    let changed = json!({ "metered": true, "bytes_per_s_max": 5_000, "log_level": "info" });
+    assert_eq!(set(&paged, &changes).json(), changed);
+    assert_eq!(set(&paged, &json!({ "broker": "elsewhere" })).status, 422);
+    paged.device.kill();
+    paged.device.start();
+    eventually("an open door", || TcpStream::connect(("127.0.0.1", paged.port)).is_ok());
+    assert_eq!(paged.get("/api/v1/settings").json(), changed);
+    assert_eq!(set(&paged, &json!({ "metered": null, "bytes_per_s_max": null })).json(), usual);
+}
+
+#[test]
+fn the_queue_is_shown_in_its_order() {
+    let paged = with_captures();
+    let queue = paged.get("/api/v1/queue?limit=3").json();
+    assert_eq!(queue["waiting"].as_array().map(Vec::len), Some(3), "{queue}");
+    assert!(queue["queue"]["depth"].as_u64() >= Some(6) && queue["set_aside"] == json!([]), "{queue}");
+    assert_eq!(paged.send("POST", "/api/v1/queue/retry", &json!({})).json(), json!({ "retried": 0 }));
+}
+
+#[test]
+fn members_of_the_plan_without_a_photo_are_named() {
+    let members = "bridge,span,member\nB-1,1,G1\nB-1,1,G2\nB-2,1,G1\n";
+    let paged = Paged::with_settings("127.0.0.1", "[inspection]\nmembers = \"members.csv\"\n");
+    fs::write(paged.device.config().with_file_name("members.csv"), members).expect("written");
+    paged.device.take(&demo_photos()[0]);
+    eventually("a capture", || paged.get("/api/v1/status").json()["captures"] == 1);
+    let tag = json!({ "tag": { "bridge": "B-1", "span": "1", "member": "G2" } });
+    assert_eq!(paged.send("PUT", "/api/v1/captures/1/tag", &tag).status, 200);
+    let photos = |query: &str| -> Vec<(String, u64)> {
+        let members = paged.get(&format!("/api/v1/coverage{query}")).json()["members"].take();
+        let of = |member: &Value| {
+            (format!("{} {}", member["bridge"], member["member"]), member["photos"].as_u64().expect("a count"))
+        };
+        members.as_array().expect("a list").iter().map(of).collect()
+    };
+    let (g1, g2, other) = (r#""B-1" "G1""#.to_owned(), r#""B-1" "G2""#.to_owned(), r#""B-2" "G1""#.to_owned());
+    assert_eq!(photos(""), [(g1.clone(), 0), (g2.clone(), 1), (other, 0)]);
+    assert_eq!(photos("?bridge=B-1"), [(g1, 0), (g2.clone(), 1)]);
+    assert_eq!(photos("?since=2000-01-01&urgent=true").iter().all(|(_, count)| *count > 0), true);
+    let sheet = paged.cli(&["export", "--format", "html"]);
+    assert_eq!(sheet.matches("no photo yet").count(), 2);
+    fs::write(paged.device.config().with_file_name("members.csv"), "name\nG1\n").expect("written");
+    let broken = paged.get("/api/v1/coverage");
+    assert!(broken.status == 500 && broken.json()["detail"].as_str().is_some_and(|detail| detail.contains("columns")));
+}
+
+#[test]
+fn a_photo_that_an_inspector_has_rated_speaks_for_the_next_one() {
+    let mut paged = Paged::with_settings("127.0.0.1", "[inspection]\nlearn = true\n");
+    // What follows the end of a JPEG makes it another file and leaves the photo.
+    let photo = |count: u64| [fs::read(&demo_photos()[0]).expect("read"), vec![0; count as usize]].concat();
+    let upload = |paged: &Paged, count: u64| {
+        assert_eq!(paged.upload("photo.jpg", &photo(count)).status, 202);
+        eventually("a capture", || paged.get("/api/v1/status").json()["captures"] == count);
+        paged.get(&format!("/api/v1/captures/{count}")).json()
+    };
+    let first = upload(&paged, 1);
+    let labels = json!({
+        "soundness": ["I"], "measure": ["A"], "damage_type": ["corrosion"], "damage_location": ["pier"],
+    });
+    let word = json!({ "sequence": first["sequence"], "name": "A. Sato", "labels": labels });
+    assert_eq!(paged.send("POST", "/api/v1/captures/1/inspection", &word).status, 200);
+    let nearest = |capture: &Value| capture["verdict"]["neighbours"][0].clone();
+    let second = nearest(&upload(&paged, 2));
+    assert_eq!((&second["id"], &second["labels"]), (&json!(-1), &labels), "{second}");
+    assert!(second["source"].as_str().is_some_and(|source| source.contains("rated by A. Sato")), "{second}");
+    paged.device.kill();
+    paged.device.start();
+    eventually("an open door", || TcpStream::connect(("127.0.0.1", paged.port)).is_ok());
+    assert_eq!(nearest(&upload(&paged, 3))["id"], -1, "it is known after a restart");
 }

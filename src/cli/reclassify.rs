@@ -41,9 +41,12 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.device.config()?;
     let package = packages::open_in_use(&config.package.place())?;
-    let answerer = Answerer::load(&package, config.classify.params())?;
+    let mut answerer = Answerer::load(&package, config.classify.params())?;
     let identity = Arc::new(daemon::identity(&config, &package, &boot_id().context("cannot read the boot id")?));
     let reader = reader(&config)?;
+    if config.inspection.learn {
+        answerer.learn(&reader, package.embedding_space())?;
+    }
     let stop = stop::stop_flag()?;
     let bar = progress::bar(reader.captures()? as usize, "captures");
     let tally = with_journal(&config, |journal| {

@@ -48,9 +48,12 @@ pub fn resend(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) ->
 pub fn judge_again(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) -> Result<Value> {
     let Tools { config, package_dir, identity, journal, link } = tools;
     let package = packages::open(package_dir, &config.package.trusted_keys)?;
-    let answerer = Answerer::load(&package, config.classify.params())?;
+    let mut answerer = Answerer::load(&package, config.classify.params())?;
     let identity = Arc::new(super::identity(config, &package, &identity.boot_id));
     let reader = journal.reader()?;
+    if config.inspection.learn {
+        answerer.learn(&reader, package.embedding_space())?;
+    }
     let captures = find(&reader, captures)?;
     let tally = reclassify(reader.results_of(&captures), &answerer, package.embedding_space(), |_, changed| {
         let changes = changed.iter().map(Rejudged::change).collect();

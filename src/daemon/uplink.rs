@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 use super::health::Vitals;
-use super::operator::{Operator, Overrides};
+use super::operator::Operator;
+use super::settings::{LiveSettings, Overrides};
 use super::{Notice, Observer};
 use crate::config::{Commands, Config, Mqtt};
 use crate::domain::{Time, TimeQuality};
@@ -26,6 +27,7 @@ pub struct Shared<'a> {
     pub journal: &'a Journal,
     pub locator: &'a Arc<Locator>,
     pub vitals: &'a Vitals,
+    pub settings: &'a LiveSettings,
     pub observer: &'a Observer,
 }
 
@@ -44,7 +46,6 @@ pub fn file_settings(config: &Config) -> Settings {
 pub fn start(shared: &Shared, mqtt: &Mqtt) -> Result<Uplink> {
     let Shared { config, link, vitals, .. } = *shared;
     let (observer, vitals) = (shared.observer.clone(), vitals.clone());
-    shared.journal.set_metered(link.settings().metered);
     let around = Around {
         link: link.clone(),
         reader: shared.journal.reader()?,

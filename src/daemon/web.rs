@@ -13,10 +13,14 @@ use crate::intake::Arrivals;
 use crate::kernels::Threads;
 use crate::pipeline::Classifier;
 use crate::uplink::LinkEvent;
-use crate::web::{self, Access, Live, Params, SOCKET_NAME, Searcher, Site, UPLOADS_NAME, Uploads, Web};
+use crate::web::{self, Access, Live, Pace, Params, SOCKET_NAME, Searcher, Site, UPLOADS_NAME, Uploads, Web};
 
 /// The text encoder takes as much memory as the image encoder: it goes when nobody has searched for so long.
 const TEXT_ENCODER_IDLE: Duration = Duration::from_secs(120);
+
+/// Photos from the network: a card's worth of a short look, and then no more than a slow device classifies.
+const UPLOADS_AT_ONCE: u32 = 60;
+const UPLOADS_EACH: Duration = Duration::from_secs(1);
 
 /// An observer that tells the pages too.
 pub fn heard_by_pages(observer: Observer) -> (Live, Observer) {
@@ -44,10 +48,10 @@ fn hint(notice: &Notice) -> Option<web::Notice> {
 }
 
 pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arrivals) -> Result<Web> {
-    let Shared { config, identity, package, link, journal, vitals, .. } = *shared;
+    let Shared { config, identity, package, link, journal, vitals, settings, .. } = *shared;
     let data_dir = &config.device.data_dir;
     let threads = Threads::new(config.classify.threads.get() as usize)?;
-    let vitals = vitals.clone();
+    let (vitals, settings) = (vitals.clone(), settings.clone());
     let site = Site {
         device: config.device.name(),
         zone: config.intake.camera_utc_offset.0,
@@ -58,11 +62,19 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
         live,
         access: Arc::new(Access::open(data_dir)),
         health: Box::new(move || vitals.now()),
+        settings: Box::new(move |changes| settings.set(changes)),
+        learn: config.inspection.learn,
+        members: config.inspection.members.clone(),
         searcher: Searcher {
             classifier: classifier.clone(),
             text: OnDemandTextEncoder::new(package.clone(), threads, TEXT_ENCODER_IDLE),
         },
-        uploads: Uploads { dir: data_dir.join(UPLOADS_NAME), bytes_max: super::limits(config).bytes_max, arrivals },
+        uploads: Uploads {
+            dir: data_dir.join(UPLOADS_NAME),
+            bytes_max: super::limits(config).bytes_max,
+            pace: Pace::new(UPLOADS_AT_ONCE, UPLOADS_EACH),
+            arrivals,
+        },
         readers: Mutex::default(),
     };
     let web = config.web.as_ref();

@@ -37,7 +37,8 @@ pub struct ScoredClass {
 /// One labelled reference photo near the query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
-    /// Row of the reference database.
+    /// Row of the reference database; of a photo that an inspector of this device has rated, the negative number of its
+    /// capture.
     pub reference_id: i64,
     /// Cosine similarity in [-1, 1].
     pub similarity: f32,

@@ -59,6 +59,9 @@ pub fn write(
             writeln!(out, "<h2>{}</h2>", escape(&title(Text::Bridge, group.bridge.as_deref(), Text::NoBridge, lang)))?;
         }
         writeln!(out, "<h3>{}</h3>", escape(&place(group, lang)))?;
+        if group.photos.is_empty() {
+            writeln!(out, "<p class=\"notice\">{}</p>", escape(Text::NoPhotoYet.say(lang)))?;
+        }
         for photo in photos.by_ref().take(group.photos.len()) {
             if let Some(photo) = photo? {
                 write!(out, "{}", photo::article(&photo, lang))?;
@@ -194,7 +197,7 @@ mod tests {
     }
 
     fn sheet(records: &[Record], lang: Lang) -> String {
-        let plan = Plan::of(records.iter().cloned().map(Ok)).expect("a plan");
+        let plan = Plan::of(records.iter().cloned().map(Ok), std::iter::empty()).expect("a plan");
         let record = |id| records.iter().find(|record| record.capture.id == id).expect("planned").clone();
         let photo = |id| Photo { record: record(id), thumbnail: (id % 2 == 1).then(|| b"\xff\xd8jpeg".to_vec()) };
         let mut out = Vec::new();
@@ -282,7 +285,7 @@ mod tests {
     #[test]
     fn no_photos_make_a_sheet_too_and_one_that_is_gone_is_left_out() {
         assert!(sheet(&[], Lang::En).contains(Text::NoPhotos.say(Lang::En)));
-        let plan = Plan::of([Ok(example(1))].into_iter()).expect("a plan");
+        let plan = Plan::of([Ok(example(1))].into_iter(), std::iter::empty()).expect("a plan");
         let mut out = Vec::new();
         write(&mut out, &plan, &heading(), Lang::En, [Ok(None)].into_iter()).expect("written");
         let page = String::from_utf8(out).expect("UTF-8");

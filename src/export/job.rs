@@ -8,6 +8,7 @@ use jiff::tz::Offset;
 
 use super::html::{Heading, Photo, Plan};
 use super::{ExportError, Filter, Record, Records, Tally, Thumbnails, csv, geojson, gpkg, html, jsonl};
+use crate::domain::{Tag, TagText};
 use crate::journal::Reader;
 use crate::pipeline::Limits;
 use crate::texts::Lang;
@@ -44,6 +45,8 @@ pub struct Job<'a> {
     pub limits: Limits,
     /// Site and name of the device.
     pub device: String,
+    /// That shall have photos.
+    pub members: Vec<Tag>,
     /// Hears how far it is. With an error it ends the export.
     pub progress: &'a dyn Fn(Progress) -> Result<(), ExportError>,
 }
@@ -56,7 +59,7 @@ impl Job<'_> {
             Stream::Csv { bom } => csv::write(out, wanted, bom)?,
             Stream::Geojson => geojson::write(out, wanted)?,
             Stream::Jsonl => jsonl::write(out, wanted)?,
-            Stream::Html(lang) => self.write_sheet(out, &Plan::of(wanted)?, lang)?,
+            Stream::Html(lang) => self.write_sheet(out, &Plan::of(wanted, self.expected())?, lang)?,
         }
         Ok(records.tally())
     }
@@ -69,7 +72,16 @@ impl Job<'_> {
 
     /// The captures by bridge, span and member.
     pub fn plan(&self) -> Result<Plan, ExportError> {
-        Plan::of(self.watched(&mut self.records()))
+        Plan::of(self.watched(&mut self.records()), self.expected())
+    }
+
+    /// Members that the filter asks for. By what a photo shows, no member can be asked for that has none.
+    fn expected(&self) -> impl Iterator<Item = &Tag> {
+        let Filter { labels, bridge, urgent, .. } = &self.filter;
+        let any = labels.0.is_empty() && !urgent;
+        let of_bridge =
+            move |tag: &Tag| bridge.is_none() || bridge.as_deref() == tag.bridge.as_ref().map(TagText::as_str);
+        self.members.iter().filter(move |tag| any && of_bridge(tag))
     }
 
     fn write_sheet(&self, out: impl Write, plan: &Plan, lang: Lang) -> Result<(), ExportError> {

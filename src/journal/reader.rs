@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use log::warn;
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use serde::Serialize;
 
 use super::capture::is_known;
 use super::counters::Counters;
@@ -22,6 +23,9 @@ use super::schema::check_text;
 use super::tag::last_tag;
 use super::{EventClass, Journal, JournalError, OutboxDepth};
 use crate::domain::{Failure, FileStamp, Losses, Sha256, Tag};
+
+/// Events that are read at a time.
+const WAITING_PAGE: usize = 256;
 
 /// A read-only view of the database; each call sees the latest commit.
 pub struct Reader {
@@ -47,6 +51,12 @@ pub struct OutboxRow {
 }
 
 impl OutboxRow {
+    /// Without the payload.
+    pub fn outline(self) -> EventOutline {
+        let OutboxRow { id, class, event_id, topic, payload, tries } = self;
+        EventOutline { id, class: class.name(), event_id, topic, bytes: payload.len(), tries }
+    }
+
     /// The topic to publish to: events that came from another device keep its prefix.
     pub fn whole_topic(&self, prefix: &str) -> String {
         match self.topic.strip_prefix('/') {
@@ -56,8 +66,20 @@ impl OutboxRow {
     }
 }
 
+/// An event as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventOutline {
+    pub id: i64,
+    pub class: &'static str,
+    pub event_id: String,
+    pub topic: String,
+    /// Of the payload.
+    pub bytes: usize,
+    pub tries: u32,
+}
+
 /// An event that the broker has refused for good.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SetAsideRow {
     pub id: i64,
     pub event_id: String,
@@ -143,6 +165,32 @@ impl Reader {
             self.found(damage);
         }
         Ok(rows)
+    }
+
+    /// All undelivered events in the order of delivery, read some at a time: there may be a million.
+    pub fn waiting(&self) -> impl Iterator<Item = Result<OutboxRow, JournalError>> {
+        EventClass::ALL.into_iter().flat_map(move |class| self.waiting_of(class))
+    }
+
+    fn waiting_of(&self, class: EventClass) -> impl Iterator<Item = Result<OutboxRow, JournalError>> {
+        let (mut after, mut rows, mut over) = (0, Vec::new().into_iter(), false);
+        std::iter::from_fn(move || {
+            if rows.len() == 0 && !over {
+                match self.outbox(class, after, WAITING_PAGE) {
+                    Ok(read) => rows = read.into_iter(),
+                    Err(error) => {
+                        over = true;
+                        return Some(Err(error));
+                    }
+                }
+            }
+            let row = rows.next();
+            match &row {
+                Some(row) => after = row.id,
+                None => over = true,
+            }
+            row.map(Ok)
+        })
     }
 
     /// How many events wait, since when, and how many were set aside.

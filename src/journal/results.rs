@@ -63,27 +63,28 @@ impl Reader {
 
     /// Likewise all captures, the oldest first, some at a time. No page is empty.
     pub fn place_pages(&self) -> impl Iterator<Item = Result<Vec<StoredPlace>, JournalError>> {
-        let all = "SELECT id FROM capture WHERE id > ?1 ORDER BY id";
-        let mut after = Some(0);
-        std::iter::from_fn(move || {
-            let page = self.look(all, &after?, PAGE, stored_place).map(|look| look.found);
-            after = page.as_ref().ok().and_then(|page| page.last()).map(|last| last.capture);
-            match page {
-                Ok(page) if page.is_empty() => None,
-                page => Some(page),
-            }
-        })
+        self.pages("SELECT id FROM capture WHERE id > ?1 ORDER BY id", stored_place)
     }
 
     /// All captures, the oldest first, some at a time. No page is empty.
     pub fn result_pages(&self) -> impl Iterator<Item = Result<Vec<StoredResult>, JournalError>> {
+        self.pages("SELECT id FROM capture WHERE id > ?1 ORDER BY id", stored_result)
+    }
+
+    /// Likewise those that an inspector has judged.
+    pub fn inspected_pages(&self) -> impl Iterator<Item = Result<Vec<StoredResult>, JournalError>> {
+        self.pages("SELECT id FROM capture WHERE id > ?1 AND inspection IS NOT NULL ORDER BY id", stored_result)
+    }
+
+    /// `ids` selects captures with an id above its parameter, in their order.
+    fn pages<T>(&self, ids: &'static str, read: Read<T>) -> impl Iterator<Item = Result<Vec<T>, JournalError>> {
         let mut after = Some(0);
         std::iter::from_fn(move || {
-            let page = self.results(after?, PAGE);
-            after = page.as_ref().ok().and_then(|page| page.last()).map(|last| last.capture);
-            match page {
-                Ok(page) if page.is_empty() => None,
-                page => Some(page),
+            let look = self.look(ids, &after?, PAGE, read);
+            after = look.as_ref().ok().and_then(|look| look.last);
+            match look {
+                Ok(look) if look.found.is_empty() => None,
+                look => Some(look.map(|look| look.found)),
             }
         })
     }

@@ -19,7 +19,8 @@ const APPLICATION_ID: i64 = 0x4272_434C;
 pub const PAGE_BYTES: usize = 4096;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 8] = [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS, INSPECTIONS];
+const MIGRATIONS: [&str; 9] =
+    [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS, INSPECTIONS, INSPECTED];
 
 const CAPTURES: &str = "
     CREATE TABLE capture (
@@ -158,6 +159,9 @@ const THUMBNAILS: &str = "
 
 /// JSON, see domain::Inspection: the last one of the capture.
 const INSPECTIONS: &str = "ALTER TABLE capture ADD COLUMN inspection TEXT;";
+
+/// To find the few captures that an inspector has judged without reading all.
+const INSPECTED: &str = "CREATE INDEX inspected ON capture (id) WHERE inspection IS NOT NULL;";
 
 /// Prepares a connection for writing and migrates the file.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {

@@ -50,6 +50,15 @@ pub struct SettingsChange {
     pub log_level: SetTo<LogLevel>,
 }
 
+/// Settings as they are after a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InForce {
+    pub metered: bool,
+    /// 0 without a limit.
+    pub bytes_per_s_max: u32,
+    pub log_level: String,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SetTo<T> {
     #[default]

@@ -19,8 +19,8 @@ mod tls;
 mod window;
 
 pub use command::{
-    Acting, Captures, Command, CommandHandler, Desk, DeskParams, KeyError, LogLevel, LongWork, Op, Order, Retag, SetTo,
-    SettingsChange, SigningKey, VerifyingKey, new_private_key, private_key, public_key, sign,
+    Acting, Captures, Command, CommandHandler, Desk, DeskParams, InForce, KeyError, LogLevel, LongWork, Op, Order,
+    Retag, SetTo, SettingsChange, SigningKey, VerifyingKey, new_private_key, private_key, public_key, sign,
 };
 pub use endpoint::{Endpoint, Login};
 pub use link::{Link, LinkState, Settings};

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 pub use self::access::{Access, Role};
 pub use self::live::{Live, Notice};
 use self::server::{Door, serve};
-pub use self::site::{Searcher, Site, Uploads};
+pub use self::site::{Pace, Searcher, Site, Uploads};
 
 /// The socket's name in the data folder.
 pub const SOCKET_NAME: &str = "api.sock";

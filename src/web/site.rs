@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::tz::Offset;
 
@@ -13,7 +14,7 @@ use crate::encoder::OnDemandTextEncoder;
 use crate::intake::Arrivals;
 use crate::journal::{DeviceIdentity, Journal, Reader};
 use crate::pipeline::{Classifier, Limits};
-use crate::uplink::Link;
+use crate::uplink::{InForce, Link, SettingsChange};
 
 /// Shared by all requests.
 pub struct Site {
@@ -30,6 +31,12 @@ pub struct Site {
     pub access: Arc<Access>,
     /// How the device is now.
     pub health: Box<dyn Fn() -> DeviceHealth + Send + Sync>,
+    /// Changes settings; without a change it tells what holds.
+    pub settings: Box<dyn Fn(&SettingsChange) -> Result<InForce, String> + Send + Sync>,
+    /// Photos that inspectors have rated here vote too.
+    pub learn: bool,
+    /// Lists the members that shall have photos.
+    pub members: Option<PathBuf>,
     pub searcher: Searcher,
     pub uploads: Uploads,
     /// Views of the database that nobody uses at the moment.
@@ -41,7 +48,37 @@ pub struct Uploads {
     /// A watched folder.
     pub dir: PathBuf,
     pub bytes_max: u64,
+    /// Of photos from the network.
+    pub pace: Pace,
     pub arrivals: Arrivals,
+}
+
+/// So many at once, and then one in a time.
+#[derive(Debug)]
+pub struct Pace {
+    /// When all that came would have come one by one.
+    even: Mutex<Instant>,
+    at_once: u32,
+    each: Duration,
+}
+
+impl Pace {
+    pub fn new(at_once: u32, each: Duration) -> Self {
+        Pace { even: Mutex::new(Instant::now()), at_once, each }
+    }
+
+    /// Lets one pass, or says how long it has to wait.
+    pub fn pass(&self, now: Instant) -> Result<(), Duration> {
+        let mut even = self.even.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = (*even).max(now) + self.each;
+        match (next - now).checked_sub(self.each * self.at_once) {
+            None | Some(Duration::ZERO) => {
+                *even = next;
+                Ok(())
+            }
+            Some(wait) => Err(wait),
+        }
+    }
 }
 
 /// What photos are found with.
@@ -85,5 +122,22 @@ impl Site {
 
     fn idle_readers(&self) -> MutexGuard<'_, Vec<Reader>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_pass_at_once_and_the_others_one_by_one() {
+        let (pace, now) = (Pace::new(3, Duration::from_secs(2)), Instant::now());
+        let passed = |at| pace.pass(now + Duration::from_secs(at));
+        assert_eq!([passed(0), passed(0), passed(0)], [Ok(()); 3]);
+        assert_eq!(passed(0), Err(Duration::from_secs(2)));
+        assert_eq!(passed(1), Err(Duration::from_secs(1)));
+        assert_eq!((passed(2), passed(3)), (Ok(()), Err(Duration::from_secs(1))));
+        assert_eq!([passed(60), passed(60), passed(60)], [Ok(()); 3]);
+        assert!(passed(60).is_err());
     }
 }

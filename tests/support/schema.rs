@@ -12,12 +12,17 @@ pub fn mismatches(document: &Value, schema: &Value, value: &Value) -> Vec<String
 }
 
 fn check(document: &Value, schema: &Value, value: &Value, place: &str, found: &mut Vec<String>) {
+    // Other keywords are about values that are there.
+    if value.is_null() && schema["type"].as_array().is_some_and(|types| types.contains(&"null".into())) {
+        return;
+    }
     for (keyword, expected) in schema.as_object().expect("a schema is an object") {
         let fits = match keyword.as_str() {
             "$ref" => {
                 check(document, resolve(document, expected), value, place, found);
                 true
             }
+            "type" if expected.is_array() => list(expected).iter().any(|name| is_type(value, text(name))),
             "type" => is_type(value, text(expected)),
             "const" => value == expected,
             "enum" => list(expected).contains(value),
@@ -25,12 +30,13 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str, found: &m
             "format" => has_format(text(value), text(expected)),
             "minimum" => value.as_f64() >= expected.as_f64(),
             "maximum" => value.as_f64() <= expected.as_f64(),
+            "minLength" => text(value).chars().count() as u64 >= expected.as_u64().expect("a count"),
             "maxLength" => text(value).chars().count() as u64 <= expected.as_u64().expect("a count"),
             "minItems" => list(value).len() as u64 >= expected.as_u64().expect("a count"),
             "maxItems" => list(value).len() as u64 <= expected.as_u64().expect("a count"),
             "required" => list(expected).iter().all(|name| value.get(text(name)).is_some()),
             "properties" => {
-                check_properties(document, expected, value, place, found);
+                check_properties(document, schema, value, place, found);
                 true
             }
             "items" => {
@@ -39,7 +45,11 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str, found: &m
                 }
                 true
             }
-            "description" => true,
+            "additionalProperties" => {
+                check_properties(document, schema, value, place, found);
+                true
+            }
+            "description" | "default" => true,
             unknown => panic!("the keyword `{unknown}` is not understood here"),
         };
         if !fits {
@@ -48,10 +58,10 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str, found: &m
     }
 }
 
-fn check_properties(document: &Value, schemas: &Value, value: &Value, place: &str, found: &mut Vec<String>) {
+fn check_properties(document: &Value, schema: &Value, value: &Value, place: &str, found: &mut Vec<String>) {
     for (name, property) in value.as_object().into_iter().flatten() {
         let place = format!("{place}/{name}");
-        match schemas.get(name) {
+        match schema["properties"].get(name).or(schema.get("additionalProperties")) {
             Some(schema) => check(document, schema, property, &place, found),
             None => found.push(format!("{place} is not described")),
         }
@@ -69,6 +79,7 @@ fn is_type(value: &Value, name: &str) -> bool {
         "object" => value.is_object(),
         "array" => value.is_array(),
         "string" => value.is_string(),
+        "null" => value.is_null(),
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64() || value.is_u64(),
         "number" => value.is_number(),

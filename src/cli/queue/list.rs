@@ -3,11 +3,11 @@
 use std::io::Write;
 
 use anyhow::Result;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::cli::Outcome;
 use crate::cli::device::{DeviceArgs, reader};
-use crate::journal::{EventClass, OutboxRow, Reader, SetAsideRow};
+use crate::journal::{EventOutline, SetAsideRow};
 
 /// List the events that wait, in the order of delivery.
 #[derive(Debug, clap::Args)]
@@ -31,72 +31,26 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let mut out = std::io::stdout().lock();
     if args.set_aside {
         for row in reader.set_aside(args.limit)? {
-            writeln!(out, "{}", if args.json { json_of_refused(&row) } else { line_of_refused(&row) })?;
+            writeln!(out, "{}", if args.json { json(&row) } else { line_of_refused(&row) })?;
         }
         return Ok(Outcome::Good);
     }
-    for row in waiting(&reader).take(args.limit) {
-        let row = row?;
-        writeln!(out, "{}", if args.json { json_of_waiting(&row) } else { line_of_waiting(&row) })?;
+    for row in reader.waiting().take(args.limit) {
+        let row = row?.outline();
+        writeln!(out, "{}", if args.json { json(&row) } else { line_of_waiting(&row) })?;
     }
     Ok(Outcome::Good)
 }
 
-/// All waiting events in the order of delivery.
-pub fn waiting(reader: &Reader) -> impl Iterator<Item = Result<OutboxRow>> {
-    EventClass::ALL.into_iter().flat_map(move |class| of_class(reader, class))
+fn json(row: &impl Serialize) -> String {
+    serde_json::to_string(row).expect("plain values")
 }
 
-/// Read some at a time: there may be a million.
-fn of_class(reader: &Reader, class: EventClass) -> impl Iterator<Item = Result<OutboxRow>> {
-    let (mut after, mut rows, mut over) = (0, Vec::new().into_iter(), false);
-    std::iter::from_fn(move || {
-        if rows.len() == 0 && !over {
-            match reader.outbox(class, after, 256) {
-                Ok(read) => rows = read.into_iter(),
-                Err(error) => {
-                    over = true;
-                    return Some(Err(error.into()));
-                }
-            }
-        }
-        let row = rows.next();
-        match &row {
-            Some(row) => after = row.id,
-            None => over = true,
-        }
-        row.map(Ok)
-    })
-}
-
-fn line_of_waiting(row: &OutboxRow) -> String {
-    let OutboxRow { id, class, event_id, topic, payload, tries } = row;
-    format!("{id:>16}  {:<10}  {event_id}  {:>6} bytes  {tries} refusals  {topic}", class.name(), payload.len())
-}
-
-fn json_of_waiting(row: &OutboxRow) -> String {
-    json!({
-        "id": row.id,
-        "class": row.class.name(),
-        "event_id": row.event_id,
-        "topic": row.topic,
-        "bytes": row.payload.len(),
-        "tries": row.tries,
-    })
-    .to_string()
+fn line_of_waiting(row: &EventOutline) -> String {
+    let EventOutline { id, class, event_id, topic, bytes, tries } = row;
+    format!("{id:>16}  {class:<10}  {event_id}  {bytes:>6} bytes  {tries} refusals  {topic}")
 }
 
 fn line_of_refused(row: &SetAsideRow) -> String {
     format!("{:>16}  {}  {}  {} refusals: {}", row.id, row.event_id, row.topic, row.tries, row.reason)
-}
-
-fn json_of_refused(row: &SetAsideRow) -> String {
-    json!({
-        "id": row.id,
-        "event_id": row.event_id,
-        "topic": row.topic,
-        "tries": row.tries,
-        "reason": row.reason,
-    })
-    .to_string()
 }

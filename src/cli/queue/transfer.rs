@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
-use super::list::waiting;
 use crate::bundle::{self, BundleError, DeviceKey, PublicKey};
 use crate::cli::Outcome;
 use crate::cli::device::{DeviceArgs, data_dir, reader, with_journal};
@@ -64,7 +63,7 @@ pub fn export(args: &ExportArgs) -> Result<Outcome> {
     let reader = reader(&config)?;
     let key = DeviceKey::open(data_dir(&config)?)?;
     let prefix = config.topic_prefix();
-    let events = waiting(&reader).map(|row| {
+    let events = reader.waiting().map(|row| {
         let row = row?;
         let topic = row.whole_topic(&prefix);
         Ok(ForeignEvent { class: row.class, event_id: row.event_id, topic, payload: row.payload })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::{Category, ScoredClass};
+use crate::domain::{Category, ScoredClass, Tag, TagText};
 use crate::export::{ExportError, Record};
 
 /// The sheet before its photos are fetched.
@@ -15,7 +15,7 @@ pub struct Plan {
     period: Option<(Timestamp, Timestamp)>,
 }
 
-/// The photos of one member.
+/// The photos of one member; none if the member is only expected to have some.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     pub bridge: Option<String>,
@@ -34,13 +34,21 @@ pub struct Group {
 }
 
 impl Plan {
-    pub fn of(records: impl Iterator<Item = Result<Record, ExportError>>) -> Result<Self, ExportError> {
-        let (mut groups, mut period) = (BTreeMap::<_, Group>::new(), None);
+    /// `expected` are members that are there without a photo too.
+    pub fn of<'a>(
+        records: impl Iterator<Item = Result<Record, ExportError>>,
+        expected: impl Iterator<Item = &'a Tag>,
+    ) -> Result<Self, ExportError> {
+        let named = |tag: &'a Tag| [&tag.bridge, &tag.span, &tag.member].map(|name| name.as_ref().map(TagText::as_str));
+        let mut groups: BTreeMap<Order, Group> =
+            expected.map(named).map(|names| (order_of(names), Group::of(names))).collect();
+        let mut period = None;
         for record in records {
             let record = record?;
             let at = record.capture.taken.at;
             period = Some(period.map_or((at, at), |(first, last)| (at.min(first), at.max(last))));
-            groups.entry(order_of(&record)).or_insert_with(|| Group::of(&record)).add(&record);
+            let names = [record.facility_id(), record.span(), record.member()];
+            groups.entry(order_of(names)).or_insert_with(|| Group::of(names)).add(&record);
         }
         let mut groups: Vec<Group> = groups.into_values().collect();
         groups.iter_mut().for_each(|group| group.photos.sort_unstable());
@@ -66,8 +74,8 @@ impl Plan {
 }
 
 impl Group {
-    fn of(record: &Record) -> Self {
-        let [bridge, span, member] = names(record).map(|name| name.map(str::to_owned));
+    fn of(names: [Option<&str>; 3]) -> Self {
+        let [bridge, span, member] = names.map(|name| name.map(str::to_owned));
         Group { bridge, span, member, ..Group::default() }
     }
 
@@ -84,15 +92,12 @@ impl Group {
     }
 }
 
-fn names(record: &Record) -> [Option<&str>; 3] {
-    [record.facility_id(), record.span(), record.member()]
-}
-
 /// What is not named comes last; the names themselves keep apart what is in the same place.
 type Order = [(bool, String, String); 3];
 
-fn order_of(record: &Record) -> Order {
-    names(record).map(|name| {
+/// Of bridge, span and member.
+fn order_of(names: [Option<&str>; 3]) -> Order {
+    names.map(|name| {
         let name = name.unwrap_or_default();
         (name.is_empty(), natural(name), name.to_owned())
     })
@@ -116,6 +121,8 @@ fn natural(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use jiff::SignedDuration;
 
     use super::*;
@@ -140,9 +147,19 @@ mod tests {
             "bridgeclip:bridge=B-09;span=2",
         ];
         let records = tags.iter().zip(0..).map(|(tag, id)| Ok(tagged(id, tag)));
-        let plan = Plan::of(records).expect("a plan");
+        let plan = Plan::of(records, iter::empty()).expect("a plan");
         assert_eq!(plan.photos().collect::<Vec<_>>(), [7, 4, 5, 6, 2, 1, 3, 0]);
         assert_eq!(plan.groups().len(), tags.len());
+    }
+
+    #[test]
+    fn expected_members_without_a_photo_are_there() {
+        let tags = ["bridgeclip:bridge=B-9;member=G1", "bridgeclip:bridge=B-9;member=G2"]
+            .map(|tag| tag.parse().expect("a tag"));
+        let plan =
+            Plan::of([Ok(tagged(1, "bridgeclip:bridge=B-9;member=G2"))].into_iter(), tags.iter()).expect("a plan");
+        let photos: Vec<_> = plan.groups().iter().map(|group| (group.member.as_deref(), group.photos.len())).collect();
+        assert_eq!(photos, [(Some("G1"), 0), (Some("G2"), 1)]);
     }
 
     #[test]
@@ -152,13 +169,13 @@ mod tests {
         first.capture.verdict.categories[0].classes[0].index = 1;
         first.capture.verdict.second_look.clear();
         let (since, until) = (first.capture.taken.at, example(1).capture.taken.at);
-        let plan = Plan::of([example(1), first, example(2)].map(Ok).into_iter()).expect("a plan");
+        let plan = Plan::of([example(1), first, example(2)].map(Ok).into_iter(), iter::empty()).expect("a plan");
         let [group] = plan.groups() else { panic!("one group") };
         assert_eq!(plan.photos().collect::<Vec<_>>(), [9, 1, 2]);
         assert_eq!((group.urgent, group.doubtful, group.worst_soundness), (3, 2, Some(2)));
         assert_eq!(group.damage, BTreeMap::from([(0, 3), (2, 3)]));
         assert_eq!(plan.period(), Some((since, until)));
-        let nothing = Plan::of([bare_example(1)].map(Ok).into_iter()).expect("a plan");
+        let nothing = Plan::of([bare_example(1)].map(Ok).into_iter(), iter::empty()).expect("a plan");
         assert_eq!((nothing.groups()[0].worst_soundness, nothing.groups()[0].damage.len()), (None, 0));
     }
 }

@@ -1,9 +1,10 @@
 // The device. An error carries what the device says is wrong.
 
 export class Refused extends Error {
-  constructor(status, detail) {
+  constructor(status, detail, retryAfter) {
     super(detail);
     this.status = status;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -16,17 +17,25 @@ async function ask(method, path, body, type) {
   }
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(response.status, answer.detail ?? response.statusText);
+  if (!response.ok) throw new Refused(response.status, answer.detail ?? response.statusText, Number(response.headers.get('Retry-After')));
   return answer;
 }
 
 export const get = (path) => ask('GET', `/api/v1/${path}`);
 export const send = (method, path, value) => ask(method, `/api/v1/${path}`, JSON.stringify(value), 'application/json');
-export const upload = (photo) => {
+// A device that has enough to do says when to come again.
+export async function upload(photo) {
   const form = new FormData();
   form.append('photo', photo, photo.name);
-  return ask('POST', '/api/v1/photos', form);
-};
+  for (;;) {
+    try {
+      return await ask('POST', '/api/v1/photos', form);
+    } catch (error) {
+      if (error.status !== 429 || !error.retryAfter) throw error;
+      await new Promise((resolve) => { setTimeout(resolve, error.retryAfter * 1000); });
+    }
+  }
+}
 export const searchPhoto = (photo, query) => ask('POST', `/api/v1/search?${query}`, photo, 'application/octet-stream');
 export const file = (name) => fetch(`/page/${name}`).then((response) => response.json());
 

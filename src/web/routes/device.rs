@@ -18,7 +18,7 @@ use super::super::site::Site;
 use super::Body;
 use crate::domain::{Health, Tag};
 use crate::journal::{JournalError, Reader};
-use crate::uplink::LinkState;
+use crate::uplink::{InForce, LinkState, SettingsChange};
 
 /// A silent stream shows that it is alive this often.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -77,6 +77,23 @@ pub async fn set_tag(State(site): State<Arc<Site>>, Body(tag): Body<Tag>) -> Res
         Ok(Json(tag))
     })
     .await
+}
+
+/// What can be changed while the daemon runs, as it is now.
+pub async fn settings(State(site): State<Arc<Site>>) -> Result<Json<InForce>, Problem> {
+    change(site, SettingsChange::default()).await
+}
+
+/// What is not named stays; `null` goes back to the settings file.
+pub async fn set_settings(
+    State(site): State<Arc<Site>>,
+    Body(changes): Body<SettingsChange>,
+) -> Result<Json<InForce>, Problem> {
+    change(site, changes).await
+}
+
+async fn change(site: Arc<Site>, changes: SettingsChange) -> Result<Json<InForce>, Problem> {
+    site.work(move |site, _| (site.settings)(&changes).map(Json).map_err(Problem::fault)).await
 }
 
 /// The live stream.

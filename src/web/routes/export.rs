@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body as Bytes;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use super::query::Pairs;
 use super::stream::of_file;
 use crate::domain::Category;
 use crate::export::html::Group;
-use crate::export::{ExportError, Filter, Job, Progress, Stream};
+use crate::export::{ExportError, Filter, Job, Progress, Stream, read_members};
 use crate::journal::Reader;
 use crate::texts::Lang;
 
@@ -60,7 +60,7 @@ pub fn lang(tag: Option<&str>) -> Result<Lang, Problem> {
 fn write(site: &Site, reader: &Reader, filter: Filter, format: Format) -> Result<File, Problem> {
     let dir = &site.uploads.dir;
     std::fs::create_dir_all(dir).map_err(Problem::fault)?;
-    let job = job(site, reader, filter);
+    let job = job(site, reader, filter)?;
     let mut file = match format {
         Format::Stream(form) => {
             let mut file = tempfile::tempfile_in(dir).map_err(Problem::fault)?;
@@ -77,9 +77,16 @@ fn write(site: &Site, reader: &Reader, filter: Filter, format: Format) -> Result
     Ok(file)
 }
 
-fn job<'a>(site: &'a Site, reader: &'a Reader, filter: Filter) -> Job<'a> {
+fn job<'a>(site: &'a Site, reader: &'a Reader, filter: Filter) -> Result<Job<'a>, Problem> {
     let progress: &dyn Fn(Progress) -> Result<(), ExportError> = &|_| Ok(());
-    Job { reader, filter, zone: site.zone, limits: site.limits, device: site.device.clone(), progress }
+    let members = site.members.as_deref().map(|path| {
+        read_members(path).map_err(|error| {
+            let detail = format!("the list of members ([inspection] members in the settings): {error}");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        })
+    });
+    let (members, device) = (members.transpose()?.unwrap_or_default(), site.device.clone());
+    Ok(Job { reader, filter, zone: site.zone, limits: site.limits, device, members, progress })
 }
 
 /// Members, with the damage that their photos show.
@@ -87,7 +94,7 @@ pub async fn coverage(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result
     let filter = pairs.filter(site.zone)?;
     pairs.end()?;
     site.work(move |site, reader| {
-        let plan = job(site, reader, filter).plan().map_err(Problem::fault)?;
+        let plan = job(site, reader, filter)?.plan().map_err(Problem::fault)?;
         let members: Vec<Value> = plan.groups().iter().map(member).collect();
         Ok(Json(json!({ "members": members })))
     })

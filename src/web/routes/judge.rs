@@ -16,7 +16,8 @@ use super::super::site::Site;
 use super::Body;
 use super::query::Id;
 use crate::domain::{Category, Change, Inspection, Labels, Tag, TagText};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Reader, StoredResult};
+use crate::learn::Rated;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,9 +54,24 @@ pub async fn inspect(
         }
         let was = shown.verdict.labels();
         let labels = word.labels.unwrap_or_else(|| was.clone());
-        supersede(site, id, &Change::Inspected(Inspection { by, at: Timestamp::now(), was, labels }))
+        let inspection = Inspection { by, at: Timestamp::now(), was, labels };
+        let answer = supersede(site, id, &Change::Inspected(inspection.clone()))?;
+        if site.learn {
+            learn(site, reader, id, inspection).map_err(Problem::fault)?;
+        }
+        Ok(answer)
     })
     .await
+}
+
+/// The photo votes from now on.
+fn learn(site: &Site, reader: &Reader, id: i64, inspection: Inspection) -> Result<(), JournalError> {
+    let Some(result) = reader.results(id - 1, 1)?.pop().filter(|result| result.capture == id) else { return Ok(()) };
+    let result = StoredResult { inspection: Some(inspection), ..result };
+    if let Some(rated) = Rated::of(result, site.identity.embedding_space) {
+        site.searcher.classifier.answerer().rated.put(rated);
+    }
+    Ok(())
 }
 
 /// A bridge inspector gives one soundness and one measure.

@@ -8,6 +8,7 @@ mod metrics;
 mod page;
 mod photos;
 mod query;
+mod queue;
 mod search;
 mod session;
 mod stream;
@@ -69,6 +70,10 @@ pub fn router(site: Arc<Site>, hosts: Vec<String>) -> Router {
         .route("/api/v1/search", get(search::by_text).post(search::by_photo).layer(DefaultBodyLimit::max(photo_bytes)))
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/tag", get(device::tag).put(device::set_tag))
+        .route("/api/v1/settings", get(device::settings).patch(device::set_settings))
+        .route("/api/v1/queue", get(queue::show))
+        .route("/api/v1/queue/retry", post(queue::retry))
+        .route("/api/v1/openapi.json", get(page::openapi))
         .route("/api/v1/session", get(session::show).post(session::enter).delete(session::leave))
         .route("/api/v1/pairing", post(session::new_code))
         .route("/api/v1/photos", post(photos::upload).layer(DefaultBodyLimit::disable()))

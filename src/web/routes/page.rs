@@ -46,6 +46,11 @@ pub async fn words(Path(tag): Path<String>) -> Result<Response, Problem> {
     Ok(of_type("application/json", texts::json(lang(Some(&tag))?)))
 }
 
+/// What this API has, as an OpenAPI 3.1 document.
+pub async fn openapi() -> Response {
+    of_type("application/json", include_str!("../../../deploy/openapi.json"))
+}
+
 /// A browser keeps the files, and asks each time whether they are still right.
 fn of_type(content_type: &'static str, text: impl IntoResponse) -> Response {
     let cache = HeaderValue::from_static("no-cache");

@@ -3,18 +3,19 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::Digest;
 use tempfile::NamedTempFile;
 use tokio::sync::Semaphore;
 
+use super::super::access::Visitor;
 use super::super::problem::Problem;
 use super::super::site::{Site, Uploads};
 use crate::domain::Sha256;
@@ -41,9 +42,14 @@ pub struct Received {
 /// Takes one photo in, the field `photo` of a form. The live stream tells of its result.
 pub async fn upload(
     State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Result<(StatusCode, Json<Received>), Problem> {
     let mut form = form.map_err(|error| Problem::bad_request(error.body_text()))?;
+    if !visitor.is_here {
+        let late = |wait: Duration| Problem::busy("too many photos at once", wait.as_secs() as u32 + 1);
+        site.uploads.pace.pass(Instant::now()).map_err(late)?;
+    }
     let _place = RECEIVING.try_acquire().map_err(|_| Problem::busy("other photos are being received", 5))?;
     while let Some(field) = in_time(form.next_field()).await? {
         if field.name() == Some("photo") {

@@ -1,0 +1,48 @@
+//! The events that wait for the broker.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::live::Notice;
+use super::super::problem::Problem;
+use super::super::site::Site;
+use super::Body;
+use super::query::Pairs;
+use crate::journal::Reader;
+
+/// Which of the events that were set aside.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Which {
+    /// All if not given.
+    ids: Option<Vec<i64>>,
+}
+
+/// How many wait, the first of them in the order of delivery, and those that the broker has refused for good.
+pub async fn show(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
+    let limit = pairs.number("limit", 1_000, 50)? as usize;
+    pairs.end()?;
+    let work = move |_: &Site, reader: &Reader| {
+        let health = reader.outbox_depth().map_err(Problem::fault)?.health(Timestamp::now());
+        let waiting: Result<Vec<Value>, _> =
+            reader.waiting().take(limit).map(|row| Ok(json!(row.map_err(Problem::fault)?.outline()))).collect();
+        let set_aside = reader.set_aside(limit).map_err(Problem::fault)?;
+        Ok(Json(json!({ "queue": health, "waiting": waiting?, "set_aside": set_aside })))
+    };
+    site.work(work).await
+}
+
+/// Puts events back that were set aside.
+pub async fn retry(State(site): State<Arc<Site>>, Body(which): Body<Which>) -> Result<Json<Value>, Problem> {
+    let work = move |site: &Site, _: &Reader| {
+        let count = site.journal.retry(which.ids).map_err(Problem::fault)?;
+        site.live.tell(&Notice::Queue);
+        Ok(Json(json!({ "retried": count })))
+    };
+    site.work(work).await
+}
