@@ -19,7 +19,7 @@ mod thumbnail;
 use std::io;
 
 pub use fields::{FIELDS, Field, Kind, Value};
-pub use filter::{Filter, Moment, MomentError};
+pub use filter::{Filter, Moment, MomentError, Place};
 pub use job::{Job, Progress, Stream};
 pub use jsonl::Line;
 pub use members::{MembersError, read_members};

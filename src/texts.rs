@@ -180,6 +180,7 @@ texts! {
     // The field page.
     SkipToContent: "Skip to the content", "本文へ移動";
     Sections: "Sections", "メニュー";
+    AllPhotos: "Photos", "写真";
     Search: "Search", "検索";
     Coverage: "Coverage", "点検状況";
     Map: "Map", "位置図";
@@ -190,6 +191,7 @@ texts! {
     Keep: "Keep", "保存";
     // Its photos.
     SeeFirst: "See first", "優先確認";
+    ShowAll: "Show all", "すべて表示";
     MorePhotos: "More photos", "さらに表示";
     OnlyUrgent: "Only what should be seen first", "優先確認のみ表示";
     NoPhotosYet: "No photos yet.", "写真はまだありません。";
@@ -239,7 +241,9 @@ texts! {
     LinkDraining: "Sending", "送信中";
     LinkLive: "Online", "オンライン";
     LinkRefused: "Refused", "接続拒否";
-    QueueWaiting: "waiting", "未送信";
+    QueueWaiting: "Waiting", "未送信";
+    Metered: "The link costs money: only the most important is sent", "従量課金の回線：重要な情報のみ送信する";
+    RetryRefused: "Send them again", "再送信する";
     QueueSetAside: "Refused events", "拒否された通知";
     FailedFiles: "Unreadable files", "読めないファイル";
     DiskFree: "Free", "空き容量";

@@ -17,7 +17,7 @@ use super::{Cli, Outcome, progress, stop};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::Tag;
-use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Progress, Stream, Tally, read_members};
+use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Place, Progress, Stream, Tally, read_members};
 use crate::journal::Reader;
 use crate::search::{self, Condition};
 use crate::texts::Lang;
@@ -80,6 +80,12 @@ struct FilterArgs {
     /// Only photos whose tag names this bridge.
     #[arg(long, value_name = "BRIDGE")]
     bridge: Option<String>,
+    /// Only photos whose tag names this span.
+    #[arg(long, value_name = "SPAN")]
+    span: Option<String>,
+    /// Only photos whose tag names this member.
+    #[arg(long, value_name = "MEMBER")]
+    member: Option<String>,
     /// Only photos that an engineer should see first.
     #[arg(long)]
     urgent: bool,
@@ -111,7 +117,7 @@ impl FilterArgs {
             since: self.since.map(|moment| moment.first(zone)),
             until: self.until.map(|moment| moment.end(zone)),
             labels: search::Filter(self.conditions.clone()),
-            bridge: self.bridge.clone(),
+            place: Place { bridge: self.bridge.clone(), span: self.span.clone(), member: self.member.clone() },
             urgent: self.urgent,
         }
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 
-use crate::domain::TimeQuality;
+use crate::domain::{Tag, TagText, TimeQuality};
 use crate::journal::StoredCapture;
 use crate::search;
 
@@ -18,10 +18,27 @@ pub struct Filter {
     /// The first moment of capture that does not count any more.
     pub until: Option<Timestamp>,
     pub labels: search::Filter,
-    /// As the tag names it.
-    pub bridge: Option<String>,
+    pub place: Place,
     /// Only photos that an engineer should see first.
     pub urgent: bool,
+}
+
+/// What the tag names, as far as it is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    pub bridge: Option<String>,
+    pub span: Option<String>,
+    pub member: Option<String>,
+}
+
+impl Place {
+    pub fn fits(&self, tag: Option<&Tag>) -> bool {
+        let Tag { bridge, span, member } = tag.cloned().unwrap_or_default();
+        let fits = |wanted: &Option<String>, name: Option<TagText>| {
+            wanted.as_ref().is_none_or(|wanted| name.is_some_and(|name| name.as_str() == wanted))
+        };
+        fits(&self.bridge, bridge) && fits(&self.span, span) && fits(&self.member, member)
+    }
 }
 
 /// What a filter says of a capture.
@@ -36,11 +53,9 @@ pub enum Fit {
 impl Filter {
     pub fn fit(&self, capture: &StoredCapture) -> Fit {
         let verdict = &capture.verdict;
-        let bridge = capture.tag.as_ref().and_then(|tag| tag.bridge.as_ref());
-        let is_of_bridge =
-            self.bridge.as_ref().is_none_or(|wanted| bridge.is_some_and(|bridge| bridge.as_str() == wanted));
-        let is_wanted =
-            is_of_bridge && (verdict.urgency.review || !self.urgent) && self.labels.passes_labels(&verdict.labels());
+        let is_wanted = self.place.fits(capture.tag.as_ref())
+            && (verdict.urgency.review || !self.urgent)
+            && self.labels.passes_labels(&verdict.labels());
         match (is_wanted, self.is_in_time(capture.taken.at)) {
             (true, true) => Fit::Wanted,
             (true, false) if capture.taken.quality == TimeQuality::Unsynced => Fit::Undated,
@@ -136,6 +151,10 @@ mod tests {
         }
     }
 
+    fn bridge(name: &str) -> Place {
+        Place { bridge: Some(name.to_owned()), ..Place::default() }
+    }
+
     #[test]
     fn all_conditions_must_hold() {
         let capture = example(1).capture;
@@ -150,8 +169,8 @@ mod tests {
             (Filter { since: Some(at), until: Some(later), ..all.clone() }, Fit::Wanted),
             (Filter { until: Some(at), ..all.clone() }, Fit::Unwanted),
             (Filter { since: Some(later), ..all.clone() }, Fit::Unwanted),
-            (Filter { bridge: Some("B-12".to_owned()), urgent: true, ..all.clone() }, Fit::Wanted),
-            (Filter { bridge: Some("B-1".to_owned()), ..all.clone() }, Fit::Unwanted),
+            (Filter { place: bridge("B-12"), urgent: true, ..all.clone() }, Fit::Wanted),
+            (Filter { place: bridge("B-1"), ..all.clone() }, Fit::Unwanted),
             (Filter { labels: labels(&["soundness=III", "damage_type=ひびわれ"]), ..all.clone() }, Fit::Wanted),
             (Filter { labels: labels(&["soundness=III", "damage_type=scour"]), ..all.clone() }, Fit::Unwanted),
         ];
@@ -161,10 +180,10 @@ mod tests {
         let mut calm = capture.clone();
         (calm.verdict.urgency.review, calm.tag) = (false, None);
         assert_eq!(Filter { urgent: true, ..all.clone() }.fit(&calm), Fit::Unwanted);
-        assert_eq!(Filter { bridge: Some("B-12".to_owned()), ..all.clone() }.fit(&calm), Fit::Unwanted);
+        assert_eq!(Filter { place: bridge("B-12"), ..all.clone() }.fit(&calm), Fit::Unwanted);
         let mut undated = capture;
         undated.taken.quality = TimeQuality::Unsynced;
         assert_eq!(Filter { since: Some(later), ..all.clone() }.fit(&undated), Fit::Undated);
-        assert_eq!(Filter { since: Some(later), bridge: Some("B-1".to_owned()), ..all }.fit(&undated), Fit::Unwanted);
+        assert_eq!(Filter { since: Some(later), place: bridge("B-1"), ..all }.fit(&undated), Fit::Unwanted);
     }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 pub use self::plan::{Group, Plan};
-use super::{ExportError, Filter, Record};
+use super::{ExportError, Filter, Place, Record};
 use crate::domain::Category;
 use crate::markup::{escape, section, table};
 use crate::texts::{Lang, Text};
@@ -111,9 +111,11 @@ fn selection(filter: &Filter, zone: Offset, lang: Lang) -> String {
     let labels = filter.labels.0.iter().map(|condition| {
         named(Text::of_category(condition.category), lang.class(condition.category.class(condition.class)))
     });
-    let bridge = filter.bridge.clone().map(|bridge| named(Text::Bridge, bridge));
+    let Place { bridge, span, member } = filter.place.clone();
+    let place = [(Text::Bridge, bridge), (Text::Span, span), (Text::Member, member)];
+    let place = place.into_iter().filter_map(|(text, name)| Some(named(text, name?)));
     let urgent = filter.urgent.then(|| Text::UrgentPhotos.say(lang).to_owned());
-    let conditions: Vec<String> = since.into_iter().chain(until).chain(labels).chain(bridge).chain(urgent).collect();
+    let conditions: Vec<String> = since.into_iter().chain(until).chain(labels).chain(place).chain(urgent).collect();
     if conditions.is_empty() { Text::Everything.say(lang).to_owned() } else { conditions.join("; ") }
 }
 
@@ -190,7 +192,7 @@ mod tests {
             filter: Filter {
                 since: Some(Timestamp::UNIX_EPOCH),
                 labels: search::Filter(vec!["soundness=III".parse().expect("a condition")]),
-                bridge: Some("<B>".to_owned()),
+                place: Place { bridge: Some("<B>".to_owned()), ..Place::default() },
                 ..Filter::default()
             },
         }

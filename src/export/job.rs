@@ -8,7 +8,7 @@ use jiff::tz::Offset;
 
 use super::html::{Heading, Photo, Plan};
 use super::{ExportError, Filter, Record, Records, Tally, Thumbnails, csv, geojson, gpkg, html, jsonl};
-use crate::domain::{Tag, TagText};
+use crate::domain::Tag;
 use crate::journal::Reader;
 use crate::pipeline::Limits;
 use crate::texts::Lang;
@@ -77,11 +77,9 @@ impl Job<'_> {
 
     /// Members that the filter asks for. By what a photo shows, no member can be asked for that has none.
     fn expected(&self) -> impl Iterator<Item = &Tag> {
-        let Filter { labels, bridge, urgent, .. } = &self.filter;
+        let Filter { labels, place, urgent, .. } = &self.filter;
         let any = labels.0.is_empty() && !urgent;
-        let of_bridge =
-            move |tag: &Tag| bridge.is_none() || bridge.as_deref() == tag.bridge.as_ref().map(TagText::as_str);
-        self.members.iter().filter(move |tag| any && of_bridge(tag))
+        self.members.iter().filter(move |tag| any && place.fits(Some(tag)))
     }
 
     fn write_sheet(&self, out: impl Write, plan: &Plan, lang: Lang) -> Result<(), ExportError> {

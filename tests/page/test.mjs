@@ -168,10 +168,14 @@ const tests = {
     await tap(page, byText('form[.//input[@name="member"]]//button', 'Keep'));
     await page.waitForSelector(byText('dd', 'B-12 / 3 / G2'));
     await tap(page, 'nav a[href="#coverage"]');
-    await page.waitForSelector(byText('th', 'B-12 / 3 / G2'));
+    await page.waitForSelector(byText('h3', 'B-12 / 3 / G2'));
     await fitsAPhone(page, 'the coverage');
     await accessible(page, 'the coverage');
     await shoot('coverage');
+    await tap(page, byText('h3/a', 'B-12 / 3 / G2'));
+    await page.waitForSelector('[data-capture="5"]');
+    assert.equal((await page.$$('[data-capture]')).length, 1, 'its photos alone');
+    await page.goBack();
   },
 
   async 'photos are found by words and by a photo'({ page, shoot }) {
@@ -210,13 +214,17 @@ const tests = {
     assert.equal(links.length, 5);
   },
 
-  async 'the next photos are tagged, and the page speaks Japanese, dark and in high contrast'({ page, shoot, cli }) {
+  async 'the next photos are tagged, and the page speaks Japanese, dark and in high contrast'({ page, shoot, cli, url }) {
     await tap(page, 'nav a[href="#device"]');
     await page.waitForSelector('form input[name="bridge"]');
     await page.type('form input[name="bridge"]', 'B-13');
     await tap(page, byText('form//button', 'Keep'));
     await page.waitForSelector(byText('p', 'Kept.'));
     assert.ok(cli('tag').includes('B-13'));
+    const metered = byText('label', 'The link costs money');
+    await tap(page, metered);
+    await until('the setting', async () => (await (await fetch(`${url}api/v1/settings`)).json()).metered);
+    await tap(page, metered);
     await accessible(page, 'the device');
     await shoot('device');
     await page.select('select:has(option[value="ja"])', 'ja');

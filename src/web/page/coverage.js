@@ -1,34 +1,36 @@
 // Members, the damage that their photos show, and what has no photo yet.
 
 import * as api from './api.js';
-import { el, put } from './dom.js';
+import { el, facts, put } from './dom.js';
 import { className, place, t, when } from './words.js';
 
 export async function show(root, { onHint }) {
-  const body = el('tbody');
-  const table = el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': t('coverage') }, el('table', {},
-    el('thead', {}, el('tr', {}, ['member', 'photos', 'worst_soundness', 'damage_seen', 'last_photo'].map((key) =>
-      el('th', { scope: 'col' }, t(key))))), body));
-  put(root, el('h2', {}, t('coverage')), table, exports());
+  const list = el('ul', { class: 'cards' });
+  put(root, el('h2', {}, t('coverage')), list, exports());
 
   async function load() {
     const { members } = await api.get('coverage');
-    body.replaceChildren(...members.map(row));
-    if (members.length === 0) body.append(el('tr', {}, el('td', { colspan: 5 }, t('no_photos_yet'))));
+    list.replaceChildren(...members.map((member) => el('li', {}, card(member))));
+    if (members.length === 0) list.append(el('li', {}, t('no_photos_yet')));
   }
   onHint((hint) => { if (['captured', 'changed', 'again'].includes(hint.type)) load().catch(() => {}); });
   await load();
 }
 
-function row(member) {
-  const damage = Object.entries(member.damage).map(([label, count]) => `${className('damage_type', label)} ${count}`);
-  return el('tr', {},
-    el('th', { scope: 'row' }, place(member) || t('no_member')),
-    el('td', {}, member.photos === 0 ? el('span', { class: 'trouble' }, t('no_photo_yet')) : member.photos,
-      member.urgent > 0 && el('p', {}, el('span', { class: 'flag' }, `${t('see_first')} ${member.urgent}`))),
-    el('td', {}, member.worst_soundness ? className('soundness', member.worst_soundness) : ''),
-    el('td', {}, damage.join(', ')),
-    el('td', {}, member.last ? when(member.last) : ''));
+function card(member) {
+  const damage = Object.entries(member.damage).map(([label, count]) => `${className('damage_type', label)} (${count})`);
+  const name = place(member);
+  const query = new URLSearchParams(['bridge', 'span', 'member'].filter((key) => member[key]).map((key) => [key, member[key]]));
+  const heading = el('h3', {}, name && member.photos > 0 ? el('a', { href: `#photos?${query}` }, name) : name || t('no_member'));
+  if (member.photos === 0) return el('section', { class: 'member' }, heading, el('p', { class: 'trouble' }, t('no_photo_yet')));
+  return el('section', { class: member.urgent > 0 ? 'member urgent' : 'member' }, heading,
+    member.urgent > 0 && el('p', {}, el('span', { class: 'flag' }, `${t('see_first')} ${member.urgent}`)),
+    facts([
+      [t('damage_seen'), damage.join(', ')],
+      [t('worst_soundness'), member.worst_soundness && className('soundness', member.worst_soundness)],
+      [t('photos'), member.photos],
+      [t('last_photo'), when(member.last)],
+    ]));
 }
 
 function exports() {

@@ -8,16 +8,19 @@ import { lang, setLanguage, t } from './words.js';
 export async function show(root, context) {
   const { role, isHere, onHint } = context;
   const state = el('div');
-  const load = async () => { const status = await api.get('status'); state.replaceChildren(); put(state, about(status)); };
+  const load = async () => { const status = await api.get('status'); state.replaceChildren(); put(state, about(status, role)); };
   await load();
   put(root, el('h2', {}, t('this_device')), state,
     role === 'inspector' ? await tagging() : '',
+    role === 'inspector' ? await linkSettings() : '',
     isHere ? pairing() : '',
     appearance(context));
   onHint((hint) => { if (hint.type === 'queue' || hint.type === 'again') load().catch(() => {}); });
 }
 
-function about(status) {
+const retry = () => api.send('POST', 'queue/retry', {}).catch((error) => say(error.message));
+
+function about(status, role) {
   const { queue, losses } = status;
   const lost = Object.entries(losses).filter(([, count]) => count > 0);
   return [
@@ -35,9 +38,26 @@ function about(status) {
       [t('model'), status.package],
       [t('made_with'), `BridgeCLIP ${status.version}`],
     ]),
+    queue.set_aside > 0 && role === 'inspector' ? el('button', { type: 'button', onclick: retry }, t('retry_refused')) : '',
     lost.length > 0 ? el('h3', {}, t('losses')) : '',
     facts(lost.map(([key, count]) => [t(`lost_${key}`), count])),
   ];
+}
+
+// What the link may be used for.
+async function linkSettings() {
+  const { metered } = await api.get('settings');
+  const box = el('input', { type: 'checkbox', checked: metered });
+  box.addEventListener('change', async () => {
+    try {
+      box.checked = (await api.send('PATCH', 'settings', { metered: box.checked })).metered;
+      say(t('kept'));
+    } catch (error) {
+      box.checked = !box.checked;
+      say(error.message);
+    }
+  });
+  return el('section', { class: 'choices' }, el('h3', {}, t('link')), el('label', {}, box, t('metered')));
 }
 
 // What the photos from here on show.

@@ -17,7 +17,8 @@ let me = {};
 let hearers = [];
 
 async function route() {
-  const [name, id] = location.hash.slice(1).split('/');
+  const [path, query] = location.hash.slice(1).split('?');
+  const [name, id] = path.split('/');
   const view = VIEWS[name] ?? photos;
   for (const link of document.querySelectorAll('nav a')) {
     const isCurrent = link.hash === `#${name || 'photos'}` || (view === detail && link.hash === '#photos');
@@ -30,7 +31,7 @@ async function route() {
   main.replaceChildren(place);
   document.body.classList.remove('outside');
   window.scrollTo(0, 0);
-  const context = { role: me.role, name: me.name, isHere: me.is_here, onHint: (hear) => hearers.push(hear), again: route, leave };
+  const context = { role: me.role, name: me.name, isHere: me.is_here, query: new URLSearchParams(query), onHint: (hear) => hearers.push(hear), again: route, leave };
   try {
     await view.show(place, context, Number(id));
     if (document.activeElement === document.body) main.focus({ preventScroll: true });

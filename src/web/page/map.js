@@ -45,7 +45,7 @@ export function sketch(points, current) {
     ...flat.map(dot),
     svg('line', { class: 'scale', x1: 16, y1: HEIGHT - 16, x2: 16 + pixels, y2: HEIGHT - 16 }),
     text(16, HEIGHT - 24, bar >= 1000 ? `${bar / 1000} km` : `${bar} m`),
-    text(WIDTH - 28, 24, 'N ↑'));
+    text(WIDTH - 16, 32, 'N ↑'));
 }
 
 function text(x, y, words) {

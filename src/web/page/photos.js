@@ -23,13 +23,14 @@ export function card(capture, similarity) {
 
 export const accepted = (inspection) => JSON.stringify(inspection.was) === JSON.stringify(inspection.labels);
 
-export async function show(root, { role, onHint }) {
+export async function show(root, { role, onHint, query: wanted }) {
   const list = el('ul', { class: 'cards' });
   const more = el('button', { class: 'wide hidden', type: 'button', onclick: () => load() }, t('more_photos'));
   const urgent = el('input', { type: 'checkbox', onchange: () => restart() });
   const waiting = el('p', { role: 'status' });
   put(root,
-    el('h2', { class: 'hidden' }, t('photos')),
+    el('h2', wanted.size ? {} : { class: 'hidden' }, [...wanted.values()].join(' / ') || t('all_photos')),
+    wanted.size > 0 && el('p', {}, el('a', { href: '#photos' }, t('show_all'))),
     role === 'inspector' ? takePhoto(waiting, onHint) : '',
     waiting,
     el('div', { class: 'choices' }, el('label', {}, urgent, t('only_urgent'))),
@@ -37,7 +38,8 @@ export async function show(root, { role, onHint }) {
   let before;
 
   async function page(from) {
-    const query = new URLSearchParams({ limit: LIMIT });
+    const query = new URLSearchParams(wanted);
+    query.set('limit', LIMIT);
     if (from) query.set('before', from);
     if (urgent.checked) query.set('urgent', 'true');
     return api.get(`captures?${query}`);

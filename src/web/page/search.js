@@ -49,6 +49,6 @@ export async function show(root) {
 
 // A photo of the reference: its picture is not on the device.
 function labelled(photo) {
-  return el('div', { class: 'card' }, el('p', { class: 'grade' }, photo.similarity.toFixed(3)),
+  return el('div', { class: 'card labelled' }, el('p', { class: 'grade' }, photo.similarity.toFixed(2)),
     el('div', {}, el('p', {}, named(photo.labels)), el('p', { class: 'small' }, `${photo.caption} (${photo.source})`)));
 }

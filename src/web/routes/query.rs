@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use jiff::tz::Offset;
 
 use super::super::problem::Problem;
-use crate::export::{Filter, Moment};
+use crate::export::{Filter, Moment, Place};
 use crate::search::Condition;
 
 /// The number of a capture in the path.
@@ -83,7 +83,7 @@ impl Pairs {
             since: moment("since")?.map(|moment| moment.first(zone)),
             until: moment("until")?.map(|moment| moment.end(zone)),
             labels: crate::search::Filter(self.conditions()?),
-            bridge: self.take("bridge"),
+            place: Place { bridge: self.take("bridge"), span: self.take("span"), member: self.take("member") },
             urgent: self.flag("urgent")?,
         })
     }
