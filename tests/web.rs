@@ -3,10 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bridgeclip::journal::Journal;
 use serde_json::{Value, json};
 
+use crate::support::results::{journal_params, record_all};
 use crate::support::{Device, bridgeclip, demo_photos, eventually, free_port};
 
 /// An answer: status, head, body.
@@ -580,4 +582,42 @@ fn a_photo_that_an_inspector_has_rated_speaks_for_the_next_one() {
     paged.device.start();
     eventually("an open door", || TcpStream::connect(("127.0.0.1", paged.port)).is_ok());
     assert_eq!(nearest(&upload(&paged, 3))["id"], -1, "it is known after a restart");
+}
+
+/// `cargo test --release a_hundred_thousand_captures -- --ignored --nocapture`
+#[test]
+#[ignore = "takes a minute, and says something only on a quiet machine"]
+fn a_hundred_thousand_captures() {
+    let mut paged = Paged::here();
+    paged.device.terminate();
+    let (journal, thread) = Journal::open(&paged.device.data_dir(), journal_params(), |_| ()).expect("a journal");
+    record_all(&journal, 0..100_000);
+    drop(journal);
+    thread.join().expect("no panic");
+    paged.device.start();
+    eventually("an open door", || TcpStream::connect(("127.0.0.1", paged.port)).is_ok());
+    let median = |times: u32, path: &str| {
+        let mut seconds: Vec<f64> = (0..times)
+            .map(|_| {
+                let begin = Instant::now();
+                assert_eq!(paged.get(path).status, 200);
+                begin.elapsed().as_secs_f64()
+            })
+            .collect();
+        seconds.sort_by(f64::total_cmp);
+        let (median, slowest) = (seconds[seconds.len() / 2] * 1e3, seconds[seconds.len() - 1] * 1e3);
+        println!("{path}: median {median:.1} ms, slowest {slowest:.1} ms");
+        median
+    };
+    let newest = median(51, "/api/v1/captures?limit=50");
+    let oldest = median(51, "/api/v1/captures?limit=50&before=60");
+    let some = median(51, "/api/v1/captures?limit=50&where=soundness=II");
+    median(51, "/api/v1/captures?limit=50&urgent=true");
+    median(51, "/api/v1/captures/50000");
+    median(5, "/api/v1/search?text=cracking");
+    median(3, "/api/v1/captures/50000/earlier");
+    median(3, "/api/v1/coverage");
+    median(3, "/api/v1/export?format=csv");
+    println!("memory: {} KiB", paged.device.memory_kib("VmRSS"));
+    assert!(newest <= 30.0 && oldest <= 30.0 && some <= 30.0);
 }

@@ -53,7 +53,8 @@ pub struct Job<'a> {
 
 impl Job<'_> {
     pub fn write(&self, form: Stream, out: impl Write) -> Result<Tally, ExportError> {
-        let (out, mut records) = (BufWriter::new(out), self.records());
+        let records = if matches!(form, Stream::Html(_)) { self.brief() } else { self.records() };
+        let (out, mut records) = (BufWriter::new(out), records);
         let wanted = self.watched(&mut records);
         match form {
             Stream::Csv { bom } => csv::write(out, wanted, bom)?,
@@ -72,7 +73,7 @@ impl Job<'_> {
 
     /// The captures by bridge, span and member.
     pub fn plan(&self) -> Result<Plan, ExportError> {
-        Plan::of(self.watched(&mut self.records()), self.expected())
+        Plan::of(self.watched(&mut self.brief()), self.expected())
     }
 
     /// Members that the filter asks for. By what a photo shows, no member can be asked for that has none.
@@ -93,6 +94,11 @@ impl Job<'_> {
 
     fn records(&self) -> Records<'_> {
         Records::new(self.reader, &self.filter, self.zone)
+    }
+
+    /// For what needs no package.
+    fn brief(&self) -> Records<'_> {
+        Records::brief(self.reader, &self.filter, self.zone)
     }
 
     fn watched(&self, records: &mut Records) -> impl Iterator<Item = Result<Record, ExportError>> {

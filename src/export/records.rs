@@ -6,7 +6,7 @@ use jiff::tz::Offset;
 
 use super::filter::Fit;
 use super::{ExportError, Filter, Record};
-use crate::journal::{JournalError, Reader, StoredCapture};
+use crate::journal::{CapturePage, JournalError, Reader, StoredCapture};
 
 /// Captures that are read at a time: some hundred KB.
 const PAGE: usize = 128;
@@ -14,6 +14,7 @@ const PAGE: usize = 128;
 /// All captures that a filter wants, in the order in which they were stored.
 pub struct Records<'a> {
     reader: &'a Reader,
+    read: ReadPage,
     filter: &'a Filter,
     zone: Offset,
     page: IntoIter<StoredCapture>,
@@ -21,6 +22,8 @@ pub struct Records<'a> {
     next: Option<i64>,
     tally: Tally,
 }
+
+type ReadPage = fn(&Reader, i64, usize) -> Result<CapturePage, JournalError>;
 
 /// What became of the captures so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,8 +40,17 @@ pub struct Tally {
 impl<'a> Records<'a> {
     /// `zone` is that of the place.
     pub fn new(reader: &'a Reader, filter: &'a Filter, zone: Offset) -> Self {
+        Self::read_by(Reader::capture_page, reader, filter, zone)
+    }
+
+    /// Likewise without the packages, in less than half the time.
+    pub fn brief(reader: &'a Reader, filter: &'a Filter, zone: Offset) -> Self {
+        Self::read_by(Reader::brief_page, reader, filter, zone)
+    }
+
+    fn read_by(read: ReadPage, reader: &'a Reader, filter: &'a Filter, zone: Offset) -> Self {
         let page = Vec::new().into_iter();
-        Records { reader, filter, zone, page, next: Some(0), tally: Tally::default() }
+        Records { reader, read, filter, zone, page, next: Some(0), tally: Tally::default() }
     }
 
     pub fn tally(&self) -> Tally {
@@ -57,7 +69,7 @@ impl<'a> Records<'a> {
     }
 
     fn turn_page(&mut self, after: i64) -> Result<(), JournalError> {
-        let page = self.reader.capture_page(after, PAGE)?;
+        let page = (self.read)(self.reader, after, PAGE)?;
         self.tally.damaged += page.damaged;
         self.page = page.captures.into_iter();
         self.next = page.next;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::packing::unpack;
-use super::results::{json, path, taken, unreadable};
+use super::results::{Look, json, path, taken, unreadable};
 use super::row::Row;
 use super::{JournalError, Reader};
 use crate::domain::{Burst, Camera, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
@@ -65,17 +65,18 @@ pub struct CapturePage {
 impl Reader {
     /// Up to `limit` captures with an id above `after`.
     pub fn capture_page(&self, after: i64, limit: usize) -> Result<CapturePage, JournalError> {
-        let look = self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, stored_capture)?;
-        let next = look.last.filter(|_| look.found.len() == limit);
-        Ok(CapturePage { captures: look.found, damaged: look.damaged, next })
+        Ok(self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, stored_capture)?.page(limit))
     }
 
-    /// Up to `limit` captures with an id below `before`, the newest first.
+    /// Likewise without the packages, which stand in the events alone: reading these takes most of the time.
+    pub fn brief_page(&self, after: i64, limit: usize) -> Result<CapturePage, JournalError> {
+        Ok(self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, brief_capture)?.page(limit))
+    }
+
+    /// Up to `limit` captures with an id below `before`, the newest first, without the packages.
     pub fn captures_before(&self, before: i64, limit: usize) -> Result<CapturePage, JournalError> {
-        let look =
-            self.look("SELECT id FROM capture WHERE id < ?1 ORDER BY id DESC", &before, limit, stored_capture)?;
-        let next = look.last.filter(|_| look.found.len() == limit);
-        Ok(CapturePage { captures: look.found, damaged: look.damaged, next })
+        let newest_first = "SELECT id FROM capture WHERE id < ?1 ORDER BY id DESC";
+        Ok(self.look(newest_first, &before, limit, brief_capture)?.page(limit))
     }
 
     /// The event that last told of a capture, with the neighbours; `None` if it has none.
@@ -90,7 +91,20 @@ impl Reader {
     }
 }
 
+impl Look<StoredCapture> {
+    fn page(self, limit: usize) -> CapturePage {
+        let next = self.last.filter(|_| self.found.len() == limit);
+        CapturePage { captures: self.found, damaged: self.damaged, next }
+    }
+}
+
 fn stored_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
+    let package = row.get::<Option<Vec<u8>>>("event")?.as_deref().and_then(package);
+    Ok(StoredCapture { package, ..brief_capture(id, row)? })
+}
+
+/// Without the package.
+fn brief_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
     let Metadata { exposure, drone } = json(row, "metadata")?.unwrap_or_default();
     Ok(StoredCapture {
         id,
@@ -112,7 +126,7 @@ fn stored_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
         quality: json(row, "quality")?,
         tag: json(row, "tag")?,
         burst: json(row, "burst")?,
-        package: row.get::<Option<Vec<u8>>>("event")?.as_deref().and_then(package),
+        package: None,
         verdict: json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", id))?,
         inspection: json(row, "inspection")?,
     })

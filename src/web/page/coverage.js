@@ -1,7 +1,7 @@
 // Members, the damage that their photos show, and what has no photo yet.
 
 import * as api from './api.js';
-import { el, facts, put } from './dom.js';
+import { calmly, el, facts, put } from './dom.js';
 import { className, place, t, when } from './words.js';
 
 export async function show(root, { onHint }) {
@@ -13,7 +13,9 @@ export async function show(root, { onHint }) {
     list.replaceChildren(...members.map((member) => el('li', {}, card(member))));
     if (members.length === 0) list.append(el('li', {}, t('no_photos_yet')));
   }
-  onHint((hint) => { if (['captured', 'changed', 'again'].includes(hint.type)) load().catch(() => {}); });
+  // A device with many photos takes seconds for it.
+  const again = calmly(() => load(), 10_000);
+  onHint((hint) => { if (['captured', 'changed', 'again'].includes(hint.type)) again(); });
   await load();
 }
 

@@ -1,7 +1,7 @@
 // How the device is, what the next photos show, and who may look.
 
 import * as api from './api.js';
-import { el, facts, put, say } from './dom.js';
+import { calmly, el, facts, put, say } from './dom.js';
 import { whereabouts } from './detail.js';
 import { lang, setLanguage, t } from './words.js';
 
@@ -15,7 +15,8 @@ export async function show(root, context) {
     role === 'inspector' ? await linkSettings() : '',
     isHere ? pairing() : '',
     appearance(context));
-  onHint((hint) => { if (hint.type === 'queue' || hint.type === 'again') load().catch(() => {}); });
+  const again = calmly(load, 1000);
+  onHint((hint) => { if (hint.type === 'queue' || hint.type === 'again') again(); });
 }
 
 const retry = () => api.send('POST', 'queue/retry', {}).catch((error) => say(error.message));

@@ -33,6 +33,23 @@ export function facts(pairs) {
   return el('dl', {}, known.map(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]));
 }
 
+// Does at most one thing at a time, and pauses in between. What is asked for meanwhile is done once, afterwards.
+export function calmly(work, pause) {
+  let state = 'idle';
+  const go = async () => {
+    state = 'busy';
+    await work().catch(() => {});
+    await new Promise((resolve) => { setTimeout(resolve, pause); });
+    const again = state === 'asked';
+    state = 'idle';
+    if (again) go();
+  };
+  return () => {
+    if (state === 'idle') go();
+    else state = 'asked';
+  };
+}
+
 // Tells what has happened, for the eye and for a screen reader.
 let silence;
 export function say(text) {

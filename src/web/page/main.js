@@ -1,7 +1,7 @@
 // The page: who is there, what is shown, and what the device says meanwhile.
 
 import * as api from './api.js';
-import { el, say } from './dom.js';
+import { calmly, el, say } from './dom.js';
 import { load as loadWords, t } from './words.js';
 import * as coverage from './coverage.js';
 import * as detail from './detail.js';
@@ -84,10 +84,9 @@ async function showLink() {
   }
 }
 
-let linkTimer;
+const lookAtLink = calmly(showLink, 1000);
 function hear(hint) {
-  clearTimeout(linkTimer);
-  linkTimer = setTimeout(showLink, 300);
+  lookAtLink();
   if (hint.type === 'failed') say(`${t('not_judged')} ${hint.file}: ${hint.reason}`);
   hearers.forEach((hearer) => hearer(hint));
 }

@@ -1,7 +1,7 @@
 // The track of this session as a sketch: no map is needed, and none is fetched.
 
 import * as api from './api.js';
-import { el, put, svg } from './dom.js';
+import { calmly, el, put, svg } from './dom.js';
 import { t } from './words.js';
 
 const WIDTH = 640;
@@ -14,7 +14,8 @@ export async function show(root, { onHint }) {
   const place = el('div');
   put(root, el('h2', {}, t('map')), place);
   const load = async () => place.replaceChildren(sketch((await api.get('track')).points));
-  onHint((hint) => { if (hint.type === 'captured' || hint.type === 'again') load().catch(() => {}); });
+  const again = calmly(load, 2000);
+  onHint((hint) => { if (hint.type === 'captured' || hint.type === 'again') again(); });
   await load();
 }
 

@@ -1,7 +1,7 @@
 // The photos, the newest first; and taking one.
 
 import * as api from './api.js';
-import { el, put, say } from './dom.js';
+import { calmly, el, put, say } from './dom.js';
 import { classesOf, doubts, place, t, when } from './words.js';
 
 // Of one page of the list.
@@ -75,7 +75,8 @@ export async function show(root, { role, onHint, query: wanted }) {
     }
   }
 
-  onHint((hint) => { if (hint.type !== 'queue' && hint.type !== 'silent') refresh().catch(() => {}); });
+  const again = calmly(refresh, 1000);
+  onHint((hint) => { if (hint.type !== 'queue' && hint.type !== 'silent') again(); });
   await restart();
 }
 
