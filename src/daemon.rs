@@ -129,6 +129,10 @@ impl Daemon {
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
         let identity = Arc::new(identity(config, &package, locator.boot_id()));
         let vitals = Vitals::new(&config.device.data_dir, &locator);
+        if config.web.is_some() {
+            let uploads = config.device.data_dir.join(UPLOADS_NAME);
+            fs::create_dir_all(&uploads).with_context(|| uploads.display().to_string())?;
+        }
         let intake = Intake::new(params);
         service.starting(SALVAGE_MAX);
         let (journal, journal_thread) = start_journal(config, &link, &intake)?;

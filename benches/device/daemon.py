@@ -35,8 +35,13 @@ class Daemon:
         command = [*before, program, "run", "--config", str(config)]
         pipe = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=os.environ | {"NOTIFY_SOCKET": name}, **pipe)
-        while self.service.recv(64) != b"READY=1":
-            pass
+        self.service.settimeout(60)
+        try:
+            while self.service.recv(64) != b"READY=1":
+                pass
+        except TimeoutError:
+            self.process.kill()
+            raise SystemExit(f"the daemon does not start: {self.process.stderr.read()}") from None
         self.ready_s = time.monotonic() - self.begin
         os.unlink(name)
 

@@ -16,6 +16,9 @@ use crate::journal::{DeviceIdentity, Journal, Reader};
 use crate::pipeline::{Classifier, Limits};
 use crate::uplink::{InForce, Link, SettingsChange};
 
+/// An error is in words.
+type ChangeSettings = dyn Fn(&SettingsChange) -> Result<InForce, String> + Send + Sync;
+
 /// Shared by all requests.
 pub struct Site {
     /// Site and name of the device.
@@ -32,7 +35,7 @@ pub struct Site {
     /// How the device is now.
     pub health: Box<dyn Fn() -> DeviceHealth + Send + Sync>,
     /// Changes settings; without a change it tells what holds.
-    pub settings: Box<dyn Fn(&SettingsChange) -> Result<InForce, String> + Send + Sync>,
+    pub settings: Box<ChangeSettings>,
     /// Photos that inspectors have rated here vote too.
     pub learn: bool,
     /// Lists the members that shall have photos.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Finding, State, broker};
 use crate::config::Config;
 use crate::drive::Drive;
+use crate::export::read_members;
 use crate::journal::{Condition, FILE_NAME, Reader, examine};
 
 /// A database of several 100 MB on a slow card.
@@ -18,9 +19,19 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     let mut findings = vec![disk(dir, config.journal().keep_free_bytes), database(dir)];
     findings.extend(queue(dir));
     findings.extend(config.intake.folders.iter().map(|folder| watched(folder)));
+    findings.extend(config.inspection.members.as_deref().map(members));
     findings.extend(config.position.device.as_deref().map(serial_line));
     findings.extend(broker::findings(config));
     findings
+}
+
+fn members(path: &Path) -> Finding {
+    let finding = |state, text: String| Finding::new("members", state, format!("{}: {text}", path.display()));
+    match read_members(path) {
+        Ok(members) => finding(State::Ok, format!("{} members shall have photos", members.len())),
+        Err(error) => finding(State::Error, error.to_string())
+            .remedy("mend the file, or leave out [inspection] members: coverage and exports need it".to_owned()),
+    }
 }
 
 /// Photos are refused when less than `keep_free` is free; a day of them is in danger well before.

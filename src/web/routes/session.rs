@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use jiff::Timestamp;
@@ -48,11 +48,19 @@ pub async fn show(visitor: Option<Extension<Visitor>>) -> Json<Me> {
     })
 }
 
-pub async fn enter(State(site): State<Arc<Site>>, Body(entry): Body<Entry>) -> Result<Response, Problem> {
+/// Behind a proxy with TLS the cookie is for TLS alone.
+pub async fn enter(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Body(entry): Body<Entry>,
+) -> Result<Response, Problem> {
     let paired = site.access.pair(&entry.code, entry.name, Timestamp::now());
     let paired = paired.map_err(|error| Problem::new(StatusCode::FORBIDDEN, error.to_string()))?;
     let (token, role) = paired.map_err(Problem::fault)?;
-    let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}", SESSION_LIFE.as_secs());
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let secure = if origin.is_some_and(|origin| origin.starts_with("https://")) { "; Secure" } else { "" };
+    let life = SESSION_LIFE.as_secs();
+    let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life}{secure}");
     Ok(([(header::SET_COOKIE, cookie)], Json(json!({ "role": role, "token": token }))).into_response())
 }
 
