@@ -172,9 +172,16 @@ pub struct Classify {
     pub neighbours: Number<1, 1_000, 10>,
     #[serde(default)]
     pub threads: Number<1, 64, 1>,
+    #[serde(default)]
+    pub rest_above_celsius: Number<0, 150, 75>,
 }
 
 impl Classify {
+    /// `None` if it never rests.
+    pub fn rest_above_celsius(&self) -> Option<f32> {
+        Some(self.rest_above_celsius.get() as f32).filter(|celsius| *celsius > 0.0)
+    }
+
     pub fn params(&self) -> classify::Params {
         classify::Params { method: self.method, rule: self.rule, neighbours: self.neighbours.get() as usize }
     }

@@ -9,6 +9,7 @@
 mod captures;
 mod corrector;
 mod health;
+mod heat;
 mod operator;
 mod settings;
 mod uplink;
@@ -20,7 +21,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
@@ -28,6 +29,7 @@ use log::{error, info, warn};
 
 use self::corrector::{Corrector, CorrectorThread};
 use self::health::Vitals;
+use self::heat::Heat;
 use self::settings::LiveSettings;
 pub use self::uplink::{command_key, endpoint, login, tls};
 use crate::config::Config;
@@ -182,7 +184,9 @@ impl Daemon {
         let heard = Arc::clone(&self.service);
         self.intake.on_beat(move || heard.alive());
         self.service.ready();
+        let mut heat = Heat::new(self.worker.config.classify.rest_above_celsius());
         while let Some(candidate) = self.intake.next(&self.worker) {
+            let begin = Instant::now();
             let (path, waiting) = (candidate.path.clone(), self.intake.waiting());
             (self.worker.observer)(Notice::Started { path, waiting });
             match self.worker.process(&candidate) {
@@ -190,6 +194,7 @@ impl Daemon {
                 Progress::Failed => (),
                 Progress::Again(pause) => self.intake.put_back(&candidate, pause),
             }
+            self.intake.rest(heat.rest(self.worker.vitals.temperature(), begin.elapsed()));
         }
         self.service.stopping();
         let waiting = self.intake.waiting();

@@ -29,10 +29,15 @@ impl Vitals {
         self.files_failed.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Of the hottest sensor, in degrees Celsius.
+    pub fn temperature(&self) -> Option<f32> {
+        hottest(Path::new(SENSORS))
+    }
+
     pub fn now(&self) -> DeviceHealth {
         DeviceHealth {
             disk_free_bytes: Drive::of(&self.data_dir).ok().map(|drive| drive.free_bytes),
-            temperature_celsius: hottest(Path::new(SENSORS)),
+            temperature_celsius: self.temperature(),
             position: self.locator.position(),
             drops: Drops { files_failed: self.files_failed.load(Ordering::Relaxed), commands_refused: 0 },
         }

@@ -66,6 +66,8 @@ pub struct Intake {
     settled: Settled,
     /// `None` if there will be none.
     next_rescan: Option<Instant>,
+    /// Nothing is handed out before.
+    rest_until: Instant,
     beat: Box<dyn Fn() + Send>,
 }
 
@@ -132,6 +134,7 @@ impl Intake {
             offered: HashSet::new(),
             settled: Settled::default(),
             next_rescan: Some(Instant::now()),
+            rest_until: Instant::now(),
             beat: Box::new(|| ()),
         }
     }
@@ -169,6 +172,9 @@ impl Intake {
             if !self.receive(self.idle_time(now)?, records) {
                 return None;
             }
+            if self.rests(Instant::now()) > Duration::ZERO {
+                continue;
+            }
             if let Some((_, candidate)) = self.ready.pop_first() {
                 self.offered.remove(&candidate.path);
                 return Some(candidate);
@@ -191,10 +197,19 @@ impl Intake {
         self.pending.put_back(candidate, Instant::now(), pause);
     }
 
+    /// Hands nothing out for so long; files are watched meanwhile.
+    pub fn rest(&mut self, duration: Duration) {
+        self.rest_until = Instant::now() + duration;
+    }
+
+    fn rests(&self, now: Instant) -> Duration {
+        self.rest_until.saturating_duration_since(now)
+    }
+
     /// How long there is nothing to do unless a message comes; `None` if there will never be.
     fn idle_time(&self, now: Instant) -> Option<Duration> {
         if !self.ready.is_empty() {
-            return Some(Duration::ZERO);
+            return Some(self.rests(now).min(BEAT));
         }
         let due = self.pending.next_due(now, self.params.settle);
         let next = due.into_iter().chain(self.next_rescan).min()?;
@@ -496,6 +511,19 @@ mod tests {
         records.note(&other, Look::Settled);
         intake.look_again().look_again();
         assert_eq!(intake.next(&records).expect("the first again").path, first.path);
+    }
+
+    #[test]
+    fn nothing_is_handed_out_during_a_rest_and_a_stop_ends_it() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        fs::write(dir.path().join("1.jpg"), "photo").expect("write");
+        let (mut intake, records, begin) = (intake(dir.path(), true), Fake::default(), Instant::now());
+        intake.rest(Duration::from_millis(200));
+        assert!(intake.next(&records).is_some() && begin.elapsed() >= Duration::from_millis(200));
+        fs::write(dir.path().join("2.jpg"), "photo").expect("write");
+        intake.rest(Duration::from_secs(600));
+        intake.stopper().stop();
+        assert!(intake.next(&records).is_none() && begin.elapsed() < Duration::from_secs(60));
     }
 
     #[test]
