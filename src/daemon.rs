@@ -40,7 +40,7 @@ use crate::journal::{DeviceIdentity, FileState, Journal, JournalError, NewResult
 use crate::kernels::Threads;
 use crate::packages::{self, Loaded};
 use crate::photo::{self, Positions, read_metadata};
-use crate::pipeline::{Classifier, Embedded, Inspected, Limits, PipelineError, read_file};
+use crate::pipeline::{Answerer, Classifier, Embedded, Inspected, Limits, PipelineError, read_file};
 use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, Stored, monotonic_ns};
 use crate::service::Service;
 use crate::uplink::{Link, LinkEvent, Uplink};
@@ -126,7 +126,7 @@ impl Daemon {
         let (live, observer) = web::heard_by_pages(observer);
         let Loaded { package, classifier } =
             packages::load(&config.package.place(), |package| classifier(config, package))?;
-        let link = uplink::link(config)?;
+        let link = Link::default();
         let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
         let identity = Arc::new(identity(config, &package, locator.boot_id()));
@@ -139,9 +139,7 @@ impl Daemon {
         service.starting(SALVAGE_MAX);
         let (journal, journal_thread) = start_journal(config, &link, &intake)?;
         let reader = journal.reader()?;
-        if config.inspection.learn {
-            classifier.answerer().learn(&reader, package.embedding_space())?;
-        }
+        learn(config, &package, &reader, &mut classifier.answerer())?;
         let settings = LiveSettings::new(&config.device.data_dir, uplink::file_settings(config), &journal, &link)?;
         let shared = uplink::Shared {
             config,
@@ -194,7 +192,7 @@ impl Daemon {
                 Progress::Failed => (),
                 Progress::Again(pause) => self.intake.put_back(&candidate, pause),
             }
-            self.intake.rest(heat.rest(self.worker.vitals.temperature(), begin.elapsed()));
+            self.intake.rest(heat.rest(|| self.worker.vitals.temperature(), begin.elapsed()));
         }
         self.service.stopping();
         let waiting = self.intake.waiting();
@@ -277,6 +275,21 @@ pub fn limits(config: &Config) -> Limits {
 fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
     let threads = Threads::new(config.classify.threads.get() as usize)?;
     Ok(Classifier::load(package, limits(config), config.classify.params(), &threads)?)
+}
+
+/// What judges stored embeddings again, as photos are judged now.
+pub fn answerer(config: &Config, package: &Package, reader: &Reader) -> Result<Answerer> {
+    let mut answerer = Answerer::load(package, config.classify.params())?;
+    learn(config, package, reader, &mut answerer)?;
+    Ok(answerer)
+}
+
+/// Lets rated photos vote, if the settings say so.
+fn learn(config: &Config, package: &Package, reader: &Reader, answerer: &mut Answerer) -> Result<()> {
+    if config.inspection.learn {
+        answerer.learn(reader, package.embedding_space())?;
+    }
+    Ok(())
 }
 
 /// Under which name events are made.

@@ -38,6 +38,8 @@ pub enum ExportError {
     Write(#[from] io::Error),
     #[error("cannot write the GeoPackage: {0}")]
     GeoPackage(#[from] rusqlite::Error),
+    #[error("the list of members ([inspection] members in the settings): {0}")]
+    Members(#[from] MembersError),
     /// Whoever asked for it does not want it any more.
     #[error("stopped before the end")]
     Stopped,

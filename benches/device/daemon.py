@@ -25,6 +25,12 @@ def numbered(photo: bytes, number: int) -> bytes:
     return photo[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + photo[2:]
 
 
+def make_old(path: pathlib.Path) -> None:
+    """As on a card: the daemon reads at once what has been at rest for long."""
+    an_hour_ago = time.time() - 3600
+    os.utime(path, (an_hour_ago, an_hour_ago))
+
+
 class Daemon:
     def __init__(self, program: str, config: pathlib.Path, before: tuple[str, ...] = ()):
         """`before` is put before the command, as in `taskset -c 0`."""

@@ -16,8 +16,7 @@ use super::new_file::{NewFile, folder};
 use super::{Cli, Outcome, progress, stop};
 use crate::config::Config;
 use crate::daemon;
-use crate::domain::Tag;
-use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Place, Progress, Stream, Tally, read_members};
+use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Place, Progress, Stream, Tally};
 use crate::journal::Reader;
 use crate::search::{self, Condition};
 use crate::texts::Lang;
@@ -183,7 +182,6 @@ struct Export<'a> {
     format: Format,
     config: &'a Config,
     reader: &'a Reader,
-    members: Vec<Tag>,
     stop: Arc<AtomicBool>,
     bar: ProgressBar,
 }
@@ -194,11 +192,7 @@ impl<'a> Export<'a> {
         if args.out.is_none() && io::stdout().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let members = match &config.inspection.members {
-            Some(path) => read_members(path).with_context(|| format!("[inspection] members: {}", path.display()))?,
-            None => Vec::new(),
-        };
-        Ok(Export { args, format, config, reader, members, stop: stop::stop_flag()?, bar })
+        Ok(Export { args, format, config, reader, stop: stop::stop_flag()?, bar })
     }
 
     fn to_stdout(&self) -> Result<Tally> {
@@ -247,7 +241,7 @@ impl<'a> Export<'a> {
             zone,
             limits: daemon::limits(config),
             device: config.device.name(),
-            members: self.members.clone(),
+            members: config.inspection.members.as_deref(),
             progress,
         }
     }

@@ -16,7 +16,6 @@ use crate::daemon;
 use crate::domain::Verdict;
 use crate::journal::{DeviceIdentity, Journal, Superseded};
 use crate::packages;
-use crate::pipeline::Answerer;
 use crate::position::boot_id;
 use crate::reclassify::{Rejudged, Tally, reclassify};
 
@@ -41,12 +40,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.device.config()?;
     let package = packages::open_in_use(&config.package.place())?;
-    let mut answerer = Answerer::load(&package, config.classify.params())?;
     let identity = Arc::new(daemon::identity(&config, &package, &boot_id().context("cannot read the boot id")?));
     let reader = reader(&config)?;
-    if config.inspection.learn {
-        answerer.learn(&reader, package.embedding_space())?;
-    }
+    let answerer = daemon::answerer(&config, &package, &reader)?;
     let stop = stop::stop_flag()?;
     let bar = progress::bar(reader.captures()? as usize, "captures");
     let tally = with_journal(&config, |journal| {

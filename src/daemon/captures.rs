@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::domain::Sha256;
 use crate::journal::{DeviceIdentity, Journal, Reader};
 use crate::packages;
-use crate::pipeline::Answerer;
 use crate::reclassify::{Rejudged, reclassify};
 use crate::uplink::{Captures, Link};
 
@@ -48,12 +47,9 @@ pub fn resend(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) ->
 pub fn judge_again(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) -> Result<Value> {
     let Tools { config, package_dir, identity, journal, link } = tools;
     let package = packages::open(package_dir, &config.package.trusted_keys)?;
-    let mut answerer = Answerer::load(&package, config.classify.params())?;
     let identity = Arc::new(super::identity(config, &package, &identity.boot_id));
     let reader = journal.reader()?;
-    if config.inspection.learn {
-        answerer.learn(&reader, package.embedding_space())?;
-    }
+    let answerer = super::answerer(config, &package, &reader)?;
     let captures = find(&reader, captures)?;
     let tally = reclassify(reader.results_of(&captures), &answerer, package.embedding_space(), |_, changed| {
         let changes = changed.iter().map(Rejudged::change).collect();

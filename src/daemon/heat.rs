@@ -24,8 +24,9 @@ impl Heat {
     }
 
     /// How long to rest after a photo that took so long: as long again at the limit, and with every degree above it once more.
-    pub fn rest(&mut self, celsius: Option<f32>, took: Duration) -> Duration {
-        let Some((limit, celsius)) = self.limit_celsius.zip(celsius) else { return Duration::ZERO };
+    pub fn rest(&mut self, celsius: impl FnOnce() -> Option<f32>, took: Duration) -> Duration {
+        let Some(limit) = self.limit_celsius else { return Duration::ZERO };
+        let Some(celsius) = celsius() else { return Duration::ZERO };
         let is_hot = celsius >= limit;
         if is_hot != self.is_hot {
             self.is_hot = is_hot;
@@ -45,10 +46,10 @@ mod tests {
     #[test]
     fn the_hotter_the_longer() {
         let mut heat = Heat::new(Some(75.0));
-        let mut rest = |celsius| heat.rest(celsius, Duration::from_secs(2)).as_secs_f32();
+        let mut rest = |celsius| heat.rest(|| celsius, Duration::from_secs(2)).as_secs_f32();
         assert_eq!([rest(None), rest(Some(74.9)), rest(Some(75.0)), rest(Some(76.5))], [0.0, 0.0, 2.0, 5.0]);
         assert_eq!((rest(Some(120.0)), rest(Some(60.0))), (18.0, 0.0));
-        assert_eq!(Heat::new(Some(75.0)).rest(Some(90.0), Duration::from_secs(600)), REST_MAX);
-        assert_eq!(Heat::new(None).rest(Some(120.0), REST_MAX), Duration::ZERO);
+        assert_eq!(Heat::new(Some(75.0)).rest(|| Some(90.0), Duration::from_secs(600)), REST_MAX);
+        assert_eq!(Heat::new(None).rest(|| Some(120.0), REST_MAX), Duration::ZERO);
     }
 }

@@ -1,15 +1,15 @@
 //! Settings that can be changed while the daemon runs, by a command or on the page.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use log::{LevelFilter, info};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
+use crate::encoder::write_atomically;
 use crate::journal::Journal;
 use crate::uplink::{InForce, Link, LogLevel, SetTo, Settings, SettingsChange};
 
@@ -19,7 +19,7 @@ const FILE_NAME: &str = "overrides.json";
 /// What was set. It outlives a restart and goes before the settings file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Overrides {
+struct Overrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metered: Option<bool>,
     /// 0 takes a limit away that the settings file has.
@@ -31,7 +31,7 @@ pub struct Overrides {
 
 impl Overrides {
     /// Reads what was set before; nothing if there is no file.
-    pub fn read(data_dir: &Path) -> Result<Self> {
+    fn read(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join(FILE_NAME);
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -41,7 +41,7 @@ impl Overrides {
         }
     }
 
-    pub fn applied_to(&self, file: Settings) -> Settings {
+    fn applied_to(&self, file: Settings) -> Settings {
         Settings {
             metered: self.metered.unwrap_or(file.metered),
             bytes_per_s_max: match self.bytes_per_s_max {
@@ -61,12 +61,7 @@ impl Overrides {
 
     /// Replaces the file as a whole, so that a power cut leaves the old one or the new one.
     fn write(&self, path: &Path) -> std::io::Result<()> {
-        let dir = path.parent().unwrap_or(Path::new("."));
-        let mut file = NamedTempFile::new_in(dir)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        fs::File::open(dir)?.sync_all()
+        write_atomically(path, &serde_json::to_vec(self)?)
     }
 }
 

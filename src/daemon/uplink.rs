@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::health::Vitals;
 use super::operator::Operator;
-use super::settings::{LiveSettings, Overrides};
+use super::settings::LiveSettings;
 use super::{Notice, Observer};
 use crate::config::{Commands, Config, Mqtt};
 use crate::domain::{Time, TimeQuality};
@@ -29,11 +29,6 @@ pub struct Shared<'a> {
     pub vitals: &'a Vitals,
     pub settings: &'a LiveSettings,
     pub observer: &'a Observer,
-}
-
-/// The settings of the link as the file says, with what commands have changed since.
-pub fn link(config: &Config) -> Result<Link> {
-    Ok(Link::new(Overrides::read(&config.device.data_dir)?.applied_to(file_settings(config))))
 }
 
 /// What the settings file says.

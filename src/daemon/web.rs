@@ -18,7 +18,7 @@ use crate::web::{self, Access, Live, Pace, Params, SOCKET_NAME, Searcher, Site, 
 /// The text encoder takes as much memory as the image encoder: it goes when nobody has searched for so long.
 const TEXT_ENCODER_IDLE: Duration = Duration::from_secs(120);
 
-/// Photos from the network: a card's worth of a short look, and then no more than a slow device classifies.
+/// Photos from the network: so many at once, and then one a second.
 const UPLOADS_AT_ONCE: u32 = 60;
 const UPLOADS_EACH: Duration = Duration::from_secs(1);
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use super::html::{Heading, Photo, Plan};
-use super::{ExportError, Filter, Record, Records, Tally, Thumbnails, csv, geojson, gpkg, html, jsonl};
+use super::{ExportError, Filter, Record, Records, Tally, Thumbnails, csv, geojson, gpkg, html, jsonl, read_members};
 use crate::domain::Tag;
 use crate::journal::Reader;
 use crate::pipeline::Limits;
@@ -45,8 +45,8 @@ pub struct Job<'a> {
     pub limits: Limits,
     /// Site and name of the device.
     pub device: String,
-    /// That shall have photos.
-    pub members: Vec<Tag>,
+    /// Lists the members that shall have photos; read for what names them.
+    pub members: Option<&'a Path>,
     /// Hears how far it is. With an error it ends the export.
     pub progress: &'a dyn Fn(Progress) -> Result<(), ExportError>,
 }
@@ -60,7 +60,7 @@ impl Job<'_> {
             Stream::Csv { bom } => csv::write(out, wanted, bom)?,
             Stream::Geojson => geojson::write(out, wanted)?,
             Stream::Jsonl => jsonl::write(out, wanted)?,
-            Stream::Html(lang) => self.write_sheet(out, &Plan::of(wanted, self.expected())?, lang)?,
+            Stream::Html(lang) => self.write_sheet(out, &Plan::of(wanted, self.expected()?.iter())?, lang)?,
         }
         Ok(records.tally())
     }
@@ -73,14 +73,16 @@ impl Job<'_> {
 
     /// The captures by bridge, span and member.
     pub fn plan(&self) -> Result<Plan, ExportError> {
-        Plan::of(self.watched(&mut self.brief()), self.expected())
+        Plan::of(self.watched(&mut self.brief()), self.expected()?.iter())
     }
 
     /// Members that the filter asks for. By what a photo shows, no member can be asked for that has none.
-    fn expected(&self) -> impl Iterator<Item = &Tag> {
+    fn expected(&self) -> Result<Vec<Tag>, ExportError> {
         let Filter { labels, place, urgent, .. } = &self.filter;
-        let any = labels.0.is_empty() && !urgent;
-        self.members.iter().filter(move |tag| any && place.fits(Some(tag)))
+        let Some(path) = self.members.filter(|_| labels.0.is_empty() && !urgent) else { return Ok(Vec::new()) };
+        let mut members = read_members(path)?;
+        members.retain(|tag| place.fits(Some(tag)));
+        Ok(members)
     }
 
     fn write_sheet(&self, out: impl Write, plan: &Plan, lang: Lang) -> Result<(), ExportError> {

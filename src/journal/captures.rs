@@ -68,7 +68,7 @@ impl Reader {
         Ok(self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, stored_capture)?.page(limit))
     }
 
-    /// Likewise without the packages, which stand in the events alone: reading these takes most of the time.
+    /// Likewise without the packages, which stand in the events alone: reading these takes half of the time.
     pub fn brief_page(&self, after: i64, limit: usize) -> Result<CapturePage, JournalError> {
         Ok(self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, brief_capture)?.page(limit))
     }

@@ -30,7 +30,7 @@ fn members(path: &Path) -> Finding {
     match read_members(path) {
         Ok(members) => finding(State::Ok, format!("{} members shall have photos", members.len())),
         Err(error) => finding(State::Error, error.to_string())
-            .remedy("mend the file, or leave out [inspection] members: coverage and exports need it".to_owned()),
+            .remedy("mend the file, or leave out [inspection] members: coverage and the sheet need it".to_owned()),
     }
 }
 

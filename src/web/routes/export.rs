@@ -18,7 +18,7 @@ use super::query::Pairs;
 use super::stream::of_file;
 use crate::domain::Category;
 use crate::export::html::Group;
-use crate::export::{ExportError, Filter, Job, Progress, Stream, read_members};
+use crate::export::{ExportError, Filter, Job, Progress, Stream};
 use crate::journal::Reader;
 use crate::texts::Lang;
 
@@ -60,16 +60,16 @@ pub fn lang(tag: Option<&str>) -> Result<Lang, Problem> {
 fn write(site: &Site, reader: &Reader, filter: Filter, format: Format) -> Result<File, Problem> {
     let dir = &site.uploads.dir;
     std::fs::create_dir_all(dir).map_err(Problem::fault)?;
-    let job = job(site, reader, filter)?;
+    let job = job(site, reader, filter);
     let mut file = match format {
         Format::Stream(form) => {
             let mut file = tempfile::tempfile_in(dir).map_err(Problem::fault)?;
-            job.write(form, &mut file).map_err(Problem::fault)?;
+            job.write(form, &mut file).map_err(fault)?;
             file
         }
         Format::Geopackage => {
             let file = tempfile::Builder::new().prefix(".export-").tempfile_in(dir).map_err(Problem::fault)?;
-            job.write_geopackage(file.path()).map_err(Problem::fault)?;
+            job.write_geopackage(file.path()).map_err(fault)?;
             file.reopen().map_err(Problem::fault)?
         }
     };
@@ -77,16 +77,18 @@ fn write(site: &Site, reader: &Reader, filter: Filter, format: Format) -> Result
     Ok(file)
 }
 
-fn job<'a>(site: &'a Site, reader: &'a Reader, filter: Filter) -> Result<Job<'a>, Problem> {
+fn job<'a>(site: &'a Site, reader: &'a Reader, filter: Filter) -> Job<'a> {
     let progress: &dyn Fn(Progress) -> Result<(), ExportError> = &|_| Ok(());
-    let members = site.members.as_deref().map(|path| {
-        read_members(path).map_err(|error| {
-            let detail = format!("the list of members ([inspection] members in the settings): {error}");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-        })
-    });
-    let (members, device) = (members.transpose()?.unwrap_or_default(), site.device.clone());
-    Ok(Job { reader, filter, zone: site.zone, limits: site.limits, device, members, progress })
+    let (members, device) = (site.members.as_deref(), site.device.clone());
+    Job { reader, filter, zone: site.zone, limits: site.limits, device, members, progress }
+}
+
+/// What the person at the page can have mended is told to them.
+fn fault(error: ExportError) -> Problem {
+    match error {
+        error @ ExportError::Members(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        error => Problem::fault(error),
+    }
 }
 
 /// Members, with the damage that their photos show.
@@ -94,7 +96,7 @@ pub async fn coverage(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result
     let filter = pairs.filter(site.zone)?;
     pairs.end()?;
     site.work(move |site, reader| {
-        let plan = job(site, reader, filter)?.plan().map_err(Problem::fault)?;
+        let plan = job(site, reader, filter).plan().map_err(fault)?;
         let members: Vec<Value> = plan.groups().iter().map(member).collect();
         Ok(Json(json!({ "members": members })))
     })
