@@ -1,9 +1,8 @@
 //! Looks a database through from outside, without changing anything.
 
+use std::ffi::c_int;
 use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -22,8 +21,8 @@ pub enum Condition {
     Unknown,
 }
 
-/// Until the check has ended.
-const REPEATED: Duration = Duration::from_millis(1);
+/// Of SQLite between two looks at the clock.
+const STEPS: c_int = 1_000;
 
 /// Looks the database of a data folder through, for at most `time_max`.
 pub fn examine(dir: &Path, time_max: Duration) -> Result<Condition, JournalError> {
@@ -34,8 +33,8 @@ pub fn examine(dir: &Path, time_max: Duration) -> Result<Condition, JournalError
     if !path.exists() {
         return Ok(Condition::Absent);
     }
-    let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    match quick_check(&connection, time_max) {
+    let mut connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    match quick_check(&mut connection, time_max) {
         Ok(found) if found == "ok" => Ok(Condition::Whole),
         Ok(found) => Ok(Condition::Damaged(found)),
         Err(error) => match error.sqlite_error_code() {
@@ -46,21 +45,10 @@ pub fn examine(dir: &Path, time_max: Duration) -> Result<Condition, JournalError
     }
 }
 
-fn quick_check(connection: &Connection, time_max: Duration) -> rusqlite::Result<String> {
-    let (interrupt, (done, ended)) = (connection.get_interrupt_handle(), mpsc::channel::<()>());
-    let mut pause = time_max;
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            while ended.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
-                // It does nothing between two statements.
-                interrupt.interrupt();
-                pause = REPEATED;
-            }
-        });
-        let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
-        drop(done);
-        found
-    })
+fn quick_check(connection: &mut Connection, time_max: Duration) -> rusqlite::Result<String> {
+    let begin = Instant::now();
+    connection.progress_handler(STEPS, Some(move || begin.elapsed() >= time_max))?;
+    connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
 }
 
 #[cfg(test)]
