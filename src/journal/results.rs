@@ -44,13 +44,7 @@ pub struct StoredPlace {
 }
 
 impl Reader {
-    /// Up to `limit` captures with an id above `after`, the oldest first. Those that do not match their checksum are not
-    /// among them: they are mended.
-    pub fn results(&self, after: i64, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
-        Ok(self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, stored_result)?.found)
-    }
-
-    /// The last captures, the newest first; likewise without damaged ones.
+    /// The last captures, the newest first. Those that do not match their checksum are not among them: they are mended.
     pub fn last_results(&self, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
         Ok(self.look("SELECT id FROM capture WHERE id < ?1 ORDER BY id DESC", &i64::MAX, limit, stored_result)?.found)
     }
@@ -61,12 +55,12 @@ impl Reader {
         Ok(self.look(&format!("SELECT id FROM ({last}) WHERE boot_id = ?1"), &boot_id, limit, stored_place)?.found)
     }
 
-    /// Likewise all captures, the oldest first, some at a time. No page is empty.
+    /// All captures, the oldest first, some at a time; without damaged ones. No page is empty.
     pub fn place_pages(&self) -> impl Iterator<Item = Result<Vec<StoredPlace>, JournalError>> {
         self.pages("SELECT id FROM capture WHERE id > ?1 ORDER BY id", stored_place)
     }
 
-    /// All captures, the oldest first, some at a time. No page is empty.
+    /// Likewise.
     pub fn result_pages(&self) -> impl Iterator<Item = Result<Vec<StoredResult>, JournalError>> {
         self.pages("SELECT id FROM capture WHERE id > ?1 ORDER BY id", stored_result)
     }
@@ -89,16 +83,17 @@ impl Reader {
         })
     }
 
+    /// One capture; `None` if it is gone or does not match its checksum.
+    pub fn result(&self, capture: i64) -> Result<Option<StoredResult>, JournalError> {
+        Ok(self.look("SELECT id FROM capture WHERE id = ?1", &capture, 1, stored_result)?.found.pop())
+    }
+
     /// These captures in pages; those that are gone or do not match their checksum are left out.
     pub fn results_of<'a>(
         &'a self,
         captures: &'a [i64],
     ) -> impl Iterator<Item = Result<Vec<StoredResult>, JournalError>> + 'a {
-        captures.chunks(PAGE).map(|page| {
-            let results = page.iter().map(|&capture| Ok(self.results(capture - 1, 1)?.pop()));
-            let results = results.collect::<Result<Vec<_>, JournalError>>()?.into_iter().flatten();
-            Ok(results.filter(|result| page.contains(&result.capture)).collect())
-        })
+        captures.chunks(PAGE).map(|page| page.iter().filter_map(|&capture| self.result(capture).transpose()).collect())
     }
 
     /// `ids` selects captures by one parameter, and puts them in order.

@@ -14,7 +14,7 @@ export async function show(root, { onHint }) {
     if (members.length === 0) list.append(el('li', {}, t('no_photos_yet')));
   }
   // A device with many photos takes seconds for it.
-  const again = calmly(() => load(), 10_000);
+  const again = calmly(load, 10_000);
   onHint((hint) => { if (['captured', 'changed', 'again'].includes(hint.type)) again(); });
   await load();
 }

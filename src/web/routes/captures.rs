@@ -149,8 +149,7 @@ pub async fn earlier(State(site): State<Arc<Site>>, Id(id): Id, mut pairs: Pairs
                         .zip(place.position.as_ref())
                         .is_some_and(|(a, b)| metres(a, b) <= SAME_PLACE_M))
         };
-        let Some(own) = reader.results_of(&[id]).next().transpose().map_err(fault)?.and_then(|mut page| page.pop())
-        else {
+        let Some(own) = reader.result(id).map_err(fault)? else {
             return Ok(Json(json!({ "captures": [] })));
         };
         let mut same = Vec::new();

@@ -16,7 +16,7 @@ use super::super::site::Site;
 use super::Body;
 use super::query::Id;
 use crate::domain::{Category, Change, Inspection, Labels, Tag, TagText};
-use crate::journal::{JournalError, Reader, StoredResult};
+use crate::journal::{JournalError, Reader};
 use crate::learn::Rated;
 
 #[derive(Deserialize)]
@@ -55,20 +55,18 @@ pub async fn inspect(
         let was = shown.verdict.labels();
         let labels = word.labels.unwrap_or_else(|| was.clone());
         let inspection = Inspection { by, at: Timestamp::now(), was, labels };
-        let answer = supersede(site, id, &Change::Inspected(inspection.clone()))?;
+        let answer = supersede(site, id, &Change::Inspected(inspection))?;
         if site.learn {
-            learn(site, reader, id, inspection).map_err(Problem::fault)?;
+            learn(site, reader, id).map_err(Problem::fault)?;
         }
         Ok(answer)
     })
     .await
 }
 
-/// The photo votes from now on.
-fn learn(site: &Site, reader: &Reader, id: i64, inspection: Inspection) -> Result<(), JournalError> {
-    let Some(result) = reader.results(id - 1, 1)?.pop().filter(|result| result.capture == id) else { return Ok(()) };
-    let result = StoredResult { inspection: Some(inspection), ..result };
-    if let Some(rated) = Rated::of(result, site.identity.embedding_space) {
+/// The photo votes from now on, as it was judged last.
+fn learn(site: &Site, reader: &Reader, id: i64) -> Result<(), JournalError> {
+    if let Some(rated) = reader.result(id)?.and_then(|result| Rated::of(result, site.identity.embedding_space)) {
         site.searcher.classifier.answerer().rated.put(rated);
     }
     Ok(())
