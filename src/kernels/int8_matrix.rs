@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Kernel;
 use super::buffer::AlignedBytes;
 use super::elementwise::{Activation, Function, QuantizeRow, finish, load_up_to, with_activation};
-use super::micro::{Activations, Layout, MicroAtDepth, PackedSlice, Tile};
+use super::micro::{Activations, Ahead, Layout, MicroAtDepth, PackedSlice, Tile};
 use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
 
@@ -22,6 +22,16 @@ pub enum MatrixError {
     Range { output: usize },
     #[error(transparent)]
     Read(#[from] io::Error),
+}
+
+impl MatrixError {
+    /// The same for outputs of which so many others come first.
+    pub(super) fn after(self, outputs: usize) -> Self {
+        match self {
+            MatrixError::Range { output } => MatrixError::Range { output: outputs + output },
+            other => other,
+        }
+    }
 }
 
 /// Weights of a linear layer, `[outputs][depth]`, packed for one kernel.
@@ -46,22 +56,45 @@ impl Int8Matrix {
         depth: usize,
         mut read: impl FnMut(usize, &mut [i8]) -> io::Result<()>,
     ) -> Result<Self, MatrixError> {
+        let mut matrix = Int8Matrix::zeroed(kernel, outputs, depth)?;
+        let layout = &kernel.micro.layout;
+        let mut weights = vec![0; layout.panel_columns * depth];
+        for (index, panel) in matrix.panels.chunks_exact_mut(matrix.micro.panel_bytes()).enumerate() {
+            let first = index * layout.panel_columns;
+            let weights = &mut weights[..layout.panel_columns.min(outputs - first) * depth];
+            read(first, weights)?;
+            pack_panel(layout, weights, depth, matrix.micro.depth(), panel)
+                .map_err(|column| MatrixError::Range { output: first + column })?;
+        }
+        Ok(matrix)
+    }
+
+    /// With all bytes of all panels 0, which no kernel may be given before they are filled.
+    pub(super) fn zeroed(kernel: Kernel, outputs: usize, depth: usize) -> Result<Self, MatrixError> {
         if outputs == 0 || depth == 0 || depth > DEPTH_MAX {
             return Err(MatrixError::Shape { outputs, depth });
         }
         let layout = &kernel.micro.layout;
         let micro = kernel.micro.at_depth(depth.next_multiple_of(layout.depth_step));
-        let panel_bytes = micro.panel_bytes();
-        let mut panels = AlignedBytes::zeroed(outputs.div_ceil(layout.panel_columns) * panel_bytes);
-        let mut weights = vec![0; layout.panel_columns * depth];
-        for (index, panel) in panels.chunks_exact_mut(panel_bytes).enumerate() {
-            let first = index * layout.panel_columns;
-            let weights = &mut weights[..layout.panel_columns.min(outputs - first) * depth];
-            read(first, weights)?;
-            pack_panel(layout, weights, depth, micro.depth(), panel)
-                .map_err(|column| MatrixError::Range { output: first + column })?;
-        }
+        let panels = AlignedBytes::zeroed(outputs.div_ceil(layout.panel_columns) * micro.panel_bytes());
         Ok(Int8Matrix { kernel, outputs, depth, micro, panels })
+    }
+
+    pub(super) fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    pub(super) fn panel_bytes(&self) -> usize {
+        self.micro.panel_bytes()
+    }
+
+    /// Of a panel, before its weights.
+    pub(super) fn header_bytes(&self) -> usize {
+        (self.kernel.micro.layout.header.bytes)(self.micro.depth())
+    }
+
+    pub(super) fn panels_mut(&mut self) -> &mut [u8] {
+        &mut self.panels
     }
 
     pub fn outputs(&self) -> usize {
@@ -96,43 +129,62 @@ impl Int8Matrix {
         let ranges = threads::ranges(width.div_ceil(columns));
         let parts = ranges.into_iter().map(|panels| from_start(panels.start)..from_start(panels.end));
         threads::for_each(threads::split_columns(out, width, parts), |mut part| {
-            self.for_each_tile(rows, part.columns.clone(), |tile| {
+            self.for_each_tile(rows, part.columns.clone(), None, |tile| {
                 self.finish(rows, finish, &range, &tile, &mut part);
             });
         });
     }
 
-    /// The exact products of one row with [`Self::RANGE_STEP`] outputs from a multiple of that on, or with those that
-    /// there are; the others' places are left.
+    /// The exact products of a few rows, which fit one tile, with [`Self::RANGE_STEP`] outputs from a multiple of that on,
+    /// or with those that there are; the others' places are left. Meanwhile `ahead` is fetched into the cache.
     ///
     /// # Panics
-    /// If there is not just one row, if it does not fit the weights, or if there is no output at `start`.
-    pub fn products(&self, row: &QuantizedRows, start: usize, out: &mut [i32; Self::RANGE_STEP]) {
-        assert!(row.depth == self.depth && row.kernel.name == self.kernel.name, "a row packed for these weights");
-        assert!(row.count() == 1 && start.is_multiple_of(Self::RANGE_STEP) && start < self.outputs, "output {start}");
+    /// If the number of rows is another one, if they do not fit the weights, or if there is no output at `start`.
+    pub fn products<const ROWS: usize>(
+        &self,
+        rows: &QuantizedRows,
+        start: usize,
+        ahead: &[u8],
+        out: &mut [[i32; Self::RANGE_STEP]; ROWS],
+    ) {
+        assert!(rows.depth == self.depth && rows.kernel.name == self.kernel.name, "rows packed for these weights");
+        assert!(rows.count() == ROWS && rows.tiles.len() == 1, "{ROWS} rows in one tile");
+        assert!(start.is_multiple_of(Self::RANGE_STEP) && start < self.outputs, "output {start}");
         let columns = self.kernel.micro.layout.panel_columns;
-        self.for_each_tile(row, start..self.outputs.min(start + Self::RANGE_STEP), |tile| {
-            out[tile.first_column - start..][..columns].copy_from_slice(&tile.products[..columns]);
+        let range = start..self.outputs.min(start + Self::RANGE_STEP);
+        let ahead = self.micro.ahead(ahead, range.len().div_ceil(columns));
+        self.for_each_tile(rows, range, Some(ahead), |tile| {
+            for (out, products) in out.iter_mut().zip(tile.products.chunks_exact(columns)) {
+                out[tile.first_column - start..][..columns].copy_from_slice(products);
+            }
         });
     }
 
-    /// Computes the products of all rows with the panels of `columns`, panel by panel.
-    fn for_each_tile(&self, rows: &QuantizedRows, columns: Range<usize>, mut then: impl FnMut(TileAt<'_>)) {
+    /// Computes the products of all rows with the panels of `columns`, panel by panel, and meanwhile fetches what is
+    /// `ahead`: if nothing is said, each time the next panel.
+    fn for_each_tile<'a>(
+        &'a self,
+        rows: &QuantizedRows,
+        columns: Range<usize>,
+        mut ahead: Option<Ahead<'a>>,
+        mut then: impl FnMut(TileAt<'_>),
+    ) {
         let panel_columns = self.kernel.micro.layout.panel_columns;
         let panel_bytes = self.micro.panel_bytes();
         let mut products: Tile = [0; _];
         for first in columns.step_by(panel_columns) {
             let start = first / panel_columns * panel_bytes;
             let panel = PackedSlice::of(&self.panels, start, panel_bytes);
-            let next = self.panels.get(start + panel_bytes..start + 2 * panel_bytes).unwrap_or_default();
-            let mut ahead = self.micro.ahead(next, rows.tiles.len());
+            let next_panel = || self.panels.get(start + panel_bytes..start + 2 * panel_bytes).unwrap_or_default();
+            let mut now = ahead.unwrap_or_else(|| self.micro.ahead(next_panel(), rows.tiles.len()));
             for tile in &rows.tiles {
                 let activations = PackedSlice::of(&rows.bytes, tile.start, tile.bytes);
                 // SAFETY: a `Kernel` exists only where its instructions do.
-                unsafe { self.micro.tile(tile.padded_rows, activations, panel, &mut products, ahead) };
-                ahead = ahead.next();
+                unsafe { self.micro.tile(tile.padded_rows, activations, panel, &mut products, now) };
+                now = now.next();
                 then(TileAt { rows: tile.rows.clone(), first_column: first, products: &products });
             }
+            ahead = ahead.map(|_| now);
         }
     }
 
@@ -374,7 +426,7 @@ mod tests {
     fn products(matrix: &Int8Matrix, rows: &QuantizedRows) -> Vec<i32> {
         let mut all = vec![0; rows.count() * matrix.outputs];
         let columns = matrix.kernel.micro.layout.panel_columns;
-        matrix.for_each_tile(rows, 0..matrix.outputs, |tile| {
+        matrix.for_each_tile(rows, 0..matrix.outputs, None, |tile| {
             for (row, products) in tile.rows.clone().zip(tile.products.chunks_exact(columns)) {
                 let out = &mut all[row * matrix.outputs..]
                     [tile.first_column..matrix.outputs.min(tile.first_column + columns)];
@@ -533,20 +585,22 @@ mod tests {
     }
 
     #[test]
-    fn the_products_of_one_row_are_those_of_all() {
+    fn the_products_of_few_rows_are_those_of_all() {
         let mut random = Random::new(8);
         let (outputs, depth) = (3 * Int8Matrix::RANGE_STEP + 5, 70);
         let weights: Vec<i8> = (0..outputs * depth).map(|_| random.int8()).collect();
-        let values: Vec<f32> = (0..depth).map(|_| random.normal()).collect();
+        let values: Vec<f32> = (0..2 * depth).map(|_| random.normal()).collect();
         for kernel in Kernel::available() {
             let matrix = pack(kernel, &weights, depth);
-            let row = QuantizedRows::quantize(kernel, &values, depth);
-            let all = products(&matrix, &row);
+            let rows = QuantizedRows::quantize(kernel, &values, depth);
+            let all = products(&matrix, &rows);
             for start in (0..outputs).step_by(Int8Matrix::RANGE_STEP) {
-                let mut some = [0; Int8Matrix::RANGE_STEP];
-                matrix.products(&row, start, &mut some);
+                let mut some = [[0; Int8Matrix::RANGE_STEP]; 2];
+                matrix.products(&rows, start, &[0; 100], &mut some);
                 let count = Int8Matrix::RANGE_STEP.min(outputs - start);
-                assert_eq!(some[..count], all[start..][..count], "{}", kernel.name);
+                for (some, all) in some.iter().zip(all.chunks_exact(outputs)) {
+                    assert_eq!(some[..count], all[start..][..count], "{}", kernel.name);
+                }
             }
         }
     }

@@ -51,10 +51,12 @@ pub struct Header {
     pub bytes: fn(depth: usize) -> usize,
     /// Makes it, given the packed weights, which it may put into another order.
     pub fill: fn(header: &mut [u8], weights: &mut [u8]),
+    /// Makes it right for other weights in the order that it stands for.
+    pub adapt: fn(header: &mut [u8], weights: &[u8]),
 }
 
 impl Header {
-    pub const NONE: Header = Header { bytes: |_| 0, fill: |_, _| () };
+    pub const NONE: Header = Header { bytes: |_| 0, fill: |_, _| (), adapt: |_, _| () };
 }
 
 /// How an int8 activation is stored.
@@ -99,7 +101,15 @@ struct Operands {
     panel: *const u8,
     out: *mut i32,
     /// Where to touch memory ahead, and by how many bytes to go on after each group of weights. Never dereferenced.
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        expect(dead_code, reason = "scalar code does not")
+    )]
     ahead: *const u8,
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        expect(dead_code, reason = "scalar code does not")
+    )]
     ahead_step: usize,
 }
 

@@ -53,6 +53,14 @@ pub fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -
     results.into_iter().map(|result| result.expect("every item was worked on")).collect()
 }
 
+/// Cuts 0..`count` as even as can be for the threads of the pool that this runs in, and works on each range.
+pub fn over_ranges<R: Send>(count: usize, work: impl Fn(std::ops::Range<usize>) -> R + Sync) -> Vec<R> {
+    let ranges = ranges(count);
+    let mut results: Vec<Option<R>> = ranges.iter().map(|_| None).collect();
+    for_each(ranges.into_iter().zip(&mut results).collect(), |(range, result)| *result = Some(work(range)));
+    results.into_iter().map(|result| result.expect("every range was worked on")).collect()
+}
+
 /// All processors of this machine that the process may use.
 pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, Into::into)

@@ -9,12 +9,21 @@ use super::writer::{Rejected, Writer};
 use super::{Record, Reference, ReferenceError, Stamp};
 use crate::domain::{Category, Embedding, Sha256};
 use crate::kernels::spread;
+use crate::photo::Decoding;
 
 /// A labelled photo of the CSV and where its file lies.
 #[derive(Clone, Debug)]
 pub struct Source {
     pub record: Record,
     pub path: PathBuf,
+}
+
+/// What a build is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildInput<'a> {
+    pub sources: &'a [Source],
+    /// How `embed` decodes them.
+    pub decoding: Decoding,
 }
 
 /// How a build went.
@@ -35,18 +44,19 @@ const PHOTOS_PER_THREAD: usize = 16;
 
 /// Embeds every photo with `embed`, one photo per thread, and writes the reference to `path`. The file appears there
 /// complete or not at all. `progress` is told how many photos are done. After `stop` was set, it ends early; so does a
-/// process that is killed; and the next call with the same sources goes on from there.
+/// process that is killed; and the next call with the same input goes on from there.
 pub fn build(
     path: &Path,
     stamp: &Stamp,
-    sources: &[Source],
+    input: BuildInput<'_>,
     threads: usize,
     stop: &AtomicBool,
     embed: impl Fn(&Path) -> Result<Embedding, String> + Sync,
     mut progress: impl FnMut(usize),
 ) -> Result<Build, ReferenceError> {
+    let sources = input.sources;
     refuse_duplicates(sources.iter().map(|source| (&*source.record.image, format!("line {}", source.record.line))))?;
-    let (writer, mut done) = Writer::start(path, stamp, identity(sources))?;
+    let (writer, mut done) = Writer::start(path, stamp, identity(input))?;
     progress(done);
     for chunk in sources[done..].chunks(threads.max(1) * PHOTOS_PER_THREAD) {
         if stop.load(Ordering::Relaxed) {
@@ -140,12 +150,24 @@ fn duplicate(name: &str, first: &str, second: &str) -> ReferenceError {
 }
 
 /// Names these sources: another list, other labels or files of another size are not gone on with.
-fn identity(sources: &[Source]) -> Sha256 {
-    let mut text = String::new();
+fn identity(BuildInput { sources, decoding }: BuildInput<'_>) -> Sha256 {
+    let mut text = format!("{decoding:?}\n");
     for Source { record, path } in sources {
         let labels = Category::ALL.map(|category| record.labels.get(category).to_cell(category));
         let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
         text += &format!("{:?}\n", (&record.image, path, &record.caption, labels, bytes));
     }
     Sha256::of(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn photos_that_are_decoded_otherwise_are_another_input() {
+        let identity = |decoding| identity(BuildInput { sources: &[], decoding });
+        assert_eq!(identity(Decoding::default()), identity(Decoding::default()));
+        assert_ne!(identity(Decoding::default()), identity(Decoding::Exact));
+    }
 }

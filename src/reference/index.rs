@@ -2,9 +2,15 @@
 //!
 //! Rows are in memory as int8, a quarter of their size. A scan of these gives each row's similarity within a known error:
 //! by the Cauchy-Schwarz inequality `|q x - q x'| <= |q| |x - x'|`, x' being the row as int8, and the same for the query.
-//! Rows that cannot be among the nearest by these bounds are out. For the others, at once while they are in the
-//! processor's cache, the query's own rounding is made good by a second int8 vector. Those that are in doubt at the end are
-//! compared in f32. What comes out is what a search in f32 over all rows gives, for any data.
+//! Rows that cannot be among the nearest by these bounds are out.
+//!
+//! One query is slowed by memory, not by arithmetic. So its scan reads the upper four bits of the rows' values first, whose
+//! bounds are wider, and the lower four only beside rows that are left; where few rows are out that way, it reads whole values
+//! at once. Many queries share the reading and look at whole values.
+//!
+//! For rows that are left, while they are in the processor's cache, the query's own rounding is made good by a second int8
+//! vector. Those that are in doubt at the end are compared in f32. What comes out is what a search in f32 over all rows
+//! gives, for any data.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -12,12 +18,14 @@ use std::convert::Infallible;
 use std::io;
 use std::ops::Range;
 
-use super::code::{norm, quantize, round_up, whole_numbers};
+use super::code::{lower_norm, norm, quantize, round_up, whole_numbers};
 use crate::domain::Embedding;
-use crate::kernels::{Finish, Int8Matrix, Kernel, MatrixError, QuantizedRows};
+use crate::kernels::{Finish, Int8Matrix, Kernel, MatrixError, Part, QuantizedRows, SplitMatrix, over_ranges};
 
-/// Rows that are scanned at once: the rows and their scores stay in the processor's second-level cache.
+/// Rows that many queries look at together: the rows and their scores stay in the processor's second-level cache.
 const BLOCK: usize = 1024;
+/// Rows that are looked at and passed over together.
+const GROUP: usize = Int8Matrix::RANGE_STEP;
 /// Queries that are scanned at once.
 const QUERIES: usize = 64;
 /// Relative rounding error of one f32 operation.
@@ -28,10 +36,13 @@ const ROUNDING: f32 = f32::EPSILON / 2.0;
 pub struct Index {
     kernel: Kernel,
     dim: usize,
-    rows: Int8Matrix,
+    rows: SplitMatrix,
     /// Of each row: its values are `scale` times the int8 ones, but for an error of this norm.
     scales: Vec<f32>,
     errors: Vec<f32>,
+    /// Likewise if of the int8 values only the upper halves are known.
+    upper_errors: Vec<f32>,
+    upper_error_max: f32,
     /// The greatest norm of a row.
     norm_max: f32,
 }
@@ -89,6 +100,12 @@ impl RowSet {
 
     pub fn contains(&self, position: usize) -> bool {
         self.words.get(position / 64).is_some_and(|word| word >> (position % 64) & 1 == 1)
+    }
+
+    /// Whether any of [`GROUP`] rows is in it, from a multiple of that on.
+    fn contains_any(&self, start: usize) -> bool {
+        let mask = (1 << GROUP) - 1;
+        self.words.get(start / 64).is_some_and(|word| word >> (start % 64) & mask != 0)
     }
 
     /// The rows that are in both.
@@ -159,17 +176,28 @@ impl IndexBuilder {
 pub(super) struct PackedRows {
     kernel: Kernel,
     dim: usize,
-    count: usize,
-    rows: Int8Matrix,
+    rows: SplitMatrix,
+    /// Of each row: the norm of its values' lower halves.
+    lower_norms: Vec<f32>,
 }
 
 impl PackedRows {
     /// The index, with each row's scale and error and the greatest norm of a row. None if their number is not that of
     /// the rows, or if one is negative or not finite.
     pub fn with_errors(self, scales: Vec<f32>, errors: Vec<f32>, norm_max: f32) -> Option<Index> {
-        let PackedRows { kernel, dim, count, rows } = self;
-        let is_good = |values: &[f32]| values.len() == count && values.iter().all(|v| v.is_finite() && *v >= 0.0);
-        (is_good(&scales) && is_good(&errors)).then_some(Index { kernel, dim, rows, scales, errors, norm_max })
+        let PackedRows { kernel, dim, rows, lower_norms } = self;
+        let are_good = |values: &[f32]| {
+            values.len() == lower_norms.len() && values.iter().all(|value| value.is_finite() && *value >= 0.0)
+        };
+        if !are_good(&scales) || !are_good(&errors) {
+            return None;
+        }
+        let upper_error = |((lower, scale), error): ((&f32, &f32), &f32)| {
+            round_up(f64::from(*lower) * f64::from(*scale) + f64::from(*error))
+        };
+        let upper_errors: Vec<f32> = lower_norms.iter().zip(&scales).zip(&errors).map(upper_error).collect();
+        let upper_error_max = upper_errors.iter().copied().fold(0.0, f32::max);
+        Some(Index { kernel, dim, rows, scales, errors, upper_errors, upper_error_max, norm_max })
     }
 }
 
@@ -188,14 +216,19 @@ impl Index {
         kernel: Kernel,
         dim: usize,
         count: usize,
-        read: impl FnMut(usize, &mut [i8]) -> io::Result<()>,
+        mut read: impl FnMut(usize, &mut [i8]) -> io::Result<()>,
     ) -> Result<PackedRows, MatrixError> {
-        // A matrix has at least one row; that of an empty index is never looked at.
+        let mut lower_norms = Vec::with_capacity(count);
         let rows = match count {
-            0 => Int8Matrix::pack(kernel, 1, dim, |_, _| Ok(()))?,
-            count => Int8Matrix::pack(kernel, count, dim, read)?,
+            // A matrix has at least one row; that of an empty index is never looked at.
+            0 => SplitMatrix::pack(kernel, 1, dim, |_, _| Ok(()))?,
+            count => SplitMatrix::pack(kernel, count, dim, |first, values| {
+                read(first, values)?;
+                lower_norms.extend(values.chunks_exact(dim).map(lower_norm));
+                Ok(())
+            })?,
         };
-        Ok(PackedRows { kernel, dim, count, rows })
+        Ok(PackedRows { kernel, dim, rows, lower_norms })
     }
 
     /// Values per row.
@@ -234,50 +267,126 @@ impl Index {
     ) -> Result<Vec<Vec<Hit>>, R::Error> {
         let mut hits = Vec::with_capacity(queries.len());
         for queries in queries.chunks(QUERIES) {
-            for scan in self.scan(queries, search) {
-                hits.push(self.compare(scan, search, rows)?);
+            let queries: Vec<Query> = queries.iter().map(|query| Query::new(query.values(), self)).collect();
+            for (query, shortlist) in queries.iter().zip(self.scan(&queries, search)) {
+                hits.push(self.compare(query, shortlist, search, rows)?);
             }
         }
         Ok(hits)
     }
 
-    /// Rows that can be among the nearest, by int8 alone.
-    fn scan<'q>(&self, queries: &'q [Embedding], search: &Search<'_>) -> Vec<Scan<'q>> {
-        let mut scans: Vec<Scan> = queries.iter().map(|query| Scan::new(query.values(), search, self)).collect();
-        if search.count == 0 {
-            return scans;
+    /// Rows that can be among each query's nearest, by int8 alone.
+    fn scan(&self, queries: &[Query<'_>], search: &Search<'_>) -> Vec<Shortlist> {
+        let new = || vec![Shortlist::new(search); queries.len()];
+        if search.count == 0 || self.is_empty() {
+            return new();
         }
-        let values: Vec<f32> = scans.iter().flat_map(|scan| scan.coarse.iter().copied()).collect();
+        let values: Vec<f32> = queries.iter().flat_map(|query| query.coarse.iter().copied()).collect();
         let packed = QuantizedRows::quantize(self.kernel, &values, self.dim);
-        let zeros = vec![0.0; BLOCK.min(self.len())];
-        let mut scores = vec![0.0; zeros.len() * queries.len()];
-        for start in (0..self.len()).step_by(BLOCK) {
-            let range = start..self.len().min(start + BLOCK);
-            let scores = &mut scores[..range.len() * queries.len()];
-            self.products(&packed, range.clone(), &zeros, scores);
-            for (scan, scores) in scans.iter_mut().zip(scores.chunks_exact(range.len())) {
-                scan.take(start, scores, search, self);
+        let parts = over_ranges(self.len().div_ceil(BLOCK), |blocks| {
+            let range = blocks.start * BLOCK..self.len().min(blocks.end * BLOCK);
+            let mut shortlists = new();
+            match (queries, &mut shortlists[..]) {
+                ([query], [shortlist]) => self.scan_for_one(query, &packed, range, search, shortlist),
+                _ => self.scan_for_many(queries, &packed, range, search, &mut shortlists),
             }
-        }
-        scans
+            shortlists
+        });
+        let together = |mut all: Vec<Shortlist>, part: Vec<Shortlist>| {
+            all.iter_mut().zip(part).for_each(|(all, part)| all.add_part(part));
+            all
+        };
+        parts.into_iter().fold(new(), together)
     }
 
-    /// The products of packed rows, whose own scale is 1, with the index's rows.
-    fn products(&self, packed: &QuantizedRows, range: Range<usize>, zeros: &[f32], out: &mut [f32]) {
-        let (scales, bias) = (&self.scales[range.clone()], &zeros[..range.len()]);
-        let finish = Finish { scales, bias, activation: None, accumulate: false };
-        self.rows.multiply_range(packed, &finish, range, out);
+    /// Looks at upper halves, and at whole values where rows are left.
+    fn scan_for_one(
+        &self,
+        query: &Query<'_>,
+        coarse: &QuantizedRows,
+        range: Range<usize>,
+        search: &Search<'_>,
+        shortlist: &mut Shortlist,
+    ) {
+        let mut scratch = self.rows.scratch(GROUP.min(self.len()));
+        let mut look = FirstLook::default();
+        for start in range.clone().step_by(GROUP) {
+            if search.among.is_some_and(|rows| !rows.contains_any(start)) {
+                continue;
+            }
+            let rows = start..range.end.min(start + GROUP);
+            let ahead = self.rows.upper_bytes(rows.end..rows.end + GROUP);
+            if look.is_worth_it() {
+                self.rows.join(Part::Upper, rows.clone(), &mut scratch);
+                let mut products = [[0; GROUP]];
+                scratch.products(coarse, 0, ahead, &mut products);
+                let is_left = self.highest_by_upper(query, &products[0], &rows) >= shortlist.threshold();
+                look.was_taken(is_left);
+                if !is_left {
+                    continue;
+                }
+            }
+            self.rows.join(Part::Whole, rows.clone(), &mut scratch);
+            let mut products = [[0; GROUP]; 2];
+            scratch.products(&query.both, 0, ahead, &mut products);
+            shortlist.take(rows, &products, query, search, self);
+        }
+    }
+
+    /// Looks at whole values in blocks of rows.
+    fn scan_for_many(
+        &self,
+        queries: &[Query<'_>],
+        coarse: &QuantizedRows,
+        range: Range<usize>,
+        search: &Search<'_>,
+        shortlists: &mut [Shortlist],
+    ) {
+        let zeros = vec![0.0; BLOCK.min(self.len())];
+        let mut scratch = self.rows.scratch(zeros.len());
+        let mut scores = vec![0.0; zeros.len() * queries.len()];
+        for start in range.clone().step_by(BLOCK) {
+            let rows = start..range.end.min(start + BLOCK);
+            let (scales, errors) = (&self.scales[rows.clone()], &self.errors[rows.clone()]);
+            let finish = Finish { scales, bias: &zeros[..rows.len()], activation: None, accumulate: false };
+            let scores = &mut scores[..rows.len() * queries.len()];
+            self.rows.join(Part::Whole, rows.clone(), &mut scratch);
+            scratch.multiply_range(coarse, &finish, 0..rows.len(), scores);
+            for ((query, scores), shortlist) in queries.iter().zip(scores.chunks(rows.len())).zip(&mut *shortlists) {
+                for (group, (scores, errors)) in scores.chunks(GROUP).zip(errors.chunks(GROUP)).enumerate() {
+                    let highest = query.coarse_bound.highest(scores, query.coarse_scale, errors);
+                    if highest >= shortlist.threshold() {
+                        let mut products = [[0; GROUP]; 2];
+                        scratch.products(&query.both, group * GROUP, &[], &mut products);
+                        let first = start + group * GROUP;
+                        shortlist.take(first..first + scores.len(), &products, query, search, self);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The greatest similarity that one of some rows can have, by the products of the query's first vector with the upper
+    /// halves of their values.
+    fn highest_by_upper(&self, query: &Query<'_>, products: &[i32; GROUP], rows: &Range<usize>) -> f32 {
+        let mut scores = [0.0; GROUP];
+        let scores = &mut scores[..rows.len()];
+        for ((score, product), scale) in scores.iter_mut().zip(products).zip(&self.scales[rows.clone()]) {
+            *score = *product as f32 * scale;
+        }
+        query.coarse_bound.highest(scores, query.coarse_scale, &self.upper_errors[rows.clone()])
     }
 
     /// Compares the rows that are left in f32, the most promising first.
     fn compare<R: ExactRows + ?Sized>(
         &self,
-        mut scan: Scan<'_>,
+        query: &Query<'_>,
+        mut shortlist: Shortlist,
         search: &Search<'_>,
         rows: &R,
     ) -> Result<Vec<Hit>, R::Error> {
-        scan.drop_below_threshold();
-        let mut candidates = scan.candidates;
+        shortlist.drop_below_threshold();
+        let mut candidates = shortlist.candidates;
         candidates.sort_by(|a, b| b.highest().total_cmp(&a.highest()));
         let mut values = vec![0.0; self.dim];
         let mut best: BinaryHeap<Ranked> = BinaryHeap::with_capacity(search.count.min(candidates.len()) + 1);
@@ -288,7 +397,7 @@ impl Index {
             }
             let position = candidate.position as usize;
             rows.read(position, &mut values)?;
-            let similarity = dot(&values, scan.query);
+            let similarity = dot(&values, query.values);
             if search.similarity_min.is_none_or(|min| similarity >= min) {
                 best.push(Ranked(Hit { position, similarity }));
                 if best.len() > search.count {
@@ -300,20 +409,104 @@ impl Index {
     }
 }
 
-/// One query's way through the rows.
-struct Scan<'q> {
-    query: &'q [f32],
+/// Whether a first look at upper halves alone is worth its time: not while it leaves something in most groups.
+#[derive(Default)]
+struct FirstLook {
+    looks: usize,
+    left: usize,
+    /// Groups that go without.
+    without: usize,
+}
+
+impl FirstLook {
+    /// So many looks are judged together.
+    const LOOKS: usize = 32;
+    /// For so many groups after bad looks.
+    const WITHOUT: usize = 7 * Self::LOOKS;
+
+    fn is_worth_it(&mut self) -> bool {
+        let is_worth_it = self.without == 0;
+        self.without = self.without.saturating_sub(1);
+        is_worth_it
+    }
+
+    fn was_taken(&mut self, is_left: bool) {
+        (self.looks, self.left) = (self.looks + 1, self.left + usize::from(is_left));
+        if self.looks == Self::LOOKS {
+            let without = if 2 * self.left > self.looks { Self::WITHOUT } else { 0 };
+            *self = FirstLook { without, ..FirstLook::default() };
+        }
+    }
+}
+
+/// A query as int8.
+struct Query<'q> {
+    values: &'q [f32],
     /// The query is `coarse_scale * coarse + fine_scale * fine`, both of whole numbers within -127 and 127, but for the
     /// errors below.
     coarse: Vec<f32>,
     coarse_scale: f32,
-    fine: QuantizedRows,
     fine_scale: f32,
-    /// Upper bound on the query's norm.
+    /// `coarse` and `fine`.
+    both: QuantizedRows,
+    /// With `coarse` alone, and with both.
+    coarse_bound: Bound,
+    fine_bound: Bound,
+}
+
+/// What a similarity to a row can be off by: `norm` times the row's own error, and `error`.
+struct Bound {
+    /// Upper bound on the norm of what stands for the query.
     norm: f32,
-    /// What the similarity to any row can be off by for the query's rounding alone: with `coarse`, and with both.
-    coarse_error: f32,
-    fine_error: f32,
+    error: f32,
+}
+
+impl Bound {
+    /// The greatest similarity that one of some rows can have, by `scale` times their scores.
+    fn highest(&self, scores: &[f32], scale: f32, errors: &[f32]) -> f32 {
+        let mut lanes = [f32::NEG_INFINITY; 16];
+        for (scores, errors) in scores.chunks(16).zip(errors.chunks(16)) {
+            for ((lane, score), error) in lanes.iter_mut().zip(scores).zip(errors) {
+                let bound = scale * score + self.norm * error;
+                *lane = if bound > *lane { bound } else { *lane };
+            }
+        }
+        lanes.into_iter().fold(f32::NEG_INFINITY, f32::max) + self.error
+    }
+}
+
+impl<'q> Query<'q> {
+    fn new(values: &'q [f32], index: &Index) -> Self {
+        assert_eq!(values.len(), index.dim, "values of a query");
+        let (coarse, coarse_scale) = whole_numbers(values);
+        let rest: Vec<f32> = values.iter().zip(&coarse).map(|(q, whole)| q - coarse_scale * whole).collect();
+        let (fine, fine_scale) = whole_numbers(&rest);
+        let last: Vec<f32> = rest.iter().zip(&fine).map(|(rest, whole)| rest - fine_scale * whole).collect();
+        let query_norm = norm(values);
+        // For a row x, the query q, and what stands for them, x' and c: q x - c x' is (q - c) x + c (x - x').
+        let bound = |rest: &[f32]| {
+            let norm_of_rest = norm(rest);
+            let norm = round_up(query_norm + norm_of_rest);
+            // Float sums of so many terms, in any order, and a few operations more; none is greater than this.
+            let size = norm * (index.norm_max + index.upper_error_max);
+            let rounding = (index.dim + 32) as f32 * ROUNDING * 1.02 * size;
+            Bound { norm, error: round_up(norm_of_rest) * index.norm_max + rounding }
+        };
+        Query {
+            values,
+            coarse_bound: bound(&rest),
+            fine_bound: bound(&last),
+            both: QuantizedRows::quantize(index.kernel, &[&coarse[..], &fine].concat(), index.dim),
+            coarse,
+            coarse_scale,
+            fine_scale,
+        }
+    }
+}
+
+/// The rows that can be among a query's nearest, as far as the scan has come.
+#[derive(Clone)]
+struct Shortlist {
     similarity_min: f32,
     /// The best lower bounds: as many rows are surely so similar.
     lowest: Best,
@@ -335,31 +528,10 @@ impl Candidate {
     }
 }
 
-impl<'q> Scan<'q> {
-    fn new(query: &'q [f32], search: &Search<'_>, index: &Index) -> Self {
-        assert_eq!(query.len(), index.dim, "values of a query");
-        let (coarse, coarse_scale) = whole_numbers(query);
-        let rest: Vec<f32> = query.iter().zip(&coarse).map(|(q, whole)| q - coarse_scale * whole).collect();
-        let (fine, fine_scale) = whole_numbers(&rest);
-        let last: Vec<f32> = rest.iter().zip(&fine).map(|(rest, whole)| rest - fine_scale * whole).collect();
-        let norm_up = |values: &[f32]| round_up(norm(values));
-        let query_norm = norm_up(query);
-        // Float sums of so many terms, in any order, and a few operations more; all sums are at most of this size.
-        let rounding = (index.dim + 32) as f32 * ROUNDING * (query_norm * index.norm_max * 1.02);
-        let error = |rest: &[f32]| norm_up(rest) * index.norm_max * 1.02 + rounding;
-        Scan {
-            query,
-            norm: query_norm,
-            coarse_error: error(&rest),
-            fine_error: error(&last),
-            coarse,
-            coarse_scale,
-            fine: QuantizedRows::quantize(index.kernel, &fine, index.dim),
-            fine_scale,
-            similarity_min: search.similarity_min.unwrap_or(f32::NEG_INFINITY),
-            lowest: Best::new(search.count),
-            candidates: Vec::new(),
-        }
+impl Shortlist {
+    fn new(search: &Search<'_>) -> Self {
+        let similarity_min = search.similarity_min.unwrap_or(f32::NEG_INFINITY);
+        Shortlist { similarity_min, lowest: Best::new(search.count), candidates: Vec::new() }
     }
 
     /// Rows whose similarity is surely below this are out.
@@ -367,35 +539,41 @@ impl<'q> Scan<'q> {
         self.lowest.threshold().max(self.similarity_min)
     }
 
-    /// Takes the products of rows from `start` on with the first int8 vector.
-    fn take(&mut self, start: usize, products: &[f32], search: &Search<'_>, index: &Index) {
-        let errors = &index.errors[start..][..products.len()];
-        let mut panel = Panel::default();
-        for (group, (products, errors)) in products.chunks(GROUP).zip(errors.chunks(GROUP)).enumerate() {
-            if greatest(products, errors, self.coarse_scale, self.norm) + self.coarse_error < self.threshold() {
-                continue;
-            }
-            for (i, (product, error)) in products.iter().zip(errors).enumerate() {
-                let position = start + group * GROUP + i;
-                let (score, error) = (self.coarse_scale * product, error * self.norm);
-                let is_wanted = search.among.is_none_or(|rows| rows.contains(position));
-                if is_wanted && score + error + self.coarse_error >= self.threshold() {
-                    let rest = self.fine_scale * panel.product(position, &self.fine, index);
-                    self.add(Candidate {
-                        position: position as u32,
-                        score: score + rest,
-                        error: error + self.fine_error,
-                    });
-                }
+    /// Takes the products of some rows with both vectors of a query.
+    fn take(
+        &mut self,
+        rows: Range<usize>,
+        products: &[[i32; GROUP]; 2],
+        query: &Query<'_>,
+        search: &Search<'_>,
+        index: &Index,
+    ) {
+        let mut scores = [0.0; GROUP];
+        let scores = &mut scores[..rows.len()];
+        let [coarse, fine] = products;
+        for (((score, coarse), fine), scale) in scores.iter_mut().zip(coarse).zip(fine).zip(&index.scales[rows.clone()])
+        {
+            *score = scale * (query.coarse_scale * *coarse as f32 + query.fine_scale * *fine as f32);
+        }
+        let errors = &index.errors[rows.clone()];
+        if query.fine_bound.highest(scores, 1.0, errors) < self.threshold() {
+            return;
+        }
+        for ((position, score), error) in rows.zip(&*scores).zip(errors) {
+            let error = error * query.fine_bound.norm + query.fine_bound.error;
+            let candidate = Candidate { position: position as u32, score: *score, error };
+            let is_wanted = search.among.is_none_or(|rows| rows.contains(position));
+            if is_wanted && candidate.highest() >= self.threshold() {
+                self.lowest.push(candidate.score - candidate.error);
+                self.candidates.push(candidate);
             }
         }
     }
 
-    fn add(&mut self, candidate: Candidate) {
-        if candidate.highest() >= self.threshold() {
-            self.lowest.push(candidate.score - candidate.error);
-            self.candidates.push(candidate);
-        }
+    /// Adds what was found among other rows.
+    fn add_part(&mut self, part: Shortlist) {
+        part.lowest.values.into_iter().for_each(|Reverse(Ordered(value))| self.lowest.push(value));
+        self.candidates.extend(part.candidates);
     }
 
     fn drop_below_threshold(&mut self) {
@@ -404,46 +582,8 @@ impl<'q> Scan<'q> {
     }
 }
 
-/// The products of the second int8 vector with some rows beside each other.
-#[derive(Default)]
-struct Panel {
-    start: usize,
-    products: Option<[i32; Int8Matrix::RANGE_STEP]>,
-}
-
-impl Panel {
-    /// With the row at a position, times the row's scale.
-    fn product(&mut self, position: usize, fine: &QuantizedRows, index: &Index) -> f32 {
-        let start = position / Int8Matrix::RANGE_STEP * Int8Matrix::RANGE_STEP;
-        if start != self.start {
-            self.products = None;
-            self.start = start;
-        }
-        let products = self.products.get_or_insert_with(|| {
-            let mut products = [0; Int8Matrix::RANGE_STEP];
-            index.rows.products(fine, start, &mut products);
-            products
-        });
-        products[position - start] as f32 * index.scales[position]
-    }
-}
-
-/// Rows that are passed over together.
-const GROUP: usize = 32;
-
-/// The greatest upper bound among some rows, without the error that all share.
-fn greatest(products: &[f32], errors: &[f32], scale: f32, norm: f32) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    for (products, errors) in products.chunks(16).zip(errors.chunks(16)) {
-        for ((lane, product), error) in lanes.iter_mut().zip(products).zip(errors) {
-            let bound = scale * product + norm * error;
-            *lane = if bound > *lane { bound } else { *lane };
-        }
-    }
-    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
-}
-
 /// The greatest `count` of many values.
+#[derive(Clone)]
 struct Best {
     count: usize,
     values: BinaryHeap<Reverse<Ordered>>,
@@ -642,16 +782,51 @@ mod tests {
     #[test]
     fn many_queries_and_threads_change_nothing() {
         let mut random = Random(11);
-        let (count, dim) = (BLOCK + 100, 24);
+        let (count, dim) = (3 * BLOCK + 100, 24);
         let rows = data(&mut random, 0, count, dim);
         let index = build(Kernel::available()[0], &rows, dim);
         let query = |_| Embedding::normalise(random.vector(dim)).expect("a direction");
         let queries: Vec<Embedding> = (0..QUERIES + 3).map(query).collect();
         let search = Search::nearest(10);
         let expected: Vec<_> = queries.iter().map(|query| brute_force(&rows, query, &search)).collect();
-        let found = || index.search_all(&queries, &search, &rows[..]).expect("infallible");
-        assert_eq!(found(), expected);
-        assert_eq!(Threads::new(3).expect("threads").run(found), expected);
+        let together = || index.search_all(&queries, &search, &rows[..]).expect("infallible");
+        let one_by_one = || queries.iter().map(|query| index.search(query, &search, &rows[..]).expect("infallible"));
+        let three = Threads::new(3).expect("threads");
+        assert_eq!(together(), expected);
+        assert_eq!(three.run(together), expected);
+        assert_eq!(one_by_one().collect::<Vec<_>>(), expected);
+        assert_eq!(three.run(|| one_by_one().collect::<Vec<_>>()), expected);
+    }
+
+    /// A first look is no use among rows that are all alike, and of use again where they are not.
+    #[test]
+    fn hits_are_found_with_and_without_a_first_look() {
+        let mut random = Random(12);
+        let (count, dim) = (400 * GROUP, 16);
+        let alike = data(&mut random, 2, count, dim);
+        let others = data(&mut random, 0, count, dim);
+        let rows = [&alike[..], &others, &alike, &others].concat();
+        let query = Embedding::normalise(alike[..dim].to_vec()).expect("a direction");
+        for kernel in Kernel::available() {
+            let index = build(kernel, &rows, dim);
+            for similarity_min in [None, Some(0.9), Some(2.0)] {
+                let search = Search { similarity_min, ..Search::nearest(10) };
+                let found = index.search(&query, &search, &rows[..]).expect("infallible");
+                assert_eq!(found, brute_force(&rows, &query, &search), "{} {similarity_min:?}", kernel.name);
+            }
+        }
+    }
+
+    #[test]
+    fn first_looks_stop_where_they_are_no_use_and_begin_again() {
+        let mut look = FirstLook::default();
+        let mut looks = |groups: usize, is_left: bool| {
+            let looked = (0..groups).filter(|_| look.is_worth_it().then(|| look.was_taken(is_left)).is_some());
+            looked.count()
+        };
+        assert_eq!(looks(10 * FirstLook::LOOKS, false), 10 * FirstLook::LOOKS);
+        assert_eq!(looks(16 * FirstLook::LOOKS, true), 2 * FirstLook::LOOKS);
+        assert_eq!(looks(8 * FirstLook::LOOKS, false), 8 * FirstLook::LOOKS);
     }
 
     #[test]

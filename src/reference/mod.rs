@@ -11,7 +11,7 @@ mod store;
 mod vectors;
 mod writer;
 
-pub use build::{Build, Source, build, import, merge, refuse_duplicates};
+pub use build::{Build, BuildInput, Source, build, import, merge, refuse_duplicates};
 pub use csv::{CsvError, Row, RowForm, photo_path, read_rows, write_predictions};
 pub use fitted::{FittedKind, FittedNote, Revision, RevisionError};
 pub use format::{ReferenceError, Stamp};

@@ -13,7 +13,7 @@ use crate::cli::{Outcome, progress};
 use crate::encoder::{Package, files};
 use crate::kernels::{Threads, processors};
 use crate::pipeline::Embedder;
-use crate::reference::{Build, Record, Rejected, Source, Stamp, build, photo_path};
+use crate::reference::{Build, BuildInput, Record, Rejected, Source, Stamp, build, photo_path};
 
 /// Embed the photos of a CSV and put them into the package as reference.db.
 ///
@@ -42,14 +42,16 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let (csv, root) = (&args.rows.csv, args.rows.root.image_root.as_deref());
     let source = |record: &Record| Source { path: photo_path(csv, root, &record.image), record: record.clone() };
     let sources: Vec<Source> = records.complete.iter().map(source).collect();
-    let embedder = Embedder::load(&package, args.rows.root.decode.limits(), &Threads::default())?;
+    let limits = args.rows.root.decode.limits();
+    let embedder = Embedder::load(&package, limits, &Threads::default())?;
     let embed =
         |path: &Path| embedder.embed_file(path).map(|embedded| embedded.embedding).map_err(|error| error.to_string());
     let threads = args.threads.unwrap_or_else(processors);
     let stop = stop_flag()?;
     let bar = progress::bar(sources.len(), "photos");
     let path = package.path(files::REFERENCE);
-    let outcome = build(&path, &Stamp::of(&package), &sources, threads, &stop, embed, |done| {
+    let input = BuildInput { sources: &sources, decoding: limits.photo.decoding };
+    let outcome = build(&path, &Stamp::of(&package), input, threads, &stop, embed, |done| {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
