@@ -24,16 +24,6 @@ pub enum MatrixError {
     Read(#[from] io::Error),
 }
 
-impl MatrixError {
-    /// The same for outputs of which so many others come first.
-    pub(super) fn after(self, outputs: usize) -> Self {
-        match self {
-            MatrixError::Range { output } => MatrixError::Range { output: outputs + output },
-            other => other,
-        }
-    }
-}
-
 /// Weights of a linear layer, `[outputs][depth]`, packed for one kernel.
 #[derive(Debug)]
 pub struct Int8Matrix {
@@ -56,45 +46,22 @@ impl Int8Matrix {
         depth: usize,
         mut read: impl FnMut(usize, &mut [i8]) -> io::Result<()>,
     ) -> Result<Self, MatrixError> {
-        let mut matrix = Int8Matrix::zeroed(kernel, outputs, depth)?;
-        let layout = &kernel.micro.layout;
-        let mut weights = vec![0; layout.panel_columns * depth];
-        for (index, panel) in matrix.panels.chunks_exact_mut(matrix.micro.panel_bytes()).enumerate() {
-            let first = index * layout.panel_columns;
-            let weights = &mut weights[..layout.panel_columns.min(outputs - first) * depth];
-            read(first, weights)?;
-            pack_panel(layout, weights, depth, matrix.micro.depth(), panel)
-                .map_err(|column| MatrixError::Range { output: first + column })?;
-        }
-        Ok(matrix)
-    }
-
-    /// With all bytes of all panels 0, which no kernel may be given before they are filled.
-    pub(super) fn zeroed(kernel: Kernel, outputs: usize, depth: usize) -> Result<Self, MatrixError> {
         if outputs == 0 || depth == 0 || depth > DEPTH_MAX {
             return Err(MatrixError::Shape { outputs, depth });
         }
         let layout = &kernel.micro.layout;
         let micro = kernel.micro.at_depth(depth.next_multiple_of(layout.depth_step));
-        let panels = AlignedBytes::zeroed(outputs.div_ceil(layout.panel_columns) * micro.panel_bytes());
+        let panel_bytes = micro.panel_bytes();
+        let mut panels = AlignedBytes::zeroed(outputs.div_ceil(layout.panel_columns) * panel_bytes);
+        let mut weights = vec![0; layout.panel_columns * depth];
+        for (index, panel) in panels.chunks_exact_mut(panel_bytes).enumerate() {
+            let first = index * layout.panel_columns;
+            let weights = &mut weights[..layout.panel_columns.min(outputs - first) * depth];
+            read(first, weights)?;
+            pack_panel(layout, weights, depth, micro.depth(), panel)
+                .map_err(|column| MatrixError::Range { output: first + column })?;
+        }
         Ok(Int8Matrix { kernel, outputs, depth, micro, panels })
-    }
-
-    pub(super) fn kernel(&self) -> Kernel {
-        self.kernel
-    }
-
-    pub(super) fn panel_bytes(&self) -> usize {
-        self.micro.panel_bytes()
-    }
-
-    /// Of a panel, before its weights.
-    pub(super) fn header_bytes(&self) -> usize {
-        (self.kernel.micro.layout.header.bytes)(self.micro.depth())
-    }
-
-    pub(super) fn panels_mut(&mut self) -> &mut [u8] {
-        &mut self.panels
     }
 
     pub fn outputs(&self) -> usize {
@@ -136,7 +103,8 @@ impl Int8Matrix {
     }
 
     /// The exact products of a few rows, which fit one tile, with [`Self::RANGE_STEP`] outputs from a multiple of that on,
-    /// or with those that there are; the others' places are left. Meanwhile `ahead` is fetched into the cache.
+    /// or with those that there are; the others' places are left. Meanwhile the weights of as many outputs from `next` on
+    /// are fetched into the cache.
     ///
     /// # Panics
     /// If the number of rows is another one, if they do not fit the weights, or if there is no output at `start`.
@@ -144,7 +112,7 @@ impl Int8Matrix {
         &self,
         rows: &QuantizedRows,
         start: usize,
-        ahead: &[u8],
+        next: Option<usize>,
         out: &mut [[i32; Self::RANGE_STEP]; ROWS],
     ) {
         assert!(rows.depth == self.depth && rows.kernel.name == self.kernel.name, "rows packed for these weights");
@@ -152,7 +120,10 @@ impl Int8Matrix {
         assert!(start.is_multiple_of(Self::RANGE_STEP) && start < self.outputs, "output {start}");
         let columns = self.kernel.micro.layout.panel_columns;
         let range = start..self.outputs.min(start + Self::RANGE_STEP);
-        let ahead = self.micro.ahead(ahead, range.len().div_ceil(columns));
+        let bytes_from = |output: usize| self.panels.get(output / columns * self.micro.panel_bytes()..);
+        let next = next.and_then(bytes_from).unwrap_or_default();
+        let next = &next[..next.len().min(Self::RANGE_STEP / columns * self.micro.panel_bytes())];
+        let ahead = self.micro.ahead(next, range.len().div_ceil(columns));
         self.for_each_tile(rows, range, Some(ahead), |tile| {
             for (out, products) in out.iter_mut().zip(tile.products.chunks_exact(columns)) {
                 out[tile.first_column - start..][..columns].copy_from_slice(products);
@@ -596,7 +567,7 @@ mod tests {
             let all = products(&matrix, &rows);
             for start in (0..outputs).step_by(Int8Matrix::RANGE_STEP) {
                 let mut some = [[0; Int8Matrix::RANGE_STEP]; 2];
-                matrix.products(&rows, start, &[0; 100], &mut some);
+                matrix.products(&rows, start, Some(start + 64), &mut some);
                 let count = Int8Matrix::RANGE_STEP.min(outputs - start);
                 for (some, all) in some.iter().zip(all.chunks_exact(outputs)) {
                     assert_eq!(some[..count], all[start..][..count], "{}", kernel.name);

@@ -51,12 +51,10 @@ pub struct Header {
     pub bytes: fn(depth: usize) -> usize,
     /// Makes it, given the packed weights, which it may put into another order.
     pub fill: fn(header: &mut [u8], weights: &mut [u8]),
-    /// Makes it right for other weights in the order that it stands for.
-    pub adapt: fn(header: &mut [u8], weights: &[u8]),
 }
 
 impl Header {
-    pub const NONE: Header = Header { bytes: |_| 0, fill: |_, _| (), adapt: |_, _| () };
+    pub const NONE: Header = Header { bytes: |_| 0, fill: |_, _| () };
 }
 
 /// How an int8 activation is stored.

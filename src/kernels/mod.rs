@@ -21,7 +21,6 @@ mod peak;
 mod random;
 mod select;
 mod simd;
-mod split_matrix;
 mod threads;
 
 pub use attention::{AttentionInput, AttentionShape, Columns, attention};
@@ -29,5 +28,4 @@ pub use elementwise::{Activation, layer_norm};
 pub use float_matrix::FloatMatrix;
 pub use int8_matrix::{Finish, Int8Matrix, MatrixError, QuantizedRows};
 pub use select::{Kernel, KernelError, selected};
-pub use split_matrix::{Part, SplitMatrix};
 pub use threads::{Threads, over_ranges, processors, spread};

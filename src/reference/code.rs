@@ -23,13 +23,6 @@ pub fn quantize(row: &[f32], out: &mut [i8]) -> (f32, f32) {
     (scale, round_up(lost.sqrt()))
 }
 
-/// An upper bound on the norm of what is lost of a row's int8 values if only their upper halves are known, as
-/// [`crate::kernels::SplitMatrix`] divides them.
-pub fn lower_norm(row: &[i8]) -> f32 {
-    let squares = row.iter().map(|value| (i64::from(value & 15) - 8).pow(2));
-    round_up((squares.sum::<i64>() as f64).sqrt())
-}
-
 /// Euclidean.
 pub fn norm(values: &[f32]) -> f64 {
     values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
@@ -62,12 +55,6 @@ mod tests {
             assert_eq!((scale, int8), (0.0, [0; 3]));
             assert!(f64::from(error) >= norm(&[value; 3]));
         }
-    }
-
-    #[test]
-    fn the_lower_halves_are_what_upper_ones_do_not_tell() {
-        // -128 + 8, -16 + 8, 0 + 8, 0 + 8 and 112 + 8 stand for these.
-        assert_eq!(lower_norm(&[-127, -1, 0, 8, 127]), round_up(f64::from(7 * 7 + 7 * 7 + 8 * 8 + 7 * 7).sqrt()));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use crate::encoder::Package;
 use crate::kernels::KernelError;
 
 /// The schema that this program writes and reads.
-const FORMAT: &str = "3";
+const FORMAT: &str = "4";
 
-/// Ids count from 1 without gaps, so that a row's place in the index is its id less 1.
+/// Ids count from 1 without gaps, so that a row's position is its id less 1.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE stamp (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     -- Labels are class indexes, one byte each, in the order of the source record.
@@ -26,9 +26,13 @@ pub(super) const SCHEMA: &str = "
     );
     -- Unit-length vectors, little-endian f32.
     CREATE TABLE vector (id INTEGER PRIMARY KEY REFERENCES photo (id), f32 BLOB NOT NULL);
-    -- The same vectors for the scan, many rows a blob: int8 values, each row's scale, and the norm of what int8 loses.
+    -- The same vectors for the search, many rows a blob: those that lie near each other, the nearest to their centre first.
+    -- All numbers are little-endian; `crate::reference::index::Block` says more.
     CREATE TABLE block (
-        first_id INTEGER PRIMARY KEY,
+        number INTEGER PRIMARY KEY,
+        centre BLOB NOT NULL,
+        position BLOB NOT NULL,
+        distance BLOB NOT NULL,
         int8 BLOB NOT NULL,
         scale BLOB NOT NULL,
         error BLOB NOT NULL

@@ -1,6 +1,7 @@
 //! The reference: labelled photos as vectors in `reference.db`, read-only at run time, and the search among them.
 
 mod build;
+mod cluster;
 mod code;
 mod csv;
 mod fitted;
@@ -15,7 +16,7 @@ pub use build::{Build, BuildInput, Source, build, import, merge, refuse_duplicat
 pub use csv::{CsvError, Row, RowForm, photo_path, read_rows, write_predictions};
 pub use fitted::{FittedKind, FittedNote, Revision, RevisionError};
 pub use format::{ReferenceError, Stamp};
-pub use index::{ExactRows, Hit, Index, IndexBuilder, RowSet, Search};
+pub use index::{ExactRows, Hit, Index, RowSet, Search};
 pub use records::{Incomplete, LabelsFrom, Record, Records, read_records};
 pub use store::{Info, Reference};
 pub use vectors::LabelledVectors;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::fitted::{self, FittedKind, FittedNote};
 use super::format::{self, failed, stamped};
-use super::index::{ExactRows, Hit};
+use super::index::{Block, ExactRows, Hit};
 use super::{Index, Record, ReferenceError, RowSet, Search, Stamp};
 use crate::domain::{Category, CategoryLabels, Embedding, Evidence, Labels};
 use crate::encoder::Package;
@@ -204,56 +204,34 @@ impl<'a> Blocks<'a> {
     /// The index of all rows.
     fn load(&self) -> Result<Index, ReferenceError> {
         let kernel = kernels::selected()?;
-        let (mut scales, mut errors) = (Vec::with_capacity(self.photos), Vec::with_capacity(self.photos));
         let mut statement = self
             .connection
-            .prepare("SELECT first_id, int8, scale, error FROM block ORDER BY first_id")
+            .prepare("SELECT centre, position, distance, int8, scale, error FROM block ORDER BY number")
             .map_err(failed(self.path))?;
         let mut blocks = statement.query([]).map_err(failed(self.path))?;
-        // The last block that was read, and how far it has been used.
-        let (mut rows, mut used): (Vec<i8>, usize) = (Vec::new(), 0);
-        let read = |first: usize, out: &mut [i8]| -> io::Result<()> {
-            let mut filled = 0;
-            while filled < out.len() {
-                if used == rows.len() {
-                    let block = blocks.next().map_err(io::Error::other)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-                    (rows, used) = (self.block(block, first + filled / self.dim, &mut scales, &mut errors)?, 0);
-                }
-                let count = (rows.len() - used).min(out.len() - filled);
-                out[filled..][..count].copy_from_slice(&rows[used..][..count]);
-                (used, filled) = (used + count, filled + count);
-            }
-            Ok(())
-        };
-        let index = Index::pack(kernel, self.dim, self.photos, read).map_err(|error| self.damaged(&error))?;
-        index.with_errors(scales, errors, NORM_MAX).ok_or_else(|| self.damaged(&"a scale or an error is no number"))
-    }
-
-    /// The values of one block, whose first row must be at a position.
-    fn block(
-        &self,
-        row: &rusqlite::Row<'_>,
-        first: usize,
-        scales: &mut Vec<f32>,
-        errors: &mut Vec<f32>,
-    ) -> io::Result<Vec<i8>> {
-        let blob = |index| row.get_ref(index).and_then(|value| Ok(value.as_blob()?)).map_err(io::Error::other);
-        let first_id: i64 = row.get(0).map_err(io::Error::other)?;
-        let (int8, scale, error) = (blob(1)?, blob(2)?, blob(3)?);
-        let rows = int8.len() / self.dim;
-        let lengths = [int8.len(), scale.len(), error.len()];
-        if first_id != id(first) || rows == 0 || lengths != [rows * self.dim, 4 * rows, 4 * rows] {
-            return Err(io::Error::other(format!("block {first_id} does not fit: its blobs have {lengths:?} bytes")));
-        }
-        for (blob, values) in [(scale, scales), (error, errors)] {
-            values.extend(blob.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-        }
-        Ok(int8.iter().map(|byte| byte.cast_signed()).collect())
+        let next = || blocks.next().and_then(|row| row.map(block).transpose()).map_err(io::Error::other);
+        Index::pack(kernel, self.dim, self.photos, NORM_MAX, next).map_err(|error| self.damaged(&error))
     }
 
     fn damaged(&self, reason: &dyn std::fmt::Display) -> ReferenceError {
         ReferenceError::Damaged { path: self.path.to_owned(), reason: format!("the index cannot be read: {reason}") }
     }
+}
+
+/// A block as it is stored; bytes that make no whole number are left out, which the index will see.
+fn block(row: &rusqlite::Row<'_>) -> rusqlite::Result<Block> {
+    let blob = |index| -> rusqlite::Result<&[u8]> { Ok(row.get_ref(index)?.as_blob()?) };
+    let floats = |index| -> rusqlite::Result<Vec<f32>> {
+        Ok(blob(index)?.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    };
+    Ok(Block {
+        centre: floats(0)?,
+        positions: blob(1)?.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect(),
+        distances: floats(2)?,
+        int8: blob(3)?.iter().map(|byte| byte.cast_signed()).collect(),
+        scales: floats(4)?,
+        errors: floats(5)?,
+    })
 }
 
 /// What `reference info` shows.

@@ -10,13 +10,22 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::code::quantize;
+use super::cluster::Clusters;
 use super::format::{SCHEMA, failed};
+use super::index::Block;
+use super::store::read_floats;
 use super::{Record, ReferenceError, Stamp};
 use crate::domain::{Category, Embedding, Sha256};
+use crate::kernels;
 
-/// Rows per block of the index.
-const BLOCK_ROWS: usize = 512;
+/// Rows per cluster, on the average: few enough to be looked at in no time, many enough that looking at the clusters' centres
+/// takes little.
+const CLUSTER_ROWS: usize = 256;
+const CLUSTERS_MAX: usize = 4096;
+/// Vectors that clusters are found in.
+const SAMPLE_MAX: usize = 16_384;
+/// Rows that are in memory at once; the rows of a greater cluster make several blocks.
+const BLOCK_ROWS_MAX: usize = 4096;
 
 const PROGRESS_SCHEMA: &str = "
     -- How far it is. Dropped from a complete file.
@@ -110,14 +119,14 @@ impl Writer {
 
     /// Completes the file and puts it in its place. Returns the number of photos and the rows that were left out.
     pub fn finish(self) -> Result<(usize, Vec<Rejected>), ReferenceError> {
-        let complete = || -> rusqlite::Result<(usize, Vec<Rejected>)> {
+        let photos = write_blocks(&self.connection, &self.partial, self.dim)?;
+        let complete = || -> rusqlite::Result<Vec<Rejected>> {
             let rejected = rejected(&self.connection)?;
-            let photos = write_blocks(&self.connection, self.dim)?;
             self.connection.execute("INSERT INTO stamp VALUES ('photos', ?1)", [photos.to_string()])?;
             self.connection.execute_batch("DROP TABLE progress; DROP TABLE rejected; COMMIT")?;
-            Ok((photos, rejected))
+            Ok(rejected)
         };
-        let result = complete().map_err(failed(&self.partial))?;
+        let rejected = complete().map_err(failed(&self.partial))?;
         self.connection.close().map_err(|(_, source)| failed(&self.partial)(source))?;
         let publish = || -> io::Result<()> {
             fs::set_permissions(&self.partial, fs::Permissions::from_mode(0o644))?;
@@ -126,7 +135,7 @@ impl Writer {
             File::open(folder(&self.target))?.sync_all()
         };
         publish().map_err(|source| ReferenceError::Io { path: self.target.clone(), source })?;
-        Ok(result)
+        Ok((photos, rejected))
     }
 }
 
@@ -181,49 +190,73 @@ fn rejected(connection: &Connection) -> rusqlite::Result<Vec<Rejected>> {
     rows.collect()
 }
 
-/// Writes the index of all vectors; returns their number.
-fn write_blocks(connection: &Connection, dim: usize) -> rusqlite::Result<usize> {
-    let mut vectors = connection.prepare("SELECT f32 FROM vector ORDER BY id")?;
-    let mut vectors = vectors.query([])?;
-    let (mut count, mut block) = (0, Block::default());
-    while let Some(row) = vectors.next()? {
-        block.add(row.get_ref(0)?.as_blob()?, dim);
-        count += 1;
-        if count % BLOCK_ROWS == 0 {
-            std::mem::take(&mut block).insert(connection, count - BLOCK_ROWS)?;
+/// Divides all vectors into blocks of near ones, for the index; returns their number.
+fn write_blocks(connection: &Connection, path: &Path, dim: usize) -> Result<usize, ReferenceError> {
+    let kernel = kernels::selected()?;
+    let count: usize =
+        connection.query_row("SELECT count(*) FROM vector", [], |row| row.get(0)).map_err(failed(path))?;
+    let vectors = Vectors { connection, path, dim };
+    let sample = vectors.read((1..=count).step_by(count.div_ceil(SAMPLE_MAX).max(1)))?;
+    if sample.is_empty() {
+        return Ok(0);
+    }
+    let clusters = Clusters::find(kernel, &sample, (count / CLUSTER_ROWS).min(CLUSTERS_MAX));
+    drop(sample);
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); clusters.len()];
+    for first in (1..=count).step_by(BLOCK_ROWS_MAX) {
+        let ids = first..=count.min(first + BLOCK_ROWS_MAX - 1);
+        for (id, cluster) in ids.clone().zip(clusters.nearest(&vectors.read(ids)?)) {
+            members[cluster].push(id);
         }
     }
-    match count % BLOCK_ROWS {
-        0 => (),
-        rest => block.insert(connection, count - rest)?,
+    for ids in members.iter().flat_map(|members| members.chunks(BLOCK_ROWS_MAX)) {
+        let embeddings = vectors.read(ids.iter().copied())?;
+        let mean = |index: usize| {
+            let sum: f64 = embeddings.iter().map(|embedding| f64::from(embedding.values()[index])).sum();
+            (sum / ids.len() as f64) as f32
+        };
+        let centre = (0..dim).map(mean).collect();
+        let positions = ids.iter().map(|id| (id - 1) as u32);
+        let rows: Vec<_> = positions.zip(embeddings.iter().map(|embedding| embedding.values().to_vec())).collect();
+        insert(connection, &Block::new(centre, &rows)).map_err(failed(path))?;
     }
     Ok(count)
 }
 
-/// Some rows of the index as they are stored.
-#[derive(Default)]
-struct Block {
-    int8: Vec<u8>,
-    scales: Vec<u8>,
-    errors: Vec<u8>,
+/// The vectors in the file.
+struct Vectors<'a> {
+    connection: &'a Connection,
+    path: &'a Path,
+    dim: usize,
 }
 
-impl Block {
-    fn add(&mut self, vector: &[u8], dim: usize) {
-        let values: Vec<f32> = vector.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        let mut int8 = vec![0; dim];
-        let (scale, error) = quantize(&values, &mut int8);
-        self.int8.extend(int8.into_iter().map(i8::cast_unsigned));
-        self.scales.extend(scale.to_le_bytes());
-        self.errors.extend(error.to_le_bytes());
+impl Vectors<'_> {
+    fn read(&self, ids: impl Iterator<Item = usize>) -> Result<Vec<Embedding>, ReferenceError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT f32 FROM vector WHERE id = ?1").map_err(failed(self.path))?;
+        let mut read = |id: usize| {
+            let mut values = vec![0.0; self.dim];
+            let is_whole = statement
+                .query_row([id], |row| Ok(read_floats(row.get_ref(0)?.as_blob()?, &mut values)))
+                .map_err(failed(self.path))?;
+            let embedding = is_whole.then(|| Embedding::normalise(values).ok()).flatten();
+            embedding.ok_or_else(|| ReferenceError::Damaged {
+                path: self.path.to_owned(),
+                reason: format!("vector {id} is not {} values with a direction", self.dim),
+            })
+        };
+        ids.map(&mut read).collect()
     }
+}
 
-    /// `first` is the position of its first row.
-    fn insert(self, connection: &Connection, first: usize) -> rusqlite::Result<()> {
-        let Block { int8, scales, errors } = self;
-        connection
-            .prepare_cached("INSERT INTO block VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![first as i64 + 1, int8, scales, errors])
-            .map(drop)
-    }
+fn insert(connection: &Connection, block: &Block) -> rusqlite::Result<()> {
+    let Block { centre, positions, distances, int8, scales, errors } = block;
+    let int8: Vec<u8> = int8.iter().map(|value| value.cast_unsigned()).collect();
+    let positions: Vec<u8> = positions.iter().flat_map(|position| position.to_le_bytes()).collect();
+    let [centre, distances, scales, errors] = [centre, distances, scales, errors]
+        .map(|values| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+    connection
+        .prepare_cached("INSERT INTO block VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![centre, positions, distances, int8, scales, errors])
+        .map(drop)
 }

@@ -56,14 +56,10 @@ pub static AVX2: Micro = Micro {
 };
 
 /// For activations that have 128 added: for each output an i32, -128 times the sum of its weights.
-const OFFSETS_32: Header = offsets(|_| 32 * 4);
-const OFFSETS_16: Header = offsets(|_| 16 * 4);
+const OFFSETS_32: Header = Header { bytes: |_| 32 * 4, fill: fill_offsets };
+const OFFSETS_16: Header = Header { bytes: |_| 16 * 4, fill: fill_offsets };
 
-const fn offsets(bytes: fn(usize) -> usize) -> Header {
-    Header { bytes, fill: |header, weights| sum_offsets(header, weights), adapt: sum_offsets }
-}
-
-fn sum_offsets(header: &mut [u8], weights: &[u8]) {
+fn fill_offsets(header: &mut [u8], weights: &mut [u8]) {
     let columns = header.len() / 4;
     for (column, offset) in header.as_chunks_mut::<4>().0.iter_mut().enumerate() {
         let groups = weights.as_chunks::<4>().0.iter().skip(column).step_by(columns);
@@ -74,11 +70,7 @@ fn sum_offsets(header: &mut [u8], weights: &[u8]) {
 
 /// Weights of eight values' depth come as one pair of groups, `[2][16][4]`; the narrow pairs first. As u16: how many
 /// of them are narrow, then which place in the depth each pair has.
-const ORDER: Header = Header {
-    bytes: |depth| (2 + depth / 8 * 2).next_multiple_of(64),
-    fill: narrow_pairs_first,
-    adapt: count_narrow_pairs,
-};
+const ORDER: Header = Header { bytes: |depth| (2 + depth / 8 * 2).next_multiple_of(64), fill: narrow_pairs_first };
 
 const PAIR_BYTES: usize = 2 * 16 * 4;
 
@@ -92,12 +84,6 @@ fn narrow_pairs_first(header: &mut [u8], weights: &mut [u8]) {
         *to = u16::try_from(place).expect("depth is bounded").to_ne_bytes();
         *weights = *pair;
     }
-}
-
-/// Of other weights in the same order, only as many count as narrow as come first.
-fn count_narrow_pairs(header: &mut [u8], weights: &[u8]) {
-    let narrow = weights.as_chunks().0.iter().take_while(|pair| is_narrow(pair)).count();
-    header[..2].copy_from_slice(&u16::try_from(narrow).expect("depth is bounded").to_ne_bytes());
 }
 
 /// Whether sums over the pair's two groups fit 16 bits for all activations: 127 * (|w0| + |w1| + |w2| + |w3|) < 2^15.
