@@ -83,6 +83,10 @@ pub enum Notice {
         path: PathBuf,
         reason: String,
     },
+    /// Captures have learned their time or place.
+    Corrected {
+        captures: Vec<i64>,
+    },
     Link(LinkEvent),
 }
 
@@ -319,7 +323,8 @@ fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
 fn start_corrector(shared: &uplink::Shared, reader: &Reader) -> Result<CorrectorThread> {
     let (locator, identity) = (Arc::clone(shared.locator), Arc::clone(shared.identity));
     let (journal, link) = (shared.journal.clone(), shared.link.clone());
-    Ok(Corrector { locator, journal, identity, link }.start(reader)?)
+    let observer = Arc::clone(shared.observer);
+    Ok(Corrector { locator, journal, identity, link, observer }.start(reader)?)
 }
 
 fn start_journal(config: &Config, link: &Link, intake: &Intake) -> Result<(Journal, JoinHandle<()>)> {

@@ -173,7 +173,7 @@ impl Watch {
                 Notice::Failed { path, .. } => {
                     failed += usize::from(seen.insert(path.clone()));
                 }
-                Notice::Started { .. } => continue,
+                Notice::Started { .. } | Notice::Corrected { .. } => continue,
                 Notice::Link(_) => (),
             }
             let depth = self.reader.outbox_depth()?.total();
@@ -200,7 +200,7 @@ fn print(notice: &Notice, depth: u64) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match notice {
-        Notice::Started { .. } => (),
+        Notice::Started { .. } | Notice::Corrected { .. } => (),
         Notice::Captured { path, verdict, .. } => {
             writeln!(out, "{:<16} {}  [queue {depth}]", name(path), present::line(verdict))?;
         }

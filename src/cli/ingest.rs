@@ -101,7 +101,7 @@ impl Report {
                 self.bar.suspend(|| eprintln!("bridgeclip: {}: {reason}", path.display()));
                 self.tell(&path, |line| Line { error: Some(&reason), ..line });
             }
-            Notice::Link(_) => (),
+            Notice::Corrected { .. } | Notice::Link(_) => (),
         }
     }
 

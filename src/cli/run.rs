@@ -57,6 +57,6 @@ fn log_notice(notice: Notice) {
         Notice::Known { path } => debug!("{}: known already", path.display()),
         Notice::Link(LinkEvent::Delivered(count)) => debug!("{count} events delivered"),
         // The stages have logged these themselves.
-        Notice::Started { .. } | Notice::Failed { .. } | Notice::Link(_) => (),
+        Notice::Started { .. } | Notice::Failed { .. } | Notice::Corrected { .. } | Notice::Link(_) => (),
     }
 }

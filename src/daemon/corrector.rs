@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use log::{debug, info};
 
+use super::{Notice, Observer};
 use crate::domain::Change;
 use crate::journal::{DeviceIdentity, Journal, JournalError, Reader};
 use crate::position::{Correction, LEARNERS_MAX, Locator, Stored};
@@ -23,6 +24,7 @@ pub struct Corrector {
     pub journal: Journal,
     pub identity: Arc<DeviceIdentity>,
     pub link: Link,
+    pub observer: Observer,
 }
 
 /// The running thread.
@@ -51,6 +53,8 @@ impl Corrector {
                 Ok(count) => {
                     info!("{count} captures have learned their time or place");
                     self.locator.corrected(&corrections);
+                    let captures = corrections.iter().map(|correction| correction.capture).collect();
+                    (self.observer)(Notice::Corrected { captures });
                 }
                 // The journal has said it, once for all who want to write.
                 Err(error) => debug!("{error}; trying again in {PAUSE:?}"),

@@ -42,6 +42,7 @@ fn hint(notice: &Notice) -> Option<web::Notice> {
         Notice::Captured { path, capture, .. } => Some(web::Notice::Captured { capture: *capture, file: file(path) }),
         Notice::Known { path } => Some(web::Notice::Known { file: file(path) }),
         Notice::Failed { path, reason } => Some(web::Notice::Failed { file: file(path), reason: reason.clone() }),
+        Notice::Corrected { captures } => Some(web::Notice::Changed { captures: captures.clone() }),
         Notice::Link(LinkEvent::Held(_)) => None,
         Notice::Link(_) => Some(web::Notice::Queue),
     }
