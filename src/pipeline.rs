@@ -49,8 +49,11 @@ pub enum PipelineError {
 
 /// Reads a whole file that may be a photo.
 pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, PipelineError> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limits.bytes_max + 1).read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    // What the file says of its length saves copies while the buffer grows; it is no promise.
+    let expected = file.metadata()?.len().min(limits.bytes_max) + 1;
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
+    file.take(limits.bytes_max + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > limits.bytes_max {
         true => Err(PipelineError::TooLarge(limits.bytes_max)),
         false => Ok(bytes),
