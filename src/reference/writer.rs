@@ -16,7 +16,7 @@ use super::index::Block;
 use super::store::read_floats;
 use super::{Record, ReferenceError, Stamp};
 use crate::domain::{Category, Embedding, Sha256};
-use crate::kernels;
+use crate::kernels::{self, Threads, processors};
 
 /// Rows per cluster, on the average: few enough to be looked at in no time, many enough that looking at the clusters' centres
 /// takes little.
@@ -200,12 +200,14 @@ fn write_blocks(connection: &Connection, path: &Path, dim: usize) -> Result<usiz
     if sample.is_empty() {
         return Ok(0);
     }
-    let clusters = Clusters::find(kernel, &sample, (count / CLUSTER_ROWS).min(CLUSTERS_MAX));
+    let threads = Threads::new(processors()).unwrap_or_default();
+    let clusters = threads.run(|| Clusters::find(kernel, &sample, (count / CLUSTER_ROWS).min(CLUSTERS_MAX)));
     drop(sample);
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); clusters.len()];
     for first in (1..=count).step_by(BLOCK_ROWS_MAX) {
         let ids = first..=count.min(first + BLOCK_ROWS_MAX - 1);
-        for (id, cluster) in ids.clone().zip(clusters.nearest(&vectors.read(ids)?)) {
+        let embeddings = vectors.read(ids.clone())?;
+        for (id, cluster) in ids.zip(threads.run(|| clusters.nearest(&embeddings))) {
             members[cluster].push(id);
         }
     }

@@ -53,6 +53,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let input = BuildInput { sources: &sources, decoding: limits.photo.decoding };
     let outcome = build(&path, &Stamp::of(&package), input, threads, &stop, embed, |done| {
         bar.set_position(done as u64);
+        if done == sources.len() {
+            bar.set_message("dividing them into clusters");
+        }
     })?;
     bar.finish_and_clear();
     match outcome {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::{LabelsArgs, reference_file};
-use crate::cli::{Outcome, npy};
+use crate::cli::{Outcome, npy, progress};
 use crate::domain::Category;
 use crate::encoder::{Package, files};
 use crate::reference::{self, Info, Record, Reference, Stamp};
@@ -69,7 +69,9 @@ pub fn import(args: &ImportArgs) -> Result<Outcome> {
     let (stamp, incomplete) = (Stamp::of(&package), records.incomplete.len());
     let rows = records.complete.len() + incomplete;
     let matrix = npy::read_for(&args.embeddings, &args.csv, rows, stamp.embedding_dim)?;
+    let spinner = progress::spinner("writing the vectors and dividing them into clusters");
     let photos = reference::import(&package.path(files::REFERENCE), &stamp, &records.complete, &matrix.values)?;
+    spinner.finish_and_clear();
     package.add_file(files::REFERENCE)?;
     let mut out = std::io::stdout().lock();
     match args.json {
@@ -123,7 +125,9 @@ pub fn merge(args: &MergeArgs) -> Result<Outcome> {
     }
     let target = package.path(files::REFERENCE);
     refuse_target(&parts, &target)?;
+    let spinner = progress::spinner("writing the vectors and dividing them into clusters");
     let photos = reference::merge(&target, &parts)?;
+    spinner.finish_and_clear();
     package.add_file(files::REFERENCE)?;
     writeln!(std::io::stdout().lock(), "{photos} photos of {} parts in the reference", parts.len())?;
     Ok(Outcome::Good)
