@@ -41,9 +41,6 @@ impl Int8Vectors {
     }
 }
 
-/// The products of a group's vectors with the two vectors that stand for a query.
-pub type Products = [[i32; GROUP]; 2];
-
 /// A query as int8.
 pub struct Query<'q> {
     pub values: &'q [f32],
@@ -52,7 +49,7 @@ pub struct Query<'q> {
     /// The query is `coarse_scale * coarse + fine_scale * fine`, both of whole numbers within -127 and 127, but for what
     /// is left over.
     pub coarse: Vec<f32>,
-    pub coarse_scale: f32,
+    coarse_scale: f32,
     fine_scale: f32,
     coarse_row: QuantizedRows,
     both_rows: QuantizedRows,
@@ -103,8 +100,8 @@ impl<'q> Query<'q> {
         self.coarse_bound.highest(products, self.coarse_scale, errors)
     }
 
-    /// How similar the rows of a group are, as far as int8 tells; the number of rows is that of the scores used. Returns
-    /// the greatest similarity that one of them can have.
+    /// How similar the rows of a group are, as far as int8 tells: a score for each of them, and the greatest similarity that
+    /// one can have.
     pub fn look(&self, rows: &Int8Vectors, group: usize, scores: &mut [f32; GROUP]) -> f32 {
         let range = self.score(rows, group, scores);
         self.fine_bound.highest(&scores[..range.len()], 1.0, &rows.errors[range])
@@ -115,8 +112,8 @@ impl<'q> Query<'q> {
         self.fine_bound.norm * error + self.fine_bound.error
     }
 
-    /// Upper bounds on the similarities to all centres, for rows no farther from them than 0; a row at a distance d has
-    /// `norm * d` more at most.
+    /// Upper bounds on the similarities to all centres. A row at a distance d from one is no more similar than its bound
+    /// and [`Self::norm`] times d.
     pub fn highest_by_centres(&self, centres: &Int8Vectors) -> Vec<f32> {
         let mut bounds = Vec::with_capacity(centres.len());
         for group in 0..centres.len().div_ceil(GROUP) {
@@ -131,7 +128,7 @@ impl<'q> Query<'q> {
     }
 
     fn score(&self, vectors: &Int8Vectors, group: usize, scores: &mut [f32; GROUP]) -> Range<usize> {
-        let mut products: Products = [[0; GROUP]; 2];
+        let mut products = [[0; GROUP]; 2];
         vectors.matrix.products(&self.both_rows, group * GROUP, None, &mut products);
         let range = vectors.group(group);
         let [coarse, fine] = &products;
