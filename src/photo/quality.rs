@@ -15,16 +15,18 @@ const FILM_DIAGONAL_MM: f64 = 43.267;
 /// [`Metadata::millimetres_per_pixel`] to tell.
 pub fn quality(raster: &Raster) -> PhotoQuality {
     let (width, luma) = luma(raster);
-    let share =
-        |counts: &dyn Fn(u8) -> bool| luma.iter().filter(|value| counts(**value)).count() as f32 / luma.len() as f32;
     let sum: u64 = luma.iter().map(|value| u64::from(*value)).sum();
     PhotoQuality {
         sharpness: laplacian_variance(&luma, width),
         brightness: sum as f32 / (255 * luma.len()) as f32,
-        black_share: share(&|value| value <= BLACK_MAX),
-        white_share: share(&|value| value >= WHITE_MIN),
+        black_share: share(&luma, |value| value <= BLACK_MAX),
+        white_share: share(&luma, |value| value >= WHITE_MIN),
         millimetres_per_pixel: None,
     }
+}
+
+fn share(luma: &[u8], counts: impl Fn(u8) -> bool) -> f32 {
+    luma.iter().filter(|value| counts(**value)).count() as f32 / luma.len() as f32
 }
 
 /// The luma (ITU-R BT.601, as in JPEG) at the scale of measuring, and its width.
@@ -42,17 +44,21 @@ fn luma(raster: &Raster) -> (usize, Vec<u8>) {
 
 /// Over all pixels that have four neighbours.
 fn laplacian_variance(luma: &[u8], width: usize) -> f32 {
-    let (mut count, mut sum, mut squares) = (0_i64, 0_i64, 0_i64);
     let rows: Vec<&[u8]> = luma.chunks_exact(width).collect();
-    for rows in rows.windows(3) {
-        for x in 1..width.saturating_sub(1) {
-            let at = |row: usize, x: usize| i64::from(rows[row][x]);
-            let laplacian = at(0, x) + at(2, x) + at(1, x - 1) + at(1, x + 1) - 4 * at(1, x);
-            (count, sum, squares) = (count + 1, sum + laplacian, squares + laplacian * laplacian);
-        }
-    }
+    let count = width.saturating_sub(2) * rows.len().saturating_sub(2);
     if count == 0 {
         return 0.0;
+    }
+    let (mut sum, mut squares) = (0_i64, 0_i64);
+    for rows in rows.windows(3) {
+        let (above, row, below) = (rows[0], rows[1], rows[2]);
+        let around = above[1..].iter().zip(&below[1..]).zip(row.iter().zip(&row[2..]));
+        for (pixel, ((up, down), (left, right))) in row[1..].iter().zip(around) {
+            let [up, down, left, right, pixel] = [up, down, left, right, pixel].map(|value| i32::from(*value));
+            let laplacian = up + down + left + right - 4 * pixel;
+            sum += i64::from(laplacian);
+            squares += i64::from(laplacian * laplacian);
+        }
     }
     let mean = sum as f64 / count as f64;
     (squares as f64 / count as f64 - mean * mean) as f32
