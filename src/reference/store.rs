@@ -159,15 +159,27 @@ impl ExactRows for Reference {
     type Error = ReferenceError;
 
     fn read(&self, position: usize, values: &mut [f32]) -> Result<(), ReferenceError> {
-        let id = id(position);
-        let mut read = || -> rusqlite::Result<bool> {
-            let mut statement = self.connection.prepare_cached("SELECT f32 FROM vector WHERE id = ?1")?;
-            statement.query_row([id], |row| Ok(read_floats(row.get_ref(0)?.as_blob()?, values)))
-        };
-        match read().map_err(failed(&self.path))? {
-            true => Ok(()),
-            false => Err(self.damaged(format!("vector {id} has another length than {} values", values.len()))),
-        }
+        read_vector(&self.connection, &self.path, id(position), values)
+    }
+}
+
+/// Reads the vector of one photo of the file at a path.
+pub(super) fn read_vector(
+    connection: &Connection,
+    path: &Path,
+    id: i64,
+    values: &mut [f32],
+) -> Result<(), ReferenceError> {
+    let mut read = || -> rusqlite::Result<bool> {
+        let mut statement = connection.prepare_cached("SELECT f32 FROM vector WHERE id = ?1")?;
+        statement.query_row([id], |row| Ok(read_floats(row.get_ref(0)?.as_blob()?, values)))
+    };
+    match read().map_err(failed(path))? {
+        true => Ok(()),
+        false => Err(ReferenceError::Damaged {
+            path: path.to_owned(),
+            reason: format!("vector {id} has another length than {} values", values.len()),
+        }),
     }
 }
 

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use super::cluster::Clusters;
 use super::format::{SCHEMA, failed};
 use super::index::Block;
-use super::store::read_floats;
+use super::store::read_vector;
 use super::{Record, ReferenceError, Stamp};
 use crate::domain::{Category, Embedding, Sha256};
 use crate::kernels::{self, Threads, processors};
@@ -234,20 +234,15 @@ struct Vectors<'a> {
 
 impl Vectors<'_> {
     fn read(&self, ids: impl Iterator<Item = usize>) -> Result<Vec<Embedding>, ReferenceError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT f32 FROM vector WHERE id = ?1").map_err(failed(self.path))?;
-        let mut read = |id: usize| {
+        let read = |id: usize| {
             let mut values = vec![0.0; self.dim];
-            let is_whole = statement
-                .query_row([id], |row| Ok(read_floats(row.get_ref(0)?.as_blob()?, &mut values)))
-                .map_err(failed(self.path))?;
-            let embedding = is_whole.then(|| Embedding::normalise(values).ok()).flatten();
-            embedding.ok_or_else(|| ReferenceError::Damaged {
+            read_vector(self.connection, self.path, id as i64, &mut values)?;
+            Embedding::normalise(values).map_err(|error| ReferenceError::Damaged {
                 path: self.path.to_owned(),
-                reason: format!("vector {id} is not {} values with a direction", self.dim),
+                reason: format!("vector {id}: {error}"),
             })
         };
-        ids.map(&mut read).collect()
+        ids.map(read).collect()
     }
 }
 

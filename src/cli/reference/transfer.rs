@@ -17,6 +17,9 @@ use crate::reference::{self, Info, Record, Reference, Stamp};
 const EMBEDDINGS: &str = "embeddings.npy";
 const ROWS: &str = "rows.csv";
 
+/// What takes the time.
+const WRITING: &str = "writing the vectors and dividing them into clusters";
+
 /// Make the package's reference from embeddings that were made elsewhere.
 ///
 /// They must be of the same model: image features of its fp32 encoder, photos prepared as the package says. Rows need
@@ -69,7 +72,7 @@ pub fn import(args: &ImportArgs) -> Result<Outcome> {
     let (stamp, incomplete) = (Stamp::of(&package), records.incomplete.len());
     let rows = records.complete.len() + incomplete;
     let matrix = npy::read_for(&args.embeddings, &args.csv, rows, stamp.embedding_dim)?;
-    let spinner = progress::spinner("writing the vectors and dividing them into clusters");
+    let spinner = progress::spinner(WRITING);
     let photos = reference::import(&package.path(files::REFERENCE), &stamp, &records.complete, &matrix.values)?;
     spinner.finish_and_clear();
     package.add_file(files::REFERENCE)?;
@@ -125,7 +128,7 @@ pub fn merge(args: &MergeArgs) -> Result<Outcome> {
     }
     let target = package.path(files::REFERENCE);
     refuse_target(&parts, &target)?;
-    let spinner = progress::spinner("writing the vectors and dividing them into clusters");
+    let spinner = progress::spinner(WRITING);
     let photos = reference::merge(&target, &parts)?;
     spinner.finish_and_clear();
     package.add_file(files::REFERENCE)?;

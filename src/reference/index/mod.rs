@@ -16,6 +16,7 @@ mod block;
 mod query;
 mod shortlist;
 
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::convert::Infallible;
 use std::io;
@@ -26,8 +27,8 @@ use crate::domain::Embedding;
 use crate::kernels::{Finish, Int8Matrix, Kernel, MatrixError, QuantizedRows, over_ranges};
 pub(super) use block::Block;
 use query::{GROUP, Int8Vectors, Query};
-use shortlist::Shortlist;
 pub(super) use shortlist::dot;
+use shortlist::{Ordered, Shortlist};
 
 /// Rows that many queries look at together: the rows and their scores stay in the processor's second-level cache.
 const BLOCK: usize = 1024;
@@ -310,18 +311,19 @@ impl Index {
             let bound = &mut bounds[ball.group as usize];
             *bound = bound.max(by_centre[ball.centre as usize] + query.norm * ball.radius);
         }
-        let mut promising: BinaryHeap<Promise> =
-            bounds.into_iter().zip(0..).map(|(highest, group)| Promise { highest, group }).collect();
+        // By the greatest similarity that a row of the group can have; of equals the first group.
+        let mut promising: BinaryHeap<(Ordered, Reverse<u32>)> =
+            bounds.into_iter().zip(0..).map(|(highest, group)| (Ordered(highest), Reverse(group))).collect();
         let mut shortlist = Shortlist::new(search);
         let mut looks = 0;
-        while let Some(best) = promising.pop().filter(|best| best.highest >= shortlist.threshold()) {
-            let next = promising.peek().map(|next| next.group);
-            self.look(query, best.group, next, search, &mut shortlist);
+        while let Some((_, Reverse(best))) = promising.pop().filter(|(highest, _)| highest.0 >= shortlist.threshold()) {
+            let next = promising.peek().map(|(_, Reverse(next))| *next);
+            self.look(query, best, next, search, &mut shortlist);
             looks += 1;
             if looks == FIRST_GROUPS {
-                promising.retain(|group| group.highest >= shortlist.threshold());
+                promising.retain(|(highest, _)| highest.0 >= shortlist.threshold());
                 if promising.len() > groups / 4 {
-                    let mut left: Vec<u32> = promising.into_iter().map(|group| group.group).collect();
+                    let mut left: Vec<u32> = promising.into_iter().map(|(_, Reverse(group))| group).collect();
                     left.sort_unstable();
                     return (shortlist, left);
                 }
@@ -424,33 +426,6 @@ fn pack_centres(kernel: Kernel, dim: usize, centres: &[f32]) -> Result<Int8Vecto
     })?;
     Ok(Int8Vectors::new(matrix, scales, errors, norm_max))
 }
-
-/// A group by the greatest similarity that one of its rows can have.
-#[derive(Clone, Copy, Debug)]
-struct Promise {
-    highest: f32,
-    group: u32,
-}
-
-impl Ord for Promise {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.highest.total_cmp(&other.highest).then(other.group.cmp(&self.group))
-    }
-}
-
-impl PartialOrd for Promise {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Promise {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == std::cmp::Ordering::Equal
-    }
-}
-
-impl Eq for Promise {}
 
 #[cfg(test)]
 mod tests {

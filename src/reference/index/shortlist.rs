@@ -81,23 +81,25 @@ impl Shortlist {
         self.candidates.retain(|candidate| candidate.highest() >= threshold);
         self.candidates.sort_by(|a, b| b.highest().total_cmp(&a.highest()));
         let mut values = vec![0.0; query.len()];
-        let mut best: BinaryHeap<Ranked> = BinaryHeap::with_capacity(search.count.min(self.candidates.len()) + 1);
+        // The best rank is the smallest.
+        let mut best = BinaryHeap::with_capacity(search.count.min(self.candidates.len()) + 1);
         for candidate in self.candidates {
             let worst = best.peek().filter(|_| best.len() == search.count);
-            if worst.is_some_and(|worst| candidate.highest() < worst.0.similarity) {
+            if worst.is_some_and(|(Reverse(Ordered(similarity)), _)| candidate.highest() < *similarity) {
                 break;
             }
             let position = candidate.position as usize;
             rows.read(position, &mut values)?;
             let similarity = dot(&values, query);
             if search.similarity_min.is_none_or(|min| similarity >= min) {
-                best.push(Ranked(Hit { position, similarity }));
+                best.push((Reverse(Ordered(similarity)), position));
                 if best.len() > search.count {
                     best.pop();
                 }
             }
         }
-        Ok(best.into_sorted_vec().into_iter().map(|ranked| ranked.0).collect())
+        let hit = |(Reverse(Ordered(similarity)), position)| Hit { position, similarity };
+        Ok(best.into_sorted_vec().into_iter().map(hit).collect())
     }
 }
 
@@ -129,8 +131,9 @@ impl Best {
     }
 }
 
+/// A number in its total order, for heaps.
 #[derive(Clone, Copy, Debug)]
-struct Ordered(f32);
+pub struct Ordered(pub f32);
 
 impl Ord for Ordered {
     fn cmp(&self, other: &Self) -> Ordering {
@@ -151,29 +154,6 @@ impl PartialEq for Ordered {
 }
 
 impl Eq for Ordered {}
-
-/// A hit that is ordered by rank: the best is the smallest.
-struct Ranked(Hit);
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.0.similarity.total_cmp(&self.0.similarity).then(self.0.position.cmp(&other.0.position))
-    }
-}
-
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Ranked {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Ranked {}
 
 /// Sixteen sums side by side, so that the compiler can keep them in vector registers. The same bits on every machine.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
