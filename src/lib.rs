@@ -12,6 +12,8 @@ pub mod secret;
 
 pub mod drive;
 
+mod sqlite;
+
 pub mod kernels;
 
 pub mod encoder;

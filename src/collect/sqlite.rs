@@ -9,6 +9,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::report::{GAPS_SQL, Totals, report, totals_sql};
 use super::store::{Store, StoreError, Written};
 use super::{Event, Gap, Message, Refused, Report, Thumbnail};
+use crate::sqlite::use_write_ahead_log;
+
+/// For other processes that write, on a slow drive too.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `PRAGMA user_version` of the tables below.
 const VERSION: i64 = 1;
@@ -69,8 +73,8 @@ impl Sqlite {
 
 /// Makes what is missing; gives the version that was found.
 fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.busy_timeout(Duration::from_secs(30))?;
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+    use_write_ahead_log(connection, PATIENCE)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found <= VERSION {
         let change = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
@@ -146,4 +150,28 @@ fn read_report(connection: &Connection) -> rusqlite::Result<Report> {
     let gaps: Vec<_> = gaps.collect::<rusqlite::Result<_>>()?;
     let refused = view.query_row("SELECT count(*) FROM refused", [], |row| row.get(0))?;
     Ok(report(totals, &gaps, refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_can_be_opened_by_several_at_once() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for round in 0..50 {
+            let path = dir.path().join(format!("{round}.db"));
+            let start = std::sync::Barrier::new(4);
+            let open = || {
+                start.wait();
+                Sqlite::open(&path).map(drop)
+            };
+            std::thread::scope(|scope| {
+                let opened: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+                for opened in opened {
+                    opened.join().expect("no panic").expect("it opens");
+                }
+            });
+        }
+    }
 }

@@ -2,15 +2,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::JournalError;
 use super::counters::Counters;
 use super::packing::pack;
 use super::queue::EventClass;
 use super::row::Row;
+use crate::sqlite::use_write_ahead_log;
+
+/// For other processes that write, such as `bridgeclip tag`.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// "BrCL" marks the file as ours (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x4272_434C;
@@ -166,26 +171,43 @@ const INSPECTED: &str = "CREATE INDEX inspected ON capture (id) WHERE inspection
 /// Prepares a connection for writing and migrates the file.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
     let failed = |source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) };
-    let version = version(connection, path)?;
-    connection.execute_batch(SETTINGS).map_err(failed)?;
-    if version < MIGRATIONS.len() {
-        migrate(connection, version).map_err(|error| match error {
-            JournalError::Write(source) => JournalError::Open { path: path.to_owned(), source },
-            other => other,
-        })?;
-    }
-    Ok(())
+    // One view of what tells the version: another process may be making the file.
+    let view = connection.transaction().map_err(failed)?;
+    let found = version(&view, path)?;
+    view.commit().map_err(failed)?;
+    // The log comes after the look at the version: a file that is not ours stays as it is.
+    set_up(connection).map_err(failed)?;
+    if found < MIGRATIONS.len() { bring_up_to_date(connection, path) } else { Ok(()) }
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "page_size", 4096)?;
+    use_write_ahead_log(connection, PATIENCE)?;
+    connection.execute_batch(SETTINGS)
+}
+
+/// Migrates, unless another process has done so meanwhile.
+fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
+    let failed = |source| JournalError::Open { path: path.to_owned(), source };
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let change = change.map_err(|source| failed(source.into()))?;
+    let done = match version(&change, path)? {
+        found if found < MIGRATIONS.len() => migrate(&change, found),
+        _ => Ok(()),
+    };
+    let done = done.and_then(|()| Ok(change.commit()?));
+    done.map_err(|error| match error {
+        JournalError::Write(source) => failed(source),
+        other => other,
+    })
 }
 
 /// 1,000 pages in the WAL before they are written into the file: pages that change with every commit are then written
 /// there once for some 150 photos, and a start after a power cut has 4 MB to read. The limit gives back what a long
 /// transaction left.
 const SETTINGS: &str = "
-    PRAGMA page_size = 4096;
-    PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
-    PRAGMA busy_timeout = 5000;
     PRAGMA wal_autocheckpoint = 1000;
     PRAGMA journal_size_limit = 8388608;
 ";
@@ -238,18 +260,16 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, JournalError> 
     }
 }
 
-/// All in one transaction: a file is never half-way between two versions.
-fn migrate(connection: &mut Connection, version: usize) -> Result<(), JournalError> {
-    let transaction = connection.transaction()?;
+/// Within one transaction: a file is never half-way between two versions.
+fn migrate(transaction: &Transaction, version: usize) -> Result<(), JournalError> {
     for step in &MIGRATIONS[version..] {
         transaction.execute_batch(step)?;
     }
     let queue_is_new = MIGRATIONS[version..].contains(&QUEUE);
-    let counters = if queue_is_new { adopt(&transaction)? } else { Counters::load(&transaction)? };
-    Counters { schema: MIGRATIONS.len() as i64, ..counters }.store(&transaction)?;
+    let counters = if queue_is_new { adopt(transaction)? } else { Counters::load(transaction)? };
+    Counters { schema: MIGRATIONS.len() as i64, ..counters }.store(transaction)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
-    Ok(transaction.commit()?)
+    Ok(transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?)
 }
 
 /// Takes over the rows that were stored before there were classes and checksums.
@@ -303,7 +323,9 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 /// Makes the tables in a new file that nothing else has open, without waiting for the drive at every step.
 pub fn create_unsynced(connection: &mut Connection) -> Result<(), JournalError> {
     connection.execute_batch("PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
-    migrate(connection, 0)
+    let change = connection.transaction()?;
+    migrate(&change, 0)?;
+    Ok(change.commit()?)
 }
 
 #[cfg(test)]
@@ -360,5 +382,24 @@ mod tests {
         prepare(&mut counters, path).expect("brought up to date");
         counters.execute("UPDATE outbox SET tries = 1 WHERE id = ?1", [COUNTERS_ID]).expect("a flip");
         assert!(Counters::load(&counters).is_err());
+    }
+
+    #[test]
+    fn a_new_file_can_be_prepared_by_several_at_once() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for round in 0..50 {
+            let path = dir.path().join(format!("{round}.db"));
+            let start = std::sync::Barrier::new(4);
+            let open = || {
+                start.wait();
+                prepare(&mut Connection::open(&path).expect("a connection"), &path)
+            };
+            std::thread::scope(|scope| {
+                let opened: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+                for opened in opened {
+                    opened.join().expect("no panic").expect("it is prepared");
+                }
+            });
+        }
     }
 }
