@@ -14,14 +14,15 @@ pub fn photo(bytes: &[u8]) {
     let limits = Limits {
         pixels_max: 1_000_000,
         coefficient_bytes_max: 4_000_000,
-        decoding: Decoding::Scaled { short_side_min: 64 },
+        // All of the fractions that a large photo gets.
+        decoding: Decoding::Scaled { short_side_min: 8 },
     };
-    let preprocess = Preprocess { size: 32, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
+    let preprocess = Preprocess { size: 8, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
     let metadata = read_metadata(bytes, Offset::UTC);
     let whole = decode(bytes, &Limits { decoding: Decoding::Exact, ..limits });
     match encoder_input(bytes, &preprocess, &limits) {
         Ok(EncoderInput { tensor, raster, pixels }) => {
-            assert_eq!(tensor.len(), 3 * 32 * 32);
+            assert_eq!(tensor.len(), 3 * 8 * 8);
             assert!(tensor.iter().all(|value| (-1.0..=1.0).contains(value)));
             let quality = quality(&raster);
             assert!(quality.sharpness.is_finite() && (0.0..=1.0).contains(&quality.brightness));

@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageFormat, ImageReader};
 
 use super::format::Format;
 use super::jpeg::{self, JpegFlaw, JpegHeader};
-use super::{PhotoError, Raster, libjpeg, png, tiff, webp};
+use super::{PhotoError, Raster, baseline, libjpeg, png, tiff, webp};
 
 /// What a photo may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,10 @@ fn decode_jpeg(bytes: &[u8], limits: &Limits) -> Result<Raster, PhotoError> {
     }
     let eighths = limits.decoding.eighths(&header);
     let undecodable = |error: libjpeg::LibjpegError| PhotoError::Undecodable { format, reason: error.to_string() };
-    let (width, height, rgb) = libjpeg::decode(bytes, &header, eighths).map_err(undecodable)?;
+    let (width, height, rgb) = match baseline::decode(bytes, &header, eighths) {
+        Some(picture) if libjpeg::accepts_header(bytes, &header, eighths) => picture,
+        _ => libjpeg::decode(bytes, &header, eighths).map_err(undecodable)?,
+    };
     Ok(Raster { pixels: [header.width, header.height], eighths, ..Raster::whole(width, height, rgb) })
 }
 

@@ -3,6 +3,8 @@
 //! A camera that is still writing, a pulled card or a broken transfer leaves a file without its end. Decoders fill
 //! such a picture with grey and say nothing, so the structure is checked first (ITU-T T.81, annex B).
 
+use std::iter;
+
 use super::{Blocks, PhotoError};
 
 /// What a whole JPEG file says of itself.
@@ -83,7 +85,7 @@ pub enum JpegFlaw {
 
 const START_OF_IMAGE: u8 = 0xD8;
 const END_OF_IMAGE: u8 = 0xD9;
-const START_OF_SCAN: u8 = 0xDA;
+pub const START_OF_SCAN: u8 = 0xDA;
 const TEMPORARY: u8 = 0x01;
 const APP1: u8 = 0xE1;
 /// What the bodies of APP1 segments begin with (EXIF 2.32, 4.7.2; XMP specification part 3, 1.1.3).
@@ -116,23 +118,40 @@ pub fn inspect(bytes: &[u8]) -> Result<JpegHeader, JpegFlaw> {
     }
 }
 
+/// A marker with what its segment holds.
+pub struct Segment<'a> {
+    pub marker: u8,
+    pub body: &'a [u8],
+    /// Where the file goes on.
+    pub end: usize,
+}
+
+/// The segments of a file, which need not be whole, up to the header of the first scan.
+pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
+    let mut next = Some(2);
+    iter::from_fn(move || {
+        let mut at = next.take()?;
+        loop {
+            let (marker, after) = next_marker(bytes, at).ok()?;
+            match marker {
+                END_OF_IMAGE => return None,
+                TEMPORARY | 0xD0..=START_OF_IMAGE => at = after,
+                _ => {
+                    let (body, end) = segment(bytes, after).ok()?;
+                    next = (marker != START_OF_SCAN).then_some(end);
+                    return Some(Segment { marker, body, end });
+                }
+            }
+        }
+    })
+}
+
 /// The first EXIF and XMP block in front of the first scan, also of a file that is not whole.
 pub fn blocks(bytes: &[u8]) -> Blocks<'_> {
     let mut blocks = Blocks::default();
-    let mut at = 2;
-    while let Ok((marker, after)) = next_marker(bytes, at)
-        && !matches!(marker, START_OF_SCAN | END_OF_IMAGE)
-    {
-        at = after;
-        if matches!(marker, TEMPORARY | 0xD0..=START_OF_IMAGE) {
-            continue;
-        }
-        let Ok((body, end)) = segment(bytes, after) else { break };
-        if marker == APP1 {
-            blocks.exif = blocks.exif.or(body.strip_prefix(EXIF_NAME));
-            blocks.xmp = blocks.xmp.or(body.strip_prefix(XMP_NAME));
-        }
-        at = end;
+    for segment in segments(bytes).filter(|segment| segment.marker == APP1) {
+        blocks.exif = blocks.exif.or(segment.body.strip_prefix(EXIF_NAME));
+        blocks.xmp = blocks.xmp.or(segment.body.strip_prefix(XMP_NAME));
     }
     blocks
 }

@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use std::panic;
 use std::ptr;
 
+use mozjpeg::decompress::DecompressStarted;
 use mozjpeg::{ColorSpace, Compress, Decompress};
 use mozjpeg_sys::{jpeg_common_struct, jpeg_error_mgr};
 
@@ -28,7 +29,20 @@ pub fn decode(bytes: &[u8], header: &JpegHeader, eighths: u8) -> Result<(u32, u3
         .unwrap_or_else(|payload| Err(payload.downcast_ref().copied().unwrap_or(LibjpegError::Invalid)))
 }
 
+/// Whether libjpeg has nothing against what stands before the picture's data.
+pub fn accepts_header(bytes: &[u8], header: &JpegHeader, eighths: u8) -> bool {
+    panic::catch_unwind(|| started(bytes, header, eighths).is_ok()).unwrap_or(false)
+}
+
 fn rows(bytes: &[u8], header: &JpegHeader, eighths: u8) -> Result<(u32, u32, Vec<u8>), LibjpegError> {
+    let mut picture = started(bytes, header, eighths)?;
+    let (width, height) = (picture.width(), picture.height());
+    let mut rgb = vec![0; width * height * 3];
+    picture.read_scanlines_into(&mut rgb).map_err(|_| LibjpegError::Damaged)?;
+    Ok((width as u32, height as u32, rgb))
+}
+
+fn started<'a>(bytes: &'a [u8], header: &JpegHeader, eighths: u8) -> Result<DecompressStarted<&'a [u8]>, LibjpegError> {
     let invalid = |_| LibjpegError::Invalid;
     let mut jpeg = Decompress::builder().with_err(error_manager()).from_mem(bytes).map_err(invalid)?;
     // What was measured against the limits must be what is decoded.
@@ -36,11 +50,7 @@ fn rows(bytes: &[u8], header: &JpegHeader, eighths: u8) -> Result<(u32, u32, Vec
         return Err(LibjpegError::Invalid);
     }
     jpeg.scale(eighths);
-    let mut picture = jpeg.to_colorspace(ColorSpace::JCS_RGB).map_err(invalid)?;
-    let (width, height) = (picture.width(), picture.height());
-    let mut rgb = vec![0; width * height * 3];
-    picture.read_scanlines_into(&mut rgb).map_err(|_| LibjpegError::Damaged)?;
-    Ok((width as u32, height as u32, rgb))
+    jpeg.to_colorspace(ColorSpace::JCS_RGB).map_err(invalid)
 }
 
 /// Encodes RGB rows.
@@ -49,6 +59,20 @@ pub fn encode(width: u32, height: u32, rgb: &[u8], quality: u8) -> Vec<u8> {
     settings.set_fastest_defaults();
     settings.set_size(width as usize, height as usize);
     settings.set_quality(f32::from(quality));
+    let mut jpeg = settings.start_compress(Vec::new()).expect("memory can be written");
+    jpeg.write_scanlines(rgb).expect("memory can be written");
+    jpeg.finish().expect("memory can be written")
+}
+
+/// Encodes with Cb and Cr at a pixel for `sampling` pixels, across and down, and Huffman codes made for this picture.
+#[cfg(test)]
+pub fn encode_sampled(width: u32, height: u32, rgb: &[u8], quality: u8, sampling: [u8; 2]) -> Vec<u8> {
+    let mut settings = Compress::new(ColorSpace::JCS_RGB);
+    settings.set_fastest_defaults();
+    settings.set_optimize_coding(true);
+    settings.set_size(width as usize, height as usize);
+    settings.set_quality(f32::from(quality));
+    settings.set_chroma_sampling_pixel_sizes(sampling.into(), sampling.into());
     let mut jpeg = settings.start_compress(Vec::new()).expect("memory can be written");
     jpeg.write_scanlines(rgb).expect("memory can be written");
     jpeg.finish().expect("memory can be written")

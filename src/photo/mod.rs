@@ -4,6 +4,7 @@
 //! allocated. `decode` makes the raster, `tensor` the encoder's input; `metadata` reads what the camera wrote, `quality`
 //! measures how well the photo shows its subject, `code` finds a tag in the picture.
 
+mod baseline;
 mod code;
 mod decode;
 mod error;
