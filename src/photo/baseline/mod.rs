@@ -15,7 +15,7 @@ use scan::{Component, Scan};
 
 use super::jpeg::JpegHeader;
 
-/// Largest fraction, in eighths; larger pictures show most coefficients.
+/// Largest fraction, in eighths: a component of half as many blocks then gives whole ones.
 const EIGHTHS_MAX: u8 = 4;
 
 /// Decodes at `eighths`/8 of the size: width, height and RGB rows. `bytes` are those that `header` was read from. None if

@@ -86,10 +86,10 @@ impl<'a> Tables<'a> {
 
     fn add_huffman(&mut self, mut body: &'a [u8]) -> Option<()> {
         while let Some((&place, rest)) = body.split_first() {
+            // A class in the upper half, and the table's number.
             let (counts, rest) = rest.split_first_chunk()?;
             let (symbols, rest) = rest.split_at_checked(counts.iter().map(|&count| usize::from(count)).sum())?;
-            let class = if place < 16 { &mut self.dc } else { &mut self.ac };
-            let number = place.checked_sub(if place < 16 { 0 } else { 16 })?;
+            let (class, number) = if place < 0x10 { (&mut self.dc, place) } else { (&mut self.ac, place - 0x10) };
             *class.get_mut(usize::from(number))? = Some((counts, symbols));
             body = rest;
         }
