@@ -25,3 +25,21 @@ pub fn use_write_ahead_log(connection: &Connection, patience: Duration) -> rusql
 fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
+
+/// Lets four threads at a time open the same new file, many times over.
+#[cfg(test)]
+pub fn open_at_once<E: std::fmt::Debug + Send>(open: impl Fn(&std::path::Path) -> Result<(), E> + Sync) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for round in 0..50 {
+        let path = dir.path().join(format!("{round}.db"));
+        let start = std::sync::Barrier::new(4);
+        let opened = || {
+            start.wait();
+            open(&path)
+        };
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(opened)).collect();
+            threads.into_iter().for_each(|thread| thread.join().expect("no panic").expect("it opens"));
+        });
+    }
+}

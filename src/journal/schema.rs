@@ -333,6 +333,7 @@ mod tests {
     use super::*;
     use crate::journal::counters::COUNTERS_ID;
     use crate::journal::packing::unpack;
+    use crate::sqlite::open_at_once;
 
     fn old_file() -> Connection {
         let connection = Connection::open_in_memory().expect("a database");
@@ -386,20 +387,6 @@ mod tests {
 
     #[test]
     fn a_new_file_can_be_prepared_by_several_at_once() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        for round in 0..50 {
-            let path = dir.path().join(format!("{round}.db"));
-            let start = std::sync::Barrier::new(4);
-            let open = || {
-                start.wait();
-                prepare(&mut Connection::open(&path).expect("a connection"), &path)
-            };
-            std::thread::scope(|scope| {
-                let opened: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
-                for opened in opened {
-                    opened.join().expect("no panic").expect("it is prepared");
-                }
-            });
-        }
+        open_at_once(|path| prepare(&mut Connection::open(path).expect("a connection"), path));
     }
 }

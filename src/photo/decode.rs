@@ -169,13 +169,6 @@ mod tests {
         decode(bytes, &Limits::default()).expect_err("refused").to_string()
     }
 
-    /// A file of the fuzz targets' corpus.
-    macro_rules! seed {
-        ($name:literal) => {
-            include_bytes!(concat!("../../fuzz/corpus/photo/", $name)).as_slice()
-        };
-    }
-
     #[test]
     fn lossless_formats_keep_their_pixels() {
         let image = gradient(50, 31);

@@ -55,24 +55,27 @@ fn started<'a>(bytes: &'a [u8], header: &JpegHeader, eighths: u8) -> Result<Deco
 
 /// Encodes RGB rows.
 pub fn encode(width: u32, height: u32, rgb: &[u8], quality: u8) -> Vec<u8> {
-    let mut settings = Compress::new(ColorSpace::JCS_RGB);
-    settings.set_fastest_defaults();
-    settings.set_size(width as usize, height as usize);
-    settings.set_quality(f32::from(quality));
-    let mut jpeg = settings.start_compress(Vec::new()).expect("memory can be written");
-    jpeg.write_scanlines(rgb).expect("memory can be written");
-    jpeg.finish().expect("memory can be written")
+    compress(settings(width, height, quality), rgb)
 }
 
 /// Encodes with Cb and Cr at a pixel for `sampling` pixels, across and down, and Huffman codes made for this picture.
 #[cfg(test)]
 pub fn encode_sampled(width: u32, height: u32, rgb: &[u8], quality: u8, sampling: [u8; 2]) -> Vec<u8> {
+    let mut settings = settings(width, height, quality);
+    settings.set_optimize_coding(true);
+    settings.set_chroma_sampling_pixel_sizes(sampling.into(), sampling.into());
+    compress(settings, rgb)
+}
+
+fn settings(width: u32, height: u32, quality: u8) -> Compress {
     let mut settings = Compress::new(ColorSpace::JCS_RGB);
     settings.set_fastest_defaults();
-    settings.set_optimize_coding(true);
     settings.set_size(width as usize, height as usize);
     settings.set_quality(f32::from(quality));
-    settings.set_chroma_sampling_pixel_sizes(sampling.into(), sampling.into());
+    settings
+}
+
+fn compress(settings: Compress, rgb: &[u8]) -> Vec<u8> {
     let mut jpeg = settings.start_compress(Vec::new()).expect("memory can be written");
     jpeg.write_scanlines(rgb).expect("memory can be written");
     jpeg.finish().expect("memory can be written")

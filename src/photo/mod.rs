@@ -4,6 +4,14 @@
 //! allocated. `decode` makes the raster, `tensor` the encoder's input; `metadata` reads what the camera wrote, `quality`
 //! measures how well the photo shows its subject, `code` finds a tag in the picture.
 
+/// A file of the fuzz targets' corpus.
+#[cfg(test)]
+macro_rules! seed {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/photo/", $name)).as_slice()
+    };
+}
+
 mod baseline;
 mod code;
 mod decode;

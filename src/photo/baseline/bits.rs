@@ -10,7 +10,7 @@ pub struct Bits<'a> {
     plain_end: usize,
     /// The next bits, from the highest one on. Behind `left` come zeros, or the first bits of the next byte.
     window: u64,
-    /// How many bits of the window are read already; negative after reading beyond the end of the data.
+    /// How many bits of the window have been fetched and not read yet; negative after reading beyond the end of the data.
     left: i32,
 }
 

@@ -160,13 +160,20 @@ impl AcCodes {
     /// Passes over the coefficients of a block from `number` on.
     #[inline(always)]
     fn pass<'a>(&self, mut bits: Bits<'a>, mut number: usize) -> Option<Bits<'a>> {
-        'block: while number < 64 {
+        while number < 64 {
             bits.refill();
             // Of 56 bits, which are enough for two of them.
-            for is_last in [false, true] {
+            for _ in 0..2 {
                 let pass = self.passes[(bits.window() >> (64 - AHEAD)) as usize];
                 let next = number + pass.coefficients();
                 if pass.bits() == 0 || next >= 64 {
+                    // A long code, or the last one of a block that no mark ends: what is behind it is another block's.
+                    bits.refill();
+                    let Value { zeros, .. } = self.long_value(&mut bits)?;
+                    if zeros == END_OF_BLOCK {
+                        return Some(bits);
+                    }
+                    number += usize::from(zeros) + 1;
                     break;
                 }
                 bits.skip(pass.bits());
@@ -174,17 +181,7 @@ impl AcCodes {
                     return Some(bits);
                 }
                 number = next;
-                if is_last {
-                    continue 'block;
-                }
             }
-            // A long code, or the last one of a block that no mark ends: what is behind it is another block's.
-            bits.refill();
-            let Value { zeros, .. } = self.long_value(&mut bits)?;
-            if zeros == END_OF_BLOCK {
-                return Some(bits);
-            }
-            number += usize::from(zeros) + 1;
         }
         (number == 64).then_some(bits)
     }

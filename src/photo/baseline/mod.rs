@@ -222,13 +222,6 @@ mod tests {
         }
     }
 
-    /// A file of the fuzz targets' corpus.
-    macro_rules! seed {
-        ($name:literal) => {
-            include_bytes!(concat!("../../../fuzz/corpus/photo/", $name)).as_slice()
-        };
-    }
-
     #[test]
     fn restarts_change_nothing() {
         // Each pair holds the same coefficients.
