@@ -32,11 +32,16 @@ impl RatedPhotos {
 
     /// Adds a photo, or replaces what was said of it before.
     pub fn put(&mut self, rated: Rated) {
-        self.0.retain(|known| known.capture != rated.capture);
+        self.remove(rated.capture);
         if self.0.len() == RATED_MAX {
             self.0.remove(0);
         }
         self.0.push(rated);
+    }
+
+    /// Takes a photo out, if it is there.
+    pub fn remove(&mut self, capture: i64) {
+        self.0.retain(|known| known.capture != capture);
     }
 
     /// Puts the rated photos among the nearest ones of the reference, most similar first, and keeps as many as those

@@ -3,11 +3,13 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::{Change, Sha256, Verdict};
-use crate::journal::{JournalError, StoredResult};
+use crate::journal::{DeviceIdentity, Expect, Journal, JournalError, StoredResult, Superseded};
 use crate::pipeline::Answerer;
 use crate::reference::ReferenceError;
 
@@ -21,11 +23,19 @@ pub struct Rejudged {
     pub after: Verdict,
 }
 
-impl Rejudged {
-    /// For the journal.
-    pub fn change(&self) -> (i64, Change) {
-        (self.capture, Change::Verdict(self.after.clone()))
+/// Stores new verdicts in one commit. Captures that an inspector has judged since they were read are passed over.
+pub fn store(
+    journal: &Journal,
+    identity: &Arc<DeviceIdentity>,
+    changed: &[Rejudged],
+    queued: bool,
+) -> Result<Vec<Superseded>, JournalError> {
+    if changed.is_empty() {
+        return Ok(Vec::new());
     }
+    let change = |rejudged: &Rejudged| (rejudged.capture, Change::Verdict(rejudged.after.clone()));
+    let changes = changed.iter().map(change).collect();
+    journal.supersede_all(identity, changes, Expect::NotInspected, queued, Timestamp::now())
 }
 
 /// What a look at all captures found.
@@ -50,12 +60,13 @@ pub enum ReclassifyError {
 }
 
 /// Goes through captures page by page, as a [`crate::journal::Reader`] gives them. `space` is that of the answerer's
-/// package. After every page `hand_over` gets the number looked at and those judged otherwise, and says whether to go on.
+/// package. After every page `hand_over` gets the number looked at and those judged otherwise. It answers how many of these
+/// it stored, the others having been judged by an inspector meanwhile, and whether to go on.
 pub fn reclassify<E: From<ReclassifyError>>(
     pages: impl Iterator<Item = Result<Vec<StoredResult>, JournalError>>,
     answerer: &Answerer,
     space: Sha256,
-    mut hand_over: impl FnMut(u64, Vec<Rejudged>) -> Result<ControlFlow<()>, E>,
+    mut hand_over: impl FnMut(u64, Vec<Rejudged>) -> Result<(usize, ControlFlow<()>), E>,
 ) -> Result<Tally, E> {
     let mut tally = Tally::default();
     for page in pages {
@@ -67,9 +78,12 @@ pub fn reclassify<E: From<ReclassifyError>>(
         tally.inspected += inspected.len() as u64;
         tally.of_other_encoders += others.len() as u64;
         let changed = rejudge(comparable, answerer).map_err(ReclassifyError::from)?;
+        let found = changed.len();
+        let (stored, go_on) = hand_over(looked_at, changed)?;
         tally.captures += looked_at;
-        tally.changed += changed.len() as u64;
-        if hand_over(looked_at, changed)?.is_break() {
+        tally.changed += stored as u64;
+        tally.inspected += found.saturating_sub(stored) as u64;
+        if go_on.is_break() {
             break;
         }
     }

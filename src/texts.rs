@@ -217,6 +217,12 @@ texts! {
     Correct: "Correct", "修正する";
     KeepCorrection: "Keep the correction", "修正を保存";
     WordKept: "Your judgement is kept.", "点検者の判定を保存しました。";
+    Undo: "Undo the judgement", "判定を取り消す";
+    WordUndone: "The last judgement is taken back.", "直前の判定を取り消しました。";
+    History: "History of judgements", "判定の履歴";
+    ActAccepted: "accepted", "確認";
+    ActCorrected: "corrected to", "修正 →";
+    ActUndone: "taken back; what stands:", "取り消し（現在の判定）：";
     WhereItIs: "Where it belongs", "部位の設定";
     // Finding photos.
     SearchWords: "What to look for", "検索語";

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use bridgeclip::domain::{
-    Category, CategoryLabels, Change, FixQuality, Inspection, Labels, Position, PositionSource, Time, TimeQuality,
+    Category, CategoryLabels, FixQuality, Labels, Position, PositionSource, Saying, Statement, Time, TimeQuality,
 };
-use bridgeclip::journal::{FILE_NAME, Journal, NewResult};
+use bridgeclip::journal::{Expect, FILE_NAME, Journal, NewResult};
 use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -341,21 +341,23 @@ fn an_inspectors_word_takes_the_place_of_the_models() {
     };
     let labels = Labels::new(found);
     let at = "2026-05-10T00:30:00Z".parse().expect("a time");
-    let inspection = Inspection { by: "佐藤".parse().expect("a name"), at, was: was.clone(), labels };
+    let statement = Statement { by: "佐藤".parse().expect("a name"), at, saying: Saying::Correct(labels) };
     let journal = open_journal(&device.data_dir());
-    journal.supersede(&identity(), 1, Change::Inspected(inspection), true, at).expect("stored");
+    journal.judge(&identity(), 1, statement, Expect::VerdictOf(1), true).expect("stored");
     drop(journal);
     let rows = rows(&text(&export(&device, &["--format", "csv"])));
     let cells = |number: usize| {
-        ["soundness", "inspection", "inspected_by", "inspected_at"].map(|name| rows[number][name].as_str())
+        ["soundness", "soundness_confidence", "inspection", "inspected_by", "inspected_at", "device_soundness"]
+            .map(|name| rows[number][name].as_str())
     };
-    assert_eq!(cells(0), ["IV", "corrected", "佐藤", "2026-05-10T00:30:00.000Z"]);
-    assert_eq!(cells(1)[1..], ["", "", ""]);
+    let own = was.get(Category::Soundness).names(Category::Soundness).collect::<Vec<_>>().join("; ");
+    assert_eq!(cells(0), ["IV", "", "corrected", "佐藤", "2026-05-10T00:30:00.000Z", &own]);
+    assert_eq!(cells(1)[2..], ["", "", "", ""]);
     let photos = lines(&device, &[]);
     assert_eq!((&photos[0]["inspection"]["by"], photos[1].get("inspection")), (&"佐藤".into(), None));
     assert!(photos[0]["supersedes"].is_string() && photos[0]["event_id"] != photos[0]["supersedes"]);
     let page = sheet(&device, &["--lang", "ja"]);
-    assert!(page.contains("点検者が修正済み： 佐藤, 2026-05-10 09:30:00 +09:00"));
+    assert!(page.contains("点検者が修正済み： 佐藤, 2026-05-10 09:30:00 +09:00. 機器の判定："));
 }
 
 /// So many results from many threads.

@@ -5,10 +5,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bridgeclip::domain::{Change, Time, TimeQuality};
+use bridgeclip::domain::{Category, CategoryLabels, Change, Labels, Saying, Statement, Time, TimeQuality};
 use bridgeclip::journal::{
-    EventClass, FILE_NAME, ForeignEvent, Journal, JournalError, NewResult, OutboxRow, Params, Reader, Recorded,
-    Refused, Report,
+    CommandNote, EventClass, Expect, FILE_NAME, ForeignEvent, Journal, JournalError, NewResult, OutboxRow, Params,
+    Reader, Recorded, Refused, Report, Superseded,
 };
 use jiff::{Span, Timestamp};
 use serde_json::Value;
@@ -89,7 +89,9 @@ fn a_correction_takes_the_place_of_a_result_and_changes_no_byte_that_waits() {
     let reader = journal.reader().expect("a reader");
     let before = waiting(&reader);
     let taken = Time { at: Timestamp::now(), quality: TimeQuality::Gps };
-    let correct = |change| journal.supersede(&identity(), capture, change, false, Timestamp::now()).expect("stored");
+    let correct = |change| {
+        journal.supersede(&identity(), capture, change, Expect::Any, false, Timestamp::now()).expect("stored")
+    };
     let first = correct(Change::Located { taken: Some(taken.clone()), position: None });
     let second = correct(Change::Verdict(result(2).verdict));
     let rows = waiting(&reader);
@@ -108,10 +110,139 @@ fn a_correction_takes_the_place_of_a_result_and_changes_no_byte_that_waits() {
         &identity(),
         99,
         Change::Located { taken: Some(taken), position: None },
+        Expect::Any,
         false,
         Timestamp::now(),
     );
     assert!(matches!(unknown, Err(JournalError::UnknownCapture(99))));
+}
+
+fn rated(soundness: u8) -> Labels {
+    Labels::new(|category| CategoryLabels::new(category, [if category == Category::Soundness { soundness } else { 0 }]))
+}
+
+fn say(journal: &Journal, by: &str, saying: Saying, expect: Expect) -> Result<Superseded, JournalError> {
+    let statement = Statement { by: by.parse().expect("a name"), at: Timestamp::now(), saying };
+    journal.judge(&identity(), 1, statement, expect, true)
+}
+
+#[test]
+fn of_two_inspectors_who_saw_the_same_verdict_one_is_heard() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let journal = open_journal(dir.path());
+    record(&journal, result(1));
+    let mut seen = 1;
+    for _ in 0..300 {
+        let outcomes = thread::scope(|scope| {
+            let inspectors = [2, 3].map(|soundness| {
+                let (journal, saying) = (&journal, Saying::Correct(rated(soundness)));
+                scope.spawn(move || say(journal, "an inspector", saying, Expect::VerdictOf(seen)))
+            });
+            inspectors.map(|inspector| inspector.join().expect("no panic"))
+        });
+        let heard: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+        assert_eq!(heard.len(), 1, "{outcomes:?}");
+        let refused = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
+        assert!(matches!(refused, Some(JournalError::Changed { capture: 1, .. })), "{refused:?}");
+        seen = heard[0].sequence;
+    }
+}
+
+#[test]
+fn a_place_that_becomes_known_does_not_void_what_an_inspector_saw() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let journal = open_journal(dir.path());
+    record(&journal, result(1));
+    let change = |change| {
+        journal.supersede(&identity(), 1, change, Expect::Any, true, Timestamp::now()).expect("stored").sequence
+    };
+    let taken = Some(Time { at: Timestamp::now(), quality: TimeQuality::Gps });
+    change(Change::Located { taken, position: None });
+    say(&journal, "A", Saying::Accept, Expect::VerdictOf(1)).expect("the verdict is the one that was seen");
+    let judged = change(Change::Verdict(result(2).verdict));
+    for stale in [1, 2, judged - 1, judged + 1, 0] {
+        let outcome = say(&journal, "B", Saying::Accept, Expect::VerdictOf(stale));
+        assert!(matches!(outcome, Err(JournalError::Changed { .. })), "{stale}: {outcome:?}");
+    }
+    say(&journal, "B", Saying::Accept, Expect::VerdictOf(judged)).expect("the verdict is the one that was seen");
+}
+
+#[test]
+fn what_an_inspector_says_stands_against_a_device_that_judges_again_all_the_time() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let journal = open_journal(dir.path());
+    let count = 80;
+    for number in 1..=count {
+        record(&journal, result(number));
+    }
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let said = thread::scope(|scope| {
+        let (journal, done) = (&journal, &done);
+        scope.spawn(move || {
+            let mut verdicts = [2, 3].map(|number| result(number).verdict).into_iter().cycle();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let verdict = verdicts.next().expect("a cycle");
+                let changes = (1..=count as i64).map(|capture| (capture, Change::Verdict(verdict.clone()))).collect();
+                let expect = Expect::NotInspected;
+                journal.supersede_all(&identity(), changes, expect, true, Timestamp::now()).expect("stored");
+            }
+        });
+        let clients: Vec<_> = (0..4_u64).map(|client| scope.spawn(move || corrections(journal, client, count))).collect();
+        let said = clients.into_iter().map(|client| client.join().expect("no panic")).sum::<usize>();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        said
+    });
+    assert!(said >= 100, "{said} corrections were taken in");
+    let reader = journal.reader().expect("a reader");
+    let kept: usize = (1..=count as i64).map(|capture| entries(&reader, capture)).sum();
+    assert_eq!(kept, said, "every correction that was answered is in the history");
+    let standing = |capture| reader.capture(capture).expect("read").expect("there").inspection;
+    assert!((1..=count as i64).all(|capture| entries(&reader, capture) == 0 || standing(capture).is_some()));
+}
+
+/// Corrects captures at random from what is shown; the answer is how many corrections were taken in.
+fn corrections(journal: &Journal, client: u64, captures: u64) -> usize {
+    let reader = journal.reader().expect("a reader");
+    let mut random = crate::support::Random::new(client);
+    let mut correct = || {
+        let capture = 1 + random.below(captures) as i64;
+        let seen = reader.capture(capture).expect("read").expect("there").sequence.expect("a number");
+        let saying = Saying::Correct(rated(random.below(4) as u8));
+        let statement = Statement { by: "a client".parse().expect("a name"), at: Timestamp::now(), saying };
+        match journal.judge(&identity(), capture, statement, Expect::VerdictOf(seen), true) {
+            Ok(_) => 1,
+            Err(JournalError::Changed { .. }) => 0,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    (0..100).map(|_| correct()).sum()
+}
+
+/// Entries of the history that the last event of a capture tells; there are fewer than it tells at most.
+fn entries(reader: &Reader, capture: i64) -> usize {
+    let event = reader.event(capture).expect("read").expect("an event");
+    let event: Value = serde_json::from_slice(&event).expect("JSON");
+    let entries = event["data"]["history"].as_array().map_or(0, Vec::len);
+    assert!(entries < 20, "{entries}: the event may not tell all of them");
+    entries
+}
+
+#[test]
+fn a_photo_that_is_classified_again_after_its_capture_was_lost_keeps_its_history() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let journal = open_journal(dir.path());
+    record(&journal, result(1));
+    say(&journal, "A", Saying::Correct(rated(3)), Expect::VerdictOf(1)).expect("stored");
+    let connection = rusqlite::Connection::open(dir.path().join(FILE_NAME)).expect("the database");
+    connection.execute("UPDATE capture SET camera = '{\"make\":\"x\"}' WHERE id = 1", []).expect("a flip");
+    drop(connection);
+    let reader = journal.reader().expect("a reader");
+    assert_eq!(reader.capture(1).expect("mended"), None);
+    let again = record(&journal, result(1));
+    let capture = reader.capture(again).expect("read").expect("there");
+    let inspection = capture.inspection.expect("the judgement stands");
+    assert_eq!((inspection.by.as_str(), inspection.labels), ("A", rated(3)));
+    assert!(capture.verdict.by_inspector);
 }
 
 #[test]
@@ -314,8 +445,11 @@ fn what_was_stored_is_there_after_a_restart() {
         record(&journal, result(number));
     }
     journal.note_known(path(9).as_ref(), &stamp(9), photo(2)).expect("noted");
-    journal.store_command_counter(41).expect("stored");
-    journal.store_command_counter(7).expect("stored");
+    let now = Timestamp::now();
+    assert_eq!(journal.accept_command(41, now, now).expect("stored"), CommandNote::New);
+    for old in [7, 41] {
+        assert_eq!(journal.accept_command(old, now, now).expect("stored"), CommandNote::Replayed { last: 41 });
+    }
     let before = waiting(&journal.reader().expect("a reader"));
     drop(journal);
     thread.join().expect("no panic");

@@ -392,14 +392,16 @@ fn an_inspectors_word_replaces_the_verdict_and_stands() {
     let made = word(&before["sequence"], &labels);
     assert_eq!(made.status, 200, "{}", made.json());
     let after = paged.get("/api/v1/captures/2").json();
-    assert_eq!(after["verdict"]["soundness"], json!([{ "label": "IV", "confidence": 1.0 }]));
+    assert_eq!(after["verdict"]["soundness"], json!([{ "label": "IV" }]), "a person gives no confidence");
+    assert_eq!(after["device_verdict"]["soundness"], before["verdict"]["soundness"]);
     assert_eq!((&after["verdict"]["review_urgent"], &after["supersedes"]), (&json!(true), &before["event_id"]));
     assert_eq!((&after["inspection"]["by"], &after["inspection"]["labels"]), (&json!("A. Sato"), &labels));
     assert_eq!(after["verdict"]["neighbours"], before["verdict"]["neighbours"], "the evidence stays");
     assert_eq!(word(&before["sequence"], &Value::Null).status, 409, "it has changed meanwhile");
     assert_eq!(word(&after["sequence"], &Value::Null).status, 200, "accepted as it is now");
     let accepted = paged.get("/api/v1/captures/2").json();
-    assert_eq!(accepted["inspection"]["was"], accepted["inspection"]["labels"]);
+    assert_eq!(accepted["inspection"]["labels"], labels);
+    assert_eq!(accepted["inspection"]["device"], after["inspection"]["device"], "what the device said stays");
     for (wrong, expected) in [
         (json!({ "soundness": ["I", "II"], "measure": ["A"] }), 400),
         (json!({ "soundness": ["V"], "measure": ["A"] }), 422),
@@ -407,6 +409,23 @@ fn an_inspectors_word_replaces_the_verdict_and_stands() {
     ] {
         assert_eq!(word(&accepted["sequence"], &wrong).status, expected, "{wrong}");
     }
+    let undo = |sequence: &Value| {
+        let word = json!({ "sequence": sequence, "name": "B. Ito", "undo": true });
+        paged.send("POST", "/api/v1/captures/2/inspection", &word)
+    };
+    assert_eq!(undo(&accepted["sequence"]).status, 200);
+    let undone = paged.get("/api/v1/captures/2").json();
+    assert_eq!((&undone["inspection"]["by"], &undone["inspection"]["labels"]), (&json!("A. Sato"), &labels));
+    assert_eq!(undo(&undone["sequence"]).status, 200);
+    let own = paged.get("/api/v1/captures/2").json();
+    assert_eq!((&own["verdict"], own.get("inspection")), (&before["verdict"], None), "the device's answer is back");
+    let acts: Vec<&Value> = own["history"].as_array().expect("a history").iter().map(|entry| &entry["act"]).collect();
+    assert_eq!(acts, ["corrected", "accepted", "undone", "undone"]);
+    assert_eq!(undo(&own["sequence"]).status, 409, "nothing is left to take back");
+    let both = json!({ "sequence": own["sequence"], "name": "x", "undo": true, "labels": labels });
+    assert_eq!(paged.send("POST", "/api/v1/captures/2/inspection", &both).status, 400);
+    assert_eq!(word(&own["sequence"], &labels).status, 200);
+    let accepted = paged.get("/api/v1/captures/2").json();
     let anonymous = json!({ "sequence": accepted["sequence"] });
     assert_eq!(paged.send("POST", "/api/v1/captures/2/inspection", &anonymous).status, 400);
     assert_eq!(

@@ -88,6 +88,7 @@ impl Judge {
             }),
             method,
             rule: (method == Method::Knn).then_some(rule),
+            by_inspector: false,
             confidence_calibrated: certainty.is_some(),
             urgency: self.urgency().judge(neighbours),
             second_look: second_look(&circumstances),

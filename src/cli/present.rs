@@ -92,6 +92,7 @@ mod tests {
             categories: [1, 2, 0, 6].map(answer),
             method: Method::Knn,
             rule: None,
+            by_inspector: false,
             confidence_calibrated: false,
             urgency,
             second_look: vec![SecondLook::NearTie],

@@ -7,17 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::device::{DeviceArgs, reader, with_journal};
 use super::{Outcome, present, progress, stop};
 use crate::daemon;
 use crate::domain::Verdict;
-use crate::journal::{DeviceIdentity, Journal, Superseded};
+use crate::journal::Superseded;
 use crate::packages;
 use crate::position::boot_id;
-use crate::reclassify::{Rejudged, Tally, reclassify};
+use crate::reclassify::{Rejudged, Tally, reclassify, store};
 
 /// Judge all stored photos again with the package and the [classify] settings that the settings file names now.
 ///
@@ -47,24 +46,18 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let bar = progress::bar(reader.captures()? as usize, "captures");
     let tally = with_journal(&config, |journal| {
         reclassify(reader.result_pages(), &answerer, package.embedding_space(), |looked_at, changed| {
-            let made = if args.dry_run { Vec::new() } else { supersede(journal, &identity, &changed)? };
+            let made = if args.dry_run { Vec::new() } else { store(journal, &identity, &changed, true)? };
+            let is_made = |rejudged: &&Rejudged| args.dry_run || event_of(rejudged, &made).is_some();
+            let changed: Vec<_> = changed.iter().filter(is_made).collect();
             bar.suspend(|| changed.iter().try_for_each(|rejudged| print(args, rejudged, event_of(rejudged, &made))))?;
             bar.inc(looked_at);
-            Ok(if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            let go_on = if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            Ok((changed.len(), go_on))
         })
     })?;
     bar.finish_and_clear();
     summarise(args, &tally)?;
     Ok(if stop.load(Ordering::Relaxed) { Outcome::Stopped } else { Outcome::Good })
-}
-
-/// One commit for all of them.
-fn supersede(journal: &Journal, identity: &Arc<DeviceIdentity>, changed: &[Rejudged]) -> Result<Vec<Superseded>> {
-    if changed.is_empty() {
-        return Ok(Vec::new());
-    }
-    let changes = changed.iter().map(Rejudged::change).collect();
-    Ok(journal.supersede_all(identity, changes, true, Timestamp::now())?)
 }
 
 fn event_of<'a>(rejudged: &Rejudged, made: &'a [Superseded]) -> Option<&'a str> {

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::domain::Sha256;
 use crate::journal::{DeviceIdentity, Journal, Reader};
 use crate::packages;
-use crate::reclassify::{Rejudged, reclassify};
+use crate::reclassify::{reclassify, store};
 use crate::uplink::{Captures, Link};
 
 /// Events that are put into the queue with one commit.
@@ -52,9 +52,8 @@ pub fn judge_again(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> boo
     let answerer = super::answerer(config, &package, &reader)?;
     let captures = find(&reader, captures)?;
     let tally = reclassify(reader.results_of(&captures), &answerer, package.embedding_space(), |_, changed| {
-        let changes = changed.iter().map(Rejudged::change).collect();
-        journal.supersede_all(&identity, changes, !link.is_online(), Timestamp::now())?;
-        if goes_on() { Ok(ControlFlow::Continue(())) } else { bail!(STOPPED) }
+        let made = store(journal, &identity, &changed, !link.is_online())?;
+        if goes_on() { Ok((made.len(), ControlFlow::Continue(()))) } else { bail!(STOPPED) }
     })?;
     Ok(json!(tally))
 }

@@ -11,7 +11,7 @@ use log::{debug, info};
 
 use super::{Notice, Observer};
 use crate::domain::Change;
-use crate::journal::{DeviceIdentity, Journal, JournalError, Reader};
+use crate::journal::{DeviceIdentity, Expect, Journal, JournalError, Reader};
 use crate::position::{Correction, LEARNERS_MAX, Locator, Stored};
 use crate::uplink::Link;
 
@@ -71,7 +71,7 @@ impl Corrector {
             (*capture, Change::Located { taken: taken.clone(), position: position.clone() })
         };
         let changes = corrections.iter().map(change).collect();
-        self.journal.supersede_all(&self.identity, changes, !self.link.is_online(), Timestamp::now())?;
+        self.journal.supersede_all(&self.identity, changes, Expect::Any, !self.link.is_online(), Timestamp::now())?;
         Ok(corrections.len())
     }
 }

@@ -10,7 +10,7 @@ use super::captures::{Tools, captures_of, judge_again, resend};
 use super::settings::LiveSettings;
 use super::uplink::Shared;
 use crate::domain::{Change, LABEL_VERSION};
-use crate::journal::Reader;
+use crate::journal::{Expect, Reader};
 use crate::uplink::{Acting, Captures, Command, CommandHandler, Op, Retag};
 
 /// Carries out commands.
@@ -47,7 +47,7 @@ impl Operator {
         let Tools { identity, journal, link, .. } = &self.tools;
         let captures = captures_of(&self.reader, &retag.photos)?;
         let changes = captures.iter().map(|&capture| (capture, Change::Tag(retag.tag.clone()))).collect();
-        let made = journal.supersede_all(identity, changes, !link.is_online(), Timestamp::now())?;
+        let made = journal.supersede_all(identity, changes, Expect::Any, !link.is_online(), Timestamp::now())?;
         Ok(json!({ "photos": retag.photos.len(), "changed": made.len() }))
     }
 

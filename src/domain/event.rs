@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Burst, Camera, Capture, Category, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict,
+    Answer, Burst, Camera, Capture, Category, Drone, Exposure, History, Inspection, PhotoQuality, Position, Sha256, Tag,
+    Time, Verdict,
 };
 
 /// `type` of a result event; the number goes up when a consumer of the old form would misread the new one.
@@ -45,9 +46,12 @@ pub enum Change {
     Located { taken: Option<Time>, position: Option<Position> },
     /// Somebody said where the photo was taken.
     Tag(Tag),
-    /// An inspector has accepted or corrected the verdict.
-    Inspected(Inspection),
+    /// An inspector has accepted or corrected the verdict, or taken that back: the history has grown.
+    Inspected,
 }
+
+/// Entries of a history that an event tells; the earlier ones are in the events before it.
+const HISTORY_TOLD: usize = 20;
 
 /// Makes the bytes of a result event.
 pub fn capture_result(context: &EventContext, capture: &Capture, verdict: &Verdict) -> Vec<u8> {
@@ -97,12 +101,14 @@ pub fn capture_summary(
 }
 
 /// Makes the bytes of the event that takes the place of `event`, a whole result or an earlier correction. All that does
-/// not change is taken over from it. `result_id` is the event that told of the photo first.
+/// not change is taken over from it. `result_id` is the event that told of the photo first, `history` what inspectors have
+/// said about it so far.
 pub fn correction(
     context: &EventContext,
     event: &[u8],
     result_id: &str,
     change: &Change,
+    history: &History,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let mut event: Map<String, Value> = serde_json::from_slice(event)?;
     let mut data: Map<String, Value> = serde_json::from_value(event.remove("data").unwrap_or_default())?;
@@ -114,18 +120,16 @@ pub fn correction(
         Change::Verdict(verdict) => {
             let package = Package { name: context.package, hash: context.package_hash };
             data.insert("package".to_owned(), json!(package));
-            data.insert("verdict".to_owned(), serde_json::from_slice(&bytes(verdict))?);
+            put_verdict(&mut data, verdict.clone(), history)?;
         }
         Change::Located { taken, position } => {
             data.extend(taken.iter().map(|taken| ("taken".to_owned(), json!(taken))));
             data.extend(position.iter().map(|position| ("position".to_owned(), json!(position))));
         }
         Change::Tag(tag) => drop(data.insert("tag".to_owned(), json!(tag))),
-        Change::Inspected(inspection) => {
-            let verdict: Verdict = serde_json::from_value(data.remove("verdict").unwrap_or_default())?;
-            let verdict = verdict.inspected(&inspection.labels);
-            data.insert("verdict".to_owned(), serde_json::from_slice(&bytes(&verdict))?);
-            data.insert("inspection".to_owned(), json!(inspection));
+        Change::Inspected => {
+            let device = device_verdict(&mut data)?;
+            put_verdict(&mut data, device, history)?;
         }
     }
     event.insert("id".to_owned(), context.id.into());
@@ -134,6 +138,40 @@ pub fn correction(
     event.insert("sequence".to_owned(), context.sequence.to_string().into());
     event.insert("data".to_owned(), data.into());
     Ok(bytes(&event))
+}
+
+/// The device's own answer with its neighbours, which an inspector's judgement may hide.
+fn device_verdict(data: &mut Map<String, Value>) -> Result<Verdict, serde_json::Error> {
+    let mut shown: Verdict = serde_json::from_value(data.remove("verdict").unwrap_or_default())?;
+    match (data.remove("device_verdict"), data.get("inspection")) {
+        (Some(own), _) => {
+            let own: Verdict = serde_json::from_value(own)?;
+            Ok(Verdict { evidence: std::mem::take(&mut shown.evidence), ..own })
+        }
+        // An older program kept of it the labels alone.
+        (None, Some(inspection)) => Ok(shown.inspected(&Inspection::deserialize(inspection)?.device)),
+        (None, None) => Ok(shown),
+    }
+}
+
+/// Puts the device's answer where it stands, or beside the judgement that stands.
+fn put_verdict(data: &mut Map<String, Value>, device: Verdict, history: &History) -> Result<(), serde_json::Error> {
+    for stale in ["device_verdict", "inspection", "history"] {
+        data.remove(stale);
+    }
+    let shown = match Inspection::standing(history, &device.labels()) {
+        None => device,
+        Some(inspection) => {
+            data.insert("device_verdict".to_owned(), serde_json::from_slice(&bytes(&Answer(&device)))?);
+            data.insert("inspection".to_owned(), json!(inspection));
+            device.inspected(&inspection.labels)
+        }
+    };
+    if !history.is_empty() {
+        data.insert("history".to_owned(), json!(history.last(HISTORY_TOLD)));
+    }
+    data.insert("verdict".to_owned(), serde_json::from_slice(&bytes(&shown))?);
+    Ok(())
 }
 
 fn cloud_event<'a, D>(context: &EventContext<'a>, format: &'static str, subject: Sha256, data: D) -> CloudEvent<'a, D> {
@@ -224,7 +262,9 @@ struct Package<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CategoryVerdict, Method, PositionSource, Rule, ScoredClass, TimeQuality, Urgency};
+    use crate::domain::{
+        CategoryVerdict, Method, PositionSource, Rule, Saying, ScoredClass, Statement, TimeQuality, Urgency,
+    };
 
     const CONTEXT: EventContext = EventContext {
         id: "second",
@@ -267,6 +307,7 @@ mod tests {
             categories: [(); 4].map(|()| category.clone()),
             method: Method::Knn,
             rule: Some(Rule::Published),
+            by_inspector: false,
             confidence_calibrated: false,
             urgency: Urgency::default(),
             second_look: Vec::new(),
@@ -306,15 +347,10 @@ mod tests {
             located(None, Some(position())),
             located(Some(taken), Some(position())),
             Change::Tag(Tag::default()),
-            Change::Inspected(Inspection {
-                by: "A. Sato".parse().expect("a name"),
-                at: Timestamp::UNIX_EPOCH,
-                was: verdict(1).labels(),
-                labels: verdict(2).labels(),
-            }),
         ];
         for change in changes {
-            let corrected = parsed(&correction(&CONTEXT, &event, "first", &change).expect("an event of ours"));
+            let corrected = correction(&CONTEXT, &event, "first", &change, &History::default());
+            let corrected = parsed(&corrected.expect("an event of ours"));
             let mut expected = parsed(&event);
             expected["id"] = json!("second");
             expected["sequence"] = json!("7");
@@ -331,14 +367,61 @@ mod tests {
                     position.iter().for_each(|position| expected["data"]["position"] = json!(position));
                 }
                 Change::Tag(tag) => expected["data"]["tag"] = json!(tag),
-                Change::Inspected(inspection) => {
-                    let whole = capture_result(&CONTEXT, &capture(), &verdict(1).inspected(&inspection.labels));
-                    expected["data"]["verdict"] = parsed(&whole)["data"]["verdict"].clone();
-                    expected["data"]["inspection"] = json!(inspection);
-                }
+                Change::Inspected => unreachable!("it has a test of its own"),
             }
             assert_eq!(corrected, expected);
         }
-        assert!(correction(&CONTEXT, b"[]", "first", &Change::Verdict(verdict(2))).is_err());
+        assert!(correction(&CONTEXT, b"[]", "first", &Change::Verdict(verdict(2)), &History::default()).is_err());
+    }
+
+    /// The data of the event after each of these statements.
+    fn after_each(sayings: Vec<Saying>) -> Vec<Value> {
+        let (mut history, device) = (History::default(), verdict(1).labels());
+        let mut event = capture_result(&CONTEXT, &capture(), &verdict(1));
+        let mut say = |saying| {
+            let by = "A. Sato".parse().expect("a name");
+            history.add(Statement { by, at: Timestamp::UNIX_EPOCH, saying }, &device).expect("it joins");
+            event = correction(&CONTEXT, &event, "first", &Change::Inspected, &history).expect("an event of ours");
+            parsed(&event)["data"].take()
+        };
+        sayings.into_iter().map(&mut say).collect()
+    }
+
+    #[test]
+    fn an_inspected_result_tells_what_stands_what_the_device_said_and_who_said_what() {
+        let own = parsed(&capture_result(&CONTEXT, &capture(), &verdict(1)))["data"]["verdict"].take();
+        let data = after_each(vec![Saying::Correct(verdict(3).labels()), Saying::Accept, Saying::Undo, Saying::Undo]);
+        for data in &data[..3] {
+            assert_eq!(data["verdict"]["soundness"], json!([{ "label": "IV" }]), "a person gives no confidence");
+            assert_eq!((&data["verdict"]["by_inspector"], &data["verdict"]["neighbours"]), (&json!(true), &json!([])));
+            assert_eq!(data["device_verdict"]["soundness"], own["soundness"]);
+            assert_eq!(data["inspection"]["device"]["soundness"], json!(["II"]));
+            assert_eq!(data["inspection"]["labels"]["soundness"], json!(["IV"]));
+        }
+        let acts = |data: &Value| -> Vec<Value> {
+            data["history"].as_array().expect("a history").iter().map(|entry| entry["act"].clone()).collect()
+        };
+        assert_eq!(acts(&data[2]), ["corrected", "accepted", "undone"]);
+        assert_eq!(acts(&data[3]), ["corrected", "accepted", "undone", "undone"]);
+        assert_eq!((&data[3]["verdict"], data[3].get("device_verdict"), data[3].get("inspection")), (&own, None, None));
+    }
+
+    #[test]
+    fn a_new_answer_of_the_device_stays_beside_the_judgement_that_stands() {
+        let (mut history, device) = (History::default(), verdict(1).labels());
+        let by = "A. Sato".parse().expect("a name");
+        let saying = Saying::Correct(verdict(3).labels());
+        history.add(Statement { by, at: Timestamp::UNIX_EPOCH, saying }, &device).expect("it joins");
+        let event = capture_result(&CONTEXT, &capture(), &verdict(1));
+        let rejudged = correction(&CONTEXT, &event, "first", &Change::Verdict(verdict(2)), &history);
+        let data = parsed(&rejudged.expect("an event of ours"))["data"].take();
+        assert_eq!(data["verdict"]["soundness"], json!([{ "label": "IV" }]));
+        assert_eq!(data["device_verdict"]["soundness"][0]["label"], "III");
+    }
+
+    #[test]
+    fn an_event_stays_short_however_long_a_dispute_is() {
+        let data = after_each(vec![Saying::Accept; 400]);
+        assert_eq!(data[399]["history"].as_array().map(Vec::len), Some(HISTORY_TOLD));
     }
 }

@@ -7,10 +7,12 @@ use super::{Category, CategoryLabels, Labels, Method, Rule, SecondLook, Urgency}
 pub struct Verdict {
     /// In the order of [`Category::ALL`].
     pub categories: [CategoryVerdict; 4],
-    /// How the categories were answered.
+    /// How the device answered the categories.
     pub method: Method,
     /// How the neighbours voted. The other methods have no votes.
     pub rule: Option<Rule>,
+    /// Whether the categories hold an inspector's judgement instead of the device's answer. It has no confidences.
+    pub by_inspector: bool,
     /// Whether confidences are shares of right answers as found on labelled photos; else they are the method's own.
     pub confidence_calibrated: bool,
     pub urgency: Urgency,

@@ -13,7 +13,7 @@ use super::{
 
 /// JSON: `{"soundness": [{"label": "II", "confidence": 0.7}], …, "method": "knn", "rule": "published",
 /// "confidence_calibrated": false, "review_urgent": true, "urgency": {"score": 0.2, "signs": ["soundness_iv"]},
-/// "second_look": ["near_tie"], "neighbours": […]}`.
+/// "second_look": ["near_tie"], "neighbours": […]}`. An inspector's judgement has `"by_inspector": true` and no confidences.
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -37,14 +37,18 @@ impl Serialize for Answer<'_> {
 fn put_answer<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<(), M::Error> {
     for category in Category::ALL {
         let classes = &verdict.get(category).classes;
-        let labels = classes
-            .iter()
-            .map(|class| Label { label: category.class(class.index).en, confidence: round(class.confidence) });
+        let labels = classes.iter().map(|class| Label {
+            label: category.class(class.index).en,
+            confidence: (!verdict.by_inspector).then(|| round(class.confidence)),
+        });
         map.serialize_entry(category.id(), &labels.collect::<Vec<_>>())?;
     }
     map.serialize_entry("method", &verdict.method)?;
     if let Some(rule) = &verdict.rule {
         map.serialize_entry("rule", rule)?;
+    }
+    if verdict.by_inspector {
+        map.serialize_entry("by_inspector", &true)?;
     }
     map.serialize_entry("confidence_calibrated", &verdict.confidence_calibrated)?;
     map.serialize_entry("review_urgent", &verdict.urgency.review)?;
@@ -55,7 +59,9 @@ fn put_answer<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<(), M::
 #[derive(Serialize, Deserialize)]
 struct Label<S> {
     label: S,
-    confidence: f32,
+    /// Missing from an inspector's judgement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    confidence: Option<f32>,
 }
 
 /// What is left out is empty: `device.db` keeps verdicts without neighbours.
@@ -70,6 +76,7 @@ impl<'de> Deserialize<'de> for Verdict {
             damage_location: Vec<Label<String>>,
             method: Method,
             rule: Option<Rule>,
+            by_inspector: bool,
             confidence_calibrated: bool,
             review_urgent: bool,
             urgency: UrgencyForm,
@@ -94,6 +101,7 @@ impl<'de> Deserialize<'de> for Verdict {
             ],
             method: form.method,
             rule: form.rule,
+            by_inspector: form.by_inspector,
             confidence_calibrated: form.confidence_calibrated,
             urgency: Urgency { review: form.review_urgent, score, signs },
             second_look: form.second_look,
@@ -104,7 +112,7 @@ impl<'de> Deserialize<'de> for Verdict {
 
 fn category_verdict(category: Category, labels: Vec<Label<String>>) -> Result<CategoryVerdict, UnknownLabel> {
     let class = |Label { label, confidence }: Label<String>| match category.class_index(&label) {
-        Some(index) => Ok(ScoredClass { index, confidence }),
+        Some(index) => Ok(ScoredClass { index, confidence: confidence.unwrap_or(1.0) }),
         None => Err(UnknownLabel { category, label }),
     };
     Ok(CategoryVerdict { classes: labels.into_iter().map(class).collect::<Result<_, _>>()? })
@@ -183,6 +191,7 @@ mod tests {
             categories: [1, 2, 0, 6].map(answer),
             method: Method::ZeroShot,
             rule: None,
+            by_inspector: false,
             confidence_calibrated: true,
             urgency: Urgency { review: true, score: 0.2, signs: vec![UrgentSign::MeasureE2] },
             second_look: vec![SecondLook::NearTie, SecondLook::OtherClass],

@@ -139,6 +139,12 @@ pub const FIELDS: &[Field] = &[
     field("inspected_at", Kind::Time, "When, by the device's clock", |r| {
         r.inspection().map_or(Value::None, |(inspection, _)| Value::Time(inspection.at))
     }),
+    field("device_soundness", Kind::Text, "The device's own rating, where an inspector has judged", |r| {
+        device_answer(r, Category::Soundness)
+    }),
+    field("device_measure", Kind::Text, "The device's own measure, where an inspector has judged", |r| {
+        device_answer(r, Category::Measure)
+    }),
     field("burst_of", Kind::Text, "Hash of the photo whose near-identical frame this is", |r| {
         r.capture.burst.map(|burst| burst.representative.to_string()).into()
     }),
@@ -196,13 +202,23 @@ fn labels(record: &Record, category: Category, language: fn(&Class) -> &'static 
     joined(classes.map(str::to_owned))
 }
 
-/// Of the first class, which is the only one where a photo can have but one.
+/// Confidence of the first class, which is the only one of a single-label category. A person gives none.
 fn confidence(record: &Record, category: Category) -> Value {
-    record.classes(category).first().map_or(Value::None, |class| real(class.confidence))
+    let of_device = record.classes(category).first().filter(|_| !record.capture.verdict.by_inspector);
+    of_device.map_or(Value::None, |class| real(class.confidence))
 }
 
 fn confidences(record: &Record, category: Category) -> Value {
-    joined(record.classes(category).iter().map(|class| class.confidence.to_string()))
+    match record.capture.verdict.by_inspector {
+        true => Value::None,
+        false => joined(record.classes(category).iter().map(|class| class.confidence.to_string())),
+    }
+}
+
+/// The device's own answer where an inspector's judgement stands.
+fn device_answer(record: &Record, category: Category) -> Value {
+    let inspection = record.capture.inspection.as_ref();
+    inspection.map_or(Value::None, |inspection| joined(inspection.device.get(category).names(category).map(str::to_owned)))
 }
 
 fn words(values: &[impl Serialize]) -> Value {
@@ -333,8 +349,24 @@ mod tests {
             assert_eq!(value(&whole, name), expected, "{name}");
         }
         let inspected = inspected_example(7);
-        let names = ["soundness", "inspection", "inspected_by", "second_look"];
-        let expected = ["IV".into(), "corrected".into(), "A. Sato".into(), Value::None];
+        let names = [
+            "soundness",
+            "soundness_confidence",
+            "damage_type_confidence",
+            "inspection",
+            "inspected_by",
+            "device_soundness",
+            "second_look",
+        ];
+        let expected = [
+            "IV".into(),
+            Value::None,
+            Value::None,
+            "corrected".into(),
+            "A. Sato".into(),
+            "III".into(),
+            Value::None,
+        ];
         assert_eq!(names.map(|name| value(&inspected, name)), expected);
         for name in
             ["latitude_deg", "position_source", "soundness", "damage_type_confidence", "urgent_signs", "burst_of"]

@@ -134,7 +134,7 @@ pub fn inspected_example(id: i64) -> Record {
     let labels = Labels::new(found);
     capture.verdict = capture.verdict.inspected(&labels);
     let at = "2026-05-10T00:30:00Z".parse().expect("a time");
-    capture.inspection = Some(Inspection { by: "A. Sato".parse().expect("a name"), at, was, labels });
+    capture.inspection = Some(Inspection { by: "A. Sato".parse().expect("a name"), at, device: was, labels });
     Record { capture, zone }
 }
 

@@ -4,16 +4,18 @@ use std::os::unix::ffi::OsStrExt;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
+use serde::Deserialize;
 
 use super::commit::{FileNote, Transaction};
 use super::packing::{pack, unpack};
 use super::queue::{Content, EventClass, NewEvent, Tables, detach, put};
-use super::row::{Row, damaged};
+use super::row::{Row, damaged, to_json};
 use super::tag::insert_tag;
-use super::{DeviceIdentity, JournalError, RESULT_TOPIC, thumbnail};
+use super::results::{json, unreadable};
+use super::{DeviceIdentity, JournalError, RESULT_TOPIC, StoredPackage, judgement, thumbnail};
 use crate::domain::{
-    Capture, Change, Embedding, EventContext, FileStamp, Sha256, Tag, Verdict, capture_result, capture_summary,
-    correction,
+    Capture, Change, Embedding, EventContext, FileStamp, History, Inspection, Sha256, Statement, Tag, Verdict,
+    capture_result, capture_summary, correction,
 };
 
 /// One classified photo.
@@ -70,7 +72,7 @@ pub fn record(
     }
     transaction.admit()?;
     if let Some(tag) = &result.new_tag {
-        insert_tag(transaction.tables.connection, tag, &identity.boot_id, result.stored_at)?;
+        insert_tag(&mut transaction.tables, tag, &identity.boot_id, result.stored_at)?;
     }
     let tables = &mut transaction.tables;
     tables.counters.capture += 1;
@@ -85,6 +87,10 @@ pub fn record(
     let capture = put_whole(tables, identity, result, class, &event_id)?;
     if let Some(thumbnail) = &result.thumbnail {
         thumbnail::store(tables, capture, &event_id, thumbnail, result.stored_at)?;
+    }
+    if !judgement::history(tables.connection, sha256)?.is_empty() {
+        // The photo was judged before its capture was lost to damage.
+        supersede(tables, identity, capture, &Change::Inspected, Expect::Any, result.queued, result.stored_at)?;
     }
     Ok(Recorded::New { capture, sequence: first })
 }
@@ -171,30 +177,71 @@ fn capture_row(id: i64, identity: &DeviceIdentity, result: &NewResult) -> Row {
         .with("bytes", capture.bytes as i64)
         .with("width", capture.pixels[0])
         .with("height", capture.pixels[1])
-        .with("taken", json(&capture.taken))
-        .with("position", capture.position.as_ref().map(json))
-        .with("camera", json(&capture.camera))
+        .with("taken", to_json(&capture.taken))
+        .with("position", capture.position.as_ref().map(to_json))
+        .with("camera", to_json(&capture.camera))
         .with("stored_at", result.stored_at.to_string())
         .with("boot_id", identity.boot_id.clone())
         .with("embedding", result.embedding.to_bytes())
         .with("embedding_space", identity.embedding_space.0.to_vec())
         .with("verdict", short_verdict(&result.verdict))
-        .with("quality", json(&capture.quality))
-        .with("metadata", json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })))
+        .with("quality", to_json(&capture.quality))
+        .with("metadata", to_json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })))
         .with("monotonic_ns", capture.monotonic_ns.map(|ns| ns as i64))
-        .with("tag", capture.tag.as_ref().map(json))
-        .with("burst", capture.burst.as_ref().map(json))
+        .with("tag", capture.tag.as_ref().map(to_json))
+        .with("burst", capture.burst.as_ref().map(to_json))
 }
 
 /// Without the neighbours: these are in the event.
 fn short_verdict(verdict: &Verdict) -> String {
     let mut short = verdict.clone();
     short.evidence.clear();
-    json(&short)
+    to_json(&short)
 }
 
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("domain values have string keys and finite numbers")
+/// What must hold in the transaction that changes a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    Any,
+    /// The verdict that is shown is the one that the event with this number told.
+    VerdictOf(i64),
+    /// No inspector's judgement stands.
+    NotInspected,
+}
+
+impl Expect {
+    fn check(self, capture: i64, row: &Row) -> Result<(), JournalError> {
+        match self {
+            Expect::Any => Ok(()),
+            Expect::NotInspected if row.get::<Option<String>>("inspection")?.is_some() => {
+                Err(JournalError::Inspected(capture))
+            }
+            Expect::NotInspected => Ok(()),
+            Expect::VerdictOf(told) => {
+                let last = row.get::<Option<i64>>("sequence")?.unwrap_or(0);
+                // Events after the one that told it have changed time, place or tag alone.
+                let first = row.get::<Option<i64>>("judged_sequence")?.unwrap_or(0);
+                let holds = (first..=last).contains(&told);
+                if holds { Ok(()) } else { Err(JournalError::Changed { capture, sequence: last }) }
+            }
+        }
+    }
+}
+
+/// Takes in what an inspector says, and queues the event that tells of it.
+pub fn judge(
+    tables: &mut Tables,
+    identity: &DeviceIdentity,
+    capture: i64,
+    statement: Statement,
+    expect: Expect,
+    queued: bool,
+) -> Result<Superseded, JournalError> {
+    let row = load(tables.connection, capture)?;
+    expect.check(capture, &row)?;
+    let stored_at = statement.at;
+    judgement::add(tables, &Sha256(row.get("sha256")?), statement, &device_verdict(&row, capture)?.labels())?;
+    supersede_row(tables, identity, row, capture, &Change::Inspected, queued, stored_at)
 }
 
 /// Changes a capture and queues the event that takes the place of what was said of it.
@@ -203,10 +250,76 @@ pub fn supersede(
     identity: &DeviceIdentity,
     capture: i64,
     change: &Change,
+    expect: Expect,
     queued: bool,
     stored_at: Timestamp,
 ) -> Result<Superseded, JournalError> {
-    let row = Row::load(tables.connection, "capture", capture)?.ok_or(JournalError::UnknownCapture(capture))?;
+    let row = load(tables.connection, capture)?;
+    expect.check(capture, &row)?;
+    supersede_row(tables, identity, row, capture, change, queued, stored_at)
+}
+
+/// Compares a capture with the history of its photo: after damage one of them may be older than the other. Tells whether
+/// they agreed.
+pub fn reconcile(tables: &mut Tables, capture: i64, stored_at: Timestamp) -> Result<bool, JournalError> {
+    let row = load(tables.connection, capture)?;
+    let sha256 = Sha256(row.get("sha256")?);
+    let kept: Option<Inspection> = json(&row, "inspection")?;
+    let history = judgement::history(tables.connection, &sha256)?;
+    let standing = Inspection::standing(&history, &device_verdict(&row, capture)?.labels());
+    match kept {
+        kept if kept == standing => return Ok(true),
+        Some(kept) if history.is_empty() => judgement::adopt(tables, &sha256, kept)?,
+        _ => {
+            let identity = identity_of(&row, capture)?;
+            supersede_row(tables, &identity, row, capture, &Change::Inspected, true, stored_at)?;
+        }
+    }
+    Ok(false)
+}
+
+/// Who made the event of a capture, as the event itself says.
+fn identity_of(row: &Row, capture: i64) -> Result<DeviceIdentity, JournalError> {
+    #[derive(Deserialize)]
+    struct Event {
+        source: String,
+        data: Data,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        boot_id: String,
+        package: StoredPackage,
+    }
+    let stored = row.get::<Option<Vec<u8>>>("event")?.ok_or(JournalError::NoEvent(capture))?;
+    let event = unpack(&stored).and_then(|event| serde_json::from_slice::<Event>(&event).ok());
+    let Event { source, data } = event.ok_or_else(|| damaged("capture", capture))?;
+    Ok(DeviceIdentity {
+        source,
+        boot_id: data.boot_id,
+        package: data.package.name,
+        package_hash: data.package.hash,
+        embedding_space: row.get::<Option<[u8; 32]>>("embedding_space")?.map_or(Sha256([0; 32]), Sha256),
+    })
+}
+
+fn load(connection: &Connection, capture: i64) -> Result<Row, JournalError> {
+    Row::load(connection, "capture", capture)?.ok_or(JournalError::UnknownCapture(capture))
+}
+
+/// The device's own answer, without neighbours.
+fn device_verdict(row: &Row, capture: i64) -> Result<Verdict, JournalError> {
+    json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", capture))
+}
+
+fn supersede_row(
+    tables: &mut Tables,
+    identity: &DeviceIdentity,
+    row: Row,
+    capture: i64,
+    change: &Change,
+    queued: bool,
+    stored_at: Timestamp,
+) -> Result<Superseded, JournalError> {
     let stored = row.get::<Option<Vec<u8>>>("event")?.ok_or(JournalError::NoEvent(capture))?;
     let present = unpack(&stored).ok_or_else(|| damaged("capture", capture))?;
     if let Some(waiting) = row.get::<Option<i64>>("outbox_id")? {
@@ -216,9 +329,11 @@ pub fn supersede(
         Some(first) => first,
         None => row.get("event_id")?,
     };
+    let history = judgement::history(tables.connection, &Sha256(row.get("sha256")?))?;
     let event_id = new_event_id();
     let context = context(tables, identity, &event_id, queued, stored_at);
-    let payload = correction(&context, &present, &result_id, change).map_err(|_| damaged("capture", capture))?;
+    let payload = correction(&context, &present, &result_id, change, &history);
+    let payload = payload.map_err(|_| damaged("capture", capture))?;
     let event = NewEvent {
         class: EventClass::Correction,
         event_id: event_id.clone(),
@@ -233,22 +348,35 @@ pub fn supersede(
         .with("event", pack(&payload))
         .with("result_id", result_id)
         .with("outbox_id", outbox_id);
-    let row = match change {
-        Change::Verdict(verdict) => row.with("verdict", short_verdict(verdict)),
-        Change::Located { taken, position } => {
-            let row = taken.iter().fold(row, |row, taken| row.with("taken", json(taken)));
-            position.iter().fold(row, |row, position| row.with("position", json(position)))
-        }
-        Change::Tag(tag) => row.with("tag", json(tag)),
-        Change::Inspected(inspection) => {
-            let verdict: Verdict = serde_json::from_str(&row.get::<String>("verdict")?)
-                .map_err(|error| JournalError::Damaged(format!("the verdict of capture {capture}: {error}")))?;
-            let verdict = short_verdict(&verdict.inspected(&inspection.labels));
-            row.with("verdict", verdict).with("inspection", json(inspection))
-        }
-    };
-    row.store(tables.connection)?;
+    changed(row, capture, change, &history, context.sequence)?.store(tables.connection)?;
     Ok(Superseded { capture, sequence: context.sequence, event_id })
+}
+
+/// The columns of the capture's row that a change touches.
+fn changed(
+    row: Row,
+    capture: i64,
+    change: &Change,
+    history: &History,
+    sequence: i64,
+) -> Result<Row, JournalError> {
+    Ok(match change {
+        Change::Verdict(verdict) => {
+            let standing = Inspection::standing(history, &verdict.labels());
+            row.with("verdict", short_verdict(verdict))
+                .with("inspection", standing.as_ref().map(to_json))
+                .with("judged_sequence", sequence)
+        }
+        Change::Located { taken, position } => {
+            let row = taken.iter().fold(row, |row, taken| row.with("taken", to_json(taken)));
+            position.iter().fold(row, |row, position| row.with("position", to_json(position)))
+        }
+        Change::Tag(tag) => row.with("tag", to_json(tag)),
+        Change::Inspected => {
+            let standing = Inspection::standing(history, &device_verdict(&row, capture)?.labels());
+            row.with("inspection", standing.as_ref().map(to_json)).with("judged_sequence", sequence)
+        }
+    })
 }
 
 /// The oldest captures whose events have all been delivered, among the oldest thousand: a longer search would hold up
@@ -271,6 +399,7 @@ pub fn forget(tables: &mut Tables, capture: i64) -> Result<(), JournalError> {
     let Some(sha256) = statement.query_row([capture], |row| row.get::<_, Vec<u8>>(0)).optional()? else {
         return Ok(());
     };
+    judgement::forget(tables, &sha256)?;
     let counters = &mut tables.counters;
     counters.captures = counters.captures.saturating_sub(1);
     counters.losses.captures_forgotten += 1;

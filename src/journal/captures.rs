@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::packing::unpack;
-use super::results::{Look, json, path, taken, unreadable};
+use super::results::{Look, json, path, shown_verdict, taken};
 use super::row::Row;
 use super::{JournalError, Reader};
 use crate::domain::{Burst, Camera, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
@@ -40,7 +40,7 @@ pub struct StoredCapture {
     pub burst: Option<Burst>,
     /// The model package that judged it.
     pub package: Option<StoredPackage>,
-    /// Without neighbours; what an inspector said, once one has.
+    /// Without neighbours: the judgement of an inspector that stands, or else the device's answer.
     pub verdict: Verdict,
     pub inspection: Option<Inspection>,
 }
@@ -127,7 +127,7 @@ fn brief_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
         tag: json(row, "tag")?,
         burst: json(row, "burst")?,
         package: None,
-        verdict: json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", id))?,
+        verdict: shown_verdict(id, row)?,
         inspection: json(row, "inspection")?,
     })
 }

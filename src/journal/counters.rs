@@ -1,6 +1,6 @@
 //! The numbers that the journal keeps of itself. They are a row of the outbox: see `schema.rs`.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +31,37 @@ pub struct Counters {
     pub set_aside: u64,
     /// Of the last command that was carried out.
     pub command: u64,
+    /// Damage may have taken the counter of the last command: none that was issued before this time is carried out.
+    #[serde(skip_serializing_if = "CommandDoubt::is_none")]
+    pub command_doubt: CommandDoubt,
+    /// Id of the last tag that people set.
+    pub tag: i64,
+    /// Id of the last judgement of an inspector.
+    pub judgement: i64,
+    /// Judgements in the database.
+    pub judgements: u64,
     /// Why photos are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full: Option<String>,
     pub losses: Losses,
+}
+
+/// Whether it is certain which commands were carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandDoubt {
+    #[default]
+    None,
+    /// Since damage, no command has come while the clock was set.
+    Open,
+    /// Commands that were issued before this time may have been carried out.
+    Before(Timestamp),
+}
+
+impl CommandDoubt {
+    fn is_none(&self) -> bool {
+        *self == CommandDoubt::None
+    }
 }
 
 /// What is in the outbox.
@@ -66,7 +93,37 @@ impl OutboxDepth {
     }
 }
 
+/// What the journal says of a command that shall be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandNote {
+    /// It is noted, and may be carried out.
+    New,
+    /// It, or one after it, was accepted before. The counter is that of the last command.
+    Replayed { last: u64 },
+    /// Damage may have taken the note of it: only commands that are issued after this time are carried out.
+    Forgotten { until: Timestamp },
+}
+
+/// A sender's clock may be ahead of ours by this much: see `uplink::command`. Commands from before damage are then refused
+/// also if that sender issued them in what is our future.
+const CLOCKS_DIFFER_MAX: SignedDuration = SignedDuration::from_mins(5);
+
 impl Counters {
+    /// Notes a command, unless it may have been carried out before.
+    pub fn accept_command(&mut self, counter: u64, issued_at: Timestamp, now: Timestamp) -> CommandNote {
+        if self.command_doubt == CommandDoubt::Open {
+            self.command_doubt = CommandDoubt::Before(now.saturating_add(CLOCKS_DIFFER_MAX).unwrap_or(now));
+        }
+        match self.command_doubt {
+            _ if counter <= self.command => CommandNote::Replayed { last: self.command },
+            CommandDoubt::Before(until) if issued_at <= until => CommandNote::Forgotten { until },
+            _ => {
+                (self.command, self.command_doubt) = (counter, CommandDoubt::None);
+                CommandNote::New
+            }
+        }
+    }
+
     pub fn load(connection: &Connection) -> Result<Self, JournalError> {
         let missing = || JournalError::Damaged("the counters are missing".to_owned());
         Self::from_row(&Row::load(connection, "outbox", COUNTERS_ID)?.ok_or_else(missing)?)

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
+use crate::domain::StatementError;
+
 /// Why the journal could not do what was asked. Nothing of it was stored then.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
@@ -29,6 +31,12 @@ pub enum JournalError {
     UnknownCapture(i64),
     #[error("capture {0} was stored by an older program, which kept no event with it; classify the photo again")]
     NoEvent(i64),
+    #[error("the verdict of capture {capture} has changed meanwhile (event {sequence}); look at it again")]
+    Changed { capture: i64, sequence: i64 },
+    #[error("an inspector has judged capture {0}; that stands")]
+    Inspected(i64),
+    #[error(transparent)]
+    Statement(#[from] StatementError),
     #[error("the journal has stopped")]
     Stopped,
 }

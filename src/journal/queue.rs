@@ -230,7 +230,7 @@ fn is_undelivered(tables: &Tables, id: i64) -> Result<bool, JournalError> {
 pub fn import(tables: &mut Tables, events: &[ForeignEvent], stored_at: Timestamp) -> Result<u64, JournalError> {
     let mut new = 0;
     for event in events {
-        if !is_first_import(tables, event)? {
+        if !note_imported(tables.connection, &event.event_id, event.class as i64)? {
             continue;
         }
         let own = NewEvent {
@@ -246,10 +246,16 @@ pub fn import(tables: &mut Tables, events: &[ForeignEvent], stored_at: Timestamp
     Ok(new)
 }
 
-/// Notes the event; `false` if it was noted before.
-fn is_first_import(tables: &Tables, event: &ForeignEvent) -> Result<bool, JournalError> {
-    let sql = "INSERT OR IGNORE INTO imported VALUES (?1, ?2)";
-    Ok(tables.connection.prepare_cached(sql)?.execute(params![event.event_id, event.class as i64])? > 0)
+/// Notes that an event of another device was taken in; `false` if it was noted before.
+pub fn note_imported(connection: &Connection, event_id: &str, class: i64) -> rusqlite::Result<bool> {
+    let mut known = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM imported WHERE event_id = ?1 AND class = ?2)")?;
+    if known.query_row(params![event_id, class], |row| row.get(0))? {
+        return Ok(false);
+    }
+    let mut last = connection.prepare_cached("SELECT coalesce(max(id), 0) FROM imported")?;
+    let id: i64 = last.query_row([], |row| row.get(0))?;
+    Row::new("imported", id + 1).with("event_id", event_id.to_owned()).with("class", class).store(connection)?;
+    Ok(true)
 }
 
 /// Drops an event wherever it is kept. Whether it was there.

@@ -20,7 +20,7 @@ use super::error::Fault;
 use super::packing::unpack;
 use super::row::{damaged, is_intact};
 use super::schema::check_text;
-use super::tag::last_tag;
+use super::tag::standing_tag;
 use super::{EventClass, Journal, JournalError, OutboxDepth};
 use crate::domain::{Failure, FileStamp, Losses, Sha256, Tag};
 
@@ -137,7 +137,7 @@ impl Reader {
 
     /// What people last said that the photos from here on show.
     pub fn tag(&self) -> Result<Option<Tag>, JournalError> {
-        self.read(|connection| Ok(last_tag(connection)?))
+        self.read(standing_tag)
     }
 
     /// The capture of a photo with this content.

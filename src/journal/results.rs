@@ -26,9 +26,8 @@ pub struct StoredResult {
     /// Of the encoder that made the embedding; `None` if an older program stored it.
     pub embedding_space: Option<Sha256>,
     pub quality: Option<PhotoQuality>,
-    /// Without neighbours.
+    /// Without neighbours: the judgement of an inspector that stands, or else the device's answer.
     pub verdict: Verdict,
-    /// What an inspector said of it.
     pub inspection: Option<Inspection>,
 }
 
@@ -165,8 +164,18 @@ fn stored_result(capture: i64, row: &Row) -> Result<StoredResult, JournalError> 
         embedding: Embedding::normalise(values.collect()).map_err(|_| unreadable("the embedding", capture))?,
         embedding_space: row.get::<Option<[u8; 32]>>("embedding_space")?.map(Sha256),
         quality: json(row, "quality")?,
-        verdict: json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", capture))?,
+        verdict: shown_verdict(capture, row)?,
         inspection: json(row, "inspection")?,
+    })
+}
+
+/// The judgement of an inspector that stands, or else the device's answer.
+pub fn shown_verdict(capture: i64, row: &Row) -> Result<Verdict, JournalError> {
+    let device: Verdict = json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", capture))?;
+    let inspection: Option<Inspection> = json(row, "inspection")?;
+    Ok(match inspection {
+        Some(inspection) => device.inspected(&inspection.labels),
+        None => device,
     })
 }
 

@@ -109,6 +109,11 @@ impl Row {
     }
 }
 
+/// A value as it stands in a column.
+pub fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("domain values have string keys and finite numbers")
+}
+
 pub fn damaged(table: &str, id: i64) -> JournalError {
     JournalError::Damaged(format!("row {id} of {table} does not match its checksum"))
 }

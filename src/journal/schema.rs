@@ -7,11 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::JournalError;
 use super::counters::Counters;
 use super::packing::pack;
-use super::queue::EventClass;
-use super::row::Row;
+use super::queue::{EventClass, Tables, note_imported};
+use super::results::json;
+use super::row::{Row, to_json};
+use super::{JournalError, judgement};
+use crate::domain::{Inspection, Sha256, Verdict};
 use crate::sqlite::use_write_ahead_log;
 
 /// For other processes that write, such as `bridgeclip tag`.
@@ -24,8 +26,8 @@ const APPLICATION_ID: i64 = 0x4272_434C;
 pub const PAGE_BYTES: usize = 4096;
 
 /// Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 9] =
-    [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS, INSPECTIONS, INSPECTED];
+const MIGRATIONS: [&str; 10] =
+    [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS, INSPECTIONS, INSPECTED, HISTORY];
 
 const CAPTURES: &str = "
     CREATE TABLE capture (
@@ -162,11 +164,39 @@ const THUMBNAILS: &str = "
     ) STRICT;
 ";
 
-/// JSON, see domain::Inspection: the last one of the capture.
+/// JSON, see domain::Inspection: the judgement that stands.
 const INSPECTIONS: &str = "ALTER TABLE capture ADD COLUMN inspection TEXT;";
 
 /// To find the few captures that an inspector has judged without reading all.
 const INSPECTED: &str = "CREATE INDEX inspected ON capture (id) WHERE inspection IS NOT NULL;";
+
+/// What people say outlives damage: rows with checksums, so that salvage can prove them whole.
+const HISTORY: &str = "
+    -- What inspectors said, in the order of the ids. Rows are added and never changed. They name the photo, not the
+    -- capture: a photo that is classified again after damage keeps its history.
+    CREATE TABLE judgement (
+        id INTEGER PRIMARY KEY,
+        sha256 BLOB NOT NULL,
+        entry TEXT NOT NULL,       -- JSON, see domain::Judgement
+        check_sum INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX judgement_of ON judgement (sha256);
+
+    -- Number of the event with which the verdict that is shown was first told; NULL if no event has changed it since the
+    -- first one.
+    ALTER TABLE capture ADD COLUMN judged_sequence INTEGER;
+
+    ALTER TABLE tag ADD COLUMN check_sum INTEGER;
+
+    ALTER TABLE imported RENAME TO old_imported;
+    CREATE TABLE imported (
+        id INTEGER PRIMARY KEY,
+        event_id TEXT NOT NULL,
+        class INTEGER NOT NULL,
+        check_sum INTEGER NOT NULL,
+        UNIQUE (event_id, class)
+    ) STRICT;
+";
 
 /// Prepares a connection for writing and migrates the file.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
@@ -265,9 +295,15 @@ fn migrate(transaction: &Transaction, version: usize) -> Result<(), JournalError
     for step in &MIGRATIONS[version..] {
         transaction.execute_batch(step)?;
     }
-    let queue_is_new = MIGRATIONS[version..].contains(&QUEUE);
-    let counters = if queue_is_new { adopt(transaction)? } else { Counters::load(transaction)? };
-    Counters { schema: MIGRATIONS.len() as i64, ..counters }.store(transaction)?;
+    let is_new = |step: &str| MIGRATIONS[version..].contains(&step);
+    let counters = if is_new(QUEUE) { adopt(transaction)? } else { Counters::load(transaction)? };
+    let mut tables = Tables { connection: transaction, counters };
+    if is_new(HISTORY) {
+        adopt_imported(transaction)?;
+        adopt_tags(&mut tables)?;
+        adopt_inspections(&mut tables)?;
+    }
+    Counters { schema: MIGRATIONS.len() as i64, ..tables.counters }.store(transaction)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     Ok(transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?)
 }
@@ -304,9 +340,7 @@ fn adopt_events(connection: &Connection, counters: &mut Counters) -> Result<(), 
 }
 
 fn adopt_captures(connection: &Connection, counters: &mut Counters) -> Result<(), JournalError> {
-    let mut ids = connection.prepare("SELECT id FROM capture ORDER BY id")?;
-    let ids: Vec<i64> = ids.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    for id in ids {
+    for id in ids(connection, "capture")? {
         if let Some(row) = Row::load_unchecked(connection, "capture", id)? {
             row.store(connection)?;
         }
@@ -314,6 +348,46 @@ fn adopt_captures(connection: &Connection, counters: &mut Counters) -> Result<()
         counters.capture = id;
     }
     Ok(())
+}
+
+fn adopt_imported(connection: &Connection) -> Result<(), JournalError> {
+    let mut events = connection.prepare("SELECT event_id, class FROM old_imported")?;
+    let mut events = events.query([])?;
+    while let Some(event) = events.next()? {
+        note_imported(connection, &event.get::<_, String>(0)?, event.get(1)?)?;
+    }
+    drop(events);
+    Ok(connection.execute_batch("DROP TABLE old_imported")?)
+}
+
+/// Gives tags the checksums that an older program did not store.
+fn adopt_tags(tables: &mut Tables) -> Result<(), JournalError> {
+    for id in ids(tables.connection, "tag")? {
+        if let Some(row) = Row::load_unchecked(tables.connection, "tag", id)? {
+            row.store(tables.connection)?;
+        }
+        tables.counters.tag = id;
+    }
+    Ok(())
+}
+
+/// An older program kept the last judgement alone, in the capture's row.
+fn adopt_inspections(tables: &mut Tables) -> Result<(), JournalError> {
+    for id in ids(tables.connection, "capture WHERE inspection IS NOT NULL")? {
+        // A damaged row is found when it is next read.
+        let Ok(Some(row)) = Row::load(tables.connection, "capture", id) else { continue };
+        let Some(inspection) = json::<Inspection>(&row, "inspection")? else { continue };
+        // That program put it in place of the device's answer, of which the labels alone are known.
+        let device = json::<Verdict>(&row, "verdict")?.unwrap_or_default().inspected(&inspection.device);
+        let row = row.with("verdict", to_json(&device)).with("inspection", to_json(&inspection));
+        row.store(tables.connection)?;
+        judgement::adopt(tables, &Sha256(row.get("sha256")?), inspection)?;
+    }
+    Ok(())
+}
+
+fn ids(connection: &Connection, of: &str) -> rusqlite::Result<Vec<i64>> {
+    connection.prepare(&format!("SELECT id FROM {of} ORDER BY id"))?.query_map([], |row| row.get(0))?.collect()
 }
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {

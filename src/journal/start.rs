@@ -9,7 +9,7 @@ use log::{info, warn};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::counters::Counters;
+use super::counters::{CommandDoubt, Counters};
 use super::error::Fault;
 use super::quarantine::{finish_salvage, has_unfinished, set_aside, sync};
 use super::queue::EventClass;
@@ -97,6 +97,9 @@ fn compare(connection: &Connection) -> Result<(), JournalError> {
     let counters = Counters::load(&view)?;
     let last = "SELECT max((SELECT coalesce(max(id), 0) FROM capture), (SELECT coalesce(max(id), 0) FROM forgotten))";
     let mut agrees = view.query_row(last, [], |row| row.get::<_, i64>(0))? == counters.capture;
+    agrees &= view.query_row("SELECT coalesce(max(id), 0) FROM tag", [], |row| row.get::<_, i64>(0))? == counters.tag;
+    let last = "SELECT coalesce(max(id), 0) FROM judgement";
+    agrees &= view.query_row(last, [], |row| row.get::<_, i64>(0))? <= counters.judgement;
     for class in EventClass::ALL {
         let last = "SELECT coalesce(max(id), 0) FROM outbox WHERE id > ?1 AND id < ?2";
         let last: i64 = view.query_row(last, [class.floor(), class.ceiling()], |row| row.get(0))?;
@@ -158,6 +161,8 @@ fn catch_up(connection: &Connection, sequence: i64) -> Result<(), JournalError> 
     warn!("device.db lost its last {skipped} events; their photos are looked at again if they are still there");
     counters.sequence = sequence;
     counters.losses.sequences_skipped += skipped as u64;
+    // The notes of commands may be among what was lost.
+    counters.command_doubt = CommandDoubt::Open;
     counters.store(&change)?;
     Ok(change.commit()?)
 }

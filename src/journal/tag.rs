@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, TransactionBehavior};
 
+use super::counters::Counters;
+use super::queue::Tables;
+use super::row::Row;
 use super::{JournalError, schema};
 use crate::domain::{Tag, TagText};
 
@@ -16,28 +19,33 @@ pub fn set_tag(path: &Path, tag: &Tag, boot_id: &str, set_at: Timestamp) -> Resu
     let open = |source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) };
     let mut connection = Connection::open(path).map_err(open)?;
     schema::prepare(&mut connection, path)?;
-    insert_tag(&connection, tag, boot_id, set_at).map_err(|source| JournalError::Write(Arc::new(source)))
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut tables = Tables { connection: &change, counters: Counters::load(&change)? };
+    insert_tag(&mut tables, tag, boot_id, set_at)?;
+    tables.counters.store(&change)?;
+    Ok(change.commit()?)
 }
 
-pub fn insert_tag(connection: &Connection, tag: &Tag, boot_id: &str, set_at: Timestamp) -> rusqlite::Result<()> {
+pub fn insert_tag(tables: &mut Tables, tag: &Tag, boot_id: &str, set_at: Timestamp) -> rusqlite::Result<()> {
     let text = |text: &Option<TagText>| text.as_ref().map(|text| text.as_str().to_owned());
-    connection.prepare_cached("INSERT INTO tag VALUES (NULL, ?1, ?2, ?3, ?4, ?5)")?.execute(params![
-        set_at.to_string(),
-        boot_id,
-        text(&tag.bridge),
-        text(&tag.span),
-        text(&tag.member)
-    ])?;
-    Ok(())
+    let id = &mut tables.counters.tag;
+    *id += 1;
+    Row::new("tag", *id)
+        .with("set_at", set_at.to_string())
+        .with("boot_id", boot_id.to_owned())
+        .with("bridge", text(&tag.bridge))
+        .with("span", text(&tag.span))
+        .with("member", text(&tag.member))
+        .store(tables.connection)
 }
 
-pub fn last_tag(connection: &Connection) -> rusqlite::Result<Option<Tag>> {
-    let mut last = connection.prepare_cached("SELECT bridge, span, member FROM tag ORDER BY id DESC LIMIT 1")?;
-    Ok(last.query_row([], tag).optional()?.filter(|tag| !tag.is_empty()))
-}
-
-fn tag(row: &Row) -> rusqlite::Result<Tag> {
-    Ok(Tag { bridge: row.get(0)?, span: row.get(1)?, member: row.get(2)? })
+/// The tag of the captures that follow, if there is one.
+pub fn standing_tag(connection: &Connection) -> Result<Option<Tag>, JournalError> {
+    let last: i64 =
+        connection.prepare_cached("SELECT coalesce(max(id), 0) FROM tag")?.query_row([], |row| row.get(0))?;
+    let Some(row) = Row::load(connection, "tag", last)? else { return Ok(None) };
+    let tag = Tag { bridge: row.get("bridge")?, span: row.get("span")?, member: row.get("member")? };
+    Ok(Some(tag).filter(|tag| !tag.is_empty()))
 }
 
 impl FromSql for TagText {

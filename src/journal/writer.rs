@@ -10,12 +10,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::capture::{self, NewResult, Recorded, Superseded};
+use super::capture::{self, Expect, NewResult, Recorded, Superseded};
 use super::commit::{FileNote, GROUP_MAX, Report, Request, Transaction, Writer};
 use super::queue::{self, ForeignEvent, Refused};
 use super::tag::insert_tag;
-use super::{FILE_NAME, JournalError, Reader, start};
-use crate::domain::{Change, Failure, FileStamp, Sha256, Tag};
+use super::{CommandNote, FILE_NAME, JournalError, Reader, start};
+use crate::domain::{Change, Failure, FileStamp, Sha256, Statement, Tag};
 
 /// Who makes the events, the same for a whole run of the daemon.
 #[derive(Clone, Debug)]
@@ -139,34 +139,54 @@ impl Journal {
         identity: &Arc<DeviceIdentity>,
         capture: i64,
         change: Change,
+        expect: Expect,
         queued: bool,
         stored_at: Timestamp,
     ) -> Result<Superseded, JournalError> {
         let identity = Arc::clone(identity);
         self.submit(Haste::Now, move |transaction| {
-            capture::supersede(&mut transaction.tables, &identity, capture, &change, queued, stored_at)
+            capture::supersede(&mut transaction.tables, &identity, capture, &change, expect, queued, stored_at)
         })
     }
 
-    /// Likewise many in one commit; a capture that is gone, or that has no event, is passed over.
+    /// Changes many captures in one commit. A capture that is gone, that has no event, or for which `expect` does not hold
+    /// is passed over.
     pub fn supersede_all(
         &self,
         identity: &Arc<DeviceIdentity>,
         changes: Vec<(i64, Change)>,
+        expect: Expect,
         queued: bool,
         stored_at: Timestamp,
     ) -> Result<Vec<Superseded>, JournalError> {
+        use JournalError::{Changed, Inspected, NoEvent, UnknownCapture};
         let identity = Arc::clone(identity);
         self.submit(Haste::Now, move |transaction| {
             let mut made = Vec::new();
             for (capture, change) in &changes {
-                match capture::supersede(&mut transaction.tables, &identity, *capture, change, queued, stored_at) {
+                let tables = &mut transaction.tables;
+                match capture::supersede(tables, &identity, *capture, change, expect, queued, stored_at) {
                     Ok(superseded) => made.push(superseded),
-                    Err(JournalError::UnknownCapture(_) | JournalError::NoEvent(_)) => (),
+                    Err(UnknownCapture(_) | NoEvent(_) | Inspected(_) | Changed { .. }) => (),
                     Err(error) => return Err(error),
                 }
             }
             Ok(made)
+        })
+    }
+
+    /// Takes in what an inspector says about the verdict of a capture, and queues the event that tells of it.
+    pub fn judge(
+        &self,
+        identity: &Arc<DeviceIdentity>,
+        capture: i64,
+        statement: Statement,
+        expect: Expect,
+        queued: bool,
+    ) -> Result<Superseded, JournalError> {
+        let identity = Arc::clone(identity);
+        self.submit(Haste::Now, move |transaction| {
+            capture::judge(&mut transaction.tables, &identity, capture, statement.clone(), expect, queued)
         })
     }
 
@@ -245,12 +265,16 @@ impl Journal {
         self.submit(Haste::Now, |transaction| Ok(transaction.tables.counters.command))
     }
 
-    /// Moves the counter of commands on. It never goes back.
-    pub fn store_command_counter(&self, counter: u64) -> Result<(), JournalError> {
+    /// Notes that a command is about to be carried out. From then on it, and every command with a lower counter, is
+    /// refused. `now` is the time by a clock that something has set.
+    pub fn accept_command(
+        &self,
+        counter: u64,
+        issued_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<CommandNote, JournalError> {
         self.submit(Haste::Now, move |transaction| {
-            let last = &mut transaction.tables.counters.command;
-            *last = counter.max(*last);
-            Ok(())
+            Ok(transaction.tables.counters.accept_command(counter, issued_at, now))
         })
     }
 
@@ -263,7 +287,7 @@ impl Journal {
     pub fn set_tag(&self, tag: Tag, boot_id: &str, set_at: Timestamp) -> Result<(), JournalError> {
         let boot_id = boot_id.to_owned();
         self.submit(Haste::Now, move |transaction| {
-            Ok(insert_tag(transaction.tables.connection, &tag, &boot_id, set_at)?)
+            Ok(insert_tag(&mut transaction.tables, &tag, &boot_id, set_at)?)
         })
     }
 

@@ -21,6 +21,7 @@ use crate::domain::{Sha256, Tag};
 pub struct Command {
     pub id: String,
     pub counter: u64,
+    pub issued_at: Timestamp,
     pub op: Op,
 }
 

@@ -68,6 +68,7 @@ pub fn result(number: u64) -> NewResult {
             categories: Category::ALL.map(|_| category(number)),
             method: Method::Knn,
             rule: Some(Rule::Published),
+            by_inspector: false,
             confidence_calibrated: true,
             urgency: Urgency::default(),
             second_look: vec![SecondLook::NearTie],

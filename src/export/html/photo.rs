@@ -3,7 +3,7 @@
 use base64ct::{Base64, Encoding};
 
 use super::{Photo, clock, fact};
-use crate::domain::{Category, Position, ScoredClass, UrgentSign, Verdict};
+use crate::domain::{Category, Inspection, Position, ScoredClass, UrgentSign, Verdict};
 use crate::export::Record;
 use crate::markup::escape;
 use crate::texts::{Lang, Text};
@@ -65,9 +65,9 @@ fn answers(record: &Record, lang: Lang) -> String {
     let row = |category: Category| {
         let class = |scored: &ScoredClass| {
             let class = escape(&lang.class(category.class(scored.index)));
-            match record.capture.inspection {
-                Some(_) => class,
-                None => format!("{class} <i>{:.0} %</i>", scored.confidence * 100.0),
+            match record.capture.verdict.by_inspector {
+                true => class,
+                false => format!("{class} <i>{:.0} %</i>", scored.confidence * 100.0),
             }
         };
         let answer = match record.classes(category).iter().map(class).collect::<Vec<_>>() {
@@ -85,12 +85,21 @@ fn basis(record: &Record, lang: Lang) -> String {
     let text = match &record.capture.inspection {
         Some(inspection) => {
             let text = if inspection.is_acceptance() { Text::Accepted } else { Text::Corrected };
-            return format!("{} {}, {}", text.say(lang), inspection.by.as_str(), clock(inspection.at, record.zone));
+            let word = format!("{} {}, {}", text.say(lang), inspection.by.as_str(), clock(inspection.at, record.zone));
+            return if inspection.is_acceptance() { word } else { format!("{word}. {}", device_said(inspection, lang)) };
         }
         None if record.capture.verdict.confidence_calibrated => Text::ConfidenceCalibrated,
         None => Text::ConfidenceUncalibrated,
     };
     text.say(lang).to_owned()
+}
+
+fn device_said(inspection: &Inspection, lang: Lang) -> String {
+    let answer = |category: Category| {
+        let classes = inspection.device.get(category).indexes().iter().map(|&index| lang.class(category.class(index)));
+        classes.collect::<Vec<_>>().join(", ")
+    };
+    format!("{} {}", Text::ItWas.say(lang), Category::ALL.map(answer).join(" · "))
 }
 
 fn facts(record: &Record, lang: Lang) -> String {

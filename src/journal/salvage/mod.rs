@@ -9,19 +9,22 @@ mod pages;
 use std::fmt;
 use std::path::Path;
 
-use log::warn;
+use log::{info, warn};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use self::pages::Pages;
-use super::counters::{COUNTERS_ID, Counters};
+use super::counters::{COUNTERS_ID, CommandDoubt, Counters};
 use super::queue::{self, EventClass, Tables};
 use super::row::{CHECK_SUM, Row};
-use super::{JournalError, schema};
+use super::tag::{insert_tag, standing_tag};
+use super::{JournalError, capture, schema};
+use crate::domain::Tag;
 use jiff::Timestamp;
 
 /// All that is kept. `file` is not: every photo is looked at again, and those that are known are noted again.
-const TABLES: [&str; 5] = ["capture", "outbox", "set_aside", "forgotten", "thumbnail"];
+const TABLES: [&str; 8] =
+    ["capture", "outbox", "set_aside", "forgotten", "thumbnail", "judgement", "tag", "imported"];
 
 /// A gap in the numbers of a class whose last one is not known. An id that was delivered is not given again.
 const NUMBERS_SKIPPED: i64 = 1 << 20;
@@ -128,13 +131,19 @@ fn settle(
     count_rows(connection, &mut counters)?;
     // Counters of an earlier commit than the rows, as a damaged WAL leaves them, do not tell what is missing.
     let is_told = counted.is_some() && counters.capture <= expected.capture;
+    // A command that was carried out must not be carried out again, and the note of the last ones may be gone.
+    counters.command_doubt = CommandDoubt::Open;
     skip_numbers(connection, &mut counters, is_told)?;
     skip_sequences(connection, &mut counters, sequence)?;
-    let missing = expected.captures.saturating_sub(counters.captures) + missing_events(&expected, &counters, true);
+    let missing = expected.captures.saturating_sub(counters.captures)
+        + expected.judgements.saturating_sub(counters.judgements)
+        + missing_events(&expected, &counters, true);
     counters.losses.files_quarantined += 1;
     counters.losses.rows_damaged += missing;
     let is_unclear = !is_told || missing_events(&expected, &counters, false) > orphans;
     let mut tables = Tables { connection, counters };
+    keep_tag(&mut tables, &expected)?;
+    keep_judgements(&mut tables)?;
     let sent_again = if is_unclear { send_again(&mut tables)? } else { 0 };
     tables.counters.store(connection)?;
     let Counters { captures, waiting, .. } = tables.counters;
@@ -147,9 +156,39 @@ fn count_rows(connection: &Connection, counters: &mut Counters) -> rusqlite::Res
     counters.capture = number(connection, last_capture)?;
     counters.captures = number(connection, "SELECT count(*) FROM capture")? as u64;
     counters.set_aside = number(connection, "SELECT count(*) FROM set_aside")? as u64;
+    counters.judgements = number(connection, "SELECT count(*) FROM judgement")? as u64;
+    counters.judgement = counters.judgement.max(number(connection, "SELECT coalesce(max(id), 0) FROM judgement")?);
+    counters.tag = number(connection, "SELECT coalesce(max(id), 0) FROM tag")?;
     for class in EventClass::ALL {
         let sql = format!("SELECT count(*) FROM outbox WHERE id > {} AND id < {}", class.floor(), class.ceiling());
         counters.waiting[class as usize] = number(connection, &sql)? as u64;
+    }
+    Ok(())
+}
+
+/// A tag that is lost gives way to none: photos would be filed under the one before it.
+fn keep_tag(tables: &mut Tables, expected: &Counters) -> Result<(), JournalError> {
+    let now = Timestamp::now();
+    if tables.counters.tag < expected.tag {
+        warn!("the tag of the photos that follow was lost; set it again");
+        tables.counters.tag = expected.tag;
+        insert_tag(tables, &Tag::default(), "", now)?;
+    } else if let Some(tag) = standing_tag(tables.connection)? {
+        info!("the photos that follow are still tagged {tag}");
+    }
+    Ok(())
+}
+
+/// What inspectors said stands, in the captures and in the events.
+fn keep_judgements(tables: &mut Tables) -> Result<(), JournalError> {
+    let sql = "SELECT id FROM capture WHERE event IS NOT NULL
+                 AND (inspection IS NOT NULL OR sha256 IN (SELECT sha256 FROM judgement)) ORDER BY id";
+    let mut ids = tables.connection.prepare(sql)?;
+    let ids: Vec<i64> = ids.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    for id in ids {
+        if !capture::reconcile(tables, id, Timestamp::now())? {
+            warn!("capture {id} and what inspectors said of it were of different commits; what they said holds");
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::judge::{Facts, Refusal, address, judge};
 use super::{Acting, Command, CommandHandler, LongWork, State, VerifyingKey};
 use crate::domain::Time;
-use crate::journal::Journal;
+use crate::journal::{CommandNote, Journal};
 use crate::uplink::connection::Incoming;
 use crate::uplink::rate::Bucket;
 
@@ -177,10 +177,13 @@ impl Clerk {
     fn accept(&self, incoming: &Incoming, op: &str, id: &str) -> Result<Command, Refusal> {
         let DeskParams { device, key, journal, clock, .. } = &self.params;
         let not_stored = |error: crate::journal::JournalError| Refusal::NotStored(error.to_string());
-        let counter = journal.command_counter().map_err(not_stored)?;
-        let command = judge(incoming, (op, id), &Facts { device, key, counter, now: &clock() })?;
-        journal.store_command_counter(command.counter).map_err(not_stored)?;
-        Ok(command)
+        let (counter, now) = (journal.command_counter().map_err(not_stored)?, clock());
+        let command = judge(incoming, (op, id), &Facts { device, key, counter, now: &now })?;
+        match journal.accept_command(command.counter, command.issued_at, now.at).map_err(not_stored)? {
+            CommandNote::New => Ok(command),
+            CommandNote::Replayed { last } => Err(Refusal::Replayed { counter: command.counter, last }),
+            CommandNote::Forgotten { until } => Err(Refusal::Forgotten(until)),
+        }
     }
 }
 

@@ -54,6 +54,10 @@ pub enum Refusal {
     ValidTooLong,
     #[error("counter {counter} is not greater than {last}, the last one")]
     Replayed { counter: u64, last: u64 },
+    #[error(
+        "damage to this device's memory may have taken the note that it was carried out; issue it again after {0}"
+    )]
+    Forgotten(jiff::Timestamp),
     #[error("the counter could not be stored: {0}")]
     NotStored(String),
 }
@@ -75,6 +79,7 @@ impl Refusal {
             Refusal::Expired(_) => "expired",
             Refusal::ValidTooLong => "valid_too_long",
             Refusal::Replayed { .. } => "replayed",
+            Refusal::Forgotten(_) => "forgotten",
             Refusal::NotStored(_) => "not_stored",
         }
     }
@@ -116,7 +121,7 @@ pub fn judge(incoming: &Incoming, (op, id): (&str, &str), facts: &Facts) -> Resu
     if order.counter <= facts.counter || i64::try_from(order.counter).is_err() {
         return Err(Refusal::Replayed { counter: order.counter, last: facts.counter });
     }
-    Ok(Command { id: order.id, counter: order.counter, op })
+    Ok(Command { id: order.id, counter: order.counter, issued_at: order.issued_at, op })
 }
 
 fn check_time(order: &Order, now: &Time) -> Result<(), Refusal> {
@@ -185,7 +190,8 @@ mod tests {
     #[test]
     fn a_good_command_is_accepted() {
         let command = judged(&incoming(sign(&order(), &key())), TimeQuality::Gps);
-        assert_eq!(command, Ok(Command { id: "a".to_owned(), counter: 8, op: Op::Ping }));
+        let issued_at = order().issued_at;
+        assert_eq!(command, Ok(Command { id: "a".to_owned(), counter: 8, issued_at, op: Op::Ping }));
     }
 
     #[test]

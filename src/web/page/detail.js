@@ -18,12 +18,14 @@ export async function show(root, { role, name, onHint }, id) {
     verdict.review_urgent && el('p', {}, el('span', { class: 'flag' }, t('review_first'))),
     el('ul', {}, reasons(verdict).map((reason) => el('li', {}, reason))),
     verdictOf(verdict),
-    el('p', { class: 'small' }, t(verdict.confidence_calibrated ? 'confidence_calibrated' : 'confidence_uncalibrated')),
+    !verdict.by_inspector
+      && el('p', { class: 'small' }, t(verdict.confidence_calibrated ? 'confidence_calibrated' : 'confidence_uncalibrated')),
     doubts(verdict).length > 0 && el('p', { class: 'doubt' }, t('look_again')),
     el('ul', {}, doubts(verdict).map((doubt) => el('li', { class: 'doubt' }, doubt))),
     inspection && el('p', { class: 'word' },
       `${t(accepted(inspection) ? 'accepted' : 'corrected')} ${inspection.by}, ${when(inspection.at)}`),
-    inspection && !accepted(inspection) && el('p', { class: 'small' }, `${t('it_was')} ${named(inspection.was)}`),
+    inspection && !accepted(inspection) && el('p', { class: 'small' }, `${t('it_was')} ${named(inspection.device)}`),
+    history(capture.history ?? []),
     role === 'inspector' ? judging(capture, name, again) : '',
     el('h3', {}, t('evidence')),
     evidence(verdict.neighbours ?? []),
@@ -48,9 +50,18 @@ function picture(capture) {
 
 function verdictOf(verdict) {
   const answer = (category) => el('ul', {}, (verdict[category.id] ?? []).map((found) =>
-    el('li', {}, `${className(category.id, found.label)} (${percent(found.confidence)})`)));
+    el('li', {}, className(category.id, found.label)
+      + (found.confidence === undefined ? '' : ` (${percent(found.confidence)})`))));
   return facts(allCategories().map((category) =>
     [categoryName(category), (verdict[category.id] ?? []).length ? answer(category) : t('no_answer')]));
+}
+
+// Who said what, the last word first. What was taken back stays in it.
+function history(entries) {
+  if (entries.length < 2) return '';
+  const line = (entry) => el('li', { class: 'small' },
+    `${when(entry.at)} · ${entry.by} · ${t(`act_${entry.act}`)} ${named(entry.labels)}`);
+  return el('details', { class: 'history' }, el('summary', {}, t('history')), el('ul', {}, [...entries].reverse().map(line)));
 }
 
 const evidence = (neighbours) => el('ul', { class: 'evidence' }, neighbours.map((photo) => el('li', {},
@@ -86,7 +97,7 @@ function judging(capture, name, again) {
     el('input', { type: 'text', maxlength: 64, autocomplete: 'name', value: localStorage.getItem('name') ?? '' }));
   const trouble = el('p', { class: 'trouble', role: 'alert' });
   const form = el('form', { class: 'hidden' });
-  async function give(labels) {
+  async function give(saying) {
     const given = who?.querySelector('input').value.trim();
     if (who && !given) {
       trouble.textContent = t('name_needed');
@@ -96,8 +107,8 @@ function judging(capture, name, again) {
     if (given) localStorage.setItem('name', given);
     try {
       await api.send('POST', `captures/${capture.capture}/inspection`,
-        { sequence: capture.sequence, ...(labels && { labels }), ...(given && { name: given }) });
-      say(t('word_kept'));
+        { sequence: capture.sequence, ...saying, ...(given && { name: given }) });
+      say(t(saying.undo ? 'word_undone' : 'word_kept'));
       await again();
     } catch (error) {
       trouble.textContent = error.message;
@@ -108,7 +119,7 @@ function judging(capture, name, again) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const chosen = new FormData(form);
-    give(Object.fromEntries(allCategories().map((category) => [category.id, chosen.getAll(category.id)])));
+    give({ labels: Object.fromEntries(allCategories().map((category) => [category.id, chosen.getAll(category.id)])) });
   });
   const correct = el('button', { type: 'button', 'aria-expanded': 'false', onclick: () => {
     const hidden = form.classList.toggle('hidden');
@@ -116,7 +127,9 @@ function judging(capture, name, again) {
     if (!hidden) form.querySelector('input').focus();
   } }, t('correct'));
   return el('section', { 'aria-label': t('your_word') }, el('h3', {}, t('your_word')), who,
-    el('div', { class: 'row' }, el('button', { class: 'main', type: 'button', onclick: () => give() }, t('accept')), correct),
+    el('div', { class: 'row' },
+      el('button', { class: 'main', type: 'button', onclick: () => give({}) }, t('accept')), correct,
+      capture.inspection && el('button', { type: 'button', onclick: () => give({ undo: true }) }, t('undo'))),
     trouble, form);
 }
 

@@ -21,7 +21,8 @@ export function card(capture, similarity) {
     el('p', { class: 'small' }, [when(capture.taken), place(capture.tag), similarity && similarity.toFixed(3)].filter(Boolean).join(' · '))));
 }
 
-export const accepted = (inspection) => JSON.stringify(inspection.was) === JSON.stringify(inspection.labels);
+// Whether the device's own answer stands.
+export const accepted = (inspection) => JSON.stringify(inspection.device) === JSON.stringify(inspection.labels);
 
 export async function show(root, { role, onHint, query: wanted }) {
   const list = el('ul', { class: 'cards' });

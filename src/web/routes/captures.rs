@@ -76,6 +76,11 @@ pub async fn one(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Json<Value
         let event = reader.event(id).map_err(Problem::fault)?;
         let event: Value = event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or_default();
         value["verdict"]["neighbours"] = event["data"]["verdict"]["neighbours"].clone();
+        for name in ["device_verdict", "history"] {
+            if let Some(told) = event["data"].get(name) {
+                value[name] = told.clone();
+            }
+        }
         value["has_original"] = has_original.into();
         Ok(Json(value))
     };

@@ -15,17 +15,20 @@ use super::super::problem::Problem;
 use super::super::site::Site;
 use super::Body;
 use super::query::Id;
-use crate::domain::{Category, Change, Inspection, Labels, Tag, TagText};
-use crate::journal::{JournalError, Reader};
+use crate::domain::{Category, Change, Labels, Saying, Statement, Tag, TagText};
+use crate::journal::{Expect, JournalError, Reader, Superseded};
 use crate::learn::Rated;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Word {
-    /// Of the event that the inspector has seen: what has changed meanwhile must be seen first.
+    /// Number of the event that the inspector has seen. If the verdict has changed since, it must be looked at again.
     sequence: i64,
     /// What is right; what is shown is accepted if not given.
     labels: Option<Labels>,
+    /// Takes the last judgement that stands back.
+    #[serde(default)]
+    undo: bool,
     /// Who says so, at the device itself; on the network it is the visitor's own name.
     name: Option<TagText>,
 }
@@ -36,7 +39,18 @@ pub struct Place {
     tag: Tag,
 }
 
-/// Accepts or corrects a verdict.
+impl Word {
+    fn saying(self) -> Result<Saying, Problem> {
+        match (self.labels, self.undo) {
+            (None, false) => Ok(Saying::Accept),
+            (Some(labels), false) => check(&labels).map(|()| Saying::Correct(labels)),
+            (None, true) => Ok(Saying::Undo),
+            (Some(_), true) => Err(Problem::bad_request("give either `labels` or `undo`")),
+        }
+    }
+}
+
+/// Accepts or corrects a verdict, or takes the last such judgement back.
 pub async fn inspect(
     State(site): State<Arc<Site>>,
     Id(id): Id,
@@ -45,29 +59,27 @@ pub async fn inspect(
 ) -> Result<Json<Value>, Problem> {
     let by = visitor.name.or(word.name.clone());
     let by = by.ok_or_else(|| Problem::bad_request("`name` is missing: who has inspected the photo"))?;
-    word.labels.iter().try_for_each(check)?;
+    let (seen, saying) = (word.sequence, word.saying()?);
     site.work(move |site, reader| {
-        let shown = reader.capture(id).map_err(Problem::fault)?;
-        let shown = shown.ok_or_else(|| Problem::not_found(format!("there is no capture {id}")))?;
-        if shown.sequence != Some(word.sequence) {
-            return Err(Problem::new(StatusCode::CONFLICT, "the verdict has changed meanwhile; look at it again"));
-        }
-        let was = shown.verdict.labels();
-        let labels = word.labels.unwrap_or_else(|| was.clone());
-        let inspection = Inspection { by, at: Timestamp::now(), was, labels };
-        let answer = supersede(site, id, &Change::Inspected(inspection))?;
+        let statement = Statement { by, at: Timestamp::now(), saying };
+        let Site { journal, identity, link, .. } = site;
+        let made = journal.judge(identity, id, statement, Expect::VerdictOf(seen), !link.is_online());
+        let made = made.map_err(problem)?;
         if site.learn {
             learn(site, reader, id).map_err(Problem::fault)?;
         }
-        Ok(answer)
+        Ok(changed(site, &made))
     })
     .await
 }
 
-/// The photo votes from now on, as it was judged last.
+/// The photo votes as it was judged last, or not at all once its judgement was taken back.
 fn learn(site: &Site, reader: &Reader, id: i64) -> Result<(), JournalError> {
-    if let Some(rated) = reader.result(id)?.and_then(|result| Rated::of(result, site.identity.embedding_space)) {
-        site.searcher.classifier.answerer().rated.put(rated);
+    // Locked before the look: of two judgements at once the last one then votes.
+    let mut answerer = site.searcher.classifier.answerer();
+    match reader.result(id)?.and_then(|result| Rated::of(result, site.identity.embedding_space)) {
+        Some(rated) => answerer.rated.put(rated),
+        None => answerer.rated.remove(id),
     }
     Ok(())
 }
@@ -88,17 +100,28 @@ pub async fn retag(
     Id(id): Id,
     Body(place): Body<Place>,
 ) -> Result<Json<Value>, Problem> {
-    site.work(move |site, _| supersede(site, id, &Change::Tag(place.tag))).await
+    site.work(move |site, _| {
+        let Site { journal, identity, link, .. } = site;
+        let change = Change::Tag(place.tag);
+        let made = journal.supersede(identity, id, change, Expect::Any, !link.is_online(), Timestamp::now());
+        made.map(|made| changed(site, &made)).map_err(problem)
+    })
+    .await
 }
 
-fn supersede(site: &Site, capture: i64, change: &Change) -> Result<Json<Value>, Problem> {
-    let Site { journal, identity, link, .. } = site;
-    let made = journal.supersede(identity, capture, change.clone(), !link.is_online(), Timestamp::now());
-    let made = made.map_err(|error| match error {
-        JournalError::UnknownCapture(_) => Problem::not_found(format!("there is no capture {capture}")),
-        error @ JournalError::NoEvent(_) => Problem::new(StatusCode::CONFLICT, error.to_string()),
+fn problem(error: JournalError) -> Problem {
+    match error {
+        error @ JournalError::UnknownCapture(_) => Problem::not_found(error.to_string()),
+        error @ (JournalError::NoEvent(_) | JournalError::Changed { .. } | JournalError::Statement(_)) => {
+            Problem::new(StatusCode::CONFLICT, error.to_string())
+        }
         error => Problem::fault(error),
-    })?;
-    site.live.tell(&Notice::Changed { captures: vec![capture] });
-    Ok(Json(json!({ "capture": capture, "sequence": made.sequence, "event_id": made.event_id })))
+    }
+}
+
+/// Tells the pages, and whoever made the change.
+fn changed(site: &Site, made: &Superseded) -> Json<Value> {
+    let Superseded { capture, sequence, event_id } = made;
+    site.live.tell(&Notice::Changed { captures: vec![*capture] });
+    Json(json!({ "capture": capture, "sequence": sequence, "event_id": event_id }))
 }
