@@ -89,9 +89,8 @@ fn a_correction_takes_the_place_of_a_result_and_changes_no_byte_that_waits() {
     let reader = journal.reader().expect("a reader");
     let before = waiting(&reader);
     let taken = Time { at: Timestamp::now(), quality: TimeQuality::Gps };
-    let correct = |change| {
-        journal.supersede(&identity(), capture, change, Expect::Any, false, Timestamp::now()).expect("stored")
-    };
+    let correct =
+        |change| journal.supersede(&identity(), capture, change, Expect::Any, false, Timestamp::now()).expect("stored");
     let first = correct(Change::Located { taken: Some(taken.clone()), position: None });
     let second = correct(Change::Verdict(result(2).verdict));
     let rows = waiting(&reader);
@@ -187,7 +186,8 @@ fn what_an_inspector_says_stands_against_a_device_that_judges_again_all_the_time
                 journal.supersede_all(&identity(), changes, expect, true, Timestamp::now()).expect("stored");
             }
         });
-        let clients: Vec<_> = (0..4_u64).map(|client| scope.spawn(move || corrections(journal, client, count))).collect();
+        let clients: Vec<_> =
+            (0..4_u64).map(|client| scope.spawn(move || corrections(journal, client, count))).collect();
         let said = clients.into_iter().map(|client| client.join().expect("no panic")).sum::<usize>();
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         said

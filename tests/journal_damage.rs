@@ -9,12 +9,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use bridgeclip::journal::{EventClass, FILE_NAME, Journal, NewResult, OutboxRow, Reader, Recorded, Report};
+use bridgeclip::domain::{Saying, Statement};
+use bridgeclip::journal::{
+    CommandNote, EventClass, Expect, FILE_NAME, ForeignEvent, Journal, NewResult, OutboxRow, Reader, Recorded, Report,
+};
+use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use crate::support::Random;
 use crate::support::results::{
-    identity, journal_params, open_journal, path, photo, result, stamp, waiting as all_waiting,
+    identity, journal_params, open_journal, path, photo, result, stamp, waiting as all_waiting, waiting_of,
 };
 
 const PHOTOS: u64 = 200;
@@ -37,9 +41,14 @@ fn new(number: u64) -> NewResult {
     NewResult { thumbnail: number.is_multiple_of(10).then(noise), ..result(number) }
 }
 
-/// The waiting results, and the waiting thumbnails.
+/// The waiting results and corrections, and the waiting thumbnails, of this device.
 fn waiting(reader: &Reader) -> (Vec<OutboxRow>, Vec<OutboxRow>) {
-    all_waiting(reader).into_iter().partition(|row| row.class != EventClass::Thumbnail)
+    let own = all_waiting(reader).into_iter().filter(|row| !is_foreign(row));
+    own.partition(|row| row.class != EventClass::Thumbnail)
+}
+
+fn is_foreign(row: &OutboxRow) -> bool {
+    row.event_id.starts_with("foreign")
 }
 
 fn left() -> &'static Left {
@@ -50,6 +59,7 @@ fn left() -> &'static Left {
         for number in 0..PHOTOS {
             journal.record(&identity(), new(number)).expect("stored");
         }
+        say_what_people_say(&journal);
         let (rows, thumbnails) = waiting(&journal.reader().expect("a reader"));
         journal.delivered(rows[..DELIVERED].iter().map(|row| row.id).collect()).expect("deleted");
         let events = rows.into_iter().map(|row| (row.event_id.clone(), row)).collect();
@@ -59,6 +69,43 @@ fn left() -> &'static Left {
         thread.join().expect("no panic");
         Left { stopped, cut, events, thumbnails }
     })
+}
+
+/// The captures that an inspector has judged: one in ten, of those that wait.
+fn judged() -> impl Iterator<Item = u64> {
+    (DELIVERED as u64 + 5..PHOTOS).step_by(10)
+}
+
+const TAGS: [&str; 2] = ["bridgeclip:bridge=B-1;member=G1", "bridgeclip:bridge=B-1;member=P2"];
+/// Of the last command that was carried out.
+const COMMAND: u64 = 41;
+
+fn imports() -> Vec<ForeignEvent> {
+    let event = |number| ForeignEvent {
+        class: EventClass::Result,
+        event_id: format!("foreign-{number}"),
+        topic: "bridge/v1/site/other/capture/result".to_owned(),
+        payload: b"{}".to_vec(),
+    };
+    (0..30).map(event).collect()
+}
+
+/// All that is no photo: tags, judgements, a command, a bundle that was delivered.
+fn say_what_people_say(journal: &Journal) {
+    let now = Timestamp::now();
+    for tag in TAGS {
+        journal.set_tag(tag.parse().expect("a tag"), "boot", now).expect("stored");
+    }
+    for number in judged() {
+        let statement = Statement { by: "A. Sato".parse().expect("a name"), at: now, saying: Saying::Accept };
+        let capture = number as i64 + 1;
+        journal.judge(&identity(), capture, statement, Expect::NotInspected, true).expect("stored");
+    }
+    assert_eq!(journal.accept_command(COMMAND, now, now).expect("stored"), CommandNote::New);
+    assert_eq!(journal.import(imports(), now).expect("stored"), 30);
+    let reader = journal.reader().expect("a reader");
+    let foreign = all_waiting(&reader).into_iter().filter(is_foreign);
+    journal.delivered(foreign.map(|row| row.id).collect()).expect("deleted");
 }
 
 fn copy(dir: &Path) -> TempDir {
@@ -104,13 +151,15 @@ fn expect_no_loss(dir: &Path) {
         let recorded = journal.record(&identity(), result(number)).expect("stored");
         assert!(matches!(recorded, Recorded::New { sequence, .. } if sequence > 0), "{recorded:?}");
     }
+    expect_what_people_said(&journal, &reader, &again);
     let (rows, thumbnails) = waiting(&reader);
     let photos: HashMap<String, &OutboxRow> = rows.iter().map(|row| (subject(row), row)).collect();
     for number in DELIVERED as u64..PHOTOS {
         assert!(photos.contains_key(&photo(number).to_string()), "photo {number} is lost");
     }
     let depth = reader.outbox_depth().expect("a depth");
-    assert_eq!(depth.total() as usize, rows.len() + thumbnails.len(), "the counters agree with the rows");
+    let foreign = all_waiting(&reader).iter().filter(|row| is_foreign(row)).count();
+    assert_eq!(depth.total() as usize, rows.len() + thumbnails.len() + foreign, "the counters agree with the rows");
     let is_whole = |row: &OutboxRow| left().thumbnails.get(&row.event_id) == Some(&row.payload);
     assert!(thumbnails.iter().all(is_whole), "a thumbnail was changed");
     assert_eq!(reader.captures().expect("a count"), PHOTOS);
@@ -118,6 +167,27 @@ fn expect_no_loss(dir: &Path) {
     drop(journal);
     thread.join().expect("no panic");
     expect_whole(dir);
+}
+
+/// What was lost to the damage is counted, and never replaced by what was said before it.
+fn expect_what_people_said(journal: &Journal, reader: &Reader, again: &[u64]) {
+    let now = Timestamp::now();
+    let losses = reader.losses().expect("losses");
+    let is_damaged = losses.rows_damaged + losses.sequences_skipped + losses.files_quarantined > 0;
+    let tag = reader.tag().expect("read");
+    assert!(tag == TAGS[1].parse().ok() || (tag.is_none() && is_damaged), "the tag is {tag:?}");
+    let is_judged = |number: u64| {
+        let capture = reader.capture_of(&photo(number)).expect("read").expect("there");
+        reader.capture(capture).expect("read").expect("there").inspection.is_some()
+    };
+    let unjudged = judged().filter(|&number| !is_judged(number)).count();
+    assert!(unjudged == 0 || is_damaged, "{unjudged} judgements are gone, and {again:?} were classified again");
+    for old in [COMMAND - 1, COMMAND] {
+        let note = journal.accept_command(old, now, now).expect("stored");
+        assert_ne!(note, CommandNote::New, "a command that was carried out is not carried out again");
+    }
+    // Where the note of a bundle is gone its events arrive once more under their own ids, which receivers know.
+    assert!(journal.import(imports(), now).expect("stored") <= 30);
 }
 
 /// A photo that is known, or whose file is noted as done, must not be taken for delivered if it was not.
@@ -283,8 +353,60 @@ fn numbers_do_not_go_back_when_the_last_commits_are_lost() {
     let reader = journal.reader().expect("a reader");
     let lost = (0..PHOTOS).find(|&number| !reader.is_known(&photo(number)).expect("an answer")).expect("one is lost");
     let recorded = journal.record(&identity(), result(lost)).expect("stored");
-    assert!(matches!(recorded, Recorded::New { sequence, .. } if sequence == PHOTOS as i64 + 1), "{recorded:?}");
+    let last = (PHOTOS as usize + judged().count()) as i64;
+    assert!(matches!(recorded, Recorded::New { sequence, .. } if sequence == last + 1), "{recorded:?}");
     assert!(reader.losses().expect("losses").sequences_skipped > 0);
+}
+
+/// Damage that spares what people said costs none of it.
+#[test]
+fn a_damaged_row_of_counters_costs_no_tag_no_judgement_and_no_import() {
+    let dir = copy(left().stopped.path());
+    let connection = rusqlite::Connection::open(dir.path().join(FILE_NAME)).expect("the database");
+    connection.execute("UPDATE outbox SET tries = 9 WHERE id = 0", []).expect("a flip");
+    drop(connection);
+    let journal = open_journal(dir.path());
+    let reader = journal.reader().expect("a reader");
+    assert_eq!(quarantined(dir.path()), 1);
+    assert_eq!(reader.tag().expect("read"), TAGS[1].parse().ok());
+    for number in judged() {
+        let capture = reader.capture_of(&photo(number)).expect("read").expect("there");
+        assert!(reader.capture(capture).expect("read").expect("there").inspection.is_some(), "photo {number}");
+    }
+    let now = Timestamp::now();
+    assert_eq!(journal.import(imports(), now).expect("stored"), 0);
+    let note = |counter, issued_at| journal.accept_command(counter, issued_at, issued_at).expect("stored");
+    assert_eq!(note(COMMAND, now), CommandNote::Replayed { last: COMMAND });
+    assert!(matches!(note(COMMAND + 1, now), CommandNote::Forgotten { .. }));
+    let later = now + SignedDuration::from_hours(1);
+    assert_eq!(note(COMMAND + 2, later), CommandNote::New);
+    assert_eq!(note(COMMAND + 1, later), CommandNote::Replayed { last: COMMAND + 2 });
+}
+
+#[test]
+fn no_command_from_before_the_damage_is_carried_out_where_both_notes_of_it_are_gone() {
+    let dir = copy(left().stopped.path());
+    fs::remove_file(dir.path().join("sequence")).expect("removed");
+    let connection = rusqlite::Connection::open(dir.path().join(FILE_NAME)).expect("the database");
+    connection.execute("UPDATE outbox SET tries = 9 WHERE id = 0", []).expect("a flip");
+    drop(connection);
+    let journal = open_journal(dir.path());
+    let now = Timestamp::now();
+    for counter in [COMMAND, COMMAND + 1] {
+        let note = journal.accept_command(counter, now, now).expect("stored");
+        assert!(matches!(note, CommandNote::Forgotten { .. }), "{note:?}");
+    }
+}
+
+#[test]
+fn a_tag_that_was_lost_does_not_give_way_to_the_one_before_it() {
+    let dir = copy(left().stopped.path());
+    let connection = rusqlite::Connection::open(dir.path().join(FILE_NAME)).expect("the database");
+    connection.execute("UPDATE tag SET member = 'other' WHERE id = 2", []).expect("a flip");
+    drop(connection);
+    let journal = open_journal(dir.path());
+    let reader = journal.reader().expect("a reader");
+    assert_eq!(reader.tag().expect("mended"), None);
 }
 
 #[test]
@@ -296,7 +418,7 @@ fn damage_while_the_daemon_works_is_mended_at_once() {
     };
     let (journal, _) = Journal::open(dir.path(), journal_params(), report).expect("a journal");
     let reader = journal.reader().expect("a reader");
-    let before = waiting(&reader).0;
+    let before = waiting_of(&reader, EventClass::Result);
     let payload = reader_of_raw(dir.path(), before[0].id);
     change(&dir.path().join(FILE_NAME), |bytes| {
         let place = bytes.windows(payload.len()).position(|window| window == payload).expect("the row");
@@ -312,9 +434,10 @@ fn damage_while_the_daemon_works_is_mended_at_once() {
     assert_eq!((losses.files_quarantined, losses.rows_damaged > 0), (1, true), "{losses:?}");
     assert!(!fresh.is_known(&photo(DELIVERED as u64)).expect("an answer"), "its photo is classified again");
     assert_eq!(reader.losses().expect("losses"), losses, "a reader follows to the new file");
-    assert!(waiting(&reader).0 == found, "no delivered event is sent again: it is known which one is missing");
+    let results = || waiting_of(&reader, EventClass::Result);
+    assert!(results() == found, "no delivered event is sent again: it is known which one is missing");
     journal.record(&identity(), result(DELIVERED as u64)).expect("stored");
-    assert_eq!(waiting(&reader).0.len(), before.len());
+    assert_eq!(results().len(), before.len());
 }
 
 /// The bytes of an event as they lie in the file.

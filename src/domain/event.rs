@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answer, Burst, Camera, Capture, Category, Drone, Exposure, History, Inspection, PhotoQuality, Position, Sha256, Tag,
-    Time, Verdict,
+    Answer, Burst, Camera, Capture, Category, Drone, Exposure, History, Inspection, PhotoQuality, Position, Sha256,
+    Tag, Time, Verdict,
 };
 
 /// `type` of a result event; the number goes up when a consumer of the old form would misread the new one.

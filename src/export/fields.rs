@@ -218,7 +218,8 @@ fn confidences(record: &Record, category: Category) -> Value {
 /// The device's own answer where an inspector's judgement stands.
 fn device_answer(record: &Record, category: Category) -> Value {
     let inspection = record.capture.inspection.as_ref();
-    inspection.map_or(Value::None, |inspection| joined(inspection.device.get(category).names(category).map(str::to_owned)))
+    inspection
+        .map_or(Value::None, |inspection| joined(inspection.device.get(category).names(category).map(str::to_owned)))
 }
 
 fn words(values: &[impl Serialize]) -> Value {
@@ -358,15 +359,8 @@ mod tests {
             "device_soundness",
             "second_look",
         ];
-        let expected = [
-            "IV".into(),
-            Value::None,
-            Value::None,
-            "corrected".into(),
-            "A. Sato".into(),
-            "III".into(),
-            Value::None,
-        ];
+        let expected =
+            ["IV".into(), Value::None, Value::None, "corrected".into(), "A. Sato".into(), "III".into(), Value::None];
         assert_eq!(names.map(|name| value(&inspected, name)), expected);
         for name in
             ["latitude_deg", "position_source", "soundness", "damage_type_confidence", "urgent_signs", "burst_of"]

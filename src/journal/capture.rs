@@ -9,9 +9,9 @@ use serde::Deserialize;
 use super::commit::{FileNote, Transaction};
 use super::packing::{pack, unpack};
 use super::queue::{Content, EventClass, NewEvent, Tables, detach, put};
+use super::results::{json, unreadable};
 use super::row::{Row, damaged, to_json};
 use super::tag::insert_tag;
-use super::results::{json, unreadable};
 use super::{DeviceIdentity, JournalError, RESULT_TOPIC, StoredPackage, judgement, thumbnail};
 use crate::domain::{
     Capture, Change, Embedding, EventContext, FileStamp, History, Inspection, Sha256, Statement, Tag, Verdict,
@@ -353,13 +353,7 @@ fn supersede_row(
 }
 
 /// The columns of the capture's row that a change touches.
-fn changed(
-    row: Row,
-    capture: i64,
-    change: &Change,
-    history: &History,
-    sequence: i64,
-) -> Result<Row, JournalError> {
+fn changed(row: Row, capture: i64, change: &Change, history: &History, sequence: i64) -> Result<Row, JournalError> {
     Ok(match change {
         Change::Verdict(verdict) => {
             let standing = Inspection::standing(history, &verdict.labels());

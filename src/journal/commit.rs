@@ -9,8 +9,8 @@ use rusqlite::Connection;
 
 use super::counters::Counters;
 use super::error::Fault;
+use super::numbers::{Numbers, NumbersFile};
 use super::queue::Tables;
-use super::sequence::SequenceFile;
 use super::space::{Space, make_room};
 use super::writer::note_file;
 use super::{JournalError, Params, start};
@@ -101,7 +101,7 @@ pub struct Writer {
     /// `None` after a fault, until the file could be opened again.
     connection: Option<Connection>,
     space: Space,
-    sequence: SequenceFile,
+    numbers: NumbersFile,
     notes: Vec<FileNote>,
     /// Since when there are notes, or the last ones were written.
     notes_since: Instant,
@@ -120,7 +120,7 @@ impl Writer {
         Writer {
             dir: dir.to_owned(),
             space: opened.space,
-            sequence: opened.sequence,
+            numbers: opened.numbers,
             connection: Some(opened.connection),
             check: opened.check,
             params,
@@ -200,7 +200,7 @@ impl Writer {
 
     fn transact(&mut self, group: &mut [Box<dyn Request>], all_notes: bool) -> Result<(), JournalError> {
         if self.connection.is_none() {
-            self.connection = Some(start::reopen(&self.dir, self.sequence.last())?);
+            self.connection = Some(start::reopen(&self.dir, self.numbers.last())?);
         }
         let Some(connection) = &self.connection else { return Err(JournalError::Stopped) };
         let due = all_notes || self.notes.len() >= NOTES_MAX || self.notes_since.elapsed() >= NOTES_WAIT;
@@ -214,7 +214,7 @@ impl Writer {
         }
         let done = outcome?;
         self.space.told();
-        self.sequence.note(done.sequence);
+        self.numbers.note(done.numbers);
         if done.has_new_events {
             (self.report)(Report::OutboxChanged);
         }
@@ -247,7 +247,7 @@ impl Writer {
         self.last_salvage = Some(Instant::now());
         self.connection = None;
         error!("{error}");
-        match start::replace(&self.dir, self.sequence.last()) {
+        match start::replace(&self.dir, self.numbers.last()) {
             Ok(connection) => {
                 self.connection = Some(connection);
                 self.notes.clear();
@@ -281,7 +281,7 @@ impl Writer {
 
 /// What a transaction leaves to do after its commit.
 struct Done {
-    sequence: i64,
+    numbers: Numbers,
     has_new_events: bool,
     notes: Vec<FileNote>,
 }
@@ -307,5 +307,5 @@ fn fill(
         counters.store(connection)?;
     }
     let has_new_events = counters.numbers != before.numbers;
-    Ok(Done { sequence: counters.sequence, has_new_events, notes: transaction.notes })
+    Ok(Done { numbers: Numbers::of(&counters), has_new_events, notes: transaction.notes })
 }

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
+use super::numbers::Numbers;
 use super::queue::EventClass;
 use super::row::Row;
 use crate::domain::{Losses, QueueHealth};
@@ -122,6 +123,28 @@ impl Counters {
                 CommandNote::New
             }
         }
+    }
+
+    /// Greater for counters of a later commit, as far as the numbers that they gave tell.
+    pub fn age(&self) -> impl Ord + use<> {
+        (self.sequence, self.command, self.tag, self.judgement, self.numbers)
+    }
+
+    /// Moves the numbers on to those that are known from elsewhere, so that none is given again, and counts what is missing.
+    /// The answer is the last number of each kind; the id of a tag is left to who looks after the tag.
+    pub fn catch_up(&mut self, last: Numbers) -> Numbers {
+        let skipped = last.sequence.saturating_sub(self.sequence).max(0);
+        let judgements = last.judgement.saturating_sub(self.judgement).max(0);
+        if skipped > 0 {
+            // The notes of commands may be among what was lost.
+            self.command_doubt = CommandDoubt::Open;
+        }
+        self.sequence += skipped;
+        self.losses.sequences_skipped += skipped as u64;
+        self.judgement += judgements;
+        self.losses.rows_damaged += judgements as u64;
+        self.command = self.command.max(last.command);
+        Numbers { tag: self.tag.max(last.tag), ..Numbers::of(self) }
     }
 
     pub fn load(connection: &Connection) -> Result<Self, JournalError> {

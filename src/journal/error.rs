@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::domain::StatementError;
 
@@ -90,6 +90,10 @@ impl From<rusqlite::Error> for JournalError {
 }
 
 fn fault(error: &rusqlite::Error) -> Option<Fault> {
+    // A file that was cut off within a page.
+    if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHORT_READ) {
+        return Some(Fault::Damage);
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Some(Fault::Full),
         Some(

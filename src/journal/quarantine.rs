@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use log::{info, warn};
 
+use super::numbers::Numbers;
 use super::salvage::salvage;
 use super::{FILE_NAME, JournalError};
 
@@ -48,14 +49,14 @@ fn move_wal(dir: &Path, target: &Path) -> Result<(), JournalError> {
 }
 
 /// Goes on with a salvage that was begun: a file lies in quarantine, and there is no new one in its place yet.
-pub fn finish_salvage(dir: &Path, sequence: i64) -> Result<(), JournalError> {
+pub fn finish_salvage(dir: &Path, numbers: Numbers) -> Result<(), JournalError> {
     let path = dir.join(FILE_NAME);
     for damaged in files(&dir.join(FOLDER), is_unfinished) {
         if !path.exists() {
             move_wal(dir, &damaged)?;
             let new = dir.join(format!("{FILE_NAME}.new"));
             remove_if_there(&new)?;
-            let found = salvage(&damaged, &new, sequence)?;
+            let found = salvage(&damaged, &new, numbers)?;
             info!("salvaged {found}");
             sync(&new)?;
             rename(&new, &path)?;

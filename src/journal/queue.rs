@@ -248,7 +248,8 @@ pub fn import(tables: &mut Tables, events: &[ForeignEvent], stored_at: Timestamp
 
 /// Notes that an event of another device was taken in; `false` if it was noted before.
 pub fn note_imported(connection: &Connection, event_id: &str, class: i64) -> rusqlite::Result<bool> {
-    let mut known = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM imported WHERE event_id = ?1 AND class = ?2)")?;
+    let mut known =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM imported WHERE event_id = ?1 AND class = ?2)")?;
     if known.query_row(params![event_id, class], |row| row.get(0))? {
         return Ok(false);
     }

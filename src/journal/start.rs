@@ -9,12 +9,13 @@ use log::{info, warn};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::counters::{CommandDoubt, Counters};
+use super::counters::Counters;
 use super::error::Fault;
+use super::numbers::{Numbers, NumbersFile};
 use super::quarantine::{finish_salvage, has_unfinished, set_aside, sync};
-use super::queue::EventClass;
-use super::sequence::SequenceFile;
+use super::queue::{EventClass, Tables};
 use super::space::Space;
+use super::tag::keep_tag;
 use super::{FILE_NAME, JournalError, Params, schema};
 
 /// A file of this size is checked in a tenth of a second, on a slow card in less than one, its indexes too. A larger one
@@ -24,7 +25,7 @@ const CHECKED_FIRST_BYTES: u64 = 16 << 20;
 pub struct Opened {
     pub connection: Connection,
     pub space: Space,
-    pub sequence: SequenceFile,
+    pub numbers: NumbersFile,
     pub check: Option<mpsc::Receiver<JournalError>>,
 }
 
@@ -32,32 +33,32 @@ pub struct Opened {
 pub fn open(dir: &Path, params: &Params) -> Result<Opened, JournalError> {
     fs::create_dir_all(dir).map_err(|error| JournalError::file(dir, error))?;
     let mut space = Space::new(dir, params);
-    let sequence = SequenceFile::open(dir);
-    let open = || open_checked(dir, sequence.last());
+    let numbers = NumbersFile::open(dir);
+    let open = || open_checked(dir, numbers.last());
     let (connection, check) = match open() {
         Err(error) if error.fault() == Some(Fault::Full) && space.release_reserve(&error) => open()?,
         opened => opened?,
     };
-    catch_up(&connection, sequence.last())?;
-    Ok(Opened { connection, space, sequence, check })
+    catch_up(&connection, numbers.last())?;
+    Ok(Opened { connection, space, numbers, check })
 }
 
 type Check = Option<mpsc::Receiver<JournalError>>;
 
-fn open_checked(dir: &Path, sequence: i64) -> Result<(Connection, Check), JournalError> {
-    finish_salvage(dir, sequence)?;
+fn open_checked(dir: &Path, numbers: Numbers) -> Result<(Connection, Check), JournalError> {
+    finish_salvage(dir, numbers)?;
     match connect(dir).and_then(|connection| check(dir, &connection).map(|check| (connection, check))) {
         Err(error) if is_damage(&error) => {
             log::error!("{error}");
-            Ok((replace(dir, sequence)?, None))
+            Ok((replace(dir, numbers)?, None))
         }
         opened => opened,
     }
 }
 
 /// Opens the database again after a fault.
-pub fn reopen(dir: &Path, sequence: i64) -> Result<Connection, JournalError> {
-    finish_salvage(dir, sequence)?;
+pub fn reopen(dir: &Path, numbers: Numbers) -> Result<Connection, JournalError> {
+    finish_salvage(dir, numbers)?;
     connect(dir).map_err(|error| match error {
         error if is_damage(&error) => JournalError::Damaged(error.to_string()),
         error => error,
@@ -72,7 +73,7 @@ pub fn join(dir: &Path, params: &Params) -> Result<Opened, JournalError> {
     let connection = connect(dir)?;
     // The daemon may put another file in its place meanwhile, whose WAL must not be taken away at the end.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    Ok(Opened { connection, space: Space::beside(dir, params), sequence: SequenceFile::none(), check: None })
+    Ok(Opened { connection, space: Space::beside(dir, params), numbers: NumbersFile::none(), check: None })
 }
 
 fn connect(dir: &Path) -> Result<Connection, JournalError> {
@@ -151,25 +152,27 @@ fn check_beside(path: PathBuf) -> mpsc::Receiver<JournalError> {
 }
 
 /// A database that knows less than the file beside it has lost its last commits. Their numbers are not given again.
-fn catch_up(connection: &Connection, sequence: i64) -> Result<(), JournalError> {
+fn catch_up(connection: &Connection, numbers: Numbers) -> Result<(), JournalError> {
     let change = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    let mut counters = Counters::load(&change)?;
-    let skipped = sequence - counters.sequence;
-    if skipped <= 0 {
+    let mut tables = Tables { connection: &change, counters: Counters::load(&change)? };
+    let before = tables.counters.clone();
+    let expected = tables.counters.catch_up(numbers);
+    let skipped = tables.counters.losses.sequences_skipped - before.losses.sequences_skipped;
+    if skipped > 0 {
+        warn!("device.db lost its last {skipped} events; their photos are looked at again if they are still there");
+    }
+    keep_tag(&mut tables, expected.tag)?;
+    if tables.counters == before {
         return Ok(());
     }
-    warn!("device.db lost its last {skipped} events; their photos are looked at again if they are still there");
-    counters.sequence = sequence;
-    counters.losses.sequences_skipped += skipped as u64;
-    // The notes of commands may be among what was lost.
-    counters.command_doubt = CommandDoubt::Open;
-    counters.store(&change)?;
+    tables.counters.store(&change)?;
+    drop(tables);
     Ok(change.commit()?)
 }
 
 /// Sets the damaged database aside and opens a new one with what is whole in it.
-pub fn replace(dir: &Path, sequence: i64) -> Result<Connection, JournalError> {
+pub fn replace(dir: &Path, numbers: Numbers) -> Result<Connection, JournalError> {
     set_aside(dir)?;
-    finish_salvage(dir, sequence)?;
+    finish_salvage(dir, numbers)?;
     connect(dir)
 }

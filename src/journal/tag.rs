@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use log::warn;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -46,6 +47,16 @@ pub fn standing_tag(connection: &Connection) -> Result<Option<Tag>, JournalError
     let Some(row) = Row::load(connection, "tag", last)? else { return Ok(None) };
     let tag = Tag { bridge: row.get("bridge")?, span: row.get("span")?, member: row.get("member")? };
     Ok(Some(tag).filter(|tag| !tag.is_empty()))
+}
+
+/// Where damage took the last tag, whose id was `last`, none holds: photos would be filed under the one before it.
+pub fn keep_tag(tables: &mut Tables, last: i64) -> rusqlite::Result<()> {
+    if tables.counters.tag >= last {
+        return Ok(());
+    }
+    warn!("damage took the tag of the photos that follow; set it again");
+    tables.counters.tag = last;
+    insert_tag(tables, &Tag::default(), "", Timestamp::now())
 }
 
 impl FromSql for TagText {

@@ -286,9 +286,7 @@ impl Journal {
     /// Sets the tag of the captures that follow; an empty one takes the last one back.
     pub fn set_tag(&self, tag: Tag, boot_id: &str, set_at: Timestamp) -> Result<(), JournalError> {
         let boot_id = boot_id.to_owned();
-        self.submit(Haste::Now, move |transaction| {
-            Ok(insert_tag(&mut transaction.tables, &tag, &boot_id, set_at)?)
-        })
+        self.submit(Haste::Now, move |transaction| Ok(insert_tag(&mut transaction.tables, &tag, &boot_id, set_at)?))
     }
 
     /// Has the database replaced by what is whole in it. Returns when that is done, or with the error that prevents it.

@@ -86,7 +86,11 @@ fn basis(record: &Record, lang: Lang) -> String {
         Some(inspection) => {
             let text = if inspection.is_acceptance() { Text::Accepted } else { Text::Corrected };
             let word = format!("{} {}, {}", text.say(lang), inspection.by.as_str(), clock(inspection.at, record.zone));
-            return if inspection.is_acceptance() { word } else { format!("{word}. {}", device_said(inspection, lang)) };
+            return if inspection.is_acceptance() {
+                word
+            } else {
+                format!("{word}. {}", device_said(inspection, lang))
+            };
         }
         None if record.capture.verdict.confidence_calibrated => Text::ConfidenceCalibrated,
         None => Text::ConfidenceUncalibrated,

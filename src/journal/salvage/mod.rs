@@ -9,22 +9,21 @@ mod pages;
 use std::fmt;
 use std::path::Path;
 
-use log::{info, warn};
+use log::warn;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use self::pages::Pages;
 use super::counters::{COUNTERS_ID, CommandDoubt, Counters};
+use super::numbers::Numbers;
 use super::queue::{self, EventClass, Tables};
 use super::row::{CHECK_SUM, Row};
-use super::tag::{insert_tag, standing_tag};
+use super::tag::keep_tag;
 use super::{JournalError, capture, schema};
-use crate::domain::Tag;
 use jiff::Timestamp;
 
 /// All that is kept. `file` is not: every photo is looked at again, and those that are known are noted again.
-const TABLES: [&str; 8] =
-    ["capture", "outbox", "set_aside", "forgotten", "thumbnail", "judgement", "tag", "imported"];
+const TABLES: [&str; 8] = ["capture", "outbox", "set_aside", "forgotten", "thumbnail", "judgement", "tag", "imported"];
 
 /// A gap in the numbers of a class whose last one is not known. An id that was delivered is not given again.
 const NUMBERS_SKIPPED: i64 = 1 << 20;
@@ -48,8 +47,8 @@ impl fmt::Display for Found {
     }
 }
 
-/// Makes a new database at `into`. `sequence` is the last number that is known from elsewhere.
-pub fn salvage(damaged: &Path, into: &Path, sequence: i64) -> Result<Found, JournalError> {
+/// Makes a new database at `into`. `numbers` are the last ones that are known from elsewhere.
+pub fn salvage(damaged: &Path, into: &Path, numbers: Numbers) -> Result<Found, JournalError> {
     let open = |source: rusqlite::Error| JournalError::Open { path: into.to_owned(), source: source.into() };
     let mut connection = Connection::open(into).map_err(open)?;
     schema::create_unsynced(&mut connection)?;
@@ -57,7 +56,7 @@ pub fn salvage(damaged: &Path, into: &Path, sequence: i64) -> Result<Found, Jour
     let transaction = connection.transaction()?;
     let counted = copy_rows(&pages, &transaction)?;
     let orphans = drop_orphans(&transaction)?;
-    let found = settle(&transaction, counted.as_ref(), orphans, sequence)?;
+    let found = settle(&transaction, counted.as_ref(), orphans, numbers)?;
     transaction.commit()?;
     connection.close().map_err(|(_, error)| open(error))?;
     Ok(found)
@@ -74,7 +73,7 @@ fn copy_rows(pages: &Pages, connection: &Connection) -> Result<Option<Counters>,
                 continue;
             };
             if row.table() == "outbox" && rowid == COUNTERS_ID {
-                counted = counted.into_iter().chain(Counters::from_row(&row).ok()).max_by_key(|c| c.sequence);
+                counted = counted.into_iter().chain(Counters::from_row(&row).ok()).max_by_key(Counters::age);
             } else {
                 row.store_if_new(connection)?;
             }
@@ -123,7 +122,7 @@ fn settle(
     connection: &Connection,
     counted: Option<&Counters>,
     orphans: u64,
-    sequence: i64,
+    numbers: Numbers,
 ) -> Result<Found, JournalError> {
     let expected = counted.cloned().unwrap_or_default();
     let schema = Counters::load(connection)?.schema;
@@ -134,7 +133,8 @@ fn settle(
     // A command that was carried out must not be carried out again, and the note of the last ones may be gone.
     counters.command_doubt = CommandDoubt::Open;
     skip_numbers(connection, &mut counters, is_told)?;
-    skip_sequences(connection, &mut counters, sequence)?;
+    counters.sequence = counters.sequence.max(number(connection, "SELECT coalesce(max(sequence), 0) FROM capture")?);
+    let last = counters.catch_up(numbers);
     let missing = expected.captures.saturating_sub(counters.captures)
         + expected.judgements.saturating_sub(counters.judgements)
         + missing_events(&expected, &counters, true);
@@ -142,7 +142,7 @@ fn settle(
     counters.losses.rows_damaged += missing;
     let is_unclear = !is_told || missing_events(&expected, &counters, false) > orphans;
     let mut tables = Tables { connection, counters };
-    keep_tag(&mut tables, &expected)?;
+    keep_tag(&mut tables, last.tag.max(expected.tag))?;
     keep_judgements(&mut tables)?;
     let sent_again = if is_unclear { send_again(&mut tables)? } else { 0 };
     tables.counters.store(connection)?;
@@ -162,19 +162,6 @@ fn count_rows(connection: &Connection, counters: &mut Counters) -> rusqlite::Res
     for class in EventClass::ALL {
         let sql = format!("SELECT count(*) FROM outbox WHERE id > {} AND id < {}", class.floor(), class.ceiling());
         counters.waiting[class as usize] = number(connection, &sql)? as u64;
-    }
-    Ok(())
-}
-
-/// A tag that is lost gives way to none: photos would be filed under the one before it.
-fn keep_tag(tables: &mut Tables, expected: &Counters) -> Result<(), JournalError> {
-    let now = Timestamp::now();
-    if tables.counters.tag < expected.tag {
-        warn!("the tag of the photos that follow was lost; set it again");
-        tables.counters.tag = expected.tag;
-        insert_tag(tables, &Tag::default(), "", now)?;
-    } else if let Some(tag) = standing_tag(tables.connection)? {
-        info!("the photos that follow are still tagged {tag}");
     }
     Ok(())
 }
@@ -206,14 +193,6 @@ fn skip_numbers(connection: &Connection, counters: &mut Counters, is_told: bool)
         let last = &mut counters.numbers[class as usize];
         *last = greatest.max(*last) + if is_told { 0 } else { NUMBERS_SKIPPED };
     }
-    Ok(())
-}
-
-/// `sequence` is the last number that is known from elsewhere.
-fn skip_sequences(connection: &Connection, counters: &mut Counters, sequence: i64) -> rusqlite::Result<()> {
-    let known = counters.sequence.max(number(connection, "SELECT coalesce(max(sequence), 0) FROM capture")?);
-    counters.sequence = known.max(sequence);
-    counters.losses.sequences_skipped += (counters.sequence - known) as u64;
     Ok(())
 }
 

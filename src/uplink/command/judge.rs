@@ -54,9 +54,7 @@ pub enum Refusal {
     ValidTooLong,
     #[error("counter {counter} is not greater than {last}, the last one")]
     Replayed { counter: u64, last: u64 },
-    #[error(
-        "damage to this device's memory may have taken the note that it was carried out; issue it again after {0}"
-    )]
+    #[error("damage to this device's memory may have taken the note that it was carried out; issue it again after {0}")]
     Forgotten(jiff::Timestamp),
     #[error("the counter could not be stored: {0}")]
     NotStored(String),
