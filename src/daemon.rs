@@ -144,7 +144,7 @@ impl Daemon {
         let (journal, journal_thread) = start_journal(config, &link, &intake)?;
         let reader = journal.reader()?;
         learn(config, &package, &reader, &mut classifier.answerer())?;
-        let settings = LiveSettings::new(&config.device.data_dir, uplink::file_settings(config), &journal, &link)?;
+        let settings = LiveSettings::new(&config.device.data_dir, uplink::file_settings(config), &journal, &link);
         let shared = uplink::Shared {
             config,
             identity: &identity,

@@ -11,6 +11,8 @@ pub mod random;
 pub mod secret;
 
 pub mod drive;
+/// Files that survive a power cut, and small files that did not.
+pub mod durable;
 
 mod sqlite;
 

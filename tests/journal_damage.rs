@@ -465,6 +465,22 @@ fn a_salvage_that_was_interrupted_goes_on() {
     move_to_quarantine(dir.path(), "");
     expect_no_loss(dir.path());
     assert!(Journal::join(dir.path(), journal_params()).is_ok(), "after the daemon has finished it");
+    // While the file had two names.
+    let dir = copy(left().cut.path());
+    damaged(dir.path());
+    for end in ["-wal", ""] {
+        let (name, target) = (format!("device.db{end}"), format!("quarantine/device-20260101T000000Z-0.db{end}"));
+        fs::hard_link(dir.path().join(name), dir.path().join(target)).expect("linked");
+    }
+    expect_no_loss(dir.path());
+    // After its first name went, before that of its WAL did.
+    let dir = copy(left().cut.path());
+    damaged(dir.path());
+    fs::hard_link(dir.path().join("device.db-wal"), dir.path().join("quarantine/device-20260101T000000Z-0.db-wal"))
+        .expect("linked");
+    move_to_quarantine(dir.path(), "");
+    expect_no_loss(dir.path());
+    assert!(dir.path().join("quarantine/device-20260101T000000Z-0.salvaged.db-wal").exists());
     // Half-way through the new file.
     let dir = copy(left().cut.path());
     damaged(dir.path());

@@ -11,8 +11,10 @@ use base64ct::{Base64, Encoding};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use log::warn;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::durable::{self, Draft, PRIVATE};
 use crate::secret::secret;
 
 /// The file in the data folder.
@@ -31,8 +33,6 @@ pub enum KeyError {
     File { path: PathBuf, source: io::Error },
     #[error("{}: others may read it (mode {mode:o}); run: chmod 600 {}", path.display(), path.display())]
     Exposed { path: PathBuf, mode: u32 },
-    #[error("{}: not an Ed25519 key in PEM (PKCS #8): {reason}; remove it, and a new one is made", path.display())]
-    Broken { path: PathBuf, reason: String },
 }
 
 /// A text that is no public key.
@@ -46,17 +46,14 @@ impl DeviceKey {
         let path = dir.join(FILE_NAME);
         let failed = |source| KeyError::File { path: path.clone(), source };
         if !path.exists() {
-            make(dir, &path).map_err(failed)?;
+            make(&path).map_err(failed)?;
         }
         let mode = fs::metadata(&path).map_err(failed)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(KeyError::Exposed { path, mode });
         }
-        let pem = fs::read_to_string(&path).map_err(failed)?;
-        match SigningKey::from_pkcs8_pem(&pem) {
-            Ok(key) => Ok(DeviceKey(key)),
-            Err(error) => Err(KeyError::Broken { path, reason: error.to_string() }),
-        }
+        let key = read(&path).map_err(failed)?;
+        key.map_or_else(|reason| replace(&path, &reason).map_err(failed), Ok).map(DeviceKey)
     }
 
     pub fn public(&self) -> PublicKey {
@@ -69,16 +66,35 @@ impl DeviceKey {
     }
 }
 
+/// The key in a file, or why there is none in it.
+fn read(path: &Path) -> io::Result<Result<SigningKey, String>> {
+    let pem = fs::read(path)?;
+    let key = std::str::from_utf8(&pem).map_err(|error| error.to_string());
+    Ok(key.and_then(|pem| SigningKey::from_pkcs8_pem(pem).map_err(|error| error.to_string())))
+}
+
+/// Makes a new key in place of a damaged one, which is kept beside it.
+fn replace(path: &Path, reason: &str) -> io::Result<SigningKey> {
+    let aside = durable::set_aside(path)?;
+    warn!(
+        "{}: not an Ed25519 key in PEM (PKCS #8): {reason}; it is {} now, and this device has a new key: whoever imports its \
+         bundles must trust what `bridgeclip queue key` prints",
+        path.display(),
+        aside.display()
+    );
+    make(path)?;
+    read(path)?.map_err(io::Error::other)
+}
+
 /// Another process may make one at the same time: the first one counts.
-fn make(dir: &Path, path: &Path) -> io::Result<()> {
+fn make(path: &Path) -> io::Result<()> {
     let seed = secret()?;
     let pem = SigningKey::from_bytes(&seed).to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
     // Readable by its owner only from the start.
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(pem.as_bytes())?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+    let mut draft = Draft::create(path, PRIVATE)?;
+    draft.file().write_all(pem.as_bytes())?;
+    match draft.publish_new() {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
 }
@@ -136,8 +152,13 @@ mod tests {
         let error = DeviceKey::open(dir.path()).err().expect("exposed").to_string();
         assert!(error.contains("chmod 600"), "{error}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
-        fs::write(&path, "no key").expect("write");
-        assert!(matches!(DeviceKey::open(dir.path()), Err(KeyError::Broken { .. })));
+        for wrong in [&b""[..], b"no key", &[0xff; 40]] {
+            fs::write(&path, wrong).expect("write");
+            let new = DeviceKey::open(dir.path()).expect("a new one").public();
+            assert_ne!(new, key);
+            assert_eq!(DeviceKey::open(dir.path()).expect("read").public(), new);
+            assert!(dir.path().join("device.key.damaged").exists());
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The device that a command is about: its settings file, and its database beside the daemon, which may be running.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::config::Config;
+use crate::durable;
 use crate::journal::{FILE_NAME, Journal, Reader};
 
 /// Which device is meant.
@@ -25,7 +25,7 @@ impl DeviceArgs {
 /// The data folder, which a device that never worked does not have yet.
 pub fn data_dir(config: &Config) -> Result<&Path> {
     let dir = config.device.data_dir.as_path();
-    fs::create_dir_all(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
+    durable::create_folders(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
     Ok(dir)
 }
 

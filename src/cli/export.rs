@@ -12,10 +12,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use jiff::tz::Offset;
 
 use super::device::{DeviceArgs, reader};
-use super::new_file::{NewFile, folder};
+use super::new_file::NewFile;
 use super::{Cli, Outcome, progress, stop};
 use crate::config::Config;
 use crate::daemon;
+use crate::durable;
 use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Place, Progress, Stream, Tally};
 use crate::journal::Reader;
 use crate::search::{self, Condition};
@@ -206,7 +207,7 @@ impl<'a> Export<'a> {
 
     fn to_file(&self, path: &Path, replace: bool) -> Result<Tally> {
         let data_dir = self.config.device.data_dir.canonicalize()?;
-        let is_data_dir = folder(path).canonicalize().is_ok_and(|dir| dir == data_dir);
+        let is_data_dir = durable::folder(path).canonicalize().is_ok_and(|dir| dir == data_dir);
         ensure!(!is_data_dir, "{}: the daemon's data folder is no place for exports", path.display());
         let hint = || if replace { "cannot write" } else { "choose another name, or add --force" };
         let mut file = NewFile::create(path, replace).with_context(hint)?;

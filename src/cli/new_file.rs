@@ -1,15 +1,18 @@
 //! Files that commands make: whole, or not there.
 
-use std::fs::{File, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use tempfile::{Builder, NamedTempFile};
+
+use crate::durable::Draft;
+
+/// Mode of a file that a user makes; the umask takes from it.
+const USERS: u32 = 0o666;
 
 /// A file without a name yet. Until it is kept, it goes away with this value.
 pub struct NewFile {
-    file: NamedTempFile,
+    draft: Draft,
     path: PathBuf,
     replace: bool,
 }
@@ -18,38 +21,25 @@ impl NewFile {
     /// Begins the file that will be at `path`, in the same folder. One that is there is not replaced unless `replace`.
     pub fn create(path: &Path, replace: bool) -> Result<Self> {
         ensure!(replace || path.symlink_metadata().is_err(), "{}: is there already", path.display());
-        // Less what the umask takes, as of any file that a user makes.
-        let permissions = Permissions::from_mode(0o666);
-        let file = Builder::new().permissions(permissions).tempfile_in(folder(path));
-        let file = file.with_context(|| format!("{}: cannot write", path.display()))?;
-        Ok(NewFile { file, path: path.to_owned(), replace })
+        let draft = Draft::create(path, USERS).with_context(|| format!("{}: cannot write", path.display()))?;
+        Ok(NewFile { draft, path: path.to_owned(), replace })
     }
 
     pub fn file(&mut self) -> &mut File {
-        self.file.as_file_mut()
+        self.draft.file()
     }
 
     /// Where it is until it has its name.
     pub fn path(&self) -> &Path {
-        self.file.path()
+        self.draft.temporary_path()
     }
 
     /// Gives it its name once it is on the drive.
     pub fn keep(self) -> Result<()> {
-        let NewFile { file, path, replace } = self;
-        let failed = || format!("{}: cannot write", path.display());
-        file.as_file().sync_all().with_context(failed)?;
-        match replace {
-            true => file.persist(&path).with_context(failed)?,
-            false => file.persist_noclobber(&path).with_context(failed)?,
-        };
-        File::open(folder(&path)).and_then(|dir| dir.sync_all()).with_context(failed)
+        let NewFile { draft, path, replace } = self;
+        let kept = if replace { draft.publish() } else { draft.publish_new() };
+        kept.with_context(|| format!("{}: cannot write", path.display()))
     }
-}
-
-/// The folder of a file.
-pub fn folder(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

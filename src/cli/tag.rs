@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let tag = Tag { bridge: bridge.clone(), span: span.clone(), member: member.clone() };
     if args.clear || !tag.is_empty() {
         let boot_id = boot_id().context("cannot read the boot id")?;
-        std::fs::create_dir_all(&data_dir).with_context(|| format!("{}: cannot create", data_dir.display()))?;
+        crate::durable::create_folders(&data_dir).with_context(|| format!("{}: cannot create", data_dir.display()))?;
         set_tag(&path, &tag, &boot_id, Timestamp::now())?;
     }
     let holds = if path.exists() { Reader::open(&path)?.tag()? } else { None };

@@ -1,15 +1,12 @@
 //! Settings that can be changed while the daemon runs, by a command or on the page.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
 use log::{LevelFilter, info};
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::write_atomically;
+use crate::durable::{self, PRIVATE, read_state};
 use crate::journal::Journal;
 use crate::uplink::{InForce, Link, LogLevel, SetTo, Settings, SettingsChange};
 
@@ -30,17 +27,6 @@ struct Overrides {
 }
 
 impl Overrides {
-    /// Reads what was set before; nothing if there is no file.
-    fn read(data_dir: &Path) -> Result<Self> {
-        let path = data_dir.join(FILE_NAME);
-        match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .with_context(|| format!("{}: not settings that were made here; remove the file", path.display())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error).with_context(|| format!("{}: cannot read", path.display())),
-        }
-    }
-
     fn applied_to(&self, file: Settings) -> Settings {
         Settings {
             metered: self.metered.unwrap_or(file.metered),
@@ -61,7 +47,7 @@ impl Overrides {
 
     /// Replaces the file as a whole, so that a power cut leaves the old one or the new one.
     fn write(&self, path: &Path) -> std::io::Result<()> {
-        write_atomically(path, &serde_json::to_vec(self)?)
+        durable::write(path, &serde_json::to_vec(self)?, PRIVATE)
     }
 }
 
@@ -86,9 +72,9 @@ pub struct LiveSettings {
 
 impl LiveSettings {
     /// `file` and the present log level are what holds where nothing was set. What was set before a restart is applied.
-    pub fn new(data_dir: &Path, file: Settings, journal: &Journal, link: &Link) -> Result<Self> {
-        let overrides = Overrides::read(data_dir)?;
+    pub fn new(data_dir: &Path, file: Settings, journal: &Journal, link: &Link) -> Self {
         let path = data_dir.join(FILE_NAME);
+        let overrides: Overrides = read_state(&path, "the settings file holds alone");
         if overrides != Overrides::default() {
             info!("{}: {overrides:?}", path.display());
         }
@@ -96,7 +82,7 @@ impl LiveSettings {
         let live = LiveSettings { journal, link, file, file_level: log::max_level(), path, overrides: Arc::default() };
         live.apply(overrides);
         *live.overrides.lock().unwrap_or_else(PoisonError::into_inner) = overrides;
-        Ok(live)
+        live
     }
 
     /// Makes the changes durable and applies them; tells what holds then. Without a change it only tells. An error is in
@@ -139,17 +125,18 @@ mod tests {
     fn what_was_set_is_found_again() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join(FILE_NAME);
-        assert_eq!(Overrides::read(dir.path()).expect("no file"), Overrides::default());
+        let read = || read_state::<Overrides>(&path, "nothing is set");
+        assert_eq!(read(), Overrides::default());
         let changes =
             SettingsChange { metered: SetTo::To(true), bytes_per_s_max: SetTo::To(0), ..SettingsChange::default() };
         let overrides = Overrides::default().changed(&changes);
         overrides.write(&path).expect("write");
-        assert_eq!(Overrides::read(dir.path()).expect("a file"), overrides);
+        assert_eq!(read(), overrides);
         let file = Settings { metered: false, bytes_per_s_max: Some(500) };
         assert_eq!(overrides.applied_to(file), Settings { metered: true, bytes_per_s_max: None });
         let back = SettingsChange { metered: SetTo::Reset, bytes_per_s_max: SetTo::Reset, ..SettingsChange::default() };
         assert_eq!(overrides.changed(&back).applied_to(file), file);
-        fs::write(&path, "{\"broker\": 1}").expect("write");
-        assert!(Overrides::read(dir.path()).is_err());
+        std::fs::write(&path, "{\"broker\": 1}").expect("write");
+        assert_eq!(read(), Overrides::default(), "what is no setting is none");
     }
 }

@@ -12,9 +12,7 @@ mod tokenizer;
 
 pub use image::{EncodeImage, ImageEncoder};
 pub use on_demand::OnDemandTextEncoder;
-pub use package::{
-    Fidelity, FileEntry, MANIFEST_BYTES_MAX, Manifest, Package, PackageError, files, is_plain, write_atomically,
-};
+pub use package::{Fidelity, FileEntry, MANIFEST_BYTES_MAX, Manifest, Package, PackageError, files, is_plain};
 pub use plan::EncodeError;
 pub use quantize::{Aim, LayerReport, Progress, QuantizeError, Report, TowerReport, pictures, quantize};
 pub use text::TextEncoder;

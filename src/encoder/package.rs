@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{LABEL_VERSION, Sha256};
+use crate::durable::{self, Draft, SHARED};
 use crate::photo::Preprocess;
 
 /// The file names of a package.
@@ -267,7 +268,7 @@ impl Package {
         }
         let text = toml::to_string(&manifest).expect("a manifest is a TOML document");
         let path = dir.join(files::MANIFEST);
-        write_atomically(&path, text.as_bytes()).map_err(|source| PackageError::Write { path, source })
+        durable::write(&path, text.as_bytes(), SHARED).map_err(|source| PackageError::Write { path, source })
     }
 
     /// Takes the file `name`, which lies in the folder already, into the manifest. The manifest is replaced as a whole.
@@ -287,12 +288,13 @@ impl Package {
         manifest.files.insert(name.to_owned(), entry);
         let text = toml::to_string(&manifest).expect("a manifest is a TOML document");
         let (path, manifest_path) = (self.path(name), self.dir.join(files::MANIFEST));
-        let new_manifest = write_beside(&manifest_path, text.as_bytes())
-            .map_err(|source| PackageError::Write { path: manifest_path.clone(), source })?;
+        let failed = |source| PackageError::Write { path: manifest_path.clone(), source };
+        let mut new_manifest = Draft::create(&manifest_path, SHARED).map_err(failed)?;
+        new_manifest.file().write_all(text.as_bytes()).map_err(failed)?;
         if from != path {
             fs::rename(from, &path).map_err(|source| PackageError::Write { path, source })?;
         }
-        publish(new_manifest, &manifest_path).map_err(|source| PackageError::Write { path: manifest_path, source })?;
+        new_manifest.publish().map_err(failed)?;
         (self.manifest, self.hash) = (manifest, Sha256::of(text.as_bytes()));
         Ok(())
     }
@@ -390,25 +392,6 @@ fn hash_file(path: &Path) -> io::Result<Sha256> {
             read => hasher.update(&buffer[..read]),
         }
     }
-}
-
-/// Replaces a file as a whole; it is on the disk when this returns.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    publish(write_beside(path, bytes)?, path)
-}
-
-/// A file with these bytes, on the disk, in the folder of `path`; it vanishes unless it is published.
-fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    Ok(file)
-}
-
-fn publish(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
-    file.persist(path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

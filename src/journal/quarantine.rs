@@ -1,9 +1,10 @@
 //! Damaged databases. They are moved aside, and what is whole in them goes into a new one.
 //!
-//! Each step can be interrupted: the next start goes on with it.
+//! Each step can be interrupted: the next start goes on with it. The steps, each on the drive before the next begins: the
+//! damaged file and its write-ahead log get a second name in the quarantine; the first name of the file goes; that of the
+//! log goes; the new file is made under another name; it gets the name of the database; the damaged file is marked as done.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use log::{info, warn};
 use super::numbers::Numbers;
 use super::salvage::salvage;
 use super::{FILE_NAME, JournalError};
+use crate::durable::{self, is_same_file, with_end};
 
 /// Inside the data folder.
 const FOLDER: &str = "quarantine";
@@ -23,11 +25,23 @@ const SALVAGED: &str = ".salvaged.db";
 /// Moves the database, then its WAL: without the one the other is not found, so no commit of the WAL is passed over.
 pub fn set_aside(dir: &Path) -> Result<(), JournalError> {
     let quarantine = dir.join(FOLDER);
-    fs::create_dir_all(&quarantine).map_err(|error| JournalError::file(&quarantine, error))?;
+    durable::claim_folder(&quarantine).map_err(|error| JournalError::file(&quarantine, error))?;
     let target = unused_name(&quarantine);
     warn!("moving device.db to {}", target.display());
-    rename(&dir.join(FILE_NAME), &target)?;
+    let wal = wal_of(dir);
+    if wal.exists() {
+        // Linked first: the file is never in the quarantine alone while a power cut could still take its log away.
+        let linked = fs::hard_link(&wal, with_end(&target, "-wal")).and_then(|()| durable::sync(&quarantine));
+        if let Err(error) = linked {
+            warn!("{}: {error}; it is moved after the file", wal.display());
+        }
+    }
+    move_file(&dir.join(FILE_NAME), &target)?;
     move_wal(dir, &target)
+}
+
+fn wal_of(dir: &Path) -> PathBuf {
+    dir.join(format!("{FILE_NAME}-wal"))
 }
 
 /// By the time, for people; a clock that stands still gives a number.
@@ -39,12 +53,12 @@ fn unused_name(quarantine: &Path) -> PathBuf {
 }
 
 fn move_wal(dir: &Path, target: &Path) -> Result<(), JournalError> {
-    let beside = |end: &str| dir.join(format!("{FILE_NAME}{end}"));
-    if beside("-wal").exists() {
-        rename(&beside("-wal"), &with_end(target, "-wal"))?;
+    let wal = wal_of(dir);
+    if wal.exists() {
+        move_file(&wal, &with_end(target, "-wal"))?;
     }
     // Made anew from the WAL whenever it is opened.
-    let _ = fs::remove_file(beside("-shm"));
+    let _ = fs::remove_file(dir.join(format!("{FILE_NAME}-shm")));
     sync(dir)
 }
 
@@ -52,6 +66,11 @@ fn move_wal(dir: &Path, target: &Path) -> Result<(), JournalError> {
 pub fn finish_salvage(dir: &Path, numbers: Numbers) -> Result<(), JournalError> {
     let path = dir.join(FILE_NAME);
     for damaged in files(&dir.join(FOLDER), is_unfinished) {
+        if is_same_file(&path, &damaged) {
+            // The power went between the two names. The file is looked at anew, in its place.
+            undo_set_aside(dir, &damaged)?;
+            continue;
+        }
         if !path.exists() {
             move_wal(dir, &damaged)?;
             let new = dir.join(format!("{FILE_NAME}.new"));
@@ -67,6 +86,16 @@ pub fn finish_salvage(dir: &Path, numbers: Numbers) -> Result<(), JournalError> 
     Ok(())
 }
 
+fn undo_set_aside(dir: &Path, damaged: &Path) -> Result<(), JournalError> {
+    let (wal, moved) = (wal_of(dir), with_end(damaged, "-wal"));
+    match moved.exists() && !wal.exists() {
+        true => move_file(&moved, &wal)?,
+        false => remove_if_there(&moved)?,
+    }
+    remove_if_there(damaged)?;
+    sync(durable::folder(damaged))
+}
+
 /// Whether a salvage was begun and not finished. No new database may be made in its place then.
 pub fn has_unfinished(dir: &Path) -> bool {
     !files(&dir.join(FOLDER), is_unfinished).is_empty()
@@ -80,7 +109,8 @@ fn finish(damaged: &Path) -> Result<(), JournalError> {
         rename(&wal, &with_end(&target, "-wal"))?;
     }
     rename(damaged, &target)?;
-    let quarantine = damaged.parent().unwrap_or(Path::new("."));
+    let quarantine = durable::folder(damaged);
+    sync(quarantine)?;
     while files(quarantine, is_finished).len() > KEPT_MAX {
         remove_oldest(quarantine)?;
     }
@@ -121,10 +151,8 @@ fn finished_name(damaged: &Path) -> PathBuf {
     damaged.with_extension(SALVAGED.trim_start_matches('.'))
 }
 
-fn with_end(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
+fn move_file(from: &Path, to: &Path) -> Result<(), JournalError> {
+    durable::move_between_folders(from, to).map_err(|error| JournalError::file(from, error))
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), JournalError> {
@@ -132,13 +160,10 @@ fn rename(from: &Path, to: &Path) -> Result<(), JournalError> {
 }
 
 fn remove_if_there(path: &Path) -> Result<(), JournalError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(JournalError::file(path, error)),
-        _ => Ok(()),
-    }
+    durable::remove(path).map(drop).map_err(|error| JournalError::file(path, error))
 }
 
 /// Makes the content of a file, or the names in a folder, durable.
 pub fn sync(path: &Path) -> Result<(), JournalError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|error| JournalError::file(path, error))
+    durable::sync(path).map_err(|error| JournalError::file(path, error))
 }

@@ -17,6 +17,7 @@ use super::queue::{EventClass, Tables};
 use super::space::Space;
 use super::tag::keep_tag;
 use super::{FILE_NAME, JournalError, Params, schema};
+use crate::durable;
 
 /// A file of this size is checked in a tenth of a second, on a slow card in less than one, its indexes too. A larger one
 /// is checked while the daemon works already, and without them: an index that is wrong costs a second look at a photo.
@@ -31,7 +32,7 @@ pub struct Opened {
 
 /// Opens or creates the database of a data folder, checks it, and replaces it if it is damaged.
 pub fn open(dir: &Path, params: &Params) -> Result<Opened, JournalError> {
-    fs::create_dir_all(dir).map_err(|error| JournalError::file(dir, error))?;
+    durable::create_folders(dir).map_err(|error| JournalError::file(dir, error))?;
     let mut space = Space::new(dir, params);
     let numbers = NumbersFile::open(dir);
     let open = || open_checked(dir, numbers.last());

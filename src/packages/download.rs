@@ -11,6 +11,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::InstallError;
 use crate::domain::Sha256;
+use crate::durable;
 
 /// Pause between two bytes after which a connection is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -33,7 +34,7 @@ pub fn fetch(download: &Download, folder: &Path) -> Result<PathBuf, InstallError
     if !(download.url.starts_with("https://") || download.signed && download.url.starts_with("http://")) {
         return Err(download.failed("use https://; http:// is for signed packages, with [package] trusted_keys"));
     }
-    fs::create_dir_all(folder).map_err(InstallError::io(folder))?;
+    durable::create_folders(folder).map_err(InstallError::io(folder))?;
     let name = Sha256::of(download.url.as_bytes()).to_string();
     let path = folder.join(format!("{}.partial", &name[..16]));
     let agent = download.agent()?;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Embedding, EmbeddingError};
-use crate::encoder::{EncodeError, Package, PackageError, TextEncoder, pictures, write_atomically};
+use crate::durable::{self, SHARED};
+use crate::encoder::{EncodeError, Package, PackageError, TextEncoder, pictures};
 use crate::kernels::Threads;
 use crate::pipeline::{Classifier, PipelineError};
 use crate::reference::ReferenceError;
@@ -127,7 +128,8 @@ pub fn add_golden(package: &mut Package, classifier: &Classifier, photos: &[Path
     }
     let path = package.path(GOLDEN);
     let text = serde_json::to_string(&golden).expect("numbers and names are JSON");
-    write_atomically(&path, text.as_bytes()).map_err(|error| GoldenError::File { path, reason: error.to_string() })?;
+    durable::write(&path, text.as_bytes(), SHARED)
+        .map_err(|error| GoldenError::File { path, reason: error.to_string() })?;
     Ok(package.add_file(GOLDEN)?)
 }
 

@@ -13,7 +13,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::{Manifest, Package, PackageError, write_atomically};
+use crate::durable::{self, SHARED};
+use crate::encoder::{Manifest, Package, PackageError};
 
 const RECORD: &str = "installed.json";
 
@@ -48,7 +49,7 @@ pub(super) fn write(dir: &Path, manifest: &Manifest) -> io::Result<()> {
     for name in manifest.files.keys() {
         record.insert(name, Identity::of(&dir.join(name))?);
     }
-    write_atomically(&dir.join(RECORD), serde_json::to_string(&record)?.as_bytes())
+    durable::write(&dir.join(RECORD), serde_json::to_string(&record)?.as_bytes(), SHARED)
 }
 
 /// Opens an installed package; what is unchanged since the installation is not hashed again.

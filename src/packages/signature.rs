@@ -8,7 +8,8 @@ use minisign_verify::{PublicKey, Signature};
 use serde::Deserialize;
 
 use super::InstallError;
-use crate::encoder::{Package, files, write_atomically};
+use crate::durable::{self, SHARED};
+use crate::encoder::{Package, files};
 
 /// The signature's file, beside the manifest.
 pub const SIGNATURE: &str = "package.toml.minisig";
@@ -93,5 +94,5 @@ pub fn sign(package: &Package, key: &str, password: Option<String>) -> anyhow::R
     let manifest = fs::read(package.path(files::MANIFEST))?;
     let comment = format!("{} {}", package.manifest().name, package.manifest().version);
     let signature = minisign::sign(None, &key, Cursor::new(manifest), Some(&comment), None)?;
-    Ok(write_atomically(&package.path(SIGNATURE), signature.into_string().as_bytes())?)
+    Ok(durable::write(&package.path(SIGNATURE), signature.into_string().as_bytes(), SHARED)?)
 }

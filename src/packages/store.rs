@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{InstallError, Source, TrustedKeys, Version, record};
 use crate::drive::Drive;
-use crate::encoder::{Manifest, Package, files, is_plain, write_atomically};
+use crate::durable::{self, SHARED};
+use crate::encoder::{Manifest, Package, files, is_plain};
 
 const CURRENT: &str = "current";
 const PREVIOUS: &str = "previous";
@@ -141,7 +142,7 @@ impl Store {
         if self.root.is_dir() {
             return Ok(());
         }
-        fs::create_dir_all(&self.root)?;
+        durable::create_folders(&self.root)?;
         fs::set_permissions(&self.root, Permissions::from_mode(FOLDER_MODE))
     }
 
@@ -250,10 +251,7 @@ impl Store {
     fn link(&self, name: &str, target: &str) -> Result<(), InstallError> {
         let (path, new) = (self.root.join(name), self.root.join(format!(".{name}")));
         let replace = || {
-            match fs::remove_file(&new) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => (),
-            }
+            durable::remove(&new)?;
             symlink(target, &new)?;
             fs::rename(&new, &path)
         };
@@ -390,15 +388,13 @@ impl Store {
     fn write(&self, name: &str, value: &impl Serialize) -> Result<(), InstallError> {
         let path = self.root.join(name);
         let text = serde_json::to_string(value).expect("plain values are JSON");
-        write_atomically(&path, text.as_bytes()).map_err(InstallError::io(&path))
+        durable::write(&path, text.as_bytes(), SHARED).map_err(InstallError::io(&path))
     }
 
     fn remove(&self, name: &str) -> Result<(), InstallError> {
         let path = self.root.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(InstallError::io(&path)(error)),
-            _ => sync_folder(&self.root),
-        }
+        durable::remove(&path).map_err(InstallError::io(&path))?;
+        sync_folder(&self.root)
     }
 
     fn remove_folder(&self, path: &Path) -> Result<(), InstallError> {
@@ -410,7 +406,7 @@ impl Store {
 }
 
 fn sync_folder(path: &Path) -> Result<(), InstallError> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(InstallError::io(path))
+    durable::sync(path).map_err(InstallError::io(path))
 }
 
 #[cfg(test)]

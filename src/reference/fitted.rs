@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::format::{self, failed};
 use super::{ReferenceError, Stamp};
+use crate::durable;
 use crate::encoder::{Package, PackageError, files};
 
 /// A stored value is at most so large. Linear heads for embeddings of 8,192 values have 1.6 MB.
@@ -126,7 +127,7 @@ impl Revision {
         fs::copy(&self.path, copy).map_err(io)?;
         fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).map_err(io)?;
         insert(copy, kind, made_with, value).map_err(|error| io(io::Error::other(error)))?;
-        File::open(copy).and_then(|file| file.sync_all()).map_err(io)?;
+        durable::sync(copy).map_err(io)?;
         match Identity::of(&self.path).map_err(io)? == self.identity {
             true => Ok(()),
             false => Err(ReferenceError::Replaced(self.path.clone())),

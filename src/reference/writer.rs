@@ -3,7 +3,7 @@
 //! The unfinished file keeps what is done. If making it was stopped, whoever starts again from the same input goes on
 //! where it ended.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use super::index::Block;
 use super::store::read_vector;
 use super::{Record, ReferenceError, Stamp};
 use crate::domain::{Category, Embedding, Sha256};
+use crate::durable;
 use crate::kernels::{self, Threads, processors};
 
 /// Rows per cluster, on the average: few enough to be looked at in no time, many enough that looking at the clusters' centres
@@ -55,7 +56,7 @@ impl Writer {
     /// the same `input` with the same stamp. Returns the number of rows of the input that are done.
     pub fn start(target: &Path, stamp: &Stamp, input: Sha256) -> Result<(Self, usize), ReferenceError> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let partial = folder(target).join(format!(".{name}.partial"));
+        let partial = durable::folder(target).join(format!(".{name}.partial"));
         let writer = |connection| Writer {
             connection,
             target: target.to_owned(),
@@ -130,18 +131,13 @@ impl Writer {
         self.connection.close().map_err(|(_, source)| failed(&self.partial)(source))?;
         let publish = || -> io::Result<()> {
             fs::set_permissions(&self.partial, fs::Permissions::from_mode(0o644))?;
-            File::open(&self.partial)?.sync_all()?;
+            durable::sync(&self.partial)?;
             fs::rename(&self.partial, &self.target)?;
-            File::open(folder(&self.target))?.sync_all()
+            durable::sync(durable::folder(&self.target))
         };
         publish().map_err(|source| ReferenceError::Io { path: self.target.clone(), source })?;
         Ok((photos, rejected))
     }
-}
-
-/// The folder of a file; that of a bare name is the current one.
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Opens the unfinished file for this process alone.

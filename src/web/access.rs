@@ -14,7 +14,7 @@ use log::{info, warn};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Sha256, TagText};
-use crate::encoder::write_atomically;
+use crate::durable::{self, PRIVATE, read_state};
 use crate::secret::secret;
 
 /// In the data folder.
@@ -91,15 +91,7 @@ impl Access {
     /// With the visitors that were let in before. A file that cannot be read lets nobody in.
     pub fn open(data_dir: &Path) -> Self {
         let path = data_dir.join(FILE_NAME);
-        let read = || -> io::Result<Vec<Session>> { Ok(serde_json::from_slice(&std::fs::read(&path)?)?) };
-        let sessions = match read() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => {
-                warn!("{}: {error}; all visitors must pair again", path.display());
-                Vec::new()
-            }
-            Ok(sessions) => sessions,
-        };
+        let sessions = read_state(&path, "all visitors must pair again");
         Access { path, state: Mutex::new(State { code: None, sessions }) }
     }
 
@@ -159,7 +151,7 @@ impl Access {
     }
 
     fn store(&self, sessions: &[Session]) -> io::Result<()> {
-        write_atomically(&self.path, &serde_json::to_vec(sessions)?)
+        durable::write(&self.path, &serde_json::to_vec(sessions)?, PRIVATE)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

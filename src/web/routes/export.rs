@@ -17,6 +17,7 @@ use super::super::site::Site;
 use super::query::Pairs;
 use super::stream::of_file;
 use crate::domain::Category;
+use crate::durable;
 use crate::export::html::Group;
 use crate::export::{ExportError, Filter, Job, Progress, Stream};
 use crate::journal::Reader;
@@ -59,7 +60,7 @@ pub fn lang(tag: Option<&str>) -> Result<Lang, Problem> {
 /// Into a file that nobody else sees and that goes with the answer.
 fn write(site: &Site, reader: &Reader, filter: Filter, format: Format) -> Result<File, Problem> {
     let dir = &site.uploads.dir;
-    std::fs::create_dir_all(dir).map_err(Problem::fault)?;
+    durable::create_folders(dir).map_err(Problem::fault)?;
     let job = job(site, reader, filter);
     let mut file = match format {
         Format::Stream(form) => {

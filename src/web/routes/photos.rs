@@ -19,6 +19,7 @@ use super::super::access::Visitor;
 use super::super::problem::Problem;
 use super::super::site::{Site, Uploads};
 use crate::domain::Sha256;
+use crate::durable;
 
 /// Photos that are received at the same time.
 static RECEIVING: Semaphore = Semaphore::const_new(4);
@@ -70,7 +71,7 @@ async fn in_time<T>(part: impl Future<Output = Result<T, MultipartError>>) -> Re
 
 /// Writes the photo into a hidden file as it comes.
 async fn receive(mut field: Field<'_>, uploads: &Uploads) -> Result<(NamedTempFile, Sha256), Problem> {
-    std::fs::create_dir_all(&uploads.dir).map_err(Problem::fault)?;
+    durable::create_folders(&uploads.dir).map_err(Problem::fault)?;
     let mut file = tempfile::Builder::new().prefix(".upload-").tempfile_in(&uploads.dir).map_err(Problem::fault)?;
     let (mut bytes, mut hasher) = (0, sha2::Sha256::new());
     while let Some(part) = in_time(field.chunk()).await? {
@@ -104,11 +105,10 @@ fn keep(site: &Site, file: NamedTempFile, sha256: Sha256, name: &str) -> Result<
 }
 
 fn store(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir)?;
+    durable::create_folders(durable::folder(path))?;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    std::fs::File::open(dir)?.sync_all()
+    durable::sync(durable::folder(path))
 }
 
 /// In a folder for each day; the hash keeps names apart.

@@ -1,0 +1,296 @@
+//! Files that survive a power cut, and small files that did not.
+//!
+//! A file is written beside its place, synced, given its name, and the folder is synced: after a power cut there is the old
+//! file or the new one. A small state file that is empty, torn or garbage all the same costs what it held, never a start.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use log::warn;
+use serde::de::DeserializeOwned;
+use tempfile::{Builder, NamedTempFile};
+
+/// Mode of a file that its owner alone may read.
+pub const PRIVATE: u32 = 0o600;
+/// Mode of a file that everybody may read.
+pub const SHARED: u32 = 0o644;
+
+/// Start of the names of files that are being written. A process that is killed leaves them behind.
+pub const DRAFT_PREFIX: &str = ".draft-";
+
+/// Largest state file that is read. Those that this program writes have a few kilobytes.
+const STATE_BYTES_MAX: u64 = 1 << 20;
+
+/// A file that has no name yet. It goes away with this value unless it is published.
+pub struct Draft {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// Begins the file that will be at `path`, in the same folder.
+    ///
+    /// # Errors
+    /// If nothing can be written into that folder.
+    pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
+        let file =
+            Builder::new().prefix(DRAFT_PREFIX).permissions(Permissions::from_mode(mode)).tempfile_in(folder(path))?;
+        Ok(Draft { file, path: path.to_owned() })
+    }
+
+    /// The open file.
+    pub fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Where the file is until it has its name.
+    pub fn temporary_path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Gives the file its name, in place of one that is there. It is on the drive when this returns.
+    pub fn publish(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.path)?;
+        sync(folder(&self.path))
+    }
+
+    /// Gives the file its name, unless there is one of that name: then the error is [`io::ErrorKind::AlreadyExists`].
+    pub fn publish_new(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist_noclobber(&self.path)?;
+        sync(folder(&self.path))
+    }
+}
+
+/// Replaces a file as a whole. It is on the drive when this returns.
+pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut draft = Draft::create(path, mode)?;
+    draft.file().write_all(bytes)?;
+    // What the umask took, so that a service with a strict one writes files that others can read.
+    fs::set_permissions(draft.temporary_path(), Permissions::from_mode(mode))?;
+    draft.publish()
+}
+
+/// Makes a folder and those above it. Each is on the drive when this returns.
+pub fn create_folders(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = folder(path);
+    create_folders(above)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => Err(error),
+        _ => sync(above),
+    }
+}
+
+/// Makes a folder. Whatever else has its name is moved aside, and the log says so.
+pub fn claim_folder(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_dir()) && !path.is_dir() {
+        let aside = set_aside(path)?;
+        warn!("{}: no folder; it is {} now", path.display(), aside.display());
+    }
+    create_folders(path)
+}
+
+/// Makes the content of a file, or the names in a folder, durable.
+pub fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Moves a file into another folder of the same drive. After a power cut it is in one of them, or in both: a rename
+/// between folders may reach the drive as a file that is in neither. Whoever looks for it asks [`is_same_file`].
+pub fn move_between_folders(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Ok(()) => (),
+        // The first half was done before a power cut.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_same_file(from, to) => (),
+        // FAT has no links.
+        Err(error) if is_without_links(&error) => {
+            fs::rename(from, to)?;
+            sync(folder(to))?;
+            return sync(folder(from));
+        }
+        Err(error) => return Err(error),
+    }
+    sync(folder(to))?;
+    fs::remove_file(from)?;
+    sync(folder(from))
+}
+
+fn is_without_links(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let without = [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::MLINK];
+    error.raw_os_error().is_some_and(|code| without.iter().any(|errno| errno.raw_os_error() == code))
+}
+
+/// Whether two names are of one file.
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    let number = |path| fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()));
+    matches!((number(a), number(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Removes a file, and tells whether it was there.
+pub fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The folder of a file.
+pub fn folder(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The path with something added to its file name.
+pub fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(end);
+    name.into()
+}
+
+/// Reads a small state file in JSON. Without one, and from one that cannot be used, comes the default; the log then says
+/// what is wrong, and that `consequence` follows. What is no state file is kept beside its place under another name.
+pub fn read_state<T: DeserializeOwned + Default>(path: &Path, consequence: &str) -> T {
+    let bytes = match read_small(path) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return T::default(),
+        Err(error) => {
+            warn!("{}: cannot read: {error}; {consequence}", path.display());
+            return T::default();
+        }
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(state) => state,
+        Err(error) => {
+            warn!("{}: {}; {consequence}", path.display(), what_is_wrong(&bytes, &error));
+            if let Err(error) = set_aside(path) {
+                warn!("{}: cannot be moved aside: {error}", path.display());
+            }
+            T::default()
+        }
+    }
+}
+
+fn what_is_wrong(bytes: &[u8], error: &serde_json::Error) -> String {
+    match bytes.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0) {
+        true => "empty".to_owned(),
+        false => format!("damaged ({error})"),
+    }
+}
+
+/// A whole file of at most a megabyte; `None` if there is none.
+pub fn read_small(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(STATE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > STATE_BYTES_MAX {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {STATE_BYTES_MAX} bytes"))),
+        false => Ok(Some(bytes)),
+    }
+}
+
+/// Gives a file that cannot be used another name, `NAME.damaged`, in place of one that has it. The answer is that name.
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = with_end(path, ".damaged");
+    match fs::rename(path, &aside) {
+        // A folder in the way, say.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let other = with_end(path, &format!(".damaged-{}", std::process::id()));
+            fs::rename(path, &other)?;
+            sync(folder(path))?;
+            Ok(other)
+        }
+        renamed => {
+            renamed?;
+            sync(folder(path))?;
+            Ok(aside)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_has_its_mode() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("state");
+        for (text, mode) in [("one", SHARED), ("two", PRIVATE)] {
+            write(&path, text.as_bytes(), mode).expect("written");
+            assert_eq!(fs::read_to_string(&path).expect("read"), text);
+            assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, mode);
+        }
+        let mut draft = Draft::create(&path, PRIVATE).expect("a draft");
+        draft.file().write_all(b"three").expect("written");
+        assert_eq!(draft.publish_new().expect_err("it is there").kind(), io::ErrorKind::AlreadyExists);
+        drop(Draft::create(&path, PRIVATE).expect("a draft"));
+        assert_eq!(names(dir.path()), ["state"], "nothing stays of a draft");
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_used_is_the_default_and_kept_for_whoever_wants_to_look() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("state.json");
+        let read = || read_state::<Vec<u32>>(&path, "all is forgotten");
+        assert_eq!(read(), Vec::<u32>::new());
+        write(&path, b"[1, 2]", PRIVATE).expect("written");
+        assert_eq!(read(), [1, 2]);
+        for wrong in [&b""[..], b"[1, ", b"\0\0\0\0", b"{}", &[0xff; 64]] {
+            fs::write(&path, wrong).expect("written");
+            assert_eq!(read(), Vec::<u32>::new());
+            assert_eq!(names(dir.path()), ["state.json.damaged"]);
+        }
+        fs::write(&path, vec![b' '; STATE_BYTES_MAX as usize + 1]).expect("written");
+        assert_eq!(read(), Vec::<u32>::new());
+        fs::remove_file(&path).expect("removed");
+        fs::create_dir(&path).expect("a folder in its place");
+        assert_eq!(read(), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn folders_are_made_and_what_is_in_their_place_gives_way() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("a/b/c");
+        create_folders(&path).expect("made");
+        create_folders(&path).expect("there already");
+        let taken = dir.path().join("taken");
+        fs::write(&taken, "a file").expect("written");
+        assert!(create_folders(&taken).is_err());
+        claim_folder(&taken).expect("made");
+        assert!(taken.is_dir() && dir.path().join("taken.damaged").is_file());
+    }
+
+    #[test]
+    fn a_move_between_folders_that_was_cut_in_half_is_finished() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (from, to) = (dir.path().join("file"), dir.path().join("there/file"));
+        fs::create_dir(dir.path().join("there")).expect("a folder");
+        fs::write(&from, "content").expect("written");
+        fs::hard_link(&from, &to).expect("the first half");
+        assert!(is_same_file(&from, &to));
+        move_between_folders(&from, &to).expect("moved");
+        assert_eq!((from.exists(), fs::read_to_string(&to).ok().as_deref()), (false, Some("content")));
+        fs::write(&from, "other").expect("written");
+        assert!(move_between_folders(&from, &to).is_err(), "another file is not overwritten");
+    }
+}
