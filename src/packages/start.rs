@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use log::{error, info, warn};
 
 use super::{InstallError, Store, TrustedKeys, record, self_test};
@@ -42,7 +42,7 @@ pub fn open_in_use(place: &Place) -> Result<Package, InstallError> {
 }
 
 /// Loads the package that is installed, or the one in the place's folder if none is. One that fails gives way to the
-/// last good one: for good if it is on trial, for this run if it worked before.
+/// last good one, or else to the one in the place's folder: for good if it is on trial, for this run if it worked before.
 pub fn load(place: &Place, classifier: impl Fn(&Package) -> Result<Classifier>) -> Result<Loaded> {
     let load = |dir: &Path| -> Result<Loaded> {
         let package = open(dir, place.keys)?;
@@ -84,15 +84,18 @@ fn fall_back(
     if on_trial {
         noted(store.give_up(&format!("{failed:#}")));
     }
-    match store.previous().filter(|previous| previous != first) {
-        Some(last_good) => {
-            warn!("{}: working with this package instead", last_good.display());
-            load(&last_good)
+    let others = store.previous().into_iter().chain([place.dir.to_owned()]).filter(|other| other != first);
+    let mut reasons = vec![format!("{failed:#}")];
+    for other in others {
+        match load(&other) {
+            Ok(loaded) => {
+                warn!("{}: working with this package instead", other.display());
+                return Ok(loaded);
+            }
+            Err(error) => reasons.push(format!("{}: {error:#}", other.display())),
         }
-        // Before the one on trial nothing was installed.
-        None if on_trial => load(place.dir).with_context(|| format!("{failed:#}; and no other package works")),
-        None => Err(failed),
     }
+    bail!("no package works: {}", reasons.join("; "))
 }
 
 /// The folder to start with.
