@@ -16,7 +16,7 @@ mod uplink;
 mod web;
 
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use self::settings::LiveSettings;
 pub use self::uplink::{command_key, endpoint, login, tls};
 use crate::config::Config;
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
+use crate::durable;
 use crate::encoder::Package;
 use crate::intake::{self, Bursts, Candidate, Intake, IntakeStop, Look, Records};
 use crate::journal::{DeviceIdentity, FileState, Journal, JournalError, NewResult, Reader, Recorded, Report};
@@ -52,8 +53,6 @@ const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
 /// To read gigabytes of a damaged database from a slow card, and to write what is whole.
 const SALVAGE_MAX: Duration = Duration::from_secs(3600);
-/// In the data folder; locked while a daemon or an import works on it.
-const LOCK_NAME: &str = "lock";
 
 /// As much of a file as is read to learn when the photo was taken. An EXIF block of a JPEG has at most 64 KiB (CIPA
 /// DC-008, 4.7.2) and comes first.
@@ -137,7 +136,9 @@ impl Daemon {
         let vitals = Vitals::new(&config.device.data_dir, &locator);
         if config.web.is_some() {
             let uploads = config.device.data_dir.join(UPLOADS_NAME);
-            fs::create_dir_all(&uploads).with_context(|| uploads.display().to_string())?;
+            if let Err(error) = durable::claim_folder(&uploads) {
+                warn!("{}: {error}; photos cannot be sent from the page", uploads.display());
+            }
         }
         let intake = Intake::new(params);
         service.starting(SALVAGE_MAX);
@@ -226,8 +227,8 @@ impl Daemon {
 
 /// Whether a daemon works on this data folder.
 pub fn is_running(data_dir: &Path) -> bool {
-    let Ok(file) = File::open(data_dir.join(LOCK_NAME)) else { return false };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    let Ok(folder) = File::open(data_dir) else { return false };
+    matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 fn watch(config: &Config) -> intake::Params {
@@ -240,16 +241,16 @@ fn watch(config: &Config) -> intake::Params {
     }
 }
 
+/// The lock is on the folder itself: no file of that purpose can be damaged.
 fn lock_data_dir(dir: &Path) -> Result<File> {
-    fs::create_dir_all(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
-    let path = dir.join(LOCK_NAME);
-    let file = File::create(&path).with_context(|| format!("{}: cannot write", path.display()))?;
-    match lock(&file) {
-        Ok(()) => Ok(file),
+    durable::create_folders(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
+    let folder = File::open(dir).with_context(|| format!("{}: cannot read", dir.display()))?;
+    match lock(&folder) {
+        Ok(()) => Ok(folder),
         Err(TryLockError::WouldBlock) => {
             bail!("{}: another bridgeclip daemon uses this data folder; stop it first", dir.display())
         }
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{}: cannot lock", path.display())),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{}: cannot lock", dir.display())),
     }
 }
 

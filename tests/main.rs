@@ -31,5 +31,6 @@ mod reclassify;
 mod reference;
 mod rounds;
 mod service;
+mod state_files;
 mod tls;
 mod web;

@@ -17,7 +17,7 @@ use crate::support::{Device, bridgeclip, copy_of_demo_package, demo_photos};
 const SIGNATURE: &str = "package.toml.minisig";
 
 /// Where packages are made, and a device that trusts its key.
-struct Bench {
+pub struct Bench {
     dir: TempDir,
     key: String,
 }
@@ -33,20 +33,20 @@ impl Bench {
     }
 
     /// With version 1.1 installed.
-    fn used() -> Self {
+    pub fn used() -> Self {
         let bench = Bench::new();
         assert!(bench.install(text(&bench.archive("1.1"))).status.success());
         bench
     }
 
     /// That uses what is installed here.
-    fn device(&self) -> Device {
+    pub fn device(&self) -> Device {
         let device = Device::new(None);
         device.configure_package(&self.path("store"), &self.key);
         device
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -77,13 +77,13 @@ impl Bench {
         dir
     }
 
-    fn archive(&self, version: &str) -> PathBuf {
+    pub fn archive(&self, version: &str) -> PathBuf {
         let (package, out) = (self.package(version, |_| ()), self.path(&format!("{version}.bcpkg")));
         good(&["package", "pack", text(package.path()), "--out", text(&out)]);
         out
     }
 
-    fn install(&self, source: &str) -> Output {
+    pub fn install(&self, source: &str) -> Output {
         bridgeclip(&["package", "install", source, "--config", text(&self.path("config.toml"))])
     }
 

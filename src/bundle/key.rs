@@ -11,7 +11,7 @@ use base64ct::{Base64, Encoding};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use log::warn;
+use log::error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::durable::{self, Draft, PRIVATE};
@@ -76,7 +76,7 @@ fn read(path: &Path) -> io::Result<Result<SigningKey, String>> {
 /// Makes a new key in place of a damaged one, which is kept beside it.
 fn replace(path: &Path, reason: &str) -> io::Result<SigningKey> {
     let aside = durable::set_aside(path)?;
-    warn!(
+    error!(
         "{}: not an Ed25519 key in PEM (PKCS #8): {reason}; it is {} now, and this device has a new key: whoever imports its \
          bundles must trust what `bridgeclip queue key` prints",
         path.display(),

@@ -53,7 +53,7 @@ impl NumbersFile {
     pub fn open(dir: &Path) -> Self {
         let path = dir.join(FILE_NAME);
         match File::options().read(true).write(true).create(true).truncate(false).open(&path) {
-            Ok(file) => NumbersFile { last: read(&file).unwrap_or_default(), file: Some(file) },
+            Ok(file) => NumbersFile { last: read_or_say(&file, &path), file: Some(file) },
             Err(error) => {
                 warn!("{}: {error}; the last numbers are kept in the database only", path.display());
                 NumbersFile { file: None, last: Numbers::default() }
@@ -91,6 +91,16 @@ fn line(numbers: Numbers) -> String {
     let Numbers { sequence, command, tag, judgement } = numbers;
     let digits = format!("{sequence:020} {command:020} {tag:020} {judgement:020}");
     format!("{digits} {:08x}\n", crc32fast::hash(digits.as_bytes()))
+}
+
+fn read_or_say(file: &File, path: &Path) -> Numbers {
+    let is_new = file.metadata().is_ok_and(|metadata| metadata.len() == 0);
+    read(file).unwrap_or_else(|| {
+        if !is_new {
+            warn!("{}: damaged; the last numbers are those of device.db", path.display());
+        }
+        Numbers::default()
+    })
 }
 
 fn read(file: &File) -> Option<Numbers> {

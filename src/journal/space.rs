@@ -13,6 +13,7 @@ use super::counters::Counters;
 use super::queue::Tables;
 use super::{JournalError, Params, quarantine, thumbnail};
 use crate::drive::Drive;
+use crate::durable;
 
 /// The file that gives its room when the drive is full.
 const FILE_NAME: &str = "reserve";
@@ -165,6 +166,11 @@ impl Space {
         let path = self.reserve_path();
         if self.reserve_bytes == 0 || fs::metadata(&path).is_ok_and(|file| file.len() == self.reserve_bytes) {
             return Ok(());
+        }
+        if path.is_dir() {
+            // Whatever made it: it is not what keeps photos out.
+            let aside = durable::set_aside(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            warn!("{}: a folder; it is {} now", path.display(), aside.display());
         }
         let needed = self.reserve_bytes + self.keep_free_bytes;
         let free = self.free_on_drive(needed).map_err(|error| error.to_string())?;

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::durable::{self, SHARED};
+use crate::durable::{self, SHARED, read_state};
 use crate::encoder::{Manifest, Package, PackageError};
 
 const RECORD: &str = "installed.json";
@@ -54,8 +54,7 @@ pub(super) fn write(dir: &Path, manifest: &Manifest) -> io::Result<()> {
 
 /// Opens an installed package; what is unchanged since the installation is not hashed again.
 pub(super) fn open(dir: &Path) -> Result<Package, PackageError> {
-    let text = fs::read(dir.join(RECORD)).unwrap_or_default();
-    let record: BTreeMap<String, Identity> = serde_json::from_slice(&text).unwrap_or_default();
+    let record: BTreeMap<String, Identity> = read_state(&dir.join(RECORD), "all files of the package are hashed anew");
     let is_known = |name: &str| {
         let noted = record.get(name).filter(|identity| identity.bytes >= BYTES_MIN);
         noted.is_some_and(|noted| Identity::of(&dir.join(name)).is_ok_and(|found| found == *noted))

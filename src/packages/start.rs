@@ -68,7 +68,7 @@ pub fn load(place: &Place, classifier: impl Fn(&Package) -> Result<Classifier>) 
         }
         Err(failed) => {
             error!("{}: {failed:#}", first.display());
-            fall_back(place, store, &first, on_trial, failed, load)
+            fall_back(place, store, &first, on_trial, &failed, load)
         }
     }
 }
@@ -78,7 +78,7 @@ fn fall_back(
     store: &Store,
     first: &Path,
     on_trial: bool,
-    failed: anyhow::Error,
+    failed: &anyhow::Error,
     load: impl Fn(&Path) -> Result<Loaded>,
 ) -> Result<Loaded> {
     if on_trial {

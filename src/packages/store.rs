@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{InstallError, Source, TrustedKeys, Version, record};
 use crate::drive::Drive;
-use crate::durable::{self, SHARED};
+use crate::durable::{self, SHARED, read_state};
 use crate::encoder::{Manifest, Package, files, is_plain};
 
 const CURRENT: &str = "current";
@@ -382,7 +382,12 @@ impl Store {
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.root.join(name)).ok()?).ok()
+        let consequence = match name {
+            TRIAL => "the package in use counts as tried",
+            NEWEST => "which versions were in use before is forgotten, and an older one can be installed",
+            _ => "nothing is known of packages that were given up",
+        };
+        read_state(&self.root.join(name), consequence)
     }
 
     fn write(&self, name: &str, value: &impl Serialize) -> Result<(), InstallError> {

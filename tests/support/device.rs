@@ -1,6 +1,8 @@
 //! A device: its folders, its settings and the daemon on it.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -117,6 +119,23 @@ impl Device {
     /// The daemon's memory by that name in /proc/PID/status, in KiB.
     pub fn memory_kib(&self, name: &str) -> u64 {
         memory_kib(self.daemon.as_ref().expect("the daemon runs").id(), name)
+    }
+
+    /// What the running daemon answers through its socket.
+    pub fn api(&self, method: &str, path: &str, body: &Value) -> Value {
+        let mut socket = None;
+        eventually("a socket", || {
+            socket = UnixStream::connect(self.data_dir().join("api.sock")).ok();
+            socket.is_some()
+        });
+        let (mut socket, body) = (socket.expect("just opened"), body.to_string());
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json");
+        write!(socket, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).expect("written");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("read");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        assert!(head.split(' ').nth(1).is_some_and(|status| status.starts_with('2')), "{method} {path}: {answer}");
+        serde_json::from_str(body).unwrap_or_default()
     }
 
     /// A command with this device's settings.
