@@ -1,13 +1,16 @@
 //! `bridgeclip reclassify` and `bridgeclip search --in captures`: what is stored, judged again and found again.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use bridgeclip::journal::{EventClass, OutboxRow};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::results::{identity, open_journal, result, waiting_of};
-use crate::support::{Device, bridgeclip, demo_photos};
+use crate::support::{Device, Random, bridgeclip, demo_photos};
 
 fn device_with(photos: &[PathBuf]) -> Device {
     let mut device = Device::new(None);
@@ -56,6 +59,94 @@ fn another_rule_supersedes_what_it_changes_and_nothing_else() {
         assert_eq!(event["data"]["verdict"]["soundness"], line["after"]["soundness"]);
     }
     assert_eq!(json_lines(&on(&device, &["reclassify"])).len(), 1, "a second time nothing changes");
+}
+
+/// Four inspectors correct through the API as fast as they can, while two settings of `reclassify` take turns from
+/// another process. BRIDGECLIP_CORRECTIONS=N has each inspector make N of them.
+#[test]
+fn no_correction_that_was_answered_is_lost_to_reclassify() {
+    let photos = &demo_photos()[..12];
+    let device = &device_with(photos);
+    let number = std::env::var("BRIDGECLIP_CORRECTIONS").ok().map(|text| text.parse().expect("a number"));
+    let (each, captures, done) = (number.unwrap_or(500), photos.len() as u64, AtomicBool::new(false));
+    let config = fs::read_to_string(device.config()).expect("read");
+    let settings = [5, 10].map(|neighbours| {
+        let path = device.config().with_file_name(format!("{neighbours}.toml"));
+        fs::write(&path, format!("{config}[classify]\nneighbours = {neighbours}\n")).expect("written");
+        path
+    });
+    let (answered, rounds) = thread::scope(|scope| {
+        let done = &done;
+        let rejudging = scope.spawn(move || {
+            let mut rounds = 0;
+            while !done.load(Ordering::Relaxed) {
+                let config = settings[rounds % 2].to_str().expect("text");
+                let output = bridgeclip(&["reclassify", "--config", config]);
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                rounds += 1;
+            }
+            rounds
+        });
+        let end = End(done);
+        let inspectors: Vec<_> =
+            (0..4).map(|seed| scope.spawn(move || correct(device, seed, captures, each))).collect();
+        let answered: Vec<_> =
+            inspectors.into_iter().flat_map(|inspector| inspector.join().expect("no panic")).collect();
+        drop(end);
+        (answered, rejudging.join().expect("no panic"))
+    });
+    assert!(rounds >= 2, "{rounds} rounds of reclassify");
+    println!("{} of {} corrections answered with 200, {rounds} rounds of reclassify", answered.len(), 4 * each);
+    let database = rusqlite::Connection::open(device.data_dir().join("device.db")).expect("the database");
+    let kept: usize = database.query_row("SELECT count(*) FROM judgement", [], |row| row.get(0)).expect("a count");
+    assert_eq!(kept, answered.len(), "each that was answered with 200 is in the history, and no other");
+    for capture in 1..=captures {
+        let last = answered.iter().filter(|made| made.capture == capture).max_by_key(|made| made.sequence);
+        let shown = device.api("GET", &format!("/api/v1/captures/{capture}"), &Value::Null);
+        let last = last.map(|last| last.soundness);
+        let stands = shown["inspection"]["labels"]["soundness"][0].as_str();
+        assert_eq!(stands, last, "capture {capture}: the last word stands");
+        assert!(last.is_none() || shown["verdict"]["soundness"][0]["label"].as_str() == last);
+    }
+}
+
+/// Ends the other side, also when this one panics.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A correction that was answered with 200.
+struct Made {
+    capture: u64,
+    /// Of its event.
+    sequence: u64,
+    soundness: &'static str,
+}
+
+fn correct(device: &Device, seed: u64, captures: u64, count: u64) -> Vec<Made> {
+    let mut random = Random::new(seed);
+    let mut made = Vec::new();
+    for _ in 0..count {
+        let (capture, soundness) = (1 + random.below(captures), ["I", "II", "III", "IV"][random.below(4) as usize]);
+        let path = format!("/api/v1/captures/{capture}");
+        let seen = device.api("GET", &path, &Value::Null)["sequence"].clone();
+        let labels = json!({
+            "soundness": [soundness], "measure": ["B"], "damage_type": ["corrosion"], "damage_location": ["pier"],
+        });
+        let word = json!({ "sequence": seen, "labels": labels, "name": format!("inspector {seed}") });
+        match device.ask("POST", &format!("{path}/inspection"), &word) {
+            (200, answer) => {
+                made.push(Made { capture, sequence: answer["sequence"].as_u64().expect("a number"), soundness });
+            }
+            (409, _) => (),
+            (status, answer) => panic!("{status}: {answer}"),
+        }
+    }
+    made
 }
 
 #[test]
