@@ -6,6 +6,7 @@
 //!
 //! An import by hand is the same without uplink, commands, position, corrector, web and watcher; it ends by itself.
 
+mod attempts;
 mod captures;
 mod corrector;
 mod health;
@@ -27,6 +28,7 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use log::{error, info, warn};
 
+use self::attempts::{ATTEMPTS_MAX, Attempts};
 use self::corrector::{Corrector, CorrectorThread};
 use self::health::Vitals;
 use self::heat::Heat;
@@ -42,6 +44,7 @@ use crate::kernels::Threads;
 use crate::packages::{self, Loaded};
 use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Answerer, Classifier, Embedded, Inspected, Limits, PipelineError, read_file};
+use crate::plain_file;
 use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, Stored, monotonic_ns};
 use crate::service::Service;
 use crate::uplink::{Link, LinkEvent, Uplink};
@@ -51,6 +54,8 @@ use crate::web::{UPLOADS_NAME, Web};
 const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
 /// Pause after a fault of the device itself (a full disk, say) before the photo is tried again.
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
+/// Longest pause before a file that the drive could not read is tried again. The pauses double up to it.
+const UNREADABLE_PAUSE_MAX: Duration = Duration::from_secs(600);
 /// To read gigabytes of a damaged database from a slow card, and to write what is whole.
 const SALVAGE_MAX: Duration = Duration::from_secs(3600);
 
@@ -162,10 +167,20 @@ impl Daemon {
         let line = if by_hand { None } else { start_line(config, &locator)? };
         let corrector = if by_hand { None } else { Some(start_corrector(&shared, &reader)?) };
         let web = if by_hand { None } else { Some(web::start(&shared, &classifier, live, intake.arrivals())?) };
-        let bursts = Bursts::new(config.intake.bursts());
-        let config = config.clone();
-        let worker =
-            Worker { classifier, journal, identity, reader, link, locator, vitals, config, observer, bursts, by_hand };
+        let worker = Worker {
+            classifier,
+            journal,
+            identity,
+            reader,
+            link,
+            locator,
+            vitals,
+            config: config.clone(),
+            observer,
+            bursts: Bursts::new(config.intake.bursts()),
+            attempts: Attempts::open(&config.device.data_dir),
+            by_hand,
+        };
         info!(
             "ready: package {} {}, {} reference photos, {} events waiting",
             package.manifest().name,
@@ -217,6 +232,7 @@ impl Daemon {
         if let Some(web) = self.web {
             web.stop();
         }
+        self.worker.attempts.close();
         drop(self.worker);
         if self.journal_thread.join().is_err() {
             error!("the journal thread panicked");
@@ -237,6 +253,7 @@ fn watch(config: &Config) -> intake::Params {
         roots: config.intake.folders.iter().cloned().chain(uploads).collect(),
         rescan: config.intake.rescan_s.seconds(),
         settle: config.intake.settle_ms.milliseconds(),
+        own: Some(config.device.data_dir.clone()),
         once: false,
     }
 }
@@ -349,6 +366,7 @@ struct Worker {
     config: Config,
     observer: Observer,
     bursts: Bursts,
+    attempts: Attempts,
     /// Someone waits for the end and wants to know about every file.
     by_hand: bool,
 }
@@ -381,15 +399,31 @@ impl Worker {
         let bytes = match read_file(&candidate.path, &self.classifier.embedder.limits) {
             Ok(bytes) => bytes,
             Err(PipelineError::Read(error)) if !candidate.path.exists() => return Ok(self.vanished(candidate, &error)),
+            Err(PipelineError::Read(error)) if error.kind() != io::ErrorKind::InvalidInput => {
+                return Ok(self.unreadable(candidate, &error));
+            }
             Err(error) => return self.failed(candidate, &error),
         };
+        self.vitals.file_readable(&candidate.path);
         let sha256 = Sha256::of(&bytes);
         if self.reader.is_known(&sha256)? {
             self.journal.note_known(&candidate.path, &candidate.stamp, sha256)?;
             return Ok(self.known(candidate));
         }
         self.journal.admit()?;
-        match self.classifier.inspect(&bytes, self.config.photo.thumbnail_px()) {
+        let Candidate { path, stamp, .. } = candidate;
+        let ended = self.attempts.of(path, stamp);
+        if ended >= ATTEMPTS_MAX {
+            let reason =
+                format!("the program ended {ended} times while it decoded this photo, for want of memory perhaps");
+            let failed = self.record_failure(candidate, reason)?;
+            self.attempts.forget(path, stamp);
+            return Ok(failed);
+        }
+        self.attempts.begin(path, stamp);
+        let inspected = self.classifier.inspect(&bytes, self.config.photo.thumbnail_px());
+        self.attempts.end();
+        match inspected {
             Ok(inspected) => self.store(candidate, &bytes, sha256, inspected),
             Err(PipelineError::Reference(error)) => Err(error.into()),
             Err(error) => self.failed(candidate, &error),
@@ -476,9 +510,28 @@ impl Worker {
     /// A card was pulled, say. Nothing is recorded, so that the photo is new when it comes back.
     fn vanished(&self, candidate: &Candidate, error: &io::Error) -> Progress {
         let path = candidate.path.clone();
+        self.vitals.file_readable(&path);
         warn!("{}: gone before it was read: {error}", path.display());
         (self.observer)(Notice::Failed { path, reason: format!("gone before it was read: {error}") });
         Progress::Failed
+    }
+
+    /// The drive's fault, not the photo's: nothing is recorded, and the file is tried again, by the next import if this is
+    /// one.
+    fn unreadable(&self, candidate: &Candidate, error: &io::Error) -> Progress {
+        let path = candidate.path.clone();
+        let reason = format!("cannot be read: {error}");
+        let tries = self.vitals.file_unreadable(&path, &format!("{}: {error}", path.display()));
+        if self.by_hand {
+            warn!("{}: {reason}", path.display());
+            (self.observer)(Notice::Failed { path, reason });
+            return Progress::Failed;
+        }
+        let pause = FAULT_PAUSE.saturating_mul(1 << tries.min(10)).min(UNREADABLE_PAUSE_MAX);
+        if tries == 0 {
+            warn!("{}: {reason}; trying again in {pause:?}, then in longer pauses", path.display());
+        }
+        Progress::Again(pause)
     }
 
     /// Waits for the rest of a photo that may still be growing; records any other failure.
@@ -487,7 +540,10 @@ impl Worker {
         if waiting && matches!(error, PipelineError::Photo(error) if error.may_be_incomplete()) {
             return Ok(Progress::Again(INCOMPLETE_PAUSE));
         }
-        let reason = error.to_string();
+        self.record_failure(candidate, error.to_string())
+    }
+
+    fn record_failure(&self, candidate: &Candidate, reason: String) -> Result<Progress> {
         let (path, stamp, noted_at) = (candidate.path.clone(), candidate.stamp.clone(), Some(Timestamp::now()));
         warn!("{}: {reason}", path.display());
         self.journal.record_failure(Failure { path: path.clone(), stamp, reason: reason.clone(), noted_at })?;
@@ -518,6 +574,10 @@ impl Records for Worker {
 
     /// By the camera's clock, which a copied file keeps, or else the time of the file.
     fn taken(&self, path: &Path, stamp: &FileStamp) -> Timestamp {
+        if self.attempts.of(path, stamp) > 0 {
+            // One that has ended the program comes after all others.
+            return Timestamp::MAX;
+        }
         // What cannot be read is told when its turn comes.
         let head = read_head(path).unwrap_or_default();
         read_metadata(&head, self.config.intake.camera_utc_offset.0).taken.unwrap_or_else(|| modified(stamp))
@@ -526,7 +586,7 @@ impl Records for Worker {
 
 fn read_head(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(HEAD_BYTES).read_to_end(&mut bytes)?;
+    plain_file::open(path)?.take(HEAD_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

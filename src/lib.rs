@@ -13,6 +13,8 @@ pub mod secret;
 pub mod drive;
 /// Files that survive a power cut, and small files that did not.
 pub mod durable;
+/// Files that come from outside: a path may name anything.
+pub mod plain_file;
 
 mod sqlite;
 

@@ -1,6 +1,5 @@
 //! The stages in their order: a photo's bytes to its embedding, and on to its verdict.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -15,6 +14,7 @@ use crate::learn::RatedPhotos;
 use crate::photo::{
     self, EncoderInput, Orientation, PhotoError, Preprocess, encoder_input, orientation, quality, read_tag, thumbnail,
 };
+use crate::plain_file;
 use crate::reference::{FittedKind, Reference, ReferenceError, Search};
 
 /// Bounds on one photo.
@@ -49,7 +49,7 @@ pub enum PipelineError {
 
 /// Reads a whole file that may be a photo.
 pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, PipelineError> {
-    let file = File::open(path)?;
+    let file = plain_file::open(path)?;
     // What the file says of its length saves copies while the buffer grows; it is no promise.
     let expected = file.metadata()?.len().min(limits.bytes_max) + 1;
     let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());

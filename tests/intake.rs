@@ -7,12 +7,13 @@ use std::process::Output;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bridgeclip::journal::{EventClass, OutboxRow};
+use bridgeclip::journal::{EventClass, OutboxRow, Reader};
 use bridgeclip::photo::{Limits, THUMBNAIL_BYTES_MAX, decode};
 use serde_json::Value;
 
+use crate::journal_faults::io_library;
 use crate::support::results::waiting_of;
-use crate::support::{Device, demo_photos, eventually, exit_code, oriented, signal, taken_at};
+use crate::support::{Device, bridgeclip, demo_photos, eventually, exit_code, oriented, signal, taken_at};
 
 #[test]
 fn broken_files_are_recorded_with_their_reason_and_stop_nothing() {
@@ -346,4 +347,88 @@ fn failures_are_listed_and_tried_again_on_demand() {
     });
     assert_eq!(text(&device.bridgeclip("retry", &["--all"])), "1 files will be tried again\n");
     assert_eq!(journal.captures().expect("a count"), 1);
+}
+
+#[test]
+fn a_photo_that_the_drive_cannot_read_is_tried_again_and_never_recorded_as_failed() {
+    let mut device = Device::new(None);
+    let fault = device.camera().with_file_name("fault");
+    fs::write(&fault, "").expect("written");
+    device.take(&demo_photos()[0]);
+    device.start_with(|command| {
+        let (path, at, count) = (("FAULT_PATH", "/camera/"), ("FAULT_AT", "1"), ("FAULT_COUNT", "1000000"));
+        command.env("LD_PRELOAD", io_library()).env("FAULT_READS", "1").env("FAULT_WHILE", &fault);
+        command.envs([path, at, count]);
+    });
+    let unreadable = || device.api("GET", "/api/v1/status", &Value::Null)["unreadable"].clone();
+    eventually("it is said", || unreadable()["files"] == 1);
+    assert!(unreadable()["reason"].as_str().is_some_and(|reason| reason.contains("Input/output error")));
+    let told = device.bridgeclip("status", &[]);
+    assert!(String::from_utf8_lossy(&told.stdout).contains("cannot be read at the moment"), "{told:?}");
+    assert!(device.journal().failures().expect("a list").is_empty());
+    let by_hand = device.camera().with_file_name("other.jpg");
+    fs::copy(&demo_photos()[1], &by_hand).expect("copied");
+    fs::remove_file(&fault).expect("the drive works again");
+    device.wait_for_captures(1);
+    eventually("nothing is left to say", || unreadable().is_null());
+    assert!(device.journal().failures().expect("a list").is_empty());
+}
+
+#[test]
+fn named_pipes_and_devices_are_refused_and_nothing_waits_for_them() {
+    let device = Device::new(None);
+    let pipe = device.camera().join("pipe.jpg");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let config = device.config();
+    let [pipe, config] = [&pipe, &config].map(|path| path.to_str().expect("a plain path"));
+    for args in [
+        &["classify", "--package", crate::support::demo_package().to_str().expect("a plain path"), pipe][..],
+        &["queue", "import", "--config", config, "--key", &"A".repeat(44), pipe],
+        &["reference", "import", "--csv", pipe, "--npy", pipe, "--package", "x"],
+    ] {
+        let begin = Instant::now();
+        let output = bridgeclip(args);
+        assert!(!output.status.success() && begin.elapsed() < Duration::from_secs(20), "{args:?}: {output:?}");
+    }
+}
+
+/// Pixels of a side of [`huge_png`].
+const SIDE: u32 = 11_000;
+
+/// A picture whose pixels take half a gigabyte, in half a megabyte.
+fn huge_png(path: &Path, shade: u8) {
+    let file = std::io::BufWriter::new(fs::File::create(path).expect("a file"));
+    let pixels = vec![shade; 4 * SIDE as usize * SIDE as usize];
+    let encoder = image::codecs::png::PngEncoder::new(file);
+    image::ImageEncoder::write_image(encoder, &pixels, SIDE, SIDE, image::ExtendedColorType::Rgba8).expect("written");
+}
+
+/// Under a limit of memory that the settings know nothing of, as a service manager would start it.
+#[test]
+fn photos_that_end_the_program_are_recorded_and_the_others_are_classified() {
+    let mut device = Device::new(None);
+    let settings = fs::read_to_string(device.config()).expect("read");
+    fs::write(device.config(), settings.replace("[intake]\n", "[intake]\nphoto_megapixels_max = 1000\n"))
+        .expect("written");
+    for shade in 0..2 {
+        huge_png(&device.camera().join(format!("0-poison-{shade}.png")), shade);
+    }
+    let good = &demo_photos()[..12];
+    good.iter().for_each(|photo| device.take(photo));
+    let mut starts = 0;
+    let done = |device: &Device| {
+        let Ok(journal) = Reader::open(&device.data_dir().join("device.db")) else { return false };
+        journal.captures().is_ok_and(|count| count == 12) && journal.failures().is_ok_and(|list| list.len() == 2)
+    };
+    while !done(&device) {
+        starts += 1;
+        assert!(starts <= 1 + 3 * 2, "{starts} starts");
+        device.start_limited(600_000_000);
+        eventually("an end, or all is done", || device.has_ended() || done(&device));
+        device.kill();
+    }
+    assert!(starts > 1, "no photo ended the program");
+    for failure in device.journal().failures().expect("a list") {
+        assert!(failure.reason.contains("ended 3 times"), "{}", failure.reason);
+    }
 }

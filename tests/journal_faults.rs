@@ -24,7 +24,7 @@ const ENOSPC: &str = "28";
 const EROFS: &str = "30";
 
 /// The library that makes calls fail.
-fn io_library() -> &'static Path {
+pub fn io_library() -> &'static Path {
     static LIBRARY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = LIBRARY.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a temporary folder");

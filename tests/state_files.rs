@@ -13,10 +13,11 @@ use crate::support::{Device, bridgeclip, demo_photos, eventually, free_port};
 
 /// What the daemon and its commands write into the data folder and into the store of packages, beside `device.db`, photos
 /// and packages themselves. Whether the log must name a file that is empty, torn, garbage or cannot be read.
-const FILES: [(&str, Says); 11] = [
+const FILES: [(&str, Says); 12] = [
     ("data/overrides.json", Says::AtStart),
     ("data/sessions.json", Says::AtStart),
     ("data/sequence", Says::AtStartUnlessEmpty),
+    ("data/attempts", Says::AtStartUnlessEmpty),
     // Of what is in it nothing matters but its size.
     ("data/reserve", Says::Nothing),
     // Read when a bundle is made: `a_damaged_device_key_gives_way_to_a_new_one` below.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
 
 use crate::domain::Embedding;
+use crate::plain_file;
 
 /// Row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +26,7 @@ impl Matrix {
 /// Reads a matrix of f32 or f64 whose values are all finite.
 pub fn read(path: &Path) -> Result<Matrix> {
     let name = path.display();
-    let file = File::open(path).with_context(|| format!("{name}: cannot open"))?;
+    let file = plain_file::open(path).with_context(|| format!("{name}: cannot open"))?;
     let bytes = file.metadata()?.len();
     let npy = NpyFile::new(BufReader::new(file)).with_context(|| format!("{name}: not a NumPy file"))?;
     let [rows, columns] = *npy.shape() else { bail!("{name}: its shape is {:?}, expected [rows, dim]", npy.shape()) };

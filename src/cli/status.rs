@@ -173,6 +173,13 @@ fn print_daemon(out: &mut impl Write, daemon: &Value) -> Result<()> {
     if let Some(celsius) = daemon["temperature_celsius"].as_f64() {
         writeln!(out, "heat      {celsius:.0} degrees Celsius")?;
     }
+    if let Some(unreadable) = daemon["unreadable"].as_object() {
+        let (files, reason) = (&unreadable["files"], unreadable["reason"].as_str().unwrap_or_default());
+        writeln!(
+            out,
+            "UNREAD    {files} files cannot be read at the moment and are tried again, the last one: {reason}"
+        )?;
+    }
     if let Some(reason) = daemon["full"].as_str() {
         writeln!(out, "FULL      photos are refused: {reason}")?;
     }

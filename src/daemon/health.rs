@@ -1,11 +1,12 @@
 //! How this machine is.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::{DeviceHealth, Drops};
+use crate::domain::{DeviceHealth, Drops, Unreadable};
 use crate::drive::Drive;
 use crate::position::Locator;
 
@@ -18,15 +19,59 @@ pub struct Vitals {
     data_dir: PathBuf,
     locator: Arc<Locator>,
     files_failed: Arc<AtomicU64>,
+    unreadable: Arc<Mutex<UnreadableFiles>>,
 }
+
+/// Files that could not be read, with how often in a row.
+#[derive(Debug, Default)]
+struct UnreadableFiles {
+    tries: BTreeMap<PathBuf, u32>,
+    reason: String,
+}
+
+/// Files that are remembered as unreadable: a card that fails as a whole is told about by these.
+const UNREADABLE_MAX: usize = 1_000;
 
 impl Vitals {
     pub fn new(data_dir: &Path, locator: &Arc<Locator>) -> Self {
-        Vitals { data_dir: data_dir.to_owned(), locator: Arc::clone(locator), files_failed: Arc::default() }
+        Vitals {
+            data_dir: data_dir.to_owned(),
+            locator: Arc::clone(locator),
+            files_failed: Arc::default(),
+            unreadable: Arc::default(),
+        }
     }
 
     pub fn file_failed(&self) {
         self.files_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A file could not be read. The answer is how often that was so before, in a row.
+    pub fn file_unreadable(&self, path: &Path, reason: &str) -> u32 {
+        let mut unreadable = self.unreadable();
+        unreadable.tries.retain(|known, _| known == path || known.exists());
+        unreadable.reason = reason.to_owned();
+        if unreadable.tries.len() >= UNREADABLE_MAX && !unreadable.tries.contains_key(path) {
+            return 0;
+        }
+        let tries = unreadable.tries.entry(path.to_owned()).or_default();
+        *tries += 1;
+        *tries - 1
+    }
+
+    /// A file could be read, or is gone.
+    pub fn file_readable(&self, path: &Path) {
+        self.unreadable().tries.remove(path);
+    }
+
+    fn unreadable(&self) -> MutexGuard<'_, UnreadableFiles> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unreadable_files(&self) -> Option<Unreadable> {
+        let unreadable = self.unreadable();
+        let files = unreadable.tries.len() as u64;
+        (files > 0).then(|| Unreadable { files, reason: unreadable.reason.clone() })
     }
 
     /// Of the hottest sensor, in degrees Celsius.
@@ -39,6 +84,7 @@ impl Vitals {
             disk_free_bytes: Drive::of(&self.data_dir).ok().map(|drive| drive.free_bytes),
             temperature_celsius: self.temperature(),
             position: self.locator.position(),
+            unreadable: self.unreadable_files(),
             drops: Drops { files_failed: self.files_failed.load(Ordering::Relaxed), commands_refused: 0 },
         }
     }

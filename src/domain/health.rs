@@ -45,7 +45,18 @@ pub struct DeviceHealth {
     /// Where the device's own receiver says that it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
+    /// Files that cannot be read at the moment and are tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<Unreadable>,
     pub drops: Drops,
+}
+
+/// Files that the drive, not their content, keeps from being classified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    pub files: u64,
+    /// Why the last one that was tried cannot be read.
+    pub reason: String,
 }
 
 /// What was lost or turned away, each for a reason that was logged.

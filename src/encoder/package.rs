@@ -4,7 +4,7 @@
 //! anything reads it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{LABEL_VERSION, Sha256};
 use crate::durable::{self, Draft, SHARED};
 use crate::photo::Preprocess;
+use crate::plain_file;
 
 /// The file names of a package.
 pub mod files {
@@ -310,7 +311,7 @@ impl Package {
 fn read_text(path: &Path) -> Result<String, PackageError> {
     let not_found = |source| PackageError::NotFound { path: path.to_owned(), source };
     let mut text = String::new();
-    let file = File::open(path).map_err(not_found)?;
+    let file = plain_file::open(path).map_err(not_found)?;
     file.take(MANIFEST_BYTES_MAX).read_to_string(&mut text).map_err(not_found)?;
     Ok(text)
 }
@@ -383,7 +384,7 @@ fn measure(path: &Path) -> Result<FileEntry, PackageError> {
 
 fn hash_file(path: &Path) -> io::Result<Sha256> {
     use sha2::Digest;
-    let mut file = File::open(path)?;
+    let mut file = plain_file::open(path)?;
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; 1 << 18];
     loop {

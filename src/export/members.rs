@@ -1,10 +1,10 @@
 //! The members that shall have photos, from a file that the inspection was planned with.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use crate::domain::{Tag, TagError};
+use crate::plain_file;
 
 /// Of the file.
 const BYTES_MAX: u64 = 16 << 20;
@@ -29,7 +29,7 @@ pub enum MembersError {
 /// lines in which these are empty.
 pub fn read_members(path: &Path) -> Result<Vec<Tag>, MembersError> {
     let mut text = Vec::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut text)?;
+    plain_file::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut text)?;
     if text.len() as u64 > BYTES_MAX {
         return Err(MembersError::TooLarge);
     }

@@ -18,8 +18,11 @@ use crate::domain::FileStamp;
 /// How folders are watched.
 #[derive(Clone, Debug)]
 pub struct Params {
-    /// Looked through with everything below them. A file can be one too.
+    /// Looked through with everything below them. A file can be one too. A link is followed where it is a root itself, and
+    /// nowhere below one.
     pub roots: Vec<PathBuf>,
+    /// Not looked into wherever it lies, unless a root lies in it: the daemon's own files are no photos.
+    pub own: Option<PathBuf>,
     pub rescan: Duration,
     /// A file is offered when it has not changed for this long.
     pub settle: Duration,
@@ -49,6 +52,8 @@ pub enum Look {
 const BEAT: Duration = Duration::from_secs(5);
 /// Levels of folders below a root that are looked into.
 const DEPTH_MAX: usize = 16;
+/// Links that the log names; a card with more of them is told about by these.
+const LINKS_MAX: usize = 100;
 
 /// The watched folders as a source of files at rest.
 pub struct Intake {
@@ -58,6 +63,8 @@ pub struct Intake {
     watcher: Option<notify::RecommendedWatcher>,
     watched: HashSet<PathBuf>,
     absent: HashSet<PathBuf>,
+    /// Links that the log has named.
+    links: HashSet<PathBuf>,
     pending: Pending,
     /// By capture time, then path: cameras count in file names.
     ready: BTreeMap<(Timestamp, PathBuf), Candidate>,
@@ -129,6 +136,7 @@ impl Intake {
             watcher,
             watched: HashSet::new(),
             absent: HashSet::new(),
+            links: HashSet::new(),
             pending: Pending::default(),
             ready: BTreeMap::new(),
             offered: HashSet::new(),
@@ -221,7 +229,7 @@ impl Intake {
         while let Ok(message) = self.inbox.recv_timeout(wait) {
             let now = Instant::now();
             match message {
-                Message::Changed(path) => self.look(&path, DEPTH_MAX, now, records),
+                Message::Changed(path) => self.look_from_root(&path, now, records),
                 Message::Rescan => self.next_rescan = Some(now),
                 Message::Arrived(path) => self.take(&path, now, records),
                 Message::LookAgain => {
@@ -288,19 +296,48 @@ impl Intake {
         }
     }
 
+    /// A path that a notification names is held to what a rescan would find on the way to it.
+    fn look_from_root(&mut self, path: &Path, now: Instant, records: &impl Records) {
+        let Some(root) = self.params.roots.iter().find(|root| path.starts_with(root)).cloned() else { return };
+        let below = path.strip_prefix(&root).unwrap_or(Path::new(""));
+        let folders: Vec<PathBuf> = below.ancestors().skip(1).map(|folder| root.join(folder)).collect();
+        let passes = |folder: &PathBuf| *folder == root || !(is_hidden(folder) || folder.is_symlink());
+        if folders.iter().all(passes) && !folders.iter().any(|folder| self.is_own(folder)) {
+            self.look(path, DEPTH_MAX.saturating_sub(folders.len()), now, records);
+        }
+    }
+
+    /// Whether it is the daemon's own folder.
+    fn is_own(&self, path: &Path) -> bool {
+        self.params.own.as_ref().is_some_and(|own| is_same(own, path))
+    }
+
     fn look(&mut self, path: &Path, depth: usize, now: Instant, records: &impl Records) {
         let is_root = self.params.roots.iter().any(|root| root == path);
         if is_hidden(path) && !is_root {
             return;
         }
-        match fs::metadata(path) {
-            // A link to a folder may lead in a circle.
-            Ok(metadata) if metadata.is_dir() && (is_root || !path.is_symlink()) => {
-                self.look_into(path, depth, now, records);
+        // A link may lead in a circle, or to files that nobody meant to be looked at.
+        let metadata = if is_root { fs::metadata(path) } else { fs::symlink_metadata(path) };
+        match metadata {
+            Ok(metadata) if metadata.is_symlink() => self.pass_over(path),
+            Ok(metadata) if metadata.is_dir() && self.is_own(path) => {
+                debug!("{}: the daemon's own folder, not looked into", path.display());
             }
+            Ok(metadata) if metadata.is_dir() => self.look_into(path, depth, now, records),
             Ok(metadata) if metadata.is_file() => self.look_at(path, stamp(&metadata), now, records),
             Ok(_) => (),
             Err(error) => debug!("{}: {error}", path.display()),
+        }
+    }
+
+    /// Says once that a link is not followed.
+    fn pass_over(&mut self, link: &Path) {
+        if self.links.len() < LINKS_MAX && self.links.insert(link.to_owned()) {
+            warn!(
+                "{}: a link, not followed; name where it leads in [intake] folders to have that watched",
+                link.display()
+            );
         }
     }
 
@@ -347,7 +384,8 @@ fn start_watcher(sender: mpsc::Sender<Message>) -> Option<notify::RecommendedWat
             let _ = sender.send(message);
         }
     };
-    match notify::recommended_watcher(forward) {
+    let config = notify::Config::default().with_follow_symlinks(false);
+    match notify::RecommendedWatcher::new(forward, config) {
         Ok(watcher) => Some(watcher),
         Err(error) => {
             warn!("no change notifications ({error}); relying on the periodic rescan");
@@ -361,6 +399,12 @@ fn start_watcher(sender: mpsc::Sender<Message>) -> Option<notify::RecommendedWat
 fn has_rested(stamp: &FileStamp, settle: Duration) -> bool {
     let age_ns = Timestamp::now().as_nanosecond() - i128::from(stamp.modified_ns);
     age_ns >= settle.as_nanos() as i128
+}
+
+/// Whether two paths lead to one folder.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let number = |path| fs::metadata(path).map(|folder| (folder.dev(), folder.ino()));
+    matches!((number(a), number(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Hidden files, and the usual names of files that a program is still writing.
@@ -408,6 +452,7 @@ mod tests {
             roots: vec![root.to_owned()],
             rescan: Duration::from_millis(50),
             settle: Duration::from_millis(20),
+            own: None,
             once,
         };
         Intake::new(params)
@@ -429,7 +474,8 @@ mod tests {
         let file = fs::File::create(&old).expect("a file");
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("a time");
         let an_hour = Duration::from_secs(3_600);
-        let params = Params { roots: vec![dir.path().to_owned()], rescan: an_hour, settle: an_hour, once: false };
+        let params =
+            Params { roots: vec![dir.path().to_owned()], rescan: an_hour, settle: an_hour, own: None, once: false };
         let (mut intake, records) = (Intake::new(params), Fake::default());
         let found = intake.next(&records).expect("the old file");
         records.note(&found, Look::Settled);
@@ -459,6 +505,56 @@ mod tests {
         records.note(&second, Look::Settled);
         intake.stopper().stop();
         assert_eq!(intake.next(&records), None);
+    }
+
+    #[test]
+    fn links_hidden_folders_and_the_daemon_s_own_folder_are_passed_over_by_scan_and_notification() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let elsewhere = tempfile::tempdir().expect("temporary folder");
+        let root = dir.path().join("camera");
+        for folder in [".trash", "DCIM", "data"] {
+            fs::create_dir_all(root.join(folder)).expect("folder");
+        }
+        fs::write(elsewhere.path().join("other.jpg"), "1").expect("write");
+        let link = |to: &Path, from: &Path| std::os::unix::fs::symlink(to, from);
+        link(elsewhere.path(), &root.join("folder")).expect("a link");
+        link(&elsewhere.path().join("other.jpg"), &root.join("file.jpg")).expect("a link");
+        link(&root.join("data"), &root.join("own")).expect("a link");
+        let write = |number: u32| {
+            for folder in ["data", ".trash", "folder", "DCIM"] {
+                fs::write(root.join(folder).join(format!("{number}.jpg")), "1").expect("write");
+            }
+        };
+        write(1);
+        let params = Params { own: Some(root.join("data")), ..intake(&root, false).params };
+        let (mut intake, records) = (Intake::new(params), Fake::default());
+        for number in 1..4 {
+            let found = intake.next(&records).expect("a file");
+            assert_eq!(found.path, root.join(format!("DCIM/{number}.jpg")));
+            records.note(&found, Look::Settled);
+            // Named by a notification, or found by the rescan a moment later.
+            write(number + 1);
+        }
+    }
+
+    #[test]
+    fn a_root_may_be_a_link_unless_it_leads_to_the_daemon_s_own_folder() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let [data, real] = ["data", "real"].map(|name| dir.path().join(name));
+        for folder in [&data, &real, &data.join("uploads")] {
+            fs::create_dir(folder).expect("folder");
+            fs::write(folder.join("1.jpg"), "1").expect("write");
+        }
+        let found = |root: &Path| {
+            let params = Params { own: Some(data.clone()), ..intake(root, true).params };
+            names(&mut Intake::new(params), &Fake::default())
+        };
+        for (to, expected) in [(&real, 1), (&data, 0)] {
+            let link = dir.path().join(format!("link-{expected}"));
+            std::os::unix::fs::symlink(to, &link).expect("a link");
+            assert_eq!(found(&link).len(), expected, "{}", to.display());
+        }
+        assert_eq!(found(&data.join("uploads")).len(), 1, "a root may lie in it");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use sha2::Digest;
 
 use super::{InstallError, SIGNATURE, TrustedKeys};
 use crate::encoder::{FileEntry, MANIFEST_BYTES_MAX, Manifest, Package, files};
+use crate::plain_file;
 
 /// A signature is four lines.
 const SIGNATURE_BYTES_MAX: u64 = 4096;
@@ -48,7 +49,7 @@ pub fn pack(package: &Package, out: &mut impl Write) -> io::Result<()> {
     let signature = package.path(SIGNATURE).is_file().then_some(SIGNATURE);
     let head = [files::MANIFEST].into_iter().chain(signature);
     for name in head.chain(package.manifest().files.keys().map(String::as_str)) {
-        let file = File::open(package.path(name))?;
+        let file = plain_file::open(package.path(name))?;
         let mut header = tar::Header::new_ustar();
         header.set_size(file.metadata()?.len());
         header.set_mode(0o644);
@@ -84,7 +85,7 @@ fn from_archive(
     accept: impl FnOnce(&Manifest) -> Result<(), InstallError>,
 ) -> Result<Manifest, InstallError> {
     let damaged = |error: io::Error| InstallError::Archive { origin: path.to_owned(), reason: error.to_string() };
-    let file = File::open(path).map_err(InstallError::io(path))?;
+    let file = plain_file::open(path).map_err(InstallError::io(path))?;
     let mut archive = tar::Archive::new(BufReader::new(file));
     // Raw: names longer than a header's are read into memory whatever their length; a package has none.
     let mut entries = archive.entries().map_err(damaged)?.raw(true).map(|entry| entry.map_err(damaged));

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Category, CategoryLabels, Labels, UnknownLabel};
+use crate::plain_file;
 
 /// Any row, whatever is known about its photo.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +64,8 @@ pub fn photo_path(csv: &Path, image_root: Option<&Path>, image: &str) -> PathBuf
 /// Reads every row, those with invalid categories too. A single-label column may name one class only.
 pub fn read_rows(path: &Path, form: RowForm) -> Result<Vec<Row>, CsvError> {
     let unreadable = unreadable(path);
-    let mut reader = ::csv::Reader::from_path(path).map_err(&unreadable)?;
+    let mut reader =
+        plain_file::open(path).map_err(::csv::Error::from).map(::csv::Reader::from_reader).map_err(&unreadable)?;
     let columns = Columns::find(reader.headers().map_err(&unreadable)?, form, path)?;
     reader.records().map(|row| columns.row(&row.map_err(&unreadable)?, path)).collect()
 }
@@ -71,7 +73,7 @@ pub fn read_rows(path: &Path, form: RowForm) -> Result<Vec<Row>, CsvError> {
 /// Copies a CSV with the columns `pred_<column>` at the end of each row that has a prediction; the other rows are left
 /// out. `predicted` has an entry for each row. Columns of that name that are there already are replaced.
 pub fn write_predictions(path: &Path, predicted: &[Option<Labels>], out: impl io::Write) -> ::csv::Result<()> {
-    let mut reader = ::csv::Reader::from_path(path)?;
+    let mut reader = ::csv::Reader::from_reader(plain_file::open(path)?);
     let headers = reader.headers()?.clone();
     let predictions = Category::ALL.map(|category| format!("pred_{}", category.column()));
     let kept: Vec<usize> = (0..headers.len()).filter(|&i| predictions.iter().all(|name| *name != headers[i])).collect();

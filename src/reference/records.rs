@@ -7,6 +7,7 @@ use ::csv::StringRecord;
 use super::csv::{Columns, find_column, is_true, parse_labels, unreadable};
 use super::{CsvError, RowForm};
 use crate::domain::{Category, Labels, parse_caption};
+use crate::plain_file;
 
 /// One usable row: a photo whose four categories are all known.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +52,8 @@ pub enum LabelsFrom {
 /// is no label column at all.
 pub fn read_records(path: &Path, labels_from: Option<LabelsFrom>) -> Result<Records, CsvError> {
     let unreadable = unreadable(path);
-    let mut reader = ::csv::Reader::from_path(path).map_err(&unreadable)?;
+    let mut reader =
+        plain_file::open(path).map_err(::csv::Error::from).map(::csv::Reader::from_reader).map_err(&unreadable)?;
     let headers = reader.headers().map_err(&unreadable)?.clone();
     let labels_from = labels_from.unwrap_or_else(|| usual_source(&headers, path));
     let source = LabelSource::find(labels_from, &headers, path)?;

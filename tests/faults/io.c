@@ -1,10 +1,11 @@
-/* Makes writes and syncs fail, so that tests see what a program does about it: LD_PRELOAD this.
+/* Makes writes and syncs, or reads, fail, so that tests see what a program does about it: LD_PRELOAD this.
  *
  * FAULT_PATH   only files whose path contains this
  * FAULT_AT     the call that fails, counted from 1; 0: none, they are only counted
  * FAULT_COUNT  how many calls fail from there on (1)
  * FAULT_ERRNO  with what (5: EIO)
  * FAULT_WHILE  calls fail only while this file exists
+ * FAULT_READS  reads fail instead of writes and syncs
  * FAULT_LOG    the number of calls, and of those that failed, is written here at the end
  */
 #define _GNU_SOURCE
@@ -25,7 +26,8 @@ static long number(const char *name, long otherwise) {
     return text ? atol(text) : otherwise;
 }
 
-static int is_watched(int fd) {
+static int is_watched(int fd, int reads) {
+    if (reads != (getenv("FAULT_READS") != NULL)) return 0;
     const char *part = getenv("FAULT_PATH");
     char link[64], path[4096];
     if (!part) return 0;
@@ -37,9 +39,9 @@ static int is_watched(int fd) {
 }
 
 /* Whether this call fails; errno says with what. */
-static int fails(int fd) {
+static int fails(int fd, int reads) {
     int before = errno;
-    if (!is_watched(fd)) {
+    if (!is_watched(fd, reads)) {
         errno = before;
         return 0;
     }
@@ -52,13 +54,15 @@ static int fails(int fd) {
     return due;
 }
 
-#define REAL(result, name, parameters, arguments)                                                                      \
+#define REAL(result, name, parameters, arguments) HOOK(0, result, name, parameters, arguments)
+#define HOOK(reads, result, name, parameters, arguments)                                                               \
     result name parameters {                                                                                           \
         static result(*real) parameters;                                                                               \
         if (!real) real = (result(*) parameters)dlsym(RTLD_NEXT, #name);                                               \
-        return fails(fd) ? -1 : real arguments;                                                                        \
+        return fails(fd, reads) ? -1 : real arguments;                                                                        \
     }
 
+HOOK(1, ssize_t, read, (int fd, void *bytes, size_t length), (fd, bytes, length))
 REAL(ssize_t, write, (int fd, const void *bytes, size_t length), (fd, bytes, length))
 REAL(ssize_t, writev, (int fd, const struct iovec *parts, int count), (fd, parts, count))
 REAL(ssize_t, pwrite, (int fd, const void *bytes, size_t length, off_t at), (fd, bytes, length, at))

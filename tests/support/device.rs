@@ -80,8 +80,28 @@ impl Device {
 
     /// `prepare` may change how the daemon is started.
     pub fn start_with(&mut self, prepare: impl FnOnce(&mut Command)) {
+        self.start_as(Command::new(env!("CARGO_BIN_EXE_bridgeclip")), prepare);
+    }
+
+    /// With an address space of so many bytes: an allocation beyond it ends the daemon.
+    pub fn start_limited(&mut self, bytes: u64) {
+        let mut prlimit = Command::new("prlimit");
+        prlimit.arg(format!("--as={bytes}")).arg(env!("CARGO_BIN_EXE_bridgeclip"));
+        self.start_as(prlimit, |_| ());
+    }
+
+    /// Whether the daemon has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let daemon = self.daemon.as_mut().expect("the daemon was started");
+        let ended = daemon.try_wait().expect("a state").is_some();
+        if ended {
+            self.daemon = None;
+        }
+        ended
+    }
+
+    fn start_as(&mut self, mut command: Command, prepare: impl FnOnce(&mut Command)) {
         assert!(self.daemon.is_none(), "the daemon runs already");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
         command.arg("run").arg("--config").arg(self.config()).stderr(Stdio::null());
         prepare(&mut command);
         self.daemon = Some(command.spawn().expect("the daemon starts"));

@@ -1,6 +1,5 @@
 //! `bridgeclip queue export`, `import` and `key`: events on a USB stick.
 
-use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use crate::cli::device::{DeviceArgs, data_dir, reader, with_journal};
 use crate::cli::new_file::NewFile;
 use crate::config::Config;
 use crate::journal::{ForeignEvent, Journal, JournalError};
+use crate::plain_file;
 
 /// Events that are taken in with one commit.
 const GROUP: usize = 256;
@@ -88,7 +88,7 @@ fn write_file<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -
 pub fn import(args: &ImportArgs) -> Result<Outcome> {
     let config = args.device.config()?;
     let name = args.file.display().to_string();
-    let mut file = File::open(&args.file).with_context(|| format!("{name}: cannot open"))?;
+    let mut file = plain_file::open(&args.file).with_context(|| format!("{name}: cannot open"))?;
     let contents = bundle::verify(BufReader::new(&file), &args.keys).with_context(|| name.clone())?;
     if contents.head.device == config.topic_prefix() {
         bail!("{name}: this device made the bundle; its events wait here until they are delivered");

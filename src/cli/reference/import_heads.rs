@@ -1,6 +1,5 @@
 //! `bridgeclip reference import-heads`: linear heads that were trained elsewhere.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use crate::cli::Outcome;
 use crate::domain::Sha256;
 use crate::encoder::Package;
 use crate::heads::Heads;
+use crate::plain_file;
 use crate::reference::{FittedKind, Revision};
 
 /// A file of heads for embeddings of 8,192 values has 1.6 MB.
@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    plain_file::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
     ensure!(bytes.len() as u64 <= BYTES_MAX, "more than {BYTES_MAX} bytes, too many for linear heads");
     Ok(bytes)
 }

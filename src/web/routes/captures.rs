@@ -18,6 +18,7 @@ use super::stream::of_file;
 use crate::domain::{Position, Sha256, Tag};
 use crate::export::{Filter, Line, Record, Thumbnails};
 use crate::journal::{Reader, StoredCapture, StoredPlace};
+use crate::plain_file;
 use crate::search::Nearest;
 
 /// Captures that one question looks at: a page that finds few says where to go on, and takes no longer than others.
@@ -112,7 +113,7 @@ pub async fn original(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Respo
     let work = move |_: &Site, reader: &Reader| {
         let capture = find(reader, id)?;
         let gone = || Problem::not_found("the photo is not there any more, or another one has its name");
-        let mut file = File::open(&capture.path).map_err(|_| gone())?;
+        let mut file = plain_file::open(&capture.path).map_err(|_| gone())?;
         match sha256(&mut file).map_err(|_| gone())? == capture.sha256 {
             true => Ok((file, capture)),
             false => Err(gone()),
