@@ -79,7 +79,7 @@ mod tests {
     use regex::Regex;
 
     use super::*;
-    use crate::domain::Losses;
+    use crate::domain::{Act, Losses};
 
     /// Keys of words that the files name, and beginnings of keys that go on with what the device says.
     fn named() -> (BTreeSet<String>, BTreeSet<String>) {
@@ -104,11 +104,14 @@ mod tests {
         assert!(keys.len() > 60, "{} keys", keys.len());
         let missing: Vec<_> = keys.iter().filter(|key| !table.contains(*key)).collect();
         assert!(missing.is_empty(), "{missing:?}");
-        let known = ["link_", "similar_", "time_", "position_", "fix_", "theme_", "lost_"].map(str::to_owned);
+        let known = ["link_", "similar_", "time_", "position_", "fix_", "theme_", "lost_", "act_"].map(str::to_owned);
         assert_eq!(begins, BTreeSet::from(known));
         let losses = serde_json::to_value(Losses::default()).expect("JSON");
         for loss in losses.as_object().expect("an object").keys() {
             assert!(table.contains(&format!("lost_{loss}")), "{loss}");
+        }
+        for act in [Act::Accepted, Act::Corrected, Act::Undone].map(|act| serde_json::to_value(act).expect("JSON")) {
+            assert!(table.contains(&format!("act_{}", act.as_str().expect("a name"))), "{act}");
         }
         for state in ["offline", "connecting", "draining", "live", "refused"] {
             assert!(table.contains(&format!("link_{state}")), "{state}");
