@@ -152,11 +152,9 @@ fn what_cannot_work_is_told_at_the_start() {
             databases.change(&address, postgres, file);
             let error = refusal(&address);
             assert!(error.to_lowercase().contains(expected), "{expected}: {error}");
-            databases.change(
-                &address,
-                "SET default_transaction_read_only = off; ALTER DATABASE postgres RESET ALL",
-                "",
-            );
+            let mut owner = databases.server.client();
+            owner.batch_execute("SET default_transaction_read_only = off").expect("may write");
+            owner.batch_execute("ALTER DATABASE postgres RESET ALL").expect("others may too");
         }
     }
 }
