@@ -29,6 +29,7 @@ mod quantized;
 mod queue;
 mod reclassify;
 mod reference;
+mod refusals;
 mod rounds;
 mod service;
 mod tls;
