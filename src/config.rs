@@ -16,7 +16,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use crate::classify;
-use crate::domain::{Method, Rule};
+use crate::domain::{Method, Rule, is_name};
 use crate::intake::BurstParams;
 use crate::journal;
 use crate::packages::{Place, Store, TrustedKeys};
@@ -460,8 +460,7 @@ impl TryFrom<String> for TopicLevel {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        match (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+        match is_name(&name) {
             true => Ok(TopicLevel(name)),
             false => Err(format!("`{name}` is not usable as a name; use 1 to 64 letters, digits, '.', '_' or '-'")),
         }

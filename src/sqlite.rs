@@ -22,7 +22,8 @@ pub fn use_write_ahead_log(connection: &Connection, patience: Duration) -> rusql
     }
 }
 
-fn is_busy(error: &rusqlite::Error) -> bool {
+/// Whether another process was in the way.
+pub fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 

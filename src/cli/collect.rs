@@ -2,15 +2,20 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use log::info;
 
 use super::{Outcome, stop};
-use crate::collect::{Collector, Database, DeviceReport, Params, Report};
+use crate::collect::{Bounds, Collector, Database, DeviceReport, Limits, Params, Report};
 use crate::config::{CollectConfig, ConfigError};
 use crate::daemon::endpoint;
 use crate::uplink::read_secret;
+
+/// For the sums over a large database.
+const REPORT_MAX: Duration = Duration::from_secs(3_600);
 
 /// Receive the events of many devices into a database, each one once, and see what is missing.
 ///
@@ -67,6 +72,7 @@ fn collect(args: &RunArgs) -> Result<Outcome> {
     let params = Params {
         endpoint: endpoint(&config.mqtt, format!("bridgeclip-collect-{name}"))?,
         database: database(&config, &args.settings)?,
+        limits: config.collect.limits.limits(),
         prefix: config.collect.prefix.clone(),
         group: config.collect.group.as_str().to_owned(),
         in_flight: config.mqtt.in_flight.get() as u16,
@@ -91,7 +97,10 @@ fn database(config: &CollectConfig, settings: &SettingsArgs) -> Result<Database>
 
 fn report(args: &ReportArgs) -> Result<Outcome> {
     let config = CollectConfig::read(&args.settings.config)?;
-    let report = database(&config, &args.settings)?.open()?.report()?;
+    // The sums over all events take longer than storing some. Ctrl-C ends it as it does any command.
+    let limits = Limits { statement: REPORT_MAX, ..config.collect.limits.limits() };
+    let bounds = Bounds { limits, stop: Arc::default() };
+    let report = database(&config, &args.settings)?.open(&bounds)?.report()?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;

@@ -1,13 +1,16 @@
 //! The work of one collector: messages into the database in groups, then their acknowledgements.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use super::subscription::{Arrival, Delivery, Subscription, Wish};
-use super::{Database, Message, Store, StoreError, Written};
+use super::notices::Notices;
+use super::store::{Bounds, Limits};
+use super::subscription::{Arrival, Delivery, Subscription, Topics, Wish};
+use super::work::{Sample, Work};
+use super::{Database, Store, StoreError, Written};
 use crate::uplink::{Endpoint, backoff};
 
 /// Messages that share a transaction at most.
@@ -26,6 +29,7 @@ const QUIET: Duration = Duration::from_secs(3);
 pub struct Params {
     pub endpoint: Endpoint,
     pub database: Database,
+    pub limits: Limits,
     /// What the topics of all devices begin with.
     pub prefix: String,
     /// Collectors of the same group share the messages.
@@ -53,80 +57,72 @@ pub enum CollectError {
 /// A collector at work.
 pub struct Collector {
     params: Params,
-    stop: Arc<AtomicBool>,
+    bounds: Bounds,
     store: Option<Box<dyn Store>>,
+    sample: Sample,
     collected: Collected,
+    notices: Notices,
     /// Failures in a row.
     failures: u32,
 }
 
-/// Why a connection is over.
+/// Why a connection to the broker is over.
 enum End {
     Stopped,
     /// Nothing comes any more.
     Quiet,
     Lost(String),
-    Store(StoreError),
 }
 
 impl Collector {
-    /// Opens the database: what is wrong with its address is to be known at the start. `stop` ends the work.
+    /// Opens the database: what is wrong with its address is to be known at the start. `stop` ends this, and the work.
     pub fn open(params: Params, stop: Arc<AtomicBool>) -> Result<Self, CollectError> {
-        let store = Some(params.database.open()?);
-        Ok(Collector { params, stop, store, collected: Collected::default(), failures: 0 })
+        let (bounds, sample) = (Bounds { limits: params.limits, stop }, Sample::default());
+        let store = Some(params.database.open_to_write(&bounds, &sample.0)?);
+        let (collected, notices) = (Collected::default(), Notices::new());
+        Ok(Collector { params, bounds, store, sample, collected, notices, failures: 0 })
     }
 
     /// Works until it is stopped; broken connections to broker and database are made again.
     pub fn run(mut self) -> Result<Collected, CollectError> {
-        while !self.is_stopped() {
+        while !self.bounds.is_stopped() {
             match self.connection()? {
                 End::Stopped => break,
                 End::Quiet => {
-                    Subscription::end_session(&self.params.endpoint).map_err(CollectError::Broker)?;
+                    let ended = Subscription::end_session(&self.params.endpoint, &self.bounds.stop);
+                    ended.map_err(CollectError::Broker)?;
                     break;
                 }
                 End::Lost(reason) => warn!("broker: {reason}"),
-                End::Store(error) => {
-                    warn!("{error}; nothing is acknowledged until it works again");
-                    self.store = None;
-                }
             }
             self.pause();
         }
+        self.notices.say_the_rest();
         Ok(self.collected)
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
     }
 
     fn pause(&mut self) {
         let pause = backoff::pause(FIRST_PAUSE, PAUSE_MAX, self.failures, backoff::random());
         self.failures = self.failures.saturating_add(1);
         let end = Instant::now() + pause;
-        while !self.is_stopped() && Instant::now() < end {
+        while !self.bounds.is_stopped() && Instant::now() < end {
             std::thread::sleep(TICK.min(pause));
         }
     }
 
-    /// One connection, from its beginning to its end.
+    /// One connection to the broker, from its beginning to its end.
     fn connection(&mut self) -> Result<End, CollectError> {
-        if self.store.is_none() {
-            match self.params.database.open() {
-                Ok(store) => self.store = Some(store),
-                Err(error) => return Ok(End::Store(error)),
-            }
-        }
         let Params { endpoint, prefix, group, in_flight, leave, .. } = &self.params;
-        let filter = format!("$share/{group}/{prefix}/+/+/capture/#");
+        let topics = Topics { group: group.clone(), prefix: prefix.clone() };
         let wish = if *leave { Wish::GiveUp } else { Wish::Subscribe };
-        let subscription = Subscription::open(endpoint, &filter, *in_flight, wish)?;
+        let subscription = Subscription::open(endpoint, topics, *in_flight, wish)?;
         Ok(self.serve(&subscription))
     }
 
     fn serve(&mut self, subscription: &Subscription) -> End {
         let mut last = Instant::now();
-        while !self.is_stopped() {
+        while !self.bounds.is_stopped() {
+            self.notices.look_at_the_clock();
             match subscription.next(TICK) {
                 None if self.params.leave && last.elapsed() >= QUIET => return End::Quiet,
                 None => (),
@@ -134,7 +130,7 @@ impl Collector {
                 Some(Arrival::Lost(reason)) => return End::Lost(reason),
                 Some(Arrival::Message(first)) => {
                     let (group, lost) = gather(subscription, first);
-                    if let Err(end) = self.take_in(subscription, &group) {
+                    if let Err(end) = self.take_in(subscription, group) {
                         return end;
                     }
                     if let Some(reason) = lost {
@@ -147,19 +143,36 @@ impl Collector {
         End::Stopped
     }
 
-    fn take_in(&mut self, subscription: &Subscription, group: &[Delivery]) -> Result<(), End> {
-        let Some(store) = &mut self.store else { return Ok(()) };
-        let read = |delivery: &Delivery| Message::read(&self.params.prefix, &delivery.topic(), delivery.payload());
-        let messages: Vec<Message> = group.iter().map(read).collect();
-        for message in &messages {
-            if let Message::Refused(refused) = message {
-                warn!("{}: {}", refused.topic, refused.reason);
+    /// Stores a group, however long that takes, and acknowledges it.
+    fn take_in(&mut self, subscription: &Subscription, group: Vec<Delivery>) -> Result<(), End> {
+        let (receipts, messages): (Vec<_>, Vec<_>) = group.into_iter().map(Delivery::into_parts).unzip();
+        messages.iter().filter_map(super::Message::as_refused).for_each(|refused| self.notices.set_aside(refused));
+        let mut work = Work::new(messages);
+        while let Err(error) = self.go_on(&mut work) {
+            if self.bounds.is_stopped() {
+                return Err(End::Stopped);
             }
+            warn!("{error}; nothing is acknowledged until it is stored");
+            self.store = None;
+            self.pause();
         }
-        let written = store.write(&messages).map_err(End::Store)?;
-        self.collected += written;
-        self.failures = 0;
-        subscription.acknowledge(group).map_err(End::Lost)
+        subscription.acknowledge(&receipts).map_err(End::Lost)
+    }
+
+    /// Opens the database if need be, and stores what it can of what is left.
+    fn go_on(&mut self, work: &mut Work) -> Result<(), StoreError> {
+        let store = match &mut self.store {
+            Some(store) => store,
+            none => none.insert(self.params.database.open_to_write(&self.bounds, &self.sample.0)?),
+        };
+        let done = work.go_on(&mut **store, &mut self.sample);
+        let stored = std::mem::take(&mut work.stored);
+        stored.set_aside.iter().for_each(|refused| self.notices.set_aside(refused));
+        if stored.written != Written::default() {
+            self.failures = 0;
+        }
+        self.collected += stored.written;
+        done
     }
 }
 

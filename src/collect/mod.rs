@@ -4,14 +4,18 @@
 //! collectors share the work by one shared subscription. They share nothing else but the database.
 
 mod collector;
+mod form;
 mod message;
+mod notices;
 mod postgres;
 mod report;
 mod sqlite;
 mod store;
 mod subscription;
+mod tables;
+mod work;
 
 pub use collector::{CollectError, Collected, Collector, Params};
 pub use message::{Event, Message, Refused, Thumbnail};
 pub use report::{DeviceReport, Gap, Report};
-pub use store::{Database, DatabaseError, Store, StoreError, Written};
+pub use store::{Blame, Bounds, Database, DatabaseError, Limits, Store, StoreError, Stored, Written};

@@ -59,7 +59,7 @@ pub const GAPS_SQL: &str = "
     SELECT source, before + 1, sequence - 1 FROM (
         SELECT source, sequence, coalesce(lag(sequence) OVER (PARTITION BY source ORDER BY sequence), 0) AS before
         FROM event) AS pairs
-    WHERE sequence > before + 1 ORDER BY source, sequence";
+    WHERE sequence - 1 > before ORDER BY source, sequence";
 
 /// One device's row of [`totals_sql`].
 pub struct Totals {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ConfigError, Mqtt, TopicLevel, present, read_text};
+use super::{ConfigError, Mqtt, Number, TopicLevel, present, read_text};
+use crate::collect::Limits;
 
 /// All settings, as `deploy/collect.toml` explains them.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,6 +28,36 @@ pub struct Collect {
     pub prefix: String,
     #[serde(default = "group")]
     pub group: TopicLevel,
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// How long the database may take, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    #[serde(default)]
+    pub connect_s: Number<1, 3_600, 10>,
+    #[serde(default)]
+    pub statement_s: Number<1, 3_600, 30>,
+    #[serde(default)]
+    pub lock_s: Number<1, 3_600, 20>,
+    #[serde(default)]
+    pub idle_s: Number<1, 3_600, 60>,
+    #[serde(default)]
+    pub silence_s: Number<4, 3_600, 30>,
+}
+
+impl LimitsConfig {
+    pub fn limits(self) -> Limits {
+        Limits {
+            connect: self.connect_s.seconds(),
+            statement: self.statement_s.seconds(),
+            lock: self.lock_s.seconds(),
+            idle: self.idle_s.seconds(),
+            silence: self.silence_s.seconds(),
+        }
+    }
 }
 
 fn prefix() -> String {
@@ -64,6 +95,7 @@ mod tests {
     fn the_shipped_file_is_valid_and_shows_the_defaults() {
         let config = CollectConfig::parse(SHIPPED).expect("deploy/collect.toml parses");
         assert_eq!((config.collect.prefix, config.collect.group), (prefix(), group()));
+        assert_eq!(config.collect.limits, LimitsConfig::default());
         assert!(config.mqtt.tls.is_some());
     }
 

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::envelope::{Broken, Order, open};
 use super::{Command, Op, VerifyingKey};
-use crate::domain::{Time, TimeQuality};
+use crate::domain::{Time, TimeQuality, is_name};
 use crate::uplink::connection::Incoming;
 
 /// Largest payload that is looked at.
@@ -86,11 +86,7 @@ impl Refusal {
 /// Operation and id in a command's topic; `None` if it is not one of ours.
 pub fn address<'a>(topic: &'a str, device: &str) -> Option<(&'a str, &'a str)> {
     let (op, id) = topic.strip_prefix(device)?.strip_prefix("/cmd/")?.split_once('/')?;
-    let good = |name: &str| {
-        (1..=64).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-    };
-    (good(op) && good(id)).then_some((op, id))
+    (is_name(op) && is_name(id)).then_some((op, id))
 }
 
 /// Judges a message that came on the topic of this operation and id.
