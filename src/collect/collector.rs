@@ -8,9 +8,9 @@ use log::{info, warn};
 
 use super::notices::Notices;
 use super::store::{Bounds, Limits};
-use super::subscription::{Arrival, Delivery, Subscription, Topics, Wish};
+use super::subscription::{Arrival, Delivery, Receipt, Subscription, Topics, Wish};
 use super::work::{Sample, Work};
-use super::{Database, Store, StoreError, Written};
+use super::{Database, Message, Store, StoreError, Written};
 use crate::uplink::{Endpoint, backoff};
 
 /// Messages that share a transaction at most.
@@ -145,8 +145,7 @@ impl Collector {
 
     /// Stores a group, however long that takes, and acknowledges it.
     fn take_in(&mut self, subscription: &Subscription, group: Vec<Delivery>) -> Result<(), End> {
-        let (receipts, messages): (Vec<_>, Vec<_>) = group.into_iter().map(Delivery::into_parts).unzip();
-        messages.iter().filter_map(super::Message::as_refused).for_each(|refused| self.notices.set_aside(refused));
+        let (mut receipts, messages) = self.look_at(group);
         let mut work = Work::new(messages);
         while let Err(error) = self.go_on(&mut work) {
             if self.bounds.is_stopped() {
@@ -155,8 +154,20 @@ impl Collector {
             warn!("{error}; nothing is acknowledged until it is stored");
             self.store = None;
             self.pause();
+            if error.is_about_a_row() && receipts.len() < usize::from(self.params.in_flight) {
+                // Others may pass, and show that the database takes events.
+                let (more, messages) = self.look_at(waiting(subscription)?);
+                receipts.extend(more);
+                work.add(messages);
+            }
         }
         subscription.acknowledge(&receipts).map_err(End::Lost)
+    }
+
+    fn look_at(&mut self, group: Vec<Delivery>) -> (Vec<Receipt>, Vec<Message>) {
+        let (receipts, messages): (Vec<_>, Vec<_>) = group.into_iter().map(Delivery::into_parts).unzip();
+        messages.iter().filter_map(Message::as_refused).for_each(|refused| self.notices.set_aside(refused));
+        (receipts, messages)
     }
 
     /// Opens the database if need be, and stores what it can of what is left.
@@ -174,6 +185,20 @@ impl Collector {
         self.collected += stored.written;
         done
     }
+}
+
+/// What has arrived meanwhile.
+fn waiting(subscription: &Subscription) -> Result<Vec<Delivery>, End> {
+    let mut group = Vec::new();
+    while group.len() < GROUP_MAX {
+        match subscription.next(Duration::ZERO) {
+            Some(Arrival::Message(delivery)) => group.push(delivery),
+            Some(Arrival::Ready) => (),
+            Some(Arrival::Lost(reason)) => return Err(End::Lost(reason)),
+            None => break,
+        }
+    }
+    Ok(group)
 }
 
 /// The message and those that come with it. The second value tells if the connection was lost meanwhile.

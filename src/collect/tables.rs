@@ -44,9 +44,13 @@ pub fn sample() -> Event {
     }
 }
 
-/// Messages that touch every table: an event like the sample under another id, its thumbnail, and a refusal.
+/// Messages that touch every table: an event like the sample under another id and sequence number, its thumbnail, and a
+/// refusal.
 pub fn probes(sample: &Event) -> [Message; 3] {
-    let event = Event { id: uuid::Uuid::new_v4().to_string(), ..sample.clone() };
+    let id = uuid::Uuid::new_v4();
+    // Beyond those of devices: the owner may have made them unique.
+    let sequence = (1 << 52) + i64::from(id.as_u128() as u32);
+    let event = Event { id: id.to_string(), sequence, ..sample.clone() };
     let thumbnail = Thumbnail { source: event.source.clone(), event_id: event.id.clone(), jpeg: vec![0xff, 0xd8] };
     let refused: Refused = event.refused("a probe");
     [Message::Event(event), Message::Thumbnail(thumbnail), Message::Refused(refused)]

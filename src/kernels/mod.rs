@@ -18,7 +18,7 @@ mod int8_matrix;
 mod micro;
 mod peak;
 #[cfg(test)]
-mod random;
+pub(crate) mod random;
 mod select;
 mod simd;
 mod threads;
