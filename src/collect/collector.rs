@@ -21,6 +21,8 @@ const GROUP_WAIT: Duration = Duration::from_millis(20);
 const TICK: Duration = Duration::from_millis(200);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Of which the pause does not grow any more if the database works and a message may be at fault: up to two seconds.
+const FAILURES_OF_MESSAGES: u32 = 2;
 /// Nothing comes any more when so long nothing came.
 const QUIET: Duration = Duration::from_secs(3);
 
@@ -172,10 +174,12 @@ impl Collector {
 
     /// Opens the database if need be, and stores what it can of what is left.
     fn go_on(&mut self, work: &mut Work) -> Result<(), StoreError> {
-        let store = match &mut self.store {
-            Some(store) => store,
-            none => none.insert(self.params.database.open_to_write(&self.bounds, &self.sample.0)?),
-        };
+        if self.store.is_none() {
+            self.store = Some(self.params.database.open_to_write(&self.bounds, &self.sample.0)?);
+            // It took the sample: a message that breaks the connection is found soon.
+            self.failures = self.failures.min(FAILURES_OF_MESSAGES);
+        }
+        let Some(store) = &mut self.store else { return Ok(()) };
         let done = work.go_on(&mut **store, &mut self.sample);
         let stored = std::mem::take(&mut work.stored);
         stored.set_aside.iter().for_each(|refused| self.notices.set_aside(refused));

@@ -16,7 +16,6 @@ const PASSING: [&str; 7] = ["08", "25", "40", "53", "55", "57", "58"];
 /// What the error was caused by, as far as it tells. No code: the connection broke.
 pub fn blame(error: &Error) -> Blame {
     match error.code().map(SqlState::code) {
-        Some("57P03") => Blame::Database,
         Some(code) if !is_of(&PASSING, code) => Blame::Message,
         _ => Blame::Unclear,
     }
