@@ -1,8 +1,5 @@
 //! `bridgeclip collect` with a real mosquitto, a real PostgreSQL and SQLite.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,96 +8,10 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{Client, Event, MqttOptions};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::support::collecting::{Collecting, device, event, sqlite};
 use crate::support::results::{open_journal, record_all, waiting_of};
-use crate::support::{
-    Broker, Device, PostgresServer, bridgeclip, demo_photos, eventually, exit_code, free_port, publish,
-};
-
-/// A collector; killed when dropped.
-pub struct Collecting {
-    dir: TempDir,
-    process: Option<Child>,
-}
-
-impl Collecting {
-    pub fn new(name: &str, port: u16, database: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let settings = format!(
-            "[collect]\nname = \"{name}\"\ndatabase = \"{database}\"\n[mqtt]\nbroker = \"127.0.0.1:{port}\"\nin_flight = 1000\n"
-        );
-        fs::write(dir.path().join("collect.toml"), settings).expect("write");
-        Collecting { dir, process: None }
-    }
-
-    pub fn started(name: &str, port: u16, database: &str) -> Self {
-        let mut collecting = Self::new(name, port, database);
-        collecting.start();
-        collecting
-    }
-
-    fn settings(&self) -> PathBuf {
-        self.dir.path().join("collect.toml")
-    }
-
-    pub fn start(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
-        command.args(["collect", "run", "--config"]).arg(self.settings());
-        self.process = Some(command.stderr(Stdio::null()).spawn().expect("it starts"));
-    }
-
-    pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().and_then(|()| process.wait()).expect("an end");
-        }
-    }
-
-    /// Exit code and report.
-    pub fn report(&self) -> (i32, Value) {
-        let settings = self.settings();
-        let output = bridgeclip(&["collect", "report", "--json", "--config", settings.to_str().expect("text")]);
-        let report = serde_json::from_slice(&output.stdout);
-        (exit_code(output.status), report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))))
-    }
-
-    /// Publishes an event until one has arrived: before the collector has subscribed, the broker drops them.
-    pub fn wait_until_ready(&self, port: u16, name: &str) {
-        let source = format!("bridge/v1/ready/{name}");
-        eventually("a collector that is ready", || {
-            publish(port, &format!("{source}/capture/result"), &event(&source, "ready", 1), false);
-            device(&self.report().1, &source)["events"] == 1
-        });
-    }
-
-    /// Waits until so many events of a device are here.
-    pub fn wait_for(&self, source: &str, events: u64) {
-        eventually(&format!("{events} events of {source}"), || device(&self.report().1, source)["events"] == events);
-    }
-}
-
-impl Drop for Collecting {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn device(report: &Value, source: &str) -> Value {
-    let devices = report["devices"].as_array().expect("devices");
-    devices.iter().find(|device| device["source"] == source).cloned().unwrap_or_default()
-}
-
-fn event(source: &str, id: &str, sequence: i64) -> Vec<u8> {
-    let event = json!({
-        "specversion": "1.0", "id": id, "source": source, "type": "bridgeclip.capture.result.v1", "subject": "ab",
-        "time": "2026-05-01T00:00:00Z", "data": { "sequence": sequence },
-    });
-    event.to_string().into_bytes()
-}
-
-fn sqlite(dir: &TempDir) -> String {
-    format!("sqlite:{}", dir.path().join("events.db").display())
-}
+use crate::support::{Broker, Device, PostgresServer, bridgeclip, demo_photos, exit_code, free_port, publish};
 
 #[test]
 fn a_devices_events_are_collected_once_whatever_is_killed() {

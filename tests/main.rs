@@ -7,6 +7,7 @@ mod support;
 mod asyncapi;
 mod classifiers;
 mod collect;
+mod collect_poison;
 mod command_line;
 mod commands;
 mod delivery;

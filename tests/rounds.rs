@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use crate::collect::Collecting;
+use crate::support::collecting::Collecting;
 use crate::support::{Broker, Device, Random, eventually, free_port};
 
 /// Photos that come in a round.

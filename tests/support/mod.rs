@@ -2,6 +2,7 @@
 
 mod broker;
 mod certificates;
+pub mod collecting;
 mod device;
 mod faulty_broker;
 mod gdal;
