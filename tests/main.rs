@@ -8,6 +8,7 @@ mod asyncapi;
 mod classifiers;
 mod collect;
 mod collect_poison;
+mod collect_stops;
 mod command_line;
 mod commands;
 mod delivery;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use log::info;
 
 use super::{Outcome, stop};
-use crate::collect::{Bounds, Collector, Database, DeviceReport, Limits, Params, Report};
+use crate::collect::{Bounds, CollectError, Collector, Database, DeviceReport, Limits, Params, Report, StoreError};
 use crate::config::{CollectConfig, ConfigError};
 use crate::daemon::endpoint;
 use crate::uplink::read_secret;
@@ -78,7 +78,11 @@ fn collect(args: &RunArgs) -> Result<Outcome> {
         in_flight: config.mqtt.in_flight.get() as u16,
         leave: args.leave,
     };
-    let collected = Collector::open(params, stop::stop_flag()?)?.run()?;
+    let collector = match Collector::open(params, stop::stop_flag()?) {
+        Err(CollectError::Store(StoreError::Stopped(_))) => return Ok(Outcome::Good),
+        opened => opened?,
+    };
+    let collected = collector.run()?;
     info!("{} events and thumbnails, {} known already, {} refused", collected.new, collected.known, collected.refused);
     Ok(Outcome::Good)
 }

@@ -21,8 +21,8 @@ const GROUP_WAIT: Duration = Duration::from_millis(20);
 const TICK: Duration = Duration::from_millis(200);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// Of which the pause does not grow any more if the database works and a message may be at fault: up to two seconds.
-const FAILURES_OF_MESSAGES: u32 = 2;
+/// Of which the pause does not grow any more if the database works and a message may be at fault: up to a second.
+const FAILURES_OF_MESSAGES: u32 = 1;
 /// Nothing comes any more when so long nothing came.
 const QUIET: Duration = Duration::from_secs(3);
 

@@ -13,7 +13,7 @@ use rumqttc::v5::mqttbytes::v5::{Filter, Packet};
 use rumqttc::v5::{Client, Event, MqttOptions};
 use serde_json::Value;
 
-use super::eventually;
+use super::{eventually, signal};
 
 /// A port on which nothing listens now.
 pub fn free_port() -> u16 {
@@ -46,6 +46,11 @@ impl Broker {
         let process = program.expect("mosquitto is not installed; run tests/check, which installs it");
         eventually("mosquitto listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         Broker { process, _settings: settings }
+    }
+
+    /// It says nothing more and keeps its connections; `kill` ends it all the same.
+    pub fn freeze(&self) {
+        signal("STOP", self.process.id());
     }
 
     /// Without a goodbye, as in a power cut.

@@ -43,10 +43,35 @@ impl PostgresServer {
 
     /// Immediate shutdown: connections are cut, nothing is tidied up.
     pub fn kill(&mut self) {
+        if self.process.is_some() {
+            self.thaw();
+        }
         let Some(mut process) = self.process.take() else { return };
         let stop = self.command("pg_ctl").args(["stop", "-m", "immediate", "-D"]).arg(self.data()).output();
         assert!(stop.expect("pg_ctl starts").status.success());
         process.wait().expect("an end");
+    }
+
+    /// Stops all its processes where they are, as a machine does that swaps, or a drive that hangs.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    /// The server first, so that it has no more children; one that ends meanwhile does not matter.
+    fn signal(&self, name: &str) {
+        let server = self.process.as_ref().expect("it runs").id();
+        let send = |processes: &str| {
+            let kill = Command::new("sh").args(["-c", &format!("kill {name} {processes}")]).output();
+            kill.expect("sh starts");
+        };
+        send(&server.to_string());
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).expect("its processes");
+        children.split_whitespace().for_each(send);
     }
 
     pub fn address(&self) -> String {

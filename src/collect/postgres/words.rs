@@ -38,6 +38,9 @@ fn is_of(classes: &[&str], code: &str) -> bool {
 
 /// All that is known of the error, and what to do.
 pub fn words(error: &Error) -> String {
+    if error.is_closed() {
+        return "the server ended the connection without a word; look into its log".to_owned();
+    }
     let Some(error) = error.as_db_error() else { return chain(error) };
     let mut text = format!("{} (SQLSTATE {})", error.message(), error.code().code());
     let parts = [
