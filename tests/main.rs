@@ -9,6 +9,7 @@ mod classifiers;
 mod collect;
 mod collect_poison;
 mod collect_stops;
+mod collect_tables;
 mod command_line;
 mod commands;
 mod delivery;

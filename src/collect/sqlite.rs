@@ -209,6 +209,9 @@ pub fn advice(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             "; the file is damaged or no database: move it away, and a new one is made"
         }
+        Some(ErrorCode::Unknown) => {
+            "; if its tables are not as `collect` made them, put them back or name another file"
+        }
         Some(ErrorCode::SystemIoFailure) => "; look whether its drive works",
         _ => "",
     }
