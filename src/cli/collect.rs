@@ -31,6 +31,12 @@ pub enum Command {
 /// An event is acknowledged when it is in the database, so neither a crash nor a broken link loses one; what the broker sends
 /// twice is stored once. While a collector is away the broker keeps its events for a week: before it is taken out of
 /// service for good, run it once with --leave.
+///
+/// What is no event of a device, or cannot be stored whatever the database says, is set aside in the table `refused` with the
+/// reason, and holds up nothing. What the database is to blame for is tried again until it is stored. [collect.limits] bounds
+/// the waiting: 10 s for a connection (connect_s), 30 s for a statement (statement_s), 20 s for a lock (lock_s), 60 s for a
+/// transaction in which nothing happens (idle_s), 30 s for a network that is silent (silence_s). SIGTERM ends it within five
+/// seconds in every state.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
     #[command(flatten)]
