@@ -121,6 +121,25 @@ impl Collector {
         Ok(self.serve(&subscription))
     }
 
+    fn tell_connected(&self) {
+        info!("connected to {}", self.params.endpoint.host);
+    }
+
+    /// The message and those that come with it. The second value tells if the connection was lost meanwhile.
+    fn gather(&self, subscription: &Subscription, first: Delivery) -> (Vec<Delivery>, Option<String>) {
+        let deadline = Instant::now() + GROUP_WAIT;
+        let mut group = vec![first];
+        while group.len() < GROUP_MAX {
+            match subscription.next(deadline.saturating_duration_since(Instant::now())) {
+                Some(Arrival::Message(delivery)) => group.push(delivery),
+                Some(Arrival::Ready) => self.tell_connected(),
+                Some(Arrival::Lost(reason)) => return (group, Some(reason)),
+                None => break,
+            }
+        }
+        (group, None)
+    }
+
     fn serve(&mut self, subscription: &Subscription) -> End {
         let mut last = Instant::now();
         while !self.bounds.is_stopped() {
@@ -128,10 +147,10 @@ impl Collector {
             match subscription.next(TICK) {
                 None if self.params.leave && last.elapsed() >= QUIET => return End::Quiet,
                 None => (),
-                Some(Arrival::Ready) => info!("connected to {}", self.params.endpoint.host),
+                Some(Arrival::Ready) => self.tell_connected(),
                 Some(Arrival::Lost(reason)) => return End::Lost(reason),
                 Some(Arrival::Message(first)) => {
-                    let (group, lost) = gather(subscription, first);
+                    let (group, lost) = self.gather(subscription, first);
                     if let Err(end) = self.take_in(subscription, group) {
                         return end;
                     }
@@ -203,19 +222,4 @@ fn waiting(subscription: &Subscription) -> Result<Vec<Delivery>, End> {
         }
     }
     Ok(group)
-}
-
-/// The message and those that come with it. The second value tells if the connection was lost meanwhile.
-fn gather(subscription: &Subscription, first: Delivery) -> (Vec<Delivery>, Option<String>) {
-    let deadline = Instant::now() + GROUP_WAIT;
-    let mut group = vec![first];
-    while group.len() < GROUP_MAX {
-        match subscription.next(deadline.saturating_duration_since(Instant::now())) {
-            Some(Arrival::Message(delivery)) => group.push(delivery),
-            Some(Arrival::Ready) => (),
-            Some(Arrival::Lost(reason)) => return (group, Some(reason)),
-            None => break,
-        }
-    }
-    (group, None)
 }
