@@ -253,6 +253,24 @@ fn bad_input_is_refused_with_its_place_and_changes_nothing() {
 }
 
 #[test]
+fn input_without_a_usable_row_leaves_the_reference_as_it_was() {
+    let (dir, package) = (tempfile::tempdir().expect("a temporary folder"), copy_of_demo_package());
+    let before = info(package.path());
+    let csv = dir.path().join("rows.csv");
+    let refused = |rows: &str, expected: &[&str]| {
+        write_csv(&csv, &[], rows);
+        let output = run(&[&"reference", &"build", &"--csv", &csv, &"--package", &package.path()]);
+        let message = refusal(&output);
+        assert!(expected.iter().all(|part| message.contains(part)), "{expected:?}: {message}");
+        assert_eq!(info(package.path()), before);
+        good(&run(&[&"package", &"verify", &package.path()]));
+    };
+    refused("", &["no row could be used", "0 lack a label"]);
+    refused("x.jpg,text,II,C1,cracking,pier,1,1,1,0\n", &["no row could be used", "1 lack a label"]);
+    refused("missing.jpg,text,II,C1,cracking,pier,1,1,1,1\n", &["line 2", "missing.jpg", "1 photos are unreadable"]);
+}
+
+#[test]
 fn a_reference_of_other_encoders_or_other_preprocessing_is_refused() {
     let package = copy_of_demo_package();
     let manifest = package.path().join("package.toml");

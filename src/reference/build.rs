@@ -33,6 +33,10 @@ pub enum Build {
         photos: usize,
         rejected: Vec<Rejected>,
     },
+    /// No photo could be used. What was at the place is there still.
+    Empty {
+        rejected: Vec<Rejected>,
+    },
     /// It was told to stop. The same call will go on from here.
     Stopped {
         done: usize,
@@ -74,6 +78,11 @@ pub fn build(
         done += chunk.len();
         writer.checkpoint(done)?;
         progress(done);
+    }
+    if writer.is_empty()? {
+        let rejected = writer.rejected()?;
+        writer.discard();
+        return Ok(Build::Empty { rejected });
     }
     let (photos, rejected) = writer.finish()?;
     Ok(Build::Complete { photos, rejected })

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::domain::LABEL_VERSION;
@@ -10,6 +11,8 @@ use crate::kernels::KernelError;
 
 /// The schema that this program writes and reads.
 const FORMAT: &str = "4";
+/// More photos than this are not opened: their positions would not fit the index.
+const PHOTOS_MAX: u64 = 1 << 28;
 
 /// Ids count from 1 without gaps, so that a row's position is its id less 1.
 pub(super) const SCHEMA: &str = "
@@ -111,14 +114,55 @@ pub(super) fn stamped(connection: &Connection, key: &str) -> rusqlite::Result<Op
     connection.query_row("SELECT value FROM stamp WHERE key = ?1", [key], |row| row.get(0)).optional()
 }
 
-/// Opens a reference for reading. The lock that keeps writers out is taken once, not for each query.
+/// Opens a reference for reading. The lock that keeps writers out is taken once, not for each query. The file may come from
+/// anywhere: nothing of it is run, and nothing that is read of it is put aside in temporary files.
 pub(super) fn open(path: &Path) -> Result<Connection, ReferenceError> {
     let open = || {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.execute_batch(
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON",
+        )?;
         Ok(connection)
     };
-    open().map_err(failed(path))
+    let connection = open().map_err(failed(path))?;
+    match foreign_object(&connection).map_err(failed(path))? {
+        Some(object) => Err(damaged(path, format!("it has {object}, which no reference has"))),
+        None => Ok(connection),
+    }
+}
+
+/// Anything but plain tables, which hold no more rows than the file has bytes for: a view, a trigger, a virtual table, an index
+/// of somebody's own, a column that is computed.
+fn foreign_object(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let foreign = "SELECT format('a %s `%s`', type, name) FROM sqlite_schema \
+         WHERE NOT (type = 'table' AND rootpage > 0) AND NOT (type = 'index' AND sql IS NULL) \
+         UNION ALL SELECT format('a computed column `%s` in `%s`', x.name, t.name) \
+         FROM sqlite_schema t JOIN pragma_table_xinfo(t.name) x WHERE t.type = 'table' AND x.hidden <> 0 LIMIT 1";
+    connection.query_row(foreign, [], |row| row.get(0)).optional()
+}
+
+/// The number of photos that a complete reference says it has, unless the file is too small for so many vectors of `dim`
+/// values, or has none.
+pub(super) fn photos(connection: &Connection, path: &Path, dim: usize) -> Result<usize, ReferenceError> {
+    let stamped = stamped(connection, "photos").map_err(failed(path))?.and_then(|photos| photos.parse::<u64>().ok());
+    let photos = stamped.ok_or_else(|| {
+        damaged(path, "it does not say how many photos it has; its making was not completed".to_owned())
+    })?;
+    let bytes = std::fs::metadata(path).map_err(|source| ReferenceError::Io { path: path.to_owned(), source })?.len();
+    // Every vector is there as f32 and as int8.
+    let room = bytes / (5 * dim as u64).max(1);
+    match photos {
+        0 => Err(ReferenceError::Empty(path.to_owned())),
+        photos if photos > room.min(PHOTOS_MAX) => {
+            Err(damaged(path, format!("it claims {photos} photos, and its {bytes} bytes have room for {room}")))
+        }
+        photos => Ok(photos as usize),
+    }
+}
+
+fn damaged(path: &Path, reason: String) -> ReferenceError {
+    ReferenceError::Damaged { path: path.to_owned(), reason }
 }
 
 /// SQLite's error with the file that it is about.
@@ -139,6 +183,8 @@ pub enum ReferenceError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("`{source_name}` is there twice: {first} and {second}; leave one of them out")]
     Duplicate { source_name: String, first: String, second: String },
+    #[error("{}: has no labelled photo, so nothing could be answered from it; name a CSV with at least one usable row", .0.display())]
+    Empty(PathBuf),
     #[error("{}: another program is at work on it; wait for it to end", .0.display())]
     Busy(PathBuf),
     #[error("{}: was replaced meanwhile; nothing was changed, run the command again", .0.display())]
@@ -147,4 +193,59 @@ pub enum ReferenceError {
     Input { path: PathBuf, reason: String },
     #[error(transparent)]
     Kernel(#[from] KernelError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What opening says of a file with the tables of a reference and these statements on top.
+    fn opened(statements: &str) -> Result<(), String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("reference.db");
+        let connection = Connection::open(&path).expect("opens");
+        connection.execute_batch(SCHEMA).expect("makes tables");
+        connection.execute_batch(statements).expect("good statements");
+        drop(connection);
+        open(&path).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_plain_tables_are_read() {
+        assert_eq!(opened("CREATE TABLE more (a)"), Ok(()));
+        let endless = "DROP TABLE block; CREATE VIEW block AS WITH RECURSIVE n (number) AS \
+            (SELECT 1 UNION ALL SELECT number + 1 FROM n) SELECT number, zeroblob(1 << 20) AS centre FROM n";
+        let cases = [
+            (endless, "a view `block`"),
+            ("CREATE TRIGGER t AFTER INSERT ON fitted BEGIN DELETE FROM photo; END", "a trigger `t`"),
+            ("CREATE VIRTUAL TABLE v USING fts5(a)", "a table `v`"),
+            ("CREATE INDEX i ON photo (caption)", "a index `i`"),
+            (
+                "ALTER TABLE vector ADD COLUMN more BLOB AS (zeroblob(1000000000))",
+                "a computed column `more` in `vector`",
+            ),
+        ];
+        for (statements, expected) in cases {
+            let error = opened(statements).expect_err(statements);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_photos_that_the_file_has_no_room_for_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("reference.db");
+        let connection = Connection::open(&path).expect("opens");
+        connection.execute_batch(SCHEMA).expect("makes tables");
+        let claim = |number: &str| {
+            connection.execute("INSERT OR REPLACE INTO stamp VALUES ('photos', ?1)", [number]).expect("stamps");
+            photos(&connection, &path, 512).map_err(|error| error.to_string())
+        };
+        assert_eq!(claim("3"), Ok(3));
+        assert!(claim("200000000").expect_err("too many").contains("have room for"));
+        assert!(claim("0").expect_err("none").contains("has no labelled photo"));
+        for nonsense in ["-1", "many", "99999999999999999999"] {
+            assert!(claim(nonsense).expect_err(nonsense).contains("does not say how many"));
+        }
+    }
 }

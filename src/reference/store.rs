@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::fitted::{self, FittedKind, FittedNote};
-use super::format::{self, failed, stamped};
+use super::format::{self, failed};
 use super::index::{Block, ExactRows, Hit};
 use super::{Index, Record, ReferenceError, RowSet, Search, Stamp};
 use crate::domain::{Category, CategoryLabels, Embedding, Evidence, Labels};
@@ -15,8 +15,6 @@ use crate::kernels;
 
 /// Vectors in the file have length 1, but for rounding.
 const NORM_MAX: f32 = 1.00001;
-/// More photos than this are not opened: their positions would not fit the index.
-const PHOTOS_MAX: usize = 1 << 28;
 
 /// An open reference with its int8 vectors in memory.
 #[derive(Debug)]
@@ -85,7 +83,8 @@ impl Reference {
         let positions = || -> rusqlite::Result<RowSet> {
             let mut statement = self.connection.prepare(&query)?;
             let ids = statement.query_map([&[class][..]], |row| row.get::<_, i64>(0))?;
-            ids.map(|id| Ok(position(id?))).collect()
+            let positions = ids.take(self.len()).map(|id| id.map(position));
+            positions.filter(|found| found.as_ref().map_or(true, |position| *position < self.len())).collect()
         };
         positions().map_err(failed(&self.path))
     }
@@ -203,14 +202,8 @@ struct Blocks<'a> {
 
 impl<'a> Blocks<'a> {
     fn open(connection: &'a Connection, path: &'a Path, dim: usize) -> Result<Self, ReferenceError> {
-        let photos = stamped(connection, "photos").map_err(failed(path))?.and_then(|photos| photos.parse().ok());
-        match photos.filter(|photos| *photos <= PHOTOS_MAX) {
-            Some(photos) => Ok(Blocks { connection, path, dim, photos }),
-            None => Err(ReferenceError::Damaged {
-                path: path.to_owned(),
-                reason: "it does not say how many photos it has; its making was not completed".to_owned(),
-            }),
-        }
+        let photos = format::photos(connection, path, dim)?;
+        Ok(Blocks { connection, path, dim, photos })
     }
 
     /// The index of all rows.
@@ -263,20 +256,19 @@ impl Info {
         let connection = format::open(path)?;
         format::check_format(&connection, path)?;
         let fitted = fitted::notes(&connection, path)?;
-        let read = || -> rusqlite::Result<Info> {
-            let photos = connection.query_row("SELECT count(*) FROM photo", [], |row| row.get(0))?;
-            let counts = Category::ALL.iter().map(|&category| Ok((category, count(&connection, category)?)));
-            let counts = counts.collect::<rusqlite::Result<_>>()?;
-            Ok(Info { stamp: Stamp::read(&connection)?, photos, counts, fitted })
-        };
-        read().map_err(failed(path))
+        let stamp = Stamp::read(&connection).map_err(failed(path))?;
+        let photos = format::photos(&connection, path, stamp.embedding_dim)?;
+        let counts = Category::ALL.iter().map(|&category| Ok((category, count(&connection, category, photos)?)));
+        let counts = counts.collect::<rusqlite::Result<_>>().map_err(failed(path))?;
+        Ok(Info { stamp, photos: photos as u64, counts, fitted })
     }
 }
 
-fn count(connection: &Connection, category: Category) -> rusqlite::Result<Vec<usize>> {
+/// Photos per class among the first so many.
+fn count(connection: &Connection, category: Category, photos: usize) -> rusqlite::Result<Vec<usize>> {
     let mut counts = vec![0; category.classes().len()];
-    let mut statement = connection.prepare(&format!("SELECT {} FROM photo", category.id()))?;
-    let mut rows = statement.query([])?;
+    let mut statement = connection.prepare(&format!("SELECT {} FROM photo LIMIT ?1", category.id()))?;
+    let mut rows = statement.query([photos])?;
     while let Some(row) = rows.next()? {
         for &index in row.get_ref(0)?.as_blob()? {
             if let Some(count) = counts.get_mut(usize::from(index)) {

@@ -27,13 +27,14 @@ impl LabelledVectors {
         let (failed, dim) = (failed(path), stamp.embedding_dim);
         let connection = format::open(path)?;
         stamp.check(&connection, path)?;
+        let photos = format::photos(&connection, path, dim)?;
         let mut statement = connection
             .prepare(
                 "SELECT soundness, measure, damage_type, damage_location, f32, id \
-                 FROM photo JOIN vector USING (id) ORDER BY id",
+                 FROM photo JOIN vector USING (id) ORDER BY id LIMIT ?1",
             )
             .map_err(&failed)?;
-        let mut rows = statement.query([]).map_err(&failed)?;
+        let mut rows = statement.query([photos]).map_err(&failed)?;
         let mut vectors = LabelledVectors { dim, values: Vec::new(), labels: Vec::new() };
         while let Some(row) = rows.next().map_err(&failed)? {
             if !vectors.push(row).map_err(&failed)? {

@@ -111,6 +111,17 @@ impl Writer {
         commit().map_err(failed(&self.partial))
     }
 
+    /// Whether there is no photo yet.
+    pub fn is_empty(&self) -> Result<bool, ReferenceError> {
+        let is_empty = self.connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM photo)", [], |row| row.get(0));
+        is_empty.map_err(failed(&self.partial))
+    }
+
+    /// The rows so far whose photos could not be used.
+    pub fn rejected(&self) -> Result<Vec<Rejected>, ReferenceError> {
+        rejected(&self.connection).map_err(failed(&self.partial))
+    }
+
     /// Gives up the file.
     pub fn discard(self) {
         drop(self.connection);
@@ -118,8 +129,14 @@ impl Writer {
         let _ = fs::remove_file(&self.partial);
     }
 
-    /// Completes the file and puts it in its place. Returns the number of photos and the rows that were left out.
+    /// Completes the file and puts it in its place. Returns the number of photos and the rows that were left out. A reference
+    /// without a photo takes nobody's place: the file is given up.
     pub fn finish(self) -> Result<(usize, Vec<Rejected>), ReferenceError> {
+        if self.is_empty()? {
+            let target = self.target.clone();
+            self.discard();
+            return Err(ReferenceError::Empty(target));
+        }
         let photos = write_blocks(&self.connection, &self.partial, self.dim)?;
         let complete = || -> rusqlite::Result<Vec<Rejected>> {
             let rejected = rejected(&self.connection)?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::LabelsArgs;
@@ -64,6 +64,16 @@ pub fn run(args: &Args) -> Result<Outcome> {
             report(args, photos, &rejected, records.incomplete.len())?;
             Ok(Outcome::from_failures(rejected.len()))
         }
+        Build::Empty { rejected } => {
+            name_rejected(args, &rejected);
+            let rows = records.incomplete.len();
+            bail!(
+                "{}: no row could be used: {rows} lack a label, {} photos are unreadable; {} is as it was",
+                csv.display(),
+                rejected.len(),
+                path.display()
+            )
+        }
         Build::Stopped { done } => {
             eprintln!(
                 "bridgeclip: stopped after {done} of {} photos; the same command goes on from here",
@@ -74,11 +84,15 @@ pub fn run(args: &Args) -> Result<Outcome> {
     }
 }
 
-fn report(args: &Args, photos: usize, rejected: &[Rejected], incomplete: usize) -> Result<()> {
+fn name_rejected(args: &Args, rejected: &[Rejected]) {
     let csv = args.rows.csv.display();
     for Rejected { line, path, reason } in rejected {
         eprintln!("bridgeclip: {csv}, line {line}: {}: {reason}", path.display());
     }
+}
+
+fn report(args: &Args, photos: usize, rejected: &[Rejected], incomplete: usize) -> Result<()> {
+    name_rejected(args, rejected);
     let mut out = std::io::stdout().lock();
     if args.json {
         let rejected = rejected
