@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use bridgeclip::photo::{
-    Decoding, EncoderInput, Limits, Preprocess, THUMBNAIL_BYTES_MAX, decode, encoder_input, orientation, quality,
+    self, Decoding, EncoderInput, Limits, Preprocess, THUMBNAIL_BYTES_MAX, decode, encoder_input, orientation, quality,
     read_metadata, thumbnail,
 };
 use jiff::tz::Offset;
@@ -13,6 +13,7 @@ pub fn photo(bytes: &[u8]) {
     // Small enough that an input takes milliseconds.
     let limits = Limits {
         pixels_max: 1_000_000,
+        memory_bytes_max: 100_000_000,
         coefficient_bytes_max: 4_000_000,
         // All of the fractions that a large photo gets.
         decoding: Decoding::Scaled { short_side_min: 8 },
@@ -20,7 +21,7 @@ pub fn photo(bytes: &[u8]) {
     let preprocess = Preprocess { size: 8, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
     let metadata = read_metadata(bytes, Offset::UTC);
     let whole = decode(bytes, &Limits { decoding: Decoding::Exact, ..limits });
-    match encoder_input(bytes, &preprocess, &limits) {
+    match photo::open(bytes, &preprocess, &limits).and_then(|photo| encoder_input(&photo, &preprocess)) {
         Ok(EncoderInput { tensor, raster, pixels }) => {
             assert_eq!(tensor.len(), 3 * 8 * 8);
             assert!(tensor.iter().all(|value| (-1.0..=1.0).contains(value)));

@@ -12,7 +12,8 @@ use crate::journal::{JournalError, Reader};
 use crate::kernels::Threads;
 use crate::learn::RatedPhotos;
 use crate::photo::{
-    self, EncoderInput, Orientation, PhotoError, Preprocess, encoder_input, orientation, quality, read_tag, thumbnail,
+    self, EncoderInput, MemoryBudget, MemoryShare, Orientation, PhotoError, Preprocess, encoder_input, orientation,
+    quality, read_tag, thumbnail,
 };
 use crate::plain_file;
 use crate::reference::{FittedKind, Reference, ReferenceError, Search};
@@ -36,7 +37,7 @@ impl Default for Limits {
 pub enum PipelineError {
     #[error("cannot read the file: {0}")]
     Read(#[from] io::Error),
-    #[error("the file has more than {0} bytes")]
+    #[error("the file has more than {0} bytes (photo_megabytes_max)")]
     TooLarge(u64),
     #[error(transparent)]
     Photo(#[from] PhotoError),
@@ -60,11 +61,13 @@ pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, PipelineError>
     }
 }
 
-/// Photo to embedding. Can be used from several threads at once.
+/// Photo to embedding. Can be used from several threads at once; their photos share [`Embedder::memory`].
 pub struct Embedder {
     pub encoder: Box<dyn EncodeImage>,
     pub preprocess: Preprocess,
     pub limits: Limits,
+    /// What all decodings of this process take their shares of.
+    pub memory: Arc<MemoryBudget>,
 }
 
 /// A photo's embedding and what else its pixels tell.
@@ -81,7 +84,8 @@ impl Embedder {
     /// Loads the package's image encoder, which will split each photo over `threads`.
     pub fn load(package: &Package, limits: Limits, threads: &Threads) -> Result<Self, EncodeError> {
         let encoder = Box::new(ImageEncoder::load(package, threads)?);
-        Ok(Embedder { encoder, preprocess: package.preprocess(), limits })
+        let memory = Arc::new(MemoryBudget::new(limits.photo.memory_bytes_max));
+        Ok(Embedder { encoder, preprocess: package.preprocess(), limits, memory })
     }
 
     pub fn embed_file(&self, path: &Path) -> Result<Embedded, PipelineError> {
@@ -89,11 +93,15 @@ impl Embedder {
     }
 
     pub fn embed(&self, bytes: &[u8]) -> Result<Embedded, PipelineError> {
-        self.embed_input(&self.input(bytes)?)
+        let (input, _memory) = self.input(bytes)?;
+        self.embed_input(&input)
     }
 
-    fn input(&self, bytes: &[u8]) -> Result<EncoderInput, PhotoError> {
-        encoder_input(bytes, &self.preprocess, &self.limits.photo)
+    /// Waits for the memory that the photo takes. It is to be held until nothing of the pixels is needed any more.
+    fn input(&self, bytes: &[u8]) -> Result<(EncoderInput, MemoryShare<'_>), PhotoError> {
+        let photo = photo::open(bytes, &self.preprocess, &self.limits.photo)?;
+        let share = self.memory.take(photo.memory(self.preprocess.apply_orientation));
+        Ok((encoder_input(&photo, &self.preprocess)?, share))
     }
 
     fn embed_input(&self, input: &EncoderInput) -> Result<Embedded, PipelineError> {
@@ -197,13 +205,14 @@ impl Classifier {
     }
 
     pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {
-        self.classify_input(&self.embedder.input(bytes)?)
+        let (input, _memory) = self.embedder.input(bytes)?;
+        self.classify_input(&input)
     }
 
     /// The same, and what else the decoded pixels give: they are decoded once. `thumbnail_px` is the long side of the
     /// thumbnail, if there shall be one.
     pub fn inspect(&self, bytes: &[u8], thumbnail_px: Option<NonZeroU32>) -> Result<Inspected, PipelineError> {
-        let input = self.embedder.input(bytes)?;
+        let (input, _memory) = self.embedder.input(bytes)?;
         let (embedded, verdict) = self.classify_input(&input)?;
         let turned = self.embedder.preprocess.apply_orientation;
         let to_turn = if turned { Orientation::UPRIGHT } else { orientation(bytes) };

@@ -408,7 +408,8 @@ fn huge_png(path: &Path, shade: u8) {
 fn photos_that_end_the_program_are_recorded_and_the_others_are_classified() {
     let mut device = Device::new(None);
     let settings = fs::read_to_string(device.config()).expect("read");
-    fs::write(device.config(), settings.replace("[intake]\n", "[intake]\nphoto_megapixels_max = 1000\n"))
+    let settings = settings.replace("[intake]\n", "[intake]\nphoto_megapixels_max = 1000\n");
+    fs::write(device.config(), settings.replace("[photo]\n", "[photo]\nmemory_megabytes_max = 100000\n"))
         .expect("written");
     for shade in 0..2 {
         huge_png(&device.camera().join(format!("0-poison-{shade}.png")), shade);

@@ -1,19 +1,12 @@
 //! Decoding and resizing against Pillow and open_clip, by goldens that `bridgeclip-models goldens --out tests/data` makes;
 //! what a photo may cost; and the corpus of the fuzz targets.
 
-use std::env;
 use std::fs::{self, File};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use bridgeclip::encoder::{EncodeImage, ImageEncoder, Package};
 use bridgeclip::kernels::Threads;
-use bridgeclip::photo::{
-    Decoding, Limits, Orientation, Preprocess, Raster, decode, encoder_input, quality, read_metadata, tensor, thumbnail,
-};
-use bridgeclip::pipeline::{self, read_file};
-use jiff::tz::Offset;
+use bridgeclip::photo::{self, Decoding, EncoderInput, Limits, PhotoError, Preprocess, Raster, decode, tensor};
 use mozjpeg::{ColorSpace, Compress};
 use serde::Deserialize;
 use serde_json::Value;
@@ -42,7 +35,16 @@ struct Case {
     values: usize,
 }
 
-const EXACT: Limits = Limits { decoding: Decoding::Exact, pixels_max: 64_000_000, coefficient_bytes_max: 200_000_000 };
+const EXACT: Limits = Limits {
+    decoding: Decoding::Exact,
+    pixels_max: 64_000_000,
+    memory_bytes_max: 400_000_000,
+    coefficient_bytes_max: 200_000_000,
+};
+
+fn encoder_input(bytes: &[u8], preprocess: &Preprocess, limits: &Limits) -> Result<EncoderInput, PhotoError> {
+    photo::encoder_input(&photo::open(bytes, preprocess, limits)?, preprocess)
+}
 
 #[test]
 fn pixels_and_tensors_are_those_of_pillow() {
@@ -97,7 +99,7 @@ fn seeded_picture(name: &str, [width, height]: [u32; 2]) -> Raster {
 }
 
 /// A photo with texture at all scales, as concrete has, as a JPEG: its width, its height and the kind of file.
-fn textured_jpeg(width: usize, height: usize, progressive: bool) -> Vec<u8> {
+pub fn textured_jpeg(width: usize, height: usize, progressive: bool) -> Vec<u8> {
     let mut settings = Compress::new(ColorSpace::JCS_RGB);
     settings.set_fastest_defaults();
     settings.set_size(width, height);
@@ -145,97 +147,6 @@ fn a_scaled_photo_gets_the_embedding_of_the_whole_one() {
         println!("{} bytes at {eighths}/8: cosine {cosine}", photo.len());
         assert!(cosine >= 0.999, "{} bytes at {eighths}/8: cosine {cosine}", photo.len());
     }
-}
-
-/// Names the photo for [`a_process_of_its_own`].
-const PHOTO: &str = "BRIDGECLIP_TEST_PHOTO";
-
-#[test]
-#[ignore = "started by decoding_a_48_megapixel_photo_takes_little_memory"]
-fn a_process_of_its_own() {
-    let path = PathBuf::from(env::var_os(PHOTO).expect("a photo"));
-    let idle = memory_peak();
-    let limits = pipeline::Limits::default();
-    let bytes = read_file(&path, &limits).expect("a file");
-    read_metadata(&bytes, Offset::UTC);
-    let preprocess = Preprocess { size: 224, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
-    let outcome = encoder_input(&bytes, &preprocess, &limits.photo).map(|input| {
-        thumbnail(&input.raster, Orientation::UPRIGHT, NonZeroU32::new(320).expect("some"));
-        (input.pixels, quality(&input.raster))
-    });
-    println!("{outcome:?} grown {}", memory_peak() - idle);
-}
-
-/// The high-water mark of this process's resident memory in bytes, from Linux.
-fn memory_peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a high-water mark");
-    line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
-}
-
-/// What comes of a photo, and by how many bytes a process grows over it, from reading the file to the thumbnail.
-fn growth_over(photo: &Path) -> (String, u64) {
-    let mut command = Command::new(env::current_exe().expect("this binary"));
-    command.args(["photos::a_process_of_its_own", "--exact", "--ignored", "--nocapture"]).env(PHOTO, photo);
-    let output = command.output().expect("it starts");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().find_map(|line| line.rsplit_once(" grown "));
-    let (outcome, grown) = line.unwrap_or_else(|| panic!("{output:?}"));
-    (outcome.to_owned(), grown.parse().expect("a number"))
-}
-
-#[test]
-fn decoding_a_48_megapixel_photo_takes_little_memory() {
-    const MB: u64 = 1_000_000;
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("photo.jpg");
-    let mut sizes = Vec::new();
-    for progressive in [false, true] {
-        let jpeg = textured_jpeg(8000, 6000, progressive);
-        fs::write(&path, &jpeg).expect("write");
-        let (outcome, grown) = growth_over(&path);
-        assert!(outcome.contains("Ok(([8000, 6000]"), "{outcome}");
-        sizes.push((jpeg.len() as u64, grown));
-    }
-    println!("sizes of the files, and growth: {sizes:?}");
-    let [baseline, progressive] = sizes[..] else { unreachable!("two kinds") };
-    assert!(baseline.0 > 5 * MB, "the file of a camera has {} bytes or more", baseline.0);
-    assert!(baseline.1 <= 60 * MB, "baseline: {} bytes in a file of {}", baseline.1, baseline.0);
-    // Its coefficients: 48 million of luma and 24 of chroma, two bytes each, announced beforehand.
-    let announced = 144 * MB + 60 * MB;
-    assert!(progressive.1 <= announced, "progressive: {} bytes in a file of {}", progressive.1, progressive.0);
-}
-
-#[test]
-fn bombs_are_refused_within_the_memory_of_a_photo() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let mut bombs: Vec<(PathBuf, &str)> = ["jpg", "png", "tif", "webp"]
-        .map(|suffix| (corpus.join("photo/bomb").with_extension(suffix), "TooManyPixels"))
-        .into();
-    // The picture is small; what lies around it unpacks to 24 MB, or says that it is large.
-    bombs.extend(["icc-bomb.png", "data-bomb.png"].map(|name| (corpus.join("photo").join(name), "Ok(([8, 8]")));
-    bombs.push((corpus.join("exif/gigabyte.tif"), "Err("));
-    let entities = fs::read(corpus.join("xmp/entities.xml")).expect("read");
-    for (name, packet) in [("entities", entities), ("deep", b"<x>".repeat(21_000)), ("long", b"x".repeat(65_000))] {
-        let path = dir.path().join(name);
-        let photo = fs::read(corpus.join("photo/rgb.jpg")).expect("read");
-        fs::write(&path, with_xmp(&photo, &packet)).expect("write");
-        bombs.push((path, "Ok("));
-    }
-    for (bomb, expected) in bombs {
-        let (outcome, grown) = growth_over(&bomb);
-        assert!(outcome.contains(expected), "{}: {outcome}", bomb.display());
-        // As much as a photo of 48 megapixels may take.
-        assert!(grown <= 60_000_000, "{}: {grown} bytes", bomb.display());
-    }
-}
-
-/// The photo with this XMP packet in front.
-fn with_xmp(photo: &[u8], packet: &[u8]) -> Vec<u8> {
-    let block = [&b"http://ns.adobe.com/xap/1.0/\0"[..], packet].concat();
-    let length = u16::try_from(block.len() + 2).expect("one segment").to_be_bytes();
-    [&photo[..2], b"\xff\xe1", &length, &block, &photo[2..]].concat()
 }
 
 #[test]

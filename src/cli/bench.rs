@@ -15,7 +15,7 @@ use crate::classify::Params;
 use crate::domain::{Embedding, Evidence};
 use crate::encoder::{EncodeImage, ImageEncoder, Package, TextEncoder, pictures};
 use crate::kernels::{self, Kernel, Threads};
-use crate::photo::encoder_input;
+use crate::photo::{self, encoder_input};
 use crate::pipeline::{Classifier, read_file};
 use crate::reference::{Reference, Search};
 
@@ -202,7 +202,10 @@ fn photo_report(args: &Args, package: &Package, threads: &Threads, path: &Path) 
     let limits = args.decode.limits();
     let classifier = Classifier::load(package, limits, Params::default(), threads)?;
     let bytes = read_file(path, &limits)?;
-    let input = || Ok(encoder_input(&bytes, &package.preprocess(), &limits.photo)?);
+    let input = || {
+        let preprocess = package.preprocess();
+        Ok(encoder_input(&photo::open(&bytes, &preprocess, &limits.photo)?, &preprocess)?)
+    };
     let verdict = || Ok(classifier.classify(&read_file(path, &limits)?)?);
     let first = input()?;
     Ok(PhotoReport {

@@ -19,6 +19,7 @@ use crate::daemon;
 use crate::durable;
 use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Place, Progress, Stream, Tally};
 use crate::journal::Reader;
+use crate::photo::MemoryBudget;
 use crate::search::{self, Condition};
 use crate::texts::Lang;
 
@@ -185,6 +186,7 @@ struct Export<'a> {
     reader: &'a Reader,
     stop: Arc<AtomicBool>,
     bar: ProgressBar,
+    memory: MemoryBudget,
 }
 
 impl<'a> Export<'a> {
@@ -193,7 +195,8 @@ impl<'a> Export<'a> {
         if args.out.is_none() && io::stdout().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        Ok(Export { args, format, config, reader, stop: stop::stop_flag()?, bar })
+        let memory = MemoryBudget::new(daemon::limits(config).photo.memory_bytes_max);
+        Ok(Export { args, format, config, reader, stop: stop::stop_flag()?, bar, memory })
     }
 
     fn to_stdout(&self) -> Result<Tally> {
@@ -241,6 +244,7 @@ impl<'a> Export<'a> {
             filter: self.args.filter.filter(zone),
             zone,
             limits: daemon::limits(config),
+            memory: &self.memory,
             device: config.device.name(),
             members: config.inspection.members.as_deref(),
             progress,

@@ -10,6 +10,7 @@ use super::html::{Heading, Photo, Plan};
 use super::{ExportError, Filter, Record, Records, Tally, Thumbnails, csv, geojson, gpkg, html, jsonl, read_members};
 use crate::domain::Tag;
 use crate::journal::Reader;
+use crate::photo::MemoryBudget;
 use crate::pipeline::Limits;
 use crate::texts::Lang;
 
@@ -43,6 +44,8 @@ pub struct Job<'a> {
     pub zone: Offset,
     /// On photos whose thumbnail is made anew.
     pub limits: Limits,
+    /// For decoding photos whose thumbnails are made anew.
+    pub memory: &'a MemoryBudget,
     /// Site and name of the device.
     pub device: String,
     /// Lists the members that shall have photos; read for what names them.
@@ -86,7 +89,7 @@ impl Job<'_> {
     }
 
     fn write_sheet(&self, out: impl Write, plan: &Plan, lang: Lang) -> Result<(), ExportError> {
-        let thumbnails = Thumbnails { reader: self.reader, limits: self.limits };
+        let thumbnails = Thumbnails { reader: self.reader, limits: self.limits, memory: self.memory };
         let (device, filter) = (self.device.clone(), self.filter.clone());
         let heading = Heading { device, made_at: Timestamp::now(), zone: self.zone, filter };
         // The pictures take the time.

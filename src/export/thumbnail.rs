@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use super::{ExportError, Record};
 use crate::domain::Sha256;
 use crate::journal::{JournalError, Reader, StoredCapture};
-use crate::photo::{decode, orientation, thumbnail};
+use crate::photo::{MemoryBudget, OpenPhoto, orientation, thumbnail};
 use crate::pipeline::{Limits, read_file};
 
 /// Long side of a picture that is made anew.
@@ -16,6 +16,8 @@ pub struct Thumbnails<'a> {
     pub reader: &'a Reader,
     /// On the photos' files.
     pub limits: Limits,
+    /// For decoding them.
+    pub memory: &'a MemoryBudget,
 }
 
 impl Thumbnails<'_> {
@@ -35,7 +37,10 @@ impl Thumbnails<'_> {
         if Sha256::of(&bytes) != capture.sha256 {
             return None;
         }
-        let raster = decode(&bytes, &self.limits.photo).ok()?;
+        let photo = OpenPhoto::new(&bytes, &self.limits.photo).ok()?;
+        // The thumbnail is turned, not the photo.
+        let _memory = self.memory.take(photo.memory(false));
+        let raster = photo.decode().ok()?;
         Some(thumbnail(&raster, orientation(&bytes), LONG_SIDE_PX))
     }
 }

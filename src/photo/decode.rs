@@ -1,19 +1,19 @@
-//! Bytes to pixels. The only file that names the decoder of all formats but JPEG.
+//! Bytes to pixels: what decoding a photo takes, known beforehand, and its bounds.
 
-use std::io::Cursor;
-use std::panic;
-
-use image::{DynamicImage, ImageFormat, ImageReader};
+use std::borrow::Cow;
 
 use super::format::Format;
 use super::jpeg::{self, JpegFlaw, JpegHeader};
+use super::others::Other;
 use super::{PhotoError, Raster, baseline, libjpeg, png, tiff, webp};
 
 /// What a photo may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest width x height; a decoded pixel takes 3 to 8 bytes.
+    /// Largest width x height: a bound on time.
     pub pixels_max: u64,
+    /// Bytes that a photo may take beside its file: a bound on memory. See [`OpenPhoto::memory`].
+    pub memory_bytes_max: u64,
     /// For the coefficients of a JPEG that comes in several scans (progressive), two bytes each.
     pub coefficient_bytes_max: u64,
     pub decoding: Decoding,
@@ -21,7 +21,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { pixels_max: 64_000_000, coefficient_bytes_max: 200_000_000, decoding: Decoding::default() }
+        Limits {
+            pixels_max: 250_000_000,
+            memory_bytes_max: 400_000_000,
+            coefficient_bytes_max: 200_000_000,
+            decoding: Decoding::default(),
+        }
     }
 }
 
@@ -62,65 +67,142 @@ impl Decoding {
     }
 }
 
-/// Decodes a photo. Nothing is allocated for its pixels before its header has passed the limits.
-pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, PhotoError> {
-    match Format::of(bytes)? {
-        Format::Jpeg => decode_jpeg(bytes, limits),
-        Format::Png => {
-            png::inspect(bytes)?;
-            decode_whole(bytes, ImageFormat::Png, Format::Png, limits)
-        }
-        Format::WebP => {
-            webp::inspect(bytes)?;
-            decode_whole(bytes, ImageFormat::WebP, Format::WebP, limits)
-        }
-        Format::Tiff => match tiff::inspect(bytes)? {
-            Some(preview) => decode_jpeg(preview, limits),
-            None => decode_whole(bytes, ImageFormat::Tiff, Format::Tiff, limits),
-        },
+/// A photo whose structure and header are within the limits, and what decoding it takes. Nothing of its pixels has been
+/// allocated yet.
+#[derive(Debug)]
+pub struct OpenPhoto<'a> {
+    bytes: &'a [u8],
+    source: Source<'a>,
+    limits: Limits,
+    memory: Memory,
+}
+
+/// Bytes that a photo takes beside its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// At the most, while it is decoded and converted.
+    pub decoding: u64,
+    /// For the decoded pixels, which stay for what is made of them.
+    pub raster: u64,
+}
+
+#[derive(Debug)]
+enum Source<'a> {
+    Jpeg { bytes: &'a [u8], header: JpegHeader },
+    Other { bytes: Cow<'a, [u8]>, form: Other },
+}
+
+/// Of a picture that is resized, the first pass makes no more than this; see [`Raster::resample`].
+const RESIZED_BYTES_MAX: u64 = 3 * super::raster::PASS_PIXELS_MAX;
+/// The encoder's input, the pixels that codes are looked for in, the encoded thumbnail.
+const SMALL_BYTES: u64 = 8 << 20;
+/// Of each column of a JPEG, for each component: rows of blocks on their way through a decoder.
+const JPEG_COLUMN_BYTES: u64 = 160;
+
+impl Memory {
+    /// The raster, and beside it what is made of it.
+    pub fn total(self) -> u64 {
+        self.decoding.max(self.raster + self.raster.min(RESIZED_BYTES_MAX)) + SMALL_BYTES
+    }
+
+    /// Fails if it is more than allowed.
+    pub fn check(self, limits: &Limits) -> Result<Self, PhotoError> {
+        let (needed, limit) = (self.total(), limits.memory_bytes_max);
+        if needed > limit { Err(PhotoError::TooMuchMemory { needed, limit }) } else { Ok(self) }
     }
 }
 
-fn decode_jpeg(bytes: &[u8], limits: &Limits) -> Result<Raster, PhotoError> {
-    let format = Format::Jpeg.name();
-    let header = jpeg::inspect(bytes).map_err(|flaw| match flaw {
-        JpegFlaw::Truncated(end) => PhotoError::Truncated { format, end },
-        _ => PhotoError::Broken { format, reason: flaw.to_string() },
-    })?;
-    if let Some(refusal) = header.refusal() {
-        return Err(refusal);
+impl<'a> OpenPhoto<'a> {
+    /// Looks at the structure and the header of a file.
+    pub fn new(bytes: &'a [u8], limits: &Limits) -> Result<Self, PhotoError> {
+        match Format::of(bytes)? {
+            Format::Jpeg => Self::jpeg(bytes, bytes, limits),
+            Format::Png => {
+                let header = png::inspect(bytes)?;
+                let essential = header.essential(bytes, limits)?;
+                Self::other(bytes, essential, Other::png(&header), limits)
+            }
+            Format::WebP => {
+                webp::inspect(bytes)?;
+                Self::other(bytes, bytes.into(), Other::webp(bytes, limits), limits)
+            }
+            Format::Tiff => match tiff::inspect(bytes)? {
+                tiff::Content::Preview(preview) => Self::jpeg(bytes, preview, limits),
+                tiff::Content::Pixels { parts } => Self::other(bytes, bytes.into(), Other::tiff(parts, limits), limits),
+            },
+        }
     }
-    check_pixels(header.width, header.height, format, limits)?;
-    let (needed, limit) = (header.coefficient_bytes, limits.coefficient_bytes_max);
-    if needed > limit {
-        return Err(PhotoError::TooMuchMemory { needed, limit });
+
+    /// Bytes that the photo takes at the most beside its file, until all that is made of its pixels is there. Turning a
+    /// picture by a quarter (`turned`) takes a second raster.
+    pub fn memory(&self, turned: bool) -> u64 {
+        self.memory.total() + if turned { self.memory.raster } else { 0 }
     }
-    let eighths = limits.decoding.eighths(&header);
-    let undecodable = |error: libjpeg::LibjpegError| PhotoError::Undecodable { format, reason: error.to_string() };
-    let (width, height, rgb) = match baseline::decode(bytes, &header, eighths) {
-        Some(picture) if libjpeg::accepts_header(bytes, &header, eighths) => picture,
-        _ => libjpeg::decode(bytes, &header, eighths).map_err(undecodable)?,
+
+    /// The file.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Decodes the pixels.
+    pub fn decode(&self) -> Result<Raster, PhotoError> {
+        match &self.source {
+            Source::Jpeg { bytes, header } => decode_jpeg(bytes, header, &self.limits),
+            Source::Other { bytes, form } => form.decode(bytes),
+        }
+    }
+
+    fn jpeg(bytes: &'a [u8], jpeg: &'a [u8], limits: &Limits) -> Result<Self, PhotoError> {
+        let format = Format::Jpeg.name();
+        let header = jpeg::inspect(jpeg).map_err(|flaw| match flaw {
+            JpegFlaw::Truncated(end) => PhotoError::Truncated { format, end },
+            _ => PhotoError::Broken { format, reason: flaw.to_string() },
+        })?;
+        if let Some(refusal) = header.refusal() {
+            return Err(refusal);
+        }
+        check_pixels([header.width, header.height], format, limits)?;
+        let (needed, limit) = (header.coefficient_bytes, limits.coefficient_bytes_max);
+        if needed > limit {
+            return Err(PhotoError::TooManyCoefficients { needed, limit });
+        }
+        let eighths = u64::from(limits.decoding.eighths(&header));
+        let [width, height] = [header.width, header.height].map(|side| (u64::from(side) * eighths).div_ceil(8));
+        let raster = 3 * width * height;
+        let rows = JPEG_COLUMN_BYTES * u64::from(header.components) * u64::from(header.width);
+        let memory = Memory { decoding: raster + header.coefficient_bytes + rows, raster }.check(limits)?;
+        Ok(OpenPhoto { bytes, source: Source::Jpeg { bytes: jpeg, header }, limits: *limits, memory })
+    }
+
+    /// `given` is what the decoder is to see of the file.
+    fn other(bytes: &'a [u8], given: Cow<'a, [u8]>, form: Other, limits: &Limits) -> Result<Self, PhotoError> {
+        let copied = if let Cow::Owned(copy) = &given { copy.len() as u64 } else { 0 };
+        let memory = form.measure(&given, limits)?;
+        let memory = Memory { decoding: memory.decoding + copied, ..memory }.check(limits)?;
+        Ok(OpenPhoto { bytes, source: Source::Other { bytes: given, form }, limits: *limits, memory })
+    }
+}
+
+/// Decodes a photo. Nothing is allocated for its pixels before its header has passed the limits.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, PhotoError> {
+    OpenPhoto::new(bytes, limits)?.decode()
+}
+
+fn decode_jpeg(bytes: &[u8], header: &JpegHeader, limits: &Limits) -> Result<Raster, PhotoError> {
+    let eighths = limits.decoding.eighths(header);
+    let undecodable = |error: libjpeg::LibjpegError| PhotoError::Undecodable {
+        format: Format::Jpeg.name(),
+        reason: error.to_string(),
+    };
+    let (width, height, rgb) = match baseline::decode(bytes, header, eighths) {
+        Some(picture) if libjpeg::accepts_header(bytes, header, eighths) => picture,
+        _ => libjpeg::decode(bytes, header, eighths).map_err(undecodable)?,
     };
     Ok(Raster { pixels: [header.width, header.height], eighths, ..Raster::whole(width, height, rgb) })
 }
 
-/// A file that makes the decoder panic must cost its own result and nothing else.
-fn decode_whole(bytes: &[u8], kind: ImageFormat, format: Format, limits: &Limits) -> Result<Raster, PhotoError> {
-    let failed = |_| Err(PhotoError::Undecodable { format: format.name(), reason: "the decoder failed".to_owned() });
-    panic::catch_unwind(|| by_image(bytes, kind, format, limits)).unwrap_or_else(failed)
-}
-
-fn by_image(bytes: &[u8], kind: ImageFormat, format: Format, limits: &Limits) -> Result<Raster, PhotoError> {
-    let undecodable =
-        |error: image::ImageError| PhotoError::Undecodable { format: format.name(), reason: error.to_string() };
-    let (width, height) = ImageReader::with_format(Cursor::new(bytes), kind).into_dimensions().map_err(undecodable)?;
-    check_pixels(width, height, format.name(), limits)?;
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
-    reader.limits(allocation_limits(limits));
-    Ok(raster(reader.decode().map_err(undecodable)?))
-}
-
-fn check_pixels(width: u32, height: u32, format: &'static str, limits: &Limits) -> Result<(), PhotoError> {
+/// Fails if a picture is empty or has more pixels than allowed.
+pub fn check_pixels([width, height]: [u32; 2], format: &'static str, limits: &Limits) -> Result<(), PhotoError> {
     if width == 0 || height == 0 {
         return Err(PhotoError::Broken { format, reason: "it has no pixels".to_owned() });
     }
@@ -130,21 +212,12 @@ fn check_pixels(width: u32, height: u32, format: &'static str, limits: &Limits) 
     }
 }
 
-/// 16-bit RGBA, the widest pixel that a decoder makes, takes 8 bytes.
-fn allocation_limits(limits: &Limits) -> image::Limits {
-    let mut allocation = image::Limits::default();
-    allocation.max_alloc = Some(limits.pixels_max.saturating_mul(8));
-    allocation
-}
-
-/// 16-bit samples are rescaled, not clipped; grey is repeated in all three channels.
-fn raster(image: DynamicImage) -> Raster {
-    let rgb = image.into_rgb8();
-    Raster::whole(rgb.width(), rgb.height(), rgb.into_raw())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use image::{DynamicImage, ImageFormat};
+
     use super::*;
 
     fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
@@ -240,21 +313,32 @@ mod tests {
     fn headers_that_announce_too_much_are_refused_before_anything_is_allocated() {
         for bomb in [seed!("bomb.jpg"), seed!("bomb.png"), seed!("bomb.tif"), seed!("bomb.webp")] {
             let error = decode(bomb, &Limits::default()).expect_err("refused");
-            let expected = PhotoError::TooManyPixels { width: 65_535, height: 65_535, limit: 64_000_000 };
+            let expected = PhotoError::TooManyPixels { width: 65_535, height: 65_535, limit: 250_000_000 };
             assert_eq!(error, expected);
         }
         let limits = Limits { pixels_max: 64 * 48 - 1, ..Limits::default() };
         let message = decode(&jpeg(64, 48), &limits).expect_err("refused").to_string();
-        assert_eq!(message, "64 x 48 pixels are more than the limit of 3071");
+        assert_eq!(message, "64 x 48 pixels are more than the limit of 3071 (photo_megapixels_max)");
     }
 
     #[test]
     fn a_progressive_picture_is_measured_before_it_is_decoded() {
         let limits = Limits { coefficient_bytes_max: 100_000_000, ..Limits::default() };
         let error = decode(seed!("progressive-48mp.jpg"), &limits).expect_err("refused");
-        assert_eq!(error, PhotoError::TooMuchMemory { needed: 144_000_000, limit: 100_000_000 });
+        assert_eq!(error, PhotoError::TooManyCoefficients { needed: 144_000_000, limit: 100_000_000 });
         let small = decoded(seed!("progressive.jpg"));
         assert_eq!(small.pixels, [33, 47]);
+    }
+
+    #[test]
+    fn a_picture_that_needs_more_memory_than_allowed_is_refused() {
+        let bytes = encoded(&gradient(2000, 1000), ImageFormat::Png);
+        let needed = OpenPhoto::new(&bytes, &Limits::default()).expect("opens").memory(false);
+        let within = |memory_bytes_max| decode(&bytes, &Limits { memory_bytes_max, ..Limits::default() });
+        assert_eq!(within(needed).expect("decodes").pixels, [2000, 1000]);
+        let error = within(needed - 1).expect_err("refused");
+        assert_eq!(error, PhotoError::TooMuchMemory { needed, limit: needed - 1 });
+        assert!(error.to_string().contains("memory_megabytes_max") && !error.may_be_incomplete(), "{error}");
     }
 
     #[test]

@@ -13,11 +13,16 @@ pub enum PhotoError {
     Truncated { format: &'static str, end: usize },
     #[error("broken {format}: {reason}")]
     Broken { format: &'static str, reason: String },
-    #[error("{width} x {height} pixels are more than the limit of {limit}")]
+    #[error("{width} x {height} pixels are more than the limit of {limit} (photo_megapixels_max)")]
     TooManyPixels { width: u32, height: u32, limit: u64 },
     #[error(
         "this JPEG comes in several scans, and decoding it takes {needed} bytes; the limit is {limit} \
          (progressive_megabytes_max); set the camera to baseline JPEG"
+    )]
+    TooManyCoefficients { needed: u64, limit: u64 },
+    #[error(
+        "decoding this photo takes {needed} bytes of memory; the limit is {limit} (memory_megabytes_max); \
+         save it as a baseline JPEG"
     )]
     TooMuchMemory { needed: u64, limit: u64 },
     #[error("cannot decode the {format}: {reason}")]

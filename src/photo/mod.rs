@@ -13,6 +13,7 @@ macro_rules! seed {
 }
 
 mod baseline;
+mod budget;
 mod code;
 mod decode;
 mod error;
@@ -20,6 +21,8 @@ mod format;
 mod jpeg;
 mod libjpeg;
 mod metadata;
+mod others;
+mod pixels;
 mod png;
 mod quality;
 mod raster;
@@ -28,13 +31,14 @@ mod thumbnail;
 mod tiff;
 mod webp;
 
+pub use budget::{MemoryBudget, MemoryShare};
 pub use code::read_tag;
-pub use decode::{Decoding, Limits, decode};
+pub use decode::{Decoding, Limits, OpenPhoto, decode};
 pub use error::PhotoError;
 pub use metadata::{Metadata, Positions, orientation, parse_offset, read as read_metadata};
 pub use quality::quality;
 pub use raster::{Orientation, Raster};
-pub use tensor::{EncoderInput, Preprocess, encoder_input, tensor};
+pub use tensor::{EncoderInput, Preprocess, encoder_input, open, tensor};
 pub use thumbnail::{THUMBNAIL_BYTES_MAX, thumbnail};
 
 /// Where the metadata lies in a file.

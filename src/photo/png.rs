@@ -1,5 +1,8 @@
 //! Walks the chunks of a PNG file (W3C Portable Network Graphics, third edition, chapter 5).
 
+use std::borrow::Cow;
+
+use super::decode::{Limits, Memory};
 use super::{Blocks, PhotoError};
 
 pub const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -8,16 +11,61 @@ const XMP_NAME: &[u8] = b"XML:com.adobe.xmp\0\0\0\0\0";
 
 const ANIMATED: PhotoError = PhotoError::Unsupported { what: "an animated PNG" };
 
-/// Checks that every chunk up to the end is there, and that it is one picture.
-pub fn inspect(bytes: &[u8]) -> Result<(), PhotoError> {
-    let mut at = SIGNATURE.len();
-    loop {
-        let (name, _, end) = chunk(bytes, at).ok_or_else(|| truncated(bytes))?;
-        match name {
-            b"IEND" => return Ok(()),
-            b"acTL" => return Err(ANIMATED),
-            _ => at = end,
+/// More that is neither pixels nor needed for them is kept from the decoder.
+const BESIDE_MAX: u64 = 1 << 20;
+
+/// What a whole file says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PngHeader {
+    /// In pixels; no number that the decoder would accept if the file does not begin with its header.
+    pub width: u32,
+    /// Of chunks that are neither pixels nor needed for them.
+    beside: u64,
+}
+
+impl PngHeader {
+    /// Bytes of chunks that the decoder is given and that are no pixels.
+    pub fn beside(&self) -> u64 {
+        if self.beside > BESIDE_MAX { 0 } else { self.beside }
+    }
+
+    /// What the decoder is to be given of the file: a copy without chunks that it does not need, if these are large.
+    pub fn essential<'a>(&self, bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, PhotoError> {
+        if self.beside <= BESIDE_MAX {
+            return Ok(bytes.into());
         }
+        Memory { decoding: bytes.len() as u64 - self.beside, raster: 0 }.check(limits)?;
+        let mut essential = SIGNATURE.to_vec();
+        let mut at = SIGNATURE.len();
+        while let Some((name, _, end)) = chunk(bytes, at) {
+            if is_essential(name) {
+                essential.extend_from_slice(&bytes[at..end]);
+            }
+            at = end;
+        }
+        Ok(essential.into())
+    }
+}
+
+/// Critical chunks begin with a capital letter; beside them only transparency says something of pixels.
+fn is_essential(name: &[u8; 4]) -> bool {
+    name[0].is_ascii_uppercase() || name == b"tRNS"
+}
+
+/// Checks that every chunk up to the end is there, and that it is one picture.
+pub fn inspect(bytes: &[u8]) -> Result<PngHeader, PhotoError> {
+    let mut at = SIGNATURE.len();
+    let mut header = PngHeader { width: 0, beside: 0 };
+    loop {
+        let (name, body, end) = chunk(bytes, at).ok_or_else(|| truncated(bytes))?;
+        match name {
+            b"IEND" => return Ok(header),
+            b"acTL" => return Err(ANIMATED),
+            b"IHDR" => header.width = body.first_chunk().map_or(0, |width| u32::from_be_bytes(*width)),
+            name if !is_essential(name) => header.beside += body.len() as u64,
+            _ => (),
+        }
+        at = end;
     }
 }
 
@@ -65,13 +113,32 @@ mod tests {
     #[test]
     fn a_whole_file_ends_with_its_end_chunk() {
         let bytes = png(&[("IHDR", b"size"), ("IDAT", b"pixels"), ("IEND", b"")]);
-        assert_eq!(inspect(&bytes), Ok(()));
+        let width = u32::from_be_bytes(*b"size");
+        assert_eq!(inspect(&bytes), Ok(PngHeader { width, beside: 0 }));
         for length in 8..bytes.len() {
             assert_eq!(inspect(&bytes[..length]), Err(truncated(&bytes[..length])));
         }
         assert_eq!(inspect(&png(&[("acTL", b""), ("IEND", b"")])), Err(ANIMATED));
         let endless = [SIGNATURE, b"\xff\xff\xff\xffIDAT"].concat();
         assert_eq!(inspect(&endless), Err(truncated(&endless)));
+    }
+
+    #[test]
+    fn much_that_is_no_pixels_is_kept_from_the_decoder() {
+        let essential = [("IHDR", &b"size"[..]), ("PLTE", b"rgb"), ("tRNS", b"a"), ("IDAT", b"pixels"), ("IEND", b"")];
+        let text = vec![b'x'; BESIDE_MAX as usize + 1];
+        let mut chunks = essential.to_vec();
+        chunks.insert(1, ("tEXt", &text[..10]));
+        let few = png(&chunks);
+        let header = inspect(&few).expect("whole");
+        let limits = Limits::default();
+        assert!(matches!(header.essential(&few, &limits), Ok(Cow::Borrowed(bytes)) if bytes == few));
+        assert_eq!(header.beside(), 10);
+        chunks.insert(4, ("iTXt", &text));
+        let much = png(&chunks);
+        let header = inspect(&much).expect("whole");
+        assert_eq!(header.essential(&much, &limits).expect("little"), png(&essential));
+        assert_eq!(header.beside(), 0);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use crate::domain::PhotoQuality;
 
 /// The short side at which photos are measured.
 const SHORT_SIDE: u32 = 448;
+/// Pixels at the most, which only pictures that are far longer than wide would have more of.
+const PIXELS_MAX: f64 = 16.0 * 448.0 * 448.0;
 /// Darker and brighter pixels show nothing.
 const BLACK_MAX: u8 = 5;
 const WHITE_MIN: u8 = 250;
@@ -34,7 +36,8 @@ fn luma(raster: &Raster) -> (usize, Vec<u8>) {
     let short_side = raster.pixels[0].min(raster.pixels[1]);
     // Photos are never enlarged: that would add nothing but blur.
     let measured = SHORT_SIDE.min(short_side).min(raster.width.min(raster.height));
-    let small = raster.shrunk(f64::from(measured) / f64::from(short_side));
+    let pixels = f64::from(raster.pixels[0]) * f64::from(raster.pixels[1]);
+    let small = raster.shrunk((f64::from(measured) / f64::from(short_side)).min((PIXELS_MAX / pixels).sqrt()));
     let luma = small.rgb.chunks_exact(3).map(|pixel| {
         let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
         ((299 * red + 587 * green + 114 * blue + 500) / 1000) as u8

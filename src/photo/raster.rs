@@ -19,6 +19,12 @@ pub struct Raster {
     pub mirrored: [bool; 2],
 }
 
+/// Pixels that resizing makes at the most between its two passes, unless the picture itself is small in one direction.
+pub const PASS_PIXELS_MAX: u64 = 1 << 24;
+
+/// Longest side that is resized as a whole: the longest that a JPEG can have.
+const SIDE_MAX: u32 = 65_535;
+
 /// A rectangle of the picture, in pixels of its full size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Region {
@@ -88,7 +94,8 @@ impl Raster {
     }
 
     /// Resizes a region as the picture is to be seen to `width` x `height` pixels, row by row: bicubic (a = -0.5),
-    /// antialiased, first across and then down with 8 bits between, as Pillow does it.
+    /// antialiased, first across and then down with 8 bits between, as Pillow does it. Only where that would make more than
+    /// [`PASS_PIXELS_MAX`] pixels between, of pictures that are far longer than wide, it is first down and then across.
     pub fn resample(&self, region: &Region, width: u32, height: u32) -> Vec<[u8; 3]> {
         let (left, across) = self.place([region.left, region.width], 0, self.width);
         let (top, down) = self.place([region.top, region.height], 1, self.height);
@@ -97,9 +104,14 @@ impl Raster {
             .expect("a raster holds width * height * 3 bytes");
         // In one go the resizer would work in the other order, which gives other pixels where edges are sharp.
         let (first, rows) = rows_needed(top, down, height, self.height);
-        let narrow = resize(&source, [left, first.into(), across, rows.into()], width, rows);
-        let (top, down) = fit(top - f64::from(first), down, rows);
-        let target = resize(&narrow, [0.0, top, width.into(), down], width, height);
+        let target = if u64::from(width) * u64::from(rows) > PASS_PIXELS_MAX {
+            let low = resize(&source, [0.0, top, self.width.into(), down], self.width, height);
+            resize(&low, [left, 0.0, across, height.into()], width, height)
+        } else {
+            let narrow = resize(&source, [left, first.into(), across, rows.into()], width, rows);
+            let (top, down) = fit(top - f64::from(first), down, rows);
+            resize(&narrow, [0.0, top, width.into(), down], width, height)
+        };
         let mut pixels: Vec<[u8; 3]> = target.pixels().iter().map(|pixel| pixel.0).collect();
         self.mirror(&mut pixels, width as usize);
         pixels
@@ -107,9 +119,26 @@ impl Raster {
 
     /// The whole picture at `scale` of its full size, as a raster of its own.
     pub fn shrunk(&self, scale: f64) -> Raster {
-        let [width, height] = self.pixels.map(|side| ((f64::from(side) * scale).round() as u32).max(1));
-        let pixels = self.resample(&self.region(), width, height);
+        let thinned = self.thinned();
+        let source = thinned.as_ref().unwrap_or(self);
+        let side = |axis: usize| ((f64::from(self.pixels[axis]) * scale).round() as u32).clamp(1, source.pixels[axis]);
+        let (width, height) = (side(0), side(1));
+        let pixels = source.resample(&source.region(), width, height);
         Raster::whole(width, height, pixels.into_flattened())
+    }
+
+    /// Of a picture that is longer than [`SIDE_MAX`], every so many rows or columns: resizing takes memory and time by the side
+    /// that it starts from, and such a picture is nothing that a camera makes. A scaled one never is so long.
+    fn thinned(&self) -> Option<Raster> {
+        let [across, down] = [self.width, self.height].map(|side| side.div_ceil(SIDE_MAX) as usize);
+        if self.eighths < 8 || (across == 1 && down == 1) {
+            return None;
+        }
+        let rows = self.rgb.chunks_exact(3 * self.width as usize).step_by(down);
+        let (width, height) = (self.width.div_ceil(across as u32), self.height.div_ceil(down as u32));
+        let pixels = rows.flat_map(|row| row.as_chunks::<3>().0.iter().step_by(across));
+        let rgb = pixels.copied().collect::<Vec<[u8; 3]>>().into_flattened();
+        Some(Raster { mirrored: self.mirrored, ..Raster::whole(width, height, rgb) })
     }
 
     /// Start and length in columns (axis 0) or rows (axis 1) of the raster, of which there are `end`.
@@ -212,6 +241,31 @@ mod tests {
         assert_eq!(scaled.place([0.0, 9.0], 0, 5), (0.0, 4.5));
         let mirrored = scaled.turned(Orientation::from_exif(2));
         assert_eq!(mirrored.place([0.0, 3.0], 0, 5), (3.0, 1.5));
+    }
+
+    #[test]
+    fn very_long_pictures_are_thinned_before_they_are_shrunk() {
+        for (width, height) in [(300_000, 2), (2, 300_000)] {
+            let raster = Raster::whole(width, height, [[0; 3], [200; 3]].concat().repeat(300_000));
+            let thin = raster.thinned().expect("it is long");
+            assert_eq!((thin.width.max(thin.height), thin.width.min(thin.height)), (60_000, 2));
+            assert_eq!(thin.rgb.len(), 60_000 * 2 * 3);
+            let small = raster.shrunk(0.001);
+            assert_eq!((small.width.max(small.height), small.width.min(small.height)), (300, 1));
+        }
+        assert_eq!(Raster::whole(SIDE_MAX, 1, vec![0; 3 * SIDE_MAX as usize]).thinned(), None);
+    }
+
+    #[test]
+    fn both_orders_of_the_passes_agree() {
+        // 448 columns of 60,000 rows would be too many between the passes.
+        let rgb = (0..1000 * 60_000_u32).flat_map(|index| [(index / 1000 / 300) as u8; 3]).collect();
+        let tall = Raster::whole(1000, 60_000, rgb).shrunk(0.448);
+        assert_eq!((tall.width, tall.height), (448, 26_880));
+        for (y, row) in tall.rgb.chunks_exact(3 * 448).enumerate() {
+            let expected = (y as f64 / 0.448 / 300.0) as u8;
+            assert!(row[3 * 200].abs_diff(expected) <= 1, "row {y}: {} instead of {expected}", row[3 * 200]);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::raster::Region;
-use super::{Limits, PhotoError, Raster, decode, orientation};
+use super::{Limits, OpenPhoto, PhotoError, Raster, orientation};
 
 /// The encoder's input format, from the model package.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,13 +36,17 @@ pub struct EncoderInput {
     pub pixels: [u32; 2],
 }
 
+/// A photo that is to become the encoder's input: decoded to no less than that needs.
+pub fn open<'a>(bytes: &'a [u8], preprocess: &Preprocess, limits: &Limits) -> Result<OpenPhoto<'a>, PhotoError> {
+    OpenPhoto::new(bytes, &Limits { decoding: limits.decoding.at_least(preprocess.size), ..*limits })
+}
+
 /// Decodes a photo to the encoder's input.
-pub fn encoder_input(bytes: &[u8], preprocess: &Preprocess, limits: &Limits) -> Result<EncoderInput, PhotoError> {
-    let limits = Limits { decoding: limits.decoding.at_least(preprocess.size), ..*limits };
-    let mut raster = decode(bytes, &limits)?;
+pub fn encoder_input(photo: &OpenPhoto<'_>, preprocess: &Preprocess) -> Result<EncoderInput, PhotoError> {
+    let mut raster = photo.decode()?;
     let pixels = raster.pixels;
     if preprocess.apply_orientation {
-        raster = raster.turned(orientation(bytes));
+        raster = raster.turned(orientation(photo.bytes()));
     }
     Ok(EncoderInput { tensor: tensor(&raster, preprocess), raster, pixels })
 }

@@ -39,14 +39,26 @@ const REDUCED: u32 = 1;
 const DIRECTORIES_MAX: usize = 64;
 const ENTRIES_MAX: usize = 4096;
 
-/// Checks that all that the directories name is in the file. Returns the preview if it is a DNG file.
-pub fn inspect(bytes: &[u8]) -> Result<Option<&[u8]>, PhotoError> {
+/// Strips or tiles of a picture. Each costs a decoder a visit and entries of its tables, however small it is.
+const PARTS_MAX: usize = 1 << 16;
+
+/// Where the pixels of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// In a JPEG that stands for a raw picture.
+    Preview(&'a [u8]),
+    /// In the file itself, in so many strips or tiles.
+    Pixels { parts: usize },
+}
+
+/// Checks that all that the directories name is in the file. Finds the preview if it is a DNG file.
+pub fn inspect(bytes: &[u8]) -> Result<Content<'_>, PhotoError> {
     let tiff = Tiff::new(bytes);
     let directories = tiff.directories()?;
     let first = directories.first().ok_or_else(|| broken("it has no directory"))?;
     if first.entry(tag::DNG_VERSION).is_some() {
         let preview = tiff.largest_preview(&directories);
-        return preview.map(Some).ok_or(PhotoError::Unsupported { what: "a DNG without a JPEG preview" });
+        return preview.map(Content::Preview).ok_or(PhotoError::Unsupported { what: "a DNG without a JPEG preview" });
     }
     if bytes.get(8..10) == Some(b"CR") || tiff.number(first, tag::NEW_SUBFILE_TYPE).unwrap_or(0) & REDUCED != 0 {
         return Err(PhotoError::Unsupported { what: "a raw file other than DNG" });
@@ -54,7 +66,11 @@ pub fn inspect(bytes: &[u8]) -> Result<Option<&[u8]>, PhotoError> {
     if tiff.number(first, tag::PHOTOMETRIC_INTERPRETATION) == Some(SEPARATED) {
         return Err(PhotoError::Unsupported { what: "a CMYK TIFF" });
     }
-    Ok(None)
+    let parts = PIXELS.iter().filter_map(|(offsets, _)| first.entry(*offsets)).map(|entry| entry.count);
+    match parts.max().unwrap_or(0) {
+        parts if parts > PARTS_MAX => Err(broken("it has more than 65,536 strips or tiles")),
+        parts => Ok(Content::Pixels { parts }),
+    }
 }
 
 /// A TIFF file is itself what an EXIF block is in other files.
@@ -256,7 +272,7 @@ mod tests {
     fn every_part_must_be_in_the_file() {
         let at = data_at(&[2]);
         let bytes = tiff(&[&[(tag::STRIP_OFFSETS, at), (tag::STRIP_BYTE_COUNTS, 10)]], &[0; 10]);
-        assert_eq!(inspect(&bytes), Ok(None));
+        assert_eq!(inspect(&bytes), Ok(Content::Pixels { parts: 1 }));
         for length in 8..bytes.len() {
             let error = inspect(&bytes[..length]).expect_err("truncated");
             assert_eq!(error, PhotoError::Truncated { format: "TIFF", end: length });
@@ -276,7 +292,7 @@ mod tests {
         let first = [&directory(0)[..], &[(tag::DNG_VERSION, 0x0401)]].concat();
         let data = [small, large.clone(), raw].concat();
         let dng = tiff(&[&first, &directory(1), &directory(2)], &data);
-        assert_eq!(inspect(&dng), Ok(Some(&large[..])));
+        assert_eq!(inspect(&dng), Ok(Content::Preview(&large)));
         let without = tiff(&[&[(tag::DNG_VERSION, 0x0401)]], &[]);
         assert_eq!(inspect(&without), Err(PhotoError::Unsupported { what: "a DNG without a JPEG preview" }));
     }
@@ -294,10 +310,10 @@ mod tests {
     #[test]
     fn circles_and_impossible_counts_end() {
         let mut circle = tiff(&[&[(tag::SUB_IFDS, 8)]], &[]);
-        assert_eq!(inspect(&circle), Ok(None));
+        assert_eq!(inspect(&circle), Ok(Content::Pixels { parts: 0 }));
         let next = circle.len() - 4;
         circle[next] = 8;
-        assert_eq!(inspect(&circle), Ok(None));
+        assert_eq!(inspect(&circle), Ok(Content::Pixels { parts: 0 }));
         let mut huge = tiff(&[&[(tag::STRIP_OFFSETS, 0)]], &[]);
         huge[14..18].copy_from_slice(&u32::MAX.to_le_bytes());
         assert!(inspect(&huge).expect_err("truncated").may_be_incomplete());

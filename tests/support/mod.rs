@@ -6,6 +6,7 @@ pub mod collecting;
 mod device;
 mod faulty_broker;
 mod gdal;
+pub mod pictures;
 mod postgres;
 mod random;
 pub mod results;

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::cli::{Outcome, progress};
 use crate::encoder::{self, Aim, Fidelity, Package, Progress, Report, TowerReport};
 use crate::kernels::Threads;
-use crate::photo::encoder_input;
+use crate::photo::{self, encoder_input};
 use crate::pipeline::{Limits, read_file};
 
 /// Photos beyond this number add nothing: they are taken evenly from the sorted list.
@@ -87,7 +87,10 @@ fn photos(package: &Package, dir: &Path) -> Result<Vec<Vec<f32>>> {
     let limits = Limits::default();
     let mut tensors = Vec::new();
     for path in paths.iter().step_by(step) {
-        let input = |bytes: Vec<u8>| Ok(encoder_input(&bytes, &package.preprocess(), &limits.photo)?);
+        let input = |bytes: Vec<u8>| {
+            let preprocess = package.preprocess();
+            Ok(encoder_input(&photo::open(&bytes, &preprocess, &limits.photo)?, &preprocess)?)
+        };
         match read_file(path, &limits).and_then(input) {
             Ok(input) => tensors.push(input.tensor),
             Err(error) => bar.suspend(|| eprintln!("bridgeclip: {}: {error}; left out", path.display())),

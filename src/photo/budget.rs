@@ -1,0 +1,134 @@
+//! Memory that photos are decoded in: a fixed amount for the whole process, of which each decoding takes a share first.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Bytes that all decodings of a process may take at once. Who asks first is served first, so that a large photo is not
+/// passed by small ones for ever.
+#[derive(Debug)]
+pub struct MemoryBudget {
+    state: Mutex<State>,
+    changed: Condvar,
+    bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: u64,
+    /// Those who wait, in the order in which they came.
+    waiting: VecDeque<u64>,
+    next_ticket: u64,
+}
+
+/// A part of a [`MemoryBudget`], which is given back when this is dropped.
+#[must_use = "the memory is free again as soon as this is dropped"]
+#[derive(Debug)]
+pub struct MemoryShare<'a> {
+    budget: &'a MemoryBudget,
+    bytes: u64,
+}
+
+impl MemoryBudget {
+    pub fn new(bytes: u64) -> Self {
+        MemoryBudget { state: Mutex::default(), changed: Condvar::new(), bytes }
+    }
+
+    /// Waits until so many bytes are free, and takes them. A share larger than the whole budget is cut to the whole: it is
+    /// for the limits on a photo to refuse such a one.
+    pub fn take(&self, bytes: u64) -> MemoryShare<'_> {
+        let bytes = bytes.min(self.bytes);
+        let mut state = self.state();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.waiting.push_back(ticket);
+        while state.waiting.front() != Some(&ticket) || state.taken + bytes > self.bytes {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.waiting.pop_front();
+        state.taken += bytes;
+        drop(state);
+        self.changed.notify_all();
+        MemoryShare { budget: self, bytes }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for MemoryShare<'_> {
+    fn drop(&mut self) {
+        self.budget.state().taken -= self.bytes;
+        self.budget.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn what_is_taken_at_once_stays_within_the_budget() {
+        let (budget, now, most) = (MemoryBudget::new(100), AtomicU64::new(0), AtomicU64::new(0));
+        thread::scope(|scope| {
+            for worker in 0..8_u64 {
+                let (budget, now, most) = (&budget, &now, &most);
+                scope.spawn(move || {
+                    for round in 0..200 {
+                        let bytes = 1 + (worker * 37 + round * 11) % 70;
+                        let share = budget.take(bytes);
+                        most.fetch_max(now.fetch_add(bytes, Ordering::SeqCst) + bytes, Ordering::SeqCst);
+                        thread::yield_now();
+                        now.fetch_sub(bytes, Ordering::SeqCst);
+                        drop(share);
+                    }
+                });
+            }
+        });
+        let most = most.into_inner();
+        assert!((71..=100).contains(&most), "{most}");
+        assert_eq!(budget.state().taken, 0);
+    }
+
+    #[test]
+    fn more_than_there_is_takes_all_of_it() {
+        let budget = MemoryBudget::new(10);
+        let share = budget.take(u64::MAX);
+        assert_eq!(share.bytes, 10);
+        drop(share);
+        drop(budget.take(10));
+    }
+
+    #[test]
+    fn a_large_share_is_not_passed_by_small_ones() {
+        let budget = MemoryBudget::new(10);
+        let order = Mutex::new(Vec::new());
+        let first = budget.take(5);
+        thread::scope(|scope| {
+            let wait_for = |waiting| {
+                while budget.state().waiting.len() < waiting {
+                    thread::yield_now();
+                }
+            };
+            let take = |bytes| {
+                let share = budget.take(bytes);
+                order.lock().expect("whole").push(bytes);
+                drop(share);
+            };
+            scope.spawn(move || take(10));
+            wait_for(1);
+            let (budget, order) = (&budget, &order);
+            scope.spawn(move || {
+                let share = budget.take(1);
+                order.lock().expect("whole").push(1);
+                drop(share);
+            });
+            wait_for(2);
+            drop(first);
+        });
+        assert_eq!(order.into_inner().expect("whole"), [10, 1]);
+    }
+}

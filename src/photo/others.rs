@@ -1,0 +1,109 @@
+//! PNG, WebP and TIFF, by the library `image`: what its decoders take, and decoding. The only file that names them, with
+//! `pixels`.
+
+use std::io::Cursor;
+use std::panic::{self, UnwindSafe};
+
+use image::{ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult};
+
+use super::decode::{Limits, Memory, check_pixels};
+use super::format::Format;
+use super::pixels::{self, to_rgb};
+use super::png::PngHeader;
+use super::{PhotoError, Raster};
+
+/// A colour profile of a PNG, unpacked; a larger one is passed over.
+const PROFILE_BYTES: u64 = 4 << 20;
+/// Copies of a PNG's chunk that is no pixels: as it comes, and in parts as it was read.
+const CHUNK_COPIES: u64 = 4;
+/// Rows that a decoder of PNG holds: the last one, the next one, and what was unpacked of those that follow.
+const PNG_ROWS: u64 = 3;
+/// What a decoder of TIFF holds for each strip or tile.
+const PART_BYTES: u64 = 128;
+
+/// A file of one of these formats.
+#[derive(Clone, Copy, Debug)]
+pub struct Other {
+    format: Format,
+    kind: ImageFormat,
+    /// Bytes that the decoder keeps beside the pixels.
+    beside: u64,
+    /// Bytes that it may allocate, by its own way of counting.
+    allowed: u64,
+}
+
+impl Other {
+    /// Its decoder counts a row and what is no pixels.
+    pub fn png(header: &PngHeader) -> Self {
+        let beside = CHUNK_COPIES * header.beside() + PROFILE_BYTES;
+        let row = 8 * u64::from(header.width);
+        Other { format: Format::Png, kind: ImageFormat::Png, beside, allowed: beside + 2 * row }
+    }
+
+    /// Its decoder copies parts out of the file.
+    pub fn webp(bytes: &[u8], limits: &Limits) -> Self {
+        let beside = 2 * bytes.len() as u64;
+        Other { format: Format::WebP, kind: ImageFormat::WebP, beside, allowed: limits.memory_bytes_max }
+    }
+
+    /// Of a file with so many strips or tiles.
+    pub fn tiff(parts: usize, limits: &Limits) -> Self {
+        let beside = PART_BYTES * parts as u64;
+        Other { format: Format::Tiff, kind: ImageFormat::Tiff, beside, allowed: limits.memory_bytes_max }
+    }
+
+    /// Reads the header. What the decoders hold at the most is as measured with the version in use: `tests/photo_memory.rs`.
+    pub fn measure(&self, bytes: &[u8], limits: &Limits) -> Result<Memory, PhotoError> {
+        self.guarded(|| {
+            let reader = self.open(bytes)?;
+            let ((width, height), color) = (reader.dimensions(), reader.color_type());
+            check_pixels([width, height], self.format.name(), limits)?;
+            let (pixels, samples) = (u64::from(width) * u64::from(height), reader.total_bytes());
+            let inside = match self.format {
+                // The samples once more, in the decoder's own form.
+                Format::Tiff => samples,
+                // Four bytes a pixel of a picture without loss; planes of brightness and colour, and transparency, of another
+                // one.
+                Format::WebP => 6 * pixels,
+                Format::Png | Format::Jpeg => PNG_ROWS * samples / u64::from(height),
+            };
+            let converted = pixels::memory(samples, pixels, color);
+            Ok(Memory { decoding: (samples + inside).max(converted) + self.beside, raster: 3 * pixels })
+        })
+    }
+
+    /// Decodes the pixels.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Raster, PhotoError> {
+        self.guarded(|| {
+            let reader = self.open(bytes)?;
+            let ((width, height), color) = (reader.dimensions(), reader.color_type());
+            let mut samples = vec![0; usize::try_from(reader.total_bytes()).unwrap_or(usize::MAX)];
+            reader.read_image(&mut samples).map_err(|error| self.undecodable(&error))?;
+            let rgb = to_rgb(samples, color).ok_or(PhotoError::Unsupported { what: "a photo of unusual samples" })?;
+            Ok(Raster::whole(width, height, rgb))
+        })
+    }
+
+    /// A file that makes the decoder panic must cost its own result and nothing else.
+    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, PhotoError> + UnwindSafe) -> Result<T, PhotoError> {
+        let reason = || "the decoder failed".to_owned();
+        let failed = |_| Err(PhotoError::Undecodable { format: self.format.name(), reason: reason() });
+        panic::catch_unwind(work).unwrap_or_else(failed)
+    }
+
+    fn open(&self, bytes: &[u8]) -> Result<impl ImageDecoder, PhotoError> {
+        bounded(bytes, self.kind, self.allowed).map_err(|error| self.undecodable(&error))
+    }
+
+    fn undecodable(&self, error: &ImageError) -> PhotoError {
+        PhotoError::Undecodable { format: self.format.name(), reason: error.to_string() }
+    }
+}
+
+fn bounded(bytes: &[u8], kind: ImageFormat, allowed: u64) -> ImageResult<impl ImageDecoder> {
+    let mut bounds = image::Limits::no_limits();
+    bounds.max_alloc = Some(allowed);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), kind);
+    reader.limits(bounds);
+    reader.into_decoder()
+}
