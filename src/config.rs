@@ -94,7 +94,7 @@ pub struct Intake {
     #[serde(default)]
     pub photo_megabytes_max: Number<1, 2_000, 100>,
     #[serde(default)]
-    pub photo_megapixels_max: Number<1, 1_000, 64>,
+    pub photo_megapixels_max: Number<1, 1_000, 250>,
     #[serde(default)]
     pub camera_utc_offset: UtcOffset,
     #[serde(default)]
@@ -119,6 +119,8 @@ pub struct Photo {
     pub decode: Decode,
     #[serde(default)]
     pub short_side_min: Number<32, 65_535, 448>,
+    #[serde(default)]
+    pub memory_megabytes_max: Number<50, 100_000, 400>,
     #[serde(default)]
     pub progressive_megabytes_max: Number<1, 10_000, 200>,
     #[serde(default)]
@@ -202,6 +204,8 @@ pub struct Inspection {
 pub struct Storage {
     #[serde(default)]
     pub quota_megabytes: Number<1, 10_000_000, 8_000>,
+    #[serde(default)]
+    pub uploads_megabytes_max: Number<1, 10_000_000, 4_000>,
     #[serde(default)]
     pub keep_free_megabytes: Number<0, 10_000_000, 200>,
     #[serde(default)]
@@ -602,6 +606,20 @@ mod tests {
         let (photo, limits) = (Photo::default(), crate::photo::Limits::default());
         assert_eq!(photo.decoding(), limits.decoding);
         assert_eq!(u64::from(photo.progressive_megabytes_max.get()) * 1_000_000, limits.coefficient_bytes_max);
+        assert_eq!(u64::from(photo.memory_megabytes_max.get()) * 1_000_000, limits.memory_bytes_max);
+        let pixels = Number::<1, 1_000, 250>::default();
+        assert_eq!(u64::from(pixels.get()) * 1_000_000, limits.pixels_max);
+    }
+
+    #[test]
+    fn the_unit_has_room_for_what_the_defaults_allow() {
+        let unit = include_str!("../deploy/deb/bridgeclip.service");
+        let line = unit.lines().find_map(|line| line.strip_prefix("MemoryMax=")).expect("a bound");
+        let megabytes: u32 = line.strip_suffix('M').and_then(|number| number.parse().ok()).expect("megabytes");
+        let defaults = (Photo::default(), Number::<1, 2_000, 100>::default());
+        // ViT-B/32 with 90,987 labelled photos: BENCHMARKS.md; and room for the rest of the daemon.
+        let (model, rest) = (200, 60);
+        assert!(defaults.0.memory_megabytes_max.get() + defaults.1.get() + model + rest <= megabytes);
     }
 
     #[test]

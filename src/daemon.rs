@@ -144,6 +144,7 @@ impl Daemon {
             if let Err(error) = durable::claim_folder(&uploads) {
                 warn!("{}: {error}; photos cannot be sent from the page", uploads.display());
             }
+            web::room(config).clear_leftovers();
         }
         let intake = Intake::new(params);
         service.starting(SALVAGE_MAX);
@@ -288,6 +289,7 @@ pub fn limits(config: &Config) -> Limits {
         bytes_max: u64::from(config.intake.photo_megabytes_max.get()) * 1_000_000,
         photo: photo::Limits {
             pixels_max: u64::from(config.intake.photo_megapixels_max.get()) * 1_000_000,
+            memory_bytes_max: u64::from(config.photo.memory_megabytes_max.get()) * 1_000_000,
             coefficient_bytes_max: u64::from(config.photo.progressive_megabytes_max.get()) * 1_000_000,
             decoding: config.photo.decoding(),
         },

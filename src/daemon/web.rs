@@ -8,12 +8,13 @@ use anyhow::Result;
 
 use super::uplink::Shared;
 use super::{Notice, Observer};
+use crate::config::Config;
 use crate::encoder::OnDemandTextEncoder;
 use crate::intake::Arrivals;
 use crate::kernels::Threads;
 use crate::pipeline::Classifier;
 use crate::uplink::LinkEvent;
-use crate::web::{self, Access, Live, Pace, Params, SOCKET_NAME, Searcher, Site, UPLOADS_NAME, Uploads, Web};
+use crate::web::{self, Access, Live, Pace, Params, Room, SOCKET_NAME, Searcher, Site, UPLOADS_NAME, Uploads, Web};
 
 /// The text encoder takes as much memory as the image encoder: it goes when nobody has searched for so long.
 const TEXT_ENCODER_IDLE: Duration = Duration::from_secs(120);
@@ -48,6 +49,16 @@ fn hint(notice: &Notice) -> Option<web::Notice> {
     }
 }
 
+/// The bounds on uploaded photos.
+pub fn room(config: &Config) -> Room {
+    let megabytes = |number: u32| u64::from(number) * 1_000_000;
+    Room {
+        dir: config.device.data_dir.join(UPLOADS_NAME),
+        bytes_max: megabytes(config.storage.uploads_megabytes_max.get()),
+        keep_free_bytes: megabytes(config.storage.keep_free_megabytes.get()),
+    }
+}
+
 pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arrivals) -> Result<Web> {
     let Shared { config, identity, package, link, journal, vitals, settings, .. } = *shared;
     let data_dir = &config.device.data_dir;
@@ -72,6 +83,7 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
         },
         uploads: Uploads {
             dir: data_dir.join(UPLOADS_NAME),
+            room: room(config),
             bytes_max: super::limits(config).bytes_max,
             pace: Pace::new(UPLOADS_AT_ONCE, UPLOADS_EACH),
             arrivals,

@@ -34,7 +34,7 @@ pub use counters::{CommandNote, OutboxDepth};
 pub use error::JournalError;
 pub use examine::{Condition, examine};
 pub use queue::{EventClass, ForeignEvent, Refused};
-pub use reader::{EventOutline, FileState, OutboxRow, Reader, SetAsideRow};
+pub use reader::{EventOutline, Fate, FileState, OutboxRow, Reader, SetAsideRow};
 pub use results::{StoredPlace, StoredResult};
 pub use tag::set_tag;
 pub use writer::{DeviceIdentity, Journal, Params};

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
@@ -99,6 +100,40 @@ pub struct FileState {
 /// Payload bytes that one look at the outbox brings at most, unless one event alone is larger.
 const LOOK_BYTES_MAX: usize = 1 << 20;
 
+/// What became of a photo that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It could not be read.
+    Failed,
+    /// It was classified, and the event that tells so is still on this device.
+    Waiting,
+    /// The broker has its event.
+    Delivered,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fate::Failed => "it could not be read",
+            Fate::Waiting => "its result waits",
+            Fate::Delivered => "its result is delivered",
+        })
+    }
+}
+
+/// Of a photo by its content.
+fn fate(connection: &Connection, sha256: &Sha256) -> rusqlite::Result<Option<Fate>> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM outbox o WHERE o.id = c.outbox_id) \
+               OR EXISTS (SELECT 1 FROM set_aside s WHERE s.id = c.outbox_id) FROM capture c WHERE c.sha256 = ?1";
+    let waits: Option<bool> = connection.prepare_cached(sql)?.query_row([sha256.0], |row| row.get(0)).optional()?;
+    match waits {
+        Some(true) => Ok(Some(Fate::Waiting)),
+        Some(false) => Ok(Some(Fate::Delivered)),
+        // One that gave way to the quota had been delivered.
+        None => Ok(is_known(connection, sha256)?.then_some(Fate::Delivered)),
+    }
+}
+
 impl Reader {
     /// Opens the database, which the writer must have created.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
@@ -127,6 +162,22 @@ impl Reader {
             // A result that was lost with its page is made again.
             let holds = sha256.map_or(Ok(true), |sha256| is_known(connection, &Sha256(sha256)))?;
             Ok(holds.then_some(state))
+        })
+    }
+
+    /// What became of the photo that the file at `path` holds; `None` while that is not known.
+    pub fn fate(&self, path: &Path) -> Result<Option<Fate>, JournalError> {
+        self.read(|connection| {
+            let sql = "SELECT reason IS NOT NULL, sha256 FROM file WHERE path = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let noted = statement.query_row([path.as_os_str().as_bytes()], |row| {
+                Ok((row.get::<_, bool>(0)?, row.get::<_, Option<[u8; 32]>>(1)?))
+            });
+            match noted.optional()? {
+                Some((true, _)) => Ok(Some(Fate::Failed)),
+                Some((false, Some(sha256))) => Ok(fate(connection, &Sha256(sha256))?),
+                _ => Ok(None),
+            }
         })
     }
 

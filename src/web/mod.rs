@@ -11,6 +11,7 @@ mod problem;
 mod routes;
 mod server;
 mod site;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -27,6 +28,7 @@ pub use self::access::{Access, Role};
 pub use self::live::{Live, Notice};
 use self::server::{Door, serve};
 pub use self::site::{Pace, Searcher, Site, Uploads};
+pub use self::uploads::Room;
 
 /// The socket's name in the data folder.
 pub const SOCKET_NAME: &str = "api.sock";

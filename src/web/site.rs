@@ -9,10 +9,12 @@ use jiff::tz::Offset;
 use super::access::Access;
 use super::live::Live;
 use super::problem::Problem;
+use super::uploads::Room;
 use crate::domain::{DeviceHealth, Embedding};
 use crate::encoder::OnDemandTextEncoder;
 use crate::intake::Arrivals;
 use crate::journal::{DeviceIdentity, Journal, Reader};
+use crate::photo::MemoryBudget;
 use crate::pipeline::{Classifier, Limits};
 use crate::uplink::{InForce, Link, SettingsChange};
 
@@ -50,7 +52,10 @@ pub struct Site {
 pub struct Uploads {
     /// A watched folder.
     pub dir: PathBuf,
+    /// Of one photo.
     pub bytes_max: u64,
+    /// Of all of them.
+    pub room: Room,
     /// Of photos from the network.
     pub pace: Pace,
     pub arrivals: Arrivals,
@@ -103,6 +108,11 @@ impl Searcher {
 }
 
 impl Site {
+    /// What the photos that the page needs are decoded in, together with those of the watched folders.
+    pub fn decoding_memory(&self) -> &MemoryBudget {
+        &self.searcher.classifier.embedder.memory
+    }
+
     /// Does on another thread what waits for the database or for a model.
     pub async fn work<T: Send + 'static>(
         self: &Arc<Self>,

@@ -90,6 +90,13 @@ impl Device {
         self.start_as(prlimit, |_| ());
     }
 
+    /// Within a control group, which bounds its memory.
+    pub fn start_in_group(&mut self, tasks: &Path) {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(tasks).arg(env!("CARGO_BIN_EXE_bridgeclip"));
+        self.start_as(shell, |_| ());
+    }
+
     /// Whether the daemon has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         let daemon = self.daemon.as_mut().expect("the daemon was started");
@@ -150,16 +157,28 @@ impl Device {
 
     /// Status and body of what the running daemon answers through its socket.
     pub fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        // A body that is not read resets the connection.
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method, path, "application/json", body.as_bytes())
+    }
+
+    /// Status and body of what the running daemon answers to a photo that is sent through its socket.
+    pub fn upload(&self, name: &str, photo: &[u8]) -> (u16, Value) {
+        let head = format!("--line\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"{name}\"\r\n\r\n");
+        let form = [head.as_bytes(), photo, b"\r\n--line--\r\n"].concat();
+        self.send("POST", "/api/v1/photos", "multipart/form-data; boundary=line", &form)
+    }
+
+    fn send(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> (u16, Value) {
         let mut socket = None;
         eventually("a socket", || {
             socket = UnixStream::connect(self.data_dir().join("api.sock")).ok();
             socket.is_some()
         });
         let mut socket = socket.expect("just opened");
-        // A body that is not read resets the connection.
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let head = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json");
-        write!(socket, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).expect("written");
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: {content_type}");
+        write!(socket, "{head}\r\nContent-Length: {}\r\n\r\n", body.len()).expect("written");
+        socket.write_all(body).expect("written");
         let mut answer = String::new();
         socket.read_to_string(&mut answer).expect("read");
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");

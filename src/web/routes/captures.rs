@@ -95,7 +95,7 @@ fn find(reader: &Reader, id: i64) -> Result<StoredCapture, Problem> {
 pub async fn thumbnail(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Response, Problem> {
     let work = move |site: &Site, reader: &Reader| {
         let record = Record { capture: find(reader, id)?, zone: site.zone };
-        let thumbnails = Thumbnails { reader, limits: site.limits };
+        let thumbnails = Thumbnails { reader, limits: site.limits, memory: site.decoding_memory() };
         let jpeg = thumbnails.of(&record).map_err(Problem::fault)?;
         jpeg.ok_or_else(|| {
             Problem::not_found("its thumbnail gave way to the quota, and the photo is not there any more")

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::super::problem::Problem;
 use super::super::site::Site;
+use super::super::uploads::EXPORT_PREFIX;
 use super::query::Pairs;
 use super::stream::of_file;
 use crate::domain::Category;
@@ -69,7 +70,7 @@ fn write(site: &Site, reader: &Reader, filter: Filter, format: Format) -> Result
             file
         }
         Format::Geopackage => {
-            let file = tempfile::Builder::new().prefix(".export-").tempfile_in(dir).map_err(Problem::fault)?;
+            let file = tempfile::Builder::new().prefix(EXPORT_PREFIX).tempfile_in(dir).map_err(Problem::fault)?;
             job.write_geopackage(file.path()).map_err(fault)?;
             file.reopen().map_err(Problem::fault)?
         }
@@ -81,7 +82,16 @@ fn write(site: &Site, reader: &Reader, filter: Filter, format: Format) -> Result
 fn job<'a>(site: &'a Site, reader: &'a Reader, filter: Filter) -> Job<'a> {
     let progress: &dyn Fn(Progress) -> Result<(), ExportError> = &|_| Ok(());
     let (members, device) = (site.members.as_deref(), site.device.clone());
-    Job { reader, filter, zone: site.zone, limits: site.limits, device, members, progress }
+    Job {
+        reader,
+        filter,
+        zone: site.zone,
+        limits: site.limits,
+        memory: site.decoding_memory(),
+        device,
+        members,
+        progress,
+    }
 }
 
 /// What the person at the page can have mended is told to them.

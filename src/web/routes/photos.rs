@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::super::access::Visitor;
 use super::super::problem::Problem;
 use super::super::site::{Site, Uploads};
+use super::super::uploads::{NoRoom, UPLOAD_PREFIX};
 use crate::domain::Sha256;
 use crate::durable;
 
@@ -72,7 +73,7 @@ async fn in_time<T>(part: impl Future<Output = Result<T, MultipartError>>) -> Re
 /// Writes the photo into a hidden file as it comes.
 async fn receive(mut field: Field<'_>, uploads: &Uploads) -> Result<(NamedTempFile, Sha256), Problem> {
     durable::create_folders(&uploads.dir).map_err(Problem::fault)?;
-    let mut file = tempfile::Builder::new().prefix(".upload-").tempfile_in(&uploads.dir).map_err(Problem::fault)?;
+    let mut file = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempfile_in(&uploads.dir).map_err(Problem::fault)?;
     let (mut bytes, mut hasher) = (0, sha2::Sha256::new());
     while let Some(part) = in_time(field.chunk()).await? {
         bytes += part.len() as u64;
@@ -97,11 +98,21 @@ fn keep(site: &Site, file: NamedTempFile, sha256: Sha256, name: &str) -> Result<
         return Ok((StatusCode::OK, Json(Received { sha256, file: None, capture: Some(capture) })));
     }
     site.journal.admit().map_err(|error| Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()))?;
+    let bytes = file.as_file().metadata().map_err(Problem::fault)?.len();
+    site.uploads.room.make(&site.journal, &reader, bytes).map_err(no_room)?;
     let path = path_of(&site.uploads.dir, &sha256, name);
     store(file, &path).map_err(Problem::fault)?;
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
     site.uploads.arrivals.arrived(path);
     Ok((StatusCode::ACCEPTED, Json(Received { sha256, file, capture: None })))
+}
+
+fn no_room(error: NoRoom) -> Problem {
+    match error {
+        NoRoom::Full { .. } | NoRoom::Drive { .. } => Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
+        NoRoom::Io(error) => Problem::fault(error),
+        NoRoom::Journal(error) => Problem::fault(error),
+    }
 }
 
 fn store(file: NamedTempFile, path: &Path) -> std::io::Result<()> {

@@ -1,0 +1,145 @@
+//! Room for photos that come over the API: which of them go when their folder has reached its bound, and what a process that was
+//! killed has left there.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use log::{info, warn};
+use rustix::fs::statvfs;
+
+use crate::journal::{Fate, Journal, JournalError, Reader};
+
+/// Starts of the names of files that are being written.
+pub const UPLOAD_PREFIX: &str = ".upload-";
+pub const EXPORT_PREFIX: &str = ".export-";
+
+/// Bounds on the folder of uploads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub dir: PathBuf,
+    /// All uploads together.
+    pub bytes_max: u64,
+    /// What the drive keeps for others.
+    pub keep_free_bytes: u64,
+}
+
+/// Why a photo is not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRoom {
+    #[error(
+        "uploaded photos take {used} MB, at most {max} MB are allowed ([storage] uploads_megabytes_max), and none of them may \
+         go: their results are not delivered yet"
+    )]
+    Full { used: u64, max: u64 },
+    #[error(
+        "the drive has {free} MB left, {kept} MB are kept free ([storage] keep_free_megabytes); remove files from it"
+    )]
+    Drive { free: u64, kept: u64 },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+struct Upload {
+    path: PathBuf,
+    bytes: u64,
+    modified: SystemTime,
+}
+
+impl Room {
+    /// Removes what a process that was killed has left unfinished.
+    pub fn clear_leftovers(&self) {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let is_leftover = |name: &str| [UPLOAD_PREFIX, EXPORT_PREFIX].iter().any(|prefix| name.starts_with(prefix));
+        for path in
+            entries.filter(|entry| entry.file_name().to_str().is_some_and(is_leftover)).map(|entry| entry.path())
+        {
+            if let Err(error) = fs::remove_file(&path) {
+                warn!("{}: {error}; it was left by an earlier run and stays", path.display());
+            }
+        }
+    }
+
+    /// Makes room for a photo of so many bytes, which lies on the drive already, but not among the others. Photos that could not be read go first, then those whose results have been
+    /// delivered, the oldest first. A photo whose result is on this device alone never goes.
+    pub fn make(&self, journal: &Journal, reader: &Reader, bytes: u64) -> Result<(), NoRoom> {
+        let mut uploads = self.uploads()?;
+        let used: u64 = uploads.iter().map(|upload| upload.bytes).sum();
+        let wanted = (used + bytes).saturating_sub(self.bytes_max).max(self.short_on_drive()?);
+        if wanted == 0 {
+            return Ok(());
+        }
+        uploads.sort_by_key(|upload| upload.modified);
+        let mut freed = 0;
+        for fate in [Fate::Failed, Fate::Delivered] {
+            for upload in &uploads {
+                if freed >= wanted {
+                    break;
+                }
+                if reader.fate(&upload.path)? == Some(fate) {
+                    freed += remove(upload, fate, journal)?;
+                }
+            }
+        }
+        self.judge(used - freed, bytes)
+    }
+
+    fn judge(&self, used: u64, bytes: u64) -> Result<(), NoRoom> {
+        if used + bytes > self.bytes_max {
+            return Err(NoRoom::Full { used: used / 1_000_000, max: self.bytes_max / 1_000_000 });
+        }
+        match self.short_on_drive()? {
+            0 => Ok(()),
+            _ => Err(NoRoom::Drive { free: self.free()? / 1_000_000, kept: self.keep_free_bytes / 1_000_000 }),
+        }
+    }
+
+    fn short_on_drive(&self) -> io::Result<u64> {
+        Ok(self.keep_free_bytes.saturating_sub(self.free()?))
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        let space = statvfs(&self.dir)?;
+        Ok(space.f_bavail * space.f_frsize)
+    }
+
+    /// Finished uploads, which lie in folders of their days.
+    fn uploads(&self) -> io::Result<Vec<Upload>> {
+        let mut uploads = Vec::new();
+        for day in fs::read_dir(&self.dir)? {
+            let day = day?;
+            if day.file_type()?.is_dir() {
+                for entry in fs::read_dir(day.path())? {
+                    let entry = entry?;
+                    // One that another upload has removed meanwhile takes no room.
+                    let file = entry.metadata().ok().filter(Metadata::is_file);
+                    uploads.extend(file.and_then(|file| upload(entry.path(), &file)));
+                }
+            }
+        }
+        Ok(uploads)
+    }
+}
+
+fn upload(path: PathBuf, file: &Metadata) -> Option<Upload> {
+    Some(Upload { path, bytes: file.len(), modified: file.modified().ok()? })
+}
+
+/// Removes a photo; the day's folder too if it was the last one. Returns the bytes that are free now.
+fn remove(upload: &Upload, fate: Fate, journal: &Journal) -> Result<u64, NoRoom> {
+    let Upload { path, bytes, .. } = upload;
+    match fs::remove_file(path) {
+        Ok(()) => info!("{}: gave way to newer uploads, {fate}", path.display()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+        Err(error) => return Err(error.into()),
+    }
+    if fate == Fate::Failed {
+        journal.forget_failures(vec![path.clone()])?;
+    }
+    // It stays while there is something in it.
+    let _ = path.parent().map(Path::to_owned).map(fs::remove_dir);
+    Ok(*bytes)
+}
