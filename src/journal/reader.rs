@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use log::warn;
 use rusqlite::types::{Type, ValueRef};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::capture::is_known;
@@ -129,9 +129,15 @@ fn fate(connection: &Connection, sha256: &Sha256) -> rusqlite::Result<Option<Fat
     match waits {
         Some(true) => Ok(Some(Fate::Waiting)),
         Some(false) => Ok(Some(Fate::Delivered)),
-        // One that gave way to the quota had been delivered.
-        None => Ok(is_known(connection, sha256)?.then_some(Fate::Delivered)),
+        None => Ok(None),
     }
+}
+
+/// Of a photo whose capture gave way to the quota, which only those do that have been delivered.
+fn forgotten(connection: &Connection, start: &[u8], end: &[u8]) -> Result<Option<Fate>, JournalError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM forgotten WHERE sha256 BETWEEN ?1 AND ?2)";
+    let is_there: bool = connection.prepare_cached(sql)?.query_row(params![start, end], |row| row.get(0))?;
+    Ok(is_there.then_some(Fate::Delivered))
 }
 
 impl Reader {
@@ -165,19 +171,28 @@ impl Reader {
         })
     }
 
-    /// What became of the photo that the file at `path` holds; `None` while that is not known.
-    pub fn fate(&self, path: &Path) -> Result<Option<Fate>, JournalError> {
+    /// What became of the photo that the file at `path` holds, whose hash begins with `start`; `None` while that is not known.
+    pub fn fate(&self, path: &Path, start: &[u8]) -> Result<Option<Fate>, JournalError> {
         self.read(|connection| {
-            let sql = "SELECT reason IS NOT NULL, sha256 FROM file WHERE path = ?1";
-            let mut statement = connection.prepare_cached(sql)?;
-            let noted = statement.query_row([path.as_os_str().as_bytes()], |row| {
-                Ok((row.get::<_, bool>(0)?, row.get::<_, Option<[u8; 32]>>(1)?))
-            });
-            match noted.optional()? {
-                Some((true, _)) => Ok(Some(Fate::Failed)),
-                Some((false, Some(sha256))) => Ok(fate(connection, &Sha256(sha256))?),
-                _ => Ok(None),
+            let path = path.as_os_str().as_bytes();
+            let mut noted = connection.prepare_cached("SELECT reason IS NOT NULL FROM file WHERE path = ?1")?;
+            if noted.query_row([path], |row| row.get(0)).optional()? == Some(true) {
+                return Ok(Some(Fate::Failed));
             }
+            if start.is_empty() {
+                return Ok(None);
+            }
+            // Notes of files that are done are written late; the capture's own row is there at once.
+            let next = [start, &[0xFF; 32]].concat();
+            let sql = "SELECT sha256, path FROM capture WHERE sha256 BETWEEN ?1 AND ?2";
+            let mut captures = connection.prepare_cached(sql)?;
+            let mut found = captures.query(params![start, next])?;
+            while let Some(row) = found.next()? {
+                if row.get_ref(1)?.as_blob()? == path {
+                    return Ok(fate(connection, &Sha256(row.get(0)?))?);
+                }
+            }
+            forgotten(connection, start, &next)
         })
     }
 

@@ -9,11 +9,15 @@ use std::time::SystemTime;
 use log::{info, warn};
 use rustix::fs::statvfs;
 
+use crate::domain::Sha256;
 use crate::journal::{Fate, Journal, JournalError, Reader};
 
 /// Starts of the names of files that are being written.
 pub const UPLOAD_PREFIX: &str = ".upload-";
 pub const EXPORT_PREFIX: &str = ".export-";
+
+/// Bytes of a photo's hash in its name.
+const HASH_BYTES: usize = 6;
 
 /// Bounds on the folder of uploads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +83,7 @@ impl Room {
                 if freed >= wanted {
                     break;
                 }
-                if reader.fate(&upload.path)? == Some(fate) {
+                if reader.fate(&upload.path, &hash_start(&upload.path))? == Some(fate) {
                     freed += remove(upload, fate, journal)?;
                 }
             }
@@ -122,6 +126,19 @@ impl Room {
         }
         Ok(uploads)
     }
+}
+
+/// An upload's name begins with that of its hash.
+pub fn name_of(sha256: &Sha256, name: &str) -> String {
+    format!("{}-{name}", &sha256.to_string()[..2 * HASH_BYTES])
+}
+
+fn hash_start(path: &Path) -> Vec<u8> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let digits = name.get(..2 * HASH_BYTES).unwrap_or_default();
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok();
+    // Another file in this folder gets a start that no photo has but by chance, and then another path.
+    if digits.is_ascii() { (0..digits.len()).step_by(2).map_while(byte).collect() } else { Vec::new() }
 }
 
 fn upload(path: PathBuf, file: &Metadata) -> Option<Upload> {

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::super::access::Visitor;
 use super::super::problem::Problem;
 use super::super::site::{Site, Uploads};
-use super::super::uploads::{NoRoom, UPLOAD_PREFIX};
+use super::super::uploads::{NoRoom, UPLOAD_PREFIX, name_of};
 use crate::domain::Sha256;
 use crate::durable;
 
@@ -125,7 +125,7 @@ fn store(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
 /// In a folder for each day; the hash keeps names apart.
 fn path_of(dir: &Path, sha256: &Sha256, name: &str) -> PathBuf {
     let day = Timestamp::now().strftime("%Y-%m-%d").to_string();
-    dir.join(day).join(format!("{}-{name}", &sha256.to_string()[..12]))
+    dir.join(day).join(name_of(sha256, name))
 }
 
 /// What is harmless of a name that came from elsewhere.
