@@ -1,0 +1,180 @@
+//! Many power cuts of one recording, several at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::central::Central;
+use crate::check::{Finding, Kind, check};
+use crate::device::Place;
+use crate::kit::Kit;
+use crate::models::{Cut, Model, left};
+use crate::promises::Mark;
+use crate::recording::Recording;
+use crate::support::Random;
+
+/// One in so many devices loses its power a second time, while it recovers from the first.
+const AGAIN_EVERY: usize = 5;
+/// Pieces that were lost, as far as a report shows them.
+const LOST_SHOWN: usize = 12;
+
+/// How many states are made, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub states: usize,
+    pub seed: u64,
+    /// Without syncs it is the control.
+    pub syncs: bool,
+    pub workers: usize,
+}
+
+/// What came of a plan.
+#[derive(Default)]
+pub struct Tally {
+    /// By model: states, and those of them with findings.
+    pub models: BTreeMap<&'static str, (usize, usize)>,
+    /// States of a second cut.
+    pub again: usize,
+    pub kinds: BTreeMap<Kind, usize>,
+    /// The chapters that were cut.
+    pub chapters: BTreeSet<String>,
+    /// What the bench itself could not do.
+    pub faults: Vec<String>,
+}
+
+impl Tally {
+    pub fn states(&self) -> usize {
+        self.models.values().map(|model| model.0).sum()
+    }
+
+    pub fn violations(&self) -> usize {
+        self.models.values().map(|model| model.1).sum()
+    }
+
+    fn add(&mut self, cut: &Cut, chapter: &str, findings: &[Finding]) {
+        let (states, violations) = self.models.entry(cut.model.name()).or_default();
+        *states += 1;
+        *violations += usize::from(!findings.is_empty());
+        self.chapters.insert(chapter.to_owned());
+        let kinds: BTreeSet<Kind> = findings.iter().map(|finding| finding.kind).collect();
+        kinds.into_iter().for_each(|kind| *self.kinds.entry(kind).or_default() += 1);
+    }
+}
+
+/// A recording with what is needed to check its states.
+pub struct Bench<'a> {
+    pub kit: &'a Kit,
+    pub recording: &'a Recording,
+    /// For drives and what lies beside them.
+    pub work: PathBuf,
+    /// Where recordings are kept that have violations; none keeps nothing.
+    pub keep: Option<PathBuf>,
+}
+
+/// Where one state after the other is checked.
+struct Worker {
+    place: Place,
+    central: Central,
+}
+
+impl Bench<'_> {
+    /// Makes and checks the states of a plan. Each violation is told as it is found, unless it is one of the control.
+    pub fn run(&self, plan: &Plan) -> Tally {
+        let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
+        thread::scope(|scope| {
+            for number in 0..plan.workers {
+                let (next, tally) = (&next, &tally);
+                scope.spawn(move || {
+                    if let Err(fault) = self.work(plan, number, next, tally) {
+                        tally.lock().expect("no panic").faults.push(fault);
+                    }
+                });
+            }
+        });
+        tally.into_inner().expect("no panic")
+    }
+
+    fn worker(&self, number: usize) -> Result<Worker, String> {
+        let place = Place::new(&self.work.join(format!("worker-{number}")));
+        Ok(Worker { place: place.map_err(|error| error.to_string())?, central: Central::start() })
+    }
+
+    fn work(&self, plan: &Plan, number: usize, next: &AtomicUsize, tally: &Mutex<Tally>) -> Result<(), String> {
+        let worker = self.worker(number)?;
+        loop {
+            let made = tally.lock().expect("no panic").states();
+            if made >= plan.states {
+                return Ok(());
+            }
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let seed = Random::new(plan.seed.wrapping_mul(1 << 20) + index as u64).below(u64::MAX);
+            let cut = Cut::draw(self.recording, Model::ALL[index % Model::ALL.len()], seed, plan.syncs);
+            let second = self.state(&worker, self.recording, &cut, "recording", tally)?;
+            if let (Some(recording), true) = (second, index % AGAIN_EVERY == AGAIN_EVERY - 1) {
+                let cut = Cut::draw(&recording, cut.model, seed ^ 1, plan.syncs);
+                self.state(&worker, &recording, &cut, &format!("again-{seed}"), tally)?;
+                tally.lock().expect("no panic").again += 1;
+            }
+        }
+    }
+
+    /// Checks one state; the answer is what was recorded meanwhile, if nothing was found.
+    fn state(
+        &self,
+        worker: &Worker,
+        recording: &Recording,
+        cut: &Cut,
+        name: &str,
+        tally: &Mutex<Tally>,
+    ) -> Result<Option<Recording>, String> {
+        let left = left(recording, cut);
+        let before: Vec<Mark> = recording.marks(cut.entry).cloned().collect();
+        let checked = check(self.kit, &worker.place, &worker.central, left.disk, before);
+        let checked = checked.map_err(|error| format!("the bench cannot go on: {error}"))?;
+        let chapters = recording.chapters();
+        let chapter = chapters.iter().rev().find(|chapter| chapter.0 < cut.entry).unwrap_or(&chapters[0]);
+        tally.lock().expect("no panic").add(cut, &chapter.1, &checked.findings);
+        if checked.findings.is_empty() {
+            return Ok(Some(checked.recording));
+        }
+        if cut.syncs || self.keep.is_none() {
+            let file = self.save(recording, name);
+            print!("{}", report(cut, &chapter.1, &left.lost, &checked.findings, &file));
+        }
+        Ok(None)
+    }
+
+    fn save(&self, recording: &Recording, name: &str) -> String {
+        let Some(folder) = &self.keep else { return name.to_owned() };
+        let path = folder.join(name);
+        let saved = if path.exists() { Ok(()) } else { recording.save(&path) };
+        saved.map_or_else(|error| format!("(not kept: {error})"), |()| path.display().to_string())
+    }
+
+    /// Checks one state once more.
+    ///
+    /// # Errors
+    /// If the bench itself fails.
+    pub fn again(&self, cut: &Cut) -> Result<Tally, String> {
+        let tally = Mutex::new(Tally::default());
+        self.state(&self.worker(0)?, self.recording, cut, "it", &tally)?;
+        Ok(tally.into_inner().expect("no panic"))
+    }
+}
+
+/// A violation, and how to see it again.
+fn report(cut: &Cut, chapter: &str, lost: &[String], findings: &[Finding], file: &str) -> String {
+    let Cut { entry, model, mood, seed, syncs } = cut;
+    let mut text = format!(
+        "\nVIOLATION: model {}, seed {seed}, cut before entry {entry} ({chapter}), {mood:?}, {} pieces lost\n",
+        model.name(),
+        lost.len()
+    );
+    findings.iter().for_each(|finding| text += &format!("  {finding}\n"));
+    // The last ones are nearest to the cut.
+    lost.iter().rev().take(LOST_SHOWN).for_each(|lost| text += &format!("  lost {lost}\n"));
+    let more = if *syncs { "" } else { " --without-syncs" };
+    text + &format!("  again: tests/power_cuts/run --replay {file} --model {} --state {seed}{more}\n", model.name())
+}

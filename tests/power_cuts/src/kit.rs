@@ -1,0 +1,179 @@
+//! What a run prepares once: keys, packages, photos, and a bundle of another device.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::device::said;
+
+/// What every device of a run has in common. Nothing of it lies on a recorded drive.
+pub struct Kit {
+    /// The program under test.
+    pub program: PathBuf,
+    /// The demo package, version 1.0.0.
+    pub package: PathBuf,
+    pub secrets: Secrets,
+    dir: PathBuf,
+    photos: Vec<Vec<u8>>,
+}
+
+/// What is another one each time it is made. A recording that is replayed needs its own.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Secrets {
+    /// Public half of the key that signs commands.
+    pub command_key: String,
+    /// Public half of the key that signs the bundle of the other device.
+    pub bundle_key: String,
+    /// Of the results in that bundle.
+    pub bundle_ids: Vec<String>,
+}
+
+/// Largest of the demo photos that are used: the others take long.
+const PHOTO_BYTES_MAX: usize = 100_000;
+/// Photos of the other device.
+const BUNDLED: usize = 3;
+
+impl Kit {
+    /// Prepares everything in the folder `dir`, or takes what was prepared there before. `models/demo` of the source tree
+    /// holds package and photos.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn new(program: &Path, demo: &Path, dir: &Path, is_there: bool) -> Result<Self, String> {
+        let photos = photos(&demo.join("photos")).map_err(|error| format!("{}: {error}", demo.display()))?;
+        let (program, package, dir) = (program.to_owned(), demo.join("package"), dir.to_owned());
+        let mut kit = Kit { program, package, secrets: Secrets::default(), dir, photos };
+        let file = kit.path("kit.json");
+        let fault = |error: io::Error| format!("{}: {error}", file.display());
+        if is_there {
+            kit.secrets = serde_json::from_slice(&fs::read(&file).map_err(fault)?).map_err(|error| error.to_string())?;
+            return Ok(kit);
+        }
+        let _ = fs::remove_dir_all(&kit.dir);
+        fs::create_dir_all(&kit.dir).map_err(fault)?;
+        let printed = kit.run(&["command", "keygen", "--out", &text(&kit.signing_key())])?;
+        kit.secrets.command_key = printed.split('"').nth(1).unwrap_or_default().to_owned();
+        kit.make_bundle()?;
+        let secrets = serde_json::to_vec(&kit.secrets).map_err(|error| error.to_string())?;
+        fs::write(&file, secrets).map_err(fault)?;
+        Ok(kit)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The bundle of the other device.
+    pub fn bundle(&self) -> PathBuf {
+        self.path("bundle")
+    }
+
+    /// Where a bundle of the device itself goes.
+    pub fn own_bundle(&self) -> PathBuf {
+        self.path("own-bundle")
+    }
+
+    /// The folder with the demo package of another version, once it was asked for.
+    pub fn package_dir(&self, version: &str) -> PathBuf {
+        self.path(&format!("package-{version}"))
+    }
+
+    fn signing_key(&self) -> PathBuf {
+        self.path("commands.pem")
+    }
+
+    fn run(&self, args: &[&str]) -> Result<String, String> {
+        let output = Command::new(&self.program).args(args).output();
+        said(args, &output.map_err(|error| format!("{}: {error}", self.program.display()))?)
+    }
+
+    /// The photo of that number; each number gives another file.
+    pub fn photo(&self, number: usize) -> Vec<u8> {
+        // What follows the end of a JPEG makes it another file and leaves the picture.
+        let mut photo = self.photos[number % self.photos.len()].clone();
+        photo.resize(photo.len() + number, 0);
+        photo
+    }
+
+    /// Topic and payload of a signed command.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn command(&self, op: &str, args: &Value) -> Result<(String, Vec<u8>), String> {
+        let (key, args) = (text(&self.signing_key()), args.to_string());
+        let line = ["command", "sign", "--key", &key, "--site", "bench", "--device", "unit", "--op", op, "--args", &args];
+        let printed = self.run(&[&line[..], &["--expires-s", "86400"]].concat())?;
+        let mut lines = printed.lines().map(str::to_owned);
+        let command = lines.next().zip(lines.next().map(String::into_bytes));
+        command.ok_or_else(|| format!("no command: {printed}"))
+    }
+
+    /// A folder with the demo package under another version.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn package(&self, version: &str) -> io::Result<PathBuf> {
+        let dir = self.package_dir(version);
+        fs::create_dir_all(&dir)?;
+        for entry in fs::read_dir(&self.package)? {
+            let entry = entry?;
+            fs::copy(entry.path(), dir.join(entry.file_name()))?;
+        }
+        let manifest = dir.join("package.toml");
+        let text = fs::read_to_string(&manifest)?.replace("\"1.0.0\"", &format!("\"{version}\""));
+        fs::write(manifest, text)?;
+        Ok(dir)
+    }
+
+    fn make_bundle(&mut self) -> Result<(), String> {
+        let dir = self.path("other");
+        let config = dir.join("config.toml");
+        let fault = |error: io::Error| format!("{}: {error}", dir.display());
+        fs::create_dir_all(dir.join("camera")).map_err(fault)?;
+        for number in 0..BUNDLED {
+            // Far from the numbers of other photos.
+            fs::write(dir.join(format!("camera/{number}.jpg")), self.photo(100_000 + number)).map_err(fault)?;
+        }
+        let package = &self.package;
+        let settings = format!(
+            "[device]\nsite = \"bench\"\nid = \"other\"\ndata_dir = \"data\"\n[package]\ndir = {package:?}\n\
+             [intake]\nfolders = [\"camera\"]\n[photo]\nthumbnail_px = 0\n[storage]\nreserve_megabytes = 1\n"
+        );
+        fs::write(&config, settings).map_err(fault)?;
+        let (config, camera, file) = (text(&config), text(&dir.join("camera")), text(&self.bundle()));
+        self.run(&["ingest", "--config", &config, &camera])?;
+        self.run(&["queue", "export", "--config", &config, &file])?;
+        self.secrets.bundle_key = self.run(&["queue", "key", "--config", &config])?.trim().to_owned();
+        self.secrets.bundle_ids = ids(&fs::read_to_string(self.bundle()).map_err(fault)?);
+        Ok(())
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The ids of the results in a bundle.
+fn ids(bundle: &str) -> Vec<String> {
+    let lines = bundle.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter_map(|line| Some(line["event"]["id"].as_str()?.to_owned())).collect()
+}
+
+fn photos(dir: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let mut paths: Vec<_> = fs::read_dir(dir)?.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("jpg")));
+    paths.sort();
+    let mut photos = paths.iter().map(fs::read).collect::<io::Result<Vec<_>>>()?;
+    photos.retain(|photo| photo.len() <= PHOTO_BYTES_MAX);
+    Ok(photos)
+}
+
+/// In hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

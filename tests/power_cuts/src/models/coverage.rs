@@ -1,0 +1,107 @@
+//! Which changes are on the drive because a sync came after them.
+
+use std::collections::BTreeMap;
+
+use super::Names;
+use crate::disk::{Effect, Ino};
+use crate::recording::{Change, Entry, Sync};
+
+/// For each kind of change: those before this entry are on the drive.
+#[derive(Default)]
+pub struct Coverage {
+    everything: usize,
+    bytes: BTreeMap<Ino, usize>,
+    attributes: BTreeMap<Ino, usize>,
+    folders: BTreeMap<Ino, usize>,
+    /// Changes of names and the like, in one order.
+    pub journal: usize,
+}
+
+/// When each file or folder was last changed in a way that the journal keeps.
+#[derive(Default)]
+struct Touched {
+    /// That data need, as a file's creation.
+    needed: BTreeMap<Ino, usize>,
+    any: BTreeMap<Ino, usize>,
+}
+
+impl Coverage {
+    /// By the syncs among these entries.
+    pub fn of(entries: &[Entry], names: Names) -> Self {
+        let (mut coverage, mut touched) = (Coverage::default(), Touched::default());
+        for (index, entry) in entries.iter().enumerate() {
+            match entry {
+                Entry::Change(change) => touched.note(change, index),
+                Entry::Sync(sync) => coverage.cover(*sync, index, &touched, names),
+                Entry::Mark(_) => (),
+            }
+        }
+        coverage
+    }
+
+    fn cover(&mut self, sync: Sync, index: usize, touched: &Touched, names: Names) {
+        let journalled = match sync {
+            Sync::All => {
+                self.everything = index;
+                Some(&index)
+            }
+            Sync::File { ino, data_only } => {
+                self.bytes.insert(ino, index);
+                if !data_only {
+                    self.attributes.insert(ino, index);
+                }
+                let of = if data_only { &touched.needed } else { &touched.any };
+                of.get(&ino)
+            }
+            Sync::Folder(ino) => {
+                self.folders.insert(ino, index);
+                self.attributes.insert(ino, index);
+                touched.any.get(&ino)
+            }
+        };
+        if let (Names::Journal, Some(&last)) = (names, journalled) {
+            self.journal = self.journal.max(last + 1);
+        }
+    }
+
+    /// Whether a change made at this entry is on the drive for sure.
+    pub fn covers(&self, index: usize, effect: &Effect) -> bool {
+        let before = |place: Option<&usize>| place.is_some_and(|&place| index < place);
+        let by_itself = match effect {
+            Effect::Node { .. } => true,
+            Effect::Bytes { ino, .. } | Effect::Size { ino, .. } => before(self.bytes.get(ino)),
+            Effect::Attributes { ino, .. } => before(self.attributes.get(ino)),
+            Effect::Name { folder, .. } => before(self.folders.get(folder)),
+        };
+        by_itself || index < self.everything || is_journalled(effect) && index < self.journal
+    }
+}
+
+impl Touched {
+    fn note(&mut self, change: &Change, index: usize) {
+        let is_new = change.effects.iter().any(|effect| matches!(effect, Effect::Node { .. }));
+        for effect in change.effects.iter().filter(|effect| is_journalled(effect)) {
+            for ino in concerned(effect) {
+                self.any.insert(ino, index);
+                if is_new || matches!(effect, Effect::Size { .. }) {
+                    self.needed.insert(ino, index);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the journal keeps it in its order.
+pub fn is_journalled(effect: &Effect) -> bool {
+    !matches!(effect, Effect::Bytes { .. } | Effect::Node { .. })
+}
+
+fn concerned(effect: &Effect) -> Vec<Ino> {
+    match effect {
+        Effect::Name { folder, to, .. } => to.iter().copied().chain([*folder]).collect(),
+        Effect::Node { ino, .. }
+        | Effect::Bytes { ino, .. }
+        | Effect::Size { ino, .. }
+        | Effect::Attributes { ino, .. } => vec![*ino],
+    }
+}

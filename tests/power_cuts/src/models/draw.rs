@@ -1,0 +1,84 @@
+//! Where a recording is cut, and how much is lost.
+
+use super::coverage::Coverage;
+use super::{Cut, Model, Mood};
+use crate::disk::{Effect, Ino};
+use crate::promises::Mark;
+use crate::recording::{Entry, Recording};
+use crate::support::Random;
+
+/// A cut comes up to this many entries after what it was drawn for.
+const SHORTLY: u64 = 4;
+
+pub fn cut(recording: &Recording, model: Model, seed: u64, syncs: bool) -> Cut {
+    let mut random = Random::new(seed);
+    let entry = entry(recording, &mut random);
+    let mood = mood(recording, entry, model, syncs, &mut random);
+    Cut { entry, model, mood, seed, syncs }
+}
+
+/// All chapters are cut equally often. Within one: shortly after a promise, shortly after a change of names, anywhere.
+fn entry(recording: &Recording, random: &mut Random) -> usize {
+    let chapters = recording.chapters();
+    let chapter = random.below(chapters.len() as u64) as usize;
+    let begin = chapters[chapter].0;
+    let end = chapters.get(chapter + 1).map_or(recording.entries.len(), |next| next.0);
+    let is_wanted: fn(&Entry) -> bool = match random.below(5) {
+        0 | 1 => is_promise,
+        2 | 3 => names_something,
+        _ => |_| true,
+    };
+    let places: Vec<usize> = (begin..end).filter(|&index| is_wanted(&recording.entries[index])).collect();
+    let Some(&place) = pick(&places, random) else { return end };
+    (place + 1 + random.below(SHORTLY) as usize).min(recording.entries.len())
+}
+
+fn pick<'a, T>(from: &'a [T], random: &mut Random) -> Option<&'a T> {
+    from.get(random.below(from.len() as u64) as usize)
+}
+
+fn is_promise(entry: &Entry) -> bool {
+    matches!(entry, Entry::Mark(Mark::Holds(_) | Mark::Kept(_)))
+}
+
+fn names_something(entry: &Entry) -> bool {
+    let is_name = |effect: &Effect| matches!(effect, Effect::Name { .. });
+    matches!(entry, Entry::Change(change) if change.effects.iter().any(is_name))
+}
+
+fn mood(recording: &Recording, entry: usize, model: Model, syncs: bool, random: &mut Random) -> Mood {
+    match random.below(8) {
+        0 => Mood::Everything,
+        1 => Mood::Nothing,
+        2 | 3 => Mood::Each([10, 50, 90][random.below(3) as usize]),
+        kind => match pick(&uncovered(&recording.entries[..entry], model, syncs), random) {
+            Some(&ino) if kind < 7 => Mood::Just(ino),
+            Some(&ino) => Mood::AllBut(ino),
+            None => Mood::Everything,
+        },
+    }
+}
+
+/// The files and folders of which something may be lost.
+fn uncovered(entries: &[Entry], model: Model, syncs: bool) -> Vec<Ino> {
+    let coverage = if syncs { Coverage::of(entries, model.names) } else { Coverage::default() };
+    let mut found = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let Entry::Change(change) = entry else { continue };
+        found.extend(change.effects.iter().filter(|effect| !coverage.covers(index, effect)).map(object));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The file or folder that a change belongs to.
+pub fn object(effect: &Effect) -> Ino {
+    match effect {
+        Effect::Name { folder, .. } => *folder,
+        Effect::Node { ino, .. }
+        | Effect::Bytes { ino, .. }
+        | Effect::Size { ino, .. }
+        | Effect::Attributes { ino, .. } => *ino,
+    }
+}

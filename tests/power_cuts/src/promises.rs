@@ -1,0 +1,221 @@
+//! What a device promised before the power went. A promise is noted once somebody outside the device has seen it kept:
+//! an answer, an exit code, a message at the broker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One line of what happened around a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Mark {
+    /// Another part of the workload begins.
+    Chapter(String),
+    /// From now on this may hold.
+    Begun(Standing),
+    /// This holds, until another of its kind takes its place.
+    Holds(Standing),
+    /// This stays for ever.
+    Kept(Lasting),
+    /// The broker has received an event.
+    Event { id: String, payload: Arc<[u8]> },
+    /// Undoes all promises of this kind: their rows were damaged on purpose.
+    Damaged(Damage),
+}
+
+/// Of each kind one holds at a time. Values are JSON, in text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Standing {
+    /// The tag of the photos that follow.
+    Tag(String),
+    /// The version of the package in use.
+    Package(String),
+    /// What a command set.
+    Settings(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Lasting {
+    /// The device has shown the result of this photo: its hash.
+    Capture(String),
+    /// An answer named this event, which has to reach the broker.
+    Announced(String),
+    /// The word of this inspector about the photo with this hash.
+    Judgement { sha256: String, by: String },
+    /// A photo that was taken in, by its hash.
+    Upload(String),
+    /// The public half of the device's key.
+    Key(String),
+    /// A command that was carried out.
+    Command { topic: String, payload: Vec<u8> },
+    /// The ids of the events of a bundle that was taken in.
+    Bundle(Vec<String>),
+    /// The hash of the token of a visitor who was let in.
+    Visitor(String),
+    /// A count of what was lost, by name.
+    Loss { name: String, count: u64 },
+}
+
+/// What the workload damages on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Damage {
+    /// The row with the counters.
+    Counters,
+}
+
+/// Everything that was promised up to a moment.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    pub captures: BTreeSet<String>,
+    pub announced: BTreeSet<String>,
+    pub judgements: BTreeSet<(String, String)>,
+    pub uploads: BTreeSet<String>,
+    pub key: Option<String>,
+    /// Topic and payload, in the order in which they were carried out.
+    pub commands: Vec<(String, Vec<u8>)>,
+    pub bundles: Vec<Vec<String>>,
+    pub visitors: BTreeSet<String>,
+    pub losses: BTreeMap<String, u64>,
+    /// Every payload of each event.
+    pub events: BTreeMap<String, BTreeSet<Arc<[u8]>>>,
+    pub tag: Register,
+    pub package: Register,
+    pub settings: Register,
+}
+
+/// What may hold: what was last promised, and what was begun since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Register {
+    promised: Option<String>,
+    begun: BTreeSet<String>,
+}
+
+impl Register {
+    /// Whether this may be found. Before the first promise, everything may.
+    pub fn allows(&self, found: &str) -> bool {
+        self.promised.as_deref().is_none_or(|promised| promised == found) || self.begun.contains(found)
+    }
+
+    fn begin(&mut self, value: &str) {
+        self.begun.insert(value.to_owned());
+    }
+
+    fn promise(&mut self, value: &str) {
+        *self = Register { promised: Some(value.to_owned()), begun: BTreeSet::new() };
+    }
+}
+
+impl std::fmt::Display for Register {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let promised = self.promised.iter().chain(&self.begun);
+        f.write_str(&promised.cloned().collect::<Vec<_>>().join(" or "))
+    }
+}
+
+impl Ledger {
+    pub fn of<'a>(marks: impl IntoIterator<Item = &'a Mark>) -> Self {
+        let mut ledger = Ledger::default();
+        marks.into_iter().for_each(|mark| ledger.add(mark));
+        ledger
+    }
+
+    fn add(&mut self, mark: &Mark) {
+        match mark {
+            Mark::Chapter(_) => (),
+            Mark::Begun(standing) => {
+                let (register, value) = self.register(standing);
+                register.begin(value);
+            }
+            Mark::Holds(standing) => {
+                let (register, value) = self.register(standing);
+                register.promise(value);
+            }
+            Mark::Kept(lasting) => self.keep(lasting),
+            Mark::Event { id, payload } => drop(self.events.entry(id.clone()).or_default().insert(Arc::clone(payload))),
+            Mark::Damaged(Damage::Counters) => self.losses.clear(),
+        }
+    }
+
+    fn register<'a>(&mut self, standing: &'a Standing) -> (&mut Register, &'a str) {
+        match standing {
+            Standing::Tag(value) => (&mut self.tag, value),
+            Standing::Package(value) => (&mut self.package, value),
+            Standing::Settings(value) => (&mut self.settings, value),
+        }
+    }
+
+    fn keep(&mut self, lasting: &Lasting) {
+        match lasting.clone() {
+            Lasting::Capture(sha256) => drop(self.captures.insert(sha256)),
+            Lasting::Announced(id) => drop(self.announced.insert(id)),
+            Lasting::Judgement { sha256, by } => drop(self.judgements.insert((sha256, by))),
+            Lasting::Upload(sha256) => drop(self.uploads.insert(sha256)),
+            Lasting::Key(key) => self.key = Some(key),
+            Lasting::Command { topic, payload } => self.commands.push((topic, payload)),
+            Lasting::Bundle(ids) => self.bundles.push(ids),
+            Lasting::Visitor(token) => drop(self.visitors.insert(token)),
+            Lasting::Loss { name, count } => drop(self.losses.insert(name, count)),
+        }
+    }
+
+    /// Events that came with other bytes, and numbers that two events have.
+    pub fn contradictions(&self) -> Vec<String> {
+        let changed = self.events.iter().filter(|(_, payloads)| payloads.len() > 1);
+        let mut found: Vec<_> = changed.map(|(id, _)| format!("event {id} came with other bytes")).collect();
+        let mut numbers: BTreeMap<(String, i64), &str> = BTreeMap::new();
+        for (id, payloads) in &self.events {
+            for number in payloads.iter().filter_map(|payload| number(payload)) {
+                let other = numbers.insert(number.clone(), id).filter(|other| other != id);
+                found.extend(other.map(|other| format!("number {} was given to {other} and to {id}", number.1)));
+            }
+        }
+        found
+    }
+
+    /// The hashes of the photos that events told of.
+    pub fn told(&self) -> BTreeSet<String> {
+        let sha256 = |payload: &Arc<[u8]>| Some(event(payload)?["data"]["image"]["sha256"].as_str()?.to_owned());
+        self.events.values().flatten().filter_map(sha256).collect()
+    }
+}
+
+/// Who made an event, and its number.
+fn number(payload: &[u8]) -> Option<(String, i64)> {
+    let event = event(payload)?;
+    Some((event["source"].as_str()?.to_owned(), event["data"]["sequence"].as_i64()?))
+}
+
+fn event(payload: &[u8]) -> Option<Value> {
+    serde_json::from_slice(payload).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_begun_after_the_last_promise_may_hold() {
+        let tag = |text: &str| Standing::Tag(text.to_owned());
+        let marks = [Mark::Begun(tag("a")), Mark::Holds(tag("a")), Mark::Begun(tag("b"))];
+        let allowed = |count: usize| {
+            let ledger = Ledger::of(&marks[..count]);
+            ["", "a", "b"].map(|found| ledger.tag.allows(found))
+        };
+        assert_eq!(allowed(0), [true, true, true]);
+        assert_eq!(allowed(2), [false, true, false]);
+        assert_eq!(allowed(3), [false, true, true]);
+    }
+
+    #[test]
+    fn other_bytes_and_numbers_given_twice_are_found() {
+        let event = |id: &str, number: u32, more: &str| {
+            let payload = format!("{{\"source\":\"d\",\"data\":{{\"sequence\":{number}}},\"x\":\"{more}\"}}");
+            Mark::Event { id: id.to_owned(), payload: payload.into_bytes().into() }
+        };
+        let good = [event("a", 1, ""), event("a", 1, ""), event("b", 2, "")];
+        assert_eq!(Ledger::of(&good).contradictions(), [""; 0]);
+        assert_eq!(Ledger::of(&[event("a", 1, ""), event("a", 1, "y")]).contradictions().len(), 1);
+        assert_eq!(Ledger::of(&[event("a", 1, ""), event("b", 1, "")]).contradictions().len(), 1);
+    }
+}

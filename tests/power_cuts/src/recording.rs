@@ -1,0 +1,96 @@
+//! What was done to a drive, in its order, and what was promised meanwhile.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::disk::{Disk, Effect, Ino, ROOT};
+use crate::promises::Mark;
+
+/// A drive, and everything that was done to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recording {
+    pub start: Disk,
+    /// What was promised before.
+    pub before: Vec<Mark>,
+    pub entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Entry {
+    Change(Change),
+    Sync(Sync),
+    Mark(Mark),
+}
+
+/// What one system call changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Change {
+    /// Nanoseconds since 1970.
+    pub at: u64,
+    pub effects: Vec<Effect>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sync {
+    /// `fsync`, or `fdatasync`: `data_only`.
+    File { ino: Ino, data_only: bool },
+    Folder(Ino),
+    /// The device was switched off properly, or long ago: everything is on the drive.
+    All,
+}
+
+impl Recording {
+    /// All promises and beginnings up to this entry, which is not among them.
+    pub fn marks(&self, cut: usize) -> impl Iterator<Item = &Mark> {
+        let marks = self.entries[..cut].iter().filter_map(|entry| match entry {
+            Entry::Mark(mark) => Some(mark),
+            _ => None,
+        });
+        self.before.iter().chain(marks)
+    }
+
+    /// The chapters: where each begins, and its name.
+    pub fn chapters(&self) -> Vec<(usize, String)> {
+        let mut chapters = vec![(0, "before the first chapter".to_owned())];
+        for (index, entry) in self.entries.iter().enumerate() {
+            if let Entry::Mark(Mark::Chapter(name)) = entry {
+                chapters.push((index, name.clone()));
+            }
+        }
+        chapters
+    }
+
+    /// The path by which each node was last known, for people.
+    pub fn paths(&self) -> BTreeMap<Ino, String> {
+        let named = |effect: &Effect| match effect {
+            Effect::Name { folder, name, to: Some(ino) } => Some((*folder, name.clone(), *ino)),
+            _ => None,
+        };
+        let changes = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Change(change) => Some(&change.effects),
+            _ => None,
+        });
+        let mut paths = BTreeMap::from([(ROOT, String::new())]);
+        for (folder, name, ino) in self.start.names().into_iter().chain(changes.flatten().filter_map(named)) {
+            let above = paths.get(&folder).cloned().unwrap_or_default();
+            paths.insert(ino, format!("{above}/{name}"));
+        }
+        paths
+    }
+
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        fs::write(path, postcard::to_stdvec(self).map_err(io::Error::other)?)
+    }
+
+    /// # Errors
+    /// If the file cannot be read, or is no recording of this version of the bench.
+    pub fn load(path: &Path) -> io::Result<Self> {
+        postcard::from_bytes(&fs::read(path)?).map_err(io::Error::other)
+    }
+}
