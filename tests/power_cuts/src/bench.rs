@@ -10,7 +10,7 @@ use crate::central::Central;
 use crate::check::{Finding, Kind, check};
 use crate::device::Place;
 use crate::kit::Kit;
-use crate::models::{Cut, Model, left};
+use crate::models::{Cut, Model, PROMISES_MAX, left, promises};
 use crate::promises::Mark;
 use crate::recording::Recording;
 use crate::support::Random;
@@ -102,22 +102,33 @@ impl Bench<'_> {
     }
 
     fn work(&self, plan: &Plan, number: usize, next: &AtomicUsize, tally: &Mutex<Tally>) -> Result<(), String> {
-        let worker = self.worker(number)?;
+        let (worker, promises) = (self.worker(number)?, promises(self.recording).len());
         loop {
             let made = tally.lock().expect("no panic").states();
             if made >= plan.states {
                 return Ok(());
             }
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let seed = Random::new(plan.seed.wrapping_mul(1 << 20) + index as u64).below(u64::MAX);
-            let cut = Cut::draw(self.recording, Model::ALL[index % Model::ALL.len()], seed, plan.syncs);
+            let cut = self.cut(plan, index, promises);
+            let seed = cut.seed;
             let second = self.state(&worker, self.recording, &cut, "recording", tally)?;
             if let (Some(recording), true) = (second, index % AGAIN_EVERY == AGAIN_EVERY - 1) {
-                let cut = Cut::draw(&recording, cut.model, seed ^ 1, plan.syncs);
+                let cut = Cut::draw(&recording, cut.model, seed | PROMISES_MAX, plan.syncs);
                 self.state(&worker, &recording, &cut, &format!("again-{seed}"), tally)?;
                 tally.lock().expect("no panic").again += 1;
             }
         }
+    }
+
+    /// Every other one comes just after a promise, with each model, as long as there are such.
+    fn cut(&self, plan: &Plan, index: usize, promises: usize) -> Cut {
+        let (number, model) = (index / 2 / Model::ALL.len(), Model::ALL[index / 2 % Model::ALL.len()]);
+        let mut random = Random::new(plan.seed.wrapping_mul(1 << 32) + index as u64);
+        let seed = match index % 2 == 0 && number < promises {
+            true => number as u64,
+            false => random.below(u64::MAX).max(PROMISES_MAX),
+        };
+        Cut::draw(self.recording, model, seed, plan.syncs)
     }
 
     /// Checks one state; the answer is what was recorded meanwhile, if nothing was found.

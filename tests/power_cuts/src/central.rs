@@ -10,6 +10,9 @@ use crate::promises::Mark;
 use crate::recorder::Recorder;
 use crate::support::{Act, FaultyBroker, Heard, politely, soon};
 
+/// Reason code of MQTT 5, section 2.4.
+const PAYLOAD_FORMAT_INVALID: u8 = 0x99;
+
 /// A broker; it notes what it receives into the recording of the drive that is in use.
 pub struct Central {
     broker: FaultyBroker,
@@ -21,6 +24,8 @@ struct Desk {
     recorder: Option<Recorder>,
     /// Turns every client away.
     is_closed: bool,
+    /// Refuses every result.
+    is_dismissive: bool,
     /// Commands to be sent to whoever has subscribed: topic and payload.
     outbox: VecDeque<(String, Vec<u8>)>,
     /// The connection that has subscribed to commands.
@@ -52,6 +57,11 @@ impl Central {
         lock(&self.desk).is_closed = is_closed;
     }
 
+    /// Refuses every result as one that is not of the right form, or takes them again.
+    pub fn refuse(&self, is_dismissive: bool) {
+        lock(&self.desk).is_dismissive = is_dismissive;
+    }
+
     /// Sends a command once somebody listens; the answer is the last state within the time, or none.
     pub fn command(&self, topic: &str, payload: &[u8]) -> Option<Value> {
         lock(&self.desk).outbox.push_back((topic.to_owned(), payload.to_vec()));
@@ -77,7 +87,15 @@ impl Desk {
             return vec![Act::Close];
         }
         match heard {
-            Heard::Publish(publish) if publish.topic.ends_with("/capture/result") => self.note(&publish.payload),
+            Heard::Publish(publish) if publish.topic.ends_with("/capture/result") => {
+                if self.is_dismissive {
+                    return vec![Act::Answer(publish.packet, PAYLOAD_FORMAT_INVALID)];
+                }
+                self.note(id(&publish.payload), &publish.payload);
+            }
+            Heard::Publish(publish) if publish.topic.contains("/capture/thumb/") => {
+                self.note(publish.topic.clone(), &publish.payload);
+            }
             Heard::Publish(publish) if publish.topic.ends_with("/state") => {
                 let state = serde_json::from_slice(&publish.payload).unwrap_or_default();
                 self.states.entry(publish.topic.clone()).or_default().push(state);
@@ -93,14 +111,17 @@ impl Desk {
         acts
     }
 
-    fn note(&mut self, payload: &[u8]) {
+    fn note(&mut self, id: String, payload: &[u8]) {
         self.last_event = Some(Instant::now());
-        let event: Value = serde_json::from_slice(payload).unwrap_or_default();
-        let id = event["id"].as_str().unwrap_or_default().to_owned();
         if let Some(recorder) = &self.recorder {
             recorder.mark(Mark::Event { id, payload: payload.into() });
         }
     }
+}
+
+fn id(event: &[u8]) -> String {
+    let event: Value = serde_json::from_slice(event).unwrap_or_default();
+    event["id"].as_str().unwrap_or_default().to_owned()
 }
 
 /// PUBLISH with QoS 0 (MQTT 5, section 3.3).

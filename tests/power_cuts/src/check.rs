@@ -248,6 +248,11 @@ impl Check<'_> {
     }
 
     fn events(&mut self) -> Result<(), String> {
+        // Those that a broker refused before.
+        let retried = self.device.ask("POST", "/api/v1/queue/retry", &serde_json::json!({}))?;
+        if !retried.is_good() {
+            return Err(format!("events that were set aside: {} {}", retried.status, retried.body));
+        }
         let depth = || self.get("/api/v1/queue").map(|queue| queue["queue"]["depth"].clone());
         if !soon(|| depth().is_ok_and(|depth| depth == 0)) {
             return Err(format!("the queue does not become empty: {:?}\n{}", depth(), self.device.log()));

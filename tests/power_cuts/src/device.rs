@@ -88,7 +88,7 @@ impl Place {
              [package]\ndir = {package:?}\nstore = {:?}\n\
              [intake]\nfolders = [{camera:?}]\nrescan_s = 1\nsettle_ms = 50\nincomplete_s = 1\n\
              [photo]\nthumbnail_px = 160\n\
-             [storage]\nkeep_free_megabytes = 0\nreserve_megabytes = 1\ngroup_ms = 20\n\
+             [storage]\nkeep_free_megabytes = 0\nreserve_megabytes = 1\ngroup_ms = 20\ntries_max = 2\n\
              [mqtt]\nbroker = \"127.0.0.1:{port}\"\nretry_s_max = 1\nstall_s = 5\n\
              [commands]\npublic_key = {:?}\ntrust_clock = true\n\
              [web]\nlisten = \"127.0.0.1:0\"\n",
@@ -218,7 +218,20 @@ impl<'a> Device<'a> {
         fs::rename(&hidden, self.place.camera().join(name))
     }
 
-    /// Changes a byte of a file on the drive, as decay does; the program must not be running.
+    /// A folder beside the drive that the device does not watch, with these photos: a card.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn card(&self, photos: &[(String, Vec<u8>)]) -> io::Result<String> {
+        let dir = self.place.dir.join("card");
+        fs::create_dir_all(&dir)?;
+        for (name, photo) in photos {
+            fs::write(dir.join(name), photo)?;
+        }
+        Ok(dir.to_string_lossy().into_owned())
+    }
+
+    /// Changes a byte of a file on the drive, as decay does.
     ///
     /// # Errors
     /// If the file is not as long.

@@ -20,7 +20,7 @@ pub enum Mark {
     Kept(Lasting),
     /// The broker has received an event.
     Event { id: String, payload: Arc<[u8]> },
-    /// Undoes all promises of this kind: their rows were damaged on purpose.
+    /// Takes promises back whose rows are damaged on purpose.
     Damaged(Damage),
 }
 
@@ -58,10 +58,12 @@ pub enum Lasting {
 }
 
 /// What the workload damages on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Damage {
-    /// The row with the counters.
+    /// The row with the counters: counts of what was lost are lost with it.
     Counters,
+    /// The result of the photo with this hash, until the photo has been classified again.
+    Result(String),
 }
 
 /// Everything that was promised up to a moment.
@@ -134,6 +136,7 @@ impl Ledger {
             Mark::Kept(lasting) => self.keep(lasting),
             Mark::Event { id, payload } => drop(self.events.entry(id.clone()).or_default().insert(Arc::clone(payload))),
             Mark::Damaged(Damage::Counters) => self.losses.clear(),
+            Mark::Damaged(Damage::Result(sha256)) => drop(self.captures.remove(sha256)),
         }
     }
 

@@ -25,12 +25,15 @@ pub fn perform(device: Device) -> Done<Device> {
     script.tags_and_settings()?;
     script.delivery()?;
     script.commands()?;
+    script.refused_events()?;
     script.bundles()?;
     script.packages()?;
+    script.import()?;
     script.killed()?;
     script.salvage("salvage of a closed database", Script::stop_for_good)?;
     script.salvage("salvage of a database with its log", Script::pull_the_plug)?;
     script.lost_counters()?;
+    script.salvage_at_work()?;
     script.end()?;
     Ok(script.device)
 }
@@ -237,6 +240,19 @@ impl Script<'_> {
         Ok(())
     }
 
+    /// They are set aside until the end.
+    fn refused_events(&mut self) -> Done {
+        self.chapter("refused events");
+        self.device.central.refuse(true);
+        self.work(2)?;
+        let count = || Some(self.good("GET", "/api/v1/queue", &Value::Null).ok()?["queue"]["set_aside"].clone());
+        if !soon(|| count().is_some_and(|count| count == 2)) {
+            return Err(format!("refused events are not set aside: {:?}\n{}", count(), self.device.log()));
+        }
+        self.device.central.refuse(false);
+        self.work(1).map(drop)
+    }
+
     fn bundles(&mut self) -> Done {
         self.chapter("bundles");
         self.device.central.close(true);
@@ -258,6 +274,18 @@ impl Script<'_> {
         let back = || self.device.run(&["package", "rollback"]);
         self.make_hold(Standing::Package("1.1".to_owned()), back)?;
         self.device.stop();
+        self.device.start()
+    }
+
+    /// Photos of a card, while no daemon runs.
+    fn import(&mut self) -> Done {
+        self.chapter("import by hand");
+        self.device.stop();
+        let photos = [self.next_photo(), self.next_photo()];
+        let card = photos.clone().map(|(name, photo, _)| (name, photo));
+        let card = self.device.card(&card).map_err(|error| error.to_string())?;
+        self.device.run(&["ingest", &card])?;
+        photos.into_iter().for_each(|(_, _, sha256)| self.keep(Lasting::Capture(sha256)));
         self.device.start()
     }
 
@@ -333,8 +361,35 @@ impl Script<'_> {
         self.wait_for_delivery()
     }
 
+    /// A row that is damaged while the device works is found when it is read. Its photo is classified again.
+    fn salvage_at_work(&mut self) -> Done {
+        self.chapter("salvage at work");
+        let photos = self.work(2)?;
+        let name = format!("DJI_{:04}.JPG", self.photos);
+        self.judge(&photos[0], "Goto", &Value::Null)?;
+        self.judge(&photos[1], "Hara", &Value::Null)?;
+        self.wait_for_delivery()?;
+        // Then all of it is in the file itself.
+        self.device.stop();
+        self.device.start()?;
+        self.device.central.close(true);
+        let disk = self.device.recorder.disk();
+        self.device.mark(Mark::Damaged(Damage::Result(photos[1].clone())));
+        for place in places(disk.read("data/device.db").unwrap_or_default(), name.as_bytes()) {
+            self.damage(place as u64)?;
+        }
+        self.see_captures(&photos)?;
+        self.work(1)?;
+        match self.device.log().contains("salvaged") {
+            true => Ok(()),
+            false => Err(format!("the damage was not found:\n{}", self.device.log())),
+        }
+    }
+
     fn end(&mut self) -> Done {
         self.chapter("the end");
+        self.device.central.close(false);
+        self.good("POST", "/api/v1/queue/retry", &json!({}))?;
         self.work(1)?;
         self.wait_for_delivery()?;
         self.device.central.wait_for_silence(Duration::from_millis(200));

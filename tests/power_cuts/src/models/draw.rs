@@ -1,5 +1,7 @@
 //! Where a recording is cut, and how much is lost.
 
+use std::collections::BTreeMap;
+
 use super::coverage::Coverage;
 use super::{Cut, Model, Mood};
 use crate::disk::{Effect, Ino};
@@ -10,11 +12,43 @@ use crate::support::Random;
 /// A cut comes up to this many entries after what it was drawn for.
 const SHORTLY: u64 = 4;
 
-pub fn cut(recording: &Recording, model: Model, seed: u64, syncs: bool) -> Cut {
-    let mut random = Random::new(seed);
+/// Numbers below it are those of promises: everything is lost that may be when one has just been made. Others are seeds.
+pub const PROMISES_MAX: u64 = 1 << 32;
+
+pub fn cut(recording: &Recording, model: Model, number: u64, syncs: bool) -> Cut {
+    let mut random = Random::new(number);
+    if number < PROMISES_MAX
+        && let Some(&place) = promises(recording).get(number as usize)
+    {
+        return Cut { entry: place + 1, model, mood: Mood::Everything, seed: number, syncs };
+    }
     let entry = entry(recording, &mut random);
     let mood = mood(recording, entry, model, syncs, &mut random);
-    Cut { entry, model, mood, seed, syncs }
+    Cut { entry, model, mood, seed: number, syncs }
+}
+
+/// Where promises were made. The first of each kind come first, then the second ones.
+pub fn promises(recording: &Recording) -> Vec<usize> {
+    let mut counts = BTreeMap::new();
+    let mut found = Vec::new();
+    for (index, entry) in recording.entries.iter().enumerate() {
+        let Some(kind) = promise(entry) else { continue };
+        let count = counts.entry(kind).or_insert(0);
+        *count += 1;
+        found.push((*count, index));
+    }
+    found.sort_unstable();
+    found.into_iter().map(|(_, index)| index).collect()
+}
+
+/// The kind of a promise.
+fn promise(entry: &Entry) -> Option<String> {
+    let kind = match entry {
+        Entry::Mark(Mark::Holds(standing)) => format!("{standing:?}"),
+        Entry::Mark(Mark::Kept(lasting)) => format!("{lasting:?}"),
+        _ => return None,
+    };
+    kind.split(['(', ' ']).next().map(str::to_owned)
 }
 
 /// All chapters are cut equally often. Within one: shortly after a promise, shortly after a change of names, anywhere.
@@ -24,7 +58,7 @@ fn entry(recording: &Recording, random: &mut Random) -> usize {
     let begin = chapters[chapter].0;
     let end = chapters.get(chapter + 1).map_or(recording.entries.len(), |next| next.0);
     let is_wanted: fn(&Entry) -> bool = match random.below(5) {
-        0 | 1 => is_promise,
+        0 | 1 => |entry| promise(entry).is_some(),
         2 | 3 => names_something,
         _ => |_| true,
     };
@@ -35,10 +69,6 @@ fn entry(recording: &Recording, random: &mut Random) -> usize {
 
 fn pick<'a, T>(from: &'a [T], random: &mut Random) -> Option<&'a T> {
     from.get(random.below(from.len() as u64) as usize)
-}
-
-fn is_promise(entry: &Entry) -> bool {
-    matches!(entry, Entry::Mark(Mark::Holds(_) | Mark::Kept(_)))
 }
 
 fn names_something(entry: &Entry) -> bool {

@@ -96,8 +96,10 @@ pub struct Cut {
     pub syncs: bool,
 }
 
+pub use draw::{PROMISES_MAX, promises};
+
 impl Cut {
-    /// Draws one.
+    /// The cut of this number. Those below the number of [`promises`] come just after each of them; others are drawn.
     pub fn draw(recording: &Recording, model: Model, seed: u64, syncs: bool) -> Self {
         draw::cut(recording, model, seed, syncs)
     }
