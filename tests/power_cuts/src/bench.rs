@@ -1,6 +1,7 @@
 //! Many power cuts of one recording, several at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ use crate::central::Central;
 use crate::check::{Finding, Kind, check};
 use crate::device::Place;
 use crate::kit::Kit;
-use crate::models::{Cut, Model, PROMISES_MAX, left, promises};
+use crate::models::{Cut, Model, PROMISES_MAX, Syncs, left, promises};
 use crate::promises::Mark;
 use crate::recording::Recording;
 use crate::support::Random;
@@ -25,9 +26,11 @@ const LOST_SHOWN: usize = 12;
 pub struct Plan {
     pub states: usize,
     pub seed: u64,
-    /// Without syncs it is the control.
-    pub syncs: bool,
+    /// With other than all of them it is a control.
+    pub syncs: Syncs,
     pub workers: usize,
+    /// Whether one violation is enough.
+    pub is_search: bool,
 }
 
 /// What came of a plan.
@@ -38,8 +41,8 @@ pub struct Tally {
     /// States of a second cut.
     pub again: usize,
     pub kinds: BTreeMap<Kind, usize>,
-    /// The chapters that were cut.
-    pub chapters: BTreeSet<String>,
+    /// The chapters that were cut, and how often.
+    pub chapters: BTreeMap<String, usize>,
     /// What the bench itself could not do.
     pub faults: Vec<String>,
 }
@@ -53,11 +56,15 @@ impl Tally {
         self.models.values().map(|model| model.1).sum()
     }
 
+    fn is_enough(&self, plan: &Plan) -> bool {
+        self.states() >= plan.states || plan.is_search && self.violations() > 0
+    }
+
     fn add(&mut self, cut: &Cut, chapter: &str, findings: &[Finding]) {
         let (states, violations) = self.models.entry(cut.model.name()).or_default();
         *states += 1;
         *violations += usize::from(!findings.is_empty());
-        self.chapters.insert(chapter.to_owned());
+        *self.chapters.entry(chapter.to_owned()).or_default() += 1;
         let kinds: BTreeSet<Kind> = findings.iter().map(|finding| finding.kind).collect();
         kinds.into_iter().for_each(|kind| *self.kinds.entry(kind).or_default() += 1);
     }
@@ -104,8 +111,7 @@ impl Bench<'_> {
     fn work(&self, plan: &Plan, number: usize, next: &AtomicUsize, tally: &Mutex<Tally>) -> Result<(), String> {
         let (worker, promises) = (self.worker(number)?, promises(self.recording).len());
         loop {
-            let made = tally.lock().expect("no panic").states();
-            if made >= plan.states {
+            if tally.lock().expect("no panic").is_enough(plan) {
                 return Ok(());
             }
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -120,13 +126,14 @@ impl Bench<'_> {
         }
     }
 
-    /// Every other one comes just after a promise, with each model, as long as there are such.
+    /// Every other one comes just after a promise, with each model, as long as there are such. Where some syncs are
+    /// forgotten, all come soon after one of these.
     fn cut(&self, plan: &Plan, index: usize, promises: usize) -> Cut {
         let (number, model) = (index / 2 / Model::ALL.len(), Model::ALL[index / 2 % Model::ALL.len()]);
         let mut random = Random::new(plan.seed.wrapping_mul(1 << 32) + index as u64);
-        let seed = match index % 2 == 0 && number < promises {
-            true => number as u64,
-            false => random.below(u64::MAX).max(PROMISES_MAX),
+        let seed = match plan.syncs {
+            Syncs::All | Syncs::None if index % 2 == 0 && number < promises => number as u64,
+            _ => random.below(u64::MAX).max(PROMISES_MAX),
         };
         Cut::draw(self.recording, model, seed, plan.syncs)
     }
@@ -150,17 +157,21 @@ impl Bench<'_> {
         if checked.findings.is_empty() {
             return Ok(Some(checked.recording));
         }
-        if cut.syncs || self.keep.is_none() {
+        if matches!(cut.syncs, Syncs::All) || self.keep.is_none() {
             let file = self.save(recording, name);
             print!("{}", report(cut, &chapter.1, &left.lost, &checked.findings, &file));
         }
         Ok(None)
     }
 
+    /// Each recording once, however many of its states have violations.
     fn save(&self, recording: &Recording, name: &str) -> String {
         let Some(folder) = &self.keep else { return name.to_owned() };
         let path = folder.join(name);
-        let saved = if path.exists() { Ok(()) } else { recording.save(&path) };
+        let saved = match path.exists() {
+            true => Ok(()),
+            false => fs::create_dir_all(folder).and_then(|()| recording.save(&path)),
+        };
         saved.map_or_else(|error| format!("(not kept: {error})"), |()| path.display().to_string())
     }
 
@@ -186,6 +197,5 @@ fn report(cut: &Cut, chapter: &str, lost: &[String], findings: &[Finding], file:
     findings.iter().for_each(|finding| text += &format!("  {finding}\n"));
     // The last ones are nearest to the cut.
     lost.iter().rev().take(LOST_SHOWN).for_each(|lost| text += &format!("  lost {lost}\n"));
-    let more = if *syncs { "" } else { " --without-syncs" };
-    text + &format!("  again: tests/power_cuts/run --replay {file} --model {} --state {seed}{more}\n", model.name())
+    text + &format!("  again: tests/power_cuts/run --replay {file} --model {} --state {seed}{syncs}\n", model.name())
 }

@@ -14,6 +14,7 @@ use crate::kit::{Kit, sha256};
 use crate::promises::{Lasting, Ledger, Mark};
 use crate::recording::Recording;
 use crate::support::soon;
+use crate::workload::file_name;
 
 /// What was promised and is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,22 +38,6 @@ pub enum Kind {
     /// The device does not go on working.
     Work,
 }
-
-/// All kinds that the control has to find: each check is shown to be one.
-pub const WANTED_OF_CONTROL: [Kind; 12] = [
-    Kind::Result,
-    Kind::Correction,
-    Kind::Upload,
-    Kind::Key,
-    Kind::Tag,
-    Kind::Settings,
-    Kind::Visitor,
-    Kind::Package,
-    Kind::Command,
-    Kind::Bundle,
-    Kind::Event,
-    Kind::Bytes,
-];
 
 #[derive(Clone, Debug)]
 pub struct Finding {
@@ -81,7 +66,9 @@ const PHOTO: usize = 50_000;
 /// If the bench itself fails.
 pub fn check(kit: &Kit, place: &Place, central: &Central, disk: Disk, before: Vec<Mark>) -> io::Result<Checked> {
     let ledger = Ledger::of(&before);
-    let mut check = Check { kit, device: Device::new(kit, place, central, disk, before)?, ledger, findings: Vec::new() };
+    let device = Device::new(kit, place, central, disk, before)?;
+    device.change_card(ledger.cards.keys().map(|&photo| (file_name(photo), kit.photo(photo))))?;
+    let mut check = Check { kit, device, ledger, findings: Vec::new() };
     match check.device.start() {
         Err(error) => check.find(Kind::Start, error),
         Ok(()) => {
@@ -197,19 +184,20 @@ impl Check<'_> {
     }
 
     fn results(&mut self, new: &str) -> Result<(), String> {
-        let mut uploads = self.ledger.uploads.clone();
-        uploads.insert(new.to_owned());
+        // Uploads are on the drive until they have their results, damaged results come from the card.
+        let mut wanted = self.ledger.uploads.clone();
+        wanted.extend(self.ledger.cards.values().cloned().chain([new.to_owned()]));
         let missing = |captures: &[(String, Value)]| {
             let found: BTreeSet<&String> = captures.iter().map(|(hash, _)| hash).collect();
-            uploads.iter().filter(|hash| !found.contains(hash)).cloned().collect::<Vec<_>>()
+            wanted.iter().filter(|hash| !found.contains(hash)).cloned().collect::<Vec<_>>()
         };
-        let is_hopeless = || uploads.iter().any(|hash| hash != new && !self.is_anywhere(hash));
+        let is_hopeless = || self.ledger.uploads.iter().any(|hash| hash != new && !self.is_anywhere(hash));
         soon(|| self.captures().is_ok_and(|captures| missing(&captures).is_empty()) || is_hopeless());
         let captures = self.captures()?;
         for hash in missing(&captures) {
-            match hash == new {
-                true => self.find(Kind::Work, format!("a new photo gives no result:\n{}", self.device.log())),
-                false => self.find(Kind::Upload, format!("{hash} is neither a photo nor a result")),
+            match self.ledger.uploads.contains(&hash) {
+                true => self.find(Kind::Upload, format!("{hash} is neither a photo nor a result")),
+                false => self.find(Kind::Work, format!("the photo {hash} gives no result:\n{}", self.device.log())),
             }
         }
         for hash in self.ledger.captures.clone() {
@@ -220,7 +208,9 @@ impl Check<'_> {
         if captures.iter().any(|(found, _)| found == new) {
             self.device.mark(Mark::Kept(Lasting::Capture(new.to_owned())));
         }
-        self.corrections(&captures)
+        self.corrections(&captures)?;
+        self.places(&captures);
+        Ok(())
     }
 
     /// Whether a photo lies on the drive as a file.
@@ -232,19 +222,30 @@ impl Check<'_> {
         found || self.captures().is_ok_and(|captures| captures.iter().any(|(found, _)| found == hash))
     }
 
+    /// The history of each photo begins with what was promised, and has at most one entry more: that which was under way.
     fn corrections(&mut self, captures: &[(String, Value)]) -> Result<(), String> {
-        for (hash, by) in self.ledger.judgements.clone() {
+        for (hash, promised) in self.ledger.judgements.clone() {
             let Some((_, capture)) = captures.iter().find(|(found, _)| *found == hash) else {
-                self.find(Kind::Correction, format!("that of {by} is lost with its photo {hash}"));
+                self.find(Kind::Correction, format!("those of {promised:?} are lost with their photo {hash}"));
                 continue;
             };
             let told = self.get(&format!("/api/v1/captures/{}", capture["capture"]))?;
-            let history = told["history"].as_array().cloned().unwrap_or_default();
-            if !history.iter().any(|entry| entry["by"] == by) {
-                self.find(Kind::Correction, format!("that of {by} is lost; there is {}", told["history"]));
+            let found: Vec<_> = told["history"].as_array().into_iter().flatten().map(judgement).collect();
+            if !found.starts_with(&promised) || found.len() > promised.len() + 1 {
+                self.find(Kind::Correction, format!("of {promised:?} there is {found:?}"));
             }
         }
         Ok(())
+    }
+
+    /// Which bridges photos are of.
+    fn places(&mut self, captures: &[(String, Value)]) {
+        for (hash, bridge) in self.ledger.places.clone() {
+            let found = captures.iter().find(|(found, _)| *found == hash).map(|(_, capture)| &capture["tag"]["bridge"]);
+            if found.is_none_or(|found| *found != bridge) {
+                self.find(Kind::Correction, format!("the photo {hash} is of {found:?}, not of {bridge}"));
+            }
+        }
     }
 
     fn events(&mut self) -> Result<(), String> {
@@ -311,4 +312,10 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Who, and what they did.
+fn judgement(entry: &Value) -> (String, String) {
+    let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    (text("by"), text("act"))
 }

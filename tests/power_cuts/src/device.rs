@@ -138,7 +138,9 @@ impl<'a> Device<'a> {
                 self.daemon = None;
                 return Err(format!("the daemon ended at its start ({status}):\n{}", self.log()));
             }
-            if ask(&self.place.data().join("api.sock"), "GET", "/api/v1/status", "", b"").is_ok_and(|answer| answer.is_good()) {
+            if ask(&self.place.data().join("api.sock"), "GET", "/api/v1/status", "", b"")
+                .is_ok_and(|answer| answer.is_good())
+            {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -216,6 +218,16 @@ impl<'a> Device<'a> {
         let hidden = self.place.camera().join(format!(".{name}"));
         fs::write(&hidden, photo)?;
         fs::rename(&hidden, self.place.camera().join(name))
+    }
+
+    /// Puts another card into the camera, with these photos.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn change_card(&self, photos: impl Iterator<Item = (String, Vec<u8>)>) -> io::Result<()> {
+        fs::remove_dir_all(self.place.camera())?;
+        fs::create_dir(self.place.camera())?;
+        photos.into_iter().try_for_each(|(name, photo)| fs::write(self.place.camera().join(name), photo))
     }
 
     /// A folder beside the drive that the device does not watch, with these photos: a card.

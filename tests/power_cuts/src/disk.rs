@@ -51,12 +51,31 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// A new node, which has no name yet.
-    Node { ino: Ino, kind: Kind, owner: Owner },
+    Node {
+        ino: Ino,
+        kind: Kind,
+        owner: Owner,
+    },
     /// A name leads to this node from now on, or to none.
-    Name { folder: Ino, name: String, to: Option<Ino> },
-    Bytes { ino: Ino, offset: u64, bytes: Arc<[u8]> },
-    Size { ino: Ino, size: u64 },
-    Attributes { ino: Ino, owner: Owner, modified: Option<u64> },
+    Name {
+        folder: Ino,
+        name: String,
+        to: Option<Ino>,
+    },
+    Bytes {
+        ino: Ino,
+        offset: u64,
+        bytes: Arc<[u8]>,
+    },
+    Size {
+        ino: Ino,
+        size: u64,
+    },
+    Attributes {
+        ino: Ino,
+        owner: Owner,
+        modified: Option<u64>,
+    },
 }
 
 impl Disk {

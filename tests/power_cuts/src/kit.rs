@@ -51,7 +51,8 @@ impl Kit {
         let file = kit.path("kit.json");
         let fault = |error: io::Error| format!("{}: {error}", file.display());
         if is_there {
-            kit.secrets = serde_json::from_slice(&fs::read(&file).map_err(fault)?).map_err(|error| error.to_string())?;
+            kit.secrets =
+                serde_json::from_slice(&fs::read(&file).map_err(fault)?).map_err(|error| error.to_string())?;
             return Ok(kit);
         }
         let _ = fs::remove_dir_all(&kit.dir);
@@ -106,7 +107,8 @@ impl Kit {
     /// In words.
     pub fn command(&self, op: &str, args: &Value) -> Result<(String, Vec<u8>), String> {
         let (key, args) = (text(&self.signing_key()), args.to_string());
-        let line = ["command", "sign", "--key", &key, "--site", "bench", "--device", "unit", "--op", op, "--args", &args];
+        let line =
+            ["command", "sign", "--key", &key, "--site", "bench", "--device", "unit", "--op", op, "--args", &args];
         let printed = self.run(&[&line[..], &["--expires-s", "86400"]].concat())?;
         let mut lines = printed.lines().map(str::to_owned);
         let command = lines.next().zip(lines.next().map(String::into_bytes));

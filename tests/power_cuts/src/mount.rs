@@ -212,16 +212,7 @@ impl Filesystem for Drive {
         entry(made, reply);
     }
 
-    fn create(
-        &self,
-        of: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _: u32,
-        _: i32,
-        reply: ReplyCreate,
-    ) {
+    fn create(&self, of: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, _: i32, reply: ReplyCreate) {
         match self.make(parent, name, Kind::File(std::sync::Arc::default()), owner(of, mode)) {
             Ok((ino, node)) => {
                 let cached = FopenFlags::FOPEN_KEEP_CACHE;

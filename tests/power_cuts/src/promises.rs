@@ -41,8 +41,10 @@ pub enum Lasting {
     Capture(String),
     /// An answer named this event, which has to reach the broker.
     Announced(String),
-    /// The word of this inspector about the photo with this hash.
-    Judgement { sha256: String, by: String },
+    /// The word of this inspector about the photo with this hash: `accepted`, `corrected` or `undone`.
+    Judgement { sha256: String, by: String, act: String },
+    /// What was said afterwards of which bridge the photo with this hash shows.
+    Place { sha256: String, bridge: String },
     /// A photo that was taken in, by its hash.
     Upload(String),
     /// The public half of the device's key.
@@ -62,8 +64,8 @@ pub enum Lasting {
 pub enum Damage {
     /// The row with the counters: counts of what was lost are lost with it.
     Counters,
-    /// The result of the photo with this hash, until the photo has been classified again.
-    Result(String),
+    /// The result of the photo with this hash, until the photo has been classified again. The card still has the photo.
+    Result { sha256: String, photo: usize },
 }
 
 /// Everything that was promised up to a moment.
@@ -71,7 +73,12 @@ pub enum Damage {
 pub struct Ledger {
     pub captures: BTreeSet<String>,
     pub announced: BTreeSet<String>,
-    pub judgements: BTreeSet<(String, String)>,
+    /// By photo: who, and what they did, in order.
+    pub judgements: BTreeMap<String, Vec<(String, String)>>,
+    /// By photo: the bridge.
+    pub places: BTreeMap<String, String>,
+    /// Photos that the device has to see once more, with their hashes.
+    pub cards: BTreeMap<usize, String>,
     pub uploads: BTreeSet<String>,
     pub key: Option<String>,
     /// Topic and payload, in the order in which they were carried out.
@@ -136,7 +143,10 @@ impl Ledger {
             Mark::Kept(lasting) => self.keep(lasting),
             Mark::Event { id, payload } => drop(self.events.entry(id.clone()).or_default().insert(Arc::clone(payload))),
             Mark::Damaged(Damage::Counters) => self.losses.clear(),
-            Mark::Damaged(Damage::Result(sha256)) => drop(self.captures.remove(sha256)),
+            Mark::Damaged(Damage::Result { sha256, photo }) => {
+                self.captures.remove(sha256);
+                self.cards.insert(*photo, sha256.clone());
+            }
         }
     }
 
@@ -152,7 +162,8 @@ impl Ledger {
         match lasting.clone() {
             Lasting::Capture(sha256) => drop(self.captures.insert(sha256)),
             Lasting::Announced(id) => drop(self.announced.insert(id)),
-            Lasting::Judgement { sha256, by } => drop(self.judgements.insert((sha256, by))),
+            Lasting::Judgement { sha256, by, act } => self.judgements.entry(sha256).or_default().push((by, act)),
+            Lasting::Place { sha256, bridge } => drop(self.places.insert(sha256, bridge)),
             Lasting::Upload(sha256) => drop(self.uploads.insert(sha256)),
             Lasting::Key(key) => self.key = Some(key),
             Lasting::Command { topic, payload } => self.commands.push((topic, payload)),

@@ -37,10 +37,34 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sync {
     /// `fsync`, or `fdatasync`: `data_only`.
-    File { ino: Ino, data_only: bool },
+    File {
+        ino: Ino,
+        data_only: bool,
+    },
     Folder(Ino),
     /// The device was switched off properly, or long ago: everything is on the drive.
     All,
+}
+
+impl Entry {
+    fn operation(&self) -> &'static str {
+        match self {
+            Entry::Change(change) => match change.effects.first() {
+                Some(Effect::Node { .. }) => "new files",
+                Some(Effect::Name { .. }) if change.effects.len() > 1 => "renames",
+                Some(Effect::Name { to: Some(_), .. }) => "links",
+                Some(Effect::Name { to: None, .. }) => "removals",
+                Some(Effect::Bytes { .. }) => "writes",
+                Some(Effect::Size { .. }) => "sizes",
+                Some(Effect::Attributes { .. }) | None => "attributes",
+            },
+            Entry::Sync(Sync::Folder(_)) => "syncs of folders",
+            Entry::Sync(_) => "syncs of files",
+            Entry::Mark(Mark::Holds(_) | Mark::Kept(_)) => "promises",
+            Entry::Mark(Mark::Event { .. }) => "events at the broker",
+            Entry::Mark(_) => "other marks",
+        }
+    }
 }
 
 impl Recording {
@@ -55,13 +79,23 @@ impl Recording {
 
     /// The chapters: where each begins, and its name.
     pub fn chapters(&self) -> Vec<(usize, String)> {
-        let mut chapters = vec![(0, "before the first chapter".to_owned())];
+        let first = if self.before.is_empty() { "an empty drive" } else { "recovery from a cut" };
+        let mut chapters = vec![(0, first.to_owned())];
         for (index, entry) in self.entries.iter().enumerate() {
             if let Entry::Mark(Mark::Chapter(name)) = entry {
                 chapters.push((index, name.clone()));
             }
         }
         chapters
+    }
+
+    /// How many there are of each kind of entry.
+    pub fn operations(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for entry in &self.entries {
+            *counts.entry(entry.operation()).or_default() += 1;
+        }
+        counts
     }
 
     /// The path by which each node was last known, for people.

@@ -70,7 +70,7 @@ impl Script<'_> {
         self.photos += 1;
         let photo = self.kit.photo(self.photos);
         let sha256 = sha256(&photo);
-        (format!("DJI_{:04}.JPG", self.photos), photo, sha256)
+        (file_name(self.photos), photo, sha256)
     }
 
     /// Puts photos into the watched folder; their hashes.
@@ -112,18 +112,31 @@ impl Script<'_> {
         Ok(taken)
     }
 
-    /// An inspector of that name accepts or corrects the verdict of a photo.
-    fn judge(&self, sha256: &str, by: &str, labels: &Value) -> Done {
-        let captures = self.captures()?;
-        let capture = captures.iter().find(|capture| capture["image"]["sha256"] == sha256);
-        let capture = capture.ok_or_else(|| format!("{sha256} is not there to be judged"))?;
-        let path = format!("/api/v1/captures/{}/inspection", capture["capture"]);
-        let mut word = json!({ "sequence": capture["sequence"], "name": by });
-        if !labels.is_null() {
-            word["labels"] = labels.clone();
-        }
-        let made = self.good("POST", &path, &word)?;
-        self.keep(Lasting::Judgement { sha256: sha256.to_owned(), by: by.to_owned() });
+    /// An inspector of that name accepts the verdict of a photo.
+    fn accept(&self, sha256: &str, by: &str) -> Done {
+        self.judge(sha256, by, "accepted", &json!({}))
+    }
+
+    /// What an inspector of that name does to the verdict of a photo.
+    fn judge(&self, sha256: &str, by: &str, act: &str, word: &Value) -> Done {
+        let capture = self.capture_of(sha256)?;
+        let mut word = word.clone();
+        (word["sequence"], word["name"]) = (capture["sequence"].clone(), by.into());
+        let made = self.good("POST", &format!("/api/v1/captures/{}/inspection", capture["capture"]), &word)?;
+        self.keep(Lasting::Judgement { sha256: sha256.to_owned(), by: by.to_owned(), act: act.to_owned() });
+        self.announce(&made)
+    }
+
+    fn capture_of(&self, sha256: &str) -> Done<Value> {
+        let found = self.captures()?.into_iter().find(|capture| capture["image"]["sha256"] == sha256);
+        found.ok_or_else(|| format!("the photo {sha256} has no result"))
+    }
+
+    /// Says of which bridge a photo is that has its result.
+    fn place(&self, sha256: &str, bridge: &str) -> Done {
+        let path = format!("/api/v1/captures/{}/tag", self.capture_of(sha256)?["capture"]);
+        let made = self.good("PUT", &path, &json!({ "tag": { "bridge": bridge } }))?;
+        self.keep(Lasting::Place { sha256: sha256.to_owned(), bridge: bridge.to_owned() });
         self.announce(&made)
     }
 
@@ -168,12 +181,14 @@ impl Script<'_> {
     fn without_a_link(&mut self) -> Done {
         self.chapter("photos and corrections without a link");
         let photos = self.work(4)?;
-        self.judge(&photos[0], "Abe", &Value::Null)?;
+        self.accept(&photos[0], "Abe")?;
         let labels = json!({
             "soundness": ["III"], "measure": ["C1"], "damage_type": ["cracking"], "damage_location": ["pier"],
         });
-        self.judge(&photos[1], "Baba", &labels)?;
-        self.judge(&photos[1], "Chiba", &Value::Null)
+        self.judge(&photos[1], "Baba", "corrected", &json!({ "labels": labels }))?;
+        self.accept(&photos[1], "Chiba")?;
+        self.judge(&photos[1], "Doi", "undone", &json!({ "undo": true }))?;
+        self.place(&photos[2], "B-7")
     }
 
     fn uploads(&mut self) -> Done {
@@ -214,7 +229,7 @@ impl Script<'_> {
         self.device.central.close(false);
         self.wait_for_delivery()?;
         let photos = self.work(2)?;
-        self.judge(&photos[0], "Endo", &Value::Null)?;
+        self.accept(&photos[0], "Endo")?;
         self.wait_for_delivery()
     }
 
@@ -225,6 +240,7 @@ impl Script<'_> {
         self.make_hold(standing, || self.give("set", &json!({ "bytes_per_s_max": 30_000_000 })))?;
         let photos = self.work(1)?;
         self.give("retag", &json!({ "photos": photos, "tag": { "bridge": "B-3" } }))?;
+        self.keep(Lasting::Place { sha256: photos[0].clone(), bridge: "B-3".to_owned() });
         self.give("resend", &json!({ "photos": photos }))?;
         self.give("reclassify", &json!({ "photos": photos }))?;
         self.wait_for_delivery()
@@ -306,7 +322,7 @@ impl Script<'_> {
         self.chapter("work before a salvage");
         self.device.central.close(true);
         let photos = self.work(2)?;
-        self.judge(&photos[0], &format!("Fuji {}", self.photos), &Value::Null)?;
+        self.accept(&photos[0], &format!("Fuji {}", self.photos))?;
         let tag = json!({ "bridge": "B-4", "member": self.photos.to_string() });
         self.make_hold(Standing::Tag(tag.to_string()), || self.good("PUT", "/api/v1/tag", &tag))?;
         self.note_losses()?;
@@ -365,16 +381,17 @@ impl Script<'_> {
     fn salvage_at_work(&mut self) -> Done {
         self.chapter("salvage at work");
         let photos = self.work(2)?;
-        let name = format!("DJI_{:04}.JPG", self.photos);
-        self.judge(&photos[0], "Goto", &Value::Null)?;
-        self.judge(&photos[1], "Hara", &Value::Null)?;
+        let name = file_name(self.photos);
+        self.accept(&photos[0], "Goto")?;
+        self.accept(&photos[1], "Hara")?;
         self.wait_for_delivery()?;
         // Then all of it is in the file itself.
         self.device.stop();
         self.device.start()?;
         self.device.central.close(true);
         let disk = self.device.recorder.disk();
-        self.device.mark(Mark::Damaged(Damage::Result(photos[1].clone())));
+        let damage = Damage::Result { sha256: photos[1].clone(), photo: self.photos };
+        self.device.mark(Mark::Damaged(damage));
         for place in places(disk.read("data/device.db").unwrap_or_default(), name.as_bytes()) {
             self.damage(place as u64)?;
         }
@@ -396,6 +413,11 @@ impl Script<'_> {
         self.device.stop();
         Ok(())
     }
+}
+
+/// As a camera names its photos.
+pub fn file_name(photo: usize) -> String {
+    format!("DJI_{photo:04}.JPG")
 }
 
 fn good(what: &str, answer: Answer) -> Done<Value> {

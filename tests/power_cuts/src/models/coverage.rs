@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Names;
+use super::{Names, Syncs};
 use crate::disk::{Effect, Ino};
-use crate::recording::{Change, Entry, Sync};
+use crate::recording::{Change, Entry, Recording, Sync};
 
 /// For each kind of change: those before this entry are on the drive.
 #[derive(Default)]
@@ -26,14 +26,15 @@ struct Touched {
 }
 
 impl Coverage {
-    /// By the syncs among these entries.
-    pub fn of(entries: &[Entry], names: Names) -> Self {
+    /// By those of the syncs before this entry that do what they are for.
+    pub fn of(recording: &Recording, end: usize, names: Names, syncs: Syncs) -> Self {
         let (mut coverage, mut touched) = (Coverage::default(), Touched::default());
-        for (index, entry) in entries.iter().enumerate() {
+        let forgotten = syncs.forgotten(recording);
+        for (index, entry) in recording.entries[..end].iter().enumerate() {
             match entry {
                 Entry::Change(change) => touched.note(change, index),
-                Entry::Sync(sync) => coverage.cover(*sync, index, &touched, names),
-                Entry::Mark(_) => (),
+                Entry::Sync(sync) if !forgotten(sync) => coverage.cover(*sync, index, &touched, names),
+                Entry::Sync(_) | Entry::Mark(_) => (),
             }
         }
         coverage

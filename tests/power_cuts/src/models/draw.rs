@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::coverage::Coverage;
-use super::{Cut, Model, Mood};
+use super::{Cut, Model, Mood, Syncs};
 use crate::disk::{Effect, Ino};
 use crate::promises::Mark;
 use crate::recording::{Entry, Recording};
@@ -11,20 +10,40 @@ use crate::support::Random;
 
 /// A cut comes up to this many entries after what it was drawn for.
 const SHORTLY: u64 = 4;
+/// Entries in which a step of the program is done, of a salvage for one.
+const SOON: u64 = 40;
 
 /// Numbers below it are those of promises: everything is lost that may be when one has just been made. Others are seeds.
 pub const PROMISES_MAX: u64 = 1 << 32;
 
-pub fn cut(recording: &Recording, model: Model, number: u64, syncs: bool) -> Cut {
+pub fn cut(recording: &Recording, model: Model, number: u64, syncs: Syncs) -> Cut {
     let mut random = Random::new(number);
+    let cut = |entry: usize, mood: Mood| Cut { entry, model, mood, seed: number, syncs };
     if number < PROMISES_MAX
         && let Some(&place) = promises(recording).get(number as usize)
     {
-        return Cut { entry: place + 1, model, mood: Mood::Everything, seed: number, syncs };
+        return cut(place + 1, Mood::Everything);
     }
-    let entry = entry(recording, &mut random);
-    let mood = mood(recording, entry, model, syncs, &mut random);
-    Cut { entry, model, mood, seed: number, syncs }
+    let entry = match syncs {
+        Syncs::But(_) => after_a_forgotten_sync(recording, syncs, &mut random),
+        Syncs::All | Syncs::None => entry(recording, &mut random),
+    };
+    let all = cut(entry, Mood::Everything);
+    cut(entry, mood(recording, &all, &mut random))
+}
+
+/// What is lost by a sync that was forgotten may be found out soon after, or when the next promise is made.
+fn after_a_forgotten_sync(recording: &Recording, syncs: Syncs, random: &mut Random) -> usize {
+    let (forgotten, entries) = (syncs.forgotten(recording), &recording.entries);
+    let is_one = |index: &usize| matches!(&entries[*index], Entry::Sync(sync) if forgotten(sync));
+    let places: Vec<usize> = (0..entries.len()).filter(is_one).collect();
+    let Some(&place) = pick(&places, random) else { return entries.len() };
+    let next_promise = entries[place..].iter().position(|entry| promise(entry).is_some());
+    let after = match random.below(2) {
+        0 => next_promise.unwrap_or(0) + 1,
+        _ => 1 + random.below(SOON) as usize,
+    };
+    (place + after).min(entries.len())
 }
 
 /// Where promises were made. The first of each kind come first, then the second ones.
@@ -76,12 +95,12 @@ fn names_something(entry: &Entry) -> bool {
     matches!(entry, Entry::Change(change) if change.effects.iter().any(is_name))
 }
 
-fn mood(recording: &Recording, entry: usize, model: Model, syncs: bool, random: &mut Random) -> Mood {
+fn mood(recording: &Recording, cut: &Cut, random: &mut Random) -> Mood {
     match random.below(8) {
         0 => Mood::Everything,
         1 => Mood::Nothing,
         2 | 3 => Mood::Each([10, 50, 90][random.below(3) as usize]),
-        kind => match pick(&uncovered(&recording.entries[..entry], model, syncs), random) {
+        kind => match pick(&uncovered(recording, cut), random) {
             Some(&ino) if kind < 7 => Mood::Just(ino),
             Some(&ino) => Mood::AllBut(ino),
             None => Mood::Everything,
@@ -90,10 +109,10 @@ fn mood(recording: &Recording, entry: usize, model: Model, syncs: bool, random: 
 }
 
 /// The files and folders of which something may be lost.
-fn uncovered(entries: &[Entry], model: Model, syncs: bool) -> Vec<Ino> {
-    let coverage = if syncs { Coverage::of(entries, model.names) } else { Coverage::default() };
+fn uncovered(recording: &Recording, cut: &Cut) -> Vec<Ino> {
+    let coverage = cut.coverage(recording);
     let mut found = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
+    for (index, entry) in recording.entries[..cut.entry].iter().enumerate() {
         let Entry::Change(change) = entry else { continue };
         found.extend(change.effects.iter().filter(|effect| !coverage.covers(index, effect)).map(object));
     }

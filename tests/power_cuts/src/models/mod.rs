@@ -26,8 +26,11 @@
 mod coverage;
 mod draw;
 mod rebuild;
+mod syncs;
 
 use serde::{Deserialize, Serialize};
+
+use coverage::Coverage;
 
 use crate::disk::{Disk, Ino};
 use crate::recording::Recording;
@@ -92,16 +95,20 @@ pub struct Cut {
     pub mood: Mood,
     /// Of the chance with which pieces are kept.
     pub seed: u64,
-    /// Whether syncs do anything. If not, everything may be lost that was not on the drive at the start.
-    pub syncs: bool,
+    pub syncs: Syncs,
 }
 
 pub use draw::{PROMISES_MAX, promises};
+pub use syncs::{Forgotten, Syncs};
 
 impl Cut {
     /// The cut of this number. Those below the number of [`promises`] come just after each of them; others are drawn.
-    pub fn draw(recording: &Recording, model: Model, seed: u64, syncs: bool) -> Self {
+    pub fn draw(recording: &Recording, model: Model, seed: u64, syncs: Syncs) -> Self {
         draw::cut(recording, model, seed, syncs)
+    }
+
+    fn coverage(&self, recording: &Recording) -> Coverage {
+        Coverage::of(recording, self.entry, self.model.names, self.syncs)
     }
 }
 

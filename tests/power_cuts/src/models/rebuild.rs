@@ -15,7 +15,7 @@ const SECTOR: u64 = 512;
 
 pub fn rebuild(recording: &Recording, cut: &Cut, random: &mut Random) -> Left {
     let entries = &recording.entries[..cut.entry];
-    let coverage = if cut.syncs { Coverage::of(entries, cut.model.names) } else { Coverage::default() };
+    let coverage = cut.coverage(recording);
     let mut rebuilding = Rebuilding {
         cut,
         journal_end: journal_end(&coverage, cut, random),

@@ -40,7 +40,7 @@ fn seen<T: Ord>(entries: &[Entry], model: Model, see: impl Fn(&Disk) -> T) -> BT
     let moods = ANY.into_iter().chain([Mood::AllBut(FILE), Mood::AllBut(FOLDER), Mood::Just(FILE), Mood::Just(FOLDER)]);
     let all = moods.flat_map(|mood| (0..60).map(move |seed| (mood, seed)));
     let of = |(mood, seed)| {
-        let cut = Cut { entry: recording.entries.len(), model, mood, seed, syncs: true };
+        let cut = Cut { entry: recording.entries.len(), model, mood, seed, syncs: Syncs::All };
         see(&left(&recording, &cut).disk)
     };
     all.map(of).collect()
@@ -148,7 +148,7 @@ fn the_control_loses_what_was_synced() {
     let entries = [file("key"), write(0, b"secret"), sync_file(), Entry::Sync(Sync::Folder(ROOT))];
     let recording = Recording { start: Disk::new(0), before: Vec::new(), entries: entries.to_vec() };
     each(|model| {
-        let cut = Cut { entry: entries.len(), model, mood: Mood::Everything, seed: 0, syncs: false };
+        let cut = Cut { entry: entries.len(), model, mood: Mood::Everything, seed: 0, syncs: Syncs::None };
         assert!(left(&recording, &cut).disk.read("key").is_none(), "{}", model.name());
     });
 }
@@ -160,7 +160,7 @@ fn a_seed_gives_the_same_state_again() {
     each(|model| {
         for seed in PROMISES_MAX..PROMISES_MAX + 50 {
             let state = || {
-                let cut = Cut::draw(&recording, model, seed, true);
+                let cut = Cut::draw(&recording, model, seed, Syncs::All);
                 let disk = left(&recording, &cut).disk;
                 (disk.read("a").map(<[u8]>::to_vec), disk.names())
             };
