@@ -78,6 +78,8 @@ pub struct Bench<'a> {
     pub work: PathBuf,
     /// Where recordings are kept that have violations; none keeps nothing.
     pub keep: Option<PathBuf>,
+    /// Whether violations are expected, and not told.
+    pub is_control: bool,
 }
 
 /// Where one state after the other is checked.
@@ -87,7 +89,7 @@ struct Worker {
 }
 
 impl Bench<'_> {
-    /// Makes and checks the states of a plan. Each violation is told as it is found, unless it is one of the control.
+    /// Makes and checks the states of a plan. Each violation is told as it is found, unless it is one of a control.
     pub fn run(&self, plan: &Plan) -> Tally {
         let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
         thread::scope(|scope| {
@@ -132,7 +134,7 @@ impl Bench<'_> {
         let (number, model) = (index / 2 / Model::ALL.len(), Model::ALL[index / 2 % Model::ALL.len()]);
         let mut random = Random::new(plan.seed.wrapping_mul(1 << 32) + index as u64);
         let seed = match plan.syncs {
-            Syncs::All | Syncs::None if index % 2 == 0 && number < promises => number as u64,
+            Syncs::All | Syncs::None if index.is_multiple_of(2) && number < promises => number as u64,
             _ => random.below(u64::MAX).max(PROMISES_MAX),
         };
         Cut::draw(self.recording, model, seed, plan.syncs)
@@ -157,7 +159,7 @@ impl Bench<'_> {
         if checked.findings.is_empty() {
             return Ok(Some(checked.recording));
         }
-        if matches!(cut.syncs, Syncs::All) || self.keep.is_none() {
+        if !self.is_control {
             let file = self.save(recording, name);
             print!("{}", report(cut, &chapter.1, &left.lost, &checked.findings, &file));
         }

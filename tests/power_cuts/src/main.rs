@@ -96,9 +96,10 @@ fn all(args: &Args, kit: &Kit, work: PathBuf, keep: &Path) -> Result<bool, Strin
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let workers = args.value("--workers", cores + 1)?;
     let (states, seed) = (args.value("--states", 500)?, args.value("--seed", 1)?);
-    let plan = Plan { states, seed, syncs: Syncs::All, workers, is_search: false };
-    let bench = Bench { kit, recording: &recording, work, keep: Some(keep.to_owned()) };
-    let is_proof = control::proves(&bench, &Plan { states: args.value("--control", 100)?, ..plan });
+    let plan = Plan { states, seed, syncs: syncs(args)?, workers, is_search: false };
+    let control = Bench { kit, recording: &recording, work: work.clone(), keep: None, is_control: true };
+    let is_proof = control::proves(&control, &Plan { states: args.value("--control", 100)?, ..plan });
+    let bench = Bench { keep: Some(keep.to_owned()), is_control: false, work, ..control };
     let tally = run_plan("power cuts", &bench, &plan);
     let is_good = tally.violations() == 0 && tally.faults.is_empty() && is_covered(&recording, &tally);
     println!("\n{:.0?} in all", begin.elapsed());
@@ -155,7 +156,7 @@ fn replay(args: &Args, kit: &Kit, work: PathBuf, file: &Path) -> Result<bool, St
     let model = Model::ALL.into_iter().find(|model| model.name() == name);
     let model = model.ok_or_else(|| format!("--model: none is called `{name}`"))?;
     let cut = Cut::draw(&recording, model, args.value("--state", 0)?, syncs(args)?);
-    let bench = Bench { kit, recording: &recording, work, keep: None };
+    let bench = Bench { kit, recording: &recording, work, keep: None, is_control: false };
     let tally = bench.again(&cut)?;
     println!("{} violations", tally.violations());
     Ok(tally.violations() == 0)

@@ -157,8 +157,9 @@ impl Script<'_> {
     fn note_losses(&self) -> Done {
         let status = self.good("GET", "/api/v1/status", &Value::Null)?;
         for (name, count) in status["losses"].as_object().into_iter().flatten() {
-            let count = count.as_u64().unwrap_or(0);
-            self.keep(Lasting::Loss { name: name.clone(), count });
+            if let Some(count) = count.as_u64().filter(|count| *count > 0) {
+                self.keep(Lasting::Loss { name: name.clone(), count });
+            }
         }
         Ok(())
     }
@@ -302,6 +303,7 @@ impl Script<'_> {
         let card = self.device.card(&card).map_err(|error| error.to_string())?;
         self.device.run(&["ingest", &card])?;
         photos.into_iter().for_each(|(_, _, sha256)| self.keep(Lasting::Capture(sha256)));
+        self.device.run(&["reclassify"])?;
         self.device.start()
     }
 

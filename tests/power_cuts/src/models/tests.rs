@@ -137,8 +137,8 @@ fn what_follows_a_lost_truncation_is_lost_in_a_journal() {
     let entries = [file("f"), write(0, b"old"), Entry::Sync(Sync::All), truncate, write(0, b"n")];
     each(|model| {
         let states = seen(&entries, model, |disk| disk.read("f").expect("it is there").to_vec());
-        let is_mixed = states.contains(&b"nld"[..].to_vec());
-        assert!(states.contains(&b"old"[..].to_vec()) && states.contains(&b"n"[..].to_vec()), "{}", model.name());
+        let is_mixed = states.contains(&b"nld"[..]);
+        assert!(states.contains(&b"old"[..]) && states.contains(&b"n"[..]), "{}", model.name());
         assert_eq!(is_mixed, model.names == Names::Free, "{}", model.name());
     });
 }
