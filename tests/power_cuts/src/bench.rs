@@ -18,6 +18,8 @@ use crate::support::Random;
 
 /// One in so many devices loses its power a second time, while it recovers from the first.
 const AGAIN_EVERY: usize = 5;
+/// States after which a long run says how far it is.
+const TOLD_EVERY: usize = 1000;
 /// Pieces that were lost, as far as a report shows them.
 const LOST_SHOWN: usize = 12;
 
@@ -64,6 +66,9 @@ impl Tally {
         let (states, violations) = self.models.entry(cut.model.name()).or_default();
         *states += 1;
         *violations += usize::from(!findings.is_empty());
+        if self.states().is_multiple_of(TOLD_EVERY) {
+            println!("{} states, {} with violations so far", self.states(), self.violations());
+        }
         *self.chapters.entry(chapter.to_owned()).or_default() += 1;
         let kinds: BTreeSet<Kind> = findings.iter().map(|finding| finding.kind).collect();
         kinds.into_iter().for_each(|kind| *self.kinds.entry(kind).or_default() += 1);

@@ -31,7 +31,7 @@ pub enum Kind {
     Command,
     Bundle,
     Event,
-    /// An event came with other bytes, or a number was given twice.
+    /// An event came with other bytes, a photo as two events, or a number was given twice.
     Bytes,
     /// A count of what was lost went back.
     Count,
@@ -200,13 +200,18 @@ impl Check<'_> {
                 false => self.find(Kind::Work, format!("the photo {hash} gives no result:\n{}", self.device.log())),
             }
         }
-        for hash in self.ledger.captures.clone() {
-            if !captures.iter().any(|(found, _)| *found == hash) {
-                self.find(Kind::Result, format!("that of the photo {hash} is lost"));
+        for (hash, promised) in self.ledger.captures.clone() {
+            match captures.iter().find(|(found, _)| *found == hash).map(|(_, capture)| first_event(capture)) {
+                None => self.find(Kind::Result, format!("that of the photo {hash} is lost")),
+                Some(event) if promised.is_some() && event != promised => {
+                    self.find(Kind::Result, format!("that of the photo {hash} is {event:?} now, not {promised:?}"));
+                }
+                Some(_) => (),
             }
         }
-        if captures.iter().any(|(found, _)| found == new) {
-            self.device.mark(Mark::Kept(Lasting::Capture(new.to_owned())));
+        if let Some((_, capture)) = captures.iter().find(|(found, _)| found == new) {
+            let kept = Lasting::Capture { sha256: new.to_owned(), event: first_event(capture) };
+            self.device.mark(Mark::Kept(kept));
         }
         self.corrections(&captures)?;
         self.places(&captures);
@@ -264,7 +269,7 @@ impl Check<'_> {
         let bundled = self.ledger.bundles.iter().flatten();
         let lost = self.ledger.announced.iter().chain(bundled).filter(|id| !now.events.contains_key(*id));
         let mut found: Vec<_> = lost.map(|id| format!("{id} never arrived")).collect();
-        let silent = self.ledger.captures.iter().filter(|hash| !told.contains(*hash));
+        let silent = self.ledger.captures.keys().filter(|hash| !told.contains(*hash));
         found.extend(silent.map(|hash| format!("no event tells of the photo {hash}")));
         found.into_iter().for_each(|text| self.find(Kind::Event, text));
         now.contradictions().into_iter().for_each(|text| self.find(Kind::Bytes, text));
@@ -312,6 +317,11 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// The event that told of a photo first.
+pub fn first_event(capture: &Value) -> Option<String> {
+    capture["supersedes"].as_str().or(capture["event_id"].as_str()).map(str::to_owned)
 }
 
 /// Who, and what they did.

@@ -37,8 +37,8 @@ pub enum Standing {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Lasting {
-    /// The device has shown the result of this photo: its hash.
-    Capture(String),
+    /// The device has taken in the photo with this hash; if it has shown the result, under which event.
+    Capture { sha256: String, event: Option<String> },
     /// An answer named this event, which has to reach the broker.
     Announced(String),
     /// The word of this inspector about the photo with this hash: `accepted`, `corrected` or `undone`.
@@ -71,7 +71,8 @@ pub enum Damage {
 /// Everything that was promised up to a moment.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    pub captures: BTreeSet<String>,
+    /// By photo: the event of its result, as far as it is known.
+    pub captures: BTreeMap<String, Option<String>>,
     pub announced: BTreeSet<String>,
     /// By photo: who, and what they did, in order.
     pub judgements: BTreeMap<String, Vec<(String, String)>>,
@@ -160,7 +161,10 @@ impl Ledger {
 
     fn keep(&mut self, lasting: &Lasting) {
         match lasting.clone() {
-            Lasting::Capture(sha256) => drop(self.captures.insert(sha256)),
+            Lasting::Capture { sha256, event } => {
+                let known = self.captures.entry(sha256).or_default();
+                *known = known.take().or(event);
+            }
             Lasting::Announced(id) => drop(self.announced.insert(id)),
             Lasting::Judgement { sha256, by, act } => self.judgements.entry(sha256).or_default().push((by, act)),
             Lasting::Place { sha256, bridge } => drop(self.places.insert(sha256, bridge)),
@@ -173,15 +177,30 @@ impl Ledger {
         }
     }
 
-    /// Events that came with other bytes, and numbers that two events have.
+    /// Events that came with other bytes, photos that came twice, and numbers that two events have.
     pub fn contradictions(&self) -> Vec<String> {
         let changed = self.events.iter().filter(|(_, payloads)| payloads.len() > 1);
         let mut found: Vec<_> = changed.map(|(id, _)| format!("event {id} came with other bytes")).collect();
+        found.extend(self.told_twice());
         let mut numbers: BTreeMap<(String, i64), &str> = BTreeMap::new();
         for (id, payloads) in &self.events {
             for number in payloads.iter().filter_map(|payload| number(payload)) {
                 let other = numbers.insert(number.clone(), id).filter(|other| other != id);
                 found.extend(other.map(|other| format!("number {} was given to {other} and to {id}", number.1)));
+            }
+        }
+        found
+    }
+
+    /// Photos of which two events tell, neither of them in place of an earlier one.
+    fn told_twice(&self) -> Vec<String> {
+        let (mut first, mut found) = (BTreeMap::new(), Vec::new());
+        for (id, event) in self.events.iter().filter_map(|(id, payloads)| Some((id, event(payloads.first()?)?))) {
+            let data = &event["data"];
+            let Some(sha256) = data["image"]["sha256"].as_str().map(str::to_owned) else { continue };
+            if data["supersedes"].is_null() && !self.cards.values().any(|seen_again| *seen_again == sha256) {
+                let other = first.insert(sha256.clone(), id);
+                found.extend(other.map(|other| format!("the photo {sha256} came as {other} and as {id}")));
             }
         }
         found
@@ -231,5 +250,19 @@ mod tests {
         assert_eq!(Ledger::of(&good).contradictions(), [""; 0]);
         assert_eq!(Ledger::of(&[event("a", 1, ""), event("a", 1, "y")]).contradictions().len(), 1);
         assert_eq!(Ledger::of(&[event("a", 1, ""), event("b", 1, "")]).contradictions().len(), 1);
+    }
+
+    #[test]
+    fn a_photo_comes_once_unless_its_result_was_damaged() {
+        let event = |number: u32, more: &str| {
+            let photo = "\"image\":{\"sha256\":\"p\"}";
+            let payload = format!("{{\"data\":{{\"sequence\":{number},{photo}{more}}}}}");
+            Mark::Event { id: number.to_string(), payload: payload.into_bytes().into() }
+        };
+        let correction = event(2, ",\"supersedes\":\"1\"");
+        let damaged = Mark::Damaged(Damage::Result { sha256: "p".to_owned(), photo: 1 });
+        assert_eq!(Ledger::of(&[event(1, ""), correction]).contradictions(), [""; 0]);
+        assert_eq!(Ledger::of(&[event(1, ""), event(2, "")]).contradictions().len(), 1);
+        assert_eq!(Ledger::of(&[event(1, ""), damaged, event(2, "")]).contradictions(), [""; 0]);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::check::first_event;
 use crate::device::{Answer, Device};
 use crate::kit::{Kit, sha256};
 use crate::promises::{Damage, Lasting, Mark, Standing};
@@ -90,11 +91,11 @@ impl Script<'_> {
         let all = soon(|| {
             let captures = self.captures().unwrap_or_default();
             open.retain(|sha256| {
-                let is_there = captures.iter().any(|capture| capture["image"]["sha256"] == **sha256);
-                if is_there {
-                    self.keep(Lasting::Capture((*sha256).clone()));
+                let found = captures.iter().find(|capture| capture["image"]["sha256"] == **sha256);
+                if let Some(capture) = found {
+                    self.keep(Lasting::Capture { sha256: (*sha256).clone(), event: first_event(capture) });
                 }
-                !is_there
+                found.is_none()
             });
             open.is_empty()
         });
@@ -302,7 +303,7 @@ impl Script<'_> {
         let card = photos.clone().map(|(name, photo, _)| (name, photo));
         let card = self.device.card(&card).map_err(|error| error.to_string())?;
         self.device.run(&["ingest", &card])?;
-        photos.into_iter().for_each(|(_, _, sha256)| self.keep(Lasting::Capture(sha256)));
+        photos.into_iter().for_each(|(_, _, sha256)| self.keep(Lasting::Capture { sha256, event: None }));
         self.device.run(&["reclassify"])?;
         self.device.start()
     }
