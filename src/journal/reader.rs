@@ -188,7 +188,7 @@ impl Reader {
             let mut captures = connection.prepare_cached(sql)?;
             let mut found = captures.query(params![start, next])?;
             while let Some(row) = found.next()? {
-                if row.get_ref(1)?.as_blob()? == path {
+                if row.get_ref(1)?.as_blob() == Ok(path) {
                     return Ok(fate(connection, &Sha256(row.get(0)?))?);
                 }
             }
