@@ -4,9 +4,9 @@
 //! file or the new one. A small state file that is empty, torn or garbage all the same costs what it held, never a start.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use log::warn;
@@ -95,6 +95,15 @@ pub fn claim_folder(path: &Path) -> io::Result<()> {
         warn!("{}: no folder; it is {} now", path.display(), aside.display());
     }
     create_folders(path)
+}
+
+/// Makes a file that its owner alone may read, or one that is there such a file. What it holds stays.
+pub fn claim_private(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(path)?;
+    match file.metadata()?.mode() & 0o777 {
+        PRIVATE => Ok(()),
+        _ => file.set_permissions(Permissions::from_mode(PRIVATE)),
+    }
 }
 
 /// Makes the content of a file, or the names in a folder, durable.
@@ -245,6 +254,19 @@ mod tests {
         assert_eq!(draft.publish_new().expect_err("it is there").kind(), io::ErrorKind::AlreadyExists);
         drop(Draft::create(&path, PRIVATE).expect("a draft"));
         assert_eq!(names(dir.path()), ["state"], "nothing stays of a draft");
+    }
+
+    #[test]
+    fn a_file_that_others_could_read_is_closed_to_them() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        let (new, old) = (dir.path().join("new"), dir.path().join("old"));
+        write(&old, b"text", SHARED).expect("written");
+        for path in [&new, &old] {
+            claim_private(path).expect("claimed");
+            assert_eq!(mode(path), PRIVATE);
+        }
+        assert_eq!(fs::read_to_string(old).expect("read"), "text");
     }
 
     #[test]

@@ -80,6 +80,7 @@ pub fn join(dir: &Path, params: &Params) -> Result<Opened, JournalError> {
 fn connect(dir: &Path) -> Result<Connection, JournalError> {
     let path = dir.join(FILE_NAME);
     let is_new = !path.exists();
+    close_to_others(&path)?;
     let mut connection =
         Connection::open(&path).map_err(|source| JournalError::Open { path: path.clone(), source: source.into() })?;
     schema::prepare(&mut connection, &path)?;
@@ -89,6 +90,17 @@ fn connect(dir: &Path) -> Result<Connection, JournalError> {
         sync(dir)?;
     }
     Ok(connection)
+}
+
+/// SQLite gives the mode of the database to the files beside it. Those of older programs were open to all.
+fn close_to_others(path: &Path) -> Result<(), JournalError> {
+    durable::claim_private(path).map_err(|error| JournalError::file(path, error))?;
+    for beside in ["-wal", "-shm"].map(|end| durable::with_end(path, end)) {
+        if beside.exists() {
+            durable::claim_private(&beside).map_err(|error| JournalError::file(&beside, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Pages of different commits side by side, as a damaged WAL leaves them, can look whole. The counters then tell of
