@@ -1,11 +1,13 @@
 //! The settings file. Every key is checked when it is read; an error names file, line, key and what would be right.
 
 mod collect;
+mod web;
 
 pub use collect::CollectConfig;
+pub use web::Web;
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,6 +49,7 @@ pub struct Config {
     #[serde(default, deserialize_with = "checked")]
     pub commands: Option<Commands>,
     /// Without this section there is no field page.
+    #[serde(default, deserialize_with = "checked")]
     pub web: Option<Web>,
 }
 
@@ -280,15 +283,6 @@ pub struct Commands {
     /// The clock is right although nothing is known to set it.
     #[serde(default)]
     pub trust_clock: bool,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Web {
-    pub listen: SocketAddr,
-    /// Names by which browsers may call the device, besides its addresses.
-    #[serde(default)]
-    pub hosts: Vec<String>,
 }
 
 /// A section whose keys must fit each other.

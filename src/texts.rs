@@ -267,6 +267,13 @@ texts! {
     LetInHow: "They open this device's address, and enter the code and their name.", "相手の端末で本機のアドレスを開き、番号と氏名を入力します。";
     CodeInspector: "Code for an inspector", "点検者用の番号";
     CodeViewer: "Code for a viewer", "閲覧者用の番号";
+    Visitors: "Visitors who were let in", "登録済みの端末";
+    RoleInspector: "inspector", "点検者";
+    RoleViewer: "viewer", "閲覧者";
+    LastSeen: "last seen", "最終アクセス";
+    MinutesAgo: "min ago", "分前";
+    SendAway: "Send away", "登録を取り消す";
+    DoorClosed: "The page cannot be reached at", "次のアドレスでは接続できません：";
     Appearance: "Appearance", "表示";
     Language: "Language", "言語";
     Colours: "Colours", "配色";

@@ -1,5 +1,5 @@
 //! Integration tests, in one binary for a short link time. They run the real program on the demo package, a real
-//! mosquitto (Debian package `mosquitto`), GDAL (`gdal-bin`) and real SQLite files. `tests/check` installs what they
+//! mosquitto (Debian package `mosquitto`), GDAL (`gdal-bin`), nginx (`nginx-light`) and real SQLite files. `tests/check` installs what they
 //! need.
 
 mod support;
@@ -41,3 +41,4 @@ mod state_files;
 mod tls;
 mod uploads;
 mod web;
+mod web_access;

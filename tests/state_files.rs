@@ -83,7 +83,10 @@ impl Used {
     fn new() -> Self {
         let bench = Bench::used();
         let mut device = bench.device();
-        device.configure(&format!("[web]\nlisten = \"127.0.0.1:{}\"\n[storage]\nreserve_megabytes = 1\n", free_port()));
+        device.configure(&format!(
+            "[web]\nlisten_here = \"127.0.0.1:{}\"\n[storage]\nreserve_megabytes = 1\n",
+            free_port()
+        ));
         device.start();
         device.take(&demo_photos()[0]);
         device.wait_for_captures(1);

@@ -2,173 +2,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bridgeclip::journal::Journal;
 use serde_json::{Value, json};
 
 use crate::support::results::{journal_params, record_all};
-use crate::support::{Device, bridgeclip, demo_photos, eventually, free_port};
-
-/// An answer: status, head, body.
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| {
-            panic!("{error}: {} {}", self.head, String::from_utf8_lossy(&self.body));
-        })
-    }
-}
-
-/// `deploy/openapi.json` against what is really answered.
-mod api {
-    use std::collections::BTreeSet;
-    use std::sync::LazyLock;
-
-    use serde_json::Value;
-
-    use super::{Answer, dechunked};
-    use crate::support::{mismatches, resolve};
-
-    pub static DOCUMENT: LazyLock<Value> =
-        LazyLock::new(|| serde_json::from_str(include_str!("../deploy/openapi.json")).expect("JSON"));
-
-    /// What every path can answer, before its own handler is asked.
-    const BEFORE_ALL: [u16; 6] = [401, 403, 404, 405, 421, 431];
-
-    /// The operations, as `get /api/v1/status`.
-    pub fn operations() -> BTreeSet<String> {
-        let paths = DOCUMENT["paths"].as_object().expect("paths").iter();
-        let of_path = |(path, item): (&String, &Value)| {
-            let methods: Vec<_> =
-                item.as_object().expect("operations").keys().map(|method| format!("{method} {path}")).collect();
-            methods
-        };
-        paths.flat_map(of_path).collect()
-    }
-
-    fn template(path: &str) -> Option<&'static str> {
-        let paths = DOCUMENT["paths"].as_object().expect("paths").keys();
-        let fits = |template: &&String| {
-            let (form, levels) = (template.split('/'), path.split('/'));
-            form.clone().count() == levels.clone().count()
-                && form.zip(levels).all(|(form, level)| form == level || form.starts_with('{'))
-        };
-        paths.map(String::as_str).find(|template| fits(&&(*template).to_owned()))
-    }
-
-    /// Every answer is described, with its form.
-    pub fn check(request: &str, answer: &Answer) {
-        let mut words = request.split([' ', '\r']);
-        let (method, target) = (words.next().expect("a method").to_lowercase(), words.next().expect("a target"));
-        let path = target.split('?').next().expect("a path");
-        if !path.starts_with("/api/") && path != "/metrics" {
-            return;
-        }
-        let content_type = answer.head.lines().find_map(|line| {
-            let (name, value) = line.split_once(": ")?;
-            name.eq_ignore_ascii_case("content-type").then_some(value)
-        });
-        let operation =
-            template(path).map(|template| &DOCUMENT["paths"][template][&method]).filter(|found| !found.is_null());
-        let response = operation.and_then(|operation| operation["responses"].get(answer.status.to_string()));
-        let Some(response) = response else {
-            let before = BEFORE_ALL.contains(&answer.status);
-            assert!(before, "{method} {path}: {} is not described", answer.status);
-            return;
-        };
-        let response = response.get("$ref").map_or(response, |reference| resolve(&DOCUMENT, reference));
-        let Some(content) = response.get("content") else { return };
-        let form = content_type.and_then(|content_type| content.get(content_type));
-        let form = form.unwrap_or_else(|| panic!("{method} {path}: {content_type:?} is not described"));
-        if let Some(schema) = form.get("schema").filter(|_| content_type.is_some_and(|form| form.ends_with("json"))) {
-            let body = serde_json::from_slice(&dechunked(answer)).expect("JSON");
-            let wrong = mismatches(&DOCUMENT, schema, &body);
-            assert!(wrong.is_empty(), "{method} {path}: {wrong:#?}\n{body:#}");
-        }
-    }
-}
-
-/// A device with a page on a port of its own.
-struct Paged {
-    device: Device,
-    port: u16,
-}
-
-impl Paged {
-    fn new(address: &str) -> Self {
-        Self::with_settings(address, "")
-    }
-
-    fn with_settings(address: &str, settings: &str) -> Self {
-        let port = free_port();
-        let device = Device::with_settings(None, &format!("[web]\nlisten = \"{address}:{port}\"\n{settings}"));
-        let mut paged = Paged { device, port };
-        paged.device.start();
-        eventually("an open door", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        paged
-    }
-
-    /// For this machine alone.
-    fn here() -> Self {
-        Self::new("127.0.0.1")
-    }
-
-    fn ask(&self, head: &str, body: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
-        let host = if head.to_ascii_lowercase().contains("\r\nhost:") { "" } else { "\r\nHost: localhost" };
-        let request = head;
-        let head = format!("{head}{host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
-        stream.write_all(head.as_bytes()).expect("written");
-        // A body that is refused need not be taken to its end.
-        let _ = stream.write_all(body);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
-        let head = String::from_utf8_lossy(&answer[..end]).into_owned();
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        let answer = Answer { status, head, body: answer[end + 4..].to_vec() };
-        api::check(request, &answer);
-        answer
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.ask(&format!("GET {path} HTTP/1.1"), b"")
-    }
-
-    fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
-        let head = format!("{method} {path} HTTP/1.1\r\nContent-Type: application/json");
-        self.ask(&head, body.to_string().as_bytes())
-    }
-
-    fn upload(&self, name: &str, photo: &[u8]) -> Answer {
-        let head = "POST /api/v1/photos HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=line";
-        self.ask(head, &form(name, photo))
-    }
-
-    fn cli(&self, args: &[&str]) -> String {
-        let config = self.device.config();
-        let args = [args, &["--config", config.to_str().expect("a plain path")]].concat();
-        let output = bridgeclip(&args);
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
-    }
-}
-
-fn form(name: &str, photo: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "--line\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"{name}\"\r\n\
-         Content-Type: image/jpeg\r\n\r\n"
-    );
-    [head.as_bytes(), photo, b"\r\n--line--\r\n"].concat()
-}
+use crate::support::{Paged, api, dechunked, demo_photos, eventually};
 
 #[test]
 fn the_running_daemon_tells_how_it_is() {
@@ -190,9 +30,8 @@ fn the_running_daemon_tells_how_it_is() {
 #[test]
 fn an_uploaded_photo_is_classified_at_once_and_told_of() {
     let paged = Paged::here();
-    let mut stream = TcpStream::connect(("127.0.0.1", paged.port)).expect("a connection");
+    let mut stream = paged.connect();
     stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("written");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
     let mut told = String::new();
     let mut hear = |until: &str| {
         let mut bytes = [0; 1024];
@@ -232,36 +71,6 @@ fn a_tag_that_the_page_sets_holds() {
 }
 
 #[test]
-fn on_the_network_a_visitor_needs_the_code_that_the_device_shows() {
-    let paged = Paged::new("0.0.0.0");
-    let refused = paged.get("/api/v1/status");
-    assert_eq!(refused.status, 401);
-    assert!(refused.json()["detail"].as_str().is_some_and(|detail| detail.contains("bridgeclip pair")));
-    assert_eq!(paged.send("POST", "/api/v1/pairing", &json!({ "role": "inspector" })).status, 401);
-    let pair = |role| paged.cli(&["pair", "--role", role]).replace([' ', '\n'], "");
-    let enter = |code: &str| paged.send("POST", "/api/v1/session", &json!({ "code": code, "name": "A. Sato" }));
-    let code = pair("viewer");
-    assert_eq!(enter(if code == "000000" { "111111" } else { "000000" }).status, 403);
-    let entered = enter(&code);
-    assert_eq!(entered.status, 200, "{}", entered.json());
-    let head = entered.head.to_lowercase();
-    assert!(head.contains("httponly; samesite=strict"), "{head}");
-    let token = entered.json()["token"].as_str().expect("a token").to_owned();
-    let as_viewer = |head: &str| paged.ask(&format!("{head} HTTP/1.1\r\nCookie: bridgeclip={token}"), b"").status;
-    assert_eq!(as_viewer("GET /api/v1/status"), 200);
-    assert_eq!(as_viewer("POST /api/v1/photos"), 403);
-    assert!(!head.contains("; secure"), "the browser would not send it back: {head}");
-    let through_tls = "POST /api/v1/session HTTP/1.1\r\nContent-Type: application/json\r\nHost: localhost\r\nOrigin: https://localhost";
-    let body = json!({ "code": pair("viewer"), "name": "B. Tanaka" }).to_string();
-    assert!(paged.ask(through_tls, body.as_bytes()).head.contains("; Secure"));
-    assert_eq!(enter(&code).status, 403, "a code is good for one");
-    let me = paged.ask(&format!("GET /api/v1/session HTTP/1.1\r\nCookie: bridgeclip={token}"), b"").json();
-    assert_eq!((&me["role"], &me["name"]), (&json!("viewer"), &json!("A. Sato")));
-    assert_eq!(as_viewer("DELETE /api/v1/session"), 204);
-    assert_eq!(as_viewer("GET /api/v1/status"), 401);
-}
-
-#[test]
 fn hostile_requests_are_refused_and_cost_no_memory() {
     let paged = Paged::here();
     paged.get("/api/v1/status");
@@ -282,11 +91,10 @@ fn hostile_requests_are_refused_and_cost_no_memory() {
     let long = format!("GET /{} HTTP/1.1", "a".repeat(100_000));
     assert!([400, 414, 431].contains(&paged.ask(&long, b"").status));
     // Many who say nothing, and many who never end.
-    let silent: Vec<_> =
-        (0..60).map(|_| TcpStream::connect(("127.0.0.1", paged.port)).expect("a connection")).collect();
+    let silent: Vec<_> = (0..60).map(|_| paged.connect()).collect();
     let dripping: Vec<_> = (0..30)
         .map(|_| {
-            let mut stream = TcpStream::connect(("127.0.0.1", paged.port)).expect("a connection");
+            let mut stream = paged.connect();
             stream.write_all(b"GET /api/v1/status HTTP/1.1\r\nX: ").expect("written");
             stream
         })
@@ -346,23 +154,6 @@ fn captures_are_listed_shown_and_handed_out() {
         let answer = paged.get(path);
         assert_eq!((answer.status, answer.json()["status"].as_u64()), (expected, Some(expected.into())), "{path}");
     }
-}
-
-/// The body of an answer that came in chunks (RFC 9112, 7.1).
-fn dechunked(answer: &Answer) -> Vec<u8> {
-    if !answer.head.to_lowercase().contains("transfer-encoding: chunked") {
-        return answer.body.clone();
-    }
-    let (mut rest, mut whole) = (answer.body.as_slice(), Vec::new());
-    while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
-        let length = usize::from_str_radix(&String::from_utf8_lossy(&rest[..end]), 16).expect("a length");
-        whole.extend_from_slice(&rest[end + 2..][..length]);
-        rest = &rest[end + 2 + length + 2..];
-        if length == 0 {
-            break;
-        }
-    }
-    whole
 }
 
 #[test]
@@ -541,8 +332,7 @@ fn what_a_page_sets_holds_after_a_restart() {
     assert_eq!(set(&paged, &changes).json(), changed);
     assert_eq!(set(&paged, &json!({ "broker": "elsewhere" })).status, 422);
     paged.device.kill();
-    paged.device.start();
-    eventually("an open door", || TcpStream::connect(("127.0.0.1", paged.port)).is_ok());
+    paged.start();
     assert_eq!(paged.get("/api/v1/settings").json(), changed);
     assert_eq!(set(&paged, &json!({ "metered": null, "bytes_per_s_max": null })).json(), usual);
 }
@@ -559,7 +349,7 @@ fn the_queue_is_shown_in_its_order() {
 #[test]
 fn members_of_the_plan_without_a_photo_are_named() {
     let members = "bridge,span,member\nB-1,1,G1\nB-1,1,G2\nB-2,1,G1\n";
-    let paged = Paged::with_settings("127.0.0.1", "[inspection]\nmembers = \"members.csv\"\n");
+    let paged = Paged::here_with("[inspection]\nmembers = \"members.csv\"\n");
     fs::write(paged.device.config().with_file_name("members.csv"), members).expect("written");
     paged.device.take(&demo_photos()[0]);
     eventually("a capture", || paged.get("/api/v1/status").json()["captures"] == 1);
@@ -585,7 +375,7 @@ fn members_of_the_plan_without_a_photo_are_named() {
 
 #[test]
 fn a_photo_that_an_inspector_has_rated_speaks_for_the_next_one() {
-    let mut paged = Paged::with_settings("127.0.0.1", "[inspection]\nlearn = true\n");
+    let mut paged = Paged::here_with("[inspection]\nlearn = true\n");
     // What follows the end of a JPEG makes it another file and leaves the photo.
     let photo = |count: u64| [fs::read(&demo_photos()[0]).expect("read"), vec![0; count as usize]].concat();
     let upload = |paged: &Paged, count: u64| {
@@ -604,8 +394,7 @@ fn a_photo_that_an_inspector_has_rated_speaks_for_the_next_one() {
     assert_eq!((&second["id"], &second["labels"]), (&json!(-1), &labels), "{second}");
     assert!(second["source"].as_str().is_some_and(|source| source.contains("rated by A. Sato")), "{second}");
     paged.device.kill();
-    paged.device.start();
-    eventually("an open door", || TcpStream::connect(("127.0.0.1", paged.port)).is_ok());
+    paged.start();
     assert_eq!(nearest(&upload(&paged, 3))["id"], -1, "it is known after a restart");
 }
 
@@ -619,8 +408,7 @@ fn a_hundred_thousand_captures() {
     record_all(&journal, 0..100_000);
     drop(journal);
     thread.join().expect("no panic");
-    paged.device.start();
-    eventually("an open door", || TcpStream::connect(("127.0.0.1", paged.port)).is_ok());
+    paged.start();
     let median = |times: u32, path: &str| {
         let mut seconds: Vec<f64> = (0..times)
             .map(|_| {

@@ -24,11 +24,16 @@ pub fn get(data_dir: &Path, path: &str) -> Result<Option<Value>> {
 
 /// Has the daemon do something.
 pub fn post(data_dir: &Path, path: &str, body: &Value) -> Result<Value> {
+    ask(data_dir, "POST", path, &body.to_string())
+}
+
+/// What the daemon answers to any request; `null` if it only says that it did it.
+pub fn ask(data_dir: &Path, method: &str, path: &str, body: &str) -> Result<Value> {
     let socket = connect(data_dir).with_context(|| {
         let socket = data_dir.join(SOCKET_NAME);
         format!("{}: no daemon answers; start it, and ask as a user who may read this folder", socket.display())
     })?;
-    exchange(socket, "POST", path, &body.to_string())
+    exchange(socket, method, path, body)
 }
 
 fn connect(data_dir: &Path) -> io::Result<UnixStream> {
@@ -46,8 +51,12 @@ fn exchange(mut socket: UnixStream, method: &str, path: &str, body: &str) -> Res
     let mut answer = String::new();
     socket.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).context("the daemon does not answer")?;
     let (head, body) = answer.split_once("\r\n\r\n").context("the daemon's answer is no HTTP")?;
+    let status = head.split(' ').nth(1);
+    if status == Some("204") {
+        return Ok(Value::Null);
+    }
     let body: Value = serde_json::from_str(body).context("the daemon's answer is no JSON")?;
-    match head.split(' ').nth(1) {
+    match status {
         Some(status) if status.starts_with('2') => Ok(body),
         _ => bail!("{}", body["detail"].as_str().unwrap_or("the daemon refuses")),
     }

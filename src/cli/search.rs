@@ -74,7 +74,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let filter = Filter(args.conditions.clone());
     let lines = match (args.place, &config) {
         (Place::Captures, Some(config)) => {
-            let found = in_captures(&reader(config)?, &query, package.embedding_space(), args.top.into(), &filter)?;
+            let reader = reader(config)?;
+            let (pages, space) = (reader.result_pages(), package.embedding_space());
+            let found = in_captures(pages, &query, space, args.top.into(), &filter)?;
             found.iter().map(|found| if args.json { json_of(found) } else { Ok(line_of(found)) }).collect()
         }
         _ => labelled(args, &package, &query, &filter),

@@ -180,6 +180,10 @@ fn print_daemon(out: &mut impl Write, daemon: &Value) -> Result<()> {
             "UNREAD    {files} files cannot be read at the moment and are tried again, the last one: {reason}"
         )?;
     }
+    for door in daemon["closed_doors"].as_array().into_iter().flatten() {
+        let text = |key: &str| door[key].as_str().unwrap_or_default();
+        writeln!(out, "CLOSED    the page cannot be reached at {} for now: {}", text("listen"), text("reason"))?;
+    }
     if let Some(reason) = daemon["full"].as_str() {
         writeln!(out, "FULL      photos are refused: {reason}")?;
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::domain::{DeviceHealth, Drops, Unreadable};
 use crate::drive::Drive;
 use crate::position::Locator;
+use crate::web::ClosedDoors;
 
 /// Where the kernel shows temperatures, in thousandths of a degree Celsius.
 const SENSORS: &str = "/sys/class/thermal";
@@ -20,6 +21,8 @@ pub struct Vitals {
     locator: Arc<Locator>,
     files_failed: Arc<AtomicU64>,
     unreadable: Arc<Mutex<UnreadableFiles>>,
+    /// Of the field page.
+    pub closed_doors: ClosedDoors,
 }
 
 /// Files that could not be read, with how often in a row.
@@ -39,6 +42,7 @@ impl Vitals {
             locator: Arc::clone(locator),
             files_failed: Arc::default(),
             unreadable: Arc::default(),
+            closed_doors: ClosedDoors::default(),
         }
     }
 
@@ -85,6 +89,7 @@ impl Vitals {
             temperature_celsius: self.temperature(),
             position: self.locator.position(),
             unreadable: self.unreadable_files(),
+            closed_doors: self.closed_doors.now(),
             drops: Drops { files_failed: self.files_failed.load(Ordering::Relaxed), commands_refused: 0 },
         }
     }

@@ -5,16 +5,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::sync::Semaphore;
 
 use super::uplink::Shared;
 use super::{Notice, Observer};
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::domain::{Time, TimeQuality};
 use crate::encoder::OnDemandTextEncoder;
 use crate::intake::Arrivals;
 use crate::kernels::Threads;
 use crate::pipeline::Classifier;
+use crate::position::{Locator, monotonic_ns};
 use crate::uplink::LinkEvent;
-use crate::web::{self, Access, Live, Pace, Params, Room, SOCKET_NAME, Searcher, Site, UPLOADS_NAME, Uploads, Web};
+use crate::web::{
+    self, Access, Clock, Live, Pace, Params, Pools, RECEIVING_MAX, Room, SOCKET_NAME, Searcher, Site, UPLOADS_NAME,
+    Uploads, Web,
+};
 
 /// The text encoder takes as much memory as the image encoder: it goes when nobody has searched for so long.
 const TEXT_ENCODER_IDLE: Duration = Duration::from_secs(120);
@@ -60,10 +66,11 @@ pub fn room(config: &Config) -> Room {
 }
 
 pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arrivals) -> Result<Web> {
-    let Shared { config, identity, package, link, journal, vitals, settings, .. } = *shared;
+    let Shared { config, identity, package, link, journal, locator, vitals, settings, .. } = *shared;
     let data_dir = &config.device.data_dir;
     let threads = Threads::new(config.classify.threads.get() as usize)?;
-    let (vitals, settings) = (vitals.clone(), settings.clone());
+    let (vitals, settings, closed) = (vitals.clone(), settings.clone(), vitals.closed_doors.clone());
+    let web = config.web.as_ref();
     let site = Site {
         device: config.device.name(),
         zone: config.intake.camera_utc_offset.0,
@@ -72,10 +79,12 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
         journal: journal.clone(),
         link: link.clone(),
         live,
-        access: Arc::new(Access::open(data_dir)),
+        access: Arc::new(Access::open(data_dir, clock(locator))),
         health: Box::new(move || vitals.now()),
         settings: Box::new(move |changes| settings.set(changes)),
         learn: config.inspection.learn,
+        has_visitors: web.is_some_and(|web| web.listen.is_some()),
+        viewers_export: web.is_some_and(|web| web.viewers_export),
         members: config.inspection.members.clone(),
         searcher: Searcher {
             classifier: classifier.clone(),
@@ -86,15 +95,32 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
             room: room(config),
             bytes_max: super::limits(config).bytes_max,
             pace: Pace::new(UPLOADS_AT_ONCE, UPLOADS_EACH),
+            receiving: Arc::new(Semaphore::new(RECEIVING_MAX)),
             arrivals,
         },
+        pools: Pools::default(),
         readers: Mutex::default(),
     };
-    let web = config.web.as_ref();
-    let params = Params {
+    Web::start(params(data_dir, web), site, closed)
+}
+
+fn params(data_dir: &Path, web: Option<&config::Web>) -> Params {
+    Params {
         socket: data_dir.join(SOCKET_NAME),
-        listen: web.map(|web| web.listen),
+        listen: web.and_then(|web| web.listen),
+        listen_here: web.and_then(|web| web.listen_here),
         hosts: web.map(|web| web.hosts.clone()).unwrap_or_default(),
+        trusted_proxies: web.map(|web| web.trusted_proxies.clone()).unwrap_or_default(),
+        viewers_export: web.is_some_and(|web| web.viewers_export),
+    }
+}
+
+/// What the device knows of time. Of a calendar only what satellites or NTP tell is believed.
+fn clock(locator: &Arc<Locator>) -> Clock {
+    let (boot_id, locator) = (locator.boot_id().to_owned(), Arc::clone(locator));
+    let calendar = move || {
+        let Time { at, quality, .. } = locator.time();
+        matches!(quality, TimeQuality::Gps | TimeQuality::Ntp).then_some(at)
     };
-    Web::start(params, site)
+    Clock { boot_id, since_boot: Box::new(|| Duration::from_nanos(monotonic_ns())), calendar: Box::new(calendar) }
 }

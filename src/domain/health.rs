@@ -1,5 +1,7 @@
 //! How the device is, as it tells the central system while there is a link.
 
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +50,9 @@ pub struct DeviceHealth {
     /// Files that cannot be read at the moment and are tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<Unreadable>,
+    /// Doors of the field page that cannot be opened at the moment and are tried again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub closed_doors: Vec<ClosedDoor>,
     pub drops: Drops,
 }
 
@@ -56,6 +61,13 @@ pub struct DeviceHealth {
 pub struct Unreadable {
     pub files: u64,
     /// Why the last one that was tried cannot be read.
+    pub reason: String,
+}
+
+/// A door of the field page that cannot be opened, because another program has its port, say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClosedDoor {
+    pub listen: SocketAddr,
     pub reason: String,
 }
 

@@ -33,7 +33,7 @@ const PREFIX: &str = "bridgeclip:";
 pub enum TagError {
     #[error("a name has 1 to {TEXT_MAX} characters; this one has {0}")]
     Length(usize),
-    #[error("a name has no control characters; this one has {0:?}")]
+    #[error("a name has no control characters and none that cannot be seen; this one has {0:?}")]
     Control(char),
     #[error("neither `{PREFIX}bridge=ID;span=S;member=M` nor JSON with these keys")]
     Form,

@@ -2,7 +2,7 @@
 
 use super::{Filter, Nearest};
 use crate::domain::{Embedding, Sha256};
-use crate::journal::{JournalError, Reader, StoredResult};
+use crate::journal::{JournalError, StoredResult};
 
 /// A capture and how similar it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,17 +12,17 @@ pub struct FoundCapture {
     pub result: StoredResult,
 }
 
-/// The captures most similar to `query` whose verdicts pass the filter, most similar first. `space` is that of the encoders
+/// The captures of these pages that are most similar to `query` and whose verdicts pass the filter, most similar first. `space` is that of the encoders
 /// which made the query; captures of others cannot be compared and are left out.
 pub fn in_captures(
-    reader: &Reader,
+    pages: impl Iterator<Item = Result<Vec<StoredResult>, JournalError>>,
     query: &Embedding,
     space: Sha256,
     count: usize,
     filter: &Filter,
 ) -> Result<Vec<FoundCapture>, JournalError> {
     let mut nearest = Nearest::new(count);
-    for page in reader.result_pages() {
+    for page in pages {
         for result in page? {
             if result.embedding_space == Some(space) && filter.passes_labels(&result.verdict.labels()) {
                 nearest.offer(query.cosine(&result.embedding), || result);

@@ -2,21 +2,26 @@
 //!
 //! A page that a browser shows from elsewhere must not use this one with its visitor's rights. Such a page can name a host
 //! of its own whose address it changes to the device's (DNS rebinding): so only addresses, `localhost` and configured
-//! names are answered. It can send requests across (CSRF): so what changes something must come from the own origin, and
+//! names are answered. It can send requests across (CSRF): so what is asked of the API must come from the own origin, and
 //! the cookie is never sent along from another site.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::Params;
+use super::access::{Access, Role, Visitor};
+use super::attempts::subscriber;
+use super::crowd::Crowd;
+use super::forwarded::{Network, came_through_a_proxy, is_secure, origin};
+use super::problem::Problem;
+use super::server::Peer;
+use super::while_known::WhileKnown;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
-
-use super::access::{Access, Role, Visitor};
-use super::problem::Problem;
-use super::server::Peer;
 
 /// The cookie that carries a visitor's token.
 pub const COOKIE: &str = "bridgeclip";
@@ -34,28 +39,40 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("permissions-policy"), "geolocation=(), microphone=()"),
 ];
 
+/// Requests of strangers that bring something, and are under way: codes. The next one takes the place of another.
+const STRANGERS_MAX: usize = 32;
+/// Of these, from one address.
+const STRANGERS_PER_ADDRESS: usize = 4;
+/// Time in which a stranger's request must be complete.
+pub const STRANGER_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// What requests are judged by.
-#[derive(Debug)]
 pub struct Guard {
     pub access: Arc<Access>,
     /// Names of this device, in lower case.
     pub hosts: Vec<String>,
+    pub trusted_proxies: Vec<Network>,
+    /// Whether viewers may take files away.
+    pub viewers_export: bool,
+    strangers: Crowd,
 }
 
-/// The token that a visitor carries.
-#[derive(Clone, Debug)]
-pub struct Token(pub String);
+/// Where a request comes from, by what is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub address: IpAddr,
+    /// Whether the browser has used TLS as far as the proxy.
+    pub is_secure: bool,
+}
 
 pub async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let mut response = match guard.admit(&request) {
-        Ok(visitor) => {
-            if let Some(token) = token(request.headers()) {
-                request.extensions_mut().insert(Token(token));
+        Ok((origin, visitor)) => {
+            request.extensions_mut().insert(origin);
+            match visitor {
+                Some(visitor) => guard.serve(visitor, request, next).await,
+                None => guard.serve_stranger(origin, request, next).await,
             }
-            if let Some(visitor) = visitor {
-                request.extensions_mut().insert(visitor);
-            }
-            next.run(request).await
         }
         Err(problem) => problem.into_response(),
     };
@@ -68,27 +85,94 @@ pub async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: 
 }
 
 impl Guard {
-    /// Who asks, if that is known and they may.
-    fn admit(&self, request: &Request) -> Result<Option<Visitor>, Problem> {
-        let peer = request.extensions().get::<Peer>().copied();
-        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    pub fn new(access: Arc<Access>, params: &Params) -> Self {
+        let Params { hosts, trusted_proxies, viewers_export, .. } = params;
+        Guard {
+            access,
+            hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            trusted_proxies: trusted_proxies.clone(),
+            viewers_export: *viewers_export,
+            strangers: Crowd::new(STRANGERS_MAX),
+        }
+    }
+
+    /// Where the request comes from and who asks, if that is known and they may.
+    fn admit(&self, request: &Request) -> Result<(Origin, Option<Visitor>), Problem> {
+        let (headers, path) = (request.headers(), request.uri().path());
+        let peer = request.extensions().get::<Peer>();
+        let peer = peer.ok_or_else(|| Problem::fault("a request that came through no door"))?;
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         self.check_host(host)?;
         if is_change(request.method()) {
-            check_origin(request.headers(), host)?;
+            check_origin(headers, host)?;
         }
-        let visitor = match peer {
-            Some(Peer::Here) => Some(Visitor { role: Role::Inspector, name: None, is_here: true }),
-            _ => token(request.headers()).and_then(|token| self.access.visitor(&token, Timestamp::now())),
+        if !is_page(path) {
+            check_site(headers)?;
+        }
+        let origin = self.origin(peer, headers);
+        let visitor = match peer.is_here {
+            true => Some(visitor_here(headers)?),
+            false => token(headers).and_then(|token| self.access.visitor(&token, origin.address)),
         };
-        match (needed(request.method(), request.uri().path()), &visitor) {
-            (None, _) => Ok(visitor),
+        peer.seat.note(visitor.is_some());
+        self.check_role(request.method(), path, visitor.as_ref())?;
+        Ok((origin, visitor))
+    }
+
+    fn origin(&self, peer: &Peer, headers: &HeaderMap) -> Origin {
+        match peer.is_trusted_proxy {
+            true => {
+                Origin { address: origin(headers, peer.address, &self.trusted_proxies), is_secure: is_secure(headers) }
+            }
+            false => Origin { address: peer.address, is_secure: false },
+        }
+    }
+
+    fn check_role(&self, method: &Method, path: &str, visitor: Option<&Visitor>) -> Result<(), Problem> {
+        match (self.needed(method, path), visitor) {
+            (None, _) => Ok(()),
             (Some(_), None) => {
                 Err(Problem::new(StatusCode::UNAUTHORIZED, "enter the code that the device shows: `bridgeclip pair`"))
             }
             (Some(role), Some(visitor)) if visitor.role < role => {
                 Err(Problem::new(StatusCode::FORBIDDEN, "this needs an inspector; you were let in as a viewer"))
             }
-            (Some(_), Some(_)) => Ok(visitor),
+            (Some(_), Some(_)) => Ok(()),
+        }
+    }
+
+    /// What a request needs; `None` for the page itself and for the way in.
+    fn needed(&self, method: &Method, path: &str) -> Option<Role> {
+        match path {
+            "/api/v1/session" | "/api/v1/openapi.json" => None,
+            _ if is_page(path) && !is_change(method) => None,
+            _ if is_change(method) || path.starts_with("/api/v1/visitors") => Some(Role::Inspector),
+            "/api/v1/export" if !self.viewers_export => Some(Role::Inspector),
+            _ => Some(Role::Viewer),
+        }
+    }
+
+    async fn serve(&self, visitor: Visitor, mut request: Request, next: Next) -> Response {
+        let id = visitor.id.clone();
+        request.extensions_mut().insert(visitor);
+        let response = next.run(request).await;
+        let Some(id) = id.filter(|_| response.body().size_hint().exact().is_none()) else { return response };
+        let access = Arc::clone(&self.access);
+        response.map(|body| Body::new(WhileKnown::new(body, async move { access.ended(&id).await })))
+    }
+
+    async fn serve_stranger(&self, origin: Origin, request: Request, next: Next) -> Response {
+        if !is_change(request.method()) {
+            return next.run(request).await;
+        }
+        let busy = || Problem::busy("too many have come at once", 5).into_response();
+        let place = self.strangers.enter(subscriber(origin.address), STRANGERS_PER_ADDRESS, false);
+        let Some(place) = place else { return busy() };
+        let late = || Problem::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response();
+        tokio::select! {
+            response = next.run(request) => response,
+            () = place.seat.gone() => busy(),
+            () = tokio::time::sleep(STRANGER_TIME_MAX) => late(),
         }
     }
 
@@ -117,27 +201,41 @@ fn is_change(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Browsers name the origin of every request that changes something; other programs name none.
-fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Problem> {
-    let foreign = || Problem::new(StatusCode::FORBIDDEN, "the request comes from another site's page");
-    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let site = text(&HeaderName::from_static("sec-fetch-site"));
-    if site.is_some_and(|site| !["same-origin", "none"].contains(&site)) {
-        return Err(foreign());
-    }
-    let Some(origin) = text(&header::ORIGIN) else { return Ok(()) };
-    let own = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    if own.is_some_and(|own| own.eq_ignore_ascii_case(host)) { Ok(()) } else { Err(foreign()) }
+/// The page itself, which anybody may see.
+fn is_page(path: &str) -> bool {
+    path == "/" || path.starts_with("/page/")
 }
 
-/// What a request needs; `None` for the page itself and for the way in.
-fn needed(method: &Method, path: &str) -> Option<Role> {
-    match path {
-        "/" | "/api/v1/session" | "/api/v1/openapi.json" => None,
-        _ if path.starts_with("/page/") => None,
-        _ if is_change(method) => Some(Role::Inspector),
-        _ => Some(Role::Viewer),
+/// A proxy at this door would make everybody who asks it a person at the device.
+fn visitor_here(headers: &HeaderMap) -> Result<Visitor, Problem> {
+    match came_through_a_proxy(headers) {
+        false => Ok(Visitor::here()),
+        true => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "this door is for people at the device; point the proxy at [web] listen and name it in trusted_proxies",
+        )),
     }
+}
+
+/// Browsers say whether another site's page asks: even a question costs the device work.
+fn check_site(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
+        None | Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) => Err(foreign()),
+    }
+}
+
+fn foreign() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "the request comes from another site's page")
+}
+
+/// Browsers name the origin of every request that changes something; other programs name none.
+fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Problem> {
+    check_site(headers)?;
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or("?");
+    let own = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    if own.is_some_and(|own| own.eq_ignore_ascii_case(host)) { Ok(()) } else { Err(foreign()) }
 }
 
 /// From the cookie, or from the header that programs send.
@@ -152,6 +250,7 @@ fn token(headers: &HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::access::tests::access;
 
     fn request(method: Method, path: &str, headers: &[(&str, &str)], peer: Peer) -> Request {
         let mut request = Request::builder().method(method).uri(path);
@@ -163,11 +262,33 @@ mod tests {
 
     fn guard() -> (tempfile::TempDir, Guard) {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let access = Arc::new(Access::open(dir.path()));
-        (dir, Guard { access, hosts: vec!["unit-7.local".to_owned()] })
+        let access = Arc::new(access(dir.path()));
+        let params = Params {
+            socket: "api.sock".into(),
+            listen: None,
+            listen_here: None,
+            hosts: vec!["Unit-7.local".to_owned()],
+            trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
+            viewers_export: false,
+        };
+        (dir, Guard::new(access, &params))
     }
 
-    const FAR: Peer = Peer::Network(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9)));
+    /// Whoever comes from this address; a proxy that is believed if it is of the network `10.0.0.0/8`.
+    fn peer(address: &str, is_here: bool) -> Peer {
+        let (address, crowd) = (address.parse().expect("an address"), Crowd::new(1));
+        let is_trusted_proxy = !is_here && address_of(10) == address;
+        let seat = Arc::clone(&crowd.enter(address, 1, is_trusted_proxy).expect("a place").seat);
+        Peer { is_here, is_trusted_proxy, address, seat }
+    }
+
+    fn address_of(first: u8) -> IpAddr {
+        IpAddr::from([first, 0, 0, 9])
+    }
+
+    fn far() -> Peer {
+        peer("192.0.2.9", false)
+    }
 
     #[test]
     fn only_own_names_are_answered() {
@@ -185,7 +306,7 @@ mod tests {
             ("", false),
         ];
         for (host, expected) in cases {
-            let request = request(Method::GET, "/", &[("host", host)], FAR);
+            let request = request(Method::GET, "/", &[("host", host)], far());
             assert_eq!(guard.admit(&request).is_ok(), expected, "{host}");
         }
     }
@@ -203,7 +324,7 @@ mod tests {
         ];
         for (headers, expected) in cases {
             let headers = [&[("host", "10.0.0.1:8420")], headers].concat();
-            let request = request(Method::POST, "/api/v1/photos", &headers, Peer::Here);
+            let request = request(Method::POST, "/api/v1/photos", &headers, peer("127.0.0.1", true));
             assert_eq!(guard.admit(&request).is_ok(), expected, "{headers:?}");
         }
     }
@@ -214,12 +335,12 @@ mod tests {
         let name = || "A. Sato".parse().expect("a name");
         let token = |role| {
             let code = guard.access.new_code(role).expect("a code");
-            guard.access.pair(&code, name(), Timestamp::now()).expect("the code").expect("stored").0
+            guard.access.pair(&code, name(), address_of(10)).expect("the code").expect("stored").0
         };
         let (viewer, inspector) = (token(Role::Viewer), token(Role::Inspector));
         let status = |method: Method, path: &str, token: &str| {
             let cookie = format!("other=1; {COOKIE}={token}");
-            let request = request(method, path, &[("host", "10.0.0.1"), ("cookie", &cookie)], FAR);
+            let request = request(method, path, &[("host", "10.0.0.1"), ("cookie", &cookie)], far());
             guard.admit(&request).map_or_else(|problem| problem.status.as_u16(), |_| 200)
         };
         for (method, path, expected) in [
@@ -229,6 +350,9 @@ mod tests {
             (Method::GET, "/api/v1/captures", [401, 200, 200]),
             (Method::GET, "/metrics", [401, 200, 200]),
             (Method::POST, "/api/v1/photos", [401, 403, 200]),
+            (Method::GET, "/api/v1/export", [401, 403, 200]),
+            (Method::GET, "/api/v1/visitors", [401, 403, 200]),
+            (Method::DELETE, "/api/v1/visitors/0", [401, 403, 200]),
             (Method::DELETE, "/page", [401, 403, 200]),
         ] {
             assert_eq!(
@@ -238,7 +362,25 @@ mod tests {
             );
         }
         let bearer = format!("Bearer {viewer}");
-        let request = request(Method::GET, "/metrics", &[("host", "10.0.0.1"), ("authorization", &bearer)], FAR);
+        let request = request(Method::GET, "/metrics", &[("host", "10.0.0.1"), ("authorization", &bearer)], far());
         assert!(guard.admit(&request).is_ok());
+    }
+    #[test]
+    fn a_proxy_makes_nobody_a_person_at_the_device() {
+        let (_dir, guard) = guard();
+        let ask = |headers: &[(&str, &str)], peer: Peer| {
+            let headers = [&[("host", "10.0.0.1")], headers].concat();
+            guard.admit(&request(Method::GET, "/api/v1/session", &headers, peer))
+        };
+        let (here, visitor) = ask(&[], peer("127.0.0.1", true)).expect("at the device");
+        assert_eq!((here.address, visitor), ("127.0.0.1".parse().expect("an address"), Some(Visitor::here())));
+        for sign in ["x-forwarded-for", "x-forwarded-proto", "forwarded", "via", "x-real-ip"] {
+            assert!(ask(&[(sign, "192.0.2.7")], peer("127.0.0.1", true)).is_err(), "{sign}");
+        }
+        let forwarded = [("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "https")];
+        let (origin, visitor) = ask(&forwarded, peer("10.0.0.9", false)).expect("the page");
+        assert_eq!((origin.address, origin.is_secure, visitor), (IpAddr::from([192, 0, 2, 7]), true, None));
+        let (origin, visitor) = ask(&forwarded, peer("127.0.0.1", false)).expect("the page");
+        assert_eq!((origin.address, origin.is_secure, visitor), (IpAddr::from([127, 0, 0, 1]), false, None));
     }
 }

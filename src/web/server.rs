@@ -1,9 +1,9 @@
 //! Connections: who may have one, and for how long.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,92 +13,70 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use log::{debug, warn};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
 
-/// Open connections through one door; the next one waits.
-const CONNECTIONS_MAX: usize = 128;
-/// Open connections from one address: a browser opens six, and keeps one for the live stream.
-const CONNECTIONS_PER_ADDRESS: usize = 32;
-/// In which the head of a request must be complete.
+use super::crowd::{CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, Crowd, Seat};
+use super::forwarded::{Network, is_trusted};
+use super::patient::Patient;
+
+/// Time in which the head of a request must be complete.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
-/// Of the head of a request.
+/// Largest head of a request.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// After an error of the listener itself, as when no more files can be opened.
+/// Time for which nothing of an answer is taken, before the connection is given up.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(60);
+/// Time for which a connection is kept that no known visitor uses: enough for the page over a slow link (100 KB at 4 KB/s).
+const STRANGER_TIME_MAX: Duration = Duration::from_secs(30);
+/// Time in which the last answer to a stranger must be taken: longer than their requests may take.
+const STRANGER_END_MAX: Duration = Duration::from_secs(10);
+/// Pause after an error of the listener itself, as when no more files can be opened.
 const FAULT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Where connections come in.
 pub enum Door {
     Socket(UnixListener),
-    Network { listener: TcpListener, is_loopback: bool },
+    /// For this machine alone, by the settings.
+    Here(TcpListener),
+    Network {
+        listener: TcpListener,
+        trusted_proxies: Arc<[Network]>,
+    },
 }
 
 /// Who is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// A program of this machine: through the socket, or because the page is for this machine alone.
-    Here,
-    Network(IpAddr),
-}
-
-/// Connections by address.
-#[derive(Clone, Debug, Default)]
-struct Crowd(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// A place in the crowd; dropping it leaves.
-struct Place(Crowd, IpAddr);
-
-impl Crowd {
-    fn enter(&self, address: IpAddr) -> Option<Place> {
-        let mut crowd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = crowd.entry(address).or_default();
-        (*count < CONNECTIONS_PER_ADDRESS).then(|| {
-            *count += 1;
-            Place(self.clone(), address)
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut crowd = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = crowd.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                crowd.remove(&self.1);
-            }
-        }
-    }
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Through the socket, or through the door for people at the device.
+    pub is_here: bool,
+    /// A proxy that is believed.
+    pub is_trusted_proxy: bool,
+    /// That of the loopback for the socket.
+    pub address: IpAddr,
+    pub seat: Arc<Seat>,
 }
 
 /// Serves a door until it is told to stop.
 pub async fn serve(door: Door, router: Router, mut stopped: watch::Receiver<bool>) {
-    let (crowd, places) = (Crowd::default(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
-    let mut conversations = JoinSet::new();
+    let (crowd, mut conversations) = (Crowd::new(CONNECTIONS_MAX), JoinSet::new());
     loop {
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
-            (door.accept().await, place)
-        };
-        let (accepted, place) = tokio::select! {
-            accepted = accepted => accepted,
+        let accepted = tokio::select! {
+            accepted = door.accept() => accepted,
             _ = stopped.changed() => break,
         };
         while conversations.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, peer)) => {
-                let among = match peer {
-                    Peer::Here => None,
-                    Peer::Network(address) => match crowd.enter(address) {
-                        Some(among) => Some(among),
-                        None => continue,
-                    },
-                };
+            Ok((stream, address)) => {
+                let (is_here, is_trusted_proxy) = (door.is_here(), door.is_trusted_proxy(address));
+                let per_address = if is_here || is_trusted_proxy { CONNECTIONS_MAX } else { CONNECTIONS_PER_ADDRESS };
+                let Some(place) = crowd.enter(address, per_address, is_trusted_proxy) else { continue };
+                let peer = Peer { is_here, is_trusted_proxy, address, seat: Arc::clone(&place.seat) };
                 let router = router.clone();
                 conversations.spawn(async move {
                     converse(stream, peer, router).await;
-                    drop((place, among));
+                    drop(place);
                 });
             }
             Err(error) => {
@@ -116,27 +94,61 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Door {
-    async fn accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, IpAddr)> {
         match self {
-            Door::Socket(listener) => Ok((Box::new(listener.accept().await?.0), Peer::Here)),
-            Door::Network { listener, is_loopback } => {
+            Door::Socket(listener) => Ok((Box::new(listener.accept().await?.0), Ipv4Addr::LOCALHOST.into())),
+            Door::Here(listener) | Door::Network { listener, .. } => {
                 let (stream, address) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                let peer = if *is_loopback { Peer::Here } else { Peer::Network(address.ip()) };
-                Ok((Box::new(stream), peer))
+                // A connection that was reset meanwhile says so when it is read.
+                let _ = stream.set_nodelay(true);
+                Ok((Box::new(stream), address.ip().to_canonical()))
             }
         }
     }
+
+    fn is_here(&self) -> bool {
+        matches!(self, Door::Socket(_) | Door::Here(_))
+    }
+
+    fn is_trusted_proxy(&self, address: IpAddr) -> bool {
+        matches!(self, Door::Network { trusted_proxies, .. } if is_trusted(address, trusted_proxies))
+    }
 }
 
+/// Until one side leaves, or the connection has to give way.
 async fn converse(stream: Box<dyn Stream>, peer: Peer, router: Router) {
-    let answer = |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        router.clone().oneshot(request.map(axum::body::Body::new) as Request)
+    let seat = Arc::clone(&peer.seat);
+    let answer = {
+        let peer = peer.clone();
+        move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            router.clone().oneshot(request.map(axum::body::Body::new) as Request)
+        }
     };
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX).max_buf_size(HEAD_BYTES_MAX);
-    if let Err(error) = http.serve_connection(TokioIo::new(stream), hyper::service::service_fn(answer)).await {
-        debug!("{peer:?}: {error}");
+    let stream = TokioIo::new(Patient::new(stream, WRITE_TIME_MAX));
+    let mut talk = pin!(http.serve_connection(stream, hyper::service::service_fn(answer)));
+    let (mut end, mut is_ending) = (Instant::now() + STRANGER_TIME_MAX, false);
+    loop {
+        tokio::select! {
+            done = talk.as_mut() => {
+                if let Err(error) = done {
+                    debug!("{}: {error}", peer.address);
+                }
+                return;
+            }
+            () = seat.gone() => return,
+            () = sleep_until(end) => {
+                if is_ending {
+                    return;
+                }
+                is_ending = !seat.is_known();
+                if is_ending {
+                    talk.as_mut().graceful_shutdown();
+                }
+                end = Instant::now() + if is_ending { STRANGER_END_MAX } else { STRANGER_TIME_MAX };
+            }
+        }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use jiff::tz::Offset;
+use tokio::sync::Semaphore;
 
 use super::access::Access;
 use super::live::Live;
+use super::pace::Pace;
+use super::pools::{Kind, Listener, Pools, Who};
 use super::problem::Problem;
 use super::uploads::Room;
 use crate::domain::{DeviceHealth, Embedding};
@@ -40,10 +42,16 @@ pub struct Site {
     pub settings: Box<ChangeSettings>,
     /// Photos that inspectors have rated here vote too.
     pub learn: bool,
+    /// Whether there is a door for the network.
+    pub has_visitors: bool,
+    /// Whether viewers may take files away.
+    pub viewers_export: bool,
     /// Lists the members that shall have photos.
     pub members: Option<PathBuf>,
     pub searcher: Searcher,
     pub uploads: Uploads,
+    /// Threads that do what waits.
+    pub pools: Pools,
     /// Views of the database that nobody uses at the moment.
     pub readers: Mutex<Vec<Reader>>,
 }
@@ -58,35 +66,9 @@ pub struct Uploads {
     pub room: Room,
     /// Of photos from the network.
     pub pace: Pace,
+    /// Places for photos that are being received.
+    pub receiving: Arc<Semaphore>,
     pub arrivals: Arrivals,
-}
-
-/// So many at once, and then one in a time.
-#[derive(Debug)]
-pub struct Pace {
-    /// When all that came would have come one by one.
-    even: Mutex<Instant>,
-    at_once: u32,
-    each: Duration,
-}
-
-impl Pace {
-    pub fn new(at_once: u32, each: Duration) -> Self {
-        Pace { even: Mutex::new(Instant::now()), at_once, each }
-    }
-
-    /// Lets one pass, or says how long it has to wait.
-    pub fn pass(&self, now: Instant) -> Result<(), Duration> {
-        let mut even = self.even.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = (*even).max(now) + self.each;
-        match (next - now).checked_sub(self.each * self.at_once) {
-            None | Some(Duration::ZERO) => {
-                *even = next;
-                Ok(())
-            }
-            Some(wait) => Err(wait),
-        }
-    }
 }
 
 /// What photos are found with.
@@ -113,19 +95,38 @@ impl Site {
         &self.searcher.classifier.embedder.memory
     }
 
-    /// Does on another thread what waits for the database or for a model.
-    pub async fn work<T: Send + 'static>(
+    /// Looks into the database on another thread.
+    pub async fn look<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Site, &Reader) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
+        self.work(Kind::Quick, None, |site, reader, _| work(site, reader)).await
+    }
+
+    /// Changes what is stored, on another thread.
+    pub async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        who: Who,
+        work: impl FnOnce(&Site, &Reader) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.work(Kind::Write, who, |site, reader, _| work(site, reader)).await
+    }
+
+    /// Does on another thread what waits. The work is told when nobody listens any more.
+    pub async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        kind: Kind,
+        who: Who,
+        work: impl FnOnce(&Site, &Reader, &Listener) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
         let site = Arc::clone(self);
-        let work = move || {
+        let work = move |listener: &Listener| {
             let reader = site.take_reader()?;
-            let outcome = work(&site, &reader);
+            let outcome = work(&site, &reader, listener);
             site.idle_readers().push(reader);
             outcome
         };
-        tokio::task::spawn_blocking(work).await.map_err(Problem::fault)?
+        self.pools.run(kind, who, work).await
     }
 
     fn take_reader(&self) -> Result<Reader, Problem> {
@@ -135,22 +136,5 @@ impl Site {
 
     fn idle_readers(&self) -> MutexGuard<'_, Vec<Reader>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn some_pass_at_once_and_the_others_one_by_one() {
-        let (pace, now) = (Pace::new(3, Duration::from_secs(2)), Instant::now());
-        let passed = |at| pace.pass(now + Duration::from_secs(at));
-        assert_eq!([passed(0), passed(0), passed(0)], [Ok(()); 3]);
-        assert_eq!(passed(0), Err(Duration::from_secs(2)));
-        assert_eq!(passed(1), Err(Duration::from_secs(1)));
-        assert_eq!((passed(2), passed(3)), (Ok(()), Err(Duration::from_secs(1))));
-        assert_eq!([passed(60), passed(60), passed(60)], [Ok(()); 3]);
-        assert!(passed(60).is_err());
     }
 }

@@ -25,13 +25,13 @@ const freePort = () => new Promise((resolve) => {
   });
 });
 
-// A device in a folder of its own, with some photos on its card.
-async function device(address, count) {
+// A device in a folder of its own, with some photos on its card. `web` gives the doors of its page.
+async function device(web, count) {
   const dir = mkdtempSync(join(tmpdir(), 'page-'));
   const port = await freePort();
   mkdirSync(join(dir, 'camera'));
   writeFileSync(join(dir, 'config.toml'), `[device]\nsite = "kita"\nid = "unit-1"\ndata_dir = "data"\n[package]\n` +
-    `dir = "${demo}/package"\n[intake]\nfolders = ["camera"]\n[web]\nlisten = "${address}:${port}"\n`);
+    `dir = "${demo}/package"\n[intake]\nfolders = ["camera"]\n[web]\n${await web(port)}\n`);
   for (const photo of photos.slice(0, count)) copyFileSync(photo, join(dir, 'camera', photo.split('/').pop()));
   const daemon = spawn(program, ['run', '--config', join(dir, 'config.toml')], { stdio: 'ignore' });
   const url = `http://127.0.0.1:${port}/`;
@@ -220,6 +220,8 @@ const tests = {
     await tap(page, byText('form//button', 'Keep'));
     await page.waitForSelector(byText('p', 'Kept.'));
     assert.ok(cli('tag').includes('B-13'));
+    await tap(page, byText('button', 'Code for a viewer'));
+    await page.waitForFunction(() => /^[0-9]{3} [0-9]{3}$/.test(document.querySelector('main p.grade')?.textContent));
     const metered = byText('label', 'The link costs money');
     await tap(page, metered);
     await until('the setting', async () => (await (await fetch(`${url}api/v1/settings`)).json()).metered);
@@ -266,7 +268,7 @@ const tests = {
 };
 
 async function whole(browser, troubles) {
-  const own = await device('127.0.0.1', 4);
+  const own = await device(async (port) => `listen_here = "127.0.0.1:${port}"\nlisten = "0.0.0.0:${await freePort()}"`, 4);
   const { page, requests, close } = await open(browser, own.url, troubles, /404/); // a thumbnail may have given way
   const shoot = (name) => page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
   let failed = 0;
@@ -287,7 +289,7 @@ async function whole(browser, troubles) {
 
 // A phone in the device's network.
 async function stranger(browser, troubles) {
-  const own = await device('0.0.0.0', 1);
+  const own = await device((port) => `listen = "0.0.0.0:${port}"`, 1);
   const { page, close } = await open(browser, own.url, troubles, /40[13]/); // who must come in, and a wrong code
   await page.waitForSelector('input[name="code"]');
   await accessible(page, 'the way in');
@@ -295,7 +297,7 @@ async function stranger(browser, troubles) {
   await page.type('input[name="code"]', '000000');
   await page.type('input[name="name"]', 'B. Tanaka');
   await tap(page, byText('form//button', 'Enter'));
-  await page.waitForSelector(byText('p', 'there is no code to enter'));
+  await page.waitForSelector(byText('p', 'not a code that the device shows'));
   const code = own.cli('pair').trim();
   await page.$eval('input[name="code"]', (input) => { input.value = ''; });
   await page.type('input[name="code"]', code);
@@ -305,12 +307,26 @@ async function stranger(browser, troubles) {
   await page.waitForSelector(byText('button', 'Accept'));
   await tap(page, byText('button', 'Accept'));
   await page.waitForSelector(byText('p', 'Accepted by an inspector: B. Tanaka'));
+  await tap(page, 'nav a[href="#coverage"]');
+  await page.waitForSelector('a[href*="format=gpkg"]');
   await tap(page, 'nav a[href="#device"]');
+  await page.waitForSelector(byText('li', 'B. Tanaka (inspector)'));
+  assert.equal(await page.$(byText('button', 'Code for an inspector')), null, 'codes are made at the device');
+  await fitsAPhone(page, 'the device with a visitor');
+  await accessible(page, 'the device with a visitor');
   await Promise.all([page.waitForNavigation(), tap(page, byText('button', 'Leave'))]);
+  await page.waitForSelector('input[name="code"]');
+  await page.type('input[name="code"]', own.cli('pair', '--role', 'viewer').trim());
+  await page.type('input[name="name"]', 'C. Abe');
+  await tap(page, byText('form//button', 'Enter'));
+  await tap(page, 'nav a[href="#coverage"]');
+  await page.waitForSelector(byText('h2', 'Coverage'));
+  assert.equal(await page.$('a[href*="format=gpkg"]'), null, 'viewers take nothing away');
+  own.cli('pair', '--revoke', own.cli('pair', '--list').split(' ')[0]);
   await page.waitForSelector('input[name="code"]');
   await close();
   own.end();
-  console.log('ok     a visitor enters a code, judges under their name, and leaves');
+  console.log('ok     a visitor enters a code, judges under their name, leaves, and is sent away as a viewer');
 }
 
 const browser = await puppeteer.launch({

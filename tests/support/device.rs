@@ -143,9 +143,14 @@ impl Device {
         fs::copy(photo, self.camera().join(name)).expect("copy");
     }
 
+    /// The daemon's process.
+    pub fn process(&self) -> u32 {
+        self.daemon.as_ref().expect("the daemon runs").id()
+    }
+
     /// The daemon's memory by that name in /proc/PID/status, in KiB.
     pub fn memory_kib(&self, name: &str) -> u64 {
-        memory_kib(self.daemon.as_ref().expect("the daemon runs").id(), name)
+        memory_kib(self.process(), name)
     }
 
     /// What the running daemon answers through its socket, which must be that it did it.

@@ -40,16 +40,23 @@ export const searchPhoto = (photo, query) => ask('POST', `/api/v1/search?${query
 export const file = (name) => fetch(`/page/${name}`).then((response) => response.json());
 
 // Calls back with each hint of the live stream, and with `{type: 'again'}` when hints may have been missed.
+let stream;
 export function listen(hear) {
   let wasOpen = false;
-  const stream = new EventSource('/api/v1/events');
-  stream.addEventListener('open', () => {
+  stream?.close();
+  const own = new EventSource('/api/v1/events');
+  stream = own;
+  own.addEventListener('open', () => {
     if (wasOpen) hear({ type: 'again' });
     wasOpen = true;
   });
-  stream.addEventListener('message', (event) => hear(JSON.parse(event.data)));
-  stream.addEventListener('error', () => {
+  own.addEventListener('message', (event) => hear(JSON.parse(event.data)));
+  own.addEventListener('error', async () => {
     hear({ type: 'silent' });
-    if (stream.readyState === EventSource.CLOSED) setTimeout(() => { hear({ type: 'again' }); listen(hear); }, 5000);
+    if (own.readyState !== EventSource.CLOSED) return;
+    await new Promise((resolve) => { setTimeout(resolve, 5000); });
+    if (own !== stream) return;
+    // Not for whoever has to come in first.
+    if (await hear({ type: 'again' }) !== false) listen(hear);
   });
 }

@@ -4,9 +4,9 @@ import * as api from './api.js';
 import { calmly, el, facts, put } from './dom.js';
 import { className, place, t, when } from './words.js';
 
-export async function show(root, { onHint }) {
+export async function show(root, { onHint, mayExport }) {
   const list = el('ul', { class: 'cards' });
-  put(root, el('h2', {}, t('coverage')), list, exports());
+  put(root, el('h2', {}, t('coverage')), list, mayExport ? exports() : '');
 
   async function load() {
     const { members } = await api.get('coverage');

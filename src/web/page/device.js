@@ -6,14 +6,15 @@ import { whereabouts } from './detail.js';
 import { lang, setLanguage, t } from './words.js';
 
 export async function show(root, context) {
-  const { role, isHere, onHint } = context;
+  const { role, letsIn, onHint } = context;
   const state = el('div');
   const load = async () => { const status = await api.get('status'); state.replaceChildren(); put(state, about(status, role)); };
   await load();
   put(root, el('h2', {}, t('this_device')), state,
     role === 'inspector' ? await tagging() : '',
     role === 'inspector' ? await linkSettings() : '',
-    isHere ? pairing() : '',
+    letsIn ? pairing() : '',
+    role === 'inspector' ? await visitors(onHint) : '',
     appearance(context));
   const again = calmly(load, 1000);
   onHint((hint) => { if (hint.type === 'queue' || hint.type === 'again') again(); });
@@ -26,6 +27,7 @@ function about(status, role) {
   const lost = Object.entries(losses).filter(([, count]) => count > 0);
   return [
     status.full ? el('p', { class: 'trouble', role: 'alert' }, `${t('device_full')} ${status.full}`) : '',
+    (status.closed_doors ?? []).map(({ listen, reason }) => el('p', { class: 'trouble' }, `${t('door_closed')} ${listen}: ${reason}`)),
     facts([
       [t('device'), status.device],
       [t('link'), t(`link_${status.link}`)],
@@ -91,6 +93,28 @@ function pairing() {
   return el('section', {}, el('h3', {}, t('let_in')), el('p', {}, t('let_in_how')), el('div', { class: 'row' },
     el('button', { type: 'button', onclick: make('inspector') }, t('code_inspector')),
     el('button', { type: 'button', onclick: make('viewer') }, t('code_viewer'))), code);
+}
+
+// Those who were let in, each with the way out.
+async function visitors(onHint) {
+  const list = el('ul');
+  const load = async () => {
+    const { visitors: all } = await api.get('visitors');
+    list.replaceChildren(...all.map((visitor) => one(visitor, load)));
+    section.hidden = all.length === 0;
+  };
+  const section = el('section', {}, el('h3', {}, t('visitors')), list);
+  await load();
+  onHint((hint) => { if (hint.type === 'again') load().catch(() => {}); });
+  return section;
+}
+
+function one({ id, name, role, seen_s: seen, address }, load) {
+  const sendAway = () => api.send('DELETE', `visitors/${id}`).then(load).catch((error) => say(error.message));
+  const what = t(role === 'inspector' ? 'role_inspector' : 'role_viewer');
+  const when = `${t('last_seen')} ${Math.floor(seen / 60)} ${t('minutes_ago')}${address ? ` · ${address}` : ''}`;
+  return el('li', { class: 'row' }, el('span', {}, el('bdi', {}, name), ` (${what}) · ${when}`),
+    el('button', { type: 'button', 'aria-label': `${t('send_away')}: ${name}`, onclick: sendAway }, t('send_away')));
 }
 
 function appearance({ isHere, again, leave }) {

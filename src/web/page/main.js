@@ -31,7 +31,7 @@ async function route() {
   main.replaceChildren(place);
   document.body.classList.remove('outside');
   window.scrollTo(0, 0);
-  const context = { role: me.role, name: me.name, isHere: me.is_here, query: new URLSearchParams(query), onHint: (hear) => hearers.push(hear), again: route, leave };
+  const context = { role: me.role, name: me.name, isHere: me.is_here, letsIn: me.lets_in, mayExport: me.may_export, query: new URLSearchParams(query), onHint: (hear) => hearers.push(hear), again: route, leave };
   try {
     await view.show(place, context, Number(id));
     if (document.activeElement === document.body) main.focus({ preventScroll: true });
@@ -84,11 +84,24 @@ async function showLink() {
   }
 }
 
+// Whoever was sent away meanwhile sees the way in, not a page that fails.
+async function isStillKnown() {
+  try {
+    me = await api.get('session');
+  } catch {
+    return true;
+  }
+  if (!me.role) enter();
+  return Boolean(me.role);
+}
+
 const lookAtLink = calmly(showLink, 1000);
-function hear(hint) {
+async function hear(hint) {
+  if (hint.type === 'again' && !(await isStillKnown())) return false;
   lookAtLink();
   if (hint.type === 'failed') say(`${t('not_judged')} ${hint.file}: ${hint.reason}`);
   hearers.forEach((hearer) => hearer(hint));
+  return true;
 }
 
 async function start() {

@@ -4,13 +4,15 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body as Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 
+use super::super::access::Visitor;
+use super::super::pools::{Kind, Listener};
 use super::super::problem::Problem;
 use super::super::site::Site;
 use super::query::{Id, Pairs};
@@ -37,7 +39,7 @@ pub async fn list(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Jso
     let (limit, before) = (pairs.number("limit", 200, 50)? as usize, pairs.id("before")?);
     let filter = pairs.filter(site.zone)?;
     pairs.end()?;
-    let found = site.work(move |site, reader| newest(site, reader, &filter, before, limit)).await?;
+    let found = site.look(move |site, reader| newest(site, reader, &filter, before, limit)).await?;
     Ok(Json(found))
 }
 
@@ -69,8 +71,12 @@ fn line(site: &Site, capture: StoredCapture) -> Value {
 }
 
 /// All that is known of one, with the neighbours that speak for its verdict.
-pub async fn one(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Json<Value>, Problem> {
-    let work = move |site: &Site, reader: &Reader| {
+pub async fn one(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    Id(id): Id,
+) -> Result<Json<Value>, Problem> {
+    let work = move |site: &Site, reader: &Reader, _: &Listener| {
         let capture = find(reader, id)?;
         let has_original = capture.path.is_file();
         let mut value = line(site, capture);
@@ -85,15 +91,19 @@ pub async fn one(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Json<Value
         value["has_original"] = has_original.into();
         Ok(Json(value))
     };
-    site.work(work).await
+    site.work(Kind::Files, visitor.id, work).await
 }
 
 fn find(reader: &Reader, id: i64) -> Result<StoredCapture, Problem> {
     reader.capture(id).map_err(Problem::fault)?.ok_or_else(|| Problem::not_found(format!("there is no capture {id}")))
 }
 
-pub async fn thumbnail(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Response, Problem> {
-    let work = move |site: &Site, reader: &Reader| {
+pub async fn thumbnail(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    let work = move |site: &Site, reader: &Reader, _: &Listener| {
         let record = Record { capture: find(reader, id)?, zone: site.zone };
         let thumbnails = Thumbnails { reader, limits: site.limits, memory: site.decoding_memory() };
         let jpeg = thumbnails.of(&record).map_err(Problem::fault)?;
@@ -101,7 +111,7 @@ pub async fn thumbnail(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Resp
             Problem::not_found("its thumbnail gave way to the quota, and the photo is not there any more")
         })
     };
-    let jpeg = site.work(work).await?;
+    let jpeg = site.work(Kind::Files, visitor.id, work).await?;
     // The same photo is the same capture for ever.
     let cache = HeaderValue::from_static("private, max-age=86400, immutable");
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg")), (header::CACHE_CONTROL, cache)], jpeg)
@@ -109,8 +119,12 @@ pub async fn thumbnail(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Resp
 }
 
 /// The photo as it was taken in, if it still is where it was.
-pub async fn original(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Response, Problem> {
-    let work = move |_: &Site, reader: &Reader| {
+pub async fn original(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    let work = move |_: &Site, reader: &Reader, _: &Listener| {
         let capture = find(reader, id)?;
         let gone = || Problem::not_found("the photo is not there any more, or another one has its name");
         let mut file = plain_file::open(&capture.path).map_err(|_| gone())?;
@@ -119,7 +133,7 @@ pub async fn original(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Respo
             false => Err(gone()),
         }
     };
-    let (file, capture) = site.work(work).await?;
+    let (file, capture) = site.work(Kind::Files, visitor.id.clone(), work).await?;
     let content_type = match capture.path.extension().map(OsStr::to_ascii_lowercase) {
         Some(extension) if extension == "jpg" || extension == "jpeg" => "image/jpeg",
         Some(extension) if extension == "png" => "image/png",
@@ -127,7 +141,7 @@ pub async fn original(State(site): State<Arc<Site>>, Id(id): Id) -> Result<Respo
         _ => "application/octet-stream",
     };
     let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_DISPOSITION, "inline")];
-    Ok((headers, Bytes::from_stream(of_file(file))).into_response())
+    Ok((headers, Bytes::from_stream(of_file(site, Kind::Files, visitor.id, file))).into_response())
 }
 
 /// Of a whole file, which is then at its start again.
@@ -140,10 +154,16 @@ fn sha256(file: &mut File) -> std::io::Result<Sha256> {
 }
 
 /// Earlier captures of the same member or place, the most similar first.
-pub async fn earlier(State(site): State<Arc<Site>>, Id(id): Id, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
+pub async fn earlier(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    Id(id): Id,
+    mut pairs: Pairs,
+) -> Result<Json<Value>, Problem> {
     let top = pairs.number("top", 50, 6)? as usize;
     pairs.end()?;
-    let work = move |site: &Site, reader: &Reader| {
+    let work = move |site: &Site, reader: &Reader, listener: &Listener| {
+        let is_wanted = || !listener.has_left();
         let fault = Problem::fault;
         let this = find(reader, id)?;
         let is_same = |place: &StoredPlace| {
@@ -159,11 +179,11 @@ pub async fn earlier(State(site): State<Arc<Site>>, Id(id): Id, mut pairs: Pairs
             return Ok(Json(json!({ "captures": [] })));
         };
         let mut same = Vec::new();
-        for page in reader.place_pages() {
+        for page in reader.place_pages().take_while(|_| is_wanted()) {
             same.extend(page.map_err(fault)?.iter().filter(|place| is_same(place)).map(|place| place.capture));
         }
         let mut nearest = Nearest::new(top);
-        for page in reader.results_of(&same) {
+        for page in reader.results_of(&same).take_while(|_| is_wanted()) {
             for result in
                 page.map_err(fault)?.into_iter().filter(|result| result.embedding_space == own.embedding_space)
             {
@@ -175,7 +195,7 @@ pub async fn earlier(State(site): State<Arc<Site>>, Id(id): Id, mut pairs: Pairs
         });
         Ok(Json(json!({ "captures": found.collect::<Result<Vec<_>, Problem>>()? })))
     };
-    site.work(work).await
+    site.work(Kind::Search, visitor.id, work).await
 }
 
 /// Two photos without a named member have none in common.
@@ -202,7 +222,7 @@ pub async fn track(State(site): State<Arc<Site>>) -> Result<Json<Value>, Problem
         let points: Vec<Value> = places.into_iter().rev().filter_map(point).collect();
         Ok(Json(json!({ "points": points })))
     };
-    site.work(work).await
+    site.look(work).await
 }
 
 #[cfg(test)]

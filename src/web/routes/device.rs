@@ -4,14 +4,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 
+use super::super::access::Visitor;
 use super::super::live::Notice;
 use super::super::problem::Problem;
 use super::super::site::Site;
@@ -39,7 +40,7 @@ pub struct Status {
 }
 
 pub async fn status(State(site): State<Arc<Site>>) -> Result<Json<Status>, Problem> {
-    Ok(Json(site.work(status_of).await?))
+    Ok(Json(site.look(status_of).await?))
 }
 
 pub fn status_of(site: &Site, reader: &Reader) -> Result<Status, Problem> {
@@ -67,12 +68,16 @@ pub fn status_of(site: &Site, reader: &Reader) -> Result<Status, Problem> {
 
 /// The tag of the photos that follow.
 pub async fn tag(State(site): State<Arc<Site>>) -> Result<Json<Tag>, Problem> {
-    Ok(Json(site.work(|_, reader| reader.tag().map_err(Problem::fault)).await?.unwrap_or_default()))
+    Ok(Json(site.look(|_, reader| reader.tag().map_err(Problem::fault)).await?.unwrap_or_default()))
 }
 
 /// An empty one takes the last one back.
-pub async fn set_tag(State(site): State<Arc<Site>>, Body(tag): Body<Tag>) -> Result<Json<Tag>, Problem> {
-    site.work(move |site, _| {
+pub async fn set_tag(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    Body(tag): Body<Tag>,
+) -> Result<Json<Tag>, Problem> {
+    site.change(visitor.id, move |site, _| {
         site.journal.set_tag(tag.clone(), &site.identity.boot_id, Timestamp::now()).map_err(Problem::fault)?;
         Ok(Json(tag))
     })
@@ -80,20 +85,24 @@ pub async fn set_tag(State(site): State<Arc<Site>>, Body(tag): Body<Tag>) -> Res
 }
 
 /// What can be changed while the daemon runs, as it is now.
-pub async fn settings(State(site): State<Arc<Site>>) -> Result<Json<InForce>, Problem> {
-    change(site, SettingsChange::default()).await
+pub async fn settings(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Json<InForce>, Problem> {
+    change(site, visitor, SettingsChange::default()).await
 }
 
 /// What is not named stays; `null` goes back to the settings file.
 pub async fn set_settings(
     State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
     Body(changes): Body<SettingsChange>,
 ) -> Result<Json<InForce>, Problem> {
-    change(site, changes).await
+    change(site, visitor, changes).await
 }
 
-async fn change(site: Arc<Site>, changes: SettingsChange) -> Result<Json<InForce>, Problem> {
-    site.work(move |site, _| (site.settings)(&changes).map(Json).map_err(Problem::fault)).await
+async fn change(site: Arc<Site>, visitor: Visitor, changes: SettingsChange) -> Result<Json<InForce>, Problem> {
+    site.change(visitor.id, move |site, _| (site.settings)(&changes).map(Json).map_err(Problem::fault)).await
 }
 
 /// The live stream.

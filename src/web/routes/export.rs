@@ -2,16 +2,19 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body as Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::super::access::Visitor;
+use super::super::pools::{Kind, Listener};
 use super::super::problem::Problem;
 use super::super::site::Site;
 use super::super::uploads::EXPORT_PREFIX;
@@ -31,7 +34,11 @@ enum Format {
 }
 
 /// The captures that fulfil the conditions, as a file.
-pub async fn export(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Response, Problem> {
+pub async fn export(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    mut pairs: Pairs,
+) -> Result<Response, Problem> {
     let name = pairs.take("format").unwrap_or_default();
     let lang = lang(pairs.take("lang").as_deref())?;
     let bom = pairs.flag("bom")?;
@@ -45,11 +52,15 @@ pub async fn export(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<R
     };
     let filter = pairs.filter(site.zone)?;
     pairs.end()?;
-    let file = site.work(move |site, reader| write(site, reader, filter, format)).await?;
+    let write = move |site: &Site, reader: &Reader, listener: &Listener| {
+        let progress = while_somebody_waits(listener);
+        write(&site.uploads.dir, &job(site, reader, filter, &progress), format)
+    };
+    let file = site.work(Kind::Export, visitor.id.clone(), write).await?;
     let day = Timestamp::now().to_zoned(site.zone.to_time_zone()).strftime("%Y-%m-%d").to_string();
     let disposition = format!("attachment; filename=\"bridgeclip-{day}.{name}\"");
     let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_DISPOSITION, &disposition)];
-    Ok((headers, Bytes::from_stream(of_file(file))).into_response())
+    Ok((headers, Bytes::from_stream(of_file(site, Kind::Quick, visitor.id, file))).into_response())
 }
 
 pub fn lang(tag: Option<&str>) -> Result<Lang, Problem> {
@@ -59,10 +70,8 @@ pub fn lang(tag: Option<&str>) -> Result<Lang, Problem> {
 }
 
 /// Into a file that nobody else sees and that goes with the answer.
-fn write(site: &Site, reader: &Reader, filter: Filter, format: Format) -> Result<File, Problem> {
-    let dir = &site.uploads.dir;
+fn write(dir: &Path, job: &Job, format: Format) -> Result<File, Problem> {
     durable::create_folders(dir).map_err(Problem::fault)?;
-    let job = job(site, reader, filter);
     let mut file = match format {
         Format::Stream(form) => {
             let mut file = tempfile::tempfile_in(dir).map_err(Problem::fault)?;
@@ -79,8 +88,17 @@ fn write(site: &Site, reader: &Reader, filter: Filter, format: Format) -> Result
     Ok(file)
 }
 
-fn job<'a>(site: &'a Site, reader: &'a Reader, filter: Filter) -> Job<'a> {
-    let progress: &dyn Fn(Progress) -> Result<(), ExportError> = &|_| Ok(());
+/// Ends what nobody waits for any more.
+fn while_somebody_waits(listener: &Listener) -> impl Fn(Progress) -> Result<(), ExportError> {
+    |_| if listener.has_left() { Err(ExportError::Stopped) } else { Ok(()) }
+}
+
+fn job<'a>(
+    site: &'a Site,
+    reader: &'a Reader,
+    filter: Filter,
+    progress: &'a dyn Fn(Progress) -> Result<(), ExportError>,
+) -> Job<'a> {
     let (members, device) = (site.members.as_deref(), site.device.clone());
     Job {
         reader,
@@ -98,16 +116,22 @@ fn job<'a>(site: &'a Site, reader: &'a Reader, filter: Filter) -> Job<'a> {
 fn fault(error: ExportError) -> Problem {
     match error {
         error @ ExportError::Members(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        error @ ExportError::Stopped => Problem::new(StatusCode::REQUEST_TIMEOUT, error.to_string()),
         error => Problem::fault(error),
     }
 }
 
 /// Members, with the damage that their photos show.
-pub async fn coverage(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
+pub async fn coverage(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    mut pairs: Pairs,
+) -> Result<Json<Value>, Problem> {
     let filter = pairs.filter(site.zone)?;
     pairs.end()?;
-    site.work(move |site, reader| {
-        let plan = job(site, reader, filter).plan().map_err(fault)?;
+    site.work(Kind::Search, visitor.id, move |site, reader, listener| {
+        let progress = while_somebody_waits(listener);
+        let plan = job(site, reader, filter, &progress).plan().map_err(fault)?;
         let members: Vec<Value> = plan.groups().iter().map(member).collect();
         Ok(Json(json!({ "members": members })))
     })

@@ -15,7 +15,7 @@ use super::super::problem::Problem;
 use super::super::site::Site;
 use super::Body;
 use super::query::Id;
-use crate::domain::{Category, Change, Labels, Saying, Statement, Tag, TagText};
+use crate::domain::{Category, Change, Labels, PersonName, Saying, Statement, Tag, TagText};
 use crate::journal::{Expect, JournalError, Reader, Superseded};
 use crate::learn::Rated;
 
@@ -30,7 +30,7 @@ pub struct Word {
     #[serde(default)]
     undo: bool,
     /// Who says so, at the device itself; on the network it is the visitor's own name.
-    name: Option<TagText>,
+    name: Option<PersonName>,
 }
 
 #[derive(Deserialize)]
@@ -57,10 +57,10 @@ pub async fn inspect(
     Extension(visitor): Extension<Visitor>,
     Body(word): Body<Word>,
 ) -> Result<Json<Value>, Problem> {
-    let by = visitor.name.or(word.name.clone());
+    let by = visitor.name.or(word.name.clone()).map(TagText::from);
     let by = by.ok_or_else(|| Problem::bad_request("`name` is missing: who has inspected the photo"))?;
     let (seen, saying) = (word.sequence, word.saying()?);
-    site.work(move |site, reader| {
+    site.change(visitor.id, move |site, reader| {
         let statement = Statement { by, at: Timestamp::now(), saying };
         let Site { journal, identity, link, .. } = site;
         let made = journal.judge(identity, id, statement, Expect::VerdictOf(seen), !link.is_online());
@@ -97,10 +97,11 @@ fn check(labels: &Labels) -> Result<(), Problem> {
 /// Says afterwards which member a photo shows.
 pub async fn retag(
     State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
     Id(id): Id,
     Body(place): Body<Place>,
 ) -> Result<Json<Value>, Problem> {
-    site.work(move |site, _| {
+    site.change(visitor.id, move |site, _| {
         let Site { journal, identity, link, .. } = site;
         let change = Change::Tag(place.tag);
         let made = journal.supersede(identity, id, change, Expect::Any, !link.is_online(), Timestamp::now());

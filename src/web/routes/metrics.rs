@@ -14,7 +14,7 @@ use crate::journal::EventClass;
 
 pub async fn metrics(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     let text = site
-        .work(|site, reader| {
+        .look(|site, reader| {
             let status = status_of(site, reader)?;
             let waiting = reader.outbox_depth().map_err(Problem::fault)?.waiting;
             let (health, mut text) = (&status.health, String::new());

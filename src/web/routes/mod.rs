@@ -12,6 +12,9 @@ mod queue;
 mod search;
 mod session;
 mod stream;
+mod visitors;
+
+pub use self::photos::RECEIVING_MAX;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +23,11 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 
+use super::Params;
 use super::guard::{Guard, guard};
 use super::problem::Problem;
 use super::site::Site;
@@ -47,9 +51,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-pub fn router(site: Arc<Site>, hosts: Vec<String>) -> Router {
-    let hosts = hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect();
-    let guarding = Arc::new(Guard { access: Arc::clone(&site.access), hosts });
+pub fn router(site: Arc<Site>, params: &Params) -> Router {
+    let guarding = Arc::new(Guard::new(Arc::clone(&site.access), params));
     let photo_bytes = usize::try_from(site.uploads.bytes_max).unwrap_or(usize::MAX);
     Router::new()
         .route("/", get(page::index))
@@ -76,6 +79,8 @@ pub fn router(site: Arc<Site>, hosts: Vec<String>) -> Router {
         .route("/api/v1/openapi.json", get(page::openapi))
         .route("/api/v1/session", get(session::show).post(session::enter).delete(session::leave))
         .route("/api/v1/pairing", post(session::new_code))
+        .route("/api/v1/visitors", get(visitors::list))
+        .route("/api/v1/visitors/{id}", delete(visitors::revoke))
         .route("/api/v1/photos", post(photos::upload).layer(DefaultBodyLimit::disable()))
         .fallback(async || Problem::not_found("there is nothing here; /api/v1/openapi.json lists what there is"))
         .method_not_allowed_fallback(async || {

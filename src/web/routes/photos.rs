@@ -1,6 +1,6 @@
 //! Photos that come from a browser or from a program.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::Digest;
 use tempfile::NamedTempFile;
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::access::Visitor;
 use super::super::problem::Problem;
@@ -23,7 +23,9 @@ use crate::domain::Sha256;
 use crate::durable;
 
 /// Photos that are received at the same time.
-static RECEIVING: Semaphore = Semaphore::const_new(4);
+pub const RECEIVING_MAX: usize = 4;
+/// Bytes of a photo that are written at a time.
+const PART_BYTES: usize = 256 << 10;
 /// In which a part of a photo must come.
 const PART_TIME_MAX: Duration = Duration::from_secs(30);
 /// Characters of a file's own name that are kept.
@@ -48,16 +50,17 @@ pub async fn upload(
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Result<(StatusCode, Json<Received>), Problem> {
     let mut form = form.map_err(|error| Problem::bad_request(error.body_text()))?;
-    if !visitor.is_here {
+    if !visitor.is_here() {
         let late = |wait: Duration| Problem::busy("too many photos at once", wait.as_secs() as u32 + 1);
         site.uploads.pace.pass(Instant::now()).map_err(late)?;
     }
-    let _place = RECEIVING.try_acquire().map_err(|_| Problem::busy("other photos are being received", 5))?;
+    let place = Arc::clone(&site.uploads.receiving).try_acquire_owned();
+    let place = place.map_err(|_| Problem::busy("other photos are being received", 5))?;
     while let Some(field) = in_time(form.next_field()).await? {
         if field.name() == Some("photo") {
             let name = plain_name(field.file_name().unwrap_or_default());
-            let (file, sha256) = receive(field, &site.uploads).await?;
-            return site.work(move |site, _| keep(site, file, sha256, &name)).await;
+            let draft = receive(field, &site.uploads, place).await?;
+            return site.change(visitor.id, move |site, _| keep(site, draft, &name)).await;
         }
     }
     Err(Problem::bad_request("the form has no field `photo` with a file"))
@@ -70,29 +73,68 @@ async fn in_time<T>(part: impl Future<Output = Result<T, MultipartError>>) -> Re
     }
 }
 
-/// Writes the photo into a hidden file as it comes.
-async fn receive(mut field: Field<'_>, uploads: &Uploads) -> Result<(NamedTempFile, Sha256), Problem> {
-    durable::create_folders(&uploads.dir).map_err(Problem::fault)?;
-    let mut file = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempfile_in(&uploads.dir).map_err(Problem::fault)?;
-    let (mut bytes, mut hasher) = (0, sha2::Sha256::new());
-    while let Some(part) = in_time(field.chunk()).await? {
-        bytes += part.len() as u64;
-        if bytes > uploads.bytes_max {
-            let megabytes = uploads.bytes_max / 1_000_000;
-            let detail = format!("the photo has more than {megabytes} MB ([intake] photo_megabytes_max)");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-        }
-        hasher.update(&part);
-        file.write_all(&part).map_err(Problem::fault)?;
+/// A photo that is being received, in a hidden file.
+struct Draft {
+    file: NamedTempFile,
+    hasher: sha2::Sha256,
+    bytes: u64,
+    /// Free when the last byte is written, even if nobody waits for that any more.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Draft {
+    fn create(dir: &Path, place: OwnedSemaphorePermit) -> io::Result<Self> {
+        durable::create_folders(dir)?;
+        let file = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempfile_in(dir)?;
+        Ok(Draft { file, hasher: sha2::Sha256::new(), bytes: 0, _place: place })
     }
-    match bytes {
-        0 => Err(Problem::bad_request("the photo is empty")),
-        _ => Ok((file, Sha256(hasher.finalize().into()))),
+
+    fn add(mut self, part: &[u8]) -> io::Result<Self> {
+        self.hasher.update(part);
+        self.bytes += part.len() as u64;
+        self.file.write_all(part)?;
+        Ok(self)
+    }
+}
+
+/// Waits for the drive on another thread.
+async fn written(write: impl FnOnce() -> io::Result<Draft> + Send + 'static) -> Result<Draft, Problem> {
+    tokio::task::spawn_blocking(write).await.map_err(Problem::fault)?.map_err(Problem::fault)
+}
+
+/// Writes the photo as it comes.
+async fn receive(mut field: Field<'_>, uploads: &Uploads, place: OwnedSemaphorePermit) -> Result<Draft, Problem> {
+    let dir = uploads.dir.clone();
+    let mut draft = written(move || Draft::create(&dir, place)).await?;
+    let mut is_whole = false;
+    while !is_whole {
+        let mut part = Vec::new();
+        while part.len() < PART_BYTES && !is_whole {
+            match in_time(field.chunk()).await? {
+                Some(chunk) => part.extend_from_slice(&chunk),
+                None => is_whole = true,
+            }
+        }
+        check_size(draft.bytes + part.len() as u64, uploads.bytes_max)?;
+        draft = written(move || draft.add(&part)).await?;
+    }
+    if draft.bytes == 0 { Err(Problem::bad_request("the photo is empty")) } else { Ok(draft) }
+}
+
+fn check_size(bytes: u64, max: u64) -> Result<(), Problem> {
+    match bytes <= max {
+        true => Ok(()),
+        false => Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the photo has more than {} MB ([intake] photo_megabytes_max)", max / 1_000_000),
+        )),
     }
 }
 
 /// Gives the photo its name, unless it is known. It is on the drive before it is promised.
-fn keep(site: &Site, file: NamedTempFile, sha256: Sha256, name: &str) -> Result<(StatusCode, Json<Received>), Problem> {
+fn keep(site: &Site, draft: Draft, name: &str) -> Result<(StatusCode, Json<Received>), Problem> {
+    let Draft { file, hasher, .. } = draft;
+    let sha256 = Sha256(hasher.finalize().into());
     let reader = site.journal.reader().map_err(Problem::fault)?;
     if let Some(capture) = reader.capture_of(&sha256).map_err(Problem::fault)? {
         return Ok((StatusCode::OK, Json(Received { sha256, file: None, capture: Some(capture) })));

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::access::Visitor;
 use super::super::live::Notice;
 use super::super::problem::Problem;
 use super::super::site::Site;
@@ -34,15 +35,19 @@ pub async fn show(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Jso
         let set_aside = reader.set_aside(limit).map_err(Problem::fault)?;
         Ok(Json(json!({ "queue": health, "waiting": waiting?, "set_aside": set_aside })))
     };
-    site.work(work).await
+    site.look(work).await
 }
 
 /// Puts events back that were set aside.
-pub async fn retry(State(site): State<Arc<Site>>, Body(which): Body<Which>) -> Result<Json<Value>, Problem> {
+pub async fn retry(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    Body(which): Body<Which>,
+) -> Result<Json<Value>, Problem> {
     let work = move |site: &Site, _: &Reader| {
         let count = site.journal.retry(which.ids).map_err(Problem::fault)?;
         site.live.tell(&Notice::Queue);
         Ok(Json(json!({ "retried": count })))
     };
-    site.work(work).await
+    site.change(visitor.id, work).await
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 
+use super::super::access::Visitor;
+use super::super::pools::{Kind, Listener};
 use super::super::problem::Problem;
 use super::super::site::Site;
 use super::query::Pairs;
@@ -42,26 +44,47 @@ fn wanted(mut pairs: Pairs) -> Result<Wanted, Problem> {
     Ok(Wanted { place, top, filter })
 }
 
-pub async fn by_text(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
+pub async fn by_text(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    mut pairs: Pairs,
+) -> Result<Json<Value>, Problem> {
     let text = pairs.take("text").filter(|text| !text.trim().is_empty());
     let text = text.ok_or_else(|| Problem::bad_request("`text` is missing: what to look for"))?;
     if text.chars().count() > TEXT_MAX {
         return Err(Problem::bad_request(format!("`text` has more than {TEXT_MAX} characters")));
     }
     let wanted = wanted(pairs)?;
-    site.work(move |site, reader| find(site, reader, &site.searcher.of_text(&text)?, &wanted)).await
+    let find = move |site: &Site, reader: &Reader, listener: &Listener| {
+        find(site, reader, &site.searcher.of_text(&text)?, &wanted, listener)
+    };
+    site.work(Kind::Search, visitor.id, find).await
 }
 
 /// The photo is the body of the request. It is not kept.
-pub async fn by_photo(State(site): State<Arc<Site>>, pairs: Pairs, photo: Bytes) -> Result<Json<Value>, Problem> {
+pub async fn by_photo(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    pairs: Pairs,
+    photo: Bytes,
+) -> Result<Json<Value>, Problem> {
     let wanted = wanted(pairs)?;
     if photo.len() as u64 > site.uploads.bytes_max {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the photo is too large"));
     }
-    site.work(move |site, reader| find(site, reader, &site.searcher.of_photo(&photo)?, &wanted)).await
+    let find = move |site: &Site, reader: &Reader, listener: &Listener| {
+        find(site, reader, &site.searcher.of_photo(&photo)?, &wanted, listener)
+    };
+    site.work(Kind::Search, visitor.id, find).await
 }
 
-fn find(site: &Site, reader: &Reader, query: &Embedding, wanted: &Wanted) -> Result<Json<Value>, Problem> {
+fn find(
+    site: &Site,
+    reader: &Reader,
+    query: &Embedding,
+    wanted: &Wanted,
+    listener: &Listener,
+) -> Result<Json<Value>, Problem> {
     let Wanted { place, top, filter } = wanted;
     let found: Vec<Value> = match place {
         Where::Reference => {
@@ -70,7 +93,8 @@ fn find(site: &Site, reader: &Reader, query: &Embedding, wanted: &Wanted) -> Res
             found.iter().map(|photo| json!(photo)).collect()
         }
         Where::Captures => {
-            let found = in_captures(reader, query, site.identity.embedding_space, *top, filter);
+            let pages = reader.result_pages().take_while(|_| !listener.has_left());
+            let found = in_captures(pages, query, site.identity.embedding_space, *top, filter);
             let found = found.map_err(Problem::fault)?.into_iter().map(|found| {
                 let capture = reader.capture(found.result.capture).map_err(Problem::fault)?;
                 let record = capture.map(|capture| Record { capture, zone: site.zone });

@@ -6,23 +6,23 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::access::{CODE_LIFE, Role, SESSION_LIFE, Visitor};
-use super::super::guard::{COOKIE, Token};
+use super::super::access::{CODE_LIFE, PairError, Role, SESSION_LIFE_S, Visitor};
+use super::super::guard::{COOKIE, Origin};
 use super::super::problem::Problem;
 use super::super::site::Site;
 use super::Body;
-use crate::domain::TagText;
+use crate::domain::PersonName;
+use crate::journal::Reader;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     code: String,
     /// Under which corrections will be kept.
-    name: TagText,
+    name: PersonName,
 }
 
 #[derive(Deserialize)]
@@ -36,37 +36,49 @@ pub struct Me {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<TagText>,
+    name: Option<PersonName>,
     is_here: bool,
+    /// Whether a code that is made here lets somebody in: at the device itself, if it has a door for the network.
+    lets_in: bool,
+    may_export: bool,
 }
 
 /// Who the device takes this visitor for.
-pub async fn show(visitor: Option<Extension<Visitor>>) -> Json<Me> {
-    Json(match visitor {
-        Some(Extension(visitor)) => Me { role: Some(visitor.role), name: visitor.name, is_here: visitor.is_here },
-        None => Me { role: None, name: None, is_here: false },
-    })
+pub async fn show(State(site): State<Arc<Site>>, visitor: Option<Extension<Visitor>>) -> Json<Me> {
+    let Some(Extension(visitor)) = visitor else {
+        return Json(Me { role: None, name: None, is_here: false, lets_in: false, may_export: false });
+    };
+    let is_here = visitor.is_here();
+    let may_export = visitor.role == Role::Inspector || site.viewers_export;
+    Json(Me { role: Some(visitor.role), name: visitor.name, is_here, lets_in: is_here && site.has_visitors, may_export })
 }
 
 /// Behind a proxy with TLS the cookie is for TLS alone.
 pub async fn enter(
     State(site): State<Arc<Site>>,
+    Extension(origin): Extension<Origin>,
     headers: HeaderMap,
-    Body(entry): Body<Entry>,
+    Body(Entry { code, name }): Body<Entry>,
 ) -> Result<Response, Problem> {
-    let paired = site.access.pair(&entry.code, entry.name, Timestamp::now());
-    let paired = paired.map_err(|error| Problem::new(StatusCode::FORBIDDEN, error.to_string()))?;
-    let (token, role) = paired.map_err(Problem::fault)?;
-    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    let secure = if origin.is_some_and(|origin| origin.starts_with("https://")) { "; Secure" } else { "" };
-    let life = SESSION_LIFE.as_secs();
+    let pair = move |site: &Site, _: &Reader| site.access.pair(&code, name, origin.address).map_err(problem);
+    let (token, role) = site.change(None, pair).await?.map_err(Problem::fault)?;
+    let page = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let is_secure = origin.is_secure || page.is_some_and(|page| page.starts_with("https://"));
+    let (secure, life) = (if is_secure { "; Secure" } else { "" }, SESSION_LIFE_S);
     let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life}{secure}");
     Ok(([(header::SET_COOKIE, cookie)], Json(json!({ "role": role, "token": token }))).into_response())
 }
 
-pub async fn leave(State(site): State<Arc<Site>>, token: Option<Extension<Token>>) -> Result<Response, Problem> {
-    if let Some(Extension(Token(token))) = token {
-        site.access.leave(&token).map_err(Problem::fault)?;
+fn problem(error: PairError) -> Problem {
+    match error {
+        PairError::Wrong => Problem::new(StatusCode::FORBIDDEN, error.to_string()),
+        PairError::TooMany(wait) => Problem::busy(error.to_string(), wait.as_secs() as u32 + 1),
+    }
+}
+
+pub async fn leave(State(site): State<Arc<Site>>, visitor: Option<Extension<Visitor>>) -> Result<Response, Problem> {
+    if let Some(id) = visitor.and_then(|Extension(visitor)| visitor.id) {
+        site.change(None, move |site, _| site.access.revoke(&id).map_err(Problem::fault)).await?;
     }
     let cookie = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
@@ -78,7 +90,7 @@ pub async fn new_code(
     Extension(visitor): Extension<Visitor>,
     Body(pairing): Body<Pairing>,
 ) -> Result<Response, Problem> {
-    if !visitor.is_here {
+    if !visitor.is_here() {
         return Err(Problem::new(StatusCode::FORBIDDEN, "codes are made at the device itself: `bridgeclip pair`"));
     }
     let code = site.access.new_code(pairing.role).map_err(Problem::fault)?;
