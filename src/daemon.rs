@@ -12,6 +12,7 @@ mod corrector;
 mod health;
 mod heat;
 mod operator;
+mod reads;
 mod settings;
 mod uplink;
 mod web;
@@ -32,6 +33,7 @@ use self::attempts::{ATTEMPTS_MAX, Attempts};
 use self::corrector::{Corrector, CorrectorThread};
 use self::health::Vitals;
 use self::heat::Heat;
+use self::reads::Reads;
 use self::settings::LiveSettings;
 pub use self::uplink::{command_key, endpoint, login, tls};
 use crate::config::Config;
@@ -56,6 +58,8 @@ const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
 /// Longest pause before a file that the drive could not read is tried again. The pauses double up to it.
 const UNREADABLE_PAUSE_MAX: Duration = Duration::from_secs(600);
+/// Time for which the end waits for the journal, once everything else has ended.
+const JOURNAL_END_MAX: Duration = Duration::from_secs(3);
 /// To read gigabytes of a damaged database from a slow card, and to write what is whole.
 const SALVAGE_MAX: Duration = Duration::from_secs(3600);
 
@@ -180,6 +184,7 @@ impl Daemon {
             observer,
             bursts: Bursts::new(config.intake.bursts()),
             attempts: Attempts::open(&config.device.data_dir),
+            reads: Reads::default(),
             by_hand,
         };
         info!(
@@ -193,8 +198,8 @@ impl Daemon {
     }
 
     /// A handle that ends [`Daemon::run`] from another thread.
-    pub fn stopper(&self) -> IntakeStop {
-        self.intake.stopper()
+    pub fn stopper(&self) -> Stopper {
+        Stopper { intake: self.intake.stopper(), reads: self.worker.reads.clone() }
     }
 
     /// Classifies photos until it is stopped or has nothing left to do, then stops all threads in order. Returns how
@@ -235,10 +240,37 @@ impl Daemon {
         }
         self.worker.attempts.close();
         drop(self.worker);
-        if self.journal_thread.join().is_err() {
-            error!("the journal thread panicked");
-        }
+        end_journal(self.journal_thread);
         waiting
+    }
+}
+
+/// It ends when the last request has been answered. One that hangs on a drive never is, and what was accepted is durable.
+fn end_journal(thread: JoinHandle<()>) {
+    let begin = Instant::now();
+    while !thread.is_finished() {
+        if begin.elapsed() > JOURNAL_END_MAX {
+            return warn!("a request still waits for a drive; ending without it");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    if thread.join().is_err() {
+        error!("the journal thread panicked");
+    }
+}
+
+/// Ends [`Daemon::run`] from another thread.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    intake: IntakeStop,
+    reads: Reads,
+}
+
+impl Stopper {
+    /// The photo in work is finished, unless it is still being read.
+    pub fn stop(&self) {
+        self.reads.stop();
+        self.intake.stop();
     }
 }
 
@@ -369,6 +401,7 @@ struct Worker {
     observer: Observer,
     bursts: Bursts,
     attempts: Attempts,
+    reads: Reads,
     /// Someone waits for the end and wants to know about every file.
     by_hand: bool,
 }
@@ -398,8 +431,13 @@ impl Worker {
 
     /// An error is a fault of the device; what is wrong with a photo is recorded instead.
     fn result(&mut self, candidate: &Candidate) -> Result<Progress> {
-        let bytes = match read_file(&candidate.path, &self.classifier.embedder.limits) {
+        let bytes = match self.read(candidate) {
             Ok(bytes) => bytes,
+            Err(PipelineError::Read(_)) if self.reads.is_stopping() => return Ok(Progress::Again(FAULT_PAUSE)),
+            // To ask whether it is there would hang too.
+            Err(PipelineError::Read(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                return Ok(self.unreadable(candidate, &error));
+            }
             Err(PipelineError::Read(error)) if !candidate.path.exists() => return Ok(self.vanished(candidate, &error)),
             Err(PipelineError::Read(error)) if error.kind() != io::ErrorKind::InvalidInput => {
                 return Ok(self.unreadable(candidate, &error));
@@ -430,6 +468,11 @@ impl Worker {
             Err(PipelineError::Reference(error)) => Err(error.into()),
             Err(error) => self.failed(candidate, &error),
         }
+    }
+
+    fn read(&self, candidate: &Candidate) -> Result<Vec<u8>, PipelineError> {
+        let limits = self.classifier.embedder.limits;
+        self.reads.read(&candidate.path, candidate.stamp.bytes.min(limits.bytes_max), move |path| read_file(path, &limits))?
     }
 
     fn store(&mut self, candidate: &Candidate, bytes: &[u8], sha256: Sha256, inspected: Inspected) -> Result<Progress> {
@@ -581,7 +624,7 @@ impl Records for Worker {
             return Timestamp::MAX;
         }
         // What cannot be read is told when its turn comes.
-        let head = read_head(path).unwrap_or_default();
+        let head = self.reads.read(path, HEAD_BYTES, read_head).and_then(|head| head).unwrap_or_default();
         read_metadata(&head, self.config.intake.camera_utc_offset.0).taken.unwrap_or_else(|| modified(stamp))
     }
 }

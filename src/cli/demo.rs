@@ -12,9 +12,8 @@ use anyhow::{Context, Result, bail};
 
 use super::{Outcome, present, run};
 use crate::config::{Broker, Config};
-use crate::daemon::{Daemon, Notice};
+use crate::daemon::{Daemon, Notice, Stopper};
 use crate::encoder::Package;
-use crate::intake::IntakeStop;
 use crate::journal::{self, Reader};
 use crate::uplink::LinkEvent;
 
@@ -161,7 +160,7 @@ struct Watch {
     deliver: bool,
     exit: bool,
     reader: Reader,
-    stopper: IntakeStop,
+    stopper: Stopper,
 }
 
 impl Watch {

@@ -2,17 +2,20 @@
 
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use log::{debug, info};
+use log::{debug, info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::{Outcome, present};
 use crate::config::Config;
-use crate::daemon::{Daemon, Notice};
-use crate::intake::IntakeStop;
+use crate::daemon::{Daemon, Notice, Stopper};
 use crate::uplink::LinkEvent;
+
+/// Time for a stop in order: longer than the slowest photo takes, shorter than the service manager's patience.
+const STOP_MAX: Duration = Duration::from_secs(30);
 
 /// Watch folders, classify every new photo, keep the results and deliver them.
 ///
@@ -33,13 +36,16 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// The first SIGTERM or SIGINT stops the daemon in order, the second one at once.
-pub fn stop_on_signal(stopper: IntakeStop) -> Result<()> {
+/// The first SIGTERM or SIGINT stops the daemon in order, the second one at once. So does the time, if something hangs.
+pub fn stop_on_signal(stopper: Stopper) -> Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot listen for signals")?;
     let listen = move || {
         let mut signals = signals.forever();
         if signals.next().is_some() {
             stopper.stop();
+            if let Err(error) = thread::Builder::new().name("stop".into()).spawn(end_late) {
+                warn!("a stop that hangs will not be noticed: {error}");
+            }
         }
         if signals.next().is_some() {
             std::process::exit(1);
@@ -47,6 +53,13 @@ pub fn stop_on_signal(stopper: IntakeStop) -> Result<()> {
     };
     thread::Builder::new().name("signals".into()).spawn(listen).context("cannot start a thread")?;
     Ok(())
+}
+
+/// A folder on a card that does not answer, say. What was accepted is durable.
+fn end_late() {
+    thread::sleep(STOP_MAX);
+    warn!("the stop hangs; ending without it");
+    std::process::exit(1);
 }
 
 fn log_notice(notice: Notice) {
