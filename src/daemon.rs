@@ -472,7 +472,8 @@ impl Worker {
 
     fn read(&self, candidate: &Candidate) -> Result<Vec<u8>, PipelineError> {
         let limits = self.classifier.embedder.limits;
-        self.reads.read(&candidate.path, candidate.stamp.bytes.min(limits.bytes_max), move |path| read_file(path, &limits))?
+        self.reads
+            .read(&candidate.path, candidate.stamp.bytes.min(limits.bytes_max), move |path| read_file(path, &limits))?
     }
 
     fn store(&mut self, candidate: &Candidate, bytes: &[u8], sha256: Sha256, inspected: Inspected) -> Result<Progress> {

@@ -42,3 +42,4 @@ mod tls;
 mod uploads;
 mod web;
 mod web_access;
+mod web_work;

@@ -4,10 +4,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::time::Instant;
 
-use bridgeclip::journal::Journal;
 use serde_json::{Value, json};
 
-use crate::support::results::{journal_params, record_all};
 use crate::support::{Paged, api, dechunked, demo_photos, eventually};
 
 #[test]
@@ -402,18 +400,13 @@ fn a_photo_that_an_inspector_has_rated_speaks_for_the_next_one() {
 #[test]
 #[ignore = "takes a minute, and says something only on a quiet machine"]
 fn a_hundred_thousand_captures() {
-    let mut paged = Paged::here();
-    paged.device.terminate();
-    let (journal, thread) = Journal::open(&paged.device.data_dir(), journal_params(), |_| ()).expect("a journal");
-    record_all(&journal, 0..100_000);
-    drop(journal);
-    thread.join().expect("no panic");
-    paged.start();
+    let paged = Paged::with_recorded(100_000);
+    let token = paged.let_in("inspector", "A. Sato");
     let median = |times: u32, path: &str| {
         let mut seconds: Vec<f64> = (0..times)
             .map(|_| {
                 let begin = Instant::now();
-                assert_eq!(paged.get(path).status, 200);
+                assert_eq!(paged.ask_as(&token, &format!("GET {path}")).status, 200);
                 begin.elapsed().as_secs_f64()
             })
             .collect();

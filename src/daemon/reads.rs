@@ -87,7 +87,9 @@ impl Reads {
         loop {
             match answered.recv_timeout(LOOK.min(end.saturating_duration_since(Instant::now()))) {
                 Ok(read) => return Ok(read),
-                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the thread that read has panicked")),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(io::Error::other("the thread that read has panicked"));
+                }
                 Err(RecvTimeoutError::Timeout) if self.is_stopping() => return Err(io::ErrorKind::Interrupted.into()),
                 Err(RecvTimeoutError::Timeout) if Instant::now() >= end => {
                     return Err(io::Error::new(io::ErrorKind::TimedOut, "the drive does not answer"));
@@ -124,14 +126,26 @@ mod tests {
     #[test]
     fn a_read_that_hangs_is_left_to_itself_and_other_folders_go_on() {
         let (reads, (hang, hung)) = (Reads::default(), mpsc::channel::<()>());
-        assert_eq!(kind(reads.read_within(SHORT, Path::new("card/1.jpg"), move |_| hung.recv())), io::ErrorKind::TimedOut);
+        assert_eq!(
+            kind(reads.read_within(SHORT, Path::new("card/1.jpg"), move |_| hung.recv())),
+            io::ErrorKind::TimedOut
+        );
         let begin = Instant::now();
         assert_eq!(kind(reads.read(Path::new("card/2.jpg"), 0, |_| ())), io::ErrorKind::TimedOut);
         assert!(begin.elapsed() < ANSWER_MAX, "it is not waited for again");
-        assert_eq!(reads.read(Path::new("uploads/3.jpg"), 0, |path| path.to_owned()).expect("read"), Path::new("uploads/3.jpg"));
+        assert_eq!(
+            reads.read(Path::new("uploads/3.jpg"), 0, |path| path.to_owned()).expect("read"),
+            Path::new("uploads/3.jpg")
+        );
         drop(hang);
         let again = || reads.read(Path::new("card/2.jpg"), 0, |_| ()).is_ok();
-        assert!((0..1_000).any(|_| again() || { thread::sleep(Duration::from_millis(10)); false }), "the drive answers again");
+        assert!(
+            (0..1_000).any(|_| again() || {
+                thread::sleep(Duration::from_millis(10));
+                false
+            }),
+            "the drive answers again"
+        );
     }
 
     #[test]

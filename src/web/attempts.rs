@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_code_is_guessed_with_a_chance_below_1_in_10_000() {
-        assert_eq!(passed(1, 2), 25, "one address");
+        assert_eq!(passed(1, 2), 24, "one address: 5, and one in each of the 19 half minutes after the first");
         for addresses in [4, 100, 2_000] {
             let passed = passed(addresses, 1);
             assert!((50..100).contains(&passed), "{addresses} addresses: {passed} attempts of a million codes");

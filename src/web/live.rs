@@ -7,8 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
+use super::pools::Who;
+
 /// Pages that may listen at the same time.
 const LISTENERS_MAX: usize = 64;
+/// Of these, those of one visitor: a browser keeps one for each tab.
+const LISTENERS_PER_VISITOR: usize = 8;
 /// Hints that wait for a slow page. One that is slower is let go; its browser connects again.
 const WAITING_MAX: usize = 64;
 
@@ -30,25 +34,26 @@ pub enum Notice {
 
 /// Everybody who listens; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Live(Arc<Mutex<Vec<mpsc::Sender<Notice>>>>);
+pub struct Live(Arc<Mutex<Vec<(Who, mpsc::Sender<Notice>)>>>);
 
 impl Live {
     /// Tells all who listen. Never waits.
     pub fn tell(&self, notice: &Notice) {
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| match listener.try_send(notice.clone()) {
+        listeners.retain(|(_, listener)| match listener.try_send(notice.clone()) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Closed(_)) => false,
         });
     }
 
-    /// `None` if too many listen.
-    pub fn listen(&self) -> Option<mpsc::Receiver<Notice>> {
+    /// `None` if too many listen, or this visitor listens too often.
+    pub fn listen(&self, who: Who) -> Option<mpsc::Receiver<Notice>> {
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| !listener.is_closed());
-        (listeners.len() < LISTENERS_MAX).then(|| {
+        listeners.retain(|(_, listener)| !listener.is_closed());
+        let own = listeners.iter().filter(|(other, _)| who.is_some() && *other == who).count();
+        (listeners.len() < LISTENERS_MAX && own < LISTENERS_PER_VISITOR).then(|| {
             let (listener, notices) = mpsc::channel(WAITING_MAX);
-            listeners.push(listener);
+            listeners.push((who, listener));
             notices
         })
     }
@@ -61,7 +66,7 @@ mod tests {
     #[test]
     fn all_hear_and_the_slow_are_let_go() {
         let live = Live::default();
-        let (mut quick, mut slow) = (live.listen().expect("a place"), live.listen().expect("a place"));
+        let (mut quick, mut slow) = (live.listen(None).expect("a place"), live.listen(None).expect("a place"));
         for _ in 0..=WAITING_MAX {
             live.tell(&Notice::Queue);
             assert_eq!(quick.try_recv(), Ok(Notice::Queue));
@@ -71,9 +76,13 @@ mod tests {
             heard += 1;
         }
         assert_eq!((heard, slow.is_closed()), (WAITING_MAX, true));
-        let others: Vec<_> = std::iter::from_fn(|| live.listen()).collect();
+        let visitor = || Some("a".to_owned());
+        let own: Vec<_> = std::iter::from_fn(|| live.listen(visitor())).collect();
+        assert_eq!(own.len(), LISTENERS_PER_VISITOR);
+        drop(own);
+        let others: Vec<_> = std::iter::from_fn(|| live.listen(None)).collect();
         assert_eq!(others.len(), LISTENERS_MAX - 1);
         drop(others);
-        assert!(live.listen().is_some());
+        assert!(live.listen(visitor()).is_some());
     }
 }

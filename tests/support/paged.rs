@@ -4,8 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use bridgeclip::journal::Journal;
 use serde_json::{Value, json};
 
+use super::results::{journal_params, record_all};
 use super::{Device, bridgeclip, eventually, free_port};
 
 /// An answer: status, head, body.
@@ -117,6 +119,18 @@ impl Paged {
     fn with(settings: impl Fn(u16) -> String) -> Self {
         let port = free_port();
         let mut paged = Paged { device: Device::with_settings(None, &settings(port)), port };
+        paged.start();
+        paged
+    }
+
+    /// On the network, with so many captures in the database.
+    pub fn with_recorded(count: u64) -> Self {
+        let mut paged = Self::on_the_network("");
+        paged.device.terminate();
+        let (journal, thread) = Journal::open(&paged.device.data_dir(), journal_params(), |_| ()).expect("a journal");
+        record_all(&journal, 0..count);
+        drop(journal);
+        thread.join().expect("no panic");
         paged.start();
         paged
     }

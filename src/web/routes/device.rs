@@ -108,8 +108,9 @@ async fn change(site: Arc<Site>, visitor: Visitor, changes: SettingsChange) -> R
 /// The live stream.
 pub async fn events(
     State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let notices = site.live.listen().ok_or_else(|| Problem::busy("too many pages listen", 30))?;
+    let notices = site.live.listen(visitor.id).ok_or_else(|| Problem::busy("too many pages listen", 30))?;
     let event = |notice: Notice| Ok(Event::default().data(serde_json::to_string(&notice).expect("plain values")));
     Ok(Sse::new(ReceiverStream::new(notices).map(event)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }

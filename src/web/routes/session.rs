@@ -50,7 +50,13 @@ pub async fn show(State(site): State<Arc<Site>>, visitor: Option<Extension<Visit
     };
     let is_here = visitor.is_here();
     let may_export = visitor.role == Role::Inspector || site.viewers_export;
-    Json(Me { role: Some(visitor.role), name: visitor.name, is_here, lets_in: is_here && site.has_visitors, may_export })
+    Json(Me {
+        role: Some(visitor.role),
+        name: visitor.name,
+        is_here,
+        lets_in: is_here && site.has_visitors,
+        may_export,
+    })
 }
 
 /// Behind a proxy with TLS the cookie is for TLS alone.
