@@ -1,7 +1,8 @@
 //! The daemon: threads, their order of start and stop, and what happens to each file.
 //!
 //! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, `position`
-//! (the serial line), `corrector` (time and place of stored captures), `web` (the API), and the one of the folder watcher.
+//! (the serial line), `corrector` (time and place of stored captures), `web` (the API), the one of the folder watcher, and
+//! `read` for the photo that is being read.
 //! On a stop the photo in work is finished, then the uplink says goodbye, then the journal ends.
 //!
 //! An import by hand is the same without uplink, commands, position, corrector, web and watcher; it ends by itself.

@@ -151,9 +151,17 @@ fn bodies_that_never_end_keep_nobody_out() {
     };
     let begin = Instant::now();
     let slow: Vec<_> = (0..128).map(slow).collect();
-    assert_eq!(paged.ask_as(&token, "GET /api/v1/status").status, 200, "a visitor who is known");
-    assert_eq!(paged.get("/").status, 200, "the page");
+    let mut told = begin.elapsed();
+    let mut tell = |what: &str| {
+        println!("{what}: {:?}", begin.elapsed() - told);
+        told = begin.elapsed();
+    };
+    assert_eq!(paged.ask_as(&token, "GET /api/v1/status").status, 200);
+    tell("status for a visitor who is known");
+    assert_eq!(paged.get("/").status, 200);
+    tell("page for a stranger");
     paged.let_in("viewer", "C. Abe");
+    tell("a code, and a new visitor");
     assert!(begin.elapsed() < Duration::from_secs(9), "{:?}: before any of them was given up", begin.elapsed());
     for stream in slow {
         let mut stream = stream;
@@ -164,6 +172,25 @@ fn bodies_that_never_end_keep_nobody_out() {
         assert!(answer.is_empty() || answer.contains(" 408 ") || answer.contains(" 429 "), "{answer}");
     }
     assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn bodies_that_never_end_keep_nobody_out_behind_a_proxy_that_hands_them_on() {
+    let paged = Paged::on_the_network("trusted_proxies = [\"127.0.0.1\"]\n");
+    let slow = |number: u8| {
+        let mut stream = paged.connect();
+        let origin = format!("X-Forwarded-For: 192.0.2.{}", number % 4);
+        let head = format!("{ENTER}\r\nHost: localhost\r\n{origin}\r\nContent-Length: 1000\r\n\r\n{{");
+        stream.write_all(head.as_bytes()).expect("written");
+        stream
+    };
+    let begin = Instant::now();
+    let slow: Vec<_> = (0..120).map(slow).collect();
+    let token = paged.let_in("viewer", "C. Abe");
+    assert_eq!(paged.ask_as(&token, "GET /api/v1/status").status, 200);
+    assert!(begin.elapsed() < Duration::from_secs(9), "{:?}: before any of them was given up", begin.elapsed());
+    let answers: BTreeSet<u16> = slow.into_iter().map(|stream| read_answer(stream).status).collect();
+    assert_eq!(answers, BTreeSet::from([408, 429]), "one gives way to the next of its address, the last ones time out");
 }
 
 #[test]

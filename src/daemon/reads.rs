@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(kind(reads.read(Path::new("card/2.jpg"), 0, |_| ())), io::ErrorKind::TimedOut);
         assert!(begin.elapsed() < ANSWER_MAX, "it is not waited for again");
         assert_eq!(
-            reads.read(Path::new("uploads/3.jpg"), 0, |path| path.to_owned()).expect("read"),
+            reads.read(Path::new("uploads/3.jpg"), 0, Path::to_owned).expect("read"),
             Path::new("uploads/3.jpg")
         );
         drop(hang);

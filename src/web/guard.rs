@@ -219,7 +219,7 @@ fn visitor_here(headers: &HeaderMap) -> Result<Visitor, Problem> {
 
 /// Browsers say whether another site's page asks: even a question costs the device work.
 fn check_site(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"same-origin" | b"none") => Ok(()),
         Some(_) => Err(foreign()),
     }

@@ -34,7 +34,10 @@ pub enum Notice {
 
 /// Everybody who listens; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Live(Arc<Mutex<Vec<(Who, mpsc::Sender<Notice>)>>>);
+pub struct Live(Arc<Mutex<Vec<Listening>>>);
+
+/// Who listens, and where their hints go.
+type Listening = (Who, mpsc::Sender<Notice>);
 
 impl Live {
     /// Tells all who listen. Never waits.

@@ -324,6 +324,7 @@ async function stranger(browser, troubles) {
   assert.equal(await page.$('a[href*="format=gpkg"]'), null, 'viewers take nothing away');
   own.cli('pair', '--revoke', own.cli('pair', '--list').split(' ')[0]);
   await page.waitForSelector('input[name="code"]');
+  await page.waitForSelector('input[name="code"]');
   await close();
   own.end();
   console.log('ok     a visitor enters a code, judges under their name, leaves, and is sent away as a viewer');

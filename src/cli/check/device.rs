@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Finding, State, broker};
-use crate::config::Config;
+use crate::config::{Config, Web};
 use crate::drive::Drive;
 use crate::export::read_members;
 use crate::journal::{Condition, FILE_NAME, Reader, examine};
@@ -21,8 +21,24 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     findings.extend(config.intake.folders.iter().map(|folder| watched(folder)));
     findings.extend(config.inspection.members.as_deref().map(members));
     findings.extend(config.position.device.as_deref().map(serial_line));
+    findings.extend(config.web.as_ref().and_then(page));
     findings.extend(broker::findings(config));
     findings
+}
+
+/// A door of this machine alone at which everybody needs a code is for a proxy, whose visitors are told apart only if it is
+/// trusted. Settings of version 0.1 meant people at the device by it.
+fn page(web: &Web) -> Option<Finding> {
+    let listen = web.listen?;
+    let finding = |state, text: &str| Finding::new("page", state, format!("[web] listen = \"{listen}\": {text}"));
+    Some(match listen.ip().is_loopback() && web.trusted_proxies.is_empty() {
+        true => finding(State::Warning, "programs of this machine need a code there, and proxies are not believed")
+            .remedy(
+                "for people at the device use listen_here; for a proxy add trusted_proxies = [\"127.0.0.1\"]"
+                    .to_owned(),
+            ),
+        false => finding(State::Ok, "visitors need a code"),
+    })
 }
 
 fn members(path: &Path) -> Finding {
@@ -130,6 +146,15 @@ mod tests {
         assert_eq!(watched(&dir.path().join("missing")).state, State::Warning);
         assert_eq!(serial_line(Path::new("/dev/null")).state, State::Ok);
         assert_eq!(serial_line(&dir.path().join("missing")).state, State::Warning);
+    }
+
+    #[test]
+    fn a_door_for_a_proxy_that_nobody_trusts_is_told_of() {
+        let state = |web: &str| page(&toml::from_str(web).expect("settings")).map(|finding| finding.state);
+        assert_eq!(state("listen_here = \"127.0.0.1:1\""), None);
+        assert_eq!(state("listen = \"0.0.0.0:1\""), Some(State::Ok));
+        assert_eq!(state("listen = \"127.0.0.1:1\""), Some(State::Warning));
+        assert_eq!(state("listen = \"[::1]:1\"\ntrusted_proxies = [\"::1\"]"), Some(State::Ok));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::queue::{self, EventClass, Tables};
 use super::row::{CHECK_SUM, Row};
 use super::tag::keep_tag;
 use super::{JournalError, capture, schema};
+use crate::durable;
 use jiff::Timestamp;
 
 /// All that is kept. `file` is not: every photo is looked at again, and those that are known are noted again.
@@ -50,6 +51,7 @@ impl fmt::Display for Found {
 /// Makes a new database at `into`. `numbers` are the last ones that are known from elsewhere.
 pub fn salvage(damaged: &Path, into: &Path, numbers: Numbers) -> Result<Found, JournalError> {
     let open = |source: rusqlite::Error| JournalError::Open { path: into.to_owned(), source: source.into() };
+    durable::claim_private(into).map_err(|error| JournalError::file(into, error))?;
     let mut connection = Connection::open(into).map_err(open)?;
     schema::create_unsynced(&mut connection)?;
     let pages = Pages::open(damaged).map_err(|error| JournalError::file(damaged, error))?;
