@@ -14,7 +14,7 @@ def settings(folder: pathlib.Path, package: str, port: int = 0) -> pathlib.Path:
     path = folder / "config.toml"
     path.write_text(
         f"""[device]\nsite = "bench"\nid = "unit"\ndata_dir = "data"\n[package]\ndir = "{os.path.abspath(package)}"\n
-store = "store"\n[intake]\nfolders = ["camera"]\n[mqtt]\nbroker = "127.0.0.1:9"\n[web]\nlisten = "127.0.0.1:{port}"\n"""
+store = "store"\n[intake]\nfolders = ["camera"]\n[mqtt]\nbroker = "127.0.0.1:9"\n[web]\nlisten_here = "127.0.0.1:{port}"\n"""
     )
     return path
 
