@@ -33,6 +33,7 @@ mod quantized;
 mod queue;
 mod reclassify;
 mod reference;
+mod refusals;
 mod rounds;
 mod service;
 mod state_files;

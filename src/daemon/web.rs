@@ -12,7 +12,6 @@ use crate::encoder::OnDemandTextEncoder;
 use crate::intake::Arrivals;
 use crate::kernels::Threads;
 use crate::pipeline::Classifier;
-use crate::uplink::LinkEvent;
 use crate::web::{self, Access, Live, Pace, Params, SOCKET_NAME, Searcher, Site, UPLOADS_NAME, Uploads, Web};
 
 /// The text encoder takes as much memory as the image encoder: it goes when nobody has searched for so long.
@@ -43,7 +42,6 @@ fn hint(notice: &Notice) -> Option<web::Notice> {
         Notice::Known { path } => Some(web::Notice::Known { file: file(path) }),
         Notice::Failed { path, reason } => Some(web::Notice::Failed { file: file(path), reason: reason.clone() }),
         Notice::Corrected { captures } => Some(web::Notice::Changed { captures: captures.clone() }),
-        Notice::Link(LinkEvent::Held(_)) => None,
         Notice::Link(_) => Some(web::Notice::Queue),
     }
 }

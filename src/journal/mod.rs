@@ -25,6 +25,7 @@ mod space;
 mod start;
 mod tag;
 mod thumbnail;
+mod topics;
 mod writer;
 
 pub use capture::{Expect, NewResult, Recorded, Superseded};
@@ -34,9 +35,10 @@ pub use counters::{CommandNote, OutboxDepth};
 pub use error::JournalError;
 pub use examine::{Condition, examine};
 pub use queue::{EventClass, ForeignEvent, Refused};
-pub use reader::{EventOutline, FileState, OutboxRow, Reader, SetAsideRow};
+pub use reader::{EventOutline, FileState, OutboxRow, Page, Reader, SetAsideRow};
 pub use results::{StoredPlace, StoredResult};
 pub use tag::set_tag;
+pub use topics::{Topics, Which};
 pub use writer::{DeviceIdentity, Journal, Params};
 
 /// The file name of the database inside the data folder.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use log::warn;
 use rusqlite::types::{Type, ValueRef};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
 use serde::Serialize;
 
 use super::capture::is_known;
@@ -21,6 +21,7 @@ use super::packing::unpack;
 use super::row::{damaged, is_intact};
 use super::schema::check_text;
 use super::tag::standing_tag;
+use super::topics::{Topics, Which};
 use super::{EventClass, Journal, JournalError, OutboxDepth};
 use crate::domain::{Failure, FileStamp, Losses, Sha256, Tag};
 
@@ -64,6 +65,14 @@ impl OutboxRow {
             None => format!("{prefix}/{}", self.topic),
         }
     }
+}
+
+/// Events that were read at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub rows: Vec<OutboxRow>,
+    /// No event up to this id is left that was asked for.
+    pub read_to: i64,
 }
 
 /// An event as lists show it.
@@ -160,11 +169,26 @@ impl Reader {
     /// Up to `limit` undelivered events of a class with an id above `after`, oldest first, and not more than about 1 MiB.
     /// Those set aside are not among them, nor what does not match its checksum: that is mended.
     pub fn outbox(&self, class: EventClass, after: i64, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
-        let (rows, damage) = self.read(|connection| look(connection, class, after, limit))?;
+        Ok(self.page(class, after, limit, Which::All)?.rows)
+    }
+
+    /// The same for some topics alone. The payloads of others are not read.
+    pub fn page(&self, class: EventClass, after: i64, limit: usize, which: Which) -> Result<Page, JournalError> {
+        let (page, damage) = self.read(|connection| look(connection, class, after, limit, which))?;
         if let Some(damage) = damage {
             self.found(damage);
         }
-        Ok(rows)
+        Ok(page)
+    }
+
+    /// How many events of a class wait on these topics.
+    pub fn waiting_on(&self, class: EventClass, topics: &Topics) -> Result<u64, JournalError> {
+        self.read(|connection| {
+            let (condition, mut values) = Which::Only(topics).condition();
+            let sql = format!("SELECT count(*) FROM outbox WHERE id > ? AND id < ?{condition}");
+            values.splice(0..0, [class.floor().into(), class.ceiling().into()]);
+            Ok(connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?)
+        })
     }
 
     /// All undelivered events in the order of delivery, read some at a time: there may be a million.
@@ -306,19 +330,29 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
-type Look = (Vec<OutboxRow>, Option<JournalError>);
-
 /// The rows, and damage among them.
-fn look(connection: &Connection, class: EventClass, after: i64, limit: usize) -> Result<Look, JournalError> {
+fn look(
+    connection: &Connection,
+    class: EventClass,
+    after: i64,
+    limit: usize,
+    which: Which,
+) -> Result<(Page, Option<JournalError>), JournalError> {
+    let after = after.max(class.floor());
+    // Before the rows: one that is added meanwhile lies beyond.
+    let last = last_id(connection, class)?.max(after);
     let home = class.home();
+    let (condition, mut values) = which.condition();
     let sql = format!(
         "SELECT outbox.*, {home}.* FROM outbox LEFT JOIN {home} ON {home}.id = outbox.capture
-         WHERE outbox.id > ?1 AND outbox.id < ?2 ORDER BY outbox.id LIMIT ?3"
+         WHERE outbox.id > ? AND outbox.id < ?{condition} ORDER BY outbox.id LIMIT ?"
     );
+    values.splice(0..0, [after.into(), class.ceiling().into()]);
+    values.push((limit as i64).into());
     let mut statement = connection.prepare_cached(&sql)?;
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let (mut found, mut damage, mut bytes) = (Vec::new(), None, 0);
-    let mut rows = statement.query((after.max(class.floor()), class.ceiling(), limit as i64))?;
+    let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
         match outbox_row(row, &names, class) {
             Ok(row) => {
@@ -331,7 +365,15 @@ fn look(connection: &Connection, class: EventClass, after: i64, limit: usize) ->
             Err(error) => damage = Some(error),
         }
     }
-    Ok((found, damage))
+    let read_to = found.last().map_or(last, |row: &OutboxRow| row.id);
+    Ok((Page { rows: found, read_to }, damage))
+}
+
+/// Of the newest event of a class; 0 if none waits.
+fn last_id(connection: &Connection, class: EventClass) -> rusqlite::Result<i64> {
+    let sql = "SELECT id FROM outbox WHERE id > ?1 AND id < ?2 ORDER BY id DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row([class.floor(), class.ceiling()], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
 /// An outbox row beside the row that it points to.

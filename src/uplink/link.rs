@@ -1,10 +1,12 @@
 //! What the uplink and the program around it share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use super::scope::Scope;
 use crate::journal::EventClass;
 
 /// Where the link stands.
@@ -17,10 +19,23 @@ pub enum LinkState {
     Connecting,
     /// Connected, and events wait.
     Draining,
-    /// Connected, and everything is delivered.
+    /// Connected, and everything is delivered that the link may carry.
     Live,
+    /// Connected, and what waits is what the broker does not take for now: see [`Held`].
+    Held,
     /// Waiting for somebody to change something.
     Refused,
+}
+
+/// A part of the events that the broker does not take for now, while the others go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub scope: Scope,
+    /// Single events of the scope, of which the others go on; `None` if all of them are held.
+    pub events: Option<u64>,
+    pub reason: String,
+    pub since: Instant,
+    pub next_try: Instant,
 }
 
 /// What may be changed while the uplink runs.
@@ -49,6 +64,7 @@ pub struct Link {
 #[derive(Default)]
 struct Shared {
     state: LinkState,
+    held: Vec<Held>,
     settings: Settings,
 }
 
@@ -63,7 +79,12 @@ impl Link {
 
     /// Whether a connection to the broker stands.
     pub fn is_online(&self) -> bool {
-        matches!(self.state(), LinkState::Draining | LinkState::Live)
+        matches!(self.state(), LinkState::Draining | LinkState::Live | LinkState::Held)
+    }
+
+    /// What the broker does not take for now.
+    pub fn held(&self) -> Vec<Held> {
+        self.shared().held.clone()
     }
 
     pub fn settings(&self) -> Settings {
@@ -86,8 +107,9 @@ impl Link {
         self.wake.notified().await;
     }
 
-    pub(super) fn enter(&self, state: LinkState) {
-        self.shared().state = state;
+    pub(super) fn show(&self, state: LinkState, held: Vec<Held>) {
+        let mut shared = self.shared();
+        (shared.state, shared.held) = (state, held);
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
