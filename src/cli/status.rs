@@ -180,6 +180,12 @@ fn print_daemon(out: &mut impl Write, daemon: &Value) -> Result<()> {
             "UNREAD    {files} files cannot be read at the moment and are tried again, the last one: {reason}"
         )?;
     }
+    if let Some(reason) = daemon["link_trouble"].as_str() {
+        writeln!(out, "NO LINK   {reason}")?;
+    }
+    for part in present::held(daemon) {
+        writeln!(out, "HELD      {part}")?;
+    }
     if let Some(reason) = daemon["full"].as_str() {
         writeln!(out, "FULL      photos are refused: {reason}")?;
     }

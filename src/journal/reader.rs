@@ -1,6 +1,7 @@
 //! Reading `device.db` beside the writer: WAL readers never wait for it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -21,8 +22,8 @@ use super::packing::unpack;
 use super::row::{damaged, is_intact};
 use super::schema::check_text;
 use super::tag::standing_tag;
-use super::topics::{Topics, Which};
-use super::{EventClass, Journal, JournalError, OutboxDepth};
+use super::topics::Which;
+use super::{EventClass, Imported, Journal, JournalError, OutboxDepth, imports};
 use crate::domain::{Failure, FileStamp, Losses, Sha256, Tag};
 
 /// Events that are read at a time.
@@ -181,16 +182,6 @@ impl Reader {
         Ok(page)
     }
 
-    /// How many events of a class wait on these topics.
-    pub fn waiting_on(&self, class: EventClass, topics: &Topics) -> Result<u64, JournalError> {
-        self.read(|connection| {
-            let (condition, mut values) = Which::Only(topics).condition();
-            let sql = format!("SELECT count(*) FROM outbox WHERE id > ? AND id < ?{condition}");
-            values.splice(0..0, [class.floor().into(), class.ceiling().into()]);
-            Ok(connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?)
-        })
-    }
-
     /// All undelivered events in the order of delivery, read some at a time: there may be a million.
     pub fn waiting(&self) -> impl Iterator<Item = Result<OutboxRow, JournalError>> {
         EventClass::ALL.into_iter().flat_map(move |class| self.waiting_of(class))
@@ -229,6 +220,11 @@ impl Reader {
                 set_aside: counters.set_aside,
             })
         })
+    }
+
+    /// The devices, by what their topics begin with, whose events this one delivers for them.
+    pub fn imported(&self) -> Result<BTreeMap<String, Imported>, JournalError> {
+        self.read(|connection| Ok(imports::imported(connection)?))
     }
 
     /// Events that the broker has refused for good.

@@ -9,7 +9,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::counters::Counters;
 use super::packing::pack;
-use super::queue::{EventClass, Tables, note_imported};
+use super::imports::note_imported;
+use super::queue::{EventClass, Tables};
 use super::results::json;
 use super::row::{Row, to_json};
 use super::{JournalError, judgement};

@@ -53,6 +53,8 @@ pub enum Action {
     /// How the link is now.
     Show {
         state: LinkState,
+        /// Why there is no connection.
+        trouble: Option<String>,
         held: Vec<Held>,
     },
     /// Everything is done; no event is expected any more.

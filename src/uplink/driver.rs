@@ -100,7 +100,7 @@ impl Driver {
             Action::Settle(group) => self.store(group),
             Action::HandIn(incoming) => self.around.desk.iter().for_each(|desk| desk.hand_in(incoming.clone())),
             Action::Report(event) => (self.around.report)(event),
-            Action::Show { state, held } => self.around.link.show(state, held),
+            Action::Show { state, trouble, held } => self.around.link.show(state, trouble, held),
             Action::End => self.is_over = true,
         }
         Ok(())
@@ -131,6 +131,7 @@ impl Driver {
             queue: reader.outbox_depth().ok()?.health(time),
             losses: reader.losses().ok()?,
             full: reader.full().ok()?,
+            held: self.around.link.held_back(&self.params.prefix),
             device,
         })
     }

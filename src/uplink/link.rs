@@ -1,13 +1,17 @@
 //! What the uplink and the program around it share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::scope::Scope;
+use crate::domain::{HeldBack, HeldPart};
 use crate::journal::EventClass;
+
+/// Parts that are named in a report; of more only the number is told.
+const PARTS_MAX: usize = 32;
 
 /// Where the link stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -38,6 +42,20 @@ pub struct Held {
     pub next_try: Instant,
 }
 
+impl Held {
+    fn part(&self, prefix: &str, now: Instant) -> HeldPart {
+        // A part of a second is a second: what is tried again in 0 s is being tried.
+        let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
+        HeldPart {
+            what: self.scope.words(prefix),
+            events: self.events,
+            reason: self.reason.clone(),
+            for_s: now.saturating_duration_since(self.since).as_secs(),
+            next_try_s: seconds(self.next_try.saturating_duration_since(now)),
+        }
+    }
+}
+
 /// What may be changed while the uplink runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -64,6 +82,7 @@ pub struct Link {
 #[derive(Default)]
 struct Shared {
     state: LinkState,
+    trouble: Option<String>,
     held: Vec<Held>,
     settings: Settings,
 }
@@ -87,6 +106,18 @@ impl Link {
         self.shared().held.clone()
     }
 
+    /// The same for a report, of a device whose topics begin with `prefix`.
+    pub fn held_back(&self, prefix: &str) -> HeldBack {
+        let (shared, now) = (self.shared(), Instant::now());
+        let parts = shared.held.iter().take(PARTS_MAX).map(|held| held.part(prefix, now)).collect();
+        HeldBack { parts, more: shared.held.len().saturating_sub(PARTS_MAX) as u64 }
+    }
+
+    /// Why there is no connection, if there is none and that is known.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared().trouble.clone()
+    }
+
     pub fn settings(&self) -> Settings {
         self.shared().settings
     }
@@ -107,9 +138,9 @@ impl Link {
         self.wake.notified().await;
     }
 
-    pub(super) fn show(&self, state: LinkState, held: Vec<Held>) {
+    pub(super) fn show(&self, state: LinkState, trouble: Option<String>, held: Vec<Held>) {
         let mut shared = self.shared();
-        (shared.state, shared.held) = (state, held);
+        (shared.state, shared.trouble, shared.held) = (state, trouble, held);
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {

@@ -39,6 +39,8 @@ pub struct Machine {
     attempts: u32,
     dispatch: Dispatch,
     own: Own,
+    /// Why the last connection ended or did not come about; none while one stands.
+    trouble: Option<String>,
     /// What was told last, and how often that had changed what is held.
     shown: (LinkState, u64),
 }
@@ -70,6 +72,7 @@ impl Machine {
             attempts: 0,
             dispatch: Dispatch::new(),
             own: Own::default(),
+            trouble: None,
             shown: (LinkState::Offline, 0),
         }
     }
@@ -173,6 +176,7 @@ impl Machine {
         let Endpoint { host, port, .. } = &turn.params.endpoint;
         info!("connected to {host}:{port}");
         self.phase = Phase::Online(Box::new(Session::new(limits, &self.own, turn)));
+        self.trouble = None;
         turn.report(LinkEvent::Online);
     }
 
@@ -209,6 +213,7 @@ impl Machine {
     fn refused(&mut self, reason: &str, turn: &mut Turn) {
         let Endpoint { host, port, .. } = &turn.params.endpoint;
         warn!("no link to {host}:{port}: {reason}");
+        self.trouble = Some(reason.to_owned());
         turn.report(LinkEvent::Refused(reason.to_owned()));
         // The broker, or a certificate, will not change its mind soon.
         let pause = turn.params.refused_pause;
@@ -220,6 +225,7 @@ impl Machine {
         if self.attempts == 0 {
             warn!("no link to {host}:{port}: {reason}");
         }
+        self.trouble = Some(reason.to_owned());
         turn.report(LinkEvent::Offline(reason.to_owned()));
         let pause = backoff::pause(FIRST_PAUSE, turn.params.retry_max, self.attempts, turn.random.unit());
         self.attempts = self.attempts.saturating_add(1);
@@ -285,7 +291,7 @@ impl Machine {
         if now != self.shown {
             self.shown = now;
             let held = self.dispatch.held().chain(self.own.held()).collect();
-            turn.actions.push(Action::Show { state: now.0, held });
+            turn.actions.push(Action::Show { state: now.0, trouble: self.trouble.clone(), held });
         }
     }
 

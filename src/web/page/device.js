@@ -26,6 +26,7 @@ function about(status, role) {
   const lost = Object.entries(losses).filter(([, count]) => count > 0);
   return [
     status.full ? el('p', { class: 'trouble', role: 'alert' }, `${t('device_full')} ${status.full}`) : '',
+    ...(status.held ?? []).map((part) => el('p', { class: 'trouble', role: 'alert' }, `${t('broker_refuses')} ${part.what} – ${part.reason}`)),
     facts([
       [t('device'), status.device],
       [t('link'), t(`link_${status.link}`)],
