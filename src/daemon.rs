@@ -29,6 +29,7 @@ use jiff::Timestamp;
 use log::{error, info, warn};
 
 use self::attempts::{ATTEMPTS_MAX, Attempts};
+pub use self::corrector::{correct, remember};
 use self::corrector::{Corrector, CorrectorThread};
 use self::health::Vitals;
 use self::heat::Heat;

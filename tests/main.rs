@@ -36,6 +36,7 @@ mod reference;
 mod refusals;
 mod rounds;
 mod service;
+mod simulated;
 mod state_files;
 mod tls;
 mod web;

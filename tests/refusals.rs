@@ -206,6 +206,7 @@ fn a_quota_holds_back_nothing_that_is_more_urgent() {
     station.start(Station::params(broker.port));
     let slowest = slowest_urgent(&station, &broker, 10);
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    eventually("all but what is held", || station.depth().total() == 51);
     assert_eq!(station.depth().waiting, [0, 50, 0, 0, 1], "what comes later does not use up the quota");
     denies.store(false, Ordering::Relaxed);
     station.wait_until_delivered();

@@ -43,6 +43,17 @@ pub struct Dispatch {
     sent: u64,
 }
 
+/// Whether a connection ended because of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    None,
+    /// Perhaps; it will be found out.
+    Searched,
+    /// This one alone was on its way. It waits, and what holds it says when it is tried again: the others need not wait
+    /// longer for the next connection.
+    Found,
+}
+
 struct OnWay {
     kind: Kind,
     number: u64,
@@ -98,15 +109,27 @@ impl Dispatch {
         self.on_way.values().any(|way| way.alone)
     }
 
+    /// Whether it is being found out which event the broker ends connections over.
+    pub fn searches(&self) -> bool {
+        !self.suspects.is_empty()
+    }
+
     /// The next event, and whether it has to be on its way alone, unless there is none or `fits` says that it must wait.
-    pub fn next(&mut self, turn: &Turn, fits: impl Fn(&OutboxRow, bool) -> bool) -> Option<(OutboxRow, bool)> {
+    /// `is_unclear`: something else is on its way that the broker may end the connection over. What has to be alone is
+    /// not tried then.
+    pub fn next(
+        &mut self,
+        turn: &Turn,
+        is_unclear: bool,
+        fits: impl Fn(&OutboxRow, bool) -> bool,
+    ) -> Option<(OutboxRow, bool)> {
         match self.fault_until {
             Some(until) if until > turn.now => return None,
             Some(_) => self.lanes.rewind(|_| true),
             None => (),
         }
         self.fault_until = None;
-        self.look(turn, fits).unwrap_or_else(|error| {
+        self.look(turn, is_unclear, fits).unwrap_or_else(|error| {
             warn!("{error}");
             self.fault_until = Some(turn.now + FAULT_PAUSE);
             None
@@ -116,6 +139,7 @@ impl Dispatch {
     fn look(
         &mut self,
         turn: &Turn,
+        is_unclear: bool,
         fits: impl Fn(&OutboxRow, bool) -> bool,
     ) -> Result<Option<(OutboxRow, bool)>, JournalError> {
         self.choose(turn)?;
@@ -123,11 +147,12 @@ impl Dispatch {
             if !self.holds.is_class_open(class, turn.now) {
                 break;
             }
-            let candidate = self.candidate.as_ref().filter(|row| row.class == class);
-            if candidate.is_none() {
+            let may_try = |row: &&OutboxRow| row.class == class && !(is_unclear && self.must_be_alone(row));
+            let has_candidate = self.candidate.as_ref().filter(may_try).is_some();
+            if !has_candidate {
                 self.fill(class, turn)?;
             }
-            let candidate = self.candidate.as_ref().filter(|row| row.class == class);
+            let candidate = self.candidate.as_ref().filter(|_| has_candidate);
             let is_candidate = candidate.is_some();
             let Some(row) = candidate.or_else(|| self.lanes.front(class)) else { continue };
             let alone = self.must_be_alone(row);

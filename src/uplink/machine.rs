@@ -9,7 +9,7 @@ use log::{info, warn};
 use super::action::{Action, Event, Queue, Turn};
 use super::command::Reply;
 use super::connection::{BrokerLimits, Loss, Signal};
-use super::dispatch::Dispatch;
+use super::dispatch::{Blame, Dispatch};
 use super::link::{LinkState, Settings};
 use super::own::Own;
 use super::session::Session;
@@ -139,7 +139,7 @@ impl Machine {
             Phase::Connecting(until) if *until <= turn.now => {
                 Err(Loss::Broken(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
             }
-            Phase::Online(session) => session.on_time(&mut self.own, turn),
+            Phase::Online(session) => session.on_time(&self.dispatch, &mut self.own, turn),
             Phase::Leaving(_, until) if *until <= turn.now => {
                 self.leave(turn);
                 Ok(())
@@ -201,13 +201,14 @@ impl Machine {
 
     /// Whether the broker ended the connection because of a message, or may have.
     fn is_over_a_message(&mut self, session: &Session, loss: &Loss, turn: &mut Turn) -> bool {
-        if session.accepted > 0 || turn.now >= session.began + GOOD_CONNECTION {
+        let own = session.own_on_way(turn.now);
+        let blame = self.dispatch.lost(loss, !own.is_empty(), turn);
+        let is_good = session.accepted > 0 || turn.now >= session.began + GOOD_CONNECTION;
+        if is_good || blame == Blame::Found {
             self.attempts = 0;
         }
-        let own = session.own_on_way(turn.now);
-        let is_over_an_event = self.dispatch.lost(loss, !own.is_empty(), turn);
-        let suspects = if is_over_an_event { Vec::new() } else { own };
-        self.own.lost(loss, &suspects, turn) || is_over_an_event
+        let suspects = if blame == Blame::None { own } else { Vec::new() };
+        self.own.lost(loss, &suspects, turn) || blame != Blame::None
     }
 
     fn refused(&mut self, reason: &str, turn: &mut Turn) {

@@ -23,6 +23,13 @@ const SLOWEST_BYTES_PER_S: usize = 1024;
 /// that.
 const OVER_HEALTH: Duration = Duration::from_secs(5);
 
+/// A moment later than the one before.
+const TICK: Duration = Duration::from_millis(1);
+/// While it is being found out which event the broker ends connections over, a report of health waits: nobody could tell
+/// whether it was that. But not longer than this.
+const SEARCH_MAX: Duration = Duration::from_secs(60);
+const HEALTH_AFTER_SEARCH: Duration = Duration::from_secs(1);
+
 pub struct Session {
     window: Window,
     limits: BrokerLimits,
@@ -32,6 +39,8 @@ pub struct Session {
     health_at: Instant,
     /// The last report of health that nothing tells to have arrived.
     health_sent: Option<Instant>,
+    /// The first message after that report. Its answer tells that the report was read.
+    after_health: Option<Sent>,
     /// Since when a ping waits for anything to be heard.
     ping_sent: Option<Instant>,
     last_progress: Instant,
@@ -59,6 +68,7 @@ impl Session {
             rate: Bucket::new(turn.settings.bytes_per_s_max, now),
             health_at: now,
             health_sent: None,
+            after_health: None,
             ping_sent: None,
             last_progress: now,
             began: now,
@@ -153,12 +163,12 @@ impl Session {
 
     /// Hands the next event over. False if there is none, or no room for it.
     fn send_next(&mut self, dispatch: &mut Dispatch, turn: &mut Turn) -> bool {
-        let (window, limit) = (&self.window, self.limits.packet_bytes_max);
+        let (window, limit, is_clear) = (&self.window, self.limits.packet_bytes_max, !self.is_health_open(turn.now));
         let fits = |row: &OutboxRow, alone: bool| {
             let bytes = event_bytes(&turn.params.prefix, row);
-            bytes > limit || (window.takes(bytes) && (!alone || window.is_empty()))
+            bytes > limit || (window.takes(bytes) && (!alone || (window.is_empty() && is_clear)))
         };
-        let Some((row, alone)) = dispatch.next(turn, fits) else { return false };
+        let Some((row, alone)) = dispatch.next(turn, self.is_health_open(turn.now), fits) else { return false };
         let bytes = event_bytes(&turn.params.prefix, &row);
         if bytes > limit {
             dispatch.too_large(&row, bytes, limit, turn);
@@ -189,6 +199,9 @@ impl Session {
         if self.window.is_empty() {
             self.last_progress = now;
         }
+        if self.health_sent.is_some() {
+            self.after_health.get_or_insert(sent);
+        }
         self.window.handed_over(sent, bytes);
     }
 
@@ -214,7 +227,7 @@ impl Session {
             Signal::Answered(packet, answer) => self.answered(packet, answer, dispatch, own, turn),
             Signal::Subscribed(packet, granted) => self.subscribed(packet, granted, own, turn),
             Signal::Incoming(incoming) => turn.actions.push(Action::HandIn(incoming)),
-            Signal::Pong => self.health_arrived(own, turn),
+            Signal::Pong => self.ponged(own, turn),
         }
         self.ping_sent = None;
         Ok(())
@@ -231,6 +244,9 @@ impl Session {
     fn answered(&mut self, packet: u16, answer: Answer, dispatch: &mut Dispatch, own: &mut Own, turn: &mut Turn) {
         let Some(sent) = self.window.acknowledged(packet) else { return };
         self.last_progress = turn.now;
+        if self.after_health == Some(sent) {
+            self.health_arrived(own, turn);
+        }
         match sent {
             Sent::Event(row) => self.accepted += u64::from(dispatch.answered(row, answer, turn)),
             Sent::Reply(number) => own.replies.answered(number, &answer),
@@ -239,18 +255,27 @@ impl Session {
     }
 
     /// A ping that was sent after the report was answered, so the broker has read the report.
-    fn health_arrived(&mut self, own: &mut Own, turn: &mut Turn) {
+    fn ponged(&mut self, own: &mut Own, turn: &mut Turn) {
         if let (Some(health), Some(ping)) = (self.health_sent, self.ping_sent)
             && health <= ping
         {
-            self.health_sent = None;
-            own.taken(Sent::Health, turn);
+            self.health_arrived(own, turn);
         }
+    }
+
+    fn health_arrived(&mut self, own: &mut Own, turn: &mut Turn) {
+        (self.health_sent, self.after_health) = (None, None);
+        own.taken(Sent::Health, turn);
+    }
+
+    /// Whether the broker may still end the connection over a report of health.
+    fn is_health_open(&self, now: Instant) -> bool {
+        self.health_sent.is_some_and(|sent| now <= sent + OVER_HEALTH)
     }
 
     /// What besides events is on its way and the broker may end the connection over.
     pub fn own_on_way(&self, now: Instant) -> Vec<Sent> {
-        let health = self.health_sent.filter(|sent| now <= *sent + OVER_HEALTH).map(|_| Sent::Health);
+        let health = self.is_health_open(now).then_some(Sent::Health);
         self.window.open().filter(|sent| !matches!(sent, Sent::Event(_))).chain(health).collect()
     }
 
@@ -259,11 +284,12 @@ impl Session {
         let stall = (!self.window.is_empty()).then(|| self.last_progress + self.stall_limit(params.stall));
         let ping = self.ping_sent.map(|sent| sent + self.ping_limit());
         let rate = Some(self.rate.wait(now)).filter(|wait| !wait.is_zero()).map(|wait| now + wait);
-        [stall, ping, rate, own.next_due(now)].into_iter().flatten().fold(self.health_at, Instant::min)
+        let health = self.health_sent.map(|sent| sent + OVER_HEALTH + TICK).filter(|until| *until > now);
+        [stall, ping, rate, health, own.next_due(now)].into_iter().flatten().fold(self.health_at, Instant::min)
     }
 
     /// Does what is due.
-    pub fn on_time(&mut self, own: &mut Own, turn: &mut Turn) -> Result<(), Loss> {
+    pub fn on_time(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) -> Result<(), Loss> {
         let now = turn.now;
         let stall = self.stall_limit(turn.params.stall);
         if !self.window.is_empty() && now >= self.last_progress + stall {
@@ -274,14 +300,23 @@ impl Session {
         }
         self.introduce_again(own, now);
         if self.health_at <= now {
-            self.health_at = now + turn.params.health;
-            if own.may_send(Sent::Health, now) {
-                self.health_sent = Some(now);
-                own.sends(Sent::Health);
-                turn.actions.push(Action::PublishHealth);
-            }
+            self.report_health(dispatch, own, turn);
         }
         Ok(())
+    }
+
+    fn report_health(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) {
+        let now = turn.now;
+        if dispatch.searches() && now < self.began + SEARCH_MAX {
+            self.health_at = now + HEALTH_AFTER_SEARCH;
+            return;
+        }
+        self.health_at = now + turn.params.health;
+        if own.may_send(Sent::Health, now) {
+            (self.health_sent, self.after_health) = (Some(now), None);
+            own.sends(Sent::Health);
+            turn.actions.push(Action::PublishHealth);
+        }
     }
 
     fn stall_limit(&self, stall: Duration) -> Duration {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use super::{Dispatch, OnWay};
+use super::{Blame, Dispatch, OnWay};
 use crate::journal::{OutboxRow, Topics};
 use crate::uplink::LinkEvent;
 use crate::uplink::action::Turn;
@@ -113,32 +113,43 @@ impl Dispatch {
         }
     }
 
-    /// The connection has ended. `others`: messages besides events were on their way. True if an event is to blame, or it
-    /// will be found out whether one is.
-    pub fn lost(&mut self, loss: &Loss, others: bool, turn: &mut Turn) -> bool {
+    /// The connection has ended. `others`: messages besides events were on their way.
+    pub fn lost(&mut self, loss: &Loss, others: bool, turn: &mut Turn) -> Blame {
         let on_way = std::mem::take(&mut self.on_way);
         let only = if others || on_way.len() != 1 { None } else { on_way.iter().next() };
-        let was_alone = only.is_some_and(|(_, way)| way.alone);
-        match (loss, only) {
-            (Loss::Denied(reason), Some((row, way))) => {
-                let why = Why { reason: reason.clone(), pause_max: turn.params.refused_pause, alone: true };
-                self.refused(*row, &way.kind, Refusal::Scope(Scope::On(way.kind.topics.clone()), why), turn);
-            }
-            (Loss::Unacceptable(reason), Some((row, way))) => {
-                self.broke(*row, &way.kind, reason.clone(), Guilt::Counts, turn.params.refused_pause, turn);
-            }
-            (Loss::Closed(_), Some((row, way))) if was_alone => {
-                self.broke(*row, &way.kind, OVER_IT.to_owned(), Guilt::Counts, turn.params.retry_max, turn);
-            }
-            (Loss::Broken(reason) | Loss::Dead(reason), Some((row, way))) if was_alone => {
-                let reason = format!("the connection breaks over it: {reason}");
-                self.broke(*row, &way.kind, reason, Guilt::None, turn.params.retry_max, turn);
-            }
-            (Loss::Refused(_), _) => (),
-            (loss, _) => self.suspect(&on_way, loss),
+        let is_found = only.is_some_and(|(row, way)| self.blamed(*row, way, loss, turn));
+        if !is_found && !matches!(loss, Loss::Refused(_)) {
+            self.suspect(&on_way, loss);
         }
         self.begin_anew();
-        !on_way.is_empty()
+        match (is_found, on_way.is_empty()) {
+            (true, _) => Blame::Found,
+            (false, true) => Blame::None,
+            (false, false) => Blame::Searched,
+        }
+    }
+
+    /// This event was on its way, and nothing else. True if the end of the connection is put down to it.
+    fn blamed(&mut self, row: i64, way: &OnWay, loss: &Loss, turn: &mut Turn) -> bool {
+        let (retry_max, refused_pause) = (turn.params.retry_max, turn.params.refused_pause);
+        match loss {
+            Loss::Denied(reason) => {
+                let why = Why { reason: reason.clone(), pause_max: refused_pause, alone: true };
+                self.refused(row, &way.kind, Refusal::Scope(Scope::On(way.kind.topics.clone()), why), turn);
+            }
+            Loss::Unacceptable(reason) => {
+                self.broke(row, &way.kind, reason.clone(), Guilt::Counts, refused_pause, turn);
+            }
+            Loss::Closed(_) if way.alone => {
+                self.broke(row, &way.kind, OVER_IT.to_owned(), Guilt::Counts, retry_max, turn);
+            }
+            Loss::Broken(reason) | Loss::Dead(reason) if way.alone => {
+                let reason = format!("the connection breaks over it: {reason}");
+                self.broke(row, &way.kind, reason, Guilt::None, retry_max, turn);
+            }
+            Loss::Closed(_) | Loss::Broken(_) | Loss::Dead(_) | Loss::Refused(_) => return false,
+        }
+        true
     }
 
     fn broke(&mut self, row: i64, kind: &Kind, reason: String, guilt: Guilt, pause_max: Duration, turn: &mut Turn) {

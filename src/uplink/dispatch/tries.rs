@@ -55,6 +55,10 @@ impl Dispatch {
     fn lift_if_empty(&mut self, scope: &Scope, turn: &Turn) -> Result<(), JournalError> {
         for class in turn.classes().filter(|class| scope.may_cover(*class)) {
             if !turn.queue.page(class, 0, 1, Which::All)?.rows.is_empty() {
+                // Each of them has been tried: again from the oldest.
+                if !self.lanes.may_have_rows(|of| of == class) {
+                    self.lanes.rewind(|of| of == class);
+                }
                 return Ok(());
             }
         }
