@@ -35,7 +35,7 @@ pub struct Dispatch {
     /// Connections in a row that ended while events on these topics were on their way and acknowledged none of them.
     barren: BTreeMap<Topics, u32>,
     /// Events that were on their way when connections ended, and may be why. Each is sent alone.
-    suspects: BTreeSet<i64>,
+    suspects: BTreeMap<i64, Kind>,
     /// The event that is tried next, of what is held or doubted.
     candidate: Option<OutboxRow>,
     fault_until: Option<Instant>,
@@ -70,7 +70,7 @@ impl Dispatch {
             on_way: BTreeMap::new(),
             taken: BTreeSet::new(),
             barren: BTreeMap::new(),
-            suspects: BTreeSet::new(),
+            suspects: BTreeMap::new(),
             candidate: None,
             fault_until: None,
             sent: 0,
@@ -109,9 +109,9 @@ impl Dispatch {
         self.on_way.values().any(|way| way.alone)
     }
 
-    /// Whether it is being found out which event the broker ends connections over.
-    pub fn searches(&self) -> bool {
-        !self.suspects.is_empty()
+    /// Whether it is being found out which event the broker ends connections over, or whether it still does.
+    pub fn searches(&self, now: Instant) -> bool {
+        !self.suspects.is_empty() || self.holds.tries_alone(now) || self.doubts.tries_alone(now)
     }
 
     /// The next event, and whether it has to be on its way alone, unless there is none or `fits` says that it must wait.
@@ -147,14 +147,9 @@ impl Dispatch {
             if !self.holds.is_class_open(class, turn.now) {
                 break;
             }
-            let may_try = |row: &&OutboxRow| row.class == class && !(is_unclear && self.must_be_alone(row));
-            let has_candidate = self.candidate.as_ref().filter(may_try).is_some();
-            if !has_candidate {
-                self.fill(class, turn)?;
-            }
-            let candidate = self.candidate.as_ref().filter(|_| has_candidate);
-            let is_candidate = candidate.is_some();
-            let Some(row) = candidate.or_else(|| self.lanes.front(class)) else { continue };
+            let is_candidate = self.offers_candidate(class, is_unclear, turn)?;
+            let row = if is_candidate { self.candidate.as_ref() } else { self.lanes.front(class) };
+            let Some(row) = row else { continue };
             let alone = self.must_be_alone(row);
             if !fits(row, alone) {
                 return Ok(None);
@@ -165,6 +160,22 @@ impl Dispatch {
         Ok(None)
     }
 
+    /// Whether it is the candidate's turn in this class, and not that of the next event of the queue, which is fetched.
+    fn offers_candidate(&mut self, class: EventClass, is_unclear: bool, turn: &Turn) -> Result<bool, JournalError> {
+        let may_try = |row: &&OutboxRow| row.class == class && !(is_unclear && self.must_be_alone(row));
+        let candidate = self.candidate.as_ref().filter(may_try);
+        let (is_one, others_first) = (candidate.is_some(), candidate.is_some_and(|row| self.comes_after_others(row)));
+        if !is_one || others_first {
+            self.fill(class, turn)?;
+        }
+        Ok(is_one && !(others_first && self.lanes.front(class).is_some()))
+    }
+
+    /// Whether nothing has been sent since the event was refused that could tell whether it is at fault.
+    fn comes_after_others(&self, row: &OutboxRow) -> bool {
+        self.doubts.is_fresh(row.id) && self.holds.is_free(&Kind::of(row))
+    }
+
     fn fill(&mut self, class: EventClass, turn: &Turn) -> Result<(), JournalError> {
         let Dispatch { settlement, on_way, doubts, holds, lanes, .. } = self;
         let is_known = |row| settlement.contains(row) || on_way.contains_key(&row) || doubts.contains(row);
@@ -173,7 +184,7 @@ impl Dispatch {
     }
 
     fn must_be_alone(&self, row: &OutboxRow) -> bool {
-        let is_doubted = self.suspects.contains(&row.id) || self.doubts.wants_alone(row.id);
+        let is_doubted = self.suspects.contains_key(&row.id) || self.doubts.wants_alone(row.id);
         is_doubted || self.holds.wants_alone(&Kind::of(row))
     }
 

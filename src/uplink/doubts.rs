@@ -108,9 +108,19 @@ impl Doubts {
         self.by_row.contains_key(&row)
     }
 
+    /// Whether nothing is known yet of others like the event.
+    pub fn is_fresh(&self, row: i64) -> bool {
+        self.by_row.get(&row).is_some_and(Doubt::is_fresh)
+    }
+
     /// Whether the connection ended over the event: nothing else may be on its way with it then.
     pub fn wants_alone(&self, row: i64) -> bool {
         self.by_row.get(&row).is_some_and(|doubt| doubt.flaw.ended_connection)
+    }
+
+    /// Whether an event may be tried over which the connection ended.
+    pub fn tries_alone(&self, now: Instant) -> bool {
+        self.by_row.values().any(|doubt| doubt.flaw.ended_connection && doubt.until <= now)
     }
 
     /// Leaves an event out, of which a refusal has just come. `sent`: messages sent so far. The answer is what has to be

@@ -120,6 +120,11 @@ impl Holds {
         self.by_scope.iter().filter(move |(_, hold)| hold.is_due(now)).map(|(scope, _)| scope)
     }
 
+    /// Whether something may be tried over which the broker ends connections.
+    pub fn tries_alone(&self, now: Instant) -> bool {
+        self.by_scope.values().any(|hold| hold.why.alone && hold.until <= now)
+    }
+
     /// When the next thing may be tried that may not be tried yet.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
         self.by_scope

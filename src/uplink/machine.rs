@@ -202,13 +202,18 @@ impl Machine {
     /// Whether the broker ended the connection because of a message, or may have.
     fn is_over_a_message(&mut self, session: &Session, loss: &Loss, turn: &mut Turn) -> bool {
         let own = session.own_on_way(turn.now);
-        let blame = self.dispatch.lost(loss, !own.is_empty(), turn);
+        let blame = match self.dispatch.lost(loss, !own.is_empty(), turn) {
+            Blame::None => self.own.lost(loss, &own, turn),
+            blame => {
+                self.own.lost(loss, &[], turn);
+                blame
+            }
+        };
         let is_good = session.accepted > 0 || turn.now >= session.began + GOOD_CONNECTION;
         if is_good || blame == Blame::Found {
             self.attempts = 0;
         }
-        let suspects = if blame == Blame::None { own } else { Vec::new() };
-        self.own.lost(loss, &suspects, turn) || blame != Blame::None
+        blame != Blame::None
     }
 
     fn refused(&mut self, reason: &str, turn: &mut Turn) {

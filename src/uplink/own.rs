@@ -10,14 +10,15 @@ use super::LinkEvent;
 use super::action::Turn;
 use super::command::Reply;
 use super::connection::{Answer, Loss};
+use super::dispatch::Blame;
 use super::holds::{Holds, Why};
 use super::link::Held;
 use super::scope::{Kind, Scope};
 use super::window::Sent;
 use crate::journal::{EventClass, Topics};
 
-/// Connections in a row that ended right after a report of health and without a word.
-const SILENT_ENDS_MAX: u32 = 2;
+/// So often a connection has ended without a word while a message was the only one on its way: it is because of that.
+const SILENT_ENDS_MAX: u32 = 3;
 
 #[derive(Default)]
 pub struct Own {
@@ -25,7 +26,8 @@ pub struct Own {
     holds: Holds,
     /// A connection ended while several were on their way: they go one at a time.
     pub is_careful: bool,
-    silent_ends: u32,
+    /// Connections that ended while only this was on its way, without a word; since it was last taken.
+    silent_ends: BTreeMap<Topics, u32>,
 }
 
 /// Answers to commands that the broker has not acknowledged yet. They outlive a connection.
@@ -118,9 +120,7 @@ impl Own {
 
     /// The broker took it, as far as can be known.
     pub fn taken(&mut self, sent: Sent, turn: &mut Turn) {
-        if sent == Sent::Health {
-            self.silent_ends = 0;
-        }
+        self.silent_ends.remove(&topics(sent));
         for scope in self.holds.accepted(sent) {
             let words = scope.words(&turn.params.prefix);
             info!("the broker takes {words} again");
@@ -140,30 +140,41 @@ impl Own {
         }
     }
 
-    /// The connection ended while these were on their way, and no event was. True if one of them is to blame, or it will be
-    /// found out which.
-    pub fn lost(&mut self, loss: &Loss, on_way: &[Sent], turn: &mut Turn) -> bool {
-        let is_blamed = match (loss, on_way) {
+    /// The connection ended while these were on their way, and no event was.
+    pub fn lost(&mut self, loss: &Loss, on_way: &[Sent], turn: &mut Turn) -> Blame {
+        let blame = match (loss, on_way) {
             (Loss::Denied(reason), [one]) => {
-                self.refused(*one, reason, turn.params.refused_pause, turn);
-                true
+                self.blamed(*one, reason, turn.params.refused_pause, turn);
+                Blame::Found
             }
-            (Loss::Denied(_), [_, _, ..]) => {
+            (Loss::Closed(_) | Loss::Broken(_), [one]) => self.ended_silently(*one, turn),
+            (Loss::Denied(_) | Loss::Closed(_) | Loss::Broken(_), [_, _, ..]) => {
                 self.is_careful = true;
-                true
+                Blame::Searched
             }
-            (Loss::Closed(_), [Sent::Health]) => {
-                self.silent_ends += 1;
-                if self.silent_ends >= SILENT_ENDS_MAX {
-                    let pause_max = turn.params.retry_max;
-                    self.refused(Sent::Health, "the broker ends the connection over it", pause_max, turn);
-                }
-                true
-            }
-            _ => false,
+            _ => Blame::None,
         };
         self.holds.forget_tries();
-        is_blamed
+        blame
+    }
+
+    /// Answers to commands are not tried again: whoever gave the command asks.
+    fn blamed(&mut self, sent: Sent, reason: &str, pause_max: Duration, turn: &mut Turn) {
+        match sent {
+            Sent::Reply(number) => self.replies.answered(number, &Answer::Unacceptable(reason.to_owned())),
+            _ => self.refused(sent, reason, pause_max, turn),
+        }
+    }
+
+    /// Once or twice may be chance.
+    fn ended_silently(&mut self, sent: Sent, turn: &mut Turn) -> Blame {
+        let ends = self.silent_ends.entry(topics(sent)).or_default();
+        *ends = ends.saturating_add(1);
+        if *ends < SILENT_ENDS_MAX {
+            return Blame::Searched;
+        }
+        self.blamed(sent, "the broker ends the connection over it", turn.params.retry_max, turn);
+        Blame::Found
     }
 
     pub fn changes(&self) -> u64 {

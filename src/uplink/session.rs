@@ -23,6 +23,8 @@ const SLOWEST_BYTES_PER_S: usize = 1024;
 /// that.
 const OVER_HEALTH: Duration = Duration::from_secs(5);
 
+/// A ping that was sent so long after a report was sent behind it, and does not cross it in the client library.
+const PING_AFTER: Duration = Duration::from_secs(1);
 /// A moment later than the one before.
 const TICK: Duration = Duration::from_millis(1);
 /// While it is being found out which event the broker ends connections over, a report of health waits: nobody could tell
@@ -257,7 +259,7 @@ impl Session {
     /// A ping that was sent after the report was answered, so the broker has read the report.
     fn ponged(&mut self, own: &mut Own, turn: &mut Turn) {
         if let (Some(health), Some(ping)) = (self.health_sent, self.ping_sent)
-            && health <= ping
+            && health + PING_AFTER <= ping
         {
             self.health_arrived(own, turn);
         }
@@ -307,7 +309,7 @@ impl Session {
 
     fn report_health(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) {
         let now = turn.now;
-        if dispatch.searches() && now < self.began + SEARCH_MAX {
+        if dispatch.searches(now) && now < self.began + SEARCH_MAX {
             self.health_at = now + HEALTH_AFTER_SEARCH;
             return;
         }

@@ -28,6 +28,8 @@ pub struct UnitChecks {
     has_refused: bool,
     /// An urgent event was stored: no other may be handed over before it.
     pub expects_urgent: bool,
+    /// The newest of those that were handed over.
+    pub last_urgent: i64,
 }
 
 impl UnitChecks {
@@ -56,6 +58,7 @@ impl UnitChecks {
         let class = EventClass::of(row).expect("an event's row");
         if class == EventClass::Urgent {
             self.expects_urgent = false;
+            self.last_urgent = self.last_urgent.max(row);
         }
         if is_holding || self.has_refused {
             return;

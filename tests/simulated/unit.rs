@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bridgeclip::daemon::{correct, remember};
 use bridgeclip::domain::{Position, PositionSource, Sha256};
-use bridgeclip::journal::{DeviceIdentity, FILE_NAME, Journal, JournalError, Params as JournalParams, Reader, Recorded};
+use bridgeclip::journal::{DeviceIdentity, EventClass, FILE_NAME, Journal, JournalError, Params as JournalParams, Reader, Recorded};
 use bridgeclip::position::{Arrival, Clock, Fix, Located, Locator, Reading, Sighting, Stored};
 use bridgeclip::random::Random;
 use bridgeclip::uplink::{Action, Endpoint, Event, Fate, Group, LinkEvent, LinkState, Loss, Machine, Params};
@@ -409,8 +409,9 @@ impl Unit {
 
     /// There may be new rows. An urgent one goes before all others that are not handed over yet.
     pub fn wake(&mut self, is_urgent: bool, around: &mut Around) {
-        if is_urgent && self.run.is_some() {
-            self.checks.expects_urgent = true;
+        if let Some(run) = self.run.as_ref().filter(|_| is_urgent) {
+            let rows = run.reader.outbox(EventClass::Urgent, self.checks.last_urgent, 1).expect("rows");
+            self.checks.expects_urgent |= !rows.is_empty();
         }
         self.tell(Event::Woken { settings: self.settings(), replies: Vec::new() }, around);
     }

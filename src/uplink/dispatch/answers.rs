@@ -107,6 +107,8 @@ impl Dispatch {
         let reason = why.reason.clone();
         if self.holds.hold(scope.clone(), why, turn.now, &mut turn.random) {
             self.holds.remove_within(&scope);
+            // Now it is known what it is.
+            self.suspects.retain(|_, kind| !scope.covers(kind));
             self.lanes.drop_rows(|row| scope.topics().is_some() && scope.covers(&Kind::of(row)));
             self.candidate = None;
             tell_held(&scope, &reason, turn);
@@ -117,6 +119,7 @@ impl Dispatch {
     pub fn lost(&mut self, loss: &Loss, others: bool, turn: &mut Turn) -> Blame {
         let on_way = std::mem::take(&mut self.on_way);
         let only = if others || on_way.len() != 1 { None } else { on_way.iter().next() };
+        only.iter().for_each(|(row, _)| drop(self.suspects.remove(row)));
         let is_found = only.is_some_and(|(row, way)| self.blamed(*row, way, loss, turn));
         if !is_found && !matches!(loss, Loss::Refused(_)) {
             self.suspect(&on_way, loss);
@@ -166,7 +169,8 @@ impl Dispatch {
             let times = self.barren.entry(topics.clone()).or_default();
             *times = times.saturating_add(1);
             if is_said || *times >= BARREN_MAX {
-                self.suspects.extend(on_way.iter().filter(|(_, way)| way.kind.topics == *topics).map(|(row, _)| row));
+                let of_topics = on_way.iter().filter(|(_, way)| way.kind.topics == *topics);
+                self.suspects.extend(of_topics.map(|(row, way)| (*row, way.kind.clone())));
             }
         }
         while self.suspects.len() > SUSPECTS_MAX {
