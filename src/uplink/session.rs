@@ -27,8 +27,8 @@ const OVER_HEALTH: Duration = Duration::from_secs(5);
 const PING_AFTER: Duration = Duration::from_secs(1);
 /// A moment later than the one before.
 const TICK: Duration = Duration::from_millis(1);
-/// While it is being found out which event the broker ends connections over, a report of health waits: nobody could tell
-/// whether it was that. But not longer than this.
+/// While it is being found out which event the broker ends connections over, and while another message of the device itself
+/// is on its way, a report of health waits: nobody could tell whether it was that. But not longer than this.
 const SEARCH_MAX: Duration = Duration::from_secs(60);
 const HEALTH_AFTER_SEARCH: Duration = Duration::from_secs(1);
 
@@ -309,7 +309,8 @@ impl Session {
 
     fn report_health(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) {
         let now = turn.now;
-        if dispatch.searches(now) && now < self.began + SEARCH_MAX {
+        let is_unclear = dispatch.searches(now) || !self.control.is_empty() || !self.own_on_way(now).is_empty();
+        if is_unclear && now < self.began + SEARCH_MAX {
             self.health_at = now + HEALTH_AFTER_SEARCH;
             return;
         }
