@@ -29,8 +29,8 @@ use jiff::Timestamp;
 use log::{error, info, warn};
 
 use self::attempts::{ATTEMPTS_MAX, Attempts};
-pub use self::corrector::{correct, remember};
 use self::corrector::{Corrector, CorrectorThread};
+pub use self::corrector::{correct, remember};
 use self::health::Vitals;
 use self::heat::Heat;
 use self::settings::LiveSettings;

@@ -35,7 +35,9 @@ fn kept(left_out: &str) -> u64 {
         eventually("a subscription", || connected(&collecting.log()) == round);
         assert!(collecting.stop().0.success());
         publish(port, &format!("{SOURCE}/capture/result"), &event(SOURCE, &format!("e-{round}"), round), false);
-        if let Ok(ms) = std::env::var("MS") { std::thread::sleep(std::time::Duration::from_micros(ms.parse().unwrap())); }
+        if let Ok(ms) = std::env::var("MS") {
+            std::thread::sleep(std::time::Duration::from_micros(ms.parse().unwrap()));
+        }
         broker.kill();
     }
     let _broker = Broker::start_with(port, &settings);

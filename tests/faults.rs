@@ -22,7 +22,10 @@
 //! - broker's quota exceeded: `quota_exceeded`
 //! - PUBACK missing, repeated, out of order, foreign: `puback_missing`, `puback_repeated`, `puback_out_of_order`,
 //!   `puback_foreign`
-//! - all of these, mixed by a seed: `broker_in_every_mood`
+//! - broker refusing a topic, a class, single events or everything: `a_denied_topic_holds_up_nothing_else`,
+//!   `when_every_event_is_refused_none_is_set_aside`, `a_quota_holds_back_nothing_that_is_more_urgent` (refusals)
+//! - all of these, mixed by a seed: `broker_in_every_mood` (moods); on a turned clock, with kills, starts and steps of the
+//!   clock: `a_few_simulated_days_lose_nothing`, `a_simulated_year_of_ten_devices_loses_nothing` (simulated)
 //! - half-open TCP: `half_open_tcp_is_noticed_while_nothing_is_sent`,
 //!   `half_open_tcp_is_noticed_while_events_are_on_their_way`
 //! - torn photo: `a_photo_torn_at_every_1_kib_is_classified_once_it_is_whole` (photos),
@@ -67,7 +70,6 @@ use std::time::{Duration, Instant};
 
 use bridgeclip::journal::EventClass::{Correction, Detail, Result as Results, Thumbnail, Urgent};
 use bridgeclip::journal::NewResult;
-use bridgeclip::random::Random;
 use bridgeclip::uplink::{LinkEvent, LinkState, Params, Settings};
 use serde_json::{Value, json};
 
@@ -627,104 +629,6 @@ fn what_was_given_up_is_counted_in_the_health() {
     });
     assert_eq!(health["losses"]["thumbnails_dropped"], 1);
     assert_eq!((&health["queue"]["set_aside"], &health["queue"]["depth"]), (&json!(1), &json!(0)));
-}
-
-/// One random broker: what it does with each packet is drawn from its seed.
-struct Moody {
-    random: Random,
-    held: Vec<u16>,
-    connection: usize,
-}
-
-impl Moody {
-    /// From 0 to `end` - 1.
-    fn below(&mut self, end: u64) -> u64 {
-        self.random.bits() % end
-    }
-
-    fn react(&mut self, connection: usize, heard: &Heard) -> Vec<Act> {
-        if self.connection != connection {
-            self.connection = connection;
-            self.held.clear();
-        }
-        match heard {
-            Heard::Connect { .. } => match self.below(20) {
-                0..2 => vec![Act::Refuse(reason::SERVER_BUSY), Act::Close],
-                2 => vec![Act::Close],
-                _ => politely(heard),
-            },
-            Heard::Publish(publish) if publish.qos == 1 => self.answer(publish.packet),
-            Heard::Idle if !self.held.is_empty() => {
-                let chosen = self.below(self.held.len() as u64) as usize;
-                vec![Act::Ack(self.held.swap_remove(chosen))]
-            }
-            _ => politely(heard),
-        }
-    }
-
-    fn answer(&mut self, packet: u16) -> Vec<Act> {
-        match self.below(100) {
-            0 => Vec::new(),
-            1..20 => {
-                self.held.push(packet);
-                Vec::new()
-            }
-            20 => vec![Act::Ack(packet), Act::Ack(packet)],
-            21 => vec![Act::Ack(1 + self.below(65_535) as u16)],
-            22 => vec![Act::Answer(packet, reason::QUOTA_EXCEEDED)],
-            23 => vec![Act::Answer(packet, reason::UNSPECIFIED)],
-            24 => vec![Act::Answer(packet, reason::NO_SUBSCRIBER)],
-            25 => vec![Act::Disconnect(reason::SERVER_BUSY)],
-            26 => vec![Act::Ack(packet), Act::Close],
-            27 => vec![Act::Close],
-            28 if self.below(4) == 0 => vec![Act::Freeze],
-            29..35 => vec![Act::Wait(Duration::from_millis(self.below(20))), Act::Ack(packet)],
-            _ => vec![Act::Ack(packet)],
-        }
-    }
-}
-
-/// BRIDGECLIP_FAULT_SEED replays one seed; BRIDGECLIP_FAULT_ROUNDS tries so many.
-#[test]
-fn broker_in_every_mood() {
-    let variable = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
-    let first = variable("BRIDGECLIP_FAULT_SEED").unwrap_or(1);
-    let rounds = variable("BRIDGECLIP_FAULT_ROUNDS").unwrap_or(4);
-    for seed in first..first + rounds {
-        println!("BRIDGECLIP_FAULT_SEED={seed}");
-        survive(seed);
-    }
-}
-
-fn survive(seed: u64) {
-    let mut station = station_with(300);
-    station.queue(Urgent, "urgent", 5, 200);
-    let mut moody = Moody { random: Random::new(&[seed]), held: Vec::new(), connection: 0 };
-    let broker = FaultyBroker::start(move |connection, heard| moody.react(connection, heard));
-    station.start(Station::params(broker.port));
-    station.wait_until_delivered();
-    assert_eq!(station.depth().set_aside, 0);
-    let received = broker.received();
-    let distinct: HashSet<_> = received.iter().filter_map(event).collect();
-    assert_eq!(distinct.len(), 305, "every event arrived");
-    expect_few_twice(&received);
-}
-
-/// Within each connection no more events are repeated than were in flight when the one before broke; held ones, which
-/// the broker refused, come on top.
-fn expect_few_twice(received: &[Publish]) {
-    let mut seen = HashSet::new();
-    let mut twice: HashMap<usize, usize> = HashMap::new();
-    let mut here: HashSet<(usize, String)> = HashSet::new();
-    for publish in received {
-        let Some(event) = event(publish) else { continue };
-        let first_here = here.insert((publish.connection, event.clone()));
-        if !seen.insert(event) && first_here {
-            *twice.entry(publish.connection).or_default() += 1;
-        }
-    }
-    let most = twice.values().max().copied().unwrap_or(0);
-    assert!(most <= IN_FLIGHT, "{most} events arrived twice after one break");
 }
 
 /// A table that names tests which are gone would promise what nothing holds.

@@ -26,6 +26,7 @@ mod journal;
 mod journal_damage;
 mod journal_faults;
 mod journal_numbers;
+mod moods;
 mod packages;
 mod photos;
 mod position;

@@ -195,9 +195,7 @@ fn what_the_broker_denies_of_other_devices_holds_up_none_of_its_own_and_is_named
     eventually("only those of the other device wait", || relay.journal().outbox_depth().expect("a depth").total() == 4);
     assert!(subscriber.results().iter().all(|event| event["source"] == "bridge/v1/test/relay"));
     let config = relay.config();
-    let status = |args: &[&str]| {
-        stdout(&bridgeclip(&[args, &["--config", config.to_str().expect("text")]].concat()))
-    };
+    let status = |args: &[&str]| stdout(&bridgeclip(&[args, &["--config", config.to_str().expect("text")]].concat()));
     let what = "bridge/v1/test/unit/capture/result";
     eventually("a link that says what it holds", || status(&["status"]).contains("link      held"));
     assert!(status(&["status"]).contains(&format!("HELD      {what}, for ")), "{}", status(&["status"]));

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use bridgeclip::journal::EventClass;
-use bridgeclip::uplink::{Endpoint, LinkEvent, LinkState, Login, Params, TlsError, TlsFiles, client_config, read_secret};
+use bridgeclip::uplink::{
+    Endpoint, LinkEvent, LinkState, Login, Params, TlsError, TlsFiles, client_config, read_secret,
+};
 
 use crate::support::{
     Authority, Broker, Device, GOOD_YEARS, Identity, Station, Subscriber, bridgeclip, demo_photos, eventually,

@@ -159,7 +159,8 @@ mod tests {
         let key = new_key();
         let mut mixed = events();
         mixed[1].topic = "bridge/v1/site/third/capture/thumb".to_owned();
-        let refused = |bundle: &[u8], device: &str| verify(bundle, &trusting(&key, device)).expect_err(device).to_string();
+        let refused =
+            |bundle: &[u8], device: &str| verify(bundle, &trusting(&key, device)).expect_err(device).to_string();
         let error = refused(&written(&key, mixed.clone()), "site/unit");
         assert!(error.contains("bridge/v1/site/third") && error.contains("for site/unit alone"), "{error}");
         assert!(verify(&written(&key, mixed)[..], &trusting(&key, "site/*")).is_ok());

@@ -91,11 +91,9 @@ fn allow(authority: &Authority, device: &str) -> Result<(), BundleError> {
     let named = || device.chars().filter(|c| !c.is_control()).take(200).collect();
     authority.check(device).map_err(|denial| match denial {
         Denial::Own => BundleError::Own { device: named() },
-        Denial::Unnamed => BundleError::NotItsDevice {
-            device: named(),
-            key: authority.key.to_string(),
-            devices: authority.words(),
-        },
+        Denial::Unnamed => {
+            BundleError::NotItsDevice { device: named(), key: authority.key.to_string(), devices: authority.words() }
+        }
     })
 }
 

@@ -202,7 +202,9 @@ mod tests {
 
     #[test]
     fn devices_are_named_one_by_one_or_by_their_site() {
-        for wrong in ["", "kita", "kita/", "/unit-1", "*/unit-1", "*/*", "kita/u*", "kita/unit/1", "bridge/v1/kita/unit-1"] {
+        for wrong in
+            ["", "kita", "kita/", "/unit-1", "*/unit-1", "*/*", "kita/u*", "kita/unit/1", "bridge/v1/kita/unit-1"]
+        {
             assert!(wrong.parse::<Devices>().is_err(), "{wrong}");
         }
         for right in ["kita/unit-1", "kita/*"] {

@@ -10,7 +10,11 @@ use super::random::{below, chance};
 #[derive(Clone, Debug)]
 pub enum Packet {
     Connect,
-    Publish { number: u16, topic: String, payload: bytes::Bytes },
+    Publish {
+        number: u16,
+        topic: String,
+        payload: bytes::Bytes,
+    },
     Health,
     Subscribe(u16),
     Ping,
@@ -180,14 +184,7 @@ pub fn react(mood: Mood, unit: usize, packet: &Packet, count: u64, random: &mut 
     }
 }
 
-fn published(
-    mood: Mood,
-    unit: usize,
-    number: u16,
-    topic: &str,
-    payload: &[u8],
-    random: &mut Random,
-) -> Vec<Reply> {
+fn published(mood: Mood, unit: usize, number: u16, topic: &str, payload: &[u8], random: &mut Random) -> Vec<Reply> {
     match mood {
         Mood::Denies(part, way) if part.holds(unit, topic) => way.reply(Some(number)),
         Mood::Picky if is_picked(topic, payload) => {

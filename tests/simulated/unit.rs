@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bridgeclip::daemon::{correct, remember};
 use bridgeclip::domain::{Position, PositionSource, Sha256};
-use bridgeclip::journal::{DeviceIdentity, EventClass, FILE_NAME, Journal, JournalError, Params as JournalParams, Reader, Recorded};
+use bridgeclip::journal::{
+    DeviceIdentity, EventClass, FILE_NAME, Journal, JournalError, Params as JournalParams, Reader, Recorded,
+};
 use bridgeclip::position::{Arrival, Clock, Fix, Located, Locator, Reading, Sighting, Stored};
 use bridgeclip::random::Random;
 use bridgeclip::uplink::{Action, Endpoint, Event, Fate, Group, LinkEvent, LinkState, Loss, Machine, Params};
@@ -190,7 +192,8 @@ impl Unit {
         let seed = around.random.bits();
         let params = params(self.number, &boot_id);
         let machine = Machine::new(params, self.settings(), false, seed, around.schedule.instant());
-        let identity = DeviceIdentity { source: source(self.number), boot_id, ..(*crate::support::results::identity()).clone() };
+        let identity =
+            DeviceIdentity { source: source(self.number), boot_id, ..(*crate::support::results::identity()).clone() };
         let identity = Arc::new(identity);
         self.run = Some(Run { machine, journal, thread, reader, locator, identity, storing: None, is_stopping: false });
         self.checks.begins();
@@ -388,7 +391,8 @@ impl Unit {
         let wall = self.wall();
         let run = self.run.as_mut().filter(|run| !run.is_stopping)?;
         let mut new = result(self.number as u64 * 10_000_000 + self.photos);
-        let sighting = Sighting { modified: wall, seen_ns: self.clocks.up.load(Ordering::Relaxed) * 1_000, camera: None };
+        let sighting =
+            Sighting { modified: wall, seen_ns: self.clocks.up.load(Ordering::Relaxed) * 1_000, camera: None };
         let Located { taken, monotonic_ns, position } = run.locator.locate(None, &sighting, None);
         new.capture.taken = taken.clone();
         (new.capture.monotonic_ns, new.capture.position) = (monotonic_ns, position.clone());
@@ -419,7 +423,8 @@ impl Unit {
     /// Satellites tell time and place.
     pub fn fix(&mut self, around: &mut Around) {
         self.set_clocks(around.schedule.now);
-        let (up, utc) = (self.clocks.up.load(Ordering::Relaxed), epoch() + SignedDuration::from_micros(around.schedule.now as i64));
+        let (up, utc) =
+            (self.clocks.up.load(Ordering::Relaxed), epoch() + SignedDuration::from_micros(around.schedule.now as i64));
         let Some(run) = &mut self.run else { return };
         let place = |random: &mut Random| 35.0 + below(random, 1_000) as f64 / 1e4;
         let position = Position {

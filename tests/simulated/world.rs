@@ -252,7 +252,11 @@ impl World {
         self.calm_since[unit] = now;
         self.urgent.retain(|urgent| {
             let is_late = urgent.unit == unit && urgent.until < now;
-            assert!(!is_late, "an urgent photo of unit {unit} has not come {:?} after it was due: {mood:?}", now - urgent.until);
+            assert!(
+                !is_late,
+                "an urgent photo of unit {unit} has not come {:?} after it was due: {mood:?}",
+                now - urgent.until
+            );
             urgent.unit != unit
         });
     }
@@ -262,7 +266,11 @@ impl World {
         let Some(index) = self.urgent.iter().position(|urgent| urgent.sha256 == sha256) else { return };
         let urgent = self.urgent.swap_remove(index);
         let unit = urgent.unit;
-        assert!(now <= urgent.until, "an urgent photo of unit {unit} came {} ms late: {mood:?}", (now - urgent.until) / MS);
+        assert!(
+            now <= urgent.until,
+            "an urgent photo of unit {unit} came {} ms late: {mood:?}",
+            (now - urgent.until) / MS
+        );
         *in_time += 1;
     }
 

@@ -58,12 +58,6 @@ impl Broker {
         self.end();
     }
 
-    /// In order: it writes down what it holds.
-    pub fn stop(mut self) {
-        signal("TERM", self.process.id());
-        self.process.wait().expect("an end");
-    }
-
     fn end(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
