@@ -4,8 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
+use bridgeclip::journal::{EventClass, ForeignEvent, Topics};
+use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::support::results::open_journal;
 use crate::support::{Broker, Device, Subscriber, bridgeclip, demo_photos, eventually, exit_code, free_port};
 
 fn queue(device: &Device, command: &str, args: &[&str]) -> Output {
@@ -206,4 +209,23 @@ fn what_the_broker_denies_of_other_devices_holds_up_none_of_its_own_and_is_named
     assert!(held[0]["reason"].as_str().expect("a reason").contains("access list"), "{held:?}");
     stdout(&self::queue(&relay, "drop", &["--from", "test/unit"]));
     eventually("nothing is held any more", || status(&["status"]).contains("link      live"));
+}
+
+#[test]
+fn an_id_that_one_device_brings_does_not_use_up_that_of_another() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let journal = open_journal(dir.path());
+    let import = |device: &str| {
+        let topic = format!("bridge/v1/{device}/capture/result");
+        let (class, event_id) = (EventClass::Result, "e-1".to_owned());
+        journal
+            .import(vec![ForeignEvent { class, event_id, topic, payload: vec![1] }], Timestamp::now())
+            .expect("stored")
+    };
+    assert_eq!([import("kita/a"), import("kita/b"), import("kita/a"), import("kita/b")], [1, 1, 0, 0]);
+    let drop = |device: &str| {
+        journal.drop_imported(Topics::of_device(&format!("bridge/v1/{device}")), Vec::new(), 10).expect("stored")
+    };
+    assert_eq!([drop("kita/a"), drop("kita/a"), drop("kita")], [1, 0, 0]);
+    assert_eq!([import("kita/a"), import("kita/b")], [1, 0], "what was dropped may come again");
 }

@@ -2,15 +2,18 @@
 //! on. Nothing is set aside while it is not the event that is at fault.
 
 use std::collections::HashSet;
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bridgeclip::journal::EventClass::{Result as Results, Thumbnail, Urgent};
-use bridgeclip::uplink::{LinkEvent, LinkState};
+use bridgeclip::uplink::{LinkEvent, LinkState, Params};
 
-use crate::support::{Act, FaultyBroker, Heard, PREFIX, Publish, Station, eventually, politely, reason};
+use crate::support::{
+    Act, Broker, FaultyBroker, Heard, PREFIX, Publish, Station, Subscriber, eventually, free_port, politely, reason,
+};
 
 const THUMBS: usize = 100;
 
@@ -124,6 +127,41 @@ fn a_denied_topic_holds_up_nothing_else() {
 }
 
 #[test]
+fn mosquittos_access_list_denies_thumbnails_and_an_urgent_photo_comes_without_delay() {
+    let (dir, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());
+    let list = dir.path().join("list");
+    let lines = ["read #", "write bridge/v1/test/station/status", "write bridge/v1/test/station/capture/result"];
+    fs::write(&list, lines.map(|line| format!("topic {line}\n")).concat()).expect("write");
+    let broker = Broker::start_with(port, &format!("acl_file {}", list.display()));
+    let subscriber = Subscriber::start(port);
+    subscriber.wait_until_subscribed();
+    let mut station = Station::new();
+    let thumbnail = |number: usize| format!("{PREFIX}/capture/thumb/{number}");
+    (0..THUMBS).for_each(|number| {
+        station.queue_on(&thumbnail(number), Thumbnail, &format!("thumb-{number}"), 1, 3_000);
+    });
+    // The pauses of a device as it is shipped.
+    let pauses =
+        Params { retry_max: Duration::from_secs(60), refused_pause: Duration::from_secs(300), ..Station::params(port) };
+    station.start(pauses);
+    eventually("a link on which the rest waits", || station.link.state() == LinkState::Held);
+    for number in 0..5 {
+        let begin = Instant::now();
+        station.queue(Urgent, &format!("urgent-{number}"), 1, 300);
+        eventually("an urgent event", || subscriber.results().len() > number);
+        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+        thread::sleep(Duration::from_millis(300));
+    }
+    assert_eq!(station.depth().waiting, [0, 0, 0, 0, THUMBS as u64]);
+    assert!(!station.reports().iter().any(|(_, event)| matches!(event, LinkEvent::Offline(_) | LinkEvent::Refused(_))));
+    let held = station.link.held_back(PREFIX).parts;
+    let [thumbs, ..] = &held[..] else { panic!("nothing is held") };
+    assert_eq!(thumbs.what, format!("{PREFIX}/capture/thumb/#"));
+    assert!(thumbs.reason.contains("access list") && thumbs.next_try_s <= 300 && thumbs.events.is_none(), "{thumbs:?}");
+    broker.kill();
+}
+
+#[test]
 fn when_every_event_is_refused_none_is_set_aside() {
     for way in WAYS {
         println!("{way:?}");
@@ -220,8 +258,7 @@ fn a_device_that_may_not_speak_of_itself_still_delivers() {
             let mut station = Station::new();
             let broker = denying(part, way, &Arc::new(AtomicBool::new(true)));
             station.queue(Results, "result", 20, 300);
-            let params =
-                bridgeclip::uplink::Params { health: Duration::from_millis(200), ..Station::params(broker.port) };
+            let params = Params { health: Duration::from_millis(200), ..Station::params(broker.port) };
             station.start(params);
             station.wait_until_delivered();
             let slowest = slowest_urgent(&station, &broker, 10);

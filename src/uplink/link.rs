@@ -147,3 +147,31 @@ impl Link {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Topics;
+
+    #[test]
+    fn what_is_held_is_told_in_words_and_not_without_end() {
+        let (link, now) = (Link::default(), Instant::now());
+        let held = |number: usize| Held {
+            scope: Scope::On(Topics::like(&format!("/bridge/v1/kita/d{number:02}/capture/thumb/7"))),
+            events: (number == 0).then_some(2),
+            reason: "no".to_owned(),
+            since: now.checked_sub(Duration::from_secs(90)).unwrap_or(now),
+            next_try: now + Duration::from_secs(300),
+        };
+        link.show(LinkState::Held, None, (0..PARTS_MAX + 8).map(held).collect());
+        let HeldBack { parts, more } = link.held_back("bridge/v1/kita/own");
+        assert_eq!((parts.len(), more), (PARTS_MAX, 8));
+        let HeldPart { what, events, reason, for_s, next_try_s } = &parts[0];
+        assert_eq!((what.as_str(), events, reason.as_str()), ("bridge/v1/kita/d00/capture/thumb/#", &Some(2), "no"));
+        assert!((90..95).contains(for_s) && (290..=300).contains(next_try_s), "{for_s} {next_try_s}");
+        let told = serde_json::to_value(link.held_back("")).expect("JSON");
+        assert!(told["held"][1]["events"].is_null() && told["held_more"] == 8, "{told}");
+        link.show(LinkState::Live, None, Vec::new());
+        assert_eq!(serde_json::to_value(link.held_back("")).expect("JSON"), serde_json::json!({}));
+    }
+}
