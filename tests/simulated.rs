@@ -20,8 +20,8 @@ use std::time::Instant;
 use clock::{DAY, HOUR};
 use world::{Outcome, Scale, World};
 
-const FEW_DAYS: Scale = Scale { units: 3, days: 4, photos_a_day: 40, whims: 4 * HOUR };
-const YEAR: Scale = Scale { units: 10, days: 365, photos_a_day: 16, whims: 3 * DAY };
+const FEW_DAYS: Scale = Scale { units: 3, days: 4, photos_a_day: 40, whims: 4 * HOUR, lies: 0 };
+const YEAR: Scale = Scale { units: 10, days: 365, photos_a_day: 16, whims: 3 * DAY, lies: 0 };
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
@@ -54,6 +54,12 @@ fn the_same_seed_gives_the_same_trace() {
     let [first, again] = [1, 1].map(|seed| live(seed, scale));
     assert_eq!(first, again);
     assert_ne!(first.trace, live(2, scale).trace);
+}
+
+#[test]
+#[should_panic(expected = "are lost")]
+fn a_broker_that_acknowledges_what_it_loses_is_found_out() {
+    live(1, Scale { days: 2, lies: 20, ..FEW_DAYS });
 }
 
 /// Some minutes; `cargo test --release --test main simulated_year -- --ignored --nocapture`.

@@ -91,7 +91,7 @@ pub struct Receiver {
 impl Receiver {
     /// Takes a message. The answer is the photo of a result that was not known.
     pub fn take(&mut self, topic: &str, payload: &[u8]) -> Option<String> {
-        let Some((source, below)) = topic.split_once("/capture/") else { return None };
+        let (source, below) = topic.split_once("/capture/")?;
         let sum = sum(payload);
         if below != "result" {
             if self.note(topic, below, sum) {

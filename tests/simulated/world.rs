@@ -51,6 +51,9 @@ pub struct Scale {
     pub photos_a_day: u64,
     /// Starts, clocks, networks: mean time between two of each kind.
     pub whims: u64,
+    /// Of a hundred messages that the broker takes, as many are lost by it. Nobody can survive that: it shows that the
+    /// checks see it.
+    pub lies: u64,
 }
 
 /// Urgent photos that have to arrive soon.
@@ -207,8 +210,8 @@ impl World {
             Happening::Photo(unit) => self.photo(unit),
             Happening::Wake(unit, urgent) => self.with(unit, |unit, around| unit.wake(urgent, around)),
             Happening::Timer(unit, timer) => self.with(unit, |unit, around| unit.time(timer, around)),
-            Happening::ToDevice(unit, connection, signal) => self.to_device(unit, connection, signal),
-            Happening::ToBroker(unit, connection, packet) => self.to_broker(unit, connection, packet, in_time),
+            Happening::ToDevice(unit, connection, signal) => self.reach_device(unit, connection, signal),
+            Happening::ToBroker(unit, connection, packet) => self.reach_broker(unit, connection, &packet, in_time),
             Happening::Stored(unit, life) => self.with(unit, |unit, around| unit.stored(life, around)),
             Happening::Ping(unit, connection) => self.with(unit, |unit, around| unit.ping(connection, around)),
             Happening::Fix(unit) => self.fix(unit),
@@ -230,7 +233,7 @@ impl World {
         // Bursts, as of a flight.
         let count = if chance(&mut self.random, 5) { 1 + below(&mut self.random, 12) } else { 1 };
         for _ in 0..count {
-            let taken = self.with(unit, |unit, around| unit.take_photo(around));
+            let taken = self.with(unit, Unit::take_photo);
             if let Some((sha256, true)) = taken {
                 self.expect_soon(unit, sha256);
             }
@@ -274,14 +277,14 @@ impl World {
         *in_time += 1;
     }
 
-    fn to_device(&mut self, unit: usize, connection: u64, signal: Signal) {
+    fn reach_device(&mut self, unit: usize, connection: u64, signal: Signal) {
         if matches!(&signal, Signal::Answered(_, answer) if *answer != Answer::Accepted) {
             self.units[unit].checks.refuses();
         }
         self.with(unit, |unit, around| unit.signal(connection, signal, around));
     }
 
-    fn to_broker(&mut self, unit: usize, connection: u64, packet: Packet, in_time: &mut u64) {
+    fn reach_broker(&mut self, unit: usize, connection: u64, packet: &Packet, in_time: &mut u64) {
         if self.nets[unit] == Net::Dead || self.mood == Mood::Silent {
             return;
         }
@@ -293,10 +296,10 @@ impl World {
             return;
         }
         known.packets += 1;
-        let replies = react(self.mood, unit, &packet, known.packets, &mut self.random);
+        let replies = react(self.mood, unit, packet, known.packets, &mut self.random);
         known.is_open = !matches!(packet, Packet::Gone);
         for reply in replies {
-            self.reply(unit, connection, reply, &packet, in_time);
+            self.reply(unit, connection, reply, packet, in_time);
         }
     }
 
@@ -316,6 +319,7 @@ impl World {
 
     fn reply(&mut self, unit: usize, connection: u64, reply: Reply, packet: &Packet, in_time: &mut u64) {
         match (reply, packet) {
+            (Reply::Take, _) if chance(&mut self.random, self.scale.lies) => (),
             (Reply::Take, Packet::Publish { topic, payload, .. }) => {
                 if let Some(sha256) = self.receiver.take(topic, payload) {
                     self.arrived(&sha256, in_time);
@@ -370,7 +374,7 @@ impl World {
 
     fn start(&mut self, unit: usize) {
         self.disturb(unit);
-        self.with(unit, |unit, around| unit.start(around));
+        self.with(unit, Unit::start);
     }
 
     fn down(&mut self, unit: usize) {
@@ -385,7 +389,7 @@ impl World {
         if self.is_ending() {
             return;
         }
-        self.with(unit, |unit, around| unit.fix(around));
+        self.with(unit, Unit::fix);
         let pause = around_mean(&mut self.random, 2 * HOUR);
         self.schedule.after(pause, Happening::Fix(unit));
     }
@@ -397,7 +401,7 @@ impl World {
         match below(&mut self.random, 5) {
             0 if self.units[unit].is_running() => self.schedule.after(0, Happening::Down(unit)),
             0 => (),
-            1 => self.with(unit, |unit, around| unit.step_clock(around)),
+            1 => self.with(unit, Unit::step_clock),
             2 => {
                 let metered = !self.units[unit].metered;
                 self.with(unit, |unit, around| unit.set_metered(metered, around));
@@ -433,7 +437,7 @@ impl World {
     fn all_has_arrived(&mut self) -> bool {
         for unit in 0..self.scale.units {
             if self.units[unit].depth().1 > 0 {
-                self.with(unit, |unit, around| unit.retry(around));
+                self.with(unit, Unit::retry);
             }
         }
         self.depths().iter().all(|(waiting, set_aside, _)| waiting + set_aside == 0)
