@@ -188,11 +188,7 @@ impl Holds {
 
     /// Removes what this scope covers as well.
     pub fn remove_within(&mut self, wide: &Scope) {
-        let is_within = |scope: &Scope| match (wide.topics(), scope.topics()) {
-            (Some(wide), Some(topics)) => wide.include(topics),
-            _ => false,
-        };
-        self.by_scope.retain(|scope, _| scope == wide || !is_within(scope));
+        self.by_scope.retain(|scope, _| scope == wide || !wide.includes(scope));
         self.changes += 1;
     }
 }

@@ -33,6 +33,15 @@ impl Scope {
         self.may_cover(kind.class) && self.topics().is_none_or(|topics| topics.include(&kind.topics))
     }
 
+    /// Whether it holds everything on topics that the other one holds.
+    pub fn includes(&self, other: &Scope) -> bool {
+        match (self, other) {
+            (Scope::On(wide), Scope::On(topics) | Scope::Of(_, topics)) => wide.include(topics),
+            (Scope::Of(class, wide), Scope::Of(of, topics)) => class == of && wide.include(topics),
+            (Scope::From(_), _) | (_, Scope::From(_)) | (Scope::Of(..), Scope::On(_)) => false,
+        }
+    }
+
     /// Whether it can hold events of this class.
     pub fn may_cover(&self, class: EventClass) -> bool {
         match self {
@@ -85,5 +94,20 @@ mod tests {
         assert_eq!(covered(Scope::On(result.topics.clone())), [true, true, false]);
         assert_eq!(covered(Scope::Of(EventClass::Urgent, result.topics.clone())), [false, true, false]);
         assert_eq!(covered(Scope::On(Topics::foreign())), [false, false, true]);
+    }
+
+    #[test]
+    fn a_scope_includes_what_it_holds_as_a_whole() {
+        let on = |topic: &str| Scope::On(Topics::like(topic));
+        let of = |class, topic: &str| Scope::Of(class, Topics::like(topic));
+        let (own, foreign) = ("capture/result", "/bridge/v1/a/b/capture/result");
+        assert!(on(own).includes(&of(EventClass::Detail, own)) && Scope::On(Topics::foreign()).includes(&on(foreign)));
+        let detail = of(EventClass::Detail, own);
+        for other in
+            [of(EventClass::Result, own), on(own), of(EventClass::Detail, foreign), Scope::From(EventClass::Detail)]
+        {
+            assert!(!detail.includes(&other), "{other:?}");
+        }
+        assert!(!Scope::From(EventClass::Urgent).includes(&detail), "a quota may be over while a topic is denied");
     }
 }
