@@ -1,9 +1,13 @@
 //! The settings file. Every key is checked when it is read; an error names file, line, key and what would be right.
 
+mod bundle;
 mod collect;
+mod commands;
 mod web;
 
+pub use bundle::Bundle;
 pub use collect::CollectConfig;
+pub use commands::Commands;
 pub use web::Web;
 
 use std::fs;
@@ -48,6 +52,9 @@ pub struct Config {
     /// Without this section no commands are received.
     #[serde(default, deserialize_with = "checked")]
     pub commands: Option<Commands>,
+    /// Without this section bundles are taken in with keys that are given by hand.
+    #[serde(default)]
+    pub bundle: Bundle,
     /// Without this section there is no field page.
     #[serde(default, deserialize_with = "checked")]
     pub web: Option<Web>,
@@ -275,16 +282,6 @@ pub struct Tls {
     pub client_key_file: Option<PathBuf>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Commands {
-    pub public_key: Option<String>,
-    pub public_key_file: Option<PathBuf>,
-    /// The clock is right although nothing is known to set it.
-    #[serde(default)]
-    pub trust_clock: bool,
-}
-
 /// A section whose keys must fit each other.
 trait Section {
     fn check(&self) -> Result<(), &'static str>;
@@ -328,15 +325,6 @@ impl Section for Mqtt {
             ),
         ];
         wrong.into_iter().find(|(is_wrong, _)| *is_wrong).map_or(Ok(()), |(_, reason)| Err(reason))
-    }
-}
-
-impl Section for Commands {
-    fn check(&self) -> Result<(), &'static str> {
-        match self.public_key.is_some() != self.public_key_file.is_some() {
-            true => Ok(()),
-            false => Err("give either public_key or public_key_file; `bridgeclip command keygen` makes a key"),
-        }
     }
 }
 

@@ -32,6 +32,7 @@ use log::{error, info, warn};
 
 use self::attempts::{ATTEMPTS_MAX, Attempts};
 use self::corrector::{Corrector, CorrectorThread};
+pub use self::corrector::{correct, remember};
 use self::health::Vitals;
 use self::heat::Heat;
 use self::reads::Reads;

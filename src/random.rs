@@ -1,6 +1,7 @@
 //! Seeded numbers: initial weights, orders and dropout of the heads, and the logs that tests make up.
 
 /// A stream of numbers that its key determines.
+#[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
@@ -14,6 +15,12 @@ impl Random {
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         scramble(self.0)
+    }
+
+    /// Evenly within [0, 1).
+    pub fn unit(&mut self) -> f64 {
+        // As many bits as a double holds exactly.
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Evenly within [-end, end).

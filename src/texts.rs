@@ -187,6 +187,7 @@ texts! {
     ThisDevice: "Device", "機器";
     NoDevice: "The device does not answer. Come closer, or check its Wi-Fi.", "機器が応答しません。近づくか、Wi-Fi接続を確認してください。";
     DeviceFull: "The device is full and takes no photos:", "空き容量がなく、写真を受け付けていません：";
+    BrokerRefuses: "The broker refuses:", "送信先が拒否しています：";
     Kept: "Kept.", "保存しました。";
     Keep: "Keep", "保存";
     // Its photos.
@@ -246,6 +247,7 @@ texts! {
     LinkConnecting: "Connecting", "接続中";
     LinkDraining: "Sending", "送信中";
     LinkLive: "Online", "オンライン";
+    LinkHeld: "Online; some of it is refused", "オンライン（一部拒否）";
     LinkRefused: "Refused", "接続拒否";
     QueueWaiting: "Waiting", "未送信";
     Metered: "The link costs money: only the most important is sent", "従量課金の回線：重要な情報のみ送信する";
@@ -258,6 +260,7 @@ texts! {
     LostThumbnailsDropped: "small pictures dropped for room", "容量不足で削除した縮小画像";
     LostCapturesForgotten: "delivered photos forgotten for room", "容量不足で削除した送信済み記録";
     LostEventsSetAside: "events refused by the broker", "送信先に拒否された通知";
+    LostImportsDropped: "events of other devices dropped by hand", "手動で破棄した他機の通知";
     LostTimesFull: "times full", "満杯になった回数";
     LostFilesQuarantined: "damaged databases", "破損したデータベース";
     LostRowsDamaged: "damaged rows", "破損した行";

@@ -21,7 +21,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 44] = [
+    let commands: [&[&str]; 46] = [
         &[],
         &["run"],
         &["status"],
@@ -66,6 +66,8 @@ fn every_command_explains_itself() {
         &["queue", "export"],
         &["queue", "import"],
         &["queue", "key"],
+        &["queue", "imported"],
+        &["queue", "drop"],
     ];
     for command in commands {
         let output = bridgeclip(&[command, &["--help"]].concat());

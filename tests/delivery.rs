@@ -178,8 +178,9 @@ fn an_event_that_is_too_large_for_the_broker_does_not_hold_up_the_others() {
         station.queue(EventClass::Result, "large", 1, 3_000);
         station.queue(EventClass::Result, "more", 20, 300);
         station.start(Station::params(port));
+        eventually("all others", || distinct(&subscriber.results()).len() == 40);
+        station.queue_until_one_is_set_aside();
         station.wait_until_delivered();
         assert_eq!(station.depth().set_aside, 1, "{limit}");
-        eventually("all others", || distinct(&subscriber.results()).len() == 40);
     }
 }

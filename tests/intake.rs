@@ -383,7 +383,7 @@ fn named_pipes_and_devices_are_refused_and_nothing_waits_for_them() {
     let [pipe, config] = [&pipe, &config].map(|path| path.to_str().expect("a plain path"));
     for args in [
         &["classify", "--package", crate::support::demo_package().to_str().expect("a plain path"), pipe][..],
-        &["queue", "import", "--config", config, "--key", &"A".repeat(44), pipe],
+        &["queue", "import", "--config", config, "--key", &"A".repeat(44), "--device", "a/b", pipe],
         &["reference", "import", "--csv", pipe, "--npy", pipe, "--package", "x"],
     ] {
         let begin = Instant::now();

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use bridgeclip::journal::EventClass;
-use bridgeclip::uplink::{Endpoint, LinkEvent, Login, Params, TlsError, TlsFiles, client_config, read_secret};
+use bridgeclip::uplink::{
+    Endpoint, LinkEvent, LinkState, Login, Params, TlsError, TlsFiles, client_config, read_secret,
+};
 
 use crate::support::{
     Authority, Broker, Device, GOOD_YEARS, Identity, Station, Subscriber, bridgeclip, demo_photos, eventually,
@@ -296,9 +298,13 @@ fn an_access_list_that_forbids_publishing_is_told() {
     let port = free_port();
     let broker = Broker::start_with(port, &format!("acl_file {}", list.display()));
     let mut station = station(Station::params(port));
-    let reason = station.wait_for_refusal();
-    assert!(reason.contains("does not let this device publish below bridge/v1/test/station"), "{reason}");
-    assert_eq!(station.depth().total(), 3);
+    let (_, reason) = station.wait_for("a held topic", |event| match event {
+        LinkEvent::Held { what, reason } if what == "bridge/v1/test/station/capture/result" => Some(reason.clone()),
+        _ => None,
+    });
+    assert!(reason.contains("does not let this device publish there") && reason.contains("access list"), "{reason}");
+    eventually("a link that says so", || station.link.state() == LinkState::Held);
+    assert_eq!((station.depth().total(), station.depth().set_aside), (3, 0));
     broker.kill();
     let _broker = Broker::start(port);
     let subscriber = Subscriber::start(port);

@@ -3,13 +3,18 @@
 //! JSON lines: a head, a line for each event, and an end with their number, the SHA-256 of all lines before it and the
 //! device's Ed25519 signature of that. The events keep their ids, topics and bytes, so one that arrives by the link
 //! too is one event.
+//!
+//! A signature tells who brings events, not whose they are: a key speaks for the devices that `trust.rs` is told, and for
+//! no others.
 
 mod key;
 mod read;
+mod trust;
 mod write;
 
 pub use key::{DeviceKey, KeyError, NotAKey, PublicKey};
-pub use read::{BundleError, Contents, read, verify};
+pub use read::{BundleError, Contents, Verified, read, verify};
+pub use trust::{Authority, DEVICE_ROOT, Denial, Device, Devices, NotDevices, Trust, Trusted};
 pub use write::write;
 
 use jiff::Timestamp;
@@ -97,6 +102,12 @@ mod tests {
         out
     }
 
+    /// Of an importer that trusts this key with the events of one device.
+    fn trusting(key: &DeviceKey, device: &str) -> Trust {
+        let trusted = vec![Trusted { key: key.public(), devices: vec![device.parse().expect("a device")] }];
+        Trust { trusted, own: "bridge/v1/site/office".to_owned() }
+    }
+
     fn new_key() -> DeviceKey {
         DeviceKey::open(tempfile::tempdir().expect("a temporary folder").path()).expect("a key")
     }
@@ -105,9 +116,10 @@ mod tests {
     fn events_arrive_as_they_left() {
         let key = new_key();
         let bundle = written(&key, events());
-        let contents = verify(&bundle[..], &[key.public()]).expect("whole");
+        let verified = verify(&bundle[..], &trusting(&key, "site/unit")).expect("whole");
+        let contents = &verified.contents;
         assert_eq!((contents.head.device.as_str(), contents.events), ("bridge/v1/site/unit", 2));
-        let read: Result<Vec<_>, _> = read(&bundle[..]).collect();
+        let read: Result<Vec<_>, _> = read(&bundle[..], &verified).collect();
         assert_eq!(read.expect("whole"), events());
     }
 
@@ -135,11 +147,29 @@ mod tests {
             ("x".repeat(LINE_BYTES_MAX + 2), "longer than"),
         ];
         for (text, expected) in cases {
-            let error = verify(text.as_bytes(), &[key.public()]).expect_err(expected).to_string();
+            let error = verify(text.as_bytes(), &trusting(&key, "site/unit")).expect_err(expected).to_string();
             assert!(error.contains(expected), "{expected}: {error}");
         }
-        let error = verify(text.as_bytes(), &[new_key().public()]).expect_err("another key").to_string();
+        let error = verify(text.as_bytes(), &trusting(&new_key(), "site/unit")).expect_err("another key").to_string();
         assert!(error.contains(&key.public().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_key_carries_only_the_events_of_its_devices() {
+        let key = new_key();
+        let mut mixed = events();
+        mixed[1].topic = "bridge/v1/site/third/capture/thumb".to_owned();
+        let refused =
+            |bundle: &[u8], device: &str| verify(bundle, &trusting(&key, device)).expect_err(device).to_string();
+        let error = refused(&written(&key, mixed.clone()), "site/unit");
+        assert!(error.contains("bridge/v1/site/third") && error.contains("for site/unit alone"), "{error}");
+        assert!(verify(&written(&key, mixed)[..], &trusting(&key, "site/*")).is_ok());
+        let error = refused(&written(&key, events()), "site/third");
+        assert!(error.contains("bridge/v1/site/unit"), "{error}");
+        let mut stolen = events();
+        stolen[0].topic = "bridge/v1/site/office/capture/result".to_owned();
+        let error = refused(&written(&key, stolen), "site/*");
+        assert!(error.contains("this device"), "{error}");
     }
 
     #[test]
@@ -156,9 +186,10 @@ mod tests {
         ];
         for topic in topics {
             let event = ForeignEvent { topic: topic.to_owned(), ..events()[0].clone() };
-            let bundle = written(&new_key(), vec![event]);
-            let read: Result<Vec<_>, _> = read(&bundle[..]).collect();
-            assert!(read.expect_err(topic).to_string().contains("topic"), "{topic}");
+            let key = new_key();
+            let bundle = written(&key, vec![event]);
+            let error = verify(&bundle[..], &trusting(&key, "site/unit")).expect_err(topic);
+            assert!(error.to_string().contains("topic"), "{topic}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use base64ct::{Base64, Encoding};
 use sha2::Digest;
 
-use super::{End, Event, FORMAT, Head, LINE_BYTES_MAX, Line, PublicKey, signed_bytes};
+use super::{Authority, Denial, End, Event, FORMAT, Head, LINE_BYTES_MAX, Line, PublicKey, Trust, signed_bytes};
 use crate::domain::Sha256;
 use crate::journal::{EventClass, ForeignEvent};
 
@@ -29,10 +29,18 @@ pub enum BundleError {
     #[error("the bundle was changed after it was made")]
     Changed,
     #[error(
-        "the bundle of {device} is signed with the key {key}, which is not among the given ones; if it is what \
-             `bridgeclip queue key` prints on that device, give --key {key}"
+        "the bundle of {device} is signed with the key {key}, which is not trusted; if it is what `bridgeclip queue key` \
+         prints on that device, name it in [[bundle.trusted]] of the settings, with the devices for which it speaks, or \
+         give --key {key} and --device"
     )]
     UnknownKey { device: String, key: String },
+    #[error(
+        "the bundle carries events of {device}, and its key {key} speaks for {devices} alone; if it may carry them, name the \
+         device in its `devices` in [[bundle.trusted]], or with --device"
+    )]
+    NotItsDevice { device: String, key: String, devices: String },
+    #[error("the bundle carries events of {device}, which is this device; nobody else speaks for it")]
+    Own { device: String },
 }
 
 /// What a bundle is said to hold by the device that signed it.
@@ -42,17 +50,29 @@ pub struct Contents {
     pub events: u64,
 }
 
-/// Reads a whole bundle and checks that one of the trusted keys signed exactly that.
-pub fn verify(input: impl BufRead, trusted: &[PublicKey]) -> Result<Contents, BundleError> {
+/// A bundle that was verified.
+#[derive(Debug)]
+pub struct Verified {
+    pub contents: Contents,
+    /// For whom its key speaks.
+    authority: Authority,
+}
+
+/// Reads a whole bundle and checks that a trusted key signed exactly that, and speaks for every device in it.
+pub fn verify(input: impl BufRead, trust: &Trust) -> Result<Verified, BundleError> {
     let mut lines = Lines { input, number: 0, hasher: sha2::Sha256::new() };
     let head = lines.head()?;
-    if !trusted.contains(&head.key) {
+    let Some(authority) = trust.authority(head.key) else {
         return Err(BundleError::UnknownKey { device: head.device, key: head.key.to_string() });
-    }
+    };
+    allow(&authority, &head.device)?;
     let mut events = 0;
     let end = loop {
         match lines.next()? {
-            Some((Line::Event(_), _)) => events += 1,
+            Some((Line::Event(event), _)) => {
+                lines.checked(event, &authority)?;
+                events += 1;
+            }
             Some((Line::End(end), before)) => break check_end(end, before, &head.key)?,
             Some((Line::Head(_), _)) => return Err(lines.broken("a second head")),
             None => return Err(BundleError::Incomplete),
@@ -64,7 +84,17 @@ pub fn verify(input: impl BufRead, trusted: &[PublicKey]) -> Result<Contents, Bu
     if end.events != events {
         return Err(BundleError::Count { found: events, said: end.events });
     }
-    Ok(Contents { head, events })
+    Ok(Verified { contents: Contents { head, events }, authority })
+}
+
+fn allow(authority: &Authority, device: &str) -> Result<(), BundleError> {
+    let named = || device.chars().filter(|c| !c.is_control()).take(200).collect();
+    authority.check(device).map_err(|denial| match denial {
+        Denial::Own => BundleError::Own { device: named() },
+        Denial::Unnamed => {
+            BundleError::NotItsDevice { device: named(), key: authority.key.to_string(), devices: authority.words() }
+        }
+    })
 }
 
 fn check_end(end: End, before: Sha256, key: &PublicKey) -> Result<End, BundleError> {
@@ -72,8 +102,9 @@ fn check_end(end: End, before: Sha256, key: &PublicKey) -> Result<End, BundleErr
     if is_signed { Ok(end) } else { Err(BundleError::Changed) }
 }
 
-/// The events of a bundle that was verified, each checked once more for what it asks us to publish.
-pub fn read(input: impl BufRead) -> impl Iterator<Item = Result<ForeignEvent, BundleError>> {
+/// The events of a bundle that was verified, each checked once more: the file may have changed meanwhile.
+pub fn read(input: impl BufRead, verified: &Verified) -> impl Iterator<Item = Result<ForeignEvent, BundleError>> {
+    let authority = verified.authority.clone();
     let mut lines = Lines { input, number: 0, hasher: sha2::Sha256::new() };
     let head = lines.head().err();
     let mut ended = false;
@@ -82,7 +113,7 @@ pub fn read(input: impl BufRead) -> impl Iterator<Item = Result<ForeignEvent, Bu
             return None;
         }
         let event = match lines.next() {
-            Ok(Some((Line::Event(event), _))) => checked(event).map_err(|reason| lines.broken(&reason)),
+            Ok(Some((Line::Event(event), _))) => lines.checked(event, &authority),
             Ok(Some((Line::End(_), _)) | None) => {
                 ended = true;
                 return None;
@@ -101,7 +132,7 @@ fn checked(event: Event) -> Result<ForeignEvent, String> {
     if event.id.is_empty() || event.id.len() > 128 || !event.id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("`{}` cannot be an event's id", event.id));
     }
-    if !is_topic_of_a_capture(&event.topic) {
+    if device_of(&event.topic).is_none() {
         return Err(format!("the topic `{}` is none of a capture", event.topic));
     }
     let payload = match (event.payload, event.payload_base64) {
@@ -112,15 +143,17 @@ fn checked(event: Event) -> Result<ForeignEvent, String> {
     Ok(ForeignEvent { class, event_id: event.id, topic: event.topic, payload })
 }
 
-/// `bridge/v1/{site}/{device}/capture/…`. A bundle must not speak in commands.
-fn is_topic_of_a_capture(topic: &str) -> bool {
+/// The device of a topic `bridge/v1/{site}/{device}/capture/…`: its prefix. A bundle must not speak in commands.
+fn device_of(topic: &str) -> Option<&str> {
     let levels: Vec<&str> = topic.split('/').collect();
     let is_name = |level: &&str| !level.is_empty() && !level.contains(['+', '#', '\0']);
-    topic.len() <= 512
+    let is_one = topic.len() <= 512
         && levels.len() >= 6
         && levels[..2] == ["bridge", "v1"]
         && levels[4] == "capture"
-        && levels.iter().all(is_name)
+        && levels.iter().all(is_name);
+    let end = topic.match_indices('/').nth(3)?.0;
+    is_one.then(|| &topic[..end])
 }
 
 struct Lines<R> {
@@ -155,6 +188,13 @@ impl<R: BufRead> Lines<R> {
         let before = Sha256(self.hasher.clone().finalize().into());
         self.hasher.update(&bytes);
         Ok(Some((line, before)))
+    }
+
+    /// The event of the last line, if it may be brought.
+    fn checked(&self, event: Event, authority: &Authority) -> Result<ForeignEvent, BundleError> {
+        let event = checked(event).map_err(|reason| self.broken(&reason))?;
+        allow(authority, device_of(&event.topic).unwrap_or_default())?;
+        Ok(event)
     }
 
     fn broken(&self, reason: &str) -> BundleError {

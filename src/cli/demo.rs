@@ -209,7 +209,8 @@ fn print(notice: &Notice, depth: u64) -> Result<()> {
         Notice::Link(LinkEvent::Offline(reason)) => writeln!(out, "link down: {reason}  [queue {depth}]")?,
         Notice::Link(LinkEvent::Refused(reason)) => writeln!(out, "link refused: {reason}  [queue {depth}]")?,
         Notice::Link(LinkEvent::SetAside(event, reason)) => writeln!(out, "event {event} set aside: {reason}")?,
-        Notice::Link(LinkEvent::Held(reason)) => writeln!(out, "queue held: {reason}  [queue {depth}]")?,
+        Notice::Link(LinkEvent::Held { what, reason }) => writeln!(out, "{what} held: {reason}  [queue {depth}]")?,
+        Notice::Link(LinkEvent::Lifted(what)) => writeln!(out, "{what} taken again  [queue {depth}]")?,
         Notice::Link(LinkEvent::Delivered(count)) => writeln!(out, "delivered {count}  [queue {depth}]")?,
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Results in words for a person at a terminal.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::domain::{Category, Method, Urgency, UrgentSign, Verdict};
 use crate::texts::{Lang, Text};
@@ -49,6 +50,29 @@ pub fn paragraph(verdict: &Verdict) -> String {
         text += &format!("  {:.4}  {}  {}\n", neighbour.similarity, neighbour.source, neighbour.caption);
     }
     text
+}
+
+/// What the broker does not take for now, a line for each part of it; `daemon` is the running daemon's status.
+pub fn held(daemon: &Value) -> Vec<String> {
+    let more = daemon["held_more"].as_u64().map(|more| format!("{more} more parts"));
+    daemon["held"].as_array().into_iter().flatten().map(held_part).chain(more).collect()
+}
+
+/// `bridge/v1/a/b/capture/thumb/#, for 12 min, next try in 40 s: the broker ...`.
+fn held_part(part: &Value) -> String {
+    let text = |key: &str| part[key].as_str().unwrap_or("?");
+    let span = |key: &str| duration(part[key].as_u64().unwrap_or(0));
+    let single = part["events"].as_u64().map(|events| format!("{events} events on ")).unwrap_or_default();
+    let (what, reason) = (text("what"), text("reason"));
+    format!("{single}{what}, for {}, next try in {}: {reason}", span("for_s"), span("next_try_s"))
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3_600),
+    }
 }
 
 /// What the percentages mean.

@@ -1,5 +1,6 @@
 //! `bridgeclip queue`: the events that wait for the broker.
 
+mod imported;
 mod list;
 mod status;
 mod transfer;
@@ -20,6 +21,8 @@ pub enum Command {
     Export(transfer::ExportArgs),
     Import(transfer::ImportArgs),
     Key(transfer::KeyArgs),
+    Imported(imported::ListArgs),
+    Drop(imported::DropArgs),
 }
 
 /// Put events that the broker has refused for good back into the queue.
@@ -40,6 +43,8 @@ pub fn run(command: &Command) -> Result<Outcome> {
         Command::Export(args) => transfer::export(args),
         Command::Import(args) => transfer::import(args),
         Command::Key(args) => transfer::key(args),
+        Command::Imported(args) => imported::list(args),
+        Command::Drop(args) => imported::drop(args),
     }
 }
 

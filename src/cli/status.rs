@@ -184,6 +184,12 @@ fn print_daemon(out: &mut impl Write, daemon: &Value) -> Result<()> {
         let text = |key: &str| door[key].as_str().unwrap_or_default();
         writeln!(out, "CLOSED    the page cannot be reached at {} for now: {}", text("listen"), text("reason"))?;
     }
+    if let Some(reason) = daemon["link_trouble"].as_str() {
+        writeln!(out, "NO LINK   {reason}")?;
+    }
+    for part in present::held(daemon) {
+        writeln!(out, "HELD      {part}")?;
+    }
     if let Some(reason) = daemon["full"].as_str() {
         writeln!(out, "FULL      photos are refused: {reason}")?;
     }

@@ -36,10 +36,7 @@ pub struct CorrectorThread {
 impl Corrector {
     /// Starts with the captures that were stored since the start of the machine, before the daemon's own.
     pub fn start(self, reader: &Reader) -> Result<CorrectorThread, CorrectorError> {
-        for place in reader.last_places(self.locator.boot_id(), LEARNERS_MAX)?.into_iter().rev() {
-            let (capture, monotonic_ns) = (place.capture, place.monotonic_ns);
-            self.locator.remember(Stored { capture, monotonic_ns, taken: place.taken, position: place.position });
-        }
+        remember(&self.locator, reader)?;
         let (stop, stopped) = mpsc::channel();
         let thread = thread::Builder::new().name("corrector".into()).spawn(move || self.run(&stopped))?;
         Ok(CorrectorThread { stop, thread })
@@ -47,13 +44,11 @@ impl Corrector {
 
     fn run(&self, stopped: &mpsc::Receiver<()>) {
         while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-            let corrections = self.locator.corrections();
-            match self.store(&corrections) {
-                Ok(0) => self.locator.corrected(&[]),
-                Ok(count) => {
-                    info!("{count} captures have learned their time or place");
-                    self.locator.corrected(&corrections);
-                    let captures = corrections.iter().map(|correction| correction.capture).collect();
+            let queued = !self.link.is_online();
+            match correct(&self.locator, &self.journal, &self.identity, queued, Timestamp::now()) {
+                Ok(captures) if captures.is_empty() => (),
+                Ok(captures) => {
+                    info!("{} captures have learned their time or place", captures.len());
                     (self.observer)(Notice::Corrected { captures });
                 }
                 // The journal has said it, once for all who want to write.
@@ -61,19 +56,37 @@ impl Corrector {
             }
         }
     }
+}
 
-    /// One commit for all of them.
-    fn store(&self, corrections: &[Correction]) -> Result<usize, JournalError> {
-        if corrections.is_empty() {
-            return Ok(0);
-        }
-        let change = |Correction { capture, taken, position }: &Correction| {
-            (*capture, Change::Located { taken: taken.clone(), position: position.clone() })
-        };
-        let changes = corrections.iter().map(change).collect();
-        self.journal.supersede_all(&self.identity, changes, Expect::Any, !self.link.is_online(), Timestamp::now())?;
-        Ok(corrections.len())
+/// Takes the captures that were stored since the start of the machine: they may learn from what comes later.
+pub fn remember(locator: &Locator, reader: &Reader) -> Result<(), JournalError> {
+    for place in reader.last_places(locator.boot_id(), LEARNERS_MAX)?.into_iter().rev() {
+        let (capture, monotonic_ns) = (place.capture, place.monotonic_ns);
+        locator.remember(Stored { capture, monotonic_ns, taken: place.taken, position: place.position });
     }
+    Ok(())
+}
+
+/// Tells stored captures what became known after them, in one commit. The answer is which have learned something; they are
+/// not told again.
+pub fn correct(
+    locator: &Locator,
+    journal: &Journal,
+    identity: &Arc<DeviceIdentity>,
+    queued: bool,
+    now: Timestamp,
+) -> Result<Vec<i64>, JournalError> {
+    let corrections = locator.corrections();
+    if !corrections.is_empty() {
+        let changes = corrections.iter().map(change).collect();
+        journal.supersede_all(identity, changes, Expect::Any, queued, now)?;
+    }
+    locator.corrected(&corrections);
+    Ok(corrections.iter().map(|correction| correction.capture).collect())
+}
+
+fn change(Correction { capture, taken, position }: &Correction) -> (i64, Change) {
+    (*capture, Change::Located { taken: taken.clone(), position: position.clone() })
 }
 
 /// Why the thread cannot be started.

@@ -16,7 +16,6 @@ use crate::intake::Arrivals;
 use crate::kernels::Threads;
 use crate::pipeline::Classifier;
 use crate::position::{Locator, monotonic_ns};
-use crate::uplink::LinkEvent;
 use crate::web::{
     self, Access, Clock, Live, Pace, Params, Pools, RECEIVING_MAX, Room, SOCKET_NAME, Searcher, Site, UPLOADS_NAME,
     Uploads, Web,
@@ -50,7 +49,6 @@ fn hint(notice: &Notice) -> Option<web::Notice> {
         Notice::Known { path } => Some(web::Notice::Known { file: file(path) }),
         Notice::Failed { path, reason } => Some(web::Notice::Failed { file: file(path), reason: reason.clone() }),
         Notice::Corrected { captures } => Some(web::Notice::Changed { captures: captures.clone() }),
-        Notice::Link(LinkEvent::Held(_)) => None,
         Notice::Link(_) => Some(web::Notice::Queue),
     }
 }

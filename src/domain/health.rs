@@ -19,6 +19,8 @@ pub struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full: Option<String>,
     #[serde(flatten)]
+    pub held: HeldBack,
+    #[serde(flatten)]
     pub device: DeviceHealth,
 }
 
@@ -33,6 +35,36 @@ pub struct QueueHealth {
     pub oldest_age_s: Option<u64>,
     /// Events that the broker refused for good.
     pub set_aside: u64,
+}
+
+/// What the broker does not take for now, while everything else goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HeldBack {
+    #[serde(rename = "held", skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<HeldPart>,
+    /// Parts beyond those that are named.
+    #[serde(rename = "held_more", skip_serializing_if = "is_zero")]
+    pub more: u64,
+}
+
+/// One part of what is sent, which waits because the broker refused it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldPart {
+    /// Topics, as a filter, or the part in words.
+    pub what: String,
+    /// Single events of it, of which the others go on. Absent if all of them wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
+    /// Why, as the broker gave it.
+    pub reason: String,
+    /// Seconds since it was first refused.
+    pub for_s: u64,
+    /// Seconds until it is tried again.
+    pub next_try_s: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The device itself. What it cannot tell is absent.
@@ -90,6 +122,8 @@ pub struct Losses {
     pub captures_forgotten: u64,
     /// Events that the broker refused for good.
     pub events_set_aside: u64,
+    /// Events of other devices that were dropped by hand.
+    pub imports_dropped: u64,
     /// How often the device was full and refused photos.
     pub times_full: u64,
     /// Damaged databases that were set aside.

@@ -29,7 +29,7 @@ pub use drone::{Attitude, Drone};
 pub use embedding::{Embedding, EmbeddingError};
 pub use event::{Change, EVENT_FORMAT, EventContext, SUMMARY_FORMAT, capture_result, capture_summary, correction};
 pub use fix::{FixQuality, Position, PositionSource};
-pub use health::{ClosedDoor, DeviceHealth, Drops, Health, Losses, QueueHealth, Unreadable};
+pub use health::{ClosedDoor, DeviceHealth, Drops, Health, HeldBack, HeldPart, Losses, QueueHealth, Unreadable};
 pub use inspection::{Act, History, Inspection, Judgement, Saying, Statement, StatementError};
 pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
 pub use method::{Method, Rule, UnknownName};

@@ -11,6 +11,7 @@ mod commit;
 mod counters;
 mod error;
 mod examine;
+mod imports;
 mod judgement;
 mod numbers;
 mod packing;
@@ -25,6 +26,7 @@ mod space;
 mod start;
 mod tag;
 mod thumbnail;
+mod topics;
 mod writer;
 
 pub use capture::{Expect, NewResult, Recorded, Superseded};
@@ -33,10 +35,12 @@ pub use commit::Report;
 pub use counters::{CommandNote, OutboxDepth};
 pub use error::JournalError;
 pub use examine::{Condition, examine};
-pub use queue::{EventClass, ForeignEvent, Refused};
-pub use reader::{EventOutline, Fate, FileState, OutboxRow, Reader, SetAsideRow};
+pub use imports::{ForeignEvent, Imported};
+pub use queue::{EventClass, Refused};
+pub use reader::{EventOutline, Fate, FileState, OutboxRow, Page, Reader, SetAsideRow};
 pub use results::{StoredPlace, StoredResult};
 pub use tag::set_tag;
+pub use topics::{Topics, Which};
 pub use writer::{DeviceIdentity, Journal, Params};
 
 /// The file name of the database inside the data folder.

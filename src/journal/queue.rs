@@ -1,7 +1,7 @@
 //! The outbox: events that the broker has not acknowledged yet.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::JournalError;
 use super::counters::Counters;
@@ -79,16 +79,6 @@ pub enum Content {
     /// The event or the thumbnail of this capture, which lies in the row of [`EventClass::home`] anyway.
     OfCapture(i64),
     Own(Vec<u8>),
-}
-
-/// An event that another device made and this one delivers for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForeignEvent {
-    pub class: EventClass,
-    pub event_id: String,
-    /// The whole topic, with the prefix of the device that made the event.
-    pub topic: String,
-    pub payload: Vec<u8>,
 }
 
 /// What `refused` did.
@@ -224,39 +214,6 @@ fn resend_one(tables: &mut Tables, capture: i64, stored_at: Timestamp) -> Result
 fn is_undelivered(tables: &Tables, id: i64) -> Result<bool, JournalError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE id = ?1) OR EXISTS (SELECT 1 FROM set_aside WHERE id = ?1)";
     Ok(tables.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))?)
-}
-
-/// Takes in events of other devices; those that came before are skipped. The answer is how many were new.
-pub fn import(tables: &mut Tables, events: &[ForeignEvent], stored_at: Timestamp) -> Result<u64, JournalError> {
-    let mut new = 0;
-    for event in events {
-        if !note_imported(tables.connection, &event.event_id, event.class as i64)? {
-            continue;
-        }
-        let own = NewEvent {
-            class: event.class,
-            event_id: event.event_id.clone(),
-            topic: format!("/{}", event.topic),
-            content: Content::Own(event.payload.clone()),
-            stored_at,
-        };
-        put(tables, own)?;
-        new += 1;
-    }
-    Ok(new)
-}
-
-/// Notes that an event of another device was taken in; `false` if it was noted before.
-pub fn note_imported(connection: &Connection, event_id: &str, class: i64) -> rusqlite::Result<bool> {
-    let mut known =
-        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM imported WHERE event_id = ?1 AND class = ?2)")?;
-    if known.query_row(params![event_id, class], |row| row.get(0))? {
-        return Ok(false);
-    }
-    let mut last = connection.prepare_cached("SELECT coalesce(max(id), 0) FROM imported")?;
-    let id: i64 = last.query_row([], |row| row.get(0))?;
-    Row::new("imported", id + 1).with("event_id", event_id.to_owned()).with("class", class).store(connection)?;
-    Ok(true)
 }
 
 /// Drops an event wherever it is kept. Whether it was there.

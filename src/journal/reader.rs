@@ -1,6 +1,7 @@
 //! Reading `device.db` beside the writer: WAL readers never wait for it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use log::warn;
 use rusqlite::types::{Type, ValueRef};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 
 use super::capture::is_known;
@@ -22,7 +23,8 @@ use super::packing::unpack;
 use super::row::{damaged, is_intact};
 use super::schema::check_text;
 use super::tag::standing_tag;
-use super::{EventClass, Journal, JournalError, OutboxDepth};
+use super::topics::Which;
+use super::{EventClass, Imported, Journal, JournalError, OutboxDepth, imports};
 use crate::domain::{Failure, FileStamp, Losses, Sha256, Tag};
 
 /// Events that are read at a time.
@@ -65,6 +67,14 @@ impl OutboxRow {
             None => format!("{prefix}/{}", self.topic),
         }
     }
+}
+
+/// Events that were read at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub rows: Vec<OutboxRow>,
+    /// No event up to this id is left that was asked for.
+    pub read_to: i64,
 }
 
 /// An event as lists show it.
@@ -226,11 +236,16 @@ impl Reader {
     /// Up to `limit` undelivered events of a class with an id above `after`, oldest first, and not more than about 1 MiB.
     /// Those set aside are not among them, nor what does not match its checksum: that is mended.
     pub fn outbox(&self, class: EventClass, after: i64, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
-        let (rows, damage) = self.read(|connection| look(connection, class, after, limit))?;
+        Ok(self.page(class, after, limit, Which::All)?.rows)
+    }
+
+    /// The same for some topics alone. The payloads of others are not read.
+    pub fn page(&self, class: EventClass, after: i64, limit: usize, which: Which) -> Result<Page, JournalError> {
+        let (page, damage) = self.read(|connection| look(connection, class, after, limit, which))?;
         if let Some(damage) = damage {
             self.found(damage);
         }
-        Ok(rows)
+        Ok(page)
     }
 
     /// All undelivered events in the order of delivery, read some at a time: there may be a million.
@@ -271,6 +286,11 @@ impl Reader {
                 set_aside: counters.set_aside,
             })
         })
+    }
+
+    /// The devices, by what their topics begin with, whose events this one delivers for them.
+    pub fn imported(&self) -> Result<BTreeMap<String, Imported>, JournalError> {
+        self.read(|connection| Ok(imports::imported(connection)?))
     }
 
     /// Events that the broker has refused for good.
@@ -372,19 +392,29 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
-type Look = (Vec<OutboxRow>, Option<JournalError>);
-
 /// The rows, and damage among them.
-fn look(connection: &Connection, class: EventClass, after: i64, limit: usize) -> Result<Look, JournalError> {
+fn look(
+    connection: &Connection,
+    class: EventClass,
+    after: i64,
+    limit: usize,
+    which: Which,
+) -> Result<(Page, Option<JournalError>), JournalError> {
+    let after = after.max(class.floor());
+    // Before the rows: one that is added meanwhile lies beyond.
+    let last = last_id(connection, class)?.max(after);
     let home = class.home();
+    let (condition, mut values) = which.condition();
     let sql = format!(
         "SELECT outbox.*, {home}.* FROM outbox LEFT JOIN {home} ON {home}.id = outbox.capture
-         WHERE outbox.id > ?1 AND outbox.id < ?2 ORDER BY outbox.id LIMIT ?3"
+         WHERE outbox.id > ? AND outbox.id < ?{condition} ORDER BY outbox.id LIMIT ?"
     );
+    values.splice(0..0, [after.into(), class.ceiling().into()]);
+    values.push((limit as i64).into());
     let mut statement = connection.prepare_cached(&sql)?;
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let (mut found, mut damage, mut bytes) = (Vec::new(), None, 0);
-    let mut rows = statement.query((after.max(class.floor()), class.ceiling(), limit as i64))?;
+    let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
         match outbox_row(row, &names, class) {
             Ok(row) => {
@@ -397,7 +427,15 @@ fn look(connection: &Connection, class: EventClass, after: i64, limit: usize) ->
             Err(error) => damage = Some(error),
         }
     }
-    Ok((found, damage))
+    let read_to = found.last().map_or(last, |row: &OutboxRow| row.id);
+    Ok((Page { rows: found, read_to }, damage))
+}
+
+/// Of the newest event of a class; 0 if none waits.
+fn last_id(connection: &Connection, class: EventClass) -> rusqlite::Result<i64> {
+    let sql = "SELECT id FROM outbox WHERE id > ?1 AND id < ?2 ORDER BY id DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row([class.floor(), class.ceiling()], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
 /// An outbox row beside the row that it points to.

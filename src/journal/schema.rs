@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::counters::Counters;
+use super::imports::note_imported;
 use super::packing::pack;
-use super::queue::{EventClass, Tables, note_imported};
+use super::queue::{EventClass, Tables};
 use super::results::json;
 use super::row::{Row, to_json};
 use super::{JournalError, judgement};

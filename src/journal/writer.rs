@@ -12,9 +12,10 @@ use rusqlite::{Connection, params};
 
 use super::capture::{self, Expect, NewResult, Recorded, Superseded};
 use super::commit::{FileNote, GROUP_MAX, Report, Request, Transaction, Writer};
-use super::queue::{self, ForeignEvent, Refused};
+use super::imports::{self, ForeignEvent};
+use super::queue::{self, Refused};
 use super::tag::insert_tag;
-use super::{CommandNote, FILE_NAME, JournalError, Reader, start};
+use super::{CommandNote, FILE_NAME, JournalError, Reader, Topics, start};
 use crate::domain::{Change, Failure, FileStamp, Sha256, Statement, Tag};
 
 /// Who makes the events, the same for a whole run of the daemon.
@@ -256,7 +257,15 @@ impl Journal {
     pub fn import(&self, events: Vec<ForeignEvent>, stored_at: Timestamp) -> Result<u64, JournalError> {
         self.submit(Haste::Now, move |transaction| {
             transaction.admit()?;
-            queue::import(&mut transaction.tables, &events, stored_at)
+            imports::import(&mut transaction.tables, &events, stored_at)
+        })
+    }
+
+    /// Drops events of other devices on these topics, or those of them with these ids if any are given: up to `limit` in one
+    /// commit. The answer is how many were dropped.
+    pub fn drop_imported(&self, topics: Topics, ids: Vec<i64>, limit: usize) -> Result<u64, JournalError> {
+        self.submit(Haste::Now, move |transaction| {
+            imports::drop_imported(&mut transaction.tables, &topics, &ids, limit)
         })
     }
 

@@ -19,8 +19,17 @@ pub struct Locator {
     boot_id: String,
     age_s_max: f64,
     state: Mutex<State>,
-    /// On its own, because asking may take a moment and the line must not wait for it.
-    ntp: Mutex<Ntp>,
+    clock: Clock,
+}
+
+/// Reads both clocks of the device.
+pub type Clock = Box<dyn Fn() -> Reading + Send + Sync>;
+
+/// The clocks of this machine.
+fn real_clock() -> Clock {
+    // On its own, because asking may take a moment and the line must not wait for it.
+    let ntp = Mutex::new(Ntp::default());
+    Box::new(move || Reading::now(whole(&ntp).is_synchronised(monotonic_ns())))
 }
 
 #[derive(Default)]
@@ -42,7 +51,12 @@ pub struct Located {
 impl Locator {
     /// Fixes older than `age_s_max` at the exposure are not used.
     pub fn new(age_s_max: f64) -> io::Result<Self> {
-        Ok(Locator { boot_id: boot_id()?, age_s_max, state: Mutex::default(), ntp: Mutex::default() })
+        Ok(Self::with_clock(age_s_max, boot_id()?, real_clock()))
+    }
+
+    /// Knows the time from this clock alone.
+    pub fn with_clock(age_s_max: f64, boot_id: String, clock: Clock) -> Self {
+        Locator { boot_id, age_s_max, state: Mutex::default(), clock }
     }
 
     /// The start of the machine that its moments belong to.
@@ -74,12 +88,13 @@ impl Locator {
 
     /// Where the device is, by the line.
     pub fn position(&self) -> Option<Position> {
-        let here = whole(&self.state).track.at(When::Monotonic(monotonic_ns()));
+        let now = self.reading();
+        let here = whole(&self.state).track.at(When::Monotonic(now.monotonic_ns));
         most_trusted(here, self.age_s_max)
     }
 
     fn reading(&self) -> Reading {
-        Reading::now(whole(&self.ntp).is_synchronised(monotonic_ns()))
+        (self.clock)()
     }
 
     /// Time and place of a photo. `positions` are those that the photo itself holds.

@@ -32,7 +32,7 @@ pub use clock::{GpsTime, Reading, boot_id, monotonic_ns, time_at};
 pub use exposure::{Exposure, Sighting, exposure};
 pub use later::{Correction, LEARNERS_MAX, Stored};
 pub use line::{Line, LineEvent, Params, Protocol};
-pub use locator::{Located, Locator};
+pub use locator::{Clock, Located, Locator};
 pub use ntp::Ntp;
 pub use track::{Track, When};
 pub use trust::most_trusted;

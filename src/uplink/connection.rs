@@ -54,7 +54,9 @@ pub enum Answer {
     NoSubscriber,
     /// We may not publish there.
     NotAuthorised,
-    /// It may go better later.
+    /// It takes no more for now, whatever it is.
+    Busy(String),
+    /// It may take this one later.
     Later(String),
     /// It is this message that is wrong.
     Unacceptable(String),
@@ -64,10 +66,14 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loss {
     Broken(String),
+    /// The broker closed the connection, and said nothing.
+    Closed(String),
     /// Nothing was heard for too long.
     Dead(String),
     /// Trying again soon is of no use: somebody has to change something.
     Refused(String),
+    /// This device may not do something that it did.
+    Denied(String),
     /// The broker dislikes a message that was on its way.
     Unacceptable(String),
 }

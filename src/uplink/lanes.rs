@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::journal::{EventClass, OutboxRow};
+use crate::journal::{EventClass, OutboxRow, Page};
 
 /// Rows that are fetched at once. They are few, so that little is read twice after a broken link.
 const PAGE_ROWS: usize = 64;
@@ -32,42 +32,46 @@ impl Lanes {
         self.0.iter_mut().for_each(|lane| lane.more = true);
     }
 
-    /// Starts again with the oldest rows.
-    pub fn rewind(&mut self) {
-        *self = Lanes::new();
-    }
-
-    /// Whether `front` may find something.
-    pub fn may_have_rows(&self, last: EventClass) -> bool {
-        self.up_to(last).any(|lane| lane.more || !lane.rows.is_empty())
-    }
-
-    /// The next row of the classes up to `last`. `read` fetches rows where needed: class, the row before, row count.
-    /// Rows that `is_known` tells are left out as they are fetched: later they may be forgotten, because delivered.
-    pub fn front<E>(
-        &mut self,
-        last: EventClass,
-        is_known: impl Fn(i64) -> bool,
-        mut read: impl FnMut(EventClass, i64, usize) -> Result<Vec<OutboxRow>, E>,
-    ) -> Result<Option<&OutboxRow>, E> {
-        for lane in self.0.iter_mut().filter(|lane| lane.class <= last) {
-            while lane.rows.is_empty() && lane.more {
-                lane.fetch(&is_known, &mut read)?;
-            }
-            if !lane.rows.is_empty() {
-                return Ok(lane.rows.front());
-            }
+    /// Starts again with the oldest rows of the classes that `of` names.
+    pub fn rewind(&mut self, of: impl Fn(EventClass) -> bool) {
+        for lane in self.0.iter_mut().filter(|lane| of(lane.class)) {
+            *lane = Lane { class: lane.class, after: 0, more: true, rows: VecDeque::new() };
         }
-        Ok(None)
+    }
+
+    /// Drops the rows that are held back from now on.
+    pub fn drop_rows(&mut self, is_held: impl Fn(&OutboxRow) -> bool) {
+        self.0.iter_mut().for_each(|lane| lane.rows.retain(|row| !is_held(row)));
+    }
+
+    /// Whether there is something, or may be, in the classes that `of` names.
+    pub fn may_have_rows(&self, of: impl Fn(EventClass) -> bool) -> bool {
+        self.0.iter().any(|lane| of(lane.class) && (lane.more || !lane.rows.is_empty()))
+    }
+
+    /// Fetches rows of a class, if there are none here. `read` is told the class, the row before and the row count. Rows
+    /// that `is_known` tells are left out as they are fetched: later they may be forgotten, because delivered.
+    pub fn fill<E>(
+        &mut self,
+        class: EventClass,
+        is_known: impl Fn(i64) -> bool,
+        read: impl Fn(EventClass, i64, usize) -> Result<Page, E>,
+    ) -> Result<(), E> {
+        let lane = &mut self.0[class as usize];
+        while lane.rows.is_empty() && lane.more {
+            lane.fetch(&is_known, &read)?;
+        }
+        Ok(())
+    }
+
+    /// The next row of a class, of those that were fetched.
+    pub fn front(&self, class: EventClass) -> Option<&OutboxRow> {
+        self.0[class as usize].rows.front()
     }
 
     /// Takes the row that `front` showed.
     pub fn take(&mut self, class: EventClass) -> Option<OutboxRow> {
         self.0[class as usize].rows.pop_front()
-    }
-
-    fn up_to(&self, last: EventClass) -> impl Iterator<Item = &Lane> {
-        self.0.iter().filter(move |lane| lane.class <= last)
     }
 }
 
@@ -75,14 +79,12 @@ impl Lane {
     fn fetch<E>(
         &mut self,
         is_known: &impl Fn(i64) -> bool,
-        read: &mut impl FnMut(EventClass, i64, usize) -> Result<Vec<OutboxRow>, E>,
+        read: &impl Fn(EventClass, i64, usize) -> Result<Page, E>,
     ) -> Result<(), E> {
-        self.rows = read(self.class, self.after, PAGE_ROWS)?.into();
-        self.more = !self.rows.is_empty();
-        if let Some(row) = self.rows.back() {
-            self.after = row.id;
-        }
-        self.rows.retain(|row| !is_known(row.id));
+        let Page { rows, read_to } = read(self.class, self.after, PAGE_ROWS)?;
+        self.more = !rows.is_empty();
+        self.after = read_to;
+        self.rows = rows.into_iter().filter(|row| !is_known(row.id)).collect();
         Ok(())
     }
 }
@@ -98,7 +100,7 @@ mod tests {
     struct Rows(RefCell<Vec<(EventClass, i64)>>, std::ops::Range<i64>);
 
     impl Rows {
-        fn read(&self, class: EventClass, after: i64, limit: usize) -> Result<Vec<OutboxRow>, Infallible> {
+        fn read(&self, class: EventClass, after: i64, limit: usize) -> Result<Page, Infallible> {
             let row = |id| OutboxRow {
                 id,
                 class,
@@ -109,14 +111,19 @@ mod tests {
             };
             let rows = self.0.borrow();
             let of_class = rows.iter().filter(|(of, id)| *of == class && *id > after);
-            Ok(of_class.take(limit).map(|(_, id)| row(*id)).collect())
+            let rows: Vec<_> = of_class.take(limit).map(|(_, id)| row(*id)).collect();
+            let read_to = rows.last().map_or(after, |row| row.id);
+            Ok(Page { rows, read_to })
         }
 
+        /// The next row of the classes up to `last`.
         fn next(&self, lanes: &mut Lanes, last: EventClass) -> Option<i64> {
-            let is_known = |id| self.1.contains(&id);
-            let Ok(front) = lanes.front(last, is_known, |class, after, limit| self.read(class, after, limit));
-            let class = front?.class;
-            lanes.take(class).map(|row| row.id)
+            let next = |class| {
+                let is_known = |id| self.1.contains(&id);
+                let Ok(()) = lanes.fill(class, is_known, |class, after, limit| self.read(class, after, limit));
+                lanes.take(class).map(|row| row.id)
+            };
+            EventClass::ALL.into_iter().filter(|class| *class <= last).find_map(next)
         }
     }
 
@@ -134,7 +141,7 @@ mod tests {
             assert_eq!(rows.next(&mut lanes, EventClass::Thumbnail), Some(id));
         }
         assert_eq!(rows.next(&mut lanes, EventClass::Thumbnail), None);
-        assert!(!lanes.may_have_rows(EventClass::Thumbnail));
+        assert!(!lanes.may_have_rows(|_| true));
     }
 
     #[test]
@@ -144,9 +151,9 @@ mod tests {
         let mut lanes = Lanes::new();
         let order = |lanes: &mut Lanes, last| std::iter::from_fn(|| rows.next(lanes, last)).collect::<Vec<_>>();
         assert_eq!(order(&mut lanes, EventClass::Correction), [4, 3]);
-        assert!(!lanes.may_have_rows(EventClass::Correction) && lanes.may_have_rows(EventClass::Thumbnail));
+        assert!(!lanes.may_have_rows(|class| class <= EventClass::Correction) && lanes.may_have_rows(|_| true));
         assert_eq!(order(&mut lanes, EventClass::Thumbnail), [2, 1]);
-        lanes.rewind();
+        lanes.rewind(|_| true);
         assert_eq!(order(&mut lanes, EventClass::Thumbnail), [4, 3, 2, 1]);
     }
 

@@ -1,29 +1,45 @@
 //! Delivers the outbox to an MQTT 5 broker while there is a link. SQLite alone owns the retries: every connection
 //! starts clean and reads the unacknowledged rows again.
+//!
+//! `machine` decides: it is told what happens, and when, and answers with what has to be done. `session` is what lives as
+//! long as a connection, `dispatch` what outlives it. `driver` carries out, with sockets, threads and clocks.
 
+mod action;
 pub mod backoff;
 mod command;
 mod connection;
+mod dispatch;
+mod doubts;
+mod driver;
 mod endpoint;
+mod holds;
 mod lanes;
 mod link;
+mod machine;
 mod messages;
+mod own;
 mod probe;
 mod rate;
+mod scope;
 mod secret;
 mod session;
 mod settlement;
-mod states;
-mod suspects;
 mod tls;
 mod window;
+
+pub use action::{Action, Event, Queue};
+pub use connection::{Answer, BrokerLimits, Incoming, Loss, Message, Signal};
+pub use machine::Machine;
+pub use scope::Scope;
+pub use settlement::{Answered, Fate, Group, Ledger, Settled};
+pub use window::Sent;
 
 pub use command::{
     Acting, Captures, Command, CommandHandler, Desk, DeskParams, InForce, KeyError, LogLevel, LongWork, Op, Order,
     Retag, SetTo, SettingsChange, SigningKey, VerifyingKey, new_private_key, private_key, public_key, sign,
 };
 pub use endpoint::{Endpoint, Login};
-pub use link::{Link, LinkState, Settings};
+pub use link::{Held, Link, LinkState, Settings};
 pub use probe::{ProbeError, probe};
 pub use secret::{Secret, SecretError, read_credential, read_secret};
 pub use tls::{Tls, TlsError, TlsFiles, client_config};
@@ -35,6 +51,7 @@ use tokio::sync::watch;
 
 use crate::domain::DeviceHealth;
 use crate::journal::{Journal, Reader};
+use crate::secret::secret;
 
 /// How the uplink reaches its broker.
 #[derive(Clone, Debug)]
@@ -79,8 +96,14 @@ pub enum LinkEvent {
     Offline(String),
     /// Somebody has to change something; the reason in words.
     Refused(String),
-    /// The broker holds the queue up; the reason in words.
-    Held(String),
+    /// The broker does not take a part of the events for now, and the others go on; or it has another reason now.
+    Held {
+        /// Topics, as a filter, or the part in words.
+        what: String,
+        reason: String,
+    },
+    /// It takes this part again.
+    Lifted(String),
     /// So many events were acknowledged and are out of the queue.
     Delivered(usize),
     /// The event with this id in the outbox is not sent any more; the reason in words.
@@ -98,9 +121,9 @@ impl Uplink {
     pub fn start(params: Params, around: Around) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let seed = u64::from_le_bytes(secret()?);
         let run = move || {
-            let mut uplink = states::Uplink::new(params, around, stopped);
-            runtime.block_on(uplink.run());
+            runtime.block_on(driver::run(params, around, seed, stopped));
             // A connect that hangs must not hold up the exit.
             runtime.shutdown_background();
         };

@@ -1,12 +1,10 @@
 //! What the broker has answered for, until `device.db` knows it.
 //!
-//! Acknowledged rows are deleted in groups, on another thread: a sync of a memory card may take long, and each one
-//! wears it. They count as open until they are gone: after a crash they are sent again.
+//! Acknowledged rows are deleted in groups, by whoever carries out [`super::Action::Settle`]: a sync of a memory card may
+//! take long, and each one wears it. They count as open until they are gone: after a crash they are sent again.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-
-use tokio::task::JoinHandle;
 
 use crate::journal::{Journal, JournalError, Refused};
 
@@ -24,14 +22,15 @@ pub struct Settlement {
     /// After a failed change: when the next may be tried.
     paused_until: Option<Instant>,
     /// All rows that were answered and are not settled yet.
-    rows: HashSet<i64>,
-    running: Option<JoinHandle<Settled>>,
+    rows: BTreeSet<i64>,
+    is_running: bool,
 }
 
+/// A row, and what the broker's answer makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Answered {
-    row: i64,
-    fate: Fate,
+pub struct Answered {
+    pub row: i64,
+    pub fate: Fate,
 }
 
 /// What becomes of a row.
@@ -44,17 +43,49 @@ pub enum Fate {
     Impossible(String),
 }
 
+/// Answers that are stored together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub answers: Vec<Answered>,
+    /// Others that would share the commit are not waited for.
+    pub at_once: bool,
+}
+
 /// What one group came to.
 #[derive(Debug, Default)]
 pub struct Settled {
     pub delivered: usize,
-    /// Rows that will be tried again.
-    pub again: usize,
     /// Rows that are not sent any more, with the reason.
     pub set_aside: Vec<(i64, String)>,
     /// Nothing of `left` is known to be in the database.
     pub error: Option<JournalError>,
-    left: Vec<Answered>,
+    pub left: Vec<Answered>,
+}
+
+/// Where answers are stored.
+pub trait Ledger {
+    /// Removes acknowledged events from the outbox. `at_once`: without waiting for other changes.
+    fn delivered(&self, rows: Vec<i64>, at_once: bool) -> Result<(), JournalError>;
+
+    /// Notes that the broker refused an event while it took others; after too often it is set aside.
+    fn refused(&self, row: i64, reason: String) -> Result<Refused, JournalError>;
+
+    /// Sets aside an event that cannot be delivered.
+    fn set_aside(&self, row: i64, reason: String) -> Result<Refused, JournalError>;
+}
+
+impl Ledger for Journal {
+    fn delivered(&self, rows: Vec<i64>, at_once: bool) -> Result<(), JournalError> {
+        if at_once { self.delivered_now(rows) } else { Journal::delivered(self, rows) }
+    }
+
+    fn refused(&self, row: i64, reason: String) -> Result<Refused, JournalError> {
+        Journal::refused(self, row, reason)
+    }
+
+    fn set_aside(&self, row: i64, reason: String) -> Result<Refused, JournalError> {
+        Journal::set_aside(self, row, reason)
+    }
 }
 
 impl Settlement {
@@ -73,32 +104,36 @@ impl Settlement {
         self.rows.contains(&row)
     }
 
-    /// When `start` should be called next.
+    /// Whether a group is being stored.
+    pub fn is_running(&self) -> bool {
+        self.is_running
+    }
+
+    /// When [`Settlement::group`] has something to give.
     pub fn due(&self) -> Option<Instant> {
-        let due = self.due.filter(|_| self.running.is_none())?;
+        let due = self.due.filter(|_| !self.is_running)?;
         Some(self.paused_until.map_or(due, |paused| paused.max(due)))
     }
 
-    /// Begins to settle, if it is time or a group of `full` rows waits.
-    pub fn start(&mut self, journal: &Journal, full: usize, now: Instant) {
-        let Some(due) = self.due() else { return };
+    /// What has to be stored now: if it is time, or a group of `full` rows waits.
+    pub fn group(&mut self, full: usize, now: Instant) -> Option<Group> {
+        let due = self.due()?;
         let full = self.waiting.len() >= full && self.paused_until.is_none_or(|paused| paused <= now);
-        if due <= now || full {
-            self.begin(journal, full);
-        }
+        if due <= now || full { self.all(full) } else { None }
     }
 
-    /// Waits for the running group; for ever if there is none.
-    pub async fn finished(&mut self) -> Settled {
-        match &mut self.running {
-            Some(task) => task.await.unwrap_or_else(|_| Settled::failed(JournalError::Stopped, Vec::new())),
-            None => std::future::pending().await,
+    /// What has to be stored, now or later.
+    pub fn all(&mut self, at_once: bool) -> Option<Group> {
+        if self.is_running || self.waiting.is_empty() {
+            return None;
         }
+        (self.due, self.is_running) = (None, true);
+        Some(Group { answers: std::mem::take(&mut self.waiting), at_once })
     }
 
-    /// To be called with what `finished` gave.
+    /// To be told what became of the last group.
     pub fn after(&mut self, settled: &mut Settled, now: Instant) {
-        self.running = None;
+        self.is_running = false;
         self.waiting.append(&mut settled.left);
         self.rows = self.waiting.iter().map(|answered| answered.row).collect();
         if !self.waiting.is_empty() {
@@ -106,61 +141,39 @@ impl Settlement {
         }
         self.paused_until = settled.error.is_some().then(|| now + FAULT_PAUSE);
     }
+}
 
-    /// At the end of a session, before the queue is read by another one: settles everything, one try each. A row that
-    /// stays is sent again, and its receiver ignores the known id.
-    pub async fn finish(&mut self, journal: &Journal, mut tell: impl FnMut(&Settled)) {
-        for _ in 0..2 {
-            if self.running.is_none() && !self.waiting.is_empty() {
-                self.begin(journal, true);
-            }
-            if self.running.is_some() {
-                let mut settled = self.finished().await;
-                tell(&settled);
-                self.after(&mut settled, Instant::now());
-            }
+impl Group {
+    /// Stores the answers.
+    pub fn settle(self, ledger: &impl Ledger) -> Settled {
+        let (delivered, refused): (Vec<_>, Vec<_>) =
+            self.answers.into_iter().partition(|answer| answer.fate == Fate::Delivered);
+        let rows: Vec<i64> = delivered.iter().map(|answered| answered.row).collect();
+        if !rows.is_empty()
+            && let Err(error) = ledger.delivered(rows, self.at_once)
+        {
+            return Settled { error: Some(error), left: [delivered, refused].concat(), ..Settled::default() };
         }
-    }
-
-    /// `at_once`: others that would share the commit are not waited for.
-    fn begin(&mut self, journal: &Journal, at_once: bool) {
-        let (journal, group) = (journal.clone(), std::mem::take(&mut self.waiting));
-        self.due = None;
-        self.running = Some(tokio::task::spawn_blocking(move || settle(&journal, group, at_once)));
+        let mut settled = Settled { delivered: delivered.len(), ..Settled::default() };
+        refused.into_iter().for_each(|answered| settled.note(ledger, answered));
+        settled
     }
 }
 
 impl Settled {
-    fn failed(error: JournalError, left: Vec<Answered>) -> Self {
-        Settled { error: Some(error), left, ..Settled::default() }
+    /// What was to be stored may not be: its rows are read again.
+    pub fn failed(error: JournalError) -> Self {
+        Settled { error: Some(error), ..Settled::default() }
     }
-}
 
-fn settle(journal: &Journal, group: Vec<Answered>, at_once: bool) -> Settled {
-    let (delivered, refused): (Vec<_>, Vec<_>) = group.into_iter().partition(|answer| answer.fate == Fate::Delivered);
-    let rows: Vec<i64> = delivered.iter().map(|answered| answered.row).collect();
-    let remove = if at_once { Journal::delivered_now } else { Journal::delivered };
-    if !rows.is_empty()
-        && let Err(error) = remove(journal, rows)
-    {
-        return Settled::failed(error, [delivered, refused].concat());
-    }
-    let mut settled = Settled { delivered: delivered.len(), ..Settled::default() };
-    for answered in refused {
-        settled.note(journal, answered);
-    }
-    settled
-}
-
-impl Settled {
-    fn note(&mut self, journal: &Journal, answered: Answered) {
+    fn note(&mut self, ledger: &impl Ledger, answered: Answered) {
         let (outcome, reason) = match &answered.fate {
             Fate::Delivered => return,
-            Fate::Refused(reason) => (journal.refused(answered.row, reason.clone()), reason),
-            Fate::Impossible(reason) => (journal.set_aside(answered.row, reason.clone()), reason),
+            Fate::Refused(reason) => (ledger.refused(answered.row, reason.clone()), reason),
+            Fate::Impossible(reason) => (ledger.set_aside(answered.row, reason.clone()), reason),
         };
         match outcome {
-            Ok(Refused::StaysInQueue) => self.again += 1,
+            Ok(Refused::StaysInQueue) => (),
             Ok(Refused::SetAside) => self.set_aside.push((answered.row, reason.clone())),
             Err(error) => {
                 self.error = Some(error);

@@ -3,16 +3,18 @@
 //! The client library numbers packets itself and tells the numbers in the order of sending, so the n-th number
 //! belongs to the n-th message that was handed over.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes on their way before the next message waits. Pings queue up behind them: at 2 KB/s, the slowest link that is
 /// of use, a ping must be answered within the keep-alive time.
 const BYTES_MAX: usize = 64 * 1024;
 
 /// A message that was handed to the client and that the broker answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sent {
     Status,
+    /// With QoS 0: it is never in a window.
+    Health,
     Subscription,
     /// What became of a command, by our number of it.
     Reply(u64),
@@ -26,7 +28,7 @@ pub struct Window {
     limit: usize,
     /// Handed over, packet number not known yet.
     unnumbered: VecDeque<Sent>,
-    numbered: HashMap<u16, Sent>,
+    numbered: BTreeMap<u16, Sent>,
     /// Every message since the oldest unacknowledged one. Packet numbers wrap after `limit` messages, so this never
     /// grows beyond it.
     order: VecDeque<Entry>,
@@ -48,7 +50,7 @@ impl Window {
         Window {
             limit,
             unnumbered: VecDeque::new(),
-            numbered: HashMap::new(),
+            numbered: BTreeMap::new(),
             order: VecDeque::new(),
             bytes: 0,
             bytes_largest: 0,
@@ -64,34 +66,12 @@ impl Window {
         self.order.is_empty()
     }
 
-    /// Messages since the oldest that is not acknowledged.
-    pub fn len(&self) -> usize {
-        self.order.len()
-    }
-
     pub fn bytes_largest(&self) -> usize {
         self.bytes_largest
     }
 
-    /// Whether the event is on its way.
-    pub fn contains(&self, event: i64) -> bool {
-        self.open().any(|sent| sent == Sent::Event(event))
-    }
-
-    /// The event that is on its way, if it is the only one.
-    pub fn only_event(&self) -> Option<i64> {
-        let mut events = self.open().filter_map(|sent| match sent {
-            Sent::Event(id) => Some(id),
-            _ => None,
-        });
-        events.next().filter(|_| events.next().is_none())
-    }
-
-    pub fn has_events(&self) -> bool {
-        self.open().any(|sent| matches!(sent, Sent::Event(_)))
-    }
-
-    fn open(&self) -> impl Iterator<Item = Sent> {
+    /// The messages that are not acknowledged.
+    pub fn open(&self) -> impl Iterator<Item = Sent> {
         self.order.iter().filter(|entry| !entry.acknowledged).map(|entry| entry.sent)
     }
 
@@ -143,8 +123,8 @@ mod tests {
         assert_eq!(window.acknowledged(3), Some(Sent::Event(8)));
         assert_eq!(window.acknowledged(3), None, "repeated");
         assert_eq!(window.acknowledged(9), None, "foreign");
-        assert!(window.contains(7) && !window.contains(8));
-        assert_eq!((window.len(), window.only_event()), (3, Some(7)), "the oldest is still open");
+        assert!(window.open().eq([Sent::Status, Sent::Event(7)]));
+        assert_eq!(window.order.len(), 3, "the oldest is still open");
         assert_eq!(window.acknowledged(1), Some(Sent::Status));
         assert_eq!(window.acknowledged(2), Some(Sent::Event(7)));
         assert!(window.is_empty());
@@ -159,7 +139,7 @@ mod tests {
         window.handed_over(Sent::Event(2), 10);
         window.numbered(1);
         window.numbered(2);
-        assert_eq!((window.bytes_largest(), window.only_event()), (BYTES_MAX - 10, None));
+        assert_eq!(window.bytes_largest(), BYTES_MAX - 10);
         window.acknowledged(2);
         assert!(!window.takes(1), "two numbers are taken while the older one is open");
         window.acknowledged(1);

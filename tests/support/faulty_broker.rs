@@ -73,6 +73,7 @@ pub mod reason {
     pub const NOT_AUTHORISED: u8 = 0x87;
     pub const SERVER_BUSY: u8 = 0x89;
     pub const SESSION_TAKEN_OVER: u8 = 0x8E;
+    pub const TOPIC_INVALID: u8 = 0x90;
     pub const PACKET_TOO_LARGE: u8 = 0x95;
     pub const QUOTA_EXCEEDED: u8 = 0x97;
     pub const PAYLOAD_FORMAT_INVALID: u8 = 0x99;

@@ -100,14 +100,29 @@ impl Station {
 
     /// Puts `count` events into the queue, `{"id": "{name}-{n}"}`, padded to `bytes`.
     pub fn queue(&self, class: EventClass, name: &str, count: usize, bytes: usize) {
+        self.queue_on(&format!("{PREFIX}/capture/result"), class, name, count, bytes);
+    }
+
+    /// The same on another topic, which is a whole one.
+    pub fn queue_on(&self, topic: &str, class: EventClass, name: &str, count: usize, bytes: usize) {
         let event = |index: usize| {
             let event_id = format!("{name}-{index}");
             let head = format!("{{\"id\": \"{event_id}\", \"pad\": \"");
             let payload = format!("{head}{}\"}}", "x".repeat(bytes.saturating_sub(head.len() + 2))).into_bytes();
-            ForeignEvent { class, event_id, topic: format!("{PREFIX}/capture/result"), payload }
+            ForeignEvent { class, event_id, topic: topic.to_owned(), payload }
         };
         let events: Vec<ForeignEvent> = (0..count).map(event).collect();
         self.journal.import(events, Timestamp::now()).expect("queued");
+    }
+
+    /// Queues one event after the other until one is set aside: it shows in the others that it is at fault itself.
+    pub fn queue_until_one_is_set_aside(&self) {
+        let mut count = 0;
+        eventually("an event set aside", || {
+            self.queue(EventClass::Result, &format!("later-{count}"), 1, 300);
+            count += 1;
+            self.depth().set_aside > 0
+        });
     }
 
     /// Waits until the queue is empty but for what was set aside.

@@ -17,6 +17,9 @@ pub struct Args {
     /// The events that the broker has refused for good, with the reason, instead.
     #[arg(long)]
     set_aside: bool,
+    /// Only those of other devices, which were imported.
+    #[arg(long, conflicts_with = "set_aside")]
+    imported: bool,
     /// How many are listed at most.
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
@@ -35,7 +38,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
         }
         return Ok(Outcome::Good);
     }
-    for row in reader.waiting().take(args.limit) {
+    let is_meant = |topic: &str| !args.imported || topic.starts_with('/');
+    let waiting = reader.waiting().filter(|row| row.as_ref().map_or(true, |row| is_meant(&row.topic)));
+    for row in waiting.take(args.limit) {
         let row = row?.outline();
         writeln!(out, "{}", if args.json { json(&row) } else { line_of_waiting(&row) })?;
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
-use crate::bundle::{self, BundleError, DeviceKey, PublicKey};
+use crate::bundle::{self, BundleError, DeviceKey, Devices, PublicKey, Trust, Trusted};
 use crate::cli::Outcome;
 use crate::cli::device::{DeviceArgs, data_dir, reader, with_journal};
 use crate::cli::new_file::NewFile;
@@ -32,7 +32,8 @@ pub struct ExportArgs {
 
 /// Take in the events of another device, and deliver them for it: with their own ids, topics and bytes.
 ///
-/// Nothing is taken in unless the whole file is exactly what the device signed. Events that came before are skipped.
+/// Nothing is taken in unless the whole file is exactly what the device signed, and its key speaks for every device in
+/// it: as [[bundle.trusted]] of the settings says, or --key and --device. Events that came before are skipped.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
     #[command(flatten)]
@@ -40,9 +41,12 @@ pub struct ImportArgs {
     /// The file that `queue export` wrote.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Public key of a device that is trusted; `bridgeclip queue key` prints it there.
-    #[arg(long = "key", value_name = "KEY", required = true)]
+    /// Public key that is trusted this once; `bridgeclip queue key` prints a device's own.
+    #[arg(long = "key", value_name = "KEY")]
     keys: Vec<PublicKey>,
+    /// A device for which the given keys speak, as in `kita/unit-1`, or all of a site, as in `kita/*`.
+    #[arg(long = "device", value_name = "SITE/DEVICE", requires = "keys")]
+    devices: Vec<Devices>,
 }
 
 /// Print the public key of this device. Its secret half is made when it is first needed, and stays in the data folder.
@@ -89,12 +93,10 @@ pub fn import(args: &ImportArgs) -> Result<Outcome> {
     let config = args.device.config()?;
     let name = args.file.display().to_string();
     let mut file = plain_file::open(&args.file).with_context(|| format!("{name}: cannot open"))?;
-    let contents = bundle::verify(BufReader::new(&file), &args.keys).with_context(|| name.clone())?;
-    if contents.head.device == config.topic_prefix() {
-        bail!("{name}: this device made the bundle; its events wait here until they are delivered");
-    }
+    let verified = bundle::verify(BufReader::new(&file), &trust(&config, args)?).with_context(|| name.clone())?;
     file.rewind().with_context(|| format!("{name}: cannot read"))?;
-    let new = take_in(&config, bundle::read(BufReader::new(&file))).with_context(|| name.clone())?;
+    let new = take_in(&config, bundle::read(BufReader::new(&file), &verified)).with_context(|| name.clone())?;
+    let contents = &verified.contents;
     println!(
         "{new} new events of {} from {}, {} known already",
         contents.head.device,
@@ -102,6 +104,16 @@ pub fn import(args: &ImportArgs) -> Result<Outcome> {
         contents.events.saturating_sub(new)
     );
     Ok(Outcome::Good)
+}
+
+/// Who may bring what: the settings say it, and this once the command line.
+fn trust(config: &Config, args: &ImportArgs) -> Result<Trust> {
+    if !args.keys.is_empty() && args.devices.is_empty() {
+        bail!("a key speaks only for the devices that are named: add --device, as in --device kita/unit-1");
+    }
+    let given = args.keys.iter().map(|key| Trusted { key: *key, devices: args.devices.clone() });
+    let trusted = config.bundle.trusted.iter().cloned().chain(given).collect();
+    Ok(Trust { trusted, own: config.topic_prefix() })
 }
 
 fn take_in(config: &Config, events: impl Iterator<Item = Result<ForeignEvent, BundleError>>) -> Result<u64> {

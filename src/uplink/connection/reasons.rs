@@ -1,5 +1,7 @@
 //! What the reason codes of MQTT 5 mean for us (MQTT 5, section 2.4).
 
+use std::io;
+
 use rumqttc::v5::mqttbytes::Error as PacketError;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode, PubAckReason};
 use rumqttc::v5::{ConnectionError, StateError};
@@ -20,7 +22,7 @@ pub fn answer(reason: PubAckReason) -> Answer {
         PubAckReason::PayloadFormatInvalid => {
             Answer::Unacceptable("the broker finds the format of the payload invalid".to_owned())
         }
-        PubAckReason::QuotaExceeded => Answer::Later("the broker's quota is exceeded".to_owned()),
+        PubAckReason::QuotaExceeded => Answer::Busy("the broker's quota is exceeded".to_owned()),
         PubAckReason::UnspecifiedError
         | PubAckReason::ImplementationSpecificError
         | PubAckReason::PacketIdentifierInUse => Answer::Later(format!("the broker refused an event: {reason:?}")),
@@ -37,10 +39,24 @@ pub fn loss(error: &ConnectionError) -> Loss {
         ConnectionError::MqttState(StateError::Deserialization(PacketError::InvalidConnectReturnCode(
             PACKET_TOO_LARGE,
         ))) => Loss::Unacceptable("the broker finds an event too large".to_owned()),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => {
+            Loss::Closed("the broker closed the connection".to_owned())
+        }
+        ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(PacketError::Io(error))) => {
+            broken(error)
+        }
         ConnectionError::MqttState(state) => Loss::Broken(state_words(state)),
         ConnectionError::Timeout(_) => Loss::Broken("no answer from the broker in time".to_owned()),
-        ConnectionError::Io(error) => Loss::Broken(error.to_string()),
+        ConnectionError::Io(error) => broken(error),
         other => Loss::Broken(other.to_string()),
+    }
+}
+
+/// An end that TLS did not expect is one all the same.
+fn broken(error: &io::Error) -> Loss {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Loss::Closed("the broker closed the connection".to_owned()),
+        _ => Loss::Broken(error.to_string()),
     }
 }
 
@@ -71,7 +87,8 @@ fn disconnected(code: DisconnectReasonCode, reason: Option<&str>) -> Loss {
     };
     match code {
         SessionTakenOver => Loss::Refused(format!("{text}; another client uses this device's site and id")),
-        NotAuthorized | RetainNotSupported | QoSNotSupported | UseAnotherServer | ServerMoved => Loss::Refused(text),
+        NotAuthorized => Loss::Denied(format!("{text}; correct its access list")),
+        RetainNotSupported | QoSNotSupported | UseAnotherServer | ServerMoved => Loss::Refused(text),
         PacketTooLarge | PayloadFormatInvalid | TopicNameInvalid => Loss::Unacceptable(text),
         _ => Loss::Broken(text),
     }
@@ -79,10 +96,8 @@ fn disconnected(code: DisconnectReasonCode, reason: Option<&str>) -> Loss {
 
 fn state_words(error: &StateError) -> String {
     match error {
-        StateError::ConnectionAborted => "the broker closed the connection".to_owned(),
         StateError::AwaitPingResp => "no answer to a ping".to_owned(),
         StateError::Unsolicited(packet) => format!("the broker acknowledged packet {packet}, which is not on its way"),
-        StateError::Io(error) | StateError::Deserialization(PacketError::Io(error)) => error.to_string(),
         StateError::Deserialization(error) => format!("the broker sent something that is not MQTT 5: {error}"),
         other => other.to_string(),
     }
@@ -97,7 +112,8 @@ mod tests {
         let lost = |code, said| disconnected(code, said);
         assert_eq!(answer(PubAckReason::Success), Answer::Accepted);
         assert_eq!(answer(PubAckReason::NotAuthorized), Answer::NotAuthorised);
-        assert!(matches!(answer(PubAckReason::QuotaExceeded), Answer::Later(_)));
+        assert!(matches!(answer(PubAckReason::QuotaExceeded), Answer::Busy(_)));
+        assert!(matches!(answer(PubAckReason::UnspecifiedError), Answer::Later(_)));
         assert!(matches!(answer(PubAckReason::PayloadFormatInvalid), Answer::Unacceptable(_)));
         assert!(
             matches!(refused(ConnectReturnCode::NotAuthorized), Loss::Refused(text) if text.contains("access list"))
@@ -106,6 +122,7 @@ mod tests {
         assert!(matches!(refused(ConnectReturnCode::QuotaExceeded), Loss::Broken(_)));
         assert!(matches!(lost(DisconnectReasonCode::PacketTooLarge, None), Loss::Unacceptable(_)));
         assert!(matches!(lost(DisconnectReasonCode::SessionTakenOver, None), Loss::Refused(_)));
+        assert!(matches!(lost(DisconnectReasonCode::NotAuthorized, None), Loss::Denied(_)));
         let Loss::Broken(text) = lost(DisconnectReasonCode::ServerShuttingDown, Some("bye\x1b[31m\n")) else {
             panic!()
         };

@@ -28,6 +28,7 @@ function about(status, role) {
   return [
     status.full ? el('p', { class: 'trouble', role: 'alert' }, `${t('device_full')} ${status.full}`) : '',
     (status.closed_doors ?? []).map(({ listen, reason }) => el('p', { class: 'trouble' }, `${t('door_closed')} ${listen}: ${reason}`)),
+    ...(status.held ?? []).map((part) => el('p', { class: 'trouble', role: 'alert' }, `${t('broker_refuses')} ${part.what} – ${part.reason}`)),
     facts([
       [t('device'), status.device],
       [t('link'), t(`link_${status.link}`)],

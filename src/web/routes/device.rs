@@ -32,6 +32,9 @@ pub struct Status {
     device: String,
     package: String,
     link: LinkState,
+    /// Why there is no link, if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link_trouble: Option<String>,
     pub captures: u64,
     /// Files that gave no result.
     pub failed: usize,
@@ -51,6 +54,7 @@ pub fn status_of(site: &Site, reader: &Reader) -> Result<Status, Problem> {
             device: site.device.clone(),
             package: site.identity.package.clone(),
             link: site.link.state(),
+            link_trouble: site.link.trouble(),
             captures: reader.captures()?,
             failed: reader.failures()?.len(),
             health: Health {
@@ -59,6 +63,7 @@ pub fn status_of(site: &Site, reader: &Reader) -> Result<Status, Problem> {
                 queue: reader.outbox_depth()?.health(time),
                 losses: reader.losses()?,
                 full: reader.full()?,
+                held: site.link.held_back(&site.identity.source),
                 device: (site.health)(),
             },
         })

@@ -113,7 +113,7 @@ mod tests {
         for act in [Act::Accepted, Act::Corrected, Act::Undone].map(|act| serde_json::to_value(act).expect("JSON")) {
             assert!(table.contains(&format!("act_{}", act.as_str().expect("a name"))), "{act}");
         }
-        for state in ["offline", "connecting", "draining", "live", "refused"] {
+        for state in ["offline", "connecting", "draining", "live", "held", "refused"] {
             assert!(table.contains(&format!("link_{state}")), "{state}");
         }
     }

@@ -24,16 +24,18 @@ pub struct Which {
     ids: Option<Vec<i64>>,
 }
 
-/// How many wait, the first of them in the order of delivery, and those that the broker has refused for good.
+/// How many wait, what the broker does not take for now, the first of them in the order of delivery, and those that it has
+/// refused for good.
 pub async fn show(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
     let limit = pairs.number("limit", 1_000, 50)? as usize;
     pairs.end()?;
-    let work = move |_: &Site, reader: &Reader| {
+    let work = move |site: &Site, reader: &Reader| {
         let health = reader.outbox_depth().map_err(Problem::fault)?.health(Timestamp::now());
         let waiting: Result<Vec<Value>, _> =
             reader.waiting().take(limit).map(|row| Ok(json!(row.map_err(Problem::fault)?.outline()))).collect();
         let set_aside = reader.set_aside(limit).map_err(Problem::fault)?;
-        Ok(Json(json!({ "queue": health, "waiting": waiting?, "set_aside": set_aside })))
+        let held = site.link.held_back(&site.identity.source).parts;
+        Ok(Json(json!({ "queue": health, "held": held, "waiting": waiting?, "set_aside": set_aside })))
     };
     site.look(work).await
 }

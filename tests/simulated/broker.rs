@@ -1,0 +1,232 @@
+//! A broker with moods. It decides at once; the way to it and back takes time.
+
+use bridgeclip::random::Random;
+use bridgeclip::uplink::{Answer, Loss, Signal};
+
+use super::clock::{DAY, HOUR, MINUTE, SECOND};
+use super::random::{below, chance};
+
+/// What a device sends.
+#[derive(Clone, Debug)]
+pub enum Packet {
+    Connect,
+    Publish {
+        number: u16,
+        topic: String,
+        payload: bytes::Bytes,
+    },
+    Health,
+    Subscribe(u16),
+    Ping,
+    Disconnect,
+    /// The device has dropped the connection.
+    Gone,
+}
+
+/// What the broker is like for a while.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mood {
+    Good,
+    /// Nothing listens.
+    Down,
+    /// It reads and never answers.
+    Silent,
+    /// Each answer takes this long.
+    Slow(u64),
+    /// It takes part of the topics not at all.
+    Denies(Part, Way),
+    /// Anything may happen to a packet.
+    Moody,
+    /// It takes everything and forgets so many answers of a hundred.
+    Forgetful(u64),
+    /// It ends each connection after so many packets.
+    Closing(u64),
+    /// All events whose number ends so are refused as wrong, one by one.
+    Picky,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Part {
+    Thumbnails,
+    /// Of one device.
+    Results(usize),
+    Status,
+    Health,
+    Everything,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Way {
+    NotAuthorised,
+    Nobody,
+    Full,
+    Later,
+    TopicInvalid,
+    Disconnects,
+    Closes,
+}
+
+const WAYS: [Way; 7] =
+    [Way::NotAuthorised, Way::Nobody, Way::Full, Way::Later, Way::TopicInvalid, Way::Disconnects, Way::Closes];
+
+impl Way {
+    pub fn ends_connections(self) -> bool {
+        matches!(self, Way::Disconnects | Way::Closes)
+    }
+
+    fn reply(self, number: Option<u16>) -> Vec<Reply> {
+        let answer = match self {
+            Way::NotAuthorised => Answer::NotAuthorised,
+            Way::Nobody => Answer::NoSubscriber,
+            Way::Full => Answer::Busy("full".to_owned()),
+            Way::Later => Answer::Later("later".to_owned()),
+            Way::TopicInvalid => Answer::Unacceptable("the topic".to_owned()),
+            Way::Disconnects => return vec![Reply::End(Loss::Denied("not authorised".to_owned()))],
+            Way::Closes => return vec![Reply::End(closed())],
+        };
+        // Nobody hears of it if a message that is not answered is not taken.
+        number.map(|number| Reply::Signal(Signal::Answered(number, answer))).into_iter().collect()
+    }
+}
+
+impl Mood {
+    /// Another one, and for how long.
+    pub fn draw(random: &mut Random, units: usize) -> (Mood, u64) {
+        let mood = match below(random, 16) {
+            0..=3 => Mood::Good,
+            4 => Mood::Down,
+            5 => Mood::Silent,
+            6 => Mood::Slow(SECOND * (1 + below(random, 15))),
+            7..=10 => Mood::Denies(Part::draw(random, units), WAYS[below(random, WAYS.len() as u64) as usize]),
+            11 | 12 => Mood::Moody,
+            13 => Mood::Forgetful(10 + below(random, 60)),
+            14 => Mood::Closing(2 + below(random, 40)),
+            _ => Mood::Picky,
+        };
+        let longest = if chance(random, 10) { DAY } else { 2 * HOUR };
+        (mood, MINUTE + below(random, longest))
+    }
+
+    /// Whether a device whose urgent results are not concerned shall notice nothing of it, once it is known; and how long
+    /// one may take then.
+    pub fn urgent_within(self, unit: usize) -> Option<u64> {
+        match self {
+            Mood::Good => Some(5 * SECOND),
+            Mood::Denies(Part::Everything, _) => None,
+            Mood::Denies(Part::Results(other), _) if other == unit => None,
+            // A device may be out for a second or two, and find what it is again.
+            Mood::Denies(_, way) if way.ends_connections() => Some(30 * SECOND),
+            Mood::Denies(..) => Some(5 * SECOND),
+            _ => None,
+        }
+    }
+}
+
+impl Part {
+    fn draw(random: &mut Random, units: usize) -> Self {
+        match below(random, 8) {
+            0..=2 => Part::Thumbnails,
+            3 | 4 => Part::Results(below(random, units as u64) as usize),
+            5 => Part::Status,
+            6 => Part::Health,
+            _ => Part::Everything,
+        }
+    }
+
+    fn holds(self, unit: usize, topic: &str) -> bool {
+        match self {
+            Part::Thumbnails => topic.contains("/capture/thumb/"),
+            Part::Results(only) => unit == only && topic.ends_with("/capture/result"),
+            Part::Status => topic.ends_with("/status"),
+            Part::Health => topic.ends_with("/health"),
+            Part::Everything => true,
+        }
+    }
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub enum Reply {
+    Signal(Signal),
+    /// The message goes to whoever has subscribed.
+    Take,
+    End(Loss),
+}
+
+pub fn closed() -> Loss {
+    Loss::Closed("the broker closed the connection".to_owned())
+}
+
+fn answered(number: u16) -> Reply {
+    Reply::Signal(Signal::Answered(number, Answer::Accepted))
+}
+
+/// What the broker does about a packet of a connection that stands, the `count`th of it.
+pub fn react(mood: Mood, unit: usize, packet: &Packet, count: u64, random: &mut Random) -> Vec<Reply> {
+    if let Mood::Closing(after) = mood
+        && count > after
+    {
+        return vec![Reply::End(closed())];
+    }
+    match packet {
+        Packet::Publish { number, topic, payload } => published(mood, unit, *number, topic, payload, random),
+        Packet::Health => match mood {
+            Mood::Denies(part, way) if part.holds(unit, "/health") => way.reply(None),
+            _ => Vec::new(),
+        },
+        Packet::Subscribe(number) => {
+            let granted = !matches!(mood, Mood::Denies(Part::Everything, _));
+            vec![Reply::Signal(Signal::Subscribed(*number, granted))]
+        }
+        Packet::Ping => vec![Reply::Signal(Signal::Pong)],
+        Packet::Disconnect => vec![Reply::End(closed())],
+        Packet::Connect | Packet::Gone => Vec::new(),
+    }
+}
+
+fn published(mood: Mood, unit: usize, number: u16, topic: &str, payload: &[u8], random: &mut Random) -> Vec<Reply> {
+    match mood {
+        Mood::Denies(part, way) if part.holds(unit, topic) => way.reply(Some(number)),
+        Mood::Picky if is_picked(topic, payload) => {
+            vec![Reply::Signal(Signal::Answered(number, Answer::Unacceptable("the payload".to_owned())))]
+        }
+        Mood::Forgetful(percent) if chance(random, percent) => vec![Reply::Take],
+        Mood::Moody => moody(number, random),
+        _ => vec![Reply::Take, answered(number)],
+    }
+}
+
+/// Results with every 20th sequence number.
+pub fn is_picked(topic: &str, payload: &[u8]) -> bool {
+    topic.ends_with("/capture/result") && sequence(payload).is_some_and(|sequence| sequence % 20 == 7)
+}
+
+/// Of an event.
+pub fn sequence(payload: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(payload).ok()?;
+    let digits = text.split("\"sequence\":\"").nth(1)?;
+    digits[..digits.find('"')?].parse().ok()
+}
+
+fn moody(number: u16, random: &mut Random) -> Vec<Reply> {
+    let answer = |answer| vec![Reply::Signal(Signal::Answered(number, answer))];
+    match below(random, 200) {
+        // Taken, and nobody hears of it.
+        0 => vec![Reply::Take],
+        // Lost on the way.
+        1 => Vec::new(),
+        2 | 3 => vec![Reply::Take, answered(number), answered(number)],
+        // For another message.
+        4 => vec![Reply::Take, answered(1 + below(random, 65_535) as u16)],
+        5 => answer(Answer::Busy("the quota".to_owned())),
+        6 => answer(Answer::Later("unspecified".to_owned())),
+        7 => answer(Answer::NoSubscriber),
+        8 => answer(Answer::NotAuthorised),
+        9 => vec![Reply::End(Loss::Broken("the broker is busy".to_owned()))],
+        10 => vec![Reply::Take, answered(number), Reply::End(closed())],
+        11 => vec![Reply::Take, Reply::End(closed())],
+        12 => vec![Reply::End(Loss::Denied("not authorised".to_owned()))],
+        13 => vec![Reply::End(Loss::Unacceptable("too large".to_owned()))],
+        _ => vec![Reply::Take, answered(number)],
+    }
+}
