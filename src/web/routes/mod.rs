@@ -53,7 +53,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
 pub fn router(site: Arc<Site>, params: &Params) -> Router {
     let guarding = Arc::new(Guard::new(Arc::clone(&site.access), params));
-    let photo_bytes = usize::try_from(site.uploads.bytes_max).unwrap_or(usize::MAX);
     Router::new()
         .route("/", get(page::index))
         .route("/page/{name}", get(page::file))
@@ -70,7 +69,7 @@ pub fn router(site: Arc<Site>, params: &Params) -> Router {
         .route("/api/v1/track", get(captures::track))
         .route("/api/v1/coverage", get(export::coverage))
         .route("/api/v1/export", get(export::export))
-        .route("/api/v1/search", get(search::by_text).post(search::by_photo).layer(DefaultBodyLimit::max(photo_bytes)))
+        .route("/api/v1/search", get(search::by_text).post(search::by_photo).layer(DefaultBodyLimit::disable()))
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/tag", get(device::tag).put(device::set_tag))
         .route("/api/v1/settings", get(device::settings).patch(device::set_settings))

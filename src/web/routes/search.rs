@@ -1,12 +1,14 @@
 //! Photos by a text or by a photo.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::super::access::Visitor;
 use super::super::pools::{Kind, Listener};
@@ -20,6 +22,12 @@ use crate::search::{Filter, in_captures, in_reference};
 
 /// Characters of a text; the tokenizer cuts off long before.
 const TEXT_MAX: usize = 1_000;
+
+/// Photos that are searched with are held in memory, unlike those that are taken in: one at a time, and no larger than this.
+static HELD: Semaphore = Semaphore::const_new(1);
+const PHOTO_BYTES_MAX: usize = 32_000_000;
+/// In which such a photo must come.
+const PHOTO_TIME_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy)]
 enum Where {
@@ -66,14 +74,21 @@ pub async fn by_photo(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
     pairs: Pairs,
-    photo: Bytes,
+    body: Body,
 ) -> Result<Json<Value>, Problem> {
     let wanted = wanted(pairs)?;
-    if photo.len() as u64 > site.uploads.bytes_max {
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the photo is too large"));
-    }
+    let place = HELD.try_acquire().map_err(|_| Problem::busy("another photo is being searched with", 5))?;
+    let bytes_max = PHOTO_BYTES_MAX.min(usize::try_from(site.uploads.bytes_max).unwrap_or(usize::MAX));
+    let photo = tokio::time::timeout(PHOTO_TIME_MAX, to_bytes(body, bytes_max)).await;
+    let photo = photo.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the photo did not come in time"))?;
+    let photo = photo.map_err(|_| {
+        let detail = format!("the photo has more than {} MB, or broke off", bytes_max / 1_000_000);
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    })?;
     let find = move |site: &Site, reader: &Reader, listener: &Listener| {
-        find(site, reader, &site.searcher.of_photo(&photo)?, &wanted, listener)
+        let query = site.searcher.of_photo(&photo)?;
+        drop((photo, place));
+        find(site, reader, &query, &wanted, listener)
     };
     site.work(Kind::Search, visitor.id, find).await
 }
