@@ -59,7 +59,7 @@ fn poison(number: usize) -> Vec<u8> {
     match number % 5 {
         0 => png(12_000, 11_000 + varied, 6, 16, 8),
         1 => png(130_000_000 + varied, 1, 6, 16, 8),
-        2 => png(1, 120_000_000 + varied, 2, 16, 8),
+        2 => png(1, 120_000_000 + varied, 6, 16, 8),
         3 => tiff(9_000, 9_000 + varied, 100, 3, 32),
         _ => tiff(1, 100_000_000 + varied, 1_000_000, 4, 16),
     }
