@@ -94,6 +94,7 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
             bytes_max: super::limits(config).bytes_max,
             pace: Pace::new(UPLOADS_AT_ONCE, UPLOADS_EACH),
             receiving: Arc::new(Semaphore::new(RECEIVING_MAX)),
+            placing: Mutex::default(),
             arrivals,
         },
         pools: Pools::default(),

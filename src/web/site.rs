@@ -68,6 +68,8 @@ pub struct Uploads {
     pub pace: Pace,
     /// Places for photos that are being received.
     pub receiving: Arc<Semaphore>,
+    /// Held while a photo is given its place: two at once would take the same room.
+    pub placing: Mutex<()>,
     pub arrivals: Arrivals,
 }
 

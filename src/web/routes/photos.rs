@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -141,9 +141,11 @@ fn keep(site: &Site, draft: Draft, name: &str) -> Result<(StatusCode, Json<Recei
     }
     site.journal.admit().map_err(|error| Problem::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()))?;
     let bytes = file.as_file().metadata().map_err(Problem::fault)?.len();
+    let placing = site.uploads.placing.lock().unwrap_or_else(PoisonError::into_inner);
     site.uploads.room.make(&site.journal, &reader, bytes).map_err(no_room)?;
     let path = path_of(&site.uploads.dir, &sha256, name);
     store(file, &path).map_err(Problem::fault)?;
+    drop(placing);
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
     site.uploads.arrivals.arrived(path);
     Ok((StatusCode::ACCEPTED, Json(Received { sha256, file, capture: None })))
