@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bridgeclip::journal::EventClass::{Result as Results, Thumbnail, Urgent};
 use bridgeclip::uplink::{LinkEvent, LinkState, Params};
+use serde_json::Value;
 
 use crate::support::{
     Act, Broker, FaultyBroker, Heard, PREFIX, Publish, Station, Subscriber, eventually, free_port, politely, reason,
@@ -249,6 +250,28 @@ fn a_quota_holds_back_nothing_that_is_more_urgent() {
     denies.store(false, Ordering::Relaxed);
     station.wait_until_delivered();
     assert_eq!(broker.connections().len(), 1);
+}
+
+#[test]
+fn the_report_of_health_names_what_is_held_and_why() {
+    let mut station = Station::new();
+    let denies = Arc::new(AtomicBool::new(true));
+    let broker = denying("/capture/thumb/", Way::Answer(reason::NOT_AUTHORISED), &denies);
+    station.queue_on(&format!("{PREFIX}/capture/thumb/1"), Thumbnail, "thumb", 1, 300);
+    station.start(Params { health: Duration::from_millis(100), ..Station::params(broker.port) });
+    let last = || -> Value {
+        let received = broker.received();
+        let health = received.iter().rfind(|publish| publish.topic.ends_with("/health"));
+        health.map_or(Value::Null, |publish| serde_json::from_slice(&publish.payload).expect("JSON"))
+    };
+    eventually("a report of what is held", || !last()["held"].is_null());
+    let held = last()["held"].clone();
+    assert_eq!(held[0]["what"], format!("{PREFIX}/capture/thumb/#"));
+    assert!(held[0]["reason"].as_str().expect("a reason").contains("access list"), "{held}");
+    assert!(held[0]["for_s"].is_u64() && held[0]["next_try_s"].as_u64() <= Some(1), "{held}");
+    denies.store(false, Ordering::Relaxed);
+    station.wait_until_delivered();
+    eventually("a report of nothing that is held", || last()["held"].is_null() && last()["queue"]["depth"] == 0);
 }
 
 #[test]
