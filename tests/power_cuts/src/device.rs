@@ -15,6 +15,7 @@ use crate::kit::Kit;
 use crate::mount::Mounted;
 use crate::promises::Mark;
 use crate::recorder::Recorder;
+use crate::support::PATIENCE;
 
 /// Where the drive is mounted, and what lies beside it.
 pub struct Place {
@@ -43,11 +44,6 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 }
-
-/// For the head of an answer and its body.
-const ANSWER_TIME: Duration = Duration::from_secs(20);
-/// In which a start must have succeeded or failed.
-const START_TIME: Duration = Duration::from_secs(30);
 
 impl Place {
     /// Makes the folders below this one.
@@ -132,7 +128,7 @@ impl<'a> Device<'a> {
         let mut command = self.command(&["run"]);
         let daemon = command.env("RUST_LOG", "info").stderr(log).spawn().map_err(|error| error.to_string())?;
         let daemon = self.daemon.insert(daemon);
-        let deadline = Instant::now() + START_TIME;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Ok(Some(status)) = daemon.try_wait() {
                 self.daemon = None;
@@ -286,7 +282,7 @@ pub fn said(args: &[&str], output: &Output) -> Result<String, String> {
 
 fn ask(socket: &Path, method: &str, path: &str, head: &str, body: &[u8]) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(ANSWER_TIME))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     let length = body.len();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}Content-Length: {length}\r\n\r\n"
