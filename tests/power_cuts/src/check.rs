@@ -191,8 +191,8 @@ impl Check<'_> {
             let found: BTreeSet<&String> = captures.iter().map(|(hash, _)| hash).collect();
             wanted.iter().filter(|hash| !found.contains(hash)).cloned().collect::<Vec<_>>()
         };
-        let is_hopeless = || self.ledger.uploads.iter().any(|hash| hash != new && !self.is_anywhere(hash));
-        soon(|| self.captures().is_ok_and(|captures| missing(&captures).is_empty()) || is_hopeless());
+        let is_gone = |hash: &String| self.ledger.uploads.contains(hash) && !self.is_anywhere(hash);
+        soon(|| self.captures().is_ok_and(|captures| missing(&captures).iter().all(is_gone)));
         let captures = self.captures()?;
         for hash in missing(&captures) {
             match self.ledger.uploads.contains(&hash) {

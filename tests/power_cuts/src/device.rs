@@ -5,7 +5,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -15,7 +14,7 @@ use crate::kit::Kit;
 use crate::mount::Mounted;
 use crate::promises::Mark;
 use crate::recorder::Recorder;
-use crate::support::PATIENCE;
+use crate::support::{ANSWER_TIME, soon};
 
 /// Where the drive is mounted, and what lies beside it.
 pub struct Place {
@@ -128,21 +127,18 @@ impl<'a> Device<'a> {
         let mut command = self.command(&["run"]);
         let daemon = command.env("RUST_LOG", "info").stderr(log).spawn().map_err(|error| error.to_string())?;
         let daemon = self.daemon.insert(daemon);
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Ok(Some(status)) = daemon.try_wait() {
+        let (socket, mut end) = (self.place.data().join("api.sock"), None);
+        let is_decided = || {
+            end = daemon.try_wait().ok().flatten();
+            end.is_some() || ask(&socket, "GET", "/api/v1/status", "", b"").is_ok_and(|answer| answer.is_good())
+        };
+        match (soon(is_decided), end) {
+            (true, None) => Ok(()),
+            (true, Some(status)) => {
                 self.daemon = None;
-                return Err(format!("the daemon ended at its start ({status}):\n{}", self.log()));
+                Err(format!("the daemon ended at its start ({status}):\n{}", self.log()))
             }
-            if ask(&self.place.data().join("api.sock"), "GET", "/api/v1/status", "", b"")
-                .is_ok_and(|answer| answer.is_good())
-            {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("the daemon does not answer:\n{}", self.log()));
-            }
-            std::thread::sleep(Duration::from_millis(5));
+            (false, _) => Err(format!("the daemon does not answer:\n{}", self.log())),
         }
     }
 
@@ -282,7 +278,7 @@ pub fn said(args: &[&str], output: &Output) -> Result<String, String> {
 
 fn ask(socket: &Path, method: &str, path: &str, head: &str, body: &[u8]) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(ANSWER_TIME))?;
     let length = body.len();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}Content-Length: {length}\r\n\r\n"
