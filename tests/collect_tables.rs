@@ -152,11 +152,7 @@ fn what_cannot_work_is_told_at_the_start() {
             databases.change(&address, postgres, file);
             let error = refusal(&address);
             assert!(error.to_lowercase().contains(expected), "{expected}: {error}");
-            databases.change(
-                &address,
-                "SET default_transaction_read_only = off; ALTER DATABASE postgres RESET ALL",
-                "",
-            );
+            databases.change(&address, "BEGIN READ WRITE; ALTER DATABASE postgres RESET ALL; COMMIT", "");
         }
     }
 }
