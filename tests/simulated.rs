@@ -20,8 +20,8 @@ use std::time::Instant;
 use clock::{DAY, HOUR};
 use world::{Outcome, Scale, World};
 
-const FEW_DAYS: Scale = Scale { units: 3, days: 4, photos_a_day: 40, whims: 4 * HOUR, lies: 0 };
-const YEAR: Scale = Scale { units: 10, days: 365, photos_a_day: 16, whims: 3 * DAY, lies: 0 };
+const FEW_DAYS: Scale = Scale { units: 3, days: 4, photos_a_day: 40, health_s: 300, whims: 4 * HOUR, lies: 0 };
+const YEAR: Scale = Scale { units: 10, days: 365, photos_a_day: 16, health_s: 300, whims: 3 * DAY, lies: 0 };
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
@@ -54,6 +54,14 @@ fn the_same_seed_gives_the_same_trace() {
     let [first, again] = [1, 1].map(|seed| live(seed, scale));
     assert_eq!(first, again);
     assert_ne!(first.trace, live(2, scale).trace);
+}
+
+/// Nobody answers a report of health: with one every second it is hardest to tell what a connection ended over.
+#[test]
+fn a_device_that_reports_its_health_every_second_loses_nothing_either() {
+    for seed in 1..=3 {
+        live(seed, Scale { units: 1, days: 1, health_s: 1, ..FEW_DAYS });
+    }
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub struct Session {
     /// Messages of the device itself. They go before all events.
     control: VecDeque<Control>,
     rate: Bucket,
+    /// When the next report is due, and when it is looked at next whether it may go.
+    health_due: Instant,
     health_at: Instant,
     /// The last report of health that nothing tells to have arrived.
     health_sent: Option<Instant>,
@@ -68,6 +70,7 @@ impl Session {
             limits,
             control: VecDeque::new(),
             rate: Bucket::new(turn.settings.bytes_per_s_max, now),
+            health_due: now,
             health_at: now,
             health_sent: None,
             after_health: None,
@@ -309,12 +312,14 @@ impl Session {
 
     fn report_health(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) {
         let now = turn.now;
-        let is_unclear = dispatch.searches(now) || !self.control.is_empty() || !self.own_on_way(now).is_empty();
-        if is_unclear && now < self.began + SEARCH_MAX {
+        let has_own = self.window.open().any(|sent| !matches!(sent, Sent::Event(_)));
+        let is_unclear = dispatch.searches(now) || !self.control.is_empty() || has_own;
+        if is_unclear && now < self.health_due + SEARCH_MAX {
             self.health_at = now + HEALTH_AFTER_SEARCH;
             return;
         }
-        self.health_at = now + turn.params.health;
+        self.health_due = now + turn.params.health;
+        self.health_at = self.health_due;
         if own.may_send(Sent::Health, now) {
             (self.health_sent, self.after_health) = (Some(now), None);
             own.sends(Sent::Health);

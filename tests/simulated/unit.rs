@@ -44,6 +44,7 @@ pub struct Around<'a> {
 pub struct Unit {
     number: usize,
     dir: PathBuf,
+    health_s: u64,
     clocks: Arc<Clocks>,
     /// When the machine started, and how wrong its wall clock is: both in microseconds.
     started: u64,
@@ -85,7 +86,7 @@ fn epoch() -> Timestamp {
 }
 
 /// A device's own pauses, and fewer events on their way: so a window is full sometimes.
-fn params(number: usize, boot_id: &str) -> Params {
+fn params(number: usize, boot_id: &str, health_s: u64) -> Params {
     Params {
         endpoint: Endpoint {
             host: "broker".to_owned(),
@@ -105,7 +106,7 @@ fn params(number: usize, boot_id: &str) -> Params {
         retry_max: Duration::from_secs(60),
         refused_pause: Duration::from_secs(300),
         hold_without_subscriber: true,
-        health: Duration::from_secs(300),
+        health: Duration::from_secs(health_s),
     }
 }
 
@@ -121,12 +122,13 @@ fn open(dir: &Path) -> (Journal, JoinHandle<()>, Reader) {
 }
 
 impl Unit {
-    pub fn new(number: usize, dir: &Path) -> Self {
+    pub fn new(number: usize, dir: &Path, health_s: u64) -> Self {
         let dir = dir.join(format!("unit-{number}"));
         std::fs::create_dir(&dir).expect("a folder");
         Unit {
             number,
             dir,
+            health_s,
             clocks: Arc::default(),
             started: 0,
             wall_is_off_by: 0,
@@ -190,7 +192,7 @@ impl Unit {
         let locator = Locator::with_clock(3_600.0, boot_id.clone(), self.clock());
         remember(&locator, &reader).expect("a readable journal");
         let seed = around.random.bits();
-        let params = params(self.number, &boot_id);
+        let params = params(self.number, &boot_id, self.health_s);
         let machine = Machine::new(params, self.settings(), false, seed, around.schedule.instant());
         let identity =
             DeviceIdentity { source: source(self.number), boot_id, ..(*crate::support::results::identity()).clone() };

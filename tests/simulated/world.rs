@@ -49,6 +49,8 @@ pub struct Scale {
     pub units: usize,
     pub days: u64,
     pub photos_a_day: u64,
+    /// Seconds between two reports of a device's health.
+    pub health_s: u64,
     /// Starts, clocks, networks: mean time between two of each kind.
     pub whims: u64,
     /// Of a hundred messages that the broker takes, as many are lost by it. Nobody can survive that: it shows that the
@@ -118,7 +120,7 @@ const KNOWN_AFTER: u64 = 20 * MINUTE;
 impl World {
     pub fn new(seed: u64, scale: Scale) -> Self {
         let dir = folder();
-        let units: Vec<Unit> = (0..scale.units).map(|number| Unit::new(number, dir.path())).collect();
+        let units: Vec<Unit> = (0..scale.units).map(|number| Unit::new(number, dir.path(), scale.health_s)).collect();
         World {
             scale,
             schedule: Schedule::new(),
