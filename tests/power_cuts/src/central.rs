@@ -1,6 +1,6 @@
 //! The central side: a broker that notes every event before it acknowledges it, and sends commands.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,10 @@ struct Desk {
     recorder: Option<Recorder>,
     /// Turns every client away.
     is_closed: bool,
-    /// Refuses every result.
-    is_dismissive: bool,
+    /// Results that come from now on are refused, so many of them.
+    to_refuse: usize,
+    /// The events that are refused whenever they come.
+    refused: BTreeSet<String>,
     /// Commands to be sent to whoever has subscribed: topic and payload.
     outbox: VecDeque<(String, Vec<u8>)>,
     /// The connection that has subscribed to commands.
@@ -57,9 +59,14 @@ impl Central {
         lock(&self.desk).is_closed = is_closed;
     }
 
-    /// Refuses every result as one that is not of the right form, or takes them again.
-    pub fn refuse(&self, is_dismissive: bool) {
-        lock(&self.desk).is_dismissive = is_dismissive;
+    /// Refuses the next so many results that are neither urgent nor corrections, whenever they come, as not being of the right form, and takes all others. With none
+    /// it takes those too.
+    pub fn refuse(&self, results: usize) {
+        let mut desk = lock(&self.desk);
+        desk.to_refuse = results;
+        if results == 0 {
+            desk.refused.clear();
+        }
     }
 
     /// Sends a command once somebody listens; the answer is the last state within the time, or none.
@@ -88,10 +95,14 @@ impl Desk {
         }
         match heard {
             Heard::Publish(publish) if publish.topic.ends_with("/capture/result") => {
-                if self.is_dismissive {
+                let id = id(&publish.payload);
+                if self.to_refuse > 0 && is_plain(&publish.payload) && self.refused.insert(id.clone()) {
+                    self.to_refuse -= 1;
+                }
+                if self.refused.contains(&id) {
                     return vec![Act::Answer(publish.packet, PAYLOAD_FORMAT_INVALID)];
                 }
-                self.note(id(&publish.payload), &publish.payload);
+                self.note(id, &publish.payload);
             }
             Heard::Publish(publish) if publish.topic.contains("/capture/thumb/") => {
                 self.note(publish.topic.clone(), &publish.payload);
@@ -117,6 +128,13 @@ impl Desk {
             recorder.mark(Mark::Event { id, payload: payload.into() });
         }
     }
+}
+
+/// Neither urgent nor a correction: of the most usual class.
+fn is_plain(event: &[u8]) -> bool {
+    let event: Value = serde_json::from_slice(event).unwrap_or_default();
+    let data = &event["data"];
+    data["supersedes"].is_null() && data["verdict"]["review_urgent"] == false
 }
 
 fn id(event: &[u8]) -> String {

@@ -167,8 +167,7 @@ impl Check<'_> {
         if self.ledger.bundles.is_empty() {
             return Ok(());
         }
-        let (file, key) = (self.kit.bundle(), &self.kit.secrets.bundle_key);
-        let said = self.device.run(&["queue", "import", &file.to_string_lossy(), "--key", key])?;
+        let said = self.kit.import_bundle(&self.device)?;
         if !said.starts_with("0 new events") {
             self.find(Kind::Bundle, format!("its events are queued twice: {}", said.trim()));
         }

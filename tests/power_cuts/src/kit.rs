@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::device::said;
+use crate::device::{Device, said};
 
 /// What every device of a run has in common. Nothing of it lies on a recorded drive.
 pub struct Kit {
@@ -130,6 +130,12 @@ impl Kit {
         let text = fs::read_to_string(&manifest)?.replace("\"1.0.0\"", &format!("\"{version}\""));
         fs::write(manifest, text)?;
         Ok(dir)
+    }
+
+    /// Has the device take in the events of the other one. Gives what it says.
+    pub fn import_bundle(&self, device: &Device) -> Result<String, String> {
+        let file = text(&self.bundle());
+        device.run(&["queue", "import", &file, "--key", &self.secrets.bundle_key, "--device", "bench/other"])
     }
 
     fn make_bundle(&mut self) -> Result<(), String> {

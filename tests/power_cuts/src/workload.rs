@@ -1,6 +1,7 @@
 //! All that a device does, from its first start on, while its drive is recorded.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -45,6 +46,9 @@ struct Script<'a> {
     /// Photos that were taken so far.
     photos: usize,
 }
+
+/// Photos beside those whose events are refused, until these are set aside.
+const REFUSED_BESIDE_MAX: usize = 12;
 
 impl Script<'_> {
     fn chapter(&self, name: &str) {
@@ -261,13 +265,20 @@ impl Script<'_> {
     /// They are set aside until the end.
     fn refused_events(&mut self) -> Done {
         self.chapter("refused events");
-        self.device.central.refuse(true);
-        self.work(2)?;
-        let count = || Some(self.good("GET", "/api/v1/queue", &Value::Null).ok()?["queue"]["set_aside"].clone());
-        if !soon(|| count().is_some_and(|count| count == 2)) {
-            return Err(format!("refused events are not set aside: {:?}\n{}", count(), self.device.log()));
+        self.wait_for_delivery()?;
+        self.device.central.refuse(2);
+        self.work(4)?;
+        // Each time that the broker takes another one shows that it is these two events.
+        let mut more = 0;
+        while self.good("GET", "/api/v1/queue", &Value::Null)?["queue"]["set_aside"] != 2 {
+            if more == REFUSED_BESIDE_MAX {
+                return Err(format!("refused events are not set aside:\n{}", self.device.log()));
+            }
+            more += 1;
+            thread::sleep(Duration::from_secs(1));
+            self.work(1)?;
         }
-        self.device.central.refuse(false);
+        self.device.central.refuse(0);
         self.work(1).map(drop)
     }
 
@@ -276,7 +287,7 @@ impl Script<'_> {
         self.device.central.close(true);
         self.work(1)?;
         let Kit { secrets, .. } = self.kit;
-        self.device.run(&["queue", "import", &self.kit.bundle().to_string_lossy(), "--key", &secrets.bundle_key])?;
+        self.kit.import_bundle(&self.device)?;
         self.keep(Lasting::Bundle(secrets.bundle_ids.clone()));
         self.device.run(&["queue", "export", &self.kit.own_bundle().to_string_lossy()])?;
         self.device.central.close(false);
