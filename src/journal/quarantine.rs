@@ -155,8 +155,11 @@ fn move_file(from: &Path, to: &Path) -> Result<(), JournalError> {
     durable::move_between_folders(from, to).map_err(|error| JournalError::file(from, error))
 }
 
+/// A power cut in the middle can leave both names on a drive whose renames are two steps. A rename of two names of one file then
+/// does nothing (POSIX), so the old one is removed.
 fn rename(from: &Path, to: &Path) -> Result<(), JournalError> {
-    fs::rename(from, to).map_err(|error| JournalError::file(from, error))
+    fs::rename(from, to).map_err(|error| JournalError::file(from, error))?;
+    if is_same_file(from, to) { remove_if_there(from) } else { Ok(()) }
 }
 
 fn remove_if_there(path: &Path) -> Result<(), JournalError> {
@@ -166,4 +169,24 @@ fn remove_if_there(path: &Path) -> Result<(), JournalError> {
 /// Makes the content of a file, or the names in a folder, durable.
 pub fn sync(path: &Path) -> Result<(), JournalError> {
     durable::sync(path).map_err(|error| JournalError::file(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_a_power_cut_left_under_both_names_is_finished() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let quarantine = dir.path().join(FOLDER);
+        fs::create_dir(&quarantine).expect("a folder");
+        let damaged = quarantine.join("device-20261129T175720Z-0.db");
+        fs::write(&damaged, b"damaged").expect("written");
+        fs::hard_link(&damaged, finished_name(&damaged)).expect("a second name");
+        fs::write(dir.path().join(FILE_NAME), b"new").expect("written");
+        assert!(has_unfinished(dir.path()));
+        finish_salvage(dir.path(), Numbers::default()).expect("finished");
+        assert!(!has_unfinished(dir.path()));
+        assert_eq!(files(&quarantine, is_finished), [finished_name(&damaged)]);
+    }
 }
