@@ -89,7 +89,6 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
             text: OnDemandTextEncoder::new(package.clone(), threads, TEXT_ENCODER_IDLE),
         },
         uploads: Uploads {
-            dir: data_dir.join(UPLOADS_NAME),
             room: room(config),
             bytes_max: super::limits(config).bytes_max,
             pace: Pace::new(UPLOADS_AT_ONCE, UPLOADS_EACH),

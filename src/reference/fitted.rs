@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use super::format::{self, failed};
+use super::format::{self, damaged, failed};
 use super::{ReferenceError, Stamp};
 use crate::durable;
 use crate::encoder::{Package, PackageError, files};
@@ -77,10 +77,6 @@ pub(super) fn notes(connection: &Connection, path: &Path) -> Result<Vec<FittedNo
         Ok(FittedNote { name, bytes, made_with })
     };
     rows().map_err(failed(path))?.into_iter().map(note).collect()
-}
-
-fn damaged(path: &Path, reason: String) -> ReferenceError {
-    ReferenceError::Damaged { path: path.to_owned(), reason }
 }
 
 /// A change of a package's reference. While it lives no other one can be started.

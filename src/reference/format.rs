@@ -161,7 +161,8 @@ pub(super) fn photos(connection: &Connection, path: &Path, dim: usize) -> Result
     }
 }
 
-fn damaged(path: &Path, reason: String) -> ReferenceError {
+/// A damaged file with what is wrong with it.
+pub(super) fn damaged(path: &Path, reason: String) -> ReferenceError {
     ReferenceError::Damaged { path: path.to_owned(), reason }
 }
 

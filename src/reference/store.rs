@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::fitted::{self, FittedKind, FittedNote};
-use super::format::{self, failed};
+use super::format::{self, damaged, failed};
 use super::index::{Block, ExactRows, Hit};
 use super::{Index, Record, ReferenceError, RowSet, Search, Stamp};
 use crate::domain::{Category, CategoryLabels, Embedding, Evidence, Labels};
@@ -130,7 +130,7 @@ impl Reference {
     }
 
     fn damaged(&self, reason: String) -> ReferenceError {
-        ReferenceError::Damaged { path: self.path.clone(), reason }
+        damaged(&self.path, reason)
     }
 }
 
@@ -175,10 +175,7 @@ pub(super) fn read_vector(
     };
     match read().map_err(failed(path))? {
         true => Ok(()),
-        false => Err(ReferenceError::Damaged {
-            path: path.to_owned(),
-            reason: format!("vector {id} has another length than {} values", values.len()),
-        }),
+        false => Err(damaged(path, format!("vector {id} has another length than {} values", values.len()))),
     }
 }
 
@@ -219,7 +216,7 @@ impl<'a> Blocks<'a> {
     }
 
     fn damaged(&self, reason: &dyn std::fmt::Display) -> ReferenceError {
-        ReferenceError::Damaged { path: self.path.to_owned(), reason: format!("the index cannot be read: {reason}") }
+        damaged(self.path, format!("the index cannot be read: {reason}"))
     }
 }
 

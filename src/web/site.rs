@@ -58,11 +58,9 @@ pub struct Site {
 
 /// Where photos go that come over the API.
 pub struct Uploads {
-    /// A watched folder.
-    pub dir: PathBuf,
     /// Of one photo.
     pub bytes_max: u64,
-    /// Of all of them.
+    /// Of all of them, with their folder, which is watched.
     pub room: Room,
     /// Of photos from the network.
     pub pace: Pace,

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use log::{info, warn};
-use rustix::fs::statvfs;
 
 use crate::domain::Sha256;
+use crate::drive::Drive;
 use crate::journal::{Fate, Journal, JournalError, Reader};
 
 /// Starts of the names of files that are being written.
@@ -106,8 +106,7 @@ impl Room {
     }
 
     fn free(&self) -> io::Result<u64> {
-        let space = statvfs(&self.dir)?;
-        Ok(space.f_bavail * space.f_frsize)
+        Ok(Drive::of(&self.dir)?.free_bytes)
     }
 
     /// Finished uploads, which lie in folders of their days.

@@ -54,7 +54,7 @@ pub async fn export(
     pairs.end()?;
     let write = move |site: &Site, reader: &Reader, listener: &Listener| {
         let progress = while_somebody_waits(listener);
-        write(&site.uploads.dir, &job(site, reader, filter, &progress), format)
+        write(&site.uploads.room.dir, &job(site, reader, filter, &progress), format)
     };
     let file = site.work(Kind::Export, visitor.id.clone(), write).await?;
     let day = Timestamp::now().to_zoned(site.zone.to_time_zone()).strftime("%Y-%m-%d").to_string();

@@ -104,7 +104,7 @@ async fn written(write: impl FnOnce() -> io::Result<Draft> + Send + 'static) -> 
 
 /// Writes the photo as it comes.
 async fn receive(mut field: Field<'_>, uploads: &Uploads, place: OwnedSemaphorePermit) -> Result<Draft, Problem> {
-    let dir = uploads.dir.clone();
+    let dir = uploads.room.dir.clone();
     let mut draft = written(move || Draft::create(&dir, place)).await?;
     let mut is_whole = false;
     while !is_whole {
@@ -143,7 +143,7 @@ fn keep(site: &Site, draft: Draft, name: &str) -> Result<(StatusCode, Json<Recei
     let bytes = file.as_file().metadata().map_err(Problem::fault)?.len();
     let placing = site.uploads.placing.lock().unwrap_or_else(PoisonError::into_inner);
     site.uploads.room.make(&site.journal, &reader, bytes).map_err(no_room)?;
-    let path = path_of(&site.uploads.dir, &sha256, name);
+    let path = path_of(&site.uploads.room.dir, &sha256, name);
     store(file, &path).map_err(Problem::fault)?;
     drop(placing);
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
