@@ -131,7 +131,7 @@ impl fmt::Display for Fate {
     }
 }
 
-/// Of a photo by its content.
+/// What became of the photo with this hash, as its capture tells.
 fn fate(connection: &Connection, sha256: &Sha256) -> rusqlite::Result<Option<Fate>> {
     let sql = "SELECT EXISTS (SELECT 1 FROM outbox o WHERE o.id = c.outbox_id) \
                OR EXISTS (SELECT 1 FROM set_aside s WHERE s.id = c.outbox_id) FROM capture c WHERE c.sha256 = ?1";
@@ -143,7 +143,7 @@ fn fate(connection: &Connection, sha256: &Sha256) -> rusqlite::Result<Option<Fat
     }
 }
 
-/// Of a photo whose capture gave way to the quota, which only those do that have been delivered.
+/// [`Fate::Delivered`] if the photo's capture gave way to the quota: only delivered captures do.
 fn forgotten(connection: &Connection, start: &[u8], end: &[u8]) -> Result<Option<Fate>, JournalError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM forgotten WHERE sha256 BETWEEN ?1 AND ?2)";
     let is_there: bool = connection.prepare_cached(sql)?.query_row(params![start, end], |row| row.get(0))?;

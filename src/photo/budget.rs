@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that all decodings of a process may take at once. Who asks first is served first, so that a large photo is not
-/// passed by small ones for ever.
+/// Bytes that all decodings of a process may take at once. Requests are served in the order in which they arrive, so small
+/// photos cannot starve a large one.
 #[derive(Debug)]
 pub struct MemoryBudget {
     state: Mutex<State>,
@@ -29,12 +29,13 @@ pub struct MemoryShare<'a> {
 }
 
 impl MemoryBudget {
+    /// A budget of this many bytes, none of them taken.
     pub fn new(bytes: u64) -> Self {
         MemoryBudget { state: Mutex::default(), changed: Condvar::new(), bytes }
     }
 
-    /// Waits until so many bytes are free, and takes them. A share larger than the whole budget is cut to the whole: it is
-    /// for the limits on a photo to refuse such a one.
+    /// Blocks until this many bytes are free, then takes them. A request beyond the whole budget takes all of it; the limits on
+    /// a photo are what refuses such a one.
     pub fn take(&self, bytes: u64) -> MemoryShare<'_> {
         let bytes = bytes.min(self.bytes);
         let mut state = self.state();

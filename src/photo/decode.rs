@@ -133,8 +133,8 @@ impl<'a> OpenPhoto<'a> {
         }
     }
 
-    /// Bytes that the photo takes at the most beside its file, until all that is made of its pixels is there. Turning a
-    /// picture by a quarter (`turned`) takes a second raster.
+    /// Peak memory in bytes, besides the file itself, until everything that is made of the pixels exists. Turning a picture by a
+    /// quarter (`turned`) takes a second raster.
     pub fn memory(&self, turned: bool) -> u64 {
         self.memory.total() + if turned { self.memory.raster } else { 0 }
     }

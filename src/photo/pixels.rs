@@ -41,7 +41,7 @@ fn fits_in_place(color: ColorType) -> bool {
     color.bytes_per_pixel() >= 3
 }
 
-/// Some pixels, by the rules of the library that decoded them.
+/// Converts a run of pixels by the rules of the library that decoded them.
 fn band(samples: &[u8], color: ColorType) -> Option<Vec<u8>> {
     let pixels = (samples.len() / usize::from(color.bytes_per_pixel())) as u32;
     let words = || samples.as_chunks().0.iter().map(|bytes| u16::from_ne_bytes(*bytes)).collect::<Vec<_>>();

@@ -17,9 +17,9 @@ const BESIDE_MAX: u64 = 1 << 20;
 /// What a whole file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PngHeader {
-    /// In pixels; no number that the decoder would accept if the file does not begin with its header.
+    /// In pixels; 0 if the file has no header chunk, which the decoder refuses.
     pub width: u32,
-    /// Of chunks that are neither pixels nor needed for them.
+    /// Bytes of chunks that are neither pixels nor needed for them.
     beside: u64,
 }
 

@@ -127,8 +127,8 @@ impl Raster {
         Raster::whole(width, height, pixels.into_flattened())
     }
 
-    /// Of a picture that is longer than [`SIDE_MAX`], every so many rows or columns: resizing takes memory and time by the side
-    /// that it starts from, and such a picture is nothing that a camera makes. A scaled one never is so long.
+    /// Every nth row or column of a picture with a side beyond [`SIDE_MAX`]; `None` for all others. Resizing takes memory and
+    /// time by the side that it starts from, and no camera makes such a picture. A scaled JPEG never has such a side.
     fn thinned(&self) -> Option<Raster> {
         let [across, down] = [self.width, self.height].map(|side| side.div_ceil(SIDE_MAX) as usize);
         if self.eighths < 8 || (across == 1 && down == 1) {

@@ -114,8 +114,8 @@ pub(super) fn stamped(connection: &Connection, key: &str) -> rusqlite::Result<Op
     connection.query_row("SELECT value FROM stamp WHERE key = ?1", [key], |row| row.get(0)).optional()
 }
 
-/// Opens a reference for reading. The lock that keeps writers out is taken once, not for each query. The file may come from
-/// anywhere: nothing of it is run, and nothing that is read of it is put aside in temporary files.
+/// Opens a reference for reading. The lock that keeps writers out is taken once, not for each query. The file is not
+/// trusted: its schema runs no code, and reading it writes no temporary files.
 pub(super) fn open(path: &Path) -> Result<Connection, ReferenceError> {
     let open = || {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -132,8 +132,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, ReferenceError> {
     }
 }
 
-/// Anything but plain tables, which hold no more rows than the file has bytes for: a view, a trigger, a virtual table, an index
-/// of somebody's own, a column that is computed.
+/// Names the first object that is not a plain table: a view, a trigger, a virtual table, an index of its own, or a computed
+/// column. Only plain tables hold no more rows than the file has bytes for.
 fn foreign_object(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let foreign = "SELECT format('a %s `%s`', type, name) FROM sqlite_schema \
          WHERE NOT (type = 'table' AND rootpage > 0) AND NOT (type = 'index' AND sql IS NULL) \

@@ -1,5 +1,5 @@
-//! Room for photos that come over the API: which of them go when their folder has reached its bound, and what a process that was
-//! killed has left there.
+//! Room for uploaded photos: which of them are removed when their folder reaches its bound, and what is removed that a killed
+//! process left unfinished.
 
 use std::fs::{self, Metadata};
 use std::io;

@@ -26,7 +26,7 @@ const TEXT_MAX: usize = 1_000;
 /// Photos that are searched with are held in memory, unlike those that are taken in: one at a time, and no larger than this.
 static HELD: Semaphore = Semaphore::const_new(1);
 const PHOTO_BYTES_MAX: usize = 32_000_000;
-/// In which such a photo must come.
+/// Time limit for receiving such a photo.
 const PHOTO_TIME_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy)]
