@@ -1,12 +1,13 @@
 //! `bridgeclip queue` beside a running daemon, and events that travel on a USB stick.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use bridgeclip::journal::{EventClass, ForeignEvent, Topics};
 use jiff::Timestamp;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::results::open_journal;
 use crate::support::{Broker, Device, Subscriber, bridgeclip, demo_photos, eventually, exit_code, free_port};
@@ -29,6 +30,15 @@ fn with_photos(device: &mut Device, count: usize) {
 
 fn export(device: &Device, file: &Path) {
     stdout(&queue(device, "export", &[file.to_str().expect("text")]));
+}
+
+/// A stick with the bundle of a device that takes so many photos.
+fn bundle_of(origin: &mut Device, photos: usize) -> (TempDir, PathBuf) {
+    with_photos(origin, photos);
+    let stick = tempfile::tempdir().expect("a temporary folder");
+    let file = stick.path().join("unit.bundle");
+    export(origin, &file);
+    (stick, file)
 }
 
 fn import(device: &Device, file: &Path, key: &str) -> Output {
@@ -72,10 +82,7 @@ fn the_queue_tells_what_waits() {
 fn what_arrives_by_the_link_and_by_the_stick_is_one_event() {
     let port = free_port();
     let mut origin = Device::new(Some(port));
-    with_photos(&mut origin, 3);
-    let stick = tempfile::tempdir().expect("a temporary folder");
-    let file = stick.path().join("unit.bundle");
-    export(&origin, &file);
+    let (_stick, file) = bundle_of(&mut origin, 3);
     assert!(!queue(&origin, "export", &[file.to_str().expect("text")]).status.success(), "no file is replaced");
     let key = key(&origin);
     let mut relay = Device::named("relay", Some(port));
@@ -99,10 +106,7 @@ fn what_arrives_by_the_link_and_by_the_stick_is_one_event() {
 #[test]
 fn a_bundle_that_is_not_trusted_or_not_whole_brings_nothing() {
     let mut origin = Device::new(None);
-    with_photos(&mut origin, 1);
-    let stick = tempfile::tempdir().expect("a temporary folder");
-    let file = stick.path().join("unit.bundle");
-    export(&origin, &file);
+    let (_stick, file) = bundle_of(&mut origin, 1);
     let key_of_origin = key(&origin);
     let relay = Device::named("relay", None);
     refused(&import(&relay, &file, &key(&Device::named("third", None))), &key_of_origin);
@@ -119,10 +123,7 @@ fn a_bundle_that_is_not_trusted_or_not_whole_brings_nothing() {
 #[test]
 fn a_trusted_key_brings_only_the_events_of_its_devices() {
     let mut origin = Device::new(None);
-    with_photos(&mut origin, 1);
-    let stick = tempfile::tempdir().expect("a temporary folder");
-    let file = stick.path().join("unit.bundle");
-    export(&origin, &file);
+    let (_stick, file) = bundle_of(&mut origin, 1);
     let (path, key) = (file.to_str().expect("text"), key(&origin));
     let relay = Device::named("relay", None);
     refused(&queue(&relay, "import", &[path]), "[[bundle.trusted]]");
@@ -148,10 +149,7 @@ fn a_trusted_key_brings_only_the_events_of_its_devices() {
 #[test]
 fn what_was_imported_is_listed_and_dropped_and_can_be_brought_again() {
     let mut origin = Device::new(None);
-    with_photos(&mut origin, 3);
-    let stick = tempfile::tempdir().expect("a temporary folder");
-    let file = stick.path().join("unit.bundle");
-    export(&origin, &file);
+    let (_stick, file) = bundle_of(&mut origin, 3);
     let mut relay = Device::named("relay", None);
     with_photos(&mut relay, 2);
     stdout(&import(&relay, &file, &key(&origin)));
@@ -180,10 +178,7 @@ fn what_was_imported_is_listed_and_dropped_and_can_be_brought_again() {
 fn what_the_broker_denies_of_other_devices_holds_up_none_of_its_own_and_is_named() {
     let port = free_port();
     let mut origin = Device::new(None);
-    with_photos(&mut origin, 4);
-    let stick = tempfile::tempdir().expect("a temporary folder");
-    let file = stick.path().join("unit.bundle");
-    export(&origin, &file);
+    let (stick, file) = bundle_of(&mut origin, 4);
     let list = stick.path().join("acl");
     fs::write(&list, "topic readwrite bridge/v1/test/relay/#\ntopic read bridge/v1/#\n").expect("write");
     let _broker = Broker::start_with(port, &format!("acl_file {}", list.display()));

@@ -59,6 +59,18 @@ fn denying(part: &'static str, way: Way, denies: &Arc<AtomicBool>) -> FaultyBrok
     })
 }
 
+/// The topic of another device's results.
+fn result_of(device: usize) -> String {
+    format!("bridge/v1/other/d{device}/capture/result")
+}
+
+/// Queues so many events of each of these other devices.
+fn queue_of_others(station: &Station, devices: usize, events: usize) {
+    for device in 0..devices {
+        station.queue_on(&result_of(device), Results, &format!("d{device}"), events, 300);
+    }
+}
+
 fn on<'a>(received: &'a [Publish], part: &str) -> Vec<&'a Publish> {
     received.iter().filter(|publish| publish.topic.contains(part)).collect()
 }
@@ -194,15 +206,13 @@ fn the_events_of_another_device_are_held_under_its_own_name() {
     let mut station = Station::new();
     let denies = Arc::new(AtomicBool::new(true));
     let broker = denying("bridge/v1/other/", Way::Answer(reason::NOT_AUTHORISED), &denies);
-    for device in 0..3 {
-        station.queue_on(&format!("bridge/v1/other/d{device}/capture/result"), Results, &format!("d{device}"), 40, 300);
-    }
+    queue_of_others(&station, 3, 40);
     station.queue(Results, "own", 50, 300);
     let begin = Instant::now();
     station.start(Station::params(broker.port));
     eventually("all of its own", || station.depth().total() == 120);
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
-    let expected: HashSet<String> = (0..3).map(|device| format!("bridge/v1/other/d{device}/capture/result")).collect();
+    let expected: HashSet<String> = (0..3).map(result_of).collect();
     assert_eq!(held(&station).into_iter().collect::<HashSet<_>>(), expected);
     assert_eq!(broker.connections().len(), 1, "the link stays");
     denies.store(false, Ordering::Relaxed);
@@ -214,9 +224,7 @@ fn many_denied_devices_are_held_together() {
     let mut station = Station::new();
     let denies = Arc::new(AtomicBool::new(true));
     let broker = denying("bridge/v1/other/", Way::Answer(reason::NOT_AUTHORISED), &denies);
-    for device in 0..150 {
-        station.queue_on(&format!("bridge/v1/other/d{device}/capture/result"), Results, &format!("d{device}"), 1, 300);
-    }
+    queue_of_others(&station, 150, 1);
     // Of its own topics, as those of a device that the queue came from as a whole.
     station.queue(Results, "own", 20, 300);
     station.start(Station::params(broker.port));
