@@ -2,9 +2,10 @@
 
 use std::num::NonZeroU32;
 
+use bridgeclip::domain::THUMBNAIL_BYTES_MAX;
 use bridgeclip::photo::{
-    self, Decoding, EncoderInput, Limits, Preprocess, THUMBNAIL_BYTES_MAX, decode, encoder_input, orientation, quality,
-    read_metadata, thumbnail,
+    self, Decoding, EncoderInput, Limits, Preprocess, decode, encoder_input, orientation, quality, read_metadata,
+    thumbnail,
 };
 use jiff::tz::Offset;
 

@@ -1,8 +1,5 @@
-//! The modules of the main crate that take bytes from outside, compiled on their own.
+//! The crates that take bytes from outside, under the names that the main crate gives them.
 
-#[path = "../src/domain/mod.rs"]
-pub mod domain;
-#[path = "../src/photo/mod.rs"]
-pub mod photo;
-#[path = "modules/position.rs"]
-pub mod position;
+pub use bridgeclip_domain as domain;
+pub use bridgeclip_photo as photo;
+pub use bridgeclip_position as position;

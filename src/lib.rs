@@ -1,32 +1,18 @@
 //! BridgeCLIP Edge: classifies bridge inspection photos on the device and forwards every result.
 //!
-//! ARCHITECTURE.md shows how a photo flows through these modules, in this order.
+//! ARCHITECTURE.md shows how a photo flows through the crates and through these modules.
 
-pub mod domain;
-
-pub mod photo;
-
-pub mod random;
-
-pub mod secret;
-
-pub mod drive;
-/// Files that survive a power cut, and small files that did not.
-pub mod durable;
-/// Files that come from outside: a path may name anything.
-pub mod plain_file;
-
-mod sqlite;
-
-pub mod kernels;
-
-pub mod encoder;
-
-pub mod reference;
-
-pub mod heads;
-
-pub mod classify;
+pub use bridgeclip_bundle as bundle;
+pub use bridgeclip_collect as collect;
+pub use bridgeclip_domain as domain;
+pub use bridgeclip_engine::{classify, encoder, heads, reference};
+pub use bridgeclip_journal as journal;
+pub use bridgeclip_kernels as kernels;
+pub use bridgeclip_photo as photo;
+pub use bridgeclip_position as position;
+pub use bridgeclip_random as random;
+pub use bridgeclip_storage::{drive, durable, plain_file};
+pub use bridgeclip_uplink as uplink;
 
 pub mod search;
 
@@ -34,19 +20,9 @@ pub mod evaluate;
 
 pub mod fit;
 
-pub mod journal;
-
-pub mod bundle;
-
 pub mod config;
 
 pub mod intake;
-
-pub mod position;
-
-pub mod uplink;
-
-pub mod collect;
 
 pub mod learn;
 

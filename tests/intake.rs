@@ -7,8 +7,9 @@ use std::process::Output;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bridgeclip::domain::THUMBNAIL_BYTES_MAX;
 use bridgeclip::journal::{EventClass, OutboxRow, Reader};
-use bridgeclip::photo::{Limits, THUMBNAIL_BYTES_MAX, decode};
+use bridgeclip::photo::{Limits, decode};
 use serde_json::Value;
 
 use crate::journal_faults::io_library;

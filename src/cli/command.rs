@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::Outcome;
 use crate::config::TopicLevel;
-use crate::secret::secret;
+use crate::random::secret;
 use crate::uplink::{Order, SigningKey, new_private_key, private_key, read_secret, sign};
 
 /// Make signed commands for a device, to be published by any MQTT client.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::captures::{Tools, captures_of, judge_again, resend};
 use super::settings::LiveSettings;
 use super::uplink::Shared;
-use crate::domain::{Change, LABEL_VERSION};
+use crate::domain::{Change, LABEL_VERSION, SOFTWARE};
 use crate::journal::{Expect, Reader};
 use crate::uplink::{Acting, Captures, Command, CommandHandler, Op, Retag};
 
@@ -35,7 +35,7 @@ impl Operator {
             },
             settings: shared.settings.clone(),
             versions: json!({
-                "software": concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
+                "software": SOFTWARE,
                 "package": identity.package,
                 "package_hash": identity.package_hash,
                 "label_version": LABEL_VERSION,

@@ -19,7 +19,7 @@ use super::attempts::Attempts;
 use super::elapsed::{Clock, Elapsed};
 use crate::domain::{PersonName, Sha256, TagText};
 use crate::durable::{self, PRIVATE, read_state};
-use crate::secret::secret;
+use crate::random::secret;
 
 /// The visitors' file in the data folder.
 const FILE_NAME: &str = "sessions.json";

@@ -1,0 +1,196 @@
+//! A bundle: events that wait, in a signed file that a USB stick carries where no link reaches.
+//!
+//! JSON lines: a head, a line for each event, and an end with their number, the SHA-256 of all lines before it and the
+//! device's Ed25519 signature of that. The events keep their ids, topics and bytes, so one that arrives by the link
+//! too is one event.
+//!
+//! A signature tells who brings events, not whose they are: a key speaks for the devices that `trust.rs` is told, and for
+//! no others.
+
+mod key;
+mod read;
+mod trust;
+mod write;
+
+pub use key::{DeviceKey, KeyError, NotAKey, PublicKey};
+pub use read::{BundleError, Contents, Verified, read, verify};
+pub use trust::{Authority, DEVICE_ROOT, Denial, Device, Devices, NotDevices, Trust, Trusted};
+pub use write::write;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use bridgeclip_domain::Sha256;
+
+/// The form; the number goes up when an older program would misread a newer bundle.
+const FORMAT: &str = "bridgeclip.bundle.v1";
+
+/// Longest line: far more than any event needs.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Line {
+    Head(Head),
+    Event(Event),
+    End(End),
+}
+
+/// Who made a bundle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    format: String,
+    /// `bridge/v1/{site}/{device}`.
+    pub device: String,
+    pub exported_at: Timestamp,
+    /// With which the end is signed.
+    pub key: PublicKey,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Event {
+    class: String,
+    id: String,
+    topic: String,
+    /// Of a payload that is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<String>,
+    /// Of any other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_base64: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct End {
+    events: u64,
+    sha256: Sha256,
+    /// Base64.
+    signature: String,
+}
+
+/// What is signed.
+fn signed_bytes(sha256: &Sha256) -> Vec<u8> {
+    [FORMAT.as_bytes(), b"\n", &sha256.0].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use bridgeclip_journal::{EventClass, ForeignEvent};
+
+    use super::*;
+
+    fn events() -> Vec<ForeignEvent> {
+        let event = |class, name: &str, payload: &[u8]| ForeignEvent {
+            class,
+            event_id: name.to_owned(),
+            topic: format!("bridge/v1/site/unit/capture/{name}"),
+            payload: payload.to_vec(),
+        };
+        vec![
+            event(EventClass::Urgent, "result", "{\"ひび割れ\": \"Ⅲ\"}".as_bytes()),
+            event(EventClass::Thumbnail, "thumb", b"\xff\xd8\xff\xd9"),
+        ]
+    }
+
+    fn written(key: &DeviceKey, events: Vec<ForeignEvent>) -> Vec<u8> {
+        let mut out = Vec::new();
+        let count = events.len() as u64;
+        let events = events.into_iter().map(Ok::<_, io::Error>);
+        let written = write(&mut out, "bridge/v1/site/unit", Timestamp::UNIX_EPOCH, key, events);
+        assert_eq!(written.expect("written"), count);
+        out
+    }
+
+    /// Of an importer that trusts this key with the events of one device.
+    fn trusting(key: &DeviceKey, device: &str) -> Trust {
+        let trusted = vec![Trusted { key: key.public(), devices: vec![device.parse().expect("a device")] }];
+        Trust { trusted, own: "bridge/v1/site/office".to_owned() }
+    }
+
+    fn new_key() -> DeviceKey {
+        DeviceKey::open(tempfile::tempdir().expect("a temporary folder").path()).expect("a key")
+    }
+
+    #[test]
+    fn events_arrive_as_they_left() {
+        let key = new_key();
+        let bundle = written(&key, events());
+        let verified = verify(&bundle[..], &trusting(&key, "site/unit")).expect("whole");
+        let contents = &verified.contents;
+        assert_eq!((contents.head.device.as_str(), contents.events), ("bridge/v1/site/unit", 2));
+        let read: Result<Vec<_>, _> = read(&bundle[..], &verified).collect();
+        assert_eq!(read.expect("whole"), events());
+    }
+
+    #[test]
+    fn what_is_not_exactly_what_the_device_signed_is_refused() {
+        let key = new_key();
+        let text = String::from_utf8(written(&key, events())).expect("text");
+        let end = text.lines().last().expect("an end");
+        let without_end = &text[..text.len() - end.len() - 1];
+        let other = String::from_utf8(written(&new_key(), events())).expect("text");
+        let end_of_other = other.lines().last().expect("an end");
+        let signature = end.split("\"signature\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("one");
+        let cases = [
+            (text.replace("Ⅲ", "Ⅱ"), "changed after it was made"),
+            (text.replace(end, end_of_other), "changed after it was made"),
+            (text.replace(signature, &signature.chars().rev().collect::<String>()), "changed after it was made"),
+            (without_end.to_owned(), "is not complete"),
+            (text[..text.find("thumb").expect("the second event")].to_owned(), "line 3"),
+            (text.replace("\"events\":2", "\"events\":3"), "2 events"),
+            (text.replace("bundle.v1", "bundle.v2"), "bridgeclip.bundle.v2"),
+            (format!("{text}more"), "after its end"),
+            (text.lines().skip(1).collect::<Vec<_>>().join("\n"), "head"),
+            ("[]\n".to_owned(), "line 1"),
+            (String::new(), "is not complete"),
+            ("x".repeat(LINE_BYTES_MAX + 2), "longer than"),
+        ];
+        for (text, expected) in cases {
+            let error = verify(text.as_bytes(), &trusting(&key, "site/unit")).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+        let error = verify(text.as_bytes(), &trusting(&new_key(), "site/unit")).expect_err("another key").to_string();
+        assert!(error.contains(&key.public().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_key_carries_only_the_events_of_its_devices() {
+        let key = new_key();
+        let mut mixed = events();
+        mixed[1].topic = "bridge/v1/site/third/capture/thumb".to_owned();
+        let refused =
+            |bundle: &[u8], device: &str| verify(bundle, &trusting(&key, device)).expect_err(device).to_string();
+        let error = refused(&written(&key, mixed.clone()), "site/unit");
+        assert!(error.contains("bridge/v1/site/third") && error.contains("for site/unit alone"), "{error}");
+        assert!(verify(&written(&key, mixed)[..], &trusting(&key, "site/*")).is_ok());
+        let error = refused(&written(&key, events()), "site/third");
+        assert!(error.contains("bridge/v1/site/unit"), "{error}");
+        let mut stolen = events();
+        stolen[0].topic = "bridge/v1/site/office/capture/result".to_owned();
+        let error = refused(&written(&key, stolen), "site/*");
+        assert!(error.contains("this device"), "{error}");
+    }
+
+    #[test]
+    fn only_events_of_captures_may_be_brought() {
+        let topics = [
+            "bridge/v1/site/unit/cmd/ping/1",
+            "bridge/v1/site/unit/capture",
+            "bridge/v1/site/unit/capture/",
+            "bridge/v1/site/+/capture/result",
+            "bridge/v1/site/unit/capture/#",
+            "bridge/v2/site/unit/capture/result",
+            "/bridge/v1/site/unit/capture/result",
+            "capture/result",
+        ];
+        for topic in topics {
+            let event = ForeignEvent { topic: topic.to_owned(), ..events()[0].clone() };
+            let key = new_key();
+            let bundle = written(&key, vec![event]);
+            let error = verify(&bundle[..], &trusting(&key, "site/unit")).expect_err(topic);
+            assert!(error.to_string().contains("topic"), "{topic}");
+        }
+    }
+}

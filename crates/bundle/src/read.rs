@@ -1,0 +1,204 @@
+//! Reading a bundle that may come from anywhere.
+
+use std::io::{self, BufRead, Read};
+
+use base64ct::{Base64, Encoding};
+use sha2::Digest;
+
+use bridgeclip_domain::Sha256;
+use bridgeclip_journal::{EventClass, ForeignEvent};
+
+use super::{Authority, Denial, End, Event, FORMAT, Head, LINE_BYTES_MAX, Line, PublicKey, Trust, signed_bytes};
+
+/// Why a bundle is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error("cannot read the bundle: {0}")]
+    Read(#[from] io::Error),
+    #[error("line {line} of the bundle is longer than {LINE_BYTES_MAX} bytes")]
+    TooLong { line: u64 },
+    #[error("line {line} of the bundle cannot be read: {reason}")]
+    Broken { line: u64, reason: String },
+    #[error("the bundle has the form {0}, this program knows {FORMAT}; update the program")]
+    Format(String),
+    #[error("the bundle is not complete; copy it again, and eject the stick before pulling it out")]
+    Incomplete,
+    #[error("there are bytes in the bundle after its end")]
+    Trailing,
+    #[error("the bundle holds {found} events, its end says {said}")]
+    Count { found: u64, said: u64 },
+    #[error("the bundle was changed after it was made")]
+    Changed,
+    #[error(
+        "the bundle of {device} is signed with the key {key}, which is not trusted; if it is what `bridgeclip queue key` \
+         prints on that device, name it in [[bundle.trusted]] of the settings, with the devices for which it speaks, or \
+         give --key {key} and --device"
+    )]
+    UnknownKey { device: String, key: String },
+    #[error(
+        "the bundle carries events of {device}, and its key {key} speaks for {devices} alone; if it may carry them, name the \
+         device in its `devices` in [[bundle.trusted]], or with --device"
+    )]
+    NotItsDevice { device: String, key: String, devices: String },
+    #[error("the bundle carries events of {device}, which is this device; nobody else speaks for it")]
+    Own { device: String },
+}
+
+/// What a bundle is said to hold by the device that signed it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contents {
+    pub head: Head,
+    pub events: u64,
+}
+
+/// A bundle that was verified.
+#[derive(Debug)]
+pub struct Verified {
+    pub contents: Contents,
+    /// For whom its key speaks.
+    authority: Authority,
+}
+
+/// Reads a whole bundle and checks that a trusted key signed exactly that, and speaks for every device in it.
+pub fn verify(input: impl BufRead, trust: &Trust) -> Result<Verified, BundleError> {
+    let mut lines = Lines { input, number: 0, hasher: sha2::Sha256::new() };
+    let head = lines.head()?;
+    let Some(authority) = trust.authority(head.key) else {
+        return Err(BundleError::UnknownKey { device: head.device, key: head.key.to_string() });
+    };
+    allow(&authority, &head.device)?;
+    let mut events = 0;
+    let end = loop {
+        match lines.next()? {
+            Some((Line::Event(event), _)) => {
+                lines.checked(event, &authority)?;
+                events += 1;
+            }
+            Some((Line::End(end), before)) => break check_end(end, before, &head.key)?,
+            Some((Line::Head(_), _)) => return Err(lines.broken("a second head")),
+            None => return Err(BundleError::Incomplete),
+        }
+    };
+    if !lines.input.fill_buf()?.is_empty() {
+        return Err(BundleError::Trailing);
+    }
+    if end.events != events {
+        return Err(BundleError::Count { found: events, said: end.events });
+    }
+    Ok(Verified { contents: Contents { head, events }, authority })
+}
+
+fn allow(authority: &Authority, device: &str) -> Result<(), BundleError> {
+    let named = || device.chars().filter(|c| !c.is_control()).take(200).collect();
+    authority.check(device).map_err(|denial| match denial {
+        Denial::Own => BundleError::Own { device: named() },
+        Denial::Unnamed => {
+            BundleError::NotItsDevice { device: named(), key: authority.key.to_string(), devices: authority.words() }
+        }
+    })
+}
+
+fn check_end(end: End, before: Sha256, key: &PublicKey) -> Result<End, BundleError> {
+    let is_signed = end.sha256 == before && key.has_signed(&signed_bytes(&before), &end.signature);
+    if is_signed { Ok(end) } else { Err(BundleError::Changed) }
+}
+
+/// The events of a bundle that was verified, each checked once more: the file may have changed meanwhile.
+pub fn read(input: impl BufRead, verified: &Verified) -> impl Iterator<Item = Result<ForeignEvent, BundleError>> {
+    let authority = verified.authority.clone();
+    let mut lines = Lines { input, number: 0, hasher: sha2::Sha256::new() };
+    let head = lines.head().err();
+    let mut ended = false;
+    let rest = std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        let event = match lines.next() {
+            Ok(Some((Line::Event(event), _))) => lines.checked(event, &authority),
+            Ok(Some((Line::End(_), _)) | None) => {
+                ended = true;
+                return None;
+            }
+            Ok(Some((Line::Head(_), _))) => Err(lines.broken("a second head")),
+            Err(error) => Err(error),
+        };
+        ended = event.is_err();
+        Some(event)
+    });
+    head.map(Err).into_iter().chain(rest)
+}
+
+fn checked(event: Event) -> Result<ForeignEvent, String> {
+    let class = EventClass::from_name(&event.class).ok_or_else(|| format!("unknown class `{}`", event.class))?;
+    if event.id.is_empty() || event.id.len() > 128 || !event.id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("`{}` cannot be an event's id", event.id));
+    }
+    if device_of(&event.topic).is_none() {
+        return Err(format!("the topic `{}` is none of a capture", event.topic));
+    }
+    let payload = match (event.payload, event.payload_base64) {
+        (Some(text), None) => text.into_bytes(),
+        (None, Some(base64)) => Base64::decode_vec(&base64).map_err(|error| error.to_string())?,
+        _ => return Err("an event needs one payload".to_owned()),
+    };
+    Ok(ForeignEvent { class, event_id: event.id, topic: event.topic, payload })
+}
+
+/// The device of a topic `bridge/v1/{site}/{device}/capture/…`: its prefix. A bundle must not speak in commands.
+fn device_of(topic: &str) -> Option<&str> {
+    let levels: Vec<&str> = topic.split('/').collect();
+    let is_name = |level: &&str| !level.is_empty() && !level.contains(['+', '#', '\0']);
+    let is_one = topic.len() <= 512
+        && levels.len() >= 6
+        && levels[..2] == ["bridge", "v1"]
+        && levels[4] == "capture"
+        && levels.iter().all(is_name);
+    let end = topic.match_indices('/').nth(3)?.0;
+    is_one.then(|| &topic[..end])
+}
+
+struct Lines<R> {
+    input: R,
+    number: u64,
+    /// Of all lines so far.
+    hasher: sha2::Sha256,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn head(&mut self) -> Result<Head, BundleError> {
+        match self.next()? {
+            Some((Line::Head(head), _)) if head.format == FORMAT => Ok(head),
+            Some((Line::Head(head), _)) => Err(BundleError::Format(head.format)),
+            Some(_) => Err(self.broken("a bundle begins with a head")),
+            None => Err(BundleError::Incomplete),
+        }
+    }
+
+    /// The next line, and the hash of those before it; `None` at the end of the file.
+    fn next(&mut self) -> Result<Option<(Line, Sha256)>, BundleError> {
+        self.number += 1;
+        let mut bytes = Vec::new();
+        (&mut self.input).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut bytes)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        if bytes.len() > LINE_BYTES_MAX {
+            return Err(BundleError::TooLong { line: self.number });
+        }
+        let line = serde_json::from_slice(&bytes).map_err(|error| self.broken(&error.to_string()))?;
+        let before = Sha256(self.hasher.clone().finalize().into());
+        self.hasher.update(&bytes);
+        Ok(Some((line, before)))
+    }
+
+    /// The event of the last line, if it may be brought.
+    fn checked(&self, event: Event, authority: &Authority) -> Result<ForeignEvent, BundleError> {
+        let event = checked(event).map_err(|reason| self.broken(&reason))?;
+        allow(authority, device_of(&event.topic).unwrap_or_default())?;
+        Ok(event)
+    }
+
+    fn broken(&self, reason: &str) -> BundleError {
+        BundleError::Broken { line: self.number, reason: reason.to_owned() }
+    }
+}

@@ -1,0 +1,93 @@
+//! What PostgreSQL says, in words for the log, and what it means for the messages at hand.
+//!
+//! Classes of codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+
+use std::error::Error as _;
+
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError, Severity, SqlState};
+
+use crate::store::Blame;
+
+/// Classes of codes that pass by themselves or when somebody mends the server: connection, transaction state, conflict with
+/// another transaction, resources, object in use, operator, drive.
+const PASSING: [&str; 7] = ["08", "25", "40", "53", "55", "57", "58"];
+
+/// What the error was caused by, as far as it tells. No code: the connection broke.
+pub fn blame(error: &Error) -> Blame {
+    match error.code().map(SqlState::code) {
+        Some(code) if !is_of(&PASSING, code) => Blame::Message,
+        _ => Blame::Unclear,
+    }
+}
+
+/// Whether the server ends the connection after this.
+pub fn is_fatal(error: &Error) -> bool {
+    let severity = error.as_db_error().and_then(DbError::parsed_severity);
+    matches!(severity, Some(Severity::Fatal | Severity::Panic))
+}
+
+/// A constraint or a trigger of the database's owner; a column of theirs that needs a value refuses every row.
+pub fn is_about_a_row(error: &Error) -> bool {
+    error.code().map(SqlState::code).is_some_and(|code| is_of(&["23", "P0"], code) && code != "23502")
+}
+
+fn is_of(classes: &[&str], code: &str) -> bool {
+    code.get(..2).is_some_and(|class| classes.contains(&class))
+}
+
+/// All that is known of the error, and what to do.
+pub fn words(error: &Error) -> String {
+    if error.is_closed() {
+        return "the server ended the connection without a word; look into its log".to_owned();
+    }
+    let Some(error) = error.as_db_error() else { return chain(error) };
+    let mut text = format!("{} (SQLSTATE {})", error.message(), error.code().code());
+    let parts = [
+        ("", error.detail()),
+        ("hint: ", error.hint()),
+        ("table ", error.table()),
+        ("column ", error.column()),
+        ("constraint ", error.constraint()),
+        ("in: ", error.where_().and_then(|place| place.lines().next())),
+        ("", advice(error.code().code())),
+    ];
+    for (name, part) in parts {
+        text.extend(part.map(|part| format!("; {name}{part}")));
+    }
+    text
+}
+
+/// The error with its causes.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "42501" => "grant this user SELECT and INSERT on event, thumbnail and refused, or let it own them",
+        "42P10" => {
+            "event needs a unique key of source and id, thumbnail one of source and event_id, refused one of sha256"
+        }
+        "53100" => "make room on the server's drive",
+        "53300" => "raise the server's max_connections, or run fewer collectors",
+        "55P03" => "another session holds a lock: look into pg_stat_activity",
+        "57014" => "look for locks and slow drives, or raise [collect.limits] statement_s",
+        "25006" => "it is a standby, or set to read only: name the primary server",
+        "3D000" => "make the database, or correct its name in [collect]",
+        _ => match code.get(..2)? {
+            "28" => "correct user and password in [collect], or the server's pg_hba.conf",
+            "42" => "the tables are not as `collect` made them: put them back, or give it a database of its own",
+            "53" => "the server is short of something: look into its log",
+            "57" => "it is tried again when the server is there",
+            "XX" => "look into the server's log",
+            _ => return None,
+        },
+    })
+}

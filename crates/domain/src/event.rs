@@ -1,0 +1,428 @@
+//! The event that leaves the device: CloudEvents 1.0 in JSON. Its bytes are made once, with the result, and never change.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Answer, Burst, Camera, Capture, Category, Drone, Exposure, History, Inspection, PhotoQuality, Position, Sha256,
+    Tag, Time, Verdict,
+};
+
+/// `type` of a result event; the number goes up when a consumer of the old form would misread the new one.
+pub const EVENT_FORMAT: &str = "bridgeclip.capture.result.v1";
+
+/// `type` of a summary, which goes ahead of a result where every byte costs.
+pub const SUMMARY_FORMAT: &str = "bridgeclip.capture.summary.v1";
+
+/// Most bytes that a thumbnail may have: a slow link carries it in a few seconds.
+pub const THUMBNAIL_BYTES_MAX: usize = 48 * 1024;
+
+/// What an event says besides the capture and the verdict.
+#[derive(Clone, Debug)]
+pub struct EventContext<'a> {
+    /// Unique for ever; consumers ignore an id that they know.
+    pub id: &'a str,
+    /// `bridge/v1/{site}/{device}`.
+    pub source: &'a str,
+    /// Counts this device's events from 1 without gaps.
+    pub sequence: i64,
+    /// The start of the machine during which the event was made.
+    pub boot_id: &'a str,
+    /// Whether the link was down when the result was stored, so that the event had to wait.
+    pub queued: bool,
+    /// Name, version and hash of the model package.
+    pub package: &'a str,
+    pub package_hash: &'a str,
+    /// The device's clock when the result was stored.
+    pub stored_at: Timestamp,
+}
+
+/// What is now known otherwise than a result said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Another model or reference, or a person, has judged the photo again.
+    Verdict(Verdict),
+    /// The clock was wrong when the photo was taken, or its place was known less well. `None` stays as it was.
+    Located { taken: Option<Time>, position: Option<Position> },
+    /// Somebody said where the photo was taken.
+    Tag(Tag),
+    /// An inspector has accepted or corrected the verdict, or taken that back: the history has grown.
+    Inspected,
+}
+
+/// Entries of a history that an event tells; the earlier ones are in the events before it.
+const HISTORY_TOLD: usize = 20;
+
+/// Makes the bytes of a result event.
+pub fn capture_result(context: &EventContext, capture: &Capture, verdict: &Verdict) -> Vec<u8> {
+    let data = ResultData {
+        sequence: context.sequence,
+        boot_id: context.boot_id,
+        queued: context.queued,
+        taken: &capture.taken,
+        monotonic_ms: capture.monotonic_ns.map(|ns| ns / 1_000_000),
+        image: Image {
+            sha256: capture.sha256,
+            file: capture.path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            bytes: capture.bytes,
+            pixels: capture.pixels,
+            camera: &capture.camera,
+            exposure: &capture.exposure,
+            quality: capture.quality,
+        },
+        position: capture.position.as_ref(),
+        drone: capture.drone.as_ref(),
+        tag: capture.tag.as_ref(),
+        burst: capture.burst,
+        package: Package { name: context.package, hash: context.package_hash },
+        verdict,
+    };
+    bytes(&cloud_event(context, EVENT_FORMAT, capture.sha256, data))
+}
+
+/// Makes the bytes of a summary: what the photo shows, in a few hundred bytes. The event `detail_id` will tell the rest.
+pub fn capture_summary(
+    context: &EventContext,
+    capture: &Capture,
+    verdict: &Verdict,
+    urgent: bool,
+    detail_id: &str,
+) -> Vec<u8> {
+    let names = |category: Category| (category.id(), verdict.get(category).names(category).collect());
+    let data = SummaryData {
+        sequence: context.sequence,
+        queued: context.queued,
+        taken: &capture.taken,
+        urgent,
+        labels: Category::ALL.into_iter().map(names).collect(),
+        detail: detail_id,
+    };
+    bytes(&cloud_event(context, SUMMARY_FORMAT, capture.sha256, data))
+}
+
+/// Makes the bytes of the event that takes the place of `event`, a whole result or an earlier correction. All that does
+/// not change is taken over from it. `result_id` is the event that told of the photo first, `history` what inspectors have
+/// said about it so far.
+pub fn correction(
+    context: &EventContext,
+    event: &[u8],
+    result_id: &str,
+    change: &Change,
+    history: &History,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut event: Map<String, Value> = serde_json::from_slice(event)?;
+    let mut data: Map<String, Value> = serde_json::from_value(event.remove("data").unwrap_or_default())?;
+    data.insert("sequence".to_owned(), context.sequence.into());
+    data.insert("boot_id".to_owned(), context.boot_id.into());
+    data.insert("queued".to_owned(), context.queued.into());
+    data.insert("supersedes".to_owned(), result_id.into());
+    match change {
+        Change::Verdict(verdict) => {
+            let package = Package { name: context.package, hash: context.package_hash };
+            data.insert("package".to_owned(), json!(package));
+            put_verdict(&mut data, verdict.clone(), history)?;
+        }
+        Change::Located { taken, position } => {
+            data.extend(taken.iter().map(|taken| ("taken".to_owned(), json!(taken))));
+            data.extend(position.iter().map(|position| ("position".to_owned(), json!(position))));
+        }
+        Change::Tag(tag) => drop(data.insert("tag".to_owned(), json!(tag))),
+        Change::Inspected => {
+            let device = device_verdict(&mut data)?;
+            put_verdict(&mut data, device, history)?;
+        }
+    }
+    event.insert("id".to_owned(), context.id.into());
+    event.insert("source".to_owned(), context.source.into());
+    event.insert("time".to_owned(), json!(context.stored_at));
+    event.insert("sequence".to_owned(), context.sequence.to_string().into());
+    event.insert("data".to_owned(), data.into());
+    Ok(bytes(&event))
+}
+
+/// The device's own answer with its neighbours, which an inspector's judgement may hide.
+fn device_verdict(data: &mut Map<String, Value>) -> Result<Verdict, serde_json::Error> {
+    let mut shown: Verdict = serde_json::from_value(data.remove("verdict").unwrap_or_default())?;
+    match (data.remove("device_verdict"), data.get("inspection")) {
+        (Some(own), _) => {
+            let own: Verdict = serde_json::from_value(own)?;
+            Ok(Verdict { evidence: std::mem::take(&mut shown.evidence), ..own })
+        }
+        // An older program kept of it the labels alone.
+        (None, Some(inspection)) => Ok(shown.inspected(&Inspection::deserialize(inspection)?.device)),
+        (None, None) => Ok(shown),
+    }
+}
+
+/// Puts the device's answer where it stands, or beside the judgement that stands.
+fn put_verdict(data: &mut Map<String, Value>, device: Verdict, history: &History) -> Result<(), serde_json::Error> {
+    for stale in ["device_verdict", "inspection", "history"] {
+        data.remove(stale);
+    }
+    let shown = match Inspection::standing(history, &device.labels()) {
+        None => device,
+        Some(inspection) => {
+            data.insert("device_verdict".to_owned(), serde_json::from_slice(&bytes(&Answer(&device)))?);
+            data.insert("inspection".to_owned(), json!(inspection));
+            device.inspected(&inspection.labels)
+        }
+    };
+    if !history.is_empty() {
+        data.insert("history".to_owned(), json!(history.last(HISTORY_TOLD)));
+    }
+    data.insert("verdict".to_owned(), serde_json::from_slice(&bytes(&shown))?);
+    Ok(())
+}
+
+fn cloud_event<'a, D>(context: &EventContext<'a>, format: &'static str, subject: Sha256, data: D) -> CloudEvent<'a, D> {
+    CloudEvent {
+        specversion: "1.0",
+        id: context.id,
+        source: context.source,
+        r#type: format,
+        subject,
+        time: context.stored_at,
+        datacontenttype: "application/json",
+        sequence: context.sequence.to_string(),
+        data,
+    }
+}
+
+fn bytes(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("an event has string keys and finite numbers")
+}
+
+#[derive(Serialize)]
+struct CloudEvent<'a, D> {
+    specversion: &'static str,
+    id: &'a str,
+    source: &'a str,
+    r#type: &'static str,
+    subject: Sha256,
+    time: Timestamp,
+    datacontenttype: &'static str,
+    /// The CloudEvents `sequence` extension is a string.
+    sequence: String,
+    data: D,
+}
+
+#[derive(Serialize)]
+struct ResultData<'a> {
+    sequence: i64,
+    boot_id: &'a str,
+    queued: bool,
+    taken: &'a Time,
+    /// `taken` by the clock that counts from the start of the machine; it belongs to `boot_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    monotonic_ms: Option<u64>,
+    image: Image<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<&'a Position>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drone: Option<&'a Drone>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<&'a Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burst: Option<Burst>,
+    package: Package<'a>,
+    verdict: &'a Verdict,
+}
+
+#[derive(Serialize)]
+struct SummaryData<'a> {
+    sequence: i64,
+    queued: bool,
+    taken: &'a Time,
+    /// Whether an engineer should see the photo first.
+    urgent: bool,
+    labels: BTreeMap<&'static str, Vec<&'static str>>,
+    /// Id of the event that holds everything.
+    detail: &'a str,
+}
+
+#[derive(Serialize)]
+struct Image<'a> {
+    sha256: Sha256,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    bytes: u64,
+    pixels: [u32; 2],
+    camera: &'a Camera,
+    #[serde(skip_serializing_if = "Exposure::is_unknown")]
+    exposure: &'a Exposure,
+    quality: PhotoQuality,
+}
+
+#[derive(Serialize)]
+struct Package<'a> {
+    name: &'a str,
+    hash: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CategoryVerdict, Method, PositionSource, Rule, Saying, ScoredClass, Statement, TimeQuality, Urgency};
+
+    const CONTEXT: EventContext = EventContext {
+        id: "second",
+        source: "bridge/v1/site/unit",
+        sequence: 7,
+        boot_id: "boot",
+        queued: false,
+        package: "model 2",
+        package_hash: "hash",
+        stored_at: Timestamp::UNIX_EPOCH,
+    };
+
+    fn capture() -> Capture {
+        Capture {
+            sha256: Sha256::of(b"photo"),
+            path: "/media/DJI_0001.JPG".into(),
+            bytes: 5,
+            pixels: [4000, 3000],
+            taken: Time { at: Timestamp::UNIX_EPOCH, quality: TimeQuality::Unsynced },
+            monotonic_ns: None,
+            position: None,
+            camera: Camera::default(),
+            exposure: Exposure::default(),
+            drone: None,
+            quality: PhotoQuality {
+                sharpness: 100.0,
+                brightness: 0.5,
+                black_share: 0.0,
+                white_share: 0.0,
+                millimetres_per_pixel: None,
+            },
+            tag: None,
+            burst: None,
+        }
+    }
+
+    fn verdict(index: u8) -> Verdict {
+        let category = CategoryVerdict { classes: vec![ScoredClass { index, confidence: 0.7 }] };
+        Verdict {
+            categories: [(); 4].map(|()| category.clone()),
+            method: Method::Knn,
+            rule: Some(Rule::Published),
+            by_inspector: false,
+            confidence_calibrated: false,
+            urgency: Urgency::default(),
+            second_look: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
+
+    fn position() -> Position {
+        let (altitude_m, hdop, std_m, quality, age_s) = (None, None, None, None, Some(2.5));
+        let (latitude_deg, longitude_deg, source) = (35.5, 139.25, PositionSource::SerialGps);
+        Position { latitude_deg, longitude_deg, altitude_m, source, hdop, std_m, quality, age_s }
+    }
+
+    fn parsed(event: &[u8]) -> Value {
+        serde_json::from_slice(event).expect("JSON")
+    }
+
+    #[test]
+    fn a_summary_is_short_and_names_its_detail() {
+        let event = capture_summary(&CONTEXT, &capture(), &verdict(1), true, "whole");
+        assert!(event.len() < 700, "{} bytes", event.len());
+        let event = parsed(&event);
+        assert_eq!(event["type"], SUMMARY_FORMAT);
+        assert_eq!(event["data"]["labels"]["soundness"], json!(["II"]));
+        assert_eq!((&event["data"]["urgent"], &event["data"]["detail"]), (&json!(true), &json!("whole")));
+    }
+
+    #[test]
+    fn a_correction_changes_what_it_must_and_keeps_the_rest() {
+        let first = EventContext { id: "first", sequence: 3, package: "model 1", ..CONTEXT };
+        let event = capture_result(&first, &capture(), &verdict(1));
+        let taken = Time { at: Timestamp::from_second(1_000_000).expect("a time"), quality: TimeQuality::Gps };
+        let located = |taken, position| Change::Located { taken, position };
+        let changes = [
+            Change::Verdict(verdict(2)),
+            located(Some(taken.clone()), None),
+            located(None, Some(position())),
+            located(Some(taken), Some(position())),
+            Change::Tag(Tag::default()),
+        ];
+        for change in changes {
+            let corrected = correction(&CONTEXT, &event, "first", &change, &History::default());
+            let corrected = parsed(&corrected.expect("an event of ours"));
+            let mut expected = parsed(&event);
+            expected["id"] = json!("second");
+            expected["sequence"] = json!("7");
+            expected["data"]["sequence"] = json!(7);
+            expected["data"]["supersedes"] = json!("first");
+            match change {
+                Change::Verdict(_) => {
+                    expected["data"]["package"]["name"] = json!("model 2");
+                    let whole = parsed(&capture_result(&CONTEXT, &capture(), &verdict(2)));
+                    expected["data"]["verdict"] = whole["data"]["verdict"].clone();
+                }
+                Change::Located { taken, position } => {
+                    taken.iter().for_each(|taken| expected["data"]["taken"] = json!(taken));
+                    position.iter().for_each(|position| expected["data"]["position"] = json!(position));
+                }
+                Change::Tag(tag) => expected["data"]["tag"] = json!(tag),
+                Change::Inspected => unreachable!("it has a test of its own"),
+            }
+            assert_eq!(corrected, expected);
+        }
+        assert!(correction(&CONTEXT, b"[]", "first", &Change::Verdict(verdict(2)), &History::default()).is_err());
+    }
+
+    /// The data of the event after each of these statements.
+    fn after_each(sayings: Vec<Saying>) -> Vec<Value> {
+        let (mut history, device) = (History::default(), verdict(1).labels());
+        let mut event = capture_result(&CONTEXT, &capture(), &verdict(1));
+        let mut say = |saying| {
+            let by = "A. Sato".parse().expect("a name");
+            history.add(Statement { by, at: Timestamp::UNIX_EPOCH, saying }, &device).expect("it joins");
+            event = correction(&CONTEXT, &event, "first", &Change::Inspected, &history).expect("an event of ours");
+            parsed(&event)["data"].take()
+        };
+        sayings.into_iter().map(&mut say).collect()
+    }
+
+    #[test]
+    fn an_inspected_result_tells_what_stands_what_the_device_said_and_who_said_what() {
+        let own = parsed(&capture_result(&CONTEXT, &capture(), &verdict(1)))["data"]["verdict"].take();
+        let data = after_each(vec![Saying::Correct(verdict(3).labels()), Saying::Accept, Saying::Undo, Saying::Undo]);
+        for data in &data[..3] {
+            assert_eq!(data["verdict"]["soundness"], json!([{ "label": "IV" }]), "a person gives no confidence");
+            assert_eq!((&data["verdict"]["by_inspector"], &data["verdict"]["neighbours"]), (&json!(true), &json!([])));
+            assert_eq!(data["device_verdict"]["soundness"], own["soundness"]);
+            assert_eq!(data["inspection"]["device"]["soundness"], json!(["II"]));
+            assert_eq!(data["inspection"]["labels"]["soundness"], json!(["IV"]));
+        }
+        let acts = |data: &Value| -> Vec<Value> {
+            data["history"].as_array().expect("a history").iter().map(|entry| entry["act"].clone()).collect()
+        };
+        assert_eq!(acts(&data[2]), ["corrected", "accepted", "undone"]);
+        assert_eq!(acts(&data[3]), ["corrected", "accepted", "undone", "undone"]);
+        assert_eq!((&data[3]["verdict"], data[3].get("device_verdict"), data[3].get("inspection")), (&own, None, None));
+    }
+
+    #[test]
+    fn a_new_answer_of_the_device_stays_beside_the_judgement_that_stands() {
+        let (mut history, device) = (History::default(), verdict(1).labels());
+        let by = "A. Sato".parse().expect("a name");
+        let saying = Saying::Correct(verdict(3).labels());
+        history.add(Statement { by, at: Timestamp::UNIX_EPOCH, saying }, &device).expect("it joins");
+        let event = capture_result(&CONTEXT, &capture(), &verdict(1));
+        let rejudged = correction(&CONTEXT, &event, "first", &Change::Verdict(verdict(2)), &history);
+        let data = parsed(&rejudged.expect("an event of ours"))["data"].take();
+        assert_eq!(data["verdict"]["soundness"], json!([{ "label": "IV" }]));
+        assert_eq!(data["device_verdict"]["soundness"][0]["label"], "III");
+    }
+
+    #[test]
+    fn an_event_stays_short_however_long_a_dispute_is() {
+        let data = after_each(vec![Saying::Accept; 400]);
+        assert_eq!(data[399]["history"].as_array().map(Vec::len), Some(HISTORY_TOLD));
+    }
+}

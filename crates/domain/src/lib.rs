@@ -1,0 +1,51 @@
+//! Plain values that pass between the stages. They know no engine, no database and no network.
+
+/// Name and version of this software, as status messages and command answers give them.
+pub const SOFTWARE: &str = concat!("bridgeclip-edge ", env!("CARGO_PKG_VERSION"));
+
+mod burst;
+mod caption;
+mod capture;
+mod drone;
+mod embedding;
+mod event;
+mod fix;
+mod health;
+mod inspection;
+mod labels;
+mod method;
+mod name;
+mod person;
+mod quality;
+mod review;
+mod scores;
+mod spellings;
+mod tag;
+mod time;
+mod verdict;
+mod verdict_json;
+
+pub use burst::Burst;
+pub use caption::{CaptionError, caption, parse_caption};
+pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, NotSha256, Sha256};
+pub use drone::{Attitude, Drone};
+pub use embedding::{Embedding, EmbeddingError};
+pub use event::{
+    Change, EVENT_FORMAT, EventContext, SUMMARY_FORMAT, THUMBNAIL_BYTES_MAX, capture_result, capture_summary,
+    correction,
+};
+pub use fix::{FixQuality, Position, PositionSource};
+pub use health::{ClosedDoor, DeviceHealth, Drops, Health, HeldBack, HeldPart, Losses, QueueHealth, Unreadable};
+pub use inspection::{Act, History, Inspection, Judgement, Saying, Statement, StatementError};
+pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
+pub use method::{Method, Rule, UnknownName};
+pub use name::is_name;
+pub use person::PersonName;
+pub use quality::PhotoQuality;
+pub use review::{SecondLook, Urgency, UrgentSign};
+pub use scores::Scores;
+pub use spellings::class_of;
+pub use tag::{Tag, TagError, TagText};
+pub use time::{Time, TimeQuality};
+pub use verdict::{CategoryVerdict, Evidence, ScoredClass, Verdict};
+pub use verdict_json::Answer;

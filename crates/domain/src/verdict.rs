@@ -1,0 +1,106 @@
+//! What the device says about a photo, and the evidence for it.
+
+use super::{Category, CategoryLabels, Labels, Method, Rule, SecondLook, Urgency};
+
+/// The answer in all four categories with the neighbours beside it, and who should look at it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// In the order of [`Category::ALL`].
+    pub categories: [CategoryVerdict; 4],
+    /// How the device answered the categories.
+    pub method: Method,
+    /// How the neighbours voted. The other methods have no votes.
+    pub rule: Option<Rule>,
+    /// Whether the categories hold an inspector's judgement instead of the device's answer. It has no confidences.
+    pub by_inspector: bool,
+    /// Whether confidences are shares of right answers as found on labelled photos; else they are the method's own.
+    pub confidence_calibrated: bool,
+    pub urgency: Urgency,
+    /// Reasons to doubt the answer, in the order of [`SecondLook::ALL`].
+    pub second_look: Vec<SecondLook>,
+    /// The nearest reference photos, most similar first, whatever the method.
+    pub evidence: Vec<Evidence>,
+}
+
+/// The answer in one category: at least one class, unless the reference holds no label of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CategoryVerdict {
+    pub classes: Vec<ScoredClass>,
+}
+
+/// One class of an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoredClass {
+    pub index: u8,
+    /// How likely the class is, in [0, 1]; see [`Verdict::confidence_calibrated`].
+    pub confidence: f32,
+}
+
+/// One labelled reference photo near the query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Row of the reference database; of a photo that an inspector of this device has rated, the negative number of its
+    /// capture.
+    pub reference_id: i64,
+    /// Cosine similarity in [-1, 1].
+    pub similarity: f32,
+    /// The photo's name in the source data set.
+    pub source: String,
+    /// The finding that was written about it.
+    pub caption: String,
+    pub labels: Labels,
+}
+
+impl Verdict {
+    pub fn get(&self, category: Category) -> &CategoryVerdict {
+        &self.categories[category as usize]
+    }
+
+    /// Whether it tells a reader something else: other classes, another urgency or other doubts. Confidences move with
+    /// every reference; they alone are no news.
+    pub fn differs_from(&self, other: &Verdict) -> bool {
+        self.labels() != other.labels()
+            || (self.urgency.review, &self.urgency.signs) != (other.urgency.review, &other.urgency.signs)
+            || self.second_look != other.second_look
+    }
+
+    /// The classes alone.
+    pub fn labels(&self) -> Labels {
+        let indexes = |category| self.get(category).classes.iter().map(|class| class.index);
+        Labels::new(|category| CategoryLabels::new(category, indexes(category)))
+    }
+}
+
+impl CategoryVerdict {
+    /// The English labels.
+    pub fn names(&self, category: Category) -> impl Iterator<Item = &'static str> {
+        self.classes.iter().map(move |class| category.class(class.index).en)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::UrgentSign;
+
+    fn verdict() -> Verdict {
+        let answer = |index| CategoryVerdict { classes: vec![ScoredClass { index, confidence: 0.5 }] };
+        Verdict { categories: [1, 2, 0, 6].map(answer), ..Verdict::default() }
+    }
+
+    #[test]
+    fn news_are_classes_urgency_and_doubts() {
+        let mut same = verdict();
+        same.categories[0].classes[0].confidence = 0.9;
+        same.urgency.score = 0.3;
+        assert!(!verdict().differs_from(&same));
+        let mut class = verdict();
+        class.categories[2].classes.push(ScoredClass { index: 3, confidence: 0.5 });
+        let urgency = Urgency { review: true, score: 0.0, signs: vec![UrgentSign::MeasureE1] };
+        let urgent = Verdict { urgency, ..verdict() };
+        let doubtful = Verdict { second_look: vec![SecondLook::Blurred], ..verdict() };
+        for other in [class, urgent, doubtful] {
+            assert!(verdict().differs_from(&other) && other.differs_from(&verdict()));
+        }
+    }
+}

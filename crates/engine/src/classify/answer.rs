@@ -1,0 +1,88 @@
+//! What a method says of one category, before calibration.
+
+use bridgeclip_domain::{Category, CategoryVerdict, ScoredClass, Scores};
+
+/// One category's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// With the method's own confidences.
+    pub verdict: CategoryVerdict,
+    /// How far the answered class is ahead of the next one, in the method's own measure. Several classes can be right
+    /// in a multi-label category: none is behind another there, and the lead has no end.
+    pub lead: f32,
+}
+
+/// In the order of [`Category::ALL`].
+pub type Answers = [Answer; 4];
+
+/// The published rule of the linear heads: single label, the most probable class; multi label, every class with a
+/// probability above 0.5, and if there is none, the most probable one.
+///
+/// Confidences are the probabilities.
+pub fn linear_answers(scores: &Scores) -> Answers {
+    Category::ALL.map(|category| decide(category, scores.get(category), |probability| probability > 0.5))
+}
+
+/// Single label: the most probable class. Multi label: every class that is `enough`, the most probable first, and if
+/// there is none, the most probable one. Among equals the class order decides.
+pub fn decide(category: Category, probabilities: &[f32], enough: impl Fn(f32) -> bool) -> Answer {
+    let mut ranked: Vec<ScoredClass> =
+        (0..).zip(probabilities).map(|(index, &confidence)| ScoredClass { index, confidence }).collect();
+    // Stable, so that equals keep the class order.
+    ranked.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    let lead = lead(category, ranked.iter().map(|class| class.confidence));
+    let chosen = match category.is_multi() {
+        true => ranked.iter().take_while(|class| enough(class.confidence)).count(),
+        false => 1,
+    };
+    ranked.truncate(chosen.max(1));
+    Answer { verdict: CategoryVerdict { classes: ranked }, lead }
+}
+
+/// The lead of the first of some values over the second one; a single one leads over nothing.
+pub(super) fn lead(category: Category, mut ranked: impl Iterator<Item = f32>) -> f32 {
+    match category.is_multi() {
+        true => f32::INFINITY,
+        false => ranked.next().unwrap_or(0.0) - ranked.next().unwrap_or(0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn indexes(answer: &Answer) -> Vec<u8> {
+        answer.verdict.classes.iter().map(|class| class.index).collect()
+    }
+
+    #[test]
+    fn single_label_takes_the_most_probable_alone() {
+        let cases = [([0.1, 0.6, 0.55, 0.0], 1, 0.05), ([0.2, 0.3, 0.3, 0.2], 1, 0.0), ([0.0; 4], 0, 0.0)];
+        for (probabilities, expected, lead) in cases {
+            let answer = decide(Category::Soundness, &probabilities, |p| p > 0.5);
+            assert_eq!(indexes(&answer), [expected], "{probabilities:?}");
+            assert_eq!(answer.verdict.classes[0].confidence, probabilities[usize::from(expected)]);
+            assert!((answer.lead - lead).abs() < 1e-6, "{probabilities:?}");
+        }
+    }
+
+    #[test]
+    fn multi_label_takes_all_above_a_half_or_else_the_most_probable() {
+        let scores = |values: &[(usize, f32)]| {
+            let mut probabilities = vec![0.1; 15];
+            values.iter().for_each(|&(index, value)| probabilities[index] = value);
+            Scores::new(|category| match category {
+                Category::DamageType => probabilities.clone(),
+                other => vec![0.0; other.classes().len()],
+            })
+        };
+        type Case<'a> = (&'a [(usize, f32)], &'a [u8]);
+        let cases: [Case; 3] = [(&[(3, 0.6), (9, 0.9), (1, 0.5)], &[9, 3]), (&[(4, 0.5), (7, 0.5)], &[4]), (&[], &[0])];
+        for (values, expected) in cases {
+            let answers = linear_answers(&scores(values));
+            let answer = &answers[Category::DamageType as usize];
+            assert_eq!(indexes(answer), expected, "{values:?}");
+            assert_eq!(answer.lead, f32::INFINITY);
+        }
+    }
+}

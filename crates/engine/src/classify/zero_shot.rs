@@ -1,0 +1,105 @@
+//! Classes by their descriptions: a photo belongs to the class whose texts lie nearest to it.
+
+use bridgeclip_domain::{Category, Embedding, EmbeddingError, Scores};
+
+use super::{Answers, decide};
+
+/// Probability from which a multi-label class counts, as published.
+///
+/// Cosines are not scaled before the softmax, so the probabilities of many classes are nearly equal and hardly any
+/// reaches this: of 15 classes one would need 0.3 where 0.067 is even. In practice the most probable class is the
+/// answer.
+const MULTI_LABEL_MIN: f32 = 0.3;
+
+/// One embedding per class in every category.
+#[derive(Clone, Debug)]
+pub struct ZeroShot([Vec<Embedding>; 4]);
+
+impl ZeroShot {
+    /// From the embeddings of each class's prompts: `prompts` is asked for every class of every category, in order.
+    ///
+    /// The class stands at the mean of its (unit-length) prompts, brought to unit length again. Fails where they cancel
+    /// out or where there are none.
+    pub fn new(mut prompts: impl FnMut(Category, u8) -> Vec<Embedding>) -> Result<Self, EmbeddingError> {
+        let mut classes: [Vec<Embedding>; 4] = Default::default();
+        for category in Category::ALL {
+            for index in 0..category.classes().len() as u8 {
+                classes[category as usize].push(mean(&prompts(category, index))?);
+            }
+        }
+        Ok(ZeroShot(classes))
+    }
+
+    /// Softmax over the plain cosine similarities, without a temperature, in every category.
+    ///
+    /// # Panics
+    /// If the photo's embedding has another dimension than the prompts'.
+    pub fn scores(&self, photo: &Embedding) -> Scores {
+        Scores::new(|category| softmax(self.0[category as usize].iter().map(|class| photo.cosine(class)).collect()))
+    }
+
+    /// Single label: the most probable class. Multi label: every class with a probability of at least 0.3, and if there
+    /// is none, the most probable one. Confidences are the probabilities.
+    ///
+    /// # Panics
+    /// As [`Self::scores`].
+    pub fn answers(&self, photo: &Embedding) -> Answers {
+        let scores = self.scores(photo);
+        Category::ALL.map(|category| decide(category, scores.get(category), |p| p >= MULTI_LABEL_MIN))
+    }
+}
+
+fn mean(prompts: &[Embedding]) -> Result<Embedding, EmbeddingError> {
+    let mut sum = vec![0.0; prompts.first().map_or(0, |prompt| prompt.values().len())];
+    for prompt in prompts {
+        sum.iter_mut().zip(prompt.values()).for_each(|(sum, value)| *sum += value);
+    }
+    // The length of the sum does not matter for its direction.
+    Embedding::normalise(sum)
+}
+
+/// e^x over the sum of all. Cosines need no shift against overflow.
+fn softmax(cosines: Vec<f32>) -> Vec<f32> {
+    let weights: Vec<f32> = cosines.into_iter().map(f32::exp).collect();
+    let sum: f32 = weights.iter().sum();
+    weights.into_iter().map(|weight| weight / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Class `index` of every category is described by two texts whose mean is axis `index` of 20.
+    fn axes() -> ZeroShot {
+        let text = |index: u8, side: f32| {
+            let mut values = vec![0.0; 20];
+            values[usize::from(index)] = 0.8;
+            values[usize::from(index + 1) % 20] = side;
+            Embedding::normalise(values).expect("a direction")
+        };
+        ZeroShot::new(|_, index| vec![text(index, 0.6), text(index, -0.6)]).expect("directions")
+    }
+
+    #[test]
+    fn a_class_stands_at_the_normalised_mean_of_its_prompts() {
+        let mut values = vec![0.0; 20];
+        values[2] = 3.0;
+        let photo = Embedding::normalise(values).expect("a direction");
+        let scores = axes().scores(&photo);
+        let e = std::f32::consts::E;
+        assert!((scores.get(Category::Soundness)[2] - e / (e + 3.0)).abs() < 1e-6);
+        assert!((scores.get(Category::DamageLocation)[5] - 1.0 / (e + 19.0)).abs() < 1e-6);
+        for (category, answer) in Category::ALL.into_iter().zip(axes().answers(&photo)) {
+            assert_eq!(answer.verdict.classes.len(), 1, "{category}");
+            assert_eq!(answer.verdict.classes[0].index, 2, "{category}");
+            assert!((scores.get(category).iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn prompts_without_a_direction_are_refused() {
+        let x = |value: f32| Embedding::normalise(vec![value, 0.0]).expect("a direction");
+        assert_eq!(ZeroShot::new(|_, _| vec![]).err(), Some(EmbeddingError::Zero));
+        assert_eq!(ZeroShot::new(|_, _| vec![x(1.0), x(-1.0)]).err(), Some(EmbeddingError::Zero));
+    }
+}

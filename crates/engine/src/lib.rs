@@ -1,0 +1,6 @@
+//! Inference: from a photo to a verdict with its evidence.
+
+pub mod classify;
+pub mod encoder;
+pub mod heads;
+pub mod reference;

@@ -1,0 +1,61 @@
+//! What inspectors have said about photos. Rows are added and never changed; they name the photo by its hash, so that one
+//! that is classified again after damage keeps its history.
+
+use rusqlite::Connection;
+
+use bridgeclip_domain::{Act, History, Inspection, Judgement, Labels, Sha256, Statement};
+
+use super::JournalError;
+use super::queue::Tables;
+use super::results::json;
+use super::row::{Row, damaged, to_json};
+
+const TABLE: &str = "judgement";
+
+/// Everything that was said about a photo so far.
+pub fn history(connection: &Connection, sha256: &Sha256) -> Result<History, JournalError> {
+    let mut ids = connection.prepare_cached("SELECT id FROM judgement WHERE sha256 = ?1 ORDER BY id")?;
+    let ids: Vec<i64> = ids.query_map([sha256.0], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let entries = ids.into_iter().map(|id| entry(connection, id)).collect::<Result<_, _>>()?;
+    Ok(History::of(entries))
+}
+
+fn entry(connection: &Connection, id: i64) -> Result<Judgement, JournalError> {
+    let row = Row::load(connection, TABLE, id)?.ok_or_else(|| damaged(TABLE, id))?;
+    json(&row, "entry")?.ok_or_else(|| damaged(TABLE, id))
+}
+
+/// Adds a statement about a photo for which the device answered `device`.
+pub fn add(
+    tables: &mut Tables,
+    sha256: &Sha256,
+    statement: Statement,
+    device: &Labels,
+) -> Result<History, JournalError> {
+    let mut history = history(tables.connection, sha256)?;
+    let entry = history.add(statement, device).map_err(JournalError::Statement)?;
+    store(tables, sha256, entry)?;
+    Ok(history)
+}
+
+fn store(tables: &mut Tables, sha256: &Sha256, entry: &Judgement) -> Result<(), JournalError> {
+    let counters = &mut tables.counters;
+    counters.judgement += 1;
+    counters.judgements += 1;
+    let row = Row::new(TABLE, counters.judgement).with("sha256", sha256.0.to_vec()).with("entry", to_json(entry));
+    Ok(row.store(tables.connection)?)
+}
+
+/// Drops the history of a photo whose capture gives way; the events that told it have been delivered.
+pub fn forget(tables: &mut Tables, sha256: &[u8]) -> rusqlite::Result<()> {
+    let gone = tables.connection.prepare_cached("DELETE FROM judgement WHERE sha256 = ?1")?.execute([sha256])?;
+    tables.counters.judgements = tables.counters.judgements.saturating_sub(gone as u64);
+    Ok(())
+}
+
+/// Begins a history with the judgement that the row of a capture holds.
+pub fn adopt(tables: &mut Tables, sha256: &Sha256, inspection: Inspection) -> Result<(), JournalError> {
+    let act = if inspection.is_acceptance() { Act::Accepted } else { Act::Corrected };
+    let Inspection { by, at, device, labels } = inspection;
+    store(tables, sha256, &Judgement { by, at, act, was: device, labels })
+}

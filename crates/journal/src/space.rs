@@ -1,0 +1,243 @@
+//! Room on the drive: a quota, a part that is left to others, and a reserve for the moment at which nothing is left.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use log::{error, info, warn};
+use rusqlite::Connection;
+use rustix::fs::{FallocateFlags, fallocate};
+
+use bridgeclip_storage::drive::Drive;
+use bridgeclip_storage::durable;
+
+use super::capture::{forget, oldest_delivered};
+use super::counters::Counters;
+use super::queue::Tables;
+use super::{JournalError, Params, quarantine, thumbnail};
+
+/// The file that gives its room when the drive is full.
+const FILE_NAME: &str = "reserve";
+
+/// What one photo with its thumbnail, its events and the copy of all that in the WAL may need.
+const PHOTO_BYTES: u64 = 256 << 10;
+/// Freed at once at most, so that a quota that was lowered is reached photo by photo, and none waits long.
+const STEP_BYTES: u64 = 4 << 20;
+/// Rows that give way at once.
+const STEP_ROWS: u32 = 16;
+
+#[derive(Debug)]
+pub struct Space {
+    dir: PathBuf,
+    quota_bytes: u64,
+    keep_free_bytes: u64,
+    reserve_bytes: u64,
+    /// Why photos are refused.
+    full: Option<String>,
+    /// Whether that was found out yet.
+    is_decided: bool,
+    /// The reserve has just given way: the requests that met the full drive are served from it.
+    grace: bool,
+    /// How often the device became full since that was last stored.
+    uncounted: u64,
+}
+
+impl Space {
+    /// Sets the reserve aside, if there is room for it.
+    pub fn new(dir: &Path, params: &Params) -> Self {
+        let space = Space {
+            dir: dir.to_owned(),
+            quota_bytes: params.quota_bytes,
+            keep_free_bytes: params.keep_free_bytes,
+            reserve_bytes: params.reserve_bytes,
+            full: None,
+            is_decided: false,
+            grace: false,
+            uncounted: 0,
+        };
+        if let Err(reason) = space.ensure_reserve() {
+            warn!("{reason}");
+        }
+        space
+    }
+
+    /// For a process beside the daemon, which alone has the reserve.
+    pub fn beside(dir: &Path, params: &Params) -> Self {
+        Space::new(dir, &Params { reserve_bytes: 0, ..params.clone() })
+    }
+
+    /// How many bytes must be freed inside the database before another photo is taken in.
+    pub fn shortage(&self, connection: &Connection) -> Result<u64, JournalError> {
+        let over = self.over_quota(connection)?;
+        let lacking = PHOTO_BYTES.saturating_sub(free_bytes(connection)?);
+        let needed = if self.drive_is_low()? { over.max(lacking) } else { over };
+        Ok(needed.min(STEP_BYTES))
+    }
+
+    /// Lets a photo in or says why not. `has_room`: what was short has been made free.
+    pub fn decide(&mut self, connection: &Connection, has_room: bool) -> Result<(), JournalError> {
+        if self.grace {
+            return Ok(());
+        }
+        let refusal = match self.ensure_reserve() {
+            Err(reason) => Some(reason),
+            Ok(()) if has_room => None,
+            Ok(()) if self.over_quota(connection)? > 0 => Some(format!(
+                "results that are not delivered yet use the quota of {} MB; connect the device, or raise quota_megabytes",
+                self.quota_bytes / 1_000_000
+            )),
+            Ok(()) => Some(format!(
+                "less than {} MB are free on the drive; make room on it, or lower keep_free_megabytes",
+                self.keep_free_bytes / 1_000_000
+            )),
+        };
+        self.change_to(refusal)
+    }
+
+    fn change_to(&mut self, refusal: Option<String>) -> Result<(), JournalError> {
+        match (&self.full, &refusal) {
+            (None, Some(reason)) => {
+                self.uncounted += 1;
+                error!("device full, new photos are refused: {reason}");
+            }
+            (Some(_), None) => info!("there is room again; photos are taken in"),
+            _ => (),
+        }
+        self.full = refusal;
+        self.is_decided = true;
+        self.full.clone().map_or(Ok(()), |reason| Err(JournalError::Full(reason)))
+    }
+
+    /// Gives the reserve's room to the requests that met a full drive. `false` if it has been given before.
+    pub fn release_reserve(&mut self, met: &JournalError) -> bool {
+        let path = self.reserve_path();
+        if self.reserve_bytes == 0 || !path.exists() {
+            return false;
+        }
+        if let Err(error) = fs::remove_file(&path) {
+            warn!("{}: {error}", path.display());
+            return false;
+        }
+        let reason = format!("{met}; its reserve of {} MB is in use", self.reserve_bytes / 1_000_000);
+        let _ = self.change_to(Some(reason));
+        self.grace = true;
+        true
+    }
+
+    /// Puts into the counters what there is to tell.
+    pub fn tell(&self, counters: &mut Counters) {
+        counters.losses.times_full += self.uncounted;
+        if self.is_decided {
+            counters.full.clone_from(&self.full);
+        }
+    }
+
+    /// A commit has stored that.
+    pub fn told(&mut self) {
+        self.uncounted = 0;
+        self.grace = false;
+    }
+
+    fn reserve_path(&self) -> PathBuf {
+        self.dir.join(FILE_NAME)
+    }
+
+    fn over_quota(&self, connection: &Connection) -> Result<u64, JournalError> {
+        let used = pages(connection, "page_count")?.saturating_sub(free_bytes(connection)?);
+        Ok((used + PHOTO_BYTES).saturating_sub(self.quota_bytes))
+    }
+
+    fn drive_is_low(&self) -> Result<bool, JournalError> {
+        Ok(self.free_on_drive(self.keep_free_bytes)? < self.keep_free_bytes)
+    }
+
+    /// While it is less than `wanted`, damaged databases that were set aside go.
+    fn free_on_drive(&self, wanted: u64) -> Result<u64, JournalError> {
+        loop {
+            let drive = Drive::of(&self.dir).map_err(|error| JournalError::file(&self.dir, error))?;
+            let free = drive.free_bytes;
+            if free >= wanted || !quarantine::make_room(&self.dir)? {
+                return Ok(free);
+            }
+        }
+    }
+
+    /// The reserve is made before anything else when there is room again.
+    fn ensure_reserve(&self) -> Result<(), String> {
+        let path = self.reserve_path();
+        if self.reserve_bytes == 0 || fs::metadata(&path).is_ok_and(|file| file.len() == self.reserve_bytes) {
+            return Ok(());
+        }
+        if path.is_dir() {
+            // Whatever made it: it is not what keeps photos out.
+            let aside = durable::set_aside(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            warn!("{}: a folder; it is {} now", path.display(), aside.display());
+        }
+        let needed = self.reserve_bytes + self.keep_free_bytes;
+        let free = self.free_on_drive(needed).map_err(|error| error.to_string())?;
+        if free < needed {
+            let [free, needed] = [free, needed].map(|bytes| bytes / 1_000_000);
+            return Err(format!(
+                "{free} MB are free on the drive, {needed} MB are needed with the reserve; make room on it"
+            ));
+        }
+        make_reserve(&path, self.reserve_bytes).map_err(|error| {
+            let _ = fs::remove_file(&path);
+            format!("{}: {error}", path.display())
+        })
+    }
+}
+
+fn make_reserve(path: &Path, bytes: u64) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+        Ok(()) => (),
+        // Some file systems have no such call: FAT, for one.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => fill(&mut file, bytes)?,
+        Err(error) => return Err(error.into()),
+    }
+    file.sync_all()
+}
+
+fn fill(file: &mut File, bytes: u64) -> io::Result<()> {
+    let block = [0; 1 << 16];
+    let mut left = bytes;
+    while left > 0 {
+        let now = left.min(block.len() as u64);
+        file.write_all(&block[..now as usize])?;
+        left -= now;
+    }
+    Ok(())
+}
+
+/// Frees pages: thumbnails go first, then captures that have been delivered, the oldest first. What is not delivered
+/// stays. The answer is how many bytes became free.
+pub fn make_room(tables: &mut Tables, bytes: u64) -> Result<u64, JournalError> {
+    let before = free_bytes(tables.connection)?;
+    loop {
+        let freed = free_bytes(tables.connection)?.saturating_sub(before);
+        if freed >= bytes || !give_way(tables)? {
+            return Ok(freed);
+        }
+    }
+}
+
+/// `false` if there is nothing more that may go.
+fn give_way(tables: &mut Tables) -> Result<bool, JournalError> {
+    if thumbnail::drop_oldest(tables, STEP_ROWS)? > 0 {
+        return Ok(true);
+    }
+    let captures = oldest_delivered(tables, STEP_ROWS)?;
+    captures.iter().try_for_each(|&id| forget(tables, id))?;
+    Ok(!captures.is_empty())
+}
+
+/// Bytes of the database that hold nothing.
+fn free_bytes(connection: &Connection) -> Result<u64, JournalError> {
+    pages(connection, "freelist_count")
+}
+
+fn pages(connection: &Connection, count: &str) -> Result<u64, JournalError> {
+    let pages: u64 = connection.pragma_query_value(None, count, |row| row.get(0))?;
+    Ok(pages * super::schema::PAGE_BYTES as u64)
+}

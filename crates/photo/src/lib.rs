@@ -1,0 +1,51 @@
+//! From the bytes of a photo file to the encoder's input, as pure functions.
+//!
+//! A walk over the file's own structure (`jpeg`, `png`, `tiff`, `webp`) refuses what is torn or unusual before a pixel is
+//! allocated. `decode` makes the raster, `tensor` the encoder's input; `metadata` reads what the camera wrote, `quality`
+//! measures how well the photo shows its subject, `code` finds a tag in the picture.
+
+/// A file of the fuzz targets' corpus.
+#[cfg(test)]
+macro_rules! seed {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/photo/", $name)).as_slice()
+    };
+}
+
+mod baseline;
+mod budget;
+mod code;
+mod decode;
+mod error;
+mod format;
+mod jpeg;
+mod libjpeg;
+mod metadata;
+mod others;
+mod pixels;
+mod png;
+mod quality;
+mod raster;
+mod tensor;
+mod thumbnail;
+mod tiff;
+mod webp;
+
+pub use budget::{MemoryBudget, MemoryShare};
+pub use code::read_tag;
+pub use decode::{Decoding, Limits, OpenPhoto, decode};
+pub use error::PhotoError;
+pub use metadata::{Metadata, Positions, orientation, parse_offset, read as read_metadata};
+pub use quality::quality;
+pub use raster::{Orientation, Raster};
+pub use tensor::{EncoderInput, Preprocess, encoder_input, open, tensor};
+pub use thumbnail::thumbnail;
+
+/// Where the metadata lies in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Blocks<'a> {
+    /// With the structure of a TIFF file.
+    exif: Option<&'a [u8]>,
+    /// An XML document.
+    xmp: Option<&'a [u8]>,
+}

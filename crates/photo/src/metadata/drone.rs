@@ -1,0 +1,301 @@
+//! What the makers of drones put into XMP, as one set of facts.
+//!
+//! Names, units and signs are from DJI's manuals (Zenmuse P1, Mavic 3 Enterprise, Matrice 4: "XMP data list"), Skydio's
+//! "Camera and metadata overview" for the X2 and X10, Parrot's "Embedded Photo Metadata", and ExifTool's tables. Autel
+//! writes DJI's fields under the prefix `drone` since 2022, and those of Pix4D (`Camera`) before.
+
+use bridgeclip_domain::{Attitude, Drone, FixQuality, Position, PositionSource};
+
+use super::Metadata;
+use super::xmp::Properties;
+
+/// Beyond these, values are errors: no drone flies so high, and no laser on one reaches so far.
+const ALTITUDE_M_MAX: f64 = 20_000.0;
+const DISTANCE_M_MAX: f64 = 10_000.0;
+
+/// Adds to the metadata what the packet says.
+pub fn add(properties: &Properties, metadata: &mut Metadata) {
+    let mut drone = Drone::default();
+    for prefix in ["drone-dji:", "drone:"] {
+        add_dji(&Fields { properties, prefix }, metadata, &mut drone);
+    }
+    add_skydio(&Fields { properties, prefix: "drone-skydio:" }, &mut drone);
+    add_parrot(&Fields { properties, prefix: "drone-parrot:" }, &mut drone);
+    add_pix4d(&Fields { properties, prefix: "Camera:" }, metadata, &mut drone);
+    metadata.drone = (drone != Drone::default()).then_some(drone);
+}
+
+/// The fields of one maker.
+struct Fields<'a> {
+    properties: &'a Properties,
+    prefix: &'static str,
+}
+
+impl Fields<'_> {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.properties.text(&format!("{}{name}", self.prefix))
+    }
+
+    fn number(&self, name: &str) -> Option<f64> {
+        self.properties.number(&format!("{}{name}", self.prefix))
+    }
+
+    /// Within `limit` on both sides of zero.
+    fn within(&self, name: &str, limit: f64) -> Option<f64> {
+        self.number(name).filter(|value| value.abs() <= limit)
+    }
+
+    fn altitude(&self, name: &str) -> Option<f64> {
+        self.within(name, ALTITUDE_M_MAX)
+    }
+
+    /// More than nothing: devices without a value write 0.
+    fn length(&self, name: &str) -> Option<f64> {
+        self.within(name, DISTANCE_M_MAX).filter(|value| *value > 0.0)
+    }
+
+    /// `names` are those of roll, pitch and yaw.
+    fn attitude(&self, names: [&str; 3]) -> Attitude {
+        let [roll_deg, pitch_deg, yaw_deg] = names.map(|name| self.within(name, 360.0));
+        Attitude { roll_deg, pitch_deg, yaw_deg }
+    }
+
+    /// A place, unless it is the point 0, 0, which is written where there is none.
+    fn place(&self, latitude: &str, longitude: &str) -> Option<(f64, f64)> {
+        let place = (self.within(latitude, 90.0)?, self.within(longitude, 180.0)?);
+        (place != (0.0, 0.0)).then_some(place)
+    }
+}
+
+fn add_dji(fields: &Fields, metadata: &mut Metadata, drone: &mut Drone) {
+    let attitude = |part: &str| {
+        let names = ["Roll", "Pitch", "Yaw"].map(|axis| format!("{part}{axis}Degree"));
+        fields.attitude([&names[0], &names[1], &names[2]])
+    };
+    drone.absolute_altitude_m = drone.absolute_altitude_m.or(fields.altitude("AbsoluteAltitude"));
+    drone.relative_altitude_m = drone.relative_altitude_m.or(fields.altitude("RelativeAltitude"));
+    fill(&mut drone.gimbal, attitude("Gimbal"));
+    fill(&mut drone.flight, attitude("Flight"));
+    let quality = rtk_quality(fields);
+    if let Some(position) = &mut metadata.positions.exif {
+        position.quality = position.quality.max(quality);
+    }
+    metadata.positions.rtk = metadata.positions.rtk.take().or_else(|| rtk(fields, quality?));
+    // The laser says when it measured nothing.
+    if fields.text("LRFStatus").is_none_or(|status| status == "Normal")
+        && let Some(distance) = fields.length("LRFTargetDistance")
+    {
+        drone.laser_distance_m = drone.laser_distance_m.or(Some(distance));
+        metadata.positions.laser_target = metadata.positions.laser_target.take().or_else(|| laser_target(fields));
+    }
+}
+
+/// `RtkFlag`: 0 no position, 16 single point, 32 to 49 a floating solution, 50 a fixed one.
+fn rtk_quality(fields: &Fields) -> Option<FixQuality> {
+    match fields.text("RtkFlag")?.parse().ok()? {
+        16 => Some(FixQuality::Autonomous),
+        32..=49 => Some(FixQuality::RtkFloat),
+        50 => Some(FixQuality::RtkFixed),
+        _ => None,
+    }
+}
+
+fn rtk(fields: &Fields, quality: FixQuality) -> Option<Position> {
+    if quality < FixQuality::RtkFloat {
+        return None;
+    }
+    // Some firmware writes the longitude's name with a letter too many.
+    let place = |longitude| fields.place("GpsLatitude", longitude);
+    let place = place("GpsLongitude").or_else(|| place("GpsLongtitude"))?;
+    let deviations = fields.length("RtkStdLat").zip(fields.length("RtkStdLon"));
+    Some(Position {
+        std_m: deviations.map(|(north, east)| north.hypot(east)),
+        quality: Some(quality),
+        ..position(PositionSource::Rtk, place, fields.altitude("AbsoluteAltitude"))
+    })
+}
+
+fn laser_target(fields: &Fields) -> Option<Position> {
+    let place = fields.place("LRFTargetLat", "LRFTargetLon")?;
+    Some(position(PositionSource::LaserTarget, place, fields.altitude("LRFTargetAbsAlt")))
+}
+
+/// Measured at the moment of exposure.
+fn position(source: PositionSource, place: (f64, f64), altitude_m: Option<f64>) -> Position {
+    Position {
+        latitude_deg: place.0,
+        longitude_deg: place.1,
+        altitude_m,
+        source,
+        hdop: None,
+        std_m: None,
+        quality: None,
+        age_s: Some(0.0),
+    }
+}
+
+fn add_skydio(fields: &Fields, drone: &mut Drone) {
+    let attitude = |structure: &str| {
+        let names = ["Roll", "Pitch", "Yaw"].map(|axis| format!("{structure}/drone-skydio:{axis}"));
+        fields.attitude([&names[0], &names[1], &names[2]])
+    };
+    drone.absolute_altitude_m = drone.absolute_altitude_m.or(fields.altitude("AbsoluteAltitude"));
+    drone.relative_altitude_m = drone.relative_altitude_m.or(fields.altitude("RelativeAltitude"));
+    fill(&mut drone.gimbal, attitude("CameraOrientationNED"));
+    fill(&mut drone.flight, attitude("VehicleOrientationNED"));
+}
+
+fn add_parrot(fields: &Fields, drone: &mut Drone) {
+    fill(&mut drone.gimbal, fields.attitude(["CameraRollDegree", "CameraPitchDegree", "CameraYawDegree"]));
+    fill(&mut drone.flight, fields.attitude(["DroneRollDegree", "DronePitchDegree", "DroneYawDegree"]));
+}
+
+/// Pix4D counts the camera's pitch from straight down; 90 is the horizon.
+fn add_pix4d(fields: &Fields, metadata: &mut Metadata, drone: &mut Drone) {
+    let mut gimbal = fields.attitude(["Roll", "Pitch", "Yaw"]);
+    gimbal.pitch_deg = gimbal.pitch_deg.map(|pitch| pitch - 90.0);
+    fill(&mut drone.gimbal, gimbal);
+    drone.relative_altitude_m = drone.relative_altitude_m.or(fields.altitude("AboveGroundAltitude"));
+    if let Some(position) = &mut metadata.positions.exif {
+        position.std_m = position.std_m.or(fields.length("GPSXYAccuracy"));
+    }
+}
+
+/// The first maker that knows an attitude is believed: angles of several are not mixed.
+fn fill(attitude: &mut Attitude, candidate: Attitude) {
+    if attitude.is_unknown() {
+        *attitude = candidate;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Positions, xmp};
+    use super::*;
+
+    fn read(description: &str) -> Metadata {
+        let packet = format!("<x:xmpmeta><rdf:RDF>{description}</rdf:RDF></x:xmpmeta>");
+        let exif = position(PositionSource::Exif, (49.7, 13.3), None);
+        let positions = Positions { exif: Some(exif), ..Positions::default() };
+        let mut metadata = Metadata { positions, ..Metadata::default() };
+        add(&xmp::parse(packet.as_bytes()).expect("parses"), &mut metadata);
+        metadata
+    }
+
+    fn attitude(roll: f64, pitch: f64, yaw: f64) -> Attitude {
+        Attitude { roll_deg: Some(roll), pitch_deg: Some(pitch), yaw_deg: Some(yaw) }
+    }
+
+    const DJI: &str = r#"<rdf:Description rdf:about="DJI Meta Data" drone-dji:GpsLatitude="+49.726349021"
+        drone-dji:GpsLongitude="+13.350951205" drone-dji:AbsoluteAltitude="+431.531" drone-dji:RelativeAltitude="+36.280"
+        drone-dji:GimbalRollDegree="+0.00" drone-dji:GimbalYawDegree="+84.10" drone-dji:GimbalPitchDegree="-24.50"
+        drone-dji:FlightRollDegree="+3.90" drone-dji:FlightYawDegree="+84.50" drone-dji:FlightPitchDegree="+4.70"
+        drone-dji:RtkFlag="50" drone-dji:RtkStdLon="0.03" drone-dji:RtkStdLat="0.04" drone-dji:RtkStdHgt="0.02"
+        drone-dji:LRFStatus="Normal" drone-dji:LRFTargetDistance="54.103" drone-dji:LRFTargetLon="13.3516290"
+        drone-dji:LRFTargetLat="49.7263932" drone-dji:LRFTargetAlt="14.0" drone-dji:LRFTargetAbsAlt="409.100"/>"#;
+
+    #[test]
+    fn dji() {
+        let metadata = read(DJI);
+        let expected = Drone {
+            absolute_altitude_m: Some(431.531),
+            relative_altitude_m: Some(36.28),
+            gimbal: attitude(0.0, -24.5, 84.1),
+            flight: attitude(3.9, 4.7, 84.5),
+            laser_distance_m: Some(54.103),
+        };
+        assert_eq!(metadata.drone, Some(expected));
+        let laser = position(PositionSource::LaserTarget, (49.7263932, 13.351629), Some(409.1));
+        assert_eq!(metadata.positions.laser_target, Some(laser));
+        let rtk = metadata.positions.rtk.expect("a position");
+        assert_eq!((rtk.latitude_deg, rtk.longitude_deg), (49.726349021, 13.350951205));
+        assert_eq!((rtk.quality, rtk.altitude_m), (Some(FixQuality::RtkFixed), Some(431.531)));
+        assert!((rtk.std_m.expect("a deviation") - 0.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn rtk_flags_grade_both_positions() {
+        let cases = [
+            ("50", Some(FixQuality::RtkFixed), true),
+            ("34", Some(FixQuality::RtkFloat), true),
+            ("16", Some(FixQuality::Autonomous), false),
+            ("0", None, false),
+            ("x", None, false),
+        ];
+        for (flag, quality, has_rtk) in cases {
+            let positions = read(&DJI.replace("RtkFlag=\"50\"", &format!("RtkFlag=\"{flag}\""))).positions;
+            assert_eq!(positions.exif.expect("a position").quality, quality, "{flag}");
+            assert_eq!(positions.rtk.is_some(), has_rtk, "{flag}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_left_out() {
+        let edits = [
+            ("LRFStatus=\"Normal\"", "LRFStatus=\"TooFar\""),
+            ("LRFTargetDistance=\"54.103\"", "LRFTargetDistance=\"0\""),
+            ("LRFTargetDistance=\"54.103\"", "LRFTargetDistance=\"-1\""),
+            ("LRFTargetDistance=\"54.103\"", "LRFTargetDistance=\"NaN\""),
+        ];
+        for (from, to) in edits {
+            let metadata = read(&DJI.replace(from, to));
+            assert_eq!(metadata.positions.laser_target, None, "{to}");
+            assert_eq!(metadata.drone.expect("a drone").laser_distance_m, None, "{to}");
+        }
+        let beyond = DJI.replace("LRFTargetLat=\"49.7263932\"", "LRFTargetLat=\"91\"");
+        assert_eq!(read(&beyond).positions.laser_target, None);
+        let nowhere = DJI.replace("+49.726349021", "0.0").replace("+13.350951205", "0.0");
+        assert_eq!(read(&nowhere).positions.rtk, None);
+        assert_eq!(read("<rdf:Description/>").drone, None);
+    }
+
+    #[test]
+    fn autel_new_and_old() {
+        let new = read(
+            r#"<rdf:Description xmlns:drone="http://www.dji.com/drone-dji/1.0/" drone:AbsoluteAltitude="+513.00"
+                drone:GpsLatitude="47.64368732" drone:GpsLongtitude="16.47592717" drone:FlightYawDegree="-148.96"
+                drone:GimbalPitchDegree="-90" drone:RtkFlag="50" drone:RtkStdLon="0.01370" drone:RtkStdLat="0.01439"/>"#,
+        );
+        assert_eq!(new.positions.rtk.expect("a position").longitude_deg, 16.47592717);
+        assert_eq!(new.drone.expect("a drone").flight.yaw_deg, Some(-148.96));
+        let old = read(
+            r#"<rdf:Description rdf:about="Autel Robotics Meta Data" Camera:Pitch="65.5" Camera:Yaw="12" Camera:Roll="0"/>"#,
+        );
+        assert_eq!(old.drone.expect("a drone").gimbal, attitude(0.0, -24.5, 12.0));
+    }
+
+    #[test]
+    fn skydio() {
+        let structure = |name: &str, roll: &str, pitch: &str, yaw: &str| {
+            format!(
+                "<drone-skydio:{name} rdf:parseType=\"Resource\"><drone-skydio:Roll>{roll}</drone-skydio:Roll>\
+                 <drone-skydio:Pitch>{pitch}</drone-skydio:Pitch><drone-skydio:Yaw>{yaw}</drone-skydio:Yaw>\
+                 </drone-skydio:{name}>"
+            )
+        };
+        let metadata = read(&format!(
+            "<rdf:Description drone-skydio:AbsoluteAltitude=\"61.5\" drone-skydio:Latitude=\"37.5\">{}{}</rdf:Description>",
+            structure("CameraOrientationNED", "-4.3", "-61.2", "65.3"),
+            structure("VehicleOrientationNED", "5.5", "-2.0", "61.1"),
+        ));
+        let drone = metadata.drone.expect("a drone");
+        assert_eq!((drone.gimbal, drone.flight), (attitude(-4.3, -61.2, 65.3), attitude(5.5, -2.0, 61.1)));
+        assert_eq!(drone.absolute_altitude_m, Some(61.5));
+    }
+
+    #[test]
+    fn parrot() {
+        let metadata = read(
+            "<rdf:Description><drone-parrot:CameraRollDegree>0.5</drone-parrot:CameraRollDegree>\
+             <drone-parrot:CameraPitchDegree>-30</drone-parrot:CameraPitchDegree>\
+             <drone-parrot:CameraYawDegree>181</drone-parrot:CameraYawDegree>\
+             <drone-parrot:DroneYawDegree>180</drone-parrot:DroneYawDegree>\
+             <Camera:AboveGroundAltitude>25/2</Camera:AboveGroundAltitude>\
+             <Camera:GPSXYAccuracy>1.25</Camera:GPSXYAccuracy></rdf:Description>",
+        );
+        let drone = metadata.drone.expect("a drone");
+        assert_eq!(drone.gimbal, attitude(0.5, -30.0, 181.0));
+        assert_eq!((drone.flight.yaw_deg, drone.relative_altitude_m), (Some(180.0), Some(12.5)));
+        assert_eq!(metadata.positions.exif.expect("a position").std_m, Some(1.25));
+    }
+}

@@ -1,0 +1,364 @@
+//! The EXIF block (CIPA DC-008): time, position, camera and exposure.
+
+use exif::{Exif, In, Tag, Value};
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+
+use bridgeclip_domain::{Camera, Exposure, FixQuality, Position, PositionSource};
+
+use super::super::Orientation;
+use super::{Metadata, Positions};
+
+/// Longer texts are no names.
+const TEXT_BYTES_MAX: usize = 128;
+
+/// Reads as much of the block as can be understood. `local` is the offset of clocks that do not write one.
+pub fn read(block: &[u8], local: Offset) -> Metadata {
+    let Some(exif) = parse(block) else { return Metadata::default() };
+    Metadata {
+        taken: taken(&exif, local),
+        gps_time: gps_time(&exif),
+        positions: Positions { exif: position(&exif), ..Positions::default() },
+        heading_deg: heading(&exif),
+        orientation: orientation_of(&exif),
+        camera: camera(&exif),
+        exposure: exposure(&exif),
+        drone: None,
+    }
+}
+
+/// How the stored pixels become upright.
+pub fn orientation(block: &[u8]) -> Orientation {
+    parse(block).as_ref().map(orientation_of).unwrap_or_default()
+}
+
+fn parse(block: &[u8]) -> Option<Exif> {
+    let mut reader = exif::Reader::new();
+    reader.continue_on_error(true);
+    reader.read_raw(block.to_vec()).or_else(|error| error.distill_partial_result(|_| ())).ok()
+}
+
+fn orientation_of(exif: &Exif) -> Orientation {
+    Orientation::from_exif(whole(exif, Tag::Orientation).unwrap_or(1))
+}
+
+fn text(exif: &Exif, tag: Tag) -> Option<String> {
+    let Value::Ascii(parts) = &exif.get_field(tag, In::PRIMARY)?.value else { return None };
+    let text = String::from_utf8_lossy(parts.first()?.get(..TEXT_BYTES_MAX).unwrap_or(parts.first()?));
+    let text: String = text.trim_matches(['\0', ' ']).chars().filter(|letter| !letter.is_control()).collect();
+    (!text.is_empty()).then_some(text)
+}
+
+fn whole(exif: &Exif, tag: Tag) -> Option<u32> {
+    exif.get_field(tag, In::PRIMARY)?.value.get_uint(0)
+}
+
+fn rationals(exif: &Exif, tag: Tag) -> Option<Vec<f64>> {
+    let Value::Rational(values) = &exif.get_field(tag, In::PRIMARY)?.value else { return None };
+    // No tag that is read here has more than three.
+    let values: Vec<f64> = values.iter().take(3).map(exif::Rational::to_f64).collect();
+    values.iter().all(|value| value.is_finite()).then_some(values)
+}
+
+fn rational(exif: &Exif, tag: Tag) -> Option<f64> {
+    rationals(exif, tag)?.first().copied()
+}
+
+/// Zero stands for unknown where it makes no sense.
+fn positive(exif: &Exif, tag: Tag) -> Option<f64> {
+    rational(exif, tag).filter(|value| *value > 0.0)
+}
+
+fn camera(exif: &Exif) -> Camera {
+    Camera {
+        make: text(exif, Tag::Make),
+        model: text(exif, Tag::Model),
+        serial: text(exif, Tag::BodySerialNumber),
+        lens: text(exif, Tag::LensModel),
+    }
+}
+
+fn exposure(exif: &Exif) -> Exposure {
+    let focal_length_35mm = whole(exif, Tag::FocalLengthIn35mmFilm).filter(|length| *length > 0);
+    Exposure {
+        time_s: positive(exif, Tag::ExposureTime),
+        f_number: positive(exif, Tag::FNumber),
+        iso: whole(exif, Tag::PhotographicSensitivity).filter(|iso| *iso > 0),
+        focal_length_mm: positive(exif, Tag::FocalLength),
+        focal_length_35mm_mm: focal_length_35mm.map(f64::from),
+    }
+}
+
+/// `DateTimeOriginal` with its fraction and offset.
+fn taken(exif: &Exif, local: Offset) -> Option<Timestamp> {
+    let civil = DateTime::strptime("%Y:%m:%d %H:%M:%S", text(exif, Tag::DateTimeOriginal)?).ok()?;
+    let offset = text(exif, Tag::OffsetTimeOriginal).and_then(|text| parse_offset(&text)).unwrap_or(local);
+    let fraction = text(exif, Tag::SubSecTimeOriginal).and_then(|digits| fraction(&digits));
+    offset.to_timestamp(civil).ok()?.checked_add(fraction.unwrap_or_default()).ok()
+}
+
+/// `+09:00` as EXIF 2.31 writes it.
+pub fn parse_offset(text: &str) -> Option<Offset> {
+    let sign = match text.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = text[1..].split_once(':')?;
+    let (hours, minutes): (u8, u8) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
+    (hours <= 14 && minutes < 60).then(|| Offset::from_seconds(sign * seconds).ok())?
+}
+
+/// Digits after the decimal point, at most nine of them.
+fn fraction(digits: &str) -> Option<SignedDuration> {
+    let digits = digits.get(..digits.len().min(9))?;
+    let value: i64 = digits.parse().ok().filter(|value| *value >= 0)?;
+    Some(SignedDuration::from_nanos(value * 10_i64.pow(9 - digits.len() as u32)))
+}
+
+/// Date and time of day, both UTC.
+fn gps_time(exif: &Exif) -> Option<Timestamp> {
+    let date = text(exif, Tag::GPSDateStamp)?;
+    let time = rationals(exif, Tag::GPSTimeStamp)?;
+    let [hours, minutes, seconds] = time.as_slice() else { return None };
+    let midnight = DateTime::strptime("%Y:%m:%d %H:%M:%S", format!("{date} 00:00:00")).ok()?;
+    let seconds = hours * 3600.0 + minutes * 60.0 + seconds;
+    let since_midnight =
+        (0.0..86_401.0).contains(&seconds).then(|| SignedDuration::try_from_secs_f64(seconds).ok())??;
+    Offset::UTC.to_timestamp(midnight).ok()?.checked_add(since_midnight).ok()
+}
+
+fn position(exif: &Exif) -> Option<Position> {
+    // `V` is a receiver without a fix.
+    if text(exif, Tag::GPSStatus).is_some_and(|status| status == "V") {
+        return None;
+    }
+    let latitude_deg = degrees(exif, Tag::GPSLatitude, Tag::GPSLatitudeRef, "S", 90.0)?;
+    let longitude_deg = degrees(exif, Tag::GPSLongitude, Tag::GPSLongitudeRef, "W", 180.0)?;
+    // So is one at 0, 0 exactly.
+    (latitude_deg != 0.0 || longitude_deg != 0.0).then(|| Position {
+        latitude_deg,
+        longitude_deg,
+        altitude_m: altitude(exif),
+        source: PositionSource::Exif,
+        // In three dimensions it is the PDOP, which is never smaller.
+        hdop: positive(exif, Tag::GPSDOP),
+        std_m: positive(exif, Tag::GPSHPositioningError),
+        quality: quality(exif),
+        age_s: None,
+    })
+}
+
+fn quality(exif: &Exif) -> Option<FixQuality> {
+    match whole(exif, Tag::GPSDifferential)? {
+        0 => Some(FixQuality::Autonomous),
+        1 => Some(FixQuality::Differential),
+        _ => None,
+    }
+}
+
+/// Degrees, minutes and seconds with their hemisphere; `None` beyond `limit`.
+fn degrees(exif: &Exif, tag: Tag, reference: Tag, negative: &str, limit: f64) -> Option<f64> {
+    let parts = rationals(exif, tag)?;
+    let [degrees, minutes, seconds] = parts.as_slice() else { return None };
+    let value = degrees + minutes / 60.0 + seconds / 3600.0;
+    let sign = if text(exif, reference)?.eq_ignore_ascii_case(negative) { -1.0 } else { 1.0 };
+    (value <= limit).then_some(sign * value)
+}
+
+/// Metres; references 1 and 3 mean below the sea level or the ellipsoid.
+fn altitude(exif: &Exif) -> Option<f64> {
+    let metres = rational(exif, Tag::GPSAltitude)?;
+    let below = whole(exif, Tag::GPSAltitudeRef).is_some_and(|reference| reference == 1 || reference == 3);
+    Some(if below { -metres } else { metres })
+}
+
+/// From true north; a magnetic direction would need the place's declination.
+fn heading(exif: &Exif) -> Option<f64> {
+    let is_true = text(exif, Tag::GPSImgDirectionRef).is_none_or(|reference| reference == "T");
+    rational(exif, Tag::GPSImgDirection).filter(|degrees| is_true && (0.0..=360.0).contains(degrees))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::io::Cursor;
+
+    use exif::experimental::Writer;
+    use exif::{Field, Rational};
+
+    use super::*;
+
+    fn ascii(text: &str) -> Value {
+        Value::Ascii(vec![text.as_bytes().to_vec()])
+    }
+
+    fn fractions(values: &[(u32, u32)]) -> Value {
+        Value::Rational(values.iter().map(|&(num, denom)| Rational { num, denom }).collect())
+    }
+
+    fn fields() -> Vec<(Tag, Value)> {
+        vec![
+            (Tag::Make, ascii("DJI")),
+            (Tag::Model, ascii("M3E ")),
+            (Tag::Orientation, Value::Short(vec![6])),
+            (Tag::DateTimeOriginal, ascii("2026:05:09 07:30:33")),
+            (Tag::OffsetTimeOriginal, ascii("+09:00")),
+            (Tag::SubSecTimeOriginal, ascii("25")),
+            (Tag::BodySerialNumber, ascii("1581F")),
+            (Tag::LensModel, ascii("24 mm")),
+            (Tag::ExposureTime, fractions(&[(1, 800)])),
+            (Tag::FNumber, fractions(&[(28, 10)])),
+            (Tag::PhotographicSensitivity, Value::Short(vec![100])),
+            (Tag::FocalLength, fractions(&[(1229, 100)])),
+            (Tag::FocalLengthIn35mmFilm, Value::Short(vec![24])),
+            (Tag::GPSLatitudeRef, ascii("S")),
+            (Tag::GPSLatitude, fractions(&[(35, 1), (30, 1), (1800, 100)])),
+            (Tag::GPSLongitudeRef, ascii("W")),
+            (Tag::GPSLongitude, fractions(&[(139, 1), (45, 1), (0, 1)])),
+            (Tag::GPSAltitudeRef, Value::Byte(vec![1])),
+            (Tag::GPSAltitude, fractions(&[(123, 10)])),
+            (Tag::GPSDOP, fractions(&[(12, 10)])),
+            (Tag::GPSHPositioningError, fractions(&[(25, 10)])),
+            (Tag::GPSDifferential, Value::Short(vec![1])),
+            (Tag::GPSDateStamp, ascii("2026:05:08")),
+            (Tag::GPSTimeStamp, fractions(&[(22, 1), (30, 1), (325, 10)])),
+            (Tag::GPSImgDirectionRef, ascii("T")),
+            (Tag::GPSImgDirection, fractions(&[(1805, 10)])),
+        ]
+    }
+
+    fn written(fields: Vec<(Tag, Value)>) -> Vec<u8> {
+        let fields: Vec<Field> =
+            fields.into_iter().map(|(tag, value)| Field { tag, ifd_num: In::PRIMARY, value }).collect();
+        let mut writer = Writer::new();
+        for field in &fields {
+            writer.push_field(field);
+        }
+        let mut block = Cursor::new(Vec::new());
+        writer.write(&mut block, true).expect("writes");
+        block.into_inner()
+    }
+
+    /// With every tag that is read.
+    pub fn block() -> Vec<u8> {
+        written(fields())
+    }
+
+    /// The block with one tag changed or added.
+    fn with(tag: Tag, value: Value) -> Metadata {
+        let mut fields = fields();
+        fields.retain(|(known, _)| *known != tag);
+        fields.push((tag, value));
+        read(&written(fields), Offset::UTC)
+    }
+
+    #[test]
+    fn every_tag_is_read() {
+        let metadata = read(&block(), Offset::UTC);
+        let time = |text: &str| Some(text.parse::<Timestamp>().expect("a time"));
+        assert_eq!(metadata.taken, time("2026-05-08T22:30:33.25Z"));
+        assert_eq!(metadata.gps_time, time("2026-05-08T22:30:32.5Z"));
+        assert_eq!((metadata.heading_deg, metadata.orientation), (Some(180.5), Orientation::from_exif(6)));
+        let some = |text: &str| Some(text.to_owned());
+        let camera = Camera { make: some("DJI"), model: some("M3E"), serial: some("1581F"), lens: some("24 mm") };
+        assert_eq!(metadata.camera, camera);
+        let exposure = Exposure {
+            time_s: Some(1.0 / 800.0),
+            f_number: Some(2.8),
+            iso: Some(100),
+            focal_length_mm: Some(12.29),
+            focal_length_35mm_mm: Some(24.0),
+        };
+        assert_eq!(metadata.exposure, exposure);
+        let position = Position {
+            latitude_deg: -35.505,
+            longitude_deg: -139.75,
+            altitude_m: Some(-12.3),
+            source: PositionSource::Exif,
+            hdop: Some(1.2),
+            std_m: Some(2.5),
+            quality: Some(FixQuality::Differential),
+            age_s: None,
+        };
+        assert_eq!(metadata.positions, Positions { exif: Some(position), ..Positions::default() });
+        assert_eq!(metadata.drone, None);
+    }
+
+    #[test]
+    fn signs_follow_the_references() {
+        let latitude = |reference| with(Tag::GPSLatitudeRef, ascii(reference)).positions.exif.map(|at| at.latitude_deg);
+        assert_eq!([latitude("N"), latitude("n"), latitude("s")], [Some(35.505), Some(35.505), Some(-35.505)]);
+        let altitude = |reference| {
+            with(Tag::GPSAltitudeRef, Value::Byte(vec![reference])).positions.exif.and_then(|at| at.altitude_m)
+        };
+        assert_eq!([0, 1, 2, 3].map(altitude), [Some(12.3), Some(-12.3), Some(12.3), Some(-12.3)]);
+    }
+
+    #[test]
+    fn positions_without_a_fix_or_beyond_the_earth_are_left_out() {
+        let nothing = |tag, value| assert_eq!(with(tag, value).positions.exif, None);
+        nothing(Tag::GPSStatus, ascii("V"));
+        nothing(Tag::GPSLatitude, fractions(&[(90, 1), (0, 1), (1, 1)]));
+        nothing(Tag::GPSLongitude, fractions(&[(181, 1), (0, 1), (0, 1)]));
+        nothing(Tag::GPSLatitude, fractions(&[(35, 0), (0, 1), (0, 1)]));
+        nothing(Tag::GPSLatitude, fractions(&[(35, 1)]));
+        nothing(Tag::GPSLatitude, ascii("35"));
+        let mut nowhere = fields();
+        nowhere.retain(|(tag, _)| *tag != Tag::GPSLatitude && *tag != Tag::GPSLongitude);
+        nowhere.push((Tag::GPSLatitude, fractions(&[(0, 1), (0, 1), (0, 1)])));
+        nowhere.push((Tag::GPSLongitude, fractions(&[(0, 1), (0, 1), (0, 1)])));
+        assert_eq!(read(&written(nowhere), Offset::UTC).positions.exif, None);
+    }
+
+    #[test]
+    fn values_that_mean_nothing_are_left_out() {
+        assert_eq!(with(Tag::FNumber, fractions(&[(0, 0)])).exposure.f_number, None);
+        assert_eq!(with(Tag::ExposureTime, fractions(&[(0, 1)])).exposure.time_s, None);
+        assert_eq!(with(Tag::FocalLengthIn35mmFilm, Value::Short(vec![0])).exposure.focal_length_35mm_mm, None);
+        assert_eq!(with(Tag::DateTimeOriginal, ascii("0000:00:00 00:00:00")).taken, None);
+        assert_eq!(with(Tag::GPSTimeStamp, fractions(&[(25, 1), (0, 1), (0, 1)])).gps_time, None);
+        assert_eq!(with(Tag::GPSImgDirectionRef, ascii("M")).heading_deg, None);
+        assert_eq!(with(Tag::Orientation, Value::Short(vec![9])).orientation, Orientation::UPRIGHT);
+        assert_eq!(with(Tag::Make, ascii("   ")).camera.make, None);
+        assert_eq!(with(Tag::Make, ascii(&"x".repeat(5000))).camera.make.map(|make| make.len()), Some(TEXT_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_clock_without_offset_is_local() {
+        let mut fields = fields();
+        fields.retain(|(tag, _)| *tag != Tag::OffsetTimeOriginal);
+        let taken = read(&written(fields), Offset::constant(-3)).taken;
+        assert_eq!(taken, "2026-05-09T10:30:33.25Z".parse().ok());
+    }
+
+    #[test]
+    fn damage_and_impossible_lengths_end_well() {
+        let block = block();
+        for length in 0..block.len() {
+            read(&block[..length], Offset::UTC);
+        }
+        for at in 0..block.len() {
+            let mut damaged = block.clone();
+            damaged[at] = !damaged[at];
+            read(&damaged, Offset::UTC);
+        }
+        // A text of a gigabyte, in a block of 26 bytes.
+        let mut huge = b"II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0".to_vec();
+        huge.extend(1_u32.wrapping_shl(30).to_le_bytes());
+        huge.extend([0; 8]);
+        assert_eq!(read(&huge, Offset::UTC), Metadata::default());
+    }
+
+    #[test]
+    fn offsets_and_fractions() {
+        assert_eq!(parse_offset("+09:00"), Offset::from_seconds(9 * 3600).ok());
+        assert_eq!(parse_offset("-03:30"), Offset::from_seconds(-3 * 3600 - 1800).ok());
+        for bad in ["", "09:00", "+9", "+09:60", "+99:00", "+é:00"] {
+            assert_eq!(parse_offset(bad), None, "{bad}");
+        }
+        assert_eq!(fraction("25"), Some(SignedDuration::from_millis(250)));
+        assert_eq!(fraction("x"), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! Joins the sentences of one moment, an epoch, into one fix.
+//!
+//! Receivers say the same moment in several sentences and in different orders. So every sentence that adds something
+//! gives the fix of its epoch anew, more complete each time.
+
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+
+use bridgeclip_domain::{FixQuality, Position, PositionSource};
+
+use super::sentence::{Coordinates, DayTime, Movement, Place, Rmc, Sentence};
+use crate::Fix;
+
+/// The epoch in progress, and the calendar for those that bring no date.
+#[derive(Debug, Default)]
+pub struct Epochs {
+    epoch: Option<Epoch>,
+    calendar: Option<Known>,
+}
+
+#[derive(Debug)]
+struct Epoch {
+    time: DayTime,
+    /// When its first sentence came.
+    received_ns: u64,
+    place: Option<Place>,
+    rmc: Option<Rmc>,
+    movement: Movement,
+    hdop: Option<f64>,
+    std_m: Option<f64>,
+    date: Option<Date>,
+}
+
+/// The last moment whose date was given.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    utc: Timestamp,
+    received_ns: u64,
+}
+
+/// A time of day without a date belongs to the day that makes it fit the last known moment this well.
+const SAME_DAY: SignedDuration = SignedDuration::from_hours(6);
+
+impl Epochs {
+    /// Takes a sentence that came at `received_ns`. `None` while its epoch has no valid place.
+    pub fn add(&mut self, sentence: &Sentence, received_ns: u64) -> Option<Fix> {
+        if let Some(time) = sentence.time()
+            && self.epoch.as_ref().is_none_or(|epoch| epoch.time != time)
+        {
+            self.epoch = Some(Epoch::new(time, received_ns));
+        }
+        let epoch = self.epoch.as_mut()?;
+        epoch.take(sentence);
+        let (coordinates, quality) = epoch.found()?;
+        let utc = self.utc();
+        self.epoch.as_ref().map(|epoch| epoch.fix(coordinates, quality, utc))
+    }
+
+    fn utc(&mut self) -> Option<Timestamp> {
+        let epoch = self.epoch.as_ref()?;
+        let Some(date) = epoch.date else {
+            return self.calendar.and_then(|known| known.same_or_next_day(epoch));
+        };
+        let utc = timestamp(date, epoch.time)?;
+        self.calendar = Some(Known { utc, received_ns: epoch.received_ns });
+        Some(utc)
+    }
+}
+
+impl Epoch {
+    fn new(time: DayTime, received_ns: u64) -> Self {
+        let movement = Movement::default();
+        Epoch { time, received_ns, place: None, rmc: None, movement, hdop: None, std_m: None, date: None }
+    }
+
+    fn take(&mut self, sentence: &Sentence) {
+        match sentence {
+            Sentence::Place(place) if place.fix.is_some() => self.place = Some(place.clone()),
+            Sentence::Place(_) => (),
+            Sentence::Rmc(rmc) => self.take_rmc(rmc),
+            Sentence::Gsa { hdop } => self.hdop = hdop.or(self.hdop),
+            Sentence::Zda { date, .. } => self.date = Some(*date),
+            Sentence::Gst { std_m, .. } => self.std_m = *std_m,
+            Sentence::Vtg(movement) => self.take_movement(movement),
+        }
+    }
+
+    fn take_rmc(&mut self, rmc: &Rmc) {
+        if let Some((.., date)) = rmc.fix {
+            self.date = Some(date);
+            self.take_movement(&rmc.movement);
+            self.rmc = Some(rmc.clone());
+        }
+    }
+
+    fn take_movement(&mut self, movement: &Movement) {
+        let Movement { speed_mps, course_deg } = self.movement;
+        self.movement =
+            Movement { speed_mps: movement.speed_mps.or(speed_mps), course_deg: movement.course_deg.or(course_deg) };
+    }
+
+    /// GGA and GNS say more about the quality than RMC, so theirs comes first.
+    fn found(&self) -> Option<(Coordinates, FixQuality)> {
+        let place = self.place.as_ref().and_then(|place| place.fix);
+        let rmc = || self.rmc.as_ref()?.fix.map(|(coordinates, quality, _)| (coordinates, quality));
+        place.or_else(rmc)
+    }
+
+    fn fix(&self, coordinates: Coordinates, quality: FixQuality, utc: Option<Timestamp>) -> Fix {
+        let place = self.place.as_ref();
+        let rtk = quality == FixQuality::RtkFixed;
+        Fix {
+            position: Position {
+                latitude_deg: coordinates.latitude_deg,
+                longitude_deg: coordinates.longitude_deg,
+                altitude_m: place.and_then(|place| place.altitude_m),
+                source: if rtk { PositionSource::Rtk } else { PositionSource::SerialGps },
+                hdop: place.and_then(|place| place.hdop).or(self.hdop),
+                std_m: self.std_m,
+                quality: Some(quality),
+                age_s: None,
+            },
+            utc,
+            received_ns: self.received_ns,
+            speed_mps: self.movement.speed_mps,
+            course_deg: self.movement.course_deg,
+            satellites: place.and_then(|place| place.satellites),
+        }
+    }
+}
+
+impl Known {
+    fn same_or_next_day(&self, epoch: &Epoch) -> Option<Timestamp> {
+        let elapsed_ns = epoch.received_ns.checked_sub(self.received_ns)?;
+        let expected = self.utc.checked_add(SignedDuration::from_nanos(i64::try_from(elapsed_ns).ok()?)).ok()?;
+        let today = Offset::UTC.to_datetime(expected).date();
+        let days = [today.yesterday().ok(), Some(today), today.tomorrow().ok()];
+        let candidates = days.into_iter().flatten().filter_map(|date| timestamp(date, epoch.time));
+        candidates.into_iter().find(|utc| utc.duration_since(expected).abs() < SAME_DAY)
+    }
+}
+
+/// A leap second has no timestamp.
+fn timestamp(date: Date, time: DayTime) -> Option<Timestamp> {
+    let of_day = SignedDuration::from_nanos(time.0 as i64);
+    if of_day >= SignedDuration::from_hours(24) {
+        return None;
+    }
+    Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?.checked_add(of_day).ok()
+}

@@ -1,0 +1,7 @@
+//! Two kinds of chance: a seeded stream of numbers, the same on every machine, and bytes that nobody can guess.
+
+mod secret;
+mod seeded;
+
+pub use secret::secret;
+pub use seeded::Random;

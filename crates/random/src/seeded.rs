@@ -1,0 +1,73 @@
+//! The seeded stream.
+
+/// A stream of numbers that its key determines, on every machine. The generator is splitmix64 (Steele, Lea and Flood, "Fast
+/// splittable pseudorandom number generators", 2014); nothing secret may come from it.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Starts the stream of this key. Keys that differ in any number give unrelated streams.
+    pub fn new(key: &[u64]) -> Self {
+        Random(key.iter().fold(0, |state, &number| scramble(state ^ number).wrapping_add(GOLDEN)))
+    }
+
+    /// Draws 64 uniform bits.
+    #[inline]
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        scramble(self.0)
+    }
+
+    /// Draws a uniform number of [0, 1).
+    pub fn unit(&mut self) -> f64 {
+        // As many bits as a double holds exactly.
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Draws a uniform number of [-end, end).
+    pub fn within(&mut self, end: f32) -> f32 {
+        let uniform = (self.bits() >> 40) as f32 / 16_777_216.0;
+        end * (2.0 * uniform - 1.0)
+    }
+
+    /// Draws a whole number of 0 to `end` - 1.
+    ///
+    /// # Panics
+    /// If `end` is 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.bits() % end as u64) as usize
+    }
+
+    /// Draws a roughly normal number with mean 0 and variance 1: the sum of twelve uniform ones.
+    pub fn normal(&mut self) -> f32 {
+        (0..12).map(|_| (self.bits() >> 40) as f32 / 16_777_216.0).sum::<f32>() - 6.0
+    }
+
+    /// Draws a quantised weight of -127 to 127; a quarter of them are the two ends, where a kernel that saturates goes wrong.
+    pub fn int8(&mut self) -> i8 {
+        match self.below(8) {
+            0 => 127,
+            1 => -127,
+            _ => (self.below(255) as i16 - 127) as i8,
+        }
+    }
+
+    /// Puts items into a uniformly drawn order (Fisher and Yates).
+    pub fn shuffle(&mut self, items: &mut [u32]) {
+        for last in (1..items.len()).rev() {
+            let other = self.below(last + 1);
+            items.swap(last, other);
+        }
+    }
+}
+
+/// 2^64 divided by the golden ratio: the step of splitmix64.
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// The finalizer of splitmix64.
+#[inline]
+fn scramble(z: u64) -> u64 {
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,323 @@
+//! Where commands are received and carried out, one after the other, on a thread of its own. One that takes long has
+//! another thread, and the others go on.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use log::{info, warn};
+use serde_json::Value;
+
+use bridgeclip_domain::Time;
+use bridgeclip_journal::{CommandNote, Journal};
+
+use super::judge::{Facts, Refusal, address, judge};
+use super::{Acting, Command, CommandHandler, LongWork, State, VerifyingKey};
+use crate::connection::Incoming;
+use crate::rate::Bucket;
+
+/// Messages that wait for the desk.
+const INBOX_MAX: usize = 16;
+/// Messages a second that are looked at; a signature costs up to a millisecond to check.
+const PER_S_MAX: u32 = 10;
+/// Answers that wait for the link. The sender of one that is lost asks again.
+const REPLIES_MAX: usize = 64;
+
+const BUSY: &str = "another command that takes long is being carried out; give this one again when that is done";
+
+/// What the desk needs to know.
+pub struct DeskParams {
+    /// `bridge/v1/{site}/{device}`.
+    pub device: String,
+    pub boot_id: String,
+    pub key: VerifyingKey,
+    pub journal: Journal,
+    /// What time it is, and whether that can be trusted.
+    pub clock: Box<dyn Fn() -> Time + Send>,
+}
+
+/// Takes messages in and keeps the answers until they are fetched.
+#[derive(Clone)]
+pub struct Desk {
+    inbox: SyncSender<Incoming>,
+    replies: Arc<Mutex<Replies>>,
+    /// While it lives, work goes on.
+    _open: Arc<()>,
+}
+
+/// An answer, for the topic `cmd/{op}/{id}/state`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Below the device's prefix.
+    pub topic: String,
+    pub payload: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Replies {
+    waiting: VecDeque<Reply>,
+    refused: u64,
+}
+
+impl Desk {
+    /// Starts the thread; when the last handle is dropped it ends, and long work is told to. `wake` is called after every
+    /// answer.
+    pub fn start(
+        params: DeskParams,
+        handler: Box<dyn CommandHandler>,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let (inbox, messages) = sync_channel(INBOX_MAX);
+        let (replies, open) = (Arc::default(), Arc::default());
+        let answers = Answers {
+            boot_id: params.boot_id.clone(),
+            wake: Arc::new(wake),
+            replies: Arc::clone(&replies),
+            desk: Arc::downgrade(&open),
+        };
+        let clerk = Clerk { params, handler, answers, long: None };
+        thread::Builder::new().name("commands".into()).spawn(move || clerk.work(&messages))?;
+        Ok(Desk { inbox, replies, _open: open })
+    }
+
+    /// Hands in a message. One that comes while too many wait is dropped.
+    pub fn hand_in(&self, incoming: Incoming) {
+        if self.inbox.try_send(incoming).is_err() {
+            self.replies().refused += 1;
+        }
+    }
+
+    /// The answers since the last call.
+    pub fn take_replies(&self) -> Vec<Reply> {
+        self.replies().waiting.drain(..).collect()
+    }
+
+    /// Messages that were not carried out, since the start.
+    pub fn refused(&self) -> u64 {
+        self.replies().refused
+    }
+
+    fn replies(&self) -> MutexGuard<'_, Replies> {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Clerk {
+    params: DeskParams,
+    handler: Box<dyn CommandHandler>,
+    answers: Answers,
+    /// Work beside this thread, one at a time: each may hold the reference in memory once more.
+    long: Option<JoinHandle<()>>,
+}
+
+/// Where answers go; its clones put them into the same place.
+#[derive(Clone)]
+struct Answers {
+    boot_id: String,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    replies: Arc<Mutex<Replies>>,
+    desk: Weak<()>,
+}
+
+/// What happened to a command.
+enum Outcome {
+    Accepted,
+    Refused(Refusal),
+    Done(Value),
+    Failed(String),
+}
+
+impl Clerk {
+    fn work(mut self, messages: &Receiver<Incoming>) {
+        let mut bucket = Bucket::new(Some(PER_S_MAX), Instant::now());
+        for incoming in messages {
+            let now = Instant::now();
+            match address(&incoming.topic, &self.params.device) {
+                Some((op, id)) if bucket.wait(now).is_zero() => {
+                    bucket.take(1, now);
+                    self.handle(&incoming, op, id);
+                }
+                _ => self.answers.replies().refused += 1,
+            }
+        }
+    }
+
+    fn handle(&mut self, incoming: &Incoming, op: &str, id: &str) {
+        let command = match self.accept(incoming, op, id) {
+            Ok(command) => command,
+            Err(refusal) => {
+                warn!("command {op} {id} refused: {refusal}");
+                self.answers.replies().refused += 1;
+                return self.answers.give(op, id, Outcome::Refused(refusal));
+            }
+        };
+        info!("command {op} {id} (counter {}) accepted", command.counter);
+        self.answers.give(op, id, Outcome::Accepted);
+        match self.handler.act(&command) {
+            Acting::Done(outcome) => self.answers.tell(op, id, outcome),
+            Acting::Long(work) => self.begin(op, id, work),
+        }
+    }
+
+    fn begin(&mut self, op: &str, id: &str, work: LongWork) {
+        if self.long.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return self.answers.tell(op, id, Err(BUSY.to_owned()));
+        }
+        let (answers, of, number) = (self.answers.clone(), op.to_owned(), id.to_owned());
+        let work = move || answers.tell(&of, &number, work(&|| answers.desk.strong_count() > 0));
+        match thread::Builder::new().name(op.to_owned()).spawn(work) {
+            Ok(thread) => self.long = Some(thread),
+            Err(error) => self.answers.tell(op, id, Err(format!("cannot start a thread: {error}"))),
+        }
+    }
+
+    /// Judges the message and makes its counter durable: from then on it is a replay.
+    fn accept(&self, incoming: &Incoming, op: &str, id: &str) -> Result<Command, Refusal> {
+        let DeskParams { device, key, journal, clock, .. } = &self.params;
+        let not_stored = |error: bridgeclip_journal::JournalError| Refusal::NotStored(error.to_string());
+        let (counter, now) = (journal.command_counter().map_err(not_stored)?, clock());
+        let command = judge(incoming, (op, id), &Facts { device, key, counter, now: &now })?;
+        match journal.accept_command(command.counter, command.issued_at, now.at).map_err(not_stored)? {
+            CommandNote::New => Ok(command),
+            CommandNote::Replayed { last } => Err(Refusal::Replayed { counter: command.counter, last }),
+            CommandNote::Forgotten { until } => Err(Refusal::Forgotten(until)),
+        }
+    }
+}
+
+impl Answers {
+    fn tell(&self, op: &str, id: &str, outcome: Result<Value, String>) {
+        let outcome = outcome.map_or_else(Outcome::Failed, Outcome::Done);
+        if let Outcome::Failed(reason) = &outcome {
+            warn!("command {op} {id} failed: {reason}");
+        }
+        self.give(op, id, outcome);
+    }
+
+    fn give(&self, op: &str, id: &str, outcome: Outcome) {
+        let (state, reason, detail, result) = match outcome {
+            Outcome::Accepted => ("accepted", None, None, None),
+            Outcome::Refused(refusal) => ("refused", Some(refusal.code()), Some(refusal.to_string()), None),
+            Outcome::Done(result) => ("done", None, None, Some(result)),
+            Outcome::Failed(detail) => ("failed", None, Some(detail), None),
+        };
+        let state = State { op, id, state, reason, detail, result, boot_id: &self.boot_id, time: Timestamp::now() };
+        let payload = serde_json::to_vec(&state).expect("a state has string keys");
+        self.keep(Reply { topic: format!("cmd/{op}/{id}/state"), payload });
+        (self.wake)();
+    }
+
+    fn keep(&self, reply: Reply) {
+        let mut replies = self.replies();
+        if replies.waiting.len() == REPLIES_MAX {
+            replies.waiting.pop_front();
+        }
+        replies.waiting.push_back(reply);
+    }
+
+    fn replies(&self) -> MutexGuard<'_, Replies> {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use jiff::SignedDuration;
+
+    use bridgeclip_domain::TimeQuality;
+    use bridgeclip_journal::Params;
+
+    use super::super::{Op, Order, SigningKey, sign};
+    use super::*;
+
+    const DEVICE: &str = "bridge/v1/site/unit";
+
+    /// Everything but a ping takes until `go` says so, or the desk is closed.
+    struct Slow {
+        go: Arc<Mutex<Receiver<()>>>,
+        ended: Sender<()>,
+    }
+
+    impl CommandHandler for Slow {
+        fn act(&mut self, command: &Command) -> Acting {
+            if command.op == Op::Ping {
+                return Acting::Done(Ok("pong".into()));
+            }
+            let (go, ended) = (Arc::clone(&self.go), self.ended.clone());
+            Acting::Long(Box::new(move |goes_on| {
+                let go = go.lock().expect("no panic");
+                let has_come = || go.recv_timeout(Duration::from_millis(5)).is_ok();
+                while goes_on() && !has_come() {}
+                ended.send(()).expect("the test waits");
+                goes_on().then(|| "done".into()).ok_or_else(|| "stopped".into())
+            }))
+        }
+    }
+
+    fn order(counter: u64, op: &str) -> Incoming {
+        let now = Timestamp::now();
+        let args = if op == "ping" { "{}" } else { "{\"sequence\": [1, 2]}" };
+        let order = Order {
+            device: DEVICE.to_owned(),
+            op: op.to_owned(),
+            id: counter.to_string(),
+            counter,
+            issued_at: now,
+            expires_at: now + SignedDuration::from_mins(1),
+            args: serde_json::from_str(args).expect("JSON"),
+        };
+        let payload = Bytes::from(sign(&order, &SigningKey::from_bytes(&[1; 32])));
+        Incoming { topic: format!("{DEVICE}/cmd/{op}/{counter}"), payload, retained: false }
+    }
+
+    /// Waits for the next answers: the id of the command, and its state.
+    fn answers(desk: &Desk, count: usize) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        let end = Instant::now() + Duration::from_secs(20);
+        while all.len() < count && Instant::now() < end {
+            all.extend(desk.take_replies().iter().map(|reply| {
+                let state: Value = serde_json::from_slice(&reply.payload).expect("JSON");
+                let text = |name: &str| state[name].as_str().expect("a text").to_owned();
+                (text("id"), text("state"))
+            }));
+            thread::sleep(Duration::from_millis(5));
+        }
+        all
+    }
+
+    #[test]
+    fn what_takes_long_holds_up_nothing_else_and_ends_with_the_desk() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (journal, _) = Journal::open(dir.path(), Params::default(), |_| ()).expect("a journal");
+        let ((go, gone), (ended, has_ended)) = (channel(), channel());
+        let params = DeskParams {
+            device: DEVICE.to_owned(),
+            boot_id: "boot".to_owned(),
+            key: SigningKey::from_bytes(&[1; 32]).verifying_key(),
+            journal,
+            clock: Box::new(|| Time { at: Timestamp::now(), quality: TimeQuality::Ntp }),
+        };
+        let handler = Slow { go: Arc::new(Mutex::new(gone)), ended };
+        let desk = Desk::start(params, Box::new(handler), || ()).expect("a thread");
+        let state = |id: &str, state: &str| (id.to_owned(), state.to_owned());
+        [order(1, "resend"), order(2, "ping"), order(3, "reclassify")]
+            .into_iter()
+            .for_each(|order| desk.hand_in(order));
+        let expected = [("1", "accepted"), ("2", "accepted"), ("2", "done"), ("3", "accepted"), ("3", "failed")];
+        assert_eq!(answers(&desk, 5), expected.map(|(id, of)| state(id, of)), "busy with the first one");
+        go.send(()).expect("it waits");
+        assert_eq!(answers(&desk, 1), [state("1", "done")]);
+        has_ended.recv_timeout(Duration::from_secs(20)).expect("an end");
+        desk.hand_in(order(4, "resend"));
+        assert_eq!(answers(&desk, 1), [state("4", "accepted")]);
+        drop(desk);
+        has_ended.recv_timeout(Duration::from_secs(20)).expect("told to end");
+    }
+}

@@ -1,0 +1,161 @@
+//! Carries out what the machine wants: the sockets, threads and clocks of the uplink.
+
+use std::future::pending;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+
+use bridgeclip_domain::Health;
+use bridgeclip_journal::JournalError;
+
+use super::action::{Action, Event};
+use super::command::Desk;
+use super::connection::{Connection, Loss, Signal};
+use super::machine::Machine;
+use super::settlement::{Group, Settled};
+use super::{Around, Params, messages};
+
+/// Signals that are handled before anything else is looked at.
+const SIGNALS_MAX: usize = 256;
+
+/// Runs until `stopped` says so, and the goodbye is over.
+pub async fn run(params: Params, around: Around, seed: u64, stopped: watch::Receiver<bool>) {
+    let (settings, takes_commands) = (around.link.settings(), around.desk.is_some());
+    let machine = Machine::new(params.clone(), settings, takes_commands, seed, Instant::now());
+    let mut driver = Driver { params, around, machine, connection: None, storing: None, is_over: false };
+    driver.run(stopped).await;
+}
+
+struct Driver {
+    params: Params,
+    around: Around,
+    machine: Machine,
+    connection: Option<Connection>,
+    /// The group of answers that is being stored.
+    storing: Option<JoinHandle<Settled>>,
+    is_over: bool,
+}
+
+impl Driver {
+    async fn run(&mut self, mut stopped: watch::Receiver<bool>) {
+        let mut is_stopping = false;
+        self.tell(Event::Time);
+        while !self.is_over {
+            let deadline = self.machine.deadline(Instant::now());
+            let event = tokio::select! {
+                signal = signal(&mut self.connection) => Event::Signal(signal),
+                () = self.around.link.woken() => self.woken(),
+                settled = stored(&mut self.storing) => {
+                    self.storing = None;
+                    Event::Settled(settled)
+                }
+                () = sleep(deadline) => Event::Time,
+                _ = stopped.wait_for(|stopped| *stopped), if !is_stopping => {
+                    is_stopping = true;
+                    Event::Stop
+                }
+            };
+            self.tell(event);
+            self.tell_what_came_with_it();
+        }
+    }
+
+    fn woken(&self) -> Event {
+        let replies = self.around.desk.as_ref().map(Desk::take_replies).unwrap_or_default();
+        Event::Woken { settings: self.around.link.settings(), replies }
+    }
+
+    /// A segment brings many acknowledgements.
+    fn tell_what_came_with_it(&mut self) {
+        for _ in 0..SIGNALS_MAX {
+            match self.connection.as_mut().and_then(Connection::signal_now) {
+                Some(signal) => self.tell(Event::Signal(signal)),
+                None => return,
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            for action in self.machine.handle(event, Instant::now(), &self.around.reader) {
+                // The others are carried out all the same: a group that is not stored would be waited for.
+                next = self.perform(action).err().map(|loss| Event::Signal(Signal::Lost(loss))).or(next);
+            }
+            next = next.filter(|_| self.connection.is_some());
+        }
+    }
+
+    /// An error is the end of the connection.
+    fn perform(&mut self, action: Action) -> Result<(), Loss> {
+        match action {
+            Action::Open { will } => self.connection = Some(Connection::open(&self.params, will)),
+            Action::Publish { message, .. } => return self.with_connection(|connection| connection.publish(message)),
+            Action::Subscribe(filter) => return self.with_connection(|connection| connection.subscribe(filter)),
+            Action::PublishHealth => self.publish_health(),
+            Action::Disconnect => self.connection.iter().for_each(Connection::disconnect),
+            Action::Cut => self.connection = None,
+            Action::Settle(group) => self.store(group),
+            Action::HandIn(incoming) => self.around.desk.iter().for_each(|desk| desk.hand_in(incoming.clone())),
+            Action::Report(event) => (self.around.report)(event),
+            Action::Show { state, trouble, held } => self.around.link.show(state, trouble, held),
+            Action::End => self.is_over = true,
+        }
+        Ok(())
+    }
+
+    fn with_connection(&self, work: impl FnOnce(&Connection) -> Result<(), Loss>) -> Result<(), Loss> {
+        self.connection.as_ref().map_or(Ok(()), work)
+    }
+
+    fn store(&mut self, group: Group) {
+        let journal = self.around.journal.clone();
+        self.storing = Some(tokio::task::spawn_blocking(move || group.settle(&journal)));
+    }
+
+    fn publish_health(&self) {
+        let (Some(connection), Some(health)) = (&self.connection, self.health()) else { return };
+        connection.publish_once(messages::health(&self.params, &health));
+    }
+
+    fn health(&self) -> Option<Health> {
+        let Around { reader, .. } = &self.around;
+        let time = Timestamp::now();
+        let mut device = (self.around.health)();
+        device.drops.commands_refused = self.around.desk.as_ref().map_or(0, Desk::refused);
+        Some(Health {
+            time,
+            boot_id: self.params.boot_id.clone(),
+            queue: reader.outbox_depth().ok()?.health(time),
+            losses: reader.losses().ok()?,
+            full: reader.full().ok()?,
+            held: self.around.link.held_back(&self.params.prefix),
+            device,
+        })
+    }
+}
+
+/// The next signal of the connection, if there is one.
+async fn signal(connection: &mut Option<Connection>) -> Signal {
+    match connection {
+        Some(connection) => connection.signal().await,
+        None => pending().await,
+    }
+}
+
+async fn stored(storing: &mut Option<JoinHandle<Settled>>) -> Settled {
+    match storing {
+        Some(task) => task.await.unwrap_or_else(|_| Settled::failed(JournalError::Stopped)),
+        None => pending().await,
+    }
+}
+
+async fn sleep(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,351 @@
+//! What lives as long as one connection: what is on its way, and what has to happen when.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use bridgeclip_journal::{EventClass, OutboxRow};
+
+use super::action::{Action, Turn};
+use super::connection::{Answer, BrokerLimits, Loss, Message, Signal, packet_bytes};
+use super::dispatch::Dispatch;
+use super::own::Own;
+use super::rate::Bucket;
+use super::window::{Sent, Window};
+use super::{Params, messages};
+
+/// A ping unanswered for this share of the time between pings, which begins with a ping, is the end of the link. So a
+/// link that dies is noticed within 1.4 times that time.
+const PING_SHARE: f64 = 0.4;
+/// For a large message the stall timer waits longer: the slowest link that is of use takes a second for so much.
+const SLOWEST_BYTES_PER_S: usize = 1024;
+/// After a report of the device's health, which nobody answers, the connection ends this soon if the broker ends it over
+/// that.
+const OVER_HEALTH: Duration = Duration::from_secs(5);
+
+/// A ping that was sent so long after a report was sent behind it, and does not cross it in the client library.
+const PING_AFTER: Duration = Duration::from_secs(1);
+/// A moment later than the one before.
+const TICK: Duration = Duration::from_millis(1);
+/// While it is being found out which event the broker ends connections over, and while another message of the device itself
+/// is on its way, a report of health waits: nobody could tell whether it was that. But not longer than this.
+const SEARCH_MAX: Duration = Duration::from_secs(60);
+const HEALTH_AFTER_SEARCH: Duration = Duration::from_secs(1);
+
+pub struct Session {
+    window: Window,
+    limits: BrokerLimits,
+    /// Messages of the device itself. They go before all events.
+    control: VecDeque<Control>,
+    rate: Bucket,
+    /// When the next report is due, and when it is looked at next whether it may go.
+    health_due: Instant,
+    health_at: Instant,
+    /// The last report of health that nothing tells to have arrived.
+    health_sent: Option<Instant>,
+    /// The first message after that report. Its answer tells that the report was read.
+    after_health: Option<Sent>,
+    /// Since when a ping waits for anything to be heard.
+    ping_sent: Option<Instant>,
+    last_progress: Instant,
+    pub began: Instant,
+    /// Events that the broker took.
+    pub accepted: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Control {
+    Status,
+    Subscribe,
+    Reply(u64),
+}
+
+const INTRODUCTION: [(Sent, Control); 2] = [(Sent::Status, Control::Status), (Sent::Subscription, Control::Subscribe)];
+
+impl Session {
+    pub fn new(limits: BrokerLimits, own: &Own, turn: &Turn) -> Self {
+        let (now, in_flight) = (turn.now, usize::from(turn.params.in_flight));
+        let mut session = Session {
+            window: Window::new(in_flight.min(limits.receive_max)),
+            limits,
+            control: VecDeque::new(),
+            rate: Bucket::new(turn.settings.bytes_per_s_max, now),
+            health_due: now,
+            health_at: now,
+            health_sent: None,
+            after_health: None,
+            ping_sent: None,
+            last_progress: now,
+            began: now,
+            accepted: 0,
+        };
+        session.introduce(own, turn);
+        session.control.extend(own.replies.numbers().map(Control::Reply));
+        session
+    }
+
+    /// What the device says of itself, and asks for, when it comes.
+    fn introduce(&mut self, own: &Own, turn: &Turn) {
+        for (sent, control) in INTRODUCTION {
+            let is_wanted = control == Control::Status || turn.takes_commands;
+            if is_wanted && own.may_send(sent, turn.now) {
+                self.control.push_back(control);
+            }
+        }
+    }
+
+    /// What the broker refused is tried again.
+    fn introduce_again(&mut self, own: &Own, now: Instant) {
+        for (sent, control) in INTRODUCTION {
+            if own.due(sent, now) && !self.control.contains(&control) {
+                self.control.push_back(control);
+            }
+        }
+    }
+
+    /// There are new answers to commands.
+    pub fn add_replies(&mut self, numbers: Vec<u64>) {
+        self.control.extend(numbers.into_iter().map(Control::Reply));
+    }
+
+    /// Whether nothing of the device itself waits or is on its way.
+    pub fn is_idle(&self) -> bool {
+        self.control.is_empty() && self.window.is_empty()
+    }
+
+    /// Hands over what there is room for.
+    pub fn fill(&mut self, dispatch: &mut Dispatch, own: &mut Own, turn: &mut Turn) {
+        self.send_control(own, turn);
+        self.rate.set_rate(turn.settings.bytes_per_s_max, turn.now);
+        while self.may_send(dispatch, turn) && self.send_next(dispatch, turn) {}
+    }
+
+    fn send_control(&mut self, own: &mut Own, turn: &mut Turn) {
+        // One of them ended the connection: they go one at a time, to find out which.
+        while let Some(next) = self.control.front().copied()
+            && (self.window.is_empty() || !own.is_careful)
+        {
+            let Some((message, sent)) = self.message(next, own, turn) else {
+                self.control.pop_front();
+                continue;
+            };
+            if !self.window.takes(message.as_ref().map_or(0, Message::packet_bytes)) {
+                return;
+            }
+            self.control.pop_front();
+            own.sends(sent);
+            match message {
+                Some(message) => self.publish(message, sent, turn),
+                None => self.subscribe(turn),
+            }
+        }
+    }
+
+    /// The message, or none for a subscription.
+    fn message(&self, control: Control, own: &Own, turn: &Turn) -> Option<(Option<Message>, Sent)> {
+        Some(match control {
+            Control::Status => (Some(messages::online(turn.params, turn.settings, turn.queue.depth())), Sent::Status),
+            Control::Subscribe => (None, Sent::Subscription),
+            Control::Reply(number) => {
+                let reply = own.replies.get(number)?;
+                let message = messages::reply(turn.params, &reply.topic, reply.payload.clone());
+                (Some(message), Sent::Reply(number))
+            }
+        })
+    }
+
+    fn subscribe(&mut self, turn: &mut Turn) {
+        self.hand_over(Sent::Subscription, 0, turn.now);
+        turn.actions.push(Action::Subscribe(format!("{}/cmd/+/+", turn.params.prefix)));
+    }
+
+    fn may_send(&self, dispatch: &Dispatch, turn: &Turn) -> bool {
+        dispatch.open() < usize::from(turn.params.in_flight)
+            && self.control.is_empty()
+            && !dispatch.is_one_alone()
+            && self.rate.wait(turn.now).is_zero()
+    }
+
+    /// Hands the next event over. False if there is none, or no room for it.
+    fn send_next(&mut self, dispatch: &mut Dispatch, turn: &mut Turn) -> bool {
+        let (window, limit, is_clear) = (&self.window, self.limits.packet_bytes_max, !self.is_health_open(turn.now));
+        let fits = |row: &OutboxRow, alone: bool| {
+            let bytes = event_bytes(&turn.params.prefix, row);
+            bytes > limit || (window.takes(bytes) && (!alone || (window.is_empty() && is_clear)))
+        };
+        let Some((row, alone)) = dispatch.next(turn, self.is_health_open(turn.now), fits) else { return false };
+        let bytes = event_bytes(&turn.params.prefix, &row);
+        if bytes > limit {
+            dispatch.too_large(&row, bytes, limit, turn);
+            return true;
+        }
+        dispatch.sends(&row, alone);
+        self.rate.take(bytes, turn.now);
+        self.send(row, turn);
+        true
+    }
+
+    fn send(&mut self, row: OutboxRow, turn: &mut Turn) {
+        let message = Message {
+            topic: row.whole_topic(&turn.params.prefix),
+            payload: Bytes::from(row.payload),
+            retain: false,
+            content_type: content_type(row.class),
+        };
+        self.publish(message, Sent::Event(row.id), turn);
+    }
+
+    pub fn publish(&mut self, message: Message, sent: Sent, turn: &mut Turn) {
+        self.hand_over(sent, message.packet_bytes(), turn.now);
+        turn.actions.push(Action::Publish { message, sent });
+    }
+
+    fn hand_over(&mut self, sent: Sent, bytes: usize, now: Instant) {
+        if self.window.is_empty() {
+            self.last_progress = now;
+        }
+        if self.health_sent.is_some() {
+            self.after_health.get_or_insert(sent);
+        }
+        self.window.handed_over(sent, bytes);
+    }
+
+    pub fn handle(
+        &mut self,
+        signal: Signal,
+        dispatch: &mut Dispatch,
+        own: &mut Own,
+        turn: &mut Turn,
+    ) -> Result<(), Loss> {
+        match signal {
+            Signal::Sent(packet) => {
+                self.window.numbered(packet);
+                self.last_progress = turn.now;
+                return Ok(());
+            }
+            Signal::PingSent => {
+                self.ping_sent = Some(turn.now);
+                return Ok(());
+            }
+            Signal::Lost(loss) => return Err(loss),
+            Signal::Connected(_) => return Err(Loss::Broken("the broker connected twice".to_owned())),
+            Signal::Answered(packet, answer) => self.answered(packet, answer, dispatch, own, turn),
+            Signal::Subscribed(packet, granted) => self.subscribed(packet, granted, own, turn),
+            Signal::Incoming(incoming) => turn.actions.push(Action::HandIn(incoming)),
+            Signal::Pong => self.ponged(own, turn),
+        }
+        self.ping_sent = None;
+        Ok(())
+    }
+
+    fn subscribed(&mut self, packet: u16, granted: bool, own: &mut Own, turn: &mut Turn) {
+        self.last_progress = turn.now;
+        if self.window.acknowledged(packet).is_some() {
+            let answer = if granted { Answer::Accepted } else { Answer::NotAuthorised };
+            own.answered(Sent::Subscription, &answer, turn);
+        }
+    }
+
+    fn answered(&mut self, packet: u16, answer: Answer, dispatch: &mut Dispatch, own: &mut Own, turn: &mut Turn) {
+        let Some(sent) = self.window.acknowledged(packet) else { return };
+        self.last_progress = turn.now;
+        if self.after_health == Some(sent) {
+            self.health_arrived(own, turn);
+        }
+        match sent {
+            Sent::Event(row) => self.accepted += u64::from(dispatch.answered(row, answer, turn)),
+            Sent::Reply(number) => own.replies.answered(number, &answer),
+            Sent::Status | Sent::Subscription | Sent::Health => own.answered(sent, &answer, turn),
+        }
+    }
+
+    /// A ping that was sent after the report was answered, so the broker has read the report.
+    fn ponged(&mut self, own: &mut Own, turn: &mut Turn) {
+        if let (Some(health), Some(ping)) = (self.health_sent, self.ping_sent)
+            && health + PING_AFTER <= ping
+        {
+            self.health_arrived(own, turn);
+        }
+    }
+
+    fn health_arrived(&mut self, own: &mut Own, turn: &mut Turn) {
+        (self.health_sent, self.after_health) = (None, None);
+        own.taken(Sent::Health, turn);
+    }
+
+    /// Whether the broker may still end the connection over a report of health.
+    fn is_health_open(&self, now: Instant) -> bool {
+        self.health_sent.is_some_and(|sent| now <= sent + OVER_HEALTH)
+    }
+
+    /// What besides events is on its way and the broker may end the connection over.
+    pub fn own_on_way(&self, now: Instant) -> Vec<Sent> {
+        let health = self.is_health_open(now).then_some(Sent::Health);
+        self.window.open().filter(|sent| !matches!(sent, Sent::Event(_))).chain(health).collect()
+    }
+
+    /// When `on_time` has something to do.
+    pub fn deadline(&self, own: &Own, params: &Params, now: Instant) -> Instant {
+        let stall = (!self.window.is_empty()).then(|| self.last_progress + self.stall_limit(params.stall));
+        let ping = self.ping_sent.map(|sent| sent + self.ping_limit());
+        let rate = Some(self.rate.wait(now)).filter(|wait| !wait.is_zero()).map(|wait| now + wait);
+        let health = self.health_sent.map(|sent| sent + OVER_HEALTH + TICK).filter(|until| *until > now);
+        [stall, ping, rate, health, own.next_due(now)].into_iter().flatten().fold(self.health_at, Instant::min)
+    }
+
+    /// Does what is due.
+    pub fn on_time(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) -> Result<(), Loss> {
+        let now = turn.now;
+        let stall = self.stall_limit(turn.params.stall);
+        if !self.window.is_empty() && now >= self.last_progress + stall {
+            return Err(Loss::Dead(format!("no acknowledgement for {:.1} s", stall.as_secs_f64())));
+        }
+        if self.ping_sent.is_some_and(|sent| now >= sent + self.ping_limit()) {
+            return Err(Loss::Dead(format!("no answer to a ping for {:.1} s", self.ping_limit().as_secs_f64())));
+        }
+        self.introduce_again(own, now);
+        if self.health_at <= now {
+            self.report_health(dispatch, own, turn);
+        }
+        Ok(())
+    }
+
+    fn report_health(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) {
+        let now = turn.now;
+        let has_own = self.window.open().any(|sent| !matches!(sent, Sent::Event(_)));
+        let is_unclear = dispatch.searches(now) || !self.control.is_empty() || has_own;
+        if is_unclear && now < self.health_due + SEARCH_MAX {
+            self.health_at = now + HEALTH_AFTER_SEARCH;
+            return;
+        }
+        self.health_due = now + turn.params.health;
+        self.health_at = self.health_due;
+        if own.may_send(Sent::Health, now) {
+            (self.health_sent, self.after_health) = (Some(now), None);
+            own.sends(Sent::Health);
+            turn.actions.push(Action::PublishHealth);
+        }
+    }
+
+    fn stall_limit(&self, stall: Duration) -> Duration {
+        let allowance = Duration::from_secs((self.window.bytes_largest() / SLOWEST_BYTES_PER_S) as u64);
+        (stall + allowance).min(self.limits.keep_alive.mul_f64(1.0 + PING_SHARE))
+    }
+
+    fn ping_limit(&self) -> Duration {
+        self.limits.keep_alive.mul_f64(PING_SHARE)
+    }
+}
+
+fn content_type(class: EventClass) -> &'static str {
+    match class {
+        EventClass::Thumbnail => "image/jpeg",
+        _ => "application/cloudevents+json",
+    }
+}
+
+fn event_bytes(prefix: &str, row: &OutboxRow) -> usize {
+    let topic = row.whole_topic(prefix).len();
+    packet_bytes(topic, content_type(row.class).len(), row.payload.len())
+}

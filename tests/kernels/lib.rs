@@ -1,4 +1,0 @@
-//! The module of the main crate, compiled on its own.
-
-#[path = "../../src/kernels/mod.rs"]
-pub mod kernels;
