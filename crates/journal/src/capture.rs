@@ -3,21 +3,24 @@
 use std::os::unix::ffi::OsStrExt;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
-use serde::Deserialize;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
 
 use bridgeclip_domain::{
     Capture, Change, Embedding, EventContext, FileStamp, History, Inspection, Sha256, Statement, Tag, Verdict,
     capture_result, capture_summary, correction,
 };
 
-use super::commit::{FileNote, Transaction};
+use super::error::JournalError;
+use super::event_class::EventClass;
+use super::names::RESULT_TOPIC;
+use super::outbox::{Content, NewEvent, detach, put};
 use super::packing::{pack, unpack};
-use super::queue::{Content, EventClass, NewEvent, Tables, detach, put};
-use super::results::{json, unreadable};
-use super::row::{Row, damaged, to_json};
+use super::params::DeviceIdentity;
+use super::row::{Row, damaged, json, to_json, unreadable};
+use super::tables::Tables;
 use super::tag::insert_tag;
-use super::{DeviceIdentity, JournalError, RESULT_TOPIC, StoredPackage, judgement, thumbnail};
+use super::{judgement, thumbnail};
 
 /// One classified photo.
 #[derive(Clone, Debug)]
@@ -50,6 +53,13 @@ pub enum Recorded {
     Known,
 }
 
+/// Name, version and hash of a model package, as events name them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPackage {
+    pub name: String,
+    pub hash: String,
+}
+
 /// What `supersede` made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superseded {
@@ -59,23 +69,16 @@ pub struct Superseded {
     pub event_id: String,
 }
 
-/// Stores a result with its events, unless the photo is known. On a metered link a short event goes ahead of the whole.
-pub fn record(
-    transaction: &mut Transaction,
+/// Stores a result with its events. On a metered link a short event goes ahead of the whole.
+pub fn store(
+    tables: &mut Tables,
     identity: &DeviceIdentity,
     result: &NewResult,
     metered: bool,
 ) -> Result<Recorded, JournalError> {
-    let Capture { sha256, path, .. } = &result.capture;
-    transaction.note(FileNote { path: path.clone(), stamp: result.stamp.clone(), sha256: *sha256 });
-    if is_known(transaction.tables.connection, sha256)? {
-        return Ok(Recorded::Known);
-    }
-    transaction.admit()?;
     if let Some(tag) = &result.new_tag {
-        insert_tag(&mut transaction.tables, tag, &identity.boot_id, result.stored_at)?;
+        insert_tag(tables, tag, &identity.boot_id, result.stored_at)?;
     }
-    let tables = &mut transaction.tables;
     tables.counters.capture += 1;
     tables.counters.captures += 1;
     let first = tables.counters.sequence + 1;
@@ -89,7 +92,7 @@ pub fn record(
     if let Some(thumbnail) = &result.thumbnail {
         thumbnail::store(tables, capture, &event_id, thumbnail, result.stored_at)?;
     }
-    if !judgement::history(tables.connection, sha256)?.is_empty() {
+    if !judgement::history(tables.connection, &result.capture.sha256)?.is_empty() {
         // The photo was judged before its capture was lost to damage.
         supersede(tables, identity, capture, &Change::Inspected, Expect::Any, result.queued, result.stored_at)?;
     }
@@ -372,32 +375,4 @@ fn changed(row: Row, capture: i64, change: &Change, history: &History, sequence:
             row.with("inspection", standing.as_ref().map(to_json)).with("judged_sequence", sequence)
         }
     })
-}
-
-/// The oldest captures whose events have all been delivered, among the oldest thousand: a longer search would hold up
-/// the photo for which room is made.
-pub fn oldest_delivered(tables: &Tables, limit: u32) -> Result<Vec<i64>, JournalError> {
-    let sql = "SELECT id FROM (SELECT id, outbox_id FROM capture ORDER BY id LIMIT 1000) AS oldest
-               WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = oldest.outbox_id)
-                 AND NOT EXISTS (SELECT 1 FROM set_aside WHERE id = oldest.outbox_id)
-               ORDER BY id LIMIT ?1";
-    let mut statement = tables.connection.prepare_cached(sql)?;
-    let ids = statement.query_map([limit], |row| row.get(0))?;
-    Ok(ids.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Drops a capture. Its hash stays, so that the photo is not taken for a new one.
-pub fn forget(tables: &mut Tables, capture: i64) -> Result<(), JournalError> {
-    thumbnail::drop_of(tables, capture)?;
-    let sql = "DELETE FROM capture WHERE id = ?1 RETURNING sha256";
-    let mut statement = tables.connection.prepare_cached(sql)?;
-    let Some(sha256) = statement.query_row([capture], |row| row.get::<_, Vec<u8>>(0)).optional()? else {
-        return Ok(());
-    };
-    judgement::forget(tables, &sha256)?;
-    let counters = &mut tables.counters;
-    counters.captures = counters.captures.saturating_sub(1);
-    counters.losses.captures_forgotten += 1;
-    Row::new("forgotten", capture).with("sha256", sha256).store(tables.connection)?;
-    Ok(())
 }

@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use bridgeclip_domain::{
     Burst, Camera, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict,
 };
 
+use super::capture::StoredPackage;
+use super::error::JournalError;
 use super::packing::unpack;
-use super::results::{Look, json, path, shown_verdict, taken};
-use super::row::Row;
-use super::{JournalError, Reader};
+use super::reader::Reader;
+use super::results::{Look, path, shown_verdict, taken};
+use super::row::{Row, damaged, json};
 
 /// One stored capture. `None` and empty values are what was not known, or what an older program did not store.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,13 +48,6 @@ pub struct StoredCapture {
     /// Without neighbours: the judgement of an inspector that stands, or else the device's answer.
     pub verdict: Verdict,
     pub inspection: Option<Inspection>,
-}
-
-/// Name, version and hash of a model package, as events name them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredPackage {
-    pub name: String,
-    pub hash: String,
 }
 
 /// Some captures in the order in which they were stored.
@@ -91,6 +86,15 @@ impl Reader {
     /// One capture; `None` if it is gone or damaged.
     pub fn capture(&self, id: i64) -> Result<Option<StoredCapture>, JournalError> {
         Ok(self.look("SELECT id FROM capture WHERE id = ?1", &id, 1, stored_capture)?.found.pop())
+    }
+
+    /// The thumbnail of a capture, a JPEG; `None` if there never was one or it gave way.
+    pub fn thumbnail(&self, capture: i64) -> Result<Option<Vec<u8>>, JournalError> {
+        self.read(|connection| {
+            let Some(row) = Row::load(connection, "thumbnail", capture)? else { return Ok(None) };
+            let jpeg = unpack(&row.get::<Vec<u8>>("event")?);
+            jpeg.map(Some).ok_or_else(|| damaged("thumbnail", capture))
+        })
     }
 }
 

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 use rusqlite::Connection;
 
-use bridgeclip_domain::{FileStamp, Sha256};
-
 use super::counters::Counters;
-use super::error::Fault;
+use super::error::{Fault, JournalError};
+use super::files::{FileNote, note_file};
 use super::numbers::{Numbers, NumbersFile};
-use super::queue::Tables;
-use super::space::{Space, make_room};
-use super::writer::note_file;
-use super::{JournalError, Params, start};
+use super::params::Params;
+use super::space::Space;
+use super::start;
+use super::tables::Tables;
+use super::transaction::Transaction;
 
 /// Requests that share one commit at most; also the length of the queue before a caller waits.
 pub const GROUP_MAX: usize = 256;
@@ -47,52 +47,6 @@ pub trait Request: Send {
 
     /// Whether it can wait for others that will share its commit.
     fn is_patient(&self) -> bool;
-}
-
-/// A file whose photo is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileNote {
-    pub path: PathBuf,
-    pub stamp: FileStamp,
-    pub sha256: Sha256,
-}
-
-/// An open transaction.
-pub struct Transaction<'a> {
-    pub tables: Tables<'a>,
-    space: &'a mut Space,
-    notes: Vec<FileNote>,
-}
-
-impl Transaction<'_> {
-    /// Makes room for one more photo, or says that the device is full.
-    pub fn admit(&mut self) -> Result<(), JournalError> {
-        let bytes = self.space.shortage(self.tables.connection)?;
-        let has_room = bytes == 0 || make_room(&mut self.tables, bytes)? >= bytes;
-        self.space.decide(self.tables.connection, has_room)
-    }
-
-    /// Remembers that a file needs no further look. It is a shortcut, and is written with a later commit.
-    pub fn note(&mut self, note: FileNote) {
-        self.notes.push(note);
-    }
-
-    /// One failing request leaves the others of its group untouched.
-    pub fn in_savepoint<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, JournalError>,
-    ) -> Result<T, JournalError> {
-        let (counters, notes) = (self.tables.counters.clone(), self.notes.len());
-        self.tables.connection.execute_batch("SAVEPOINT request")?;
-        let outcome = work(self);
-        if outcome.is_err() {
-            self.tables.connection.execute_batch("ROLLBACK TO request")?;
-            self.tables.counters = counters;
-            self.notes.truncate(notes);
-        }
-        self.tables.connection.execute_batch("RELEASE request")?;
-        outcome
-    }
 }
 
 /// What the writer thread owns.
@@ -308,5 +262,5 @@ fn fill(
         counters.store(connection)?;
     }
     let has_new_events = counters.numbers != before.numbers;
-    Ok(Done { numbers: Numbers::of(&counters), has_new_events, notes: transaction.notes })
+    Ok(Done { numbers: counters.last_numbers(), has_new_events, notes: transaction.notes })
 }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use bridgeclip_domain::{Losses, QueueHealth};
 
-use super::JournalError;
+use super::error::JournalError;
+use super::event_class::EventClass;
 use super::numbers::Numbers;
-use super::queue::EventClass;
 use super::row::Row;
 
 /// The row of the outbox that holds the counters. Numbers of events start at 1.
@@ -145,7 +145,13 @@ impl Counters {
         self.judgement += judgements;
         self.losses.rows_damaged += judgements as u64;
         self.command = self.command.max(last.command);
-        Numbers { tag: self.tag.max(last.tag), ..Numbers::of(self) }
+        Numbers { tag: self.tag.max(last.tag), ..self.last_numbers() }
+    }
+
+    /// The numbers that never go back.
+    pub fn last_numbers(&self) -> Numbers {
+        let Counters { sequence, command, tag, judgement, .. } = *self;
+        Numbers { sequence, command, tag, judgement }
     }
 
     pub fn load(connection: &Connection) -> Result<Self, JournalError> {

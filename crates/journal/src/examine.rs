@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::error::JournalError;
+use super::names::FILE_NAME;
 use super::quarantine::has_unfinished;
-use super::{FILE_NAME, JournalError};
 
 /// What is known of `device.db`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,9 +7,12 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 use serde::Serialize;
 
-use super::queue::{Content, EventClass, NewEvent, Tables, drop_event, put};
+use super::error::JournalError;
+use super::event_class::EventClass;
+use super::outbox::{Content, NewEvent, drop_event, put};
 use super::row::Row;
-use super::{JournalError, Topics, Which};
+use super::tables::Tables;
+use super::topics::{Topics, Which};
 
 /// An event that another device made and this one delivers for it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,10 +5,9 @@ use rusqlite::Connection;
 
 use bridgeclip_domain::{Act, History, Inspection, Judgement, Labels, Sha256, Statement};
 
-use super::JournalError;
-use super::queue::Tables;
-use super::results::json;
-use super::row::{Row, damaged, to_json};
+use super::error::JournalError;
+use super::row::{Row, damaged, json, to_json};
+use super::tables::Tables;
 
 const TABLE: &str = "judgement";
 

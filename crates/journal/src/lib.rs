@@ -10,44 +10,45 @@ mod captures;
 mod commit;
 mod counters;
 mod error;
+mod event_class;
 mod examine;
+mod files;
+mod handle;
 mod imports;
 mod judgement;
+mod names;
 mod numbers;
+mod outbox;
 mod packing;
+mod params;
 mod quarantine;
-mod queue;
 mod reader;
 mod results;
+mod retention;
 mod row;
 mod salvage;
 mod schema;
 mod space;
 mod start;
+mod tables;
 mod tag;
 mod thumbnail;
 mod topics;
-mod writer;
+mod transaction;
 
-pub use capture::{Expect, NewResult, Recorded, Superseded};
-pub use captures::{CapturePage, StoredCapture, StoredPackage};
+pub use capture::{Expect, NewResult, Recorded, StoredPackage, Superseded};
+pub use captures::{CapturePage, StoredCapture};
 pub use commit::Report;
 pub use counters::{CommandNote, OutboxDepth};
 pub use error::JournalError;
+pub use event_class::EventClass;
 pub use examine::{Condition, examine};
+pub use handle::Journal;
 pub use imports::{ForeignEvent, Imported};
-pub use queue::{EventClass, Refused};
+pub use names::{FILE_NAME, RESULT_TOPIC, THUMBNAIL_TOPIC};
+pub use outbox::Refused;
+pub use params::{DeviceIdentity, Params};
 pub use reader::{EventOutline, Fate, FileState, OutboxRow, Page, Reader, SetAsideRow};
 pub use results::{StoredPlace, StoredResult};
 pub use tag::set_tag;
 pub use topics::{Topics, Which};
-pub use writer::{DeviceIdentity, Journal, Params};
-
-/// The file name of the database inside the data folder.
-pub const FILE_NAME: &str = "device.db";
-
-/// The topic of result events below the device's prefix.
-pub const RESULT_TOPIC: &str = "capture/result";
-
-/// Thumbnails go below this topic, each under the id of the event that it belongs to.
-pub const THUMBNAIL_TOPIC: &str = "capture/thumb";

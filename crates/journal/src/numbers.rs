@@ -6,8 +6,6 @@ use std::path::Path;
 
 use log::warn;
 
-use super::counters::Counters;
-
 /// The file beside the database.
 const FILE_NAME: &str = "sequence";
 
@@ -25,11 +23,6 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    pub fn of(counters: &Counters) -> Self {
-        let Counters { sequence, command, tag, judgement, .. } = *counters;
-        Numbers { sequence, command, tag, judgement }
-    }
-
     fn max(self, other: Numbers) -> Self {
         Numbers {
             sequence: self.sequence.max(other.sequence),

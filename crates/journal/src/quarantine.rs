@@ -12,9 +12,10 @@ use log::{info, warn};
 
 use bridgeclip_storage::durable::{self, is_same_file, with_end};
 
+use super::error::JournalError;
+use super::names::FILE_NAME;
 use super::numbers::Numbers;
 use super::salvage::salvage;
-use super::{FILE_NAME, JournalError};
 
 /// Inside the data folder.
 const FOLDER: &str = "quarantine";

@@ -19,14 +19,15 @@ use serde::Serialize;
 use bridgeclip_domain::{Failure, FileStamp, Losses, Sha256, Tag};
 
 use super::capture::is_known;
-use super::counters::Counters;
-use super::error::Fault;
+use super::counters::{Counters, OutboxDepth};
+use super::error::{Fault, JournalError};
+use super::event_class::EventClass;
+use super::imports::{self, Imported};
 use super::packing::unpack;
 use super::row::{damaged, is_intact};
 use super::schema::check_text;
 use super::tag::standing_tag;
 use super::topics::Which;
-use super::{EventClass, Imported, Journal, JournalError, OutboxDepth, imports};
 
 /// Events that are read at a time.
 const WAITING_PAGE: usize = 256;
@@ -37,9 +38,11 @@ pub struct Reader {
     connection: RefCell<Connection>,
     /// Device and inode of the open file: the writer may have put another one in its place.
     opened: Cell<Option<(u64, u64)>>,
-    /// Who mends damage that is found.
-    journal: Option<Journal>,
+    /// Mends damage that is found.
+    mend: Option<Mend>,
 }
+
+type Mend = Box<dyn Fn(JournalError) -> Result<(), JournalError> + Send>;
 
 /// An event that still has to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,12 +161,13 @@ impl Reader {
             path: path.to_owned(),
             connection: RefCell::new(connect(path)?),
             opened: Cell::new(inode(path)),
-            journal: None,
+            mend: None,
         })
     }
 
-    pub(super) fn mended_by(self, journal: Journal) -> Self {
-        Reader { journal: Some(journal), ..self }
+    /// Has damage that is found mended by `mend`, which returns when that is done.
+    pub(super) fn mended_by(self, mend: impl Fn(JournalError) -> Result<(), JournalError> + Send + 'static) -> Self {
+        Reader { mend: Some(Box::new(mend)), ..self }
     }
 
     /// What was noted about the file at `path` when it was last looked at.
@@ -369,8 +373,8 @@ impl Reader {
 
     /// Whether the damage is mended.
     pub(super) fn found(&self, damage: JournalError) -> bool {
-        match &self.journal {
-            Some(journal) => journal.mend(damage).is_ok(),
+        match &self.mend {
+            Some(mend) => mend(damage).is_ok(),
             None => {
                 warn!("{damage}");
                 false

@@ -5,12 +5,12 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use rusqlite::{Connection, ToSql};
-use serde::de::DeserializeOwned;
 
 use bridgeclip_domain::{Embedding, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
-use super::row::Row;
-use super::{JournalError, Reader};
+use super::error::JournalError;
+use super::reader::Reader;
+use super::row::{Row, json, unreadable};
 
 /// Captures that are read at a time: with 512 values each, less than 2 MB.
 const PAGE: usize = 256;
@@ -196,14 +196,4 @@ fn stored_place(capture: i64, row: &Row) -> Result<StoredPlace, JournalError> {
 
 pub fn taken(capture: i64, row: &Row) -> Result<Time, JournalError> {
     json(row, "taken")?.ok_or_else(|| unreadable("the time", capture))
-}
-
-pub fn unreadable(what: &str, capture: i64) -> JournalError {
-    JournalError::Damaged(format!("{what} of capture {capture} cannot be read"))
-}
-
-pub fn json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, JournalError> {
-    let text: Option<String> = row.get(column)?;
-    let parse = |text: String| serde_json::from_str(&text);
-    text.map(parse).transpose().map_err(|error| JournalError::Damaged(format!("{column} of a capture: {error}")))
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use rusqlite::types::{FromSql, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use serde::de::DeserializeOwned;
 
-use super::JournalError;
+use super::error::JournalError;
 
 /// The column that holds the checksum.
 pub const CHECK_SUM: &str = "check_sum";
@@ -112,6 +113,18 @@ impl Row {
 /// A value as it stands in a column.
 pub fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("domain values have string keys and finite numbers")
+}
+
+/// The error of a value that is no such value although its row is intact.
+pub fn unreadable(what: &str, capture: i64) -> JournalError {
+    JournalError::Damaged(format!("{what} of capture {capture} cannot be read"))
+}
+
+/// Reads a column that holds JSON; `None` if it is empty.
+pub fn json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, JournalError> {
+    let text: Option<String> = row.get(column)?;
+    let parse = |text: String| serde_json::from_str(&text);
+    text.map(parse).transpose().map_err(|error| JournalError::Damaged(format!("{column} of a capture: {error}")))
 }
 
 pub fn damaged(table: &str, id: i64) -> JournalError {

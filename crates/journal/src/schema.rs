@@ -11,12 +11,13 @@ use bridgeclip_domain::{Inspection, Sha256, Verdict};
 use bridgeclip_storage::sqlite::use_write_ahead_log;
 
 use super::counters::Counters;
+use super::error::JournalError;
+use super::event_class::EventClass;
 use super::imports::note_imported;
+use super::judgement;
 use super::packing::pack;
-use super::queue::{EventClass, Tables};
-use super::results::json;
-use super::row::{Row, to_json};
-use super::{JournalError, judgement};
+use super::row::{Row, json, to_json};
+use super::tables::Tables;
 
 /// For other processes that write, such as `bridgeclip tag`.
 const PATIENCE: Duration = Duration::from_secs(5);

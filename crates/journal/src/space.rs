@@ -11,10 +11,10 @@ use rustix::fs::{FallocateFlags, fallocate};
 use bridgeclip_storage::drive::Drive;
 use bridgeclip_storage::durable;
 
-use super::capture::{forget, oldest_delivered};
 use super::counters::Counters;
-use super::queue::Tables;
-use super::{JournalError, Params, quarantine, thumbnail};
+use super::error::JournalError;
+use super::params::Params;
+use super::schema::PAGE_BYTES;
 
 /// The file that gives its room when the drive is full.
 const FILE_NAME: &str = "reserve";
@@ -23,9 +23,6 @@ const FILE_NAME: &str = "reserve";
 const PHOTO_BYTES: u64 = 256 << 10;
 /// Freed at once at most, so that a quota that was lowered is reached photo by photo, and none waits long.
 const STEP_BYTES: u64 = 4 << 20;
-/// Rows that give way at once.
-const STEP_ROWS: u32 = 16;
-
 #[derive(Debug)]
 pub struct Space {
     dir: PathBuf,
@@ -43,9 +40,8 @@ pub struct Space {
 }
 
 impl Space {
-    /// Sets the reserve aside, if there is room for it.
     pub fn new(dir: &Path, params: &Params) -> Self {
-        let space = Space {
+        Space {
             dir: dir.to_owned(),
             quota_bytes: params.quota_bytes,
             keep_free_bytes: params.keep_free_bytes,
@@ -54,16 +50,22 @@ impl Space {
             is_decided: false,
             grace: false,
             uncounted: 0,
-        };
-        if let Err(reason) = space.ensure_reserve() {
-            warn!("{reason}");
         }
-        space
+    }
+
+    /// The data folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// For a process beside the daemon, which alone has the reserve.
     pub fn beside(dir: &Path, params: &Params) -> Self {
         Space::new(dir, &Params { reserve_bytes: 0, ..params.clone() })
+    }
+
+    /// Bytes that should be free on the drive: what it keeps for others, and the reserve as long as it is missing.
+    pub fn wanted_on_drive(&self) -> u64 {
+        self.keep_free_bytes + if self.has_reserve() { 0 } else { self.reserve_bytes }
     }
 
     /// How many bytes must be freed inside the database before another photo is taken in.
@@ -148,33 +150,35 @@ impl Space {
     }
 
     fn drive_is_low(&self) -> Result<bool, JournalError> {
-        Ok(self.free_on_drive(self.keep_free_bytes)? < self.keep_free_bytes)
+        Ok(self.free_on_drive()? < self.keep_free_bytes)
     }
 
-    /// While it is less than `wanted`, damaged databases that were set aside go.
-    fn free_on_drive(&self, wanted: u64) -> Result<u64, JournalError> {
-        loop {
-            let drive = Drive::of(&self.dir).map_err(|error| JournalError::file(&self.dir, error))?;
-            let free = drive.free_bytes;
-            if free >= wanted || !quarantine::make_room(&self.dir)? {
-                return Ok(free);
-            }
-        }
+    fn free_on_drive(&self) -> Result<u64, JournalError> {
+        let drive = Drive::of(&self.dir).map_err(|error| JournalError::file(&self.dir, error))?;
+        Ok(drive.free_bytes)
+    }
+
+    fn has_reserve(&self) -> bool {
+        let is_complete = || fs::metadata(self.reserve_path()).is_ok_and(|file| file.len() == self.reserve_bytes);
+        self.reserve_bytes == 0 || is_complete()
     }
 
     /// The reserve is made before anything else when there is room again.
-    fn ensure_reserve(&self) -> Result<(), String> {
-        let path = self.reserve_path();
-        if self.reserve_bytes == 0 || fs::metadata(&path).is_ok_and(|file| file.len() == self.reserve_bytes) {
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub fn ensure_reserve(&self) -> Result<(), String> {
+        if self.has_reserve() {
             return Ok(());
         }
+        let path = self.reserve_path();
         if path.is_dir() {
             // Whatever made it: it is not what keeps photos out.
             let aside = durable::set_aside(&path).map_err(|error| format!("{}: {error}", path.display()))?;
             warn!("{}: a folder; it is {} now", path.display(), aside.display());
         }
         let needed = self.reserve_bytes + self.keep_free_bytes;
-        let free = self.free_on_drive(needed).map_err(|error| error.to_string())?;
+        let free = self.free_on_drive().map_err(|error| error.to_string())?;
         if free < needed {
             let [free, needed] = [free, needed].map(|bytes| bytes / 1_000_000);
             return Err(format!(
@@ -210,34 +214,12 @@ fn fill(file: &mut File, bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Frees pages: thumbnails go first, then captures that have been delivered, the oldest first. What is not delivered
-/// stays. The answer is how many bytes became free.
-pub fn make_room(tables: &mut Tables, bytes: u64) -> Result<u64, JournalError> {
-    let before = free_bytes(tables.connection)?;
-    loop {
-        let freed = free_bytes(tables.connection)?.saturating_sub(before);
-        if freed >= bytes || !give_way(tables)? {
-            return Ok(freed);
-        }
-    }
-}
-
-/// `false` if there is nothing more that may go.
-fn give_way(tables: &mut Tables) -> Result<bool, JournalError> {
-    if thumbnail::drop_oldest(tables, STEP_ROWS)? > 0 {
-        return Ok(true);
-    }
-    let captures = oldest_delivered(tables, STEP_ROWS)?;
-    captures.iter().try_for_each(|&id| forget(tables, id))?;
-    Ok(!captures.is_empty())
-}
-
 /// Bytes of the database that hold nothing.
-fn free_bytes(connection: &Connection) -> Result<u64, JournalError> {
+pub fn free_bytes(connection: &Connection) -> Result<u64, JournalError> {
     pages(connection, "freelist_count")
 }
 
 fn pages(connection: &Connection, count: &str) -> Result<u64, JournalError> {
     let pages: u64 = connection.pragma_query_value(None, count, |row| row.get(0))?;
-    Ok(pages * super::schema::PAGE_BYTES as u64)
+    Ok(pages * PAGE_BYTES as u64)
 }

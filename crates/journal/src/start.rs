@@ -12,13 +12,17 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use bridgeclip_storage::durable;
 
 use super::counters::Counters;
-use super::error::Fault;
+use super::error::{Fault, JournalError};
+use super::event_class::EventClass;
+use super::names::FILE_NAME;
 use super::numbers::{Numbers, NumbersFile};
+use super::params::Params;
 use super::quarantine::{finish_salvage, has_unfinished, set_aside, sync};
-use super::queue::{EventClass, Tables};
+use super::retention;
+use super::schema;
 use super::space::Space;
+use super::tables::Tables;
 use super::tag::keep_tag;
-use super::{FILE_NAME, JournalError, Params, schema};
 
 /// A file of this size is checked in a tenth of a second, on a slow card in less than one, its indexes too. A larger one
 /// is checked while the daemon works already, and without them: an index that is wrong costs a second look at a photo.
@@ -35,6 +39,10 @@ pub struct Opened {
 pub fn open(dir: &Path, params: &Params) -> Result<Opened, JournalError> {
     durable::create_folders(dir).map_err(|error| JournalError::file(dir, error))?;
     let mut space = Space::new(dir, params);
+    let made = retention::free_drive(dir, space.wanted_on_drive()).map_err(|error| error.to_string());
+    if let Err(reason) = made.and_then(|()| space.ensure_reserve()) {
+        warn!("{reason}");
+    }
     let numbers = NumbersFile::open(dir);
     let open = || open_checked(dir, numbers.last());
     let (connection, check) = match open() {

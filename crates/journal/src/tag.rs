@@ -10,9 +10,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use bridgeclip_domain::{Tag, TagText};
 
 use super::counters::Counters;
-use super::queue::Tables;
+use super::error::JournalError;
 use super::row::Row;
-use super::{JournalError, schema};
+use super::schema;
+use super::tables::Tables;
 
 /// Sets the tag of the captures that follow; an empty one takes the last one back. A daemon may be running on the same
 /// file: SQLite lets one write after the other, and waits up to five seconds.

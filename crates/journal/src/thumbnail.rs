@@ -3,24 +3,16 @@
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
-use super::packing::{pack, unpack};
-use super::queue::{Content, EventClass, NewEvent, Tables, drop_event, put, remove};
-use super::row::{Row, damaged};
-use super::{JournalError, Reader, THUMBNAIL_TOPIC};
+use super::error::JournalError;
+use super::event_class::EventClass;
+use super::names::THUMBNAIL_TOPIC;
+use super::outbox::{Content, NewEvent, drop_event, put, remove};
+use super::packing::pack;
+use super::row::Row;
+use super::tables::Tables;
 
 /// Largest thumbnail that is kept.
 const BYTES_MAX: usize = 48 << 10;
-
-impl Reader {
-    /// The thumbnail of a capture, a JPEG; `None` if there never was one or it gave way.
-    pub fn thumbnail(&self, capture: i64) -> Result<Option<Vec<u8>>, JournalError> {
-        self.read(|connection| {
-            let Some(row) = Row::load(connection, "thumbnail", capture)? else { return Ok(None) };
-            let jpeg = unpack(&row.get::<Vec<u8>>("event")?);
-            jpeg.map(Some).ok_or_else(|| damaged("thumbnail", capture))
-        })
-    }
-}
 
 /// Stores and queues the thumbnail of a capture. One that is too large is counted instead.
 pub fn store(

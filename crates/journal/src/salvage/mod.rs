@@ -16,12 +16,14 @@ use rusqlite::types::Value;
 use bridgeclip_storage::durable;
 
 use self::pages::Pages;
-use super::counters::{COUNTERS_ID, CommandDoubt, Counters};
-use super::numbers::Numbers;
-use super::queue::{self, EventClass, Tables};
-use super::row::{CHECK_SUM, Row};
-use super::tag::keep_tag;
-use super::{JournalError, capture, schema};
+use crate::counters::{COUNTERS_ID, CommandDoubt, Counters};
+use crate::error::JournalError;
+use crate::event_class::EventClass;
+use crate::numbers::Numbers;
+use crate::row::{CHECK_SUM, Row};
+use crate::tables::Tables;
+use crate::tag::keep_tag;
+use crate::{capture, outbox, schema};
 use jiff::Timestamp;
 
 /// All that is kept. `file` is not: every photo is looked at again, and those that are known are noted again.
@@ -214,5 +216,5 @@ fn send_again(tables: &mut Tables) -> Result<u64, JournalError> {
     let mut ids = tables.connection.prepare("SELECT id FROM capture WHERE event IS NOT NULL ORDER BY id")?;
     let ids: Vec<i64> = ids.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     warn!("waiting events were lost; all captures whose events do not wait are sent again");
-    queue::resend(tables, &ids, Timestamp::now())
+    outbox::resend(tables, &ids, Timestamp::now())
 }

@@ -1,65 +1,28 @@
 //! The handle through which everything is stored.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
 
 use bridgeclip_domain::{Change, Failure, FileStamp, Sha256, Statement, Tag};
 
 use super::capture::{self, Expect, NewResult, Recorded, Superseded};
-use super::commit::{FileNote, GROUP_MAX, Report, Request, Transaction, Writer};
+use super::commit::{GROUP_MAX, Report, Request, Writer};
+use super::counters::CommandNote;
+use super::error::JournalError;
+use super::files::{self, FileNote};
 use super::imports::{self, ForeignEvent};
-use super::queue::{self, Refused};
+use super::names::FILE_NAME;
+use super::outbox::{self, Refused};
+use super::params::{DeviceIdentity, Params};
+use super::reader::Reader;
+use super::start;
 use super::tag::insert_tag;
-use super::{CommandNote, FILE_NAME, JournalError, Reader, Topics, start};
-
-/// Who makes the events, the same for a whole run of the daemon.
-#[derive(Clone, Debug)]
-pub struct DeviceIdentity {
-    /// `bridge/v1/{site}/{device}`.
-    pub source: String,
-    pub boot_id: String,
-    pub package: String,
-    pub package_hash: String,
-    /// Of the package's encoders.
-    pub embedding_space: Sha256,
-}
-
-/// How the journal works.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Params {
-    /// How long deletions and the like wait for others that share their commit. A result never waits.
-    pub group_window: Duration,
-    /// Refusals of one event after which it is set aside.
-    pub tries_max: u32,
-    /// What the rows may use; then thumbnails and delivered captures give way.
-    pub quota_bytes: u64,
-    /// What the drive keeps for others.
-    pub keep_free_bytes: u64,
-    /// Set aside for the moment at which the drive is full.
-    pub reserve_bytes: u64,
-    /// Whether every byte of the link costs: then a short event goes ahead of each result.
-    pub metered: bool,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Params {
-            group_window: Duration::from_millis(100),
-            tries_max: 5,
-            quota_bytes: 8_000_000_000,
-            keep_free_bytes: 200_000_000,
-            reserve_bytes: 16_000_000,
-            metered: false,
-        }
-    }
-}
+use super::topics::Topics;
+use super::transaction::Transaction;
 
 /// A handle to the writer thread. Every call returns once its change is durable, or with the error that kept it out.
 /// The thread ends when the last handle is dropped.
@@ -117,7 +80,8 @@ impl Journal {
 
     /// A view of the database that has damage mended which it finds.
     pub fn reader(&self) -> Result<Reader, JournalError> {
-        Ok(Reader::open(&self.database)?.mended_by(self.clone()))
+        let journal = self.clone();
+        Ok(Reader::open(&self.database)?.mended_by(move |damage| journal.mend(damage)))
     }
 
     /// Makes room for one more photo, or says why the device is full. To ask first spares the work on a photo whose
@@ -132,7 +96,7 @@ impl Journal {
     /// Stores a result with its events, unless the photo is known.
     pub fn record(&self, identity: &Arc<DeviceIdentity>, result: NewResult) -> Result<Recorded, JournalError> {
         let (identity, metered) = (Arc::clone(identity), self.metered.load(Ordering::Relaxed));
-        self.submit(Haste::Now, move |transaction| capture::record(transaction, &identity, &result, metered))
+        self.submit(Haste::Now, move |transaction| transaction.record(&identity, &result, metered))
     }
 
     /// Changes what is known of a capture, and queues the event that takes the place of what was said of it.
@@ -204,12 +168,12 @@ impl Journal {
 
     /// Notes that a file gave no result, and why. A changed file will be looked at again.
     pub fn record_failure(&self, failure: Failure) -> Result<(), JournalError> {
-        self.submit(Haste::Now, move |transaction| Ok(note_failure(transaction.tables.connection, &failure)?))
+        self.submit(Haste::Now, move |transaction| Ok(files::note_failure(transaction.tables.connection, &failure)?))
     }
 
     /// Forgets that these files gave no result, so that the next rescan takes them for new ones. The answer is how many.
     pub fn forget_failures(&self, files: Vec<PathBuf>) -> Result<usize, JournalError> {
-        self.submit(Haste::Now, move |transaction| Ok(forget_failures(transaction.tables.connection, &files)?))
+        self.submit(Haste::Now, move |transaction| Ok(files::forget_failures(transaction.tables.connection, &files)?))
     }
 
     /// Removes acknowledged events from the outbox.
@@ -223,7 +187,7 @@ impl Journal {
     }
 
     fn remove(&self, ids: Vec<i64>, haste: Haste) -> Result<(), JournalError> {
-        self.submit(haste, move |transaction| queue::delivered(&mut transaction.tables, &ids))
+        self.submit(haste, move |transaction| outbox::delivered(&mut transaction.tables, &ids))
     }
 
     /// Notes that the broker refused this one event; after `tries_max` times it is set aside.
@@ -239,19 +203,19 @@ impl Journal {
     fn refuse(&self, id: i64, reason: String, tries: u32) -> Result<Refused, JournalError> {
         let tries_max = self.tries_max;
         self.submit(Haste::Patient, move |transaction| {
-            queue::refuse(&mut transaction.tables, id, &reason, tries, tries_max)
+            outbox::refuse(&mut transaction.tables, id, &reason, tries, tries_max)
         })
     }
 
     /// Puts events that were set aside back into the outbox: all, or those with these ids. The answer is how many.
     pub fn retry(&self, ids: Option<Vec<i64>>) -> Result<u64, JournalError> {
-        self.submit(Haste::Now, move |transaction| queue::retry(&mut transaction.tables, ids.as_deref()))
+        self.submit(Haste::Now, move |transaction| outbox::retry(&mut transaction.tables, ids.as_deref()))
     }
 
     /// Sends the last events of captures once more, under their own ids and with the same bytes, unless they still wait.
     /// The answer is how many.
     pub fn resend(&self, captures: Vec<i64>, stored_at: Timestamp) -> Result<u64, JournalError> {
-        self.submit(Haste::Now, move |transaction| queue::resend(&mut transaction.tables, &captures, stored_at))
+        self.submit(Haste::Now, move |transaction| outbox::resend(&mut transaction.tables, &captures, stored_at))
     }
 
     /// Takes in events that other devices made; those that came before are skipped. The answer is how many were new.
@@ -300,7 +264,7 @@ impl Journal {
     }
 
     /// Has the database replaced by what is whole in it. Returns when that is done, or with the error that prevents it.
-    pub(super) fn mend(&self, damage: JournalError) -> Result<(), JournalError> {
+    fn mend(&self, damage: JournalError) -> Result<(), JournalError> {
         let mut damage = Some(damage);
         self.submit(Haste::Now, move |_| damage.take().map_or(Ok(()), Err))
     }
@@ -344,37 +308,4 @@ impl<T: Send, W: FnMut(&mut Transaction) -> Result<T, JournalError> + Send> Requ
     fn is_patient(&self) -> bool {
         self.haste == Haste::Patient
     }
-}
-
-pub fn note_file(connection: &Connection, note: &FileNote) -> rusqlite::Result<()> {
-    put_file(connection, &note.path, &note.stamp, Some(&note.sha256), None)
-}
-
-fn note_failure(connection: &Connection, failure: &Failure) -> rusqlite::Result<()> {
-    put_file(connection, &failure.path, &failure.stamp, None, Some(failure))
-}
-
-fn forget_failures(connection: &Connection, files: &[PathBuf]) -> rusqlite::Result<usize> {
-    let mut statement = connection.prepare_cached("DELETE FROM file WHERE path = ?1 AND reason IS NOT NULL")?;
-    files.iter().map(|file| statement.execute([file.as_os_str().as_bytes()])).sum()
-}
-
-fn put_file(
-    connection: &Connection,
-    path: &Path,
-    stamp: &FileStamp,
-    sha256: Option<&Sha256>,
-    failure: Option<&Failure>,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO file (path, bytes, modified_ns, sha256, reason, noted_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    connection.prepare_cached(sql)?.execute(params![
-        path.as_os_str().as_bytes(),
-        stamp.bytes as i64,
-        stamp.modified_ns,
-        sha256.map(|sha256| sha256.0),
-        failure.map(|failure| &failure.reason),
-        failure.and_then(|failure| failure.noted_at).map(|at| at.to_string()),
-    ])?;
-    Ok(())
 }

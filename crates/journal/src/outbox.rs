@@ -1,68 +1,13 @@
 //! The outbox: events that the broker has not acknowledged yet.
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 
-use super::JournalError;
-use super::counters::Counters;
+use super::error::JournalError;
+use super::event_class::EventClass;
+use super::names::RESULT_TOPIC;
 use super::packing::pack;
 use super::row::Row;
-
-/// Order of delivery. Within a class: by id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventClass {
-    /// A result that cannot wait.
-    Urgent = 0,
-    Result = 1,
-    /// Takes the place of an earlier result.
-    Correction = 2,
-    /// The rest of a result that was sent in short.
-    Detail = 3,
-    Thumbnail = 4,
-}
-
-/// Bits of an id below its class. Ids stay below 2^53, the greatest whole number that every JSON reader keeps.
-const NUMBER_BITS: u32 = 48;
-
-impl EventClass {
-    pub const ALL: [EventClass; 5] =
-        [EventClass::Urgent, EventClass::Result, EventClass::Correction, EventClass::Detail, EventClass::Thumbnail];
-
-    pub fn name(self) -> &'static str {
-        ["urgent", "result", "correction", "detail", "thumbnail"][self as usize]
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.name() == name)
-    }
-
-    /// All ids of the class are greater. The class is a part of the id, so that the table itself is in the order of
-    /// delivery, and no index has to be written.
-    pub fn floor(self) -> i64 {
-        (self as i64) << NUMBER_BITS
-    }
-
-    /// All ids of the class are less.
-    pub fn ceiling(self) -> i64 {
-        (self as i64 + 1) << NUMBER_BITS
-    }
-
-    /// The table whose rows hold the payloads that a row of this class can point to.
-    pub(super) fn home(self) -> &'static str {
-        if self == EventClass::Thumbnail { "thumbnail" } else { "capture" }
-    }
-
-    /// The class of an outbox row.
-    pub fn of(id: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| id > class.floor() && id < class.ceiling())
-    }
-}
-
-/// The tables inside an open transaction, with the counters that it will store.
-pub struct Tables<'a> {
-    pub connection: &'a Connection,
-    pub counters: Counters,
-}
+use super::tables::Tables;
 
 /// An event on its way into the outbox.
 pub struct NewEvent {
@@ -202,7 +147,7 @@ fn resend_one(tables: &mut Tables, capture: i64, stored_at: Timestamp) -> Result
     let event = NewEvent {
         class: old.and_then(EventClass::of).unwrap_or(EventClass::Result),
         event_id,
-        topic: super::RESULT_TOPIC.to_owned(),
+        topic: RESULT_TOPIC.to_owned(),
         content: Content::OfCapture(capture),
         stored_at,
     };
@@ -235,22 +180,4 @@ pub fn detach(tables: &Tables, outbox_id: i64, stored_event: &[u8]) -> Result<()
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_tells_its_class() {
-        for class in EventClass::ALL {
-            assert_eq!(EventClass::of(class.floor() + 1), Some(class));
-            assert_eq!(EventClass::of(class.ceiling() - 1), Some(class));
-            assert_eq!(EventClass::from_name(class.name()), Some(class));
-        }
-        for id in [0, -1, i64::MIN, EventClass::Result.floor(), EventClass::Thumbnail.ceiling() + 1] {
-            assert_eq!(EventClass::of(id), None, "{id}");
-        }
-        assert!(EventClass::Thumbnail.ceiling() < 1 << 53);
-    }
 }
