@@ -71,7 +71,7 @@ const HEAD_BYTES: u64 = 1 << 16;
 
 /// What the daemon tells whoever watches it.
 #[derive(Clone, Debug)]
-pub enum Notice {
+pub enum DaemonEvent {
     /// A file is being read, and so many wait behind it.
     Started {
         path: PathBuf,
@@ -93,10 +93,12 @@ pub enum Notice {
         path: PathBuf,
         reason: String,
     },
-    /// Captures have learned their time or place.
-    Corrected {
+    /// What is known of these captures has changed, by whatever process: verdict, inspection, tag, time or place.
+    Changed {
         captures: Vec<i64>,
     },
+    /// Events were queued, by whatever process.
+    QueueChanged,
     Link(LinkEvent),
 }
 
@@ -115,11 +117,11 @@ pub struct Daemon {
 }
 
 /// Called from several threads.
-type Observer = Arc<dyn Fn(Notice) + Send + Sync>;
+type Observer = Arc<dyn Fn(DaemonEvent) + Send + Sync>;
 
 impl Daemon {
     /// Loads everything and starts the threads. An error says what is missing and what to do.
-    pub fn start(config: &Config, observer: impl Fn(Notice) + Send + Sync + 'static) -> Result<Self> {
+    pub fn start(config: &Config, observer: impl Fn(DaemonEvent) + Send + Sync + 'static) -> Result<Self> {
         Self::with_intake(config, watch(config), Arc::new(observer), false)
     }
 
@@ -128,7 +130,7 @@ impl Daemon {
     pub fn import(
         config: &Config,
         paths: Vec<PathBuf>,
-        observer: impl Fn(Notice) + Send + Sync + 'static,
+        observer: impl Fn(DaemonEvent) + Send + Sync + 'static,
     ) -> Result<Self> {
         let params = intake::Params { roots: paths, once: true, ..watch(config) };
         Self::with_intake(config, params, Arc::new(observer), true)
@@ -154,7 +156,7 @@ impl Daemon {
         }
         let intake = Intake::new(params);
         service.starting(SALVAGE_MAX);
-        let (journal, journal_thread) = start_journal(config, &link, &intake)?;
+        let (journal, journal_thread) = start_journal(config, &link, &intake, &observer)?;
         let reader = journal.reader()?;
         learn(config, &package, &reader, &mut classifier.answerer())?;
         let settings = LiveSettings::new(&config.device.data_dir, uplink::file_settings(config), &journal, &link);
@@ -214,7 +216,7 @@ impl Daemon {
         while let Some(candidate) = self.intake.next(&self.worker) {
             let begin = Instant::now();
             let (path, waiting) = (candidate.path.clone(), self.intake.waiting());
-            (self.worker.observer)(Notice::Started { path, waiting });
+            (self.worker.observer)(DaemonEvent::Started { path, waiting });
             match self.worker.process(&candidate) {
                 Progress::Done => self.intake.settle(&candidate),
                 Progress::Failed => (),
@@ -377,14 +379,22 @@ fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
 fn start_corrector(shared: &uplink::Shared, reader: &Reader) -> Result<CorrectorThread> {
     let (locator, identity) = (Arc::clone(shared.locator), Arc::clone(shared.identity));
     let (journal, link) = (shared.journal.clone(), shared.link.clone());
-    let observer = Arc::clone(shared.observer);
-    Ok(Corrector { locator, journal, identity, link, observer }.start(reader)?)
+    Ok(Corrector { locator, journal, identity, link }.start(reader)?)
 }
 
-fn start_journal(config: &Config, link: &Link, intake: &Intake) -> Result<(Journal, JoinHandle<()>)> {
-    let (wake, look_again) = (link.clone(), intake.look_again());
+fn start_journal(
+    config: &Config,
+    link: &Link,
+    intake: &Intake,
+    observer: &Observer,
+) -> Result<(Journal, JoinHandle<()>)> {
+    let (wake, look_again, observer) = (link.clone(), intake.look_again(), Arc::clone(observer));
     let report = move |report| match report {
-        Report::OutboxChanged => wake.wake(),
+        Report::OutboxChanged => {
+            wake.wake();
+            observer(DaemonEvent::QueueChanged);
+        }
+        Report::Changed(captures) => observer(DaemonEvent::Changed { captures }),
         Report::Salvaged => look_again.look_again(),
     };
     Ok(Journal::open(&config.device.data_dir, config.journal(), report)?)
@@ -500,7 +510,7 @@ impl Worker {
                 self.bursts.push(sha256, embedded.embedding, taken.at, burst);
                 self.locator.remember(Stored { capture, monotonic_ns, taken, position });
                 let path = candidate.path.clone();
-                (self.observer)(Notice::Captured { path, capture, sequence, verdict: Box::new(verdict) });
+                (self.observer)(DaemonEvent::Captured { path, capture, sequence, verdict: Box::new(verdict) });
                 Ok(Progress::Done)
             }
         }
@@ -551,7 +561,7 @@ impl Worker {
     }
 
     fn known(&self, candidate: &Candidate) -> Progress {
-        (self.observer)(Notice::Known { path: candidate.path.clone() });
+        (self.observer)(DaemonEvent::Known { path: candidate.path.clone() });
         Progress::Done
     }
 
@@ -560,7 +570,7 @@ impl Worker {
         let path = candidate.path.clone();
         self.vitals.file_readable(&path);
         warn!("{}: gone before it was read: {error}", path.display());
-        (self.observer)(Notice::Failed { path, reason: format!("gone before it was read: {error}") });
+        (self.observer)(DaemonEvent::Failed { path, reason: format!("gone before it was read: {error}") });
         Progress::Failed
     }
 
@@ -572,7 +582,7 @@ impl Worker {
         let tries = self.vitals.file_unreadable(&path, &format!("{}: {error}", path.display()));
         if self.by_hand {
             warn!("{}: {reason}", path.display());
-            (self.observer)(Notice::Failed { path, reason });
+            (self.observer)(DaemonEvent::Failed { path, reason });
             return Progress::Failed;
         }
         let pause = FAULT_PAUSE.saturating_mul(1 << tries.min(10)).min(UNREADABLE_PAUSE_MAX);
@@ -596,7 +606,7 @@ impl Worker {
         warn!("{}: {reason}", path.display());
         self.journal.record_failure(Failure { path: path.clone(), stamp, reason: reason.clone(), noted_at })?;
         self.vitals.file_failed();
-        (self.observer)(Notice::Failed { path, reason });
+        (self.observer)(DaemonEvent::Failed { path, reason });
         Ok(Progress::Failed)
     }
 }
@@ -613,7 +623,7 @@ impl Records for Worker {
             Some(FileState { reason: Some(_), .. }) => Look::Failed,
             Some(_) => {
                 if self.by_hand {
-                    (self.observer)(Notice::Known { path: path.to_owned() });
+                    (self.observer)(DaemonEvent::Known { path: path.to_owned() });
                 }
                 Look::Settled
             }

@@ -514,3 +514,34 @@ fn many_callers_share_commits_and_each_gets_its_answer() {
         reader.outbox_depth().expect("a depth").total() == 0
     });
 }
+
+#[test]
+fn corrections_of_this_and_of_other_processes_are_reported_once() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (reports, reported) = mpsc::channel();
+    let (journal, _) = Journal::open(dir.path(), journal_params(), move |report| {
+        if let Report::Changed(captures) = report {
+            reports.send(captures).expect("a listener");
+        }
+    })
+    .expect("a journal");
+    let captures: Vec<i64> = (1..=4).map(|number| record(&journal, result(number))).collect();
+    let correct = |journal: &Journal, captures: &[i64]| {
+        let tag = || Change::Tag("bridgeclip:bridge=B-12".parse().expect("a tag"));
+        let changes = captures.iter().map(|&capture| (capture, tag())).collect();
+        journal.supersede_all(&identity(), changes, Expect::Any, false, Timestamp::now()).expect("stored");
+    };
+    correct(&journal, &captures[..1]);
+    assert_eq!(reported.recv_timeout(PATIENCE).as_deref(), Ok(&captures[..1]));
+    let (other, thread) = Journal::join(dir.path(), journal_params()).expect("a second process");
+    correct(&other, &captures[1..3]);
+    assert_eq!(reported.recv_timeout(PATIENCE).as_deref(), Ok(&captures[1..3]), "seen without a request");
+    correct(&other, &captures[2..3]);
+    correct(&journal, &captures[3..]);
+    let rest: Vec<i64> = reported.recv_timeout(PATIENCE).into_iter().chain(reported.try_iter()).flatten().collect();
+    assert_eq!(rest, captures[2..], "seen with the next commit, or before it");
+    record(&journal, result(9));
+    assert_eq!(reported.try_recv(), Err(mpsc::TryRecvError::Empty), "a new capture is no correction");
+    drop(other);
+    thread.join().expect("ended");
+}

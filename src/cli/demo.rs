@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Outcome, present, run};
 use crate::config::{Broker, Config};
-use crate::daemon::{Daemon, Notice, Stopper};
+use crate::daemon::{Daemon, DaemonEvent, Stopper};
 use crate::encoder::Package;
 use crate::journal::{self, Reader};
 use crate::uplink::LinkEvent;
@@ -164,16 +164,16 @@ struct Watch {
 }
 
 impl Watch {
-    fn follow(self, notices: &Receiver<Notice>) -> Result<Outcome> {
+    fn follow(self, notices: &Receiver<DaemonEvent>) -> Result<Outcome> {
         let (mut seen, mut failed) = (HashSet::new(), 0);
         for notice in notices {
             match &notice {
-                Notice::Captured { path, .. } | Notice::Known { path } => drop(seen.insert(path.clone())),
-                Notice::Failed { path, .. } => {
+                DaemonEvent::Captured { path, .. } | DaemonEvent::Known { path } => drop(seen.insert(path.clone())),
+                DaemonEvent::Failed { path, .. } => {
                     failed += usize::from(seen.insert(path.clone()));
                 }
-                Notice::Started { .. } | Notice::Corrected { .. } => continue,
-                Notice::Link(_) => (),
+                DaemonEvent::Started { .. } | DaemonEvent::Changed { .. } | DaemonEvent::QueueChanged => continue,
+                DaemonEvent::Link(_) => (),
             }
             let depth = self.reader.outbox_depth()?.total();
             print(&notice, depth)?;
@@ -195,23 +195,23 @@ impl Watch {
     }
 }
 
-fn print(notice: &Notice, depth: u64) -> Result<()> {
+fn print(notice: &DaemonEvent, depth: u64) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match notice {
-        Notice::Started { .. } | Notice::Corrected { .. } => (),
-        Notice::Captured { path, verdict, .. } => {
+        DaemonEvent::Started { .. } | DaemonEvent::Changed { .. } | DaemonEvent::QueueChanged => (),
+        DaemonEvent::Captured { path, verdict, .. } => {
             writeln!(out, "{:<16} {}  [queue {depth}]", name(path), present::line(verdict))?;
         }
-        Notice::Known { path } => writeln!(out, "{:<16} known already", name(path))?,
-        Notice::Failed { path, reason } => writeln!(out, "{:<16} no result: {reason}", name(path))?,
-        Notice::Link(LinkEvent::Online) => writeln!(out, "link up  [queue {depth}]")?,
-        Notice::Link(LinkEvent::Offline(reason)) => writeln!(out, "link down: {reason}  [queue {depth}]")?,
-        Notice::Link(LinkEvent::Refused(reason)) => writeln!(out, "link refused: {reason}  [queue {depth}]")?,
-        Notice::Link(LinkEvent::SetAside(event, reason)) => writeln!(out, "event {event} set aside: {reason}")?,
-        Notice::Link(LinkEvent::Held { what, reason }) => writeln!(out, "{what} held: {reason}  [queue {depth}]")?,
-        Notice::Link(LinkEvent::Lifted(what)) => writeln!(out, "{what} taken again  [queue {depth}]")?,
-        Notice::Link(LinkEvent::Delivered(count)) => writeln!(out, "delivered {count}  [queue {depth}]")?,
+        DaemonEvent::Known { path } => writeln!(out, "{:<16} known already", name(path))?,
+        DaemonEvent::Failed { path, reason } => writeln!(out, "{:<16} no result: {reason}", name(path))?,
+        DaemonEvent::Link(LinkEvent::Online) => writeln!(out, "link up  [queue {depth}]")?,
+        DaemonEvent::Link(LinkEvent::Offline(reason)) => writeln!(out, "link down: {reason}  [queue {depth}]")?,
+        DaemonEvent::Link(LinkEvent::Refused(reason)) => writeln!(out, "link refused: {reason}  [queue {depth}]")?,
+        DaemonEvent::Link(LinkEvent::SetAside(event, reason)) => writeln!(out, "event {event} set aside: {reason}")?,
+        DaemonEvent::Link(LinkEvent::Held { what, reason }) => writeln!(out, "{what} held: {reason}  [queue {depth}]")?,
+        DaemonEvent::Link(LinkEvent::Lifted(what)) => writeln!(out, "{what} taken again  [queue {depth}]")?,
+        DaemonEvent::Link(LinkEvent::Delivered(count)) => writeln!(out, "delivered {count}  [queue {depth}]")?,
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::device::{DeviceArgs, reader};
 use super::run::stop_on_signal;
 use super::{Outcome, progress};
-use crate::daemon::{self, Daemon, Notice};
+use crate::daemon::{self, Daemon, DaemonEvent};
 use crate::domain::Verdict;
 
 /// Import photos by hand, a card for instance, with everything below the given folders.
@@ -85,23 +85,23 @@ impl Report {
         Report { bar, json, captured: 0, known: 0, failed: 0, written: Ok(()) }
     }
 
-    fn note(&mut self, notice: Notice) {
+    fn note(&mut self, notice: DaemonEvent) {
         match notice {
-            Notice::Started { path, waiting } => self.start(&path, waiting),
-            Notice::Captured { path, sequence, verdict, .. } => {
+            DaemonEvent::Started { path, waiting } => self.start(&path, waiting),
+            DaemonEvent::Captured { path, sequence, verdict, .. } => {
                 self.captured += 1;
                 self.tell(&path, |line| Line { sequence: Some(sequence), verdict: Some(&verdict), ..line });
             }
-            Notice::Known { path } => {
+            DaemonEvent::Known { path } => {
                 self.known += 1;
                 self.tell(&path, |line| Line { known: true, ..line });
             }
-            Notice::Failed { path, reason } => {
+            DaemonEvent::Failed { path, reason } => {
                 self.failed += 1;
                 self.bar.suspend(|| eprintln!("bridgeclip: {}: {reason}", path.display()));
                 self.tell(&path, |line| Line { error: Some(&reason), ..line });
             }
-            Notice::Corrected { .. } | Notice::Link(_) => (),
+            DaemonEvent::Changed { .. } | DaemonEvent::QueueChanged | DaemonEvent::Link(_) => (),
         }
     }
 

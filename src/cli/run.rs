@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 
 use super::{Outcome, present};
 use crate::config::Config;
-use crate::daemon::{Daemon, Notice, Stopper};
+use crate::daemon::{Daemon, DaemonEvent, Stopper};
 use crate::uplink::LinkEvent;
 
 /// Time for a stop in order: longer than the slowest photo takes, shorter than the service manager's patience.
@@ -62,14 +62,18 @@ fn end_late() {
     std::process::exit(1);
 }
 
-fn log_notice(notice: Notice) {
+fn log_notice(notice: DaemonEvent) {
     match notice {
-        Notice::Captured { path, sequence, verdict, .. } => {
+        DaemonEvent::Captured { path, sequence, verdict, .. } => {
             info!("{}: {} (event {sequence})", path.display(), present::line(&verdict));
         }
-        Notice::Known { path } => debug!("{}: known already", path.display()),
-        Notice::Link(LinkEvent::Delivered(count)) => debug!("{count} events delivered"),
+        DaemonEvent::Known { path } => debug!("{}: known already", path.display()),
+        DaemonEvent::Link(LinkEvent::Delivered(count)) => debug!("{count} events delivered"),
         // The stages have logged these themselves.
-        Notice::Started { .. } | Notice::Failed { .. } | Notice::Corrected { .. } | Notice::Link(_) => (),
+        DaemonEvent::Started { .. }
+        | DaemonEvent::Failed { .. }
+        | DaemonEvent::Changed { .. }
+        | DaemonEvent::QueueChanged
+        | DaemonEvent::Link(_) => (),
     }
 }

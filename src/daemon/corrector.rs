@@ -9,7 +9,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use log::{debug, info};
 
-use super::{Notice, Observer};
 use crate::domain::Change;
 use crate::journal::{DeviceIdentity, Expect, Journal, JournalError, Reader};
 use crate::position::{Correction, LEARNERS_MAX, Locator, Stored};
@@ -24,7 +23,6 @@ pub struct Corrector {
     pub journal: Journal,
     pub identity: Arc<DeviceIdentity>,
     pub link: Link,
-    pub observer: Observer,
 }
 
 /// The running thread.
@@ -47,10 +45,7 @@ impl Corrector {
             let queued = !self.link.is_online();
             match correct(&self.locator, &self.journal, &self.identity, queued, Timestamp::now()) {
                 Ok(captures) if captures.is_empty() => (),
-                Ok(captures) => {
-                    info!("{} captures have learned their time or place", captures.len());
-                    (self.observer)(Notice::Corrected { captures });
-                }
+                Ok(captures) => info!("{} captures have learned their time or place", captures.len()),
                 // The journal has said it, once for all who want to write.
                 Err(error) => debug!("{error}; trying again in {PAUSE:?}"),
             }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::health::Vitals;
 use super::operator::Operator;
 use super::settings::LiveSettings;
-use super::{Notice, Observer};
+use super::{DaemonEvent, Observer};
 use crate::config::{Commands, Config, Mqtt};
 use crate::domain::{Time, TimeQuality};
 use crate::encoder::Package;
@@ -47,7 +47,7 @@ pub fn start(shared: &Shared, mqtt: &Mqtt) -> Result<Uplink> {
         journal: shared.journal.clone(),
         desk: config.commands.as_ref().map(|commands| desk(shared, commands)).transpose()?,
         health: Box::new(move || vitals.now()),
-        report: Box::new(move |event| observer(Notice::Link(event))),
+        report: Box::new(move |event| observer(DaemonEvent::Link(event))),
     };
     Uplink::start(params(shared, mqtt)?, around).context("cannot start the uplink")
 }

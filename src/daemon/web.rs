@@ -8,7 +8,7 @@ use anyhow::Result;
 use tokio::sync::Semaphore;
 
 use super::uplink::Shared;
-use super::{Notice, Observer};
+use super::{DaemonEvent, Observer};
 use crate::config::{self, Config};
 use crate::domain::{Time, TimeQuality};
 use crate::encoder::OnDemandTextEncoder;
@@ -32,24 +32,26 @@ const UPLOADS_EACH: Duration = Duration::from_secs(1);
 pub fn heard_by_pages(observer: Observer) -> (Live, Observer) {
     let live = Live::default();
     let heard = live.clone();
-    let both: Observer = Arc::new(move |notice: Notice| {
-        if let Some(hint) = hint(&notice) {
+    let both: Observer = Arc::new(move |event: DaemonEvent| {
+        if let Some(hint) = hint(&event) {
             heard.tell(&hint);
         }
-        observer(notice);
+        observer(event);
     });
     (live, both)
 }
 
-fn hint(notice: &Notice) -> Option<web::Notice> {
+fn hint(event: &DaemonEvent) -> Option<web::Hint> {
     let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match notice {
-        Notice::Started { .. } => None,
-        Notice::Captured { path, capture, .. } => Some(web::Notice::Captured { capture: *capture, file: file(path) }),
-        Notice::Known { path } => Some(web::Notice::Known { file: file(path) }),
-        Notice::Failed { path, reason } => Some(web::Notice::Failed { file: file(path), reason: reason.clone() }),
-        Notice::Corrected { captures } => Some(web::Notice::Changed { captures: captures.clone() }),
-        Notice::Link(_) => Some(web::Notice::Queue),
+    match event {
+        DaemonEvent::Started { .. } => None,
+        DaemonEvent::Captured { path, capture, .. } => {
+            Some(web::Hint::Captured { capture: *capture, file: file(path) })
+        }
+        DaemonEvent::Known { path } => Some(web::Hint::Known { file: file(path) }),
+        DaemonEvent::Failed { path, reason } => Some(web::Hint::Failed { file: file(path), reason: reason.clone() }),
+        DaemonEvent::Changed { captures } => Some(web::Hint::Changed { captures: captures.clone() }),
+        DaemonEvent::QueueChanged | DaemonEvent::Link(_) => Some(web::Hint::Queue),
     }
 }
 

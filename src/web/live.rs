@@ -19,7 +19,7 @@ const WAITING_MAX: usize = 64;
 /// One hint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Notice {
+pub enum Hint {
     /// A photo was classified.
     Captured { capture: i64, file: String },
     /// What is known of captures has changed: a correction, a tag, an inspector's word.
@@ -37,27 +37,27 @@ pub enum Notice {
 pub struct Live(Arc<Mutex<Vec<Listening>>>);
 
 /// Who listens, and where their hints go.
-type Listening = (Who, mpsc::Sender<Notice>);
+type Listening = (Who, mpsc::Sender<Hint>);
 
 impl Live {
     /// Tells all who listen. Never waits.
-    pub fn tell(&self, notice: &Notice) {
+    pub fn tell(&self, hint: &Hint) {
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|(_, listener)| match listener.try_send(notice.clone()) {
+        listeners.retain(|(_, listener)| match listener.try_send(hint.clone()) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Closed(_)) => false,
         });
     }
 
     /// `None` if too many listen, or this visitor listens too often.
-    pub fn listen(&self, who: Who) -> Option<mpsc::Receiver<Notice>> {
+    pub fn listen(&self, who: Who) -> Option<mpsc::Receiver<Hint>> {
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|(_, listener)| !listener.is_closed());
         let own = listeners.iter().filter(|(other, _)| who.is_some() && *other == who).count();
         (listeners.len() < LISTENERS_MAX && own < LISTENERS_PER_VISITOR).then(|| {
-            let (listener, notices) = mpsc::channel(WAITING_MAX);
+            let (listener, hints) = mpsc::channel(WAITING_MAX);
             listeners.push((who, listener));
-            notices
+            hints
         })
     }
 }
@@ -71,8 +71,8 @@ mod tests {
         let live = Live::default();
         let (mut quick, mut slow) = (live.listen(None).expect("a place"), live.listen(None).expect("a place"));
         for _ in 0..=WAITING_MAX {
-            live.tell(&Notice::Queue);
-            assert_eq!(quick.try_recv(), Ok(Notice::Queue));
+            live.tell(&Hint::Queue);
+            assert_eq!(quick.try_recv(), Ok(Hint::Queue));
         }
         let mut heard = 0;
         while slow.try_recv().is_ok() {

@@ -38,7 +38,7 @@ pub use self::access::{Access, Role};
 pub use self::doors::ClosedDoors;
 pub use self::elapsed::Clock;
 pub use self::forwarded::Network;
-pub use self::live::{Live, Notice};
+pub use self::live::{Hint, Live};
 pub use self::pace::Pace;
 pub use self::pools::Pools;
 pub use self::routes::RECEIVING_MAX;

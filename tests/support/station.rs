@@ -32,7 +32,7 @@ impl Station {
         let wake = link.clone();
         let report = move |report| match report {
             Report::OutboxChanged => wake.wake(),
-            Report::Salvaged => (),
+            Report::Changed(_) | Report::Salvaged => (),
         };
         let (journal, _) = Journal::open(dir.path(), journal_params(), report).expect("a journal");
         Station { dir, link, journal, uplink: None, events: Arc::default() }

@@ -353,6 +353,7 @@ fn supersede_row(
         .with("result_id", result_id)
         .with("outbox_id", outbox_id);
     changed(row, capture, change, &history, context.sequence)?.store(tables.connection)?;
+    tables.changed.push(capture);
     Ok(Superseded { capture, sequence: context.sequence, event_id })
 }
 

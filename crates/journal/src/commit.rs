@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::counters::Counters;
 use super::error::{Fault, JournalError};
+use super::event_class::EventClass;
 use super::files::{FileNote, note_file};
 use super::numbers::{Numbers, NumbersFile};
 use super::params::Params;
@@ -29,10 +30,13 @@ const NOTES_WAIT: Duration = Duration::from_secs(5);
 const SALVAGE_PAUSE: Duration = Duration::from_secs(600);
 
 /// What the journal tells of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// The outbox may have new rows.
     OutboxChanged,
+    /// A commit has corrected these captures: their verdict, inspection, tag, time or place is another one now. Commits of
+    /// other processes are reported too, within a second or with the next commit of this one.
+    Changed(Vec<i64>),
     /// A damaged database was set aside: photos whose results were in it must be looked at again.
     Salvaged,
 }
@@ -66,12 +70,15 @@ pub struct Writer {
     check: Option<mpsc::Receiver<JournalError>>,
     /// `PRAGMA data_version`: changes when another process has written.
     data_version: i64,
+    /// Number of the last correction that was reported.
+    last_correction: i64,
     last_salvage: Option<Instant>,
     report: Box<dyn Fn(Report) + Send>,
 }
 
 impl Writer {
     pub fn new(dir: &Path, params: Params, opened: start::Opened, report: Box<dyn Fn(Report) + Send>) -> Self {
+        let last_correction = Counters::load(&opened.connection).map_or(0, |counters| last_correction_of(&counters));
         Writer {
             dir: dir.to_owned(),
             space: opened.space,
@@ -83,6 +90,7 @@ impl Writer {
             notes_since: Instant::now(),
             failing: false,
             data_version: 0,
+            last_correction,
             last_salvage: None,
             report,
         }
@@ -161,7 +169,7 @@ impl Writer {
         let due = all_notes || self.notes.len() >= NOTES_MAX || self.notes_since.elapsed() >= NOTES_WAIT;
         let notes = if due { self.notes.as_slice() } else { &[] };
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        let outcome = fill(connection, &mut self.space, group, notes);
+        let outcome = fill(connection, &mut self.space, group, notes, self.last_correction);
         let outcome = outcome.and_then(|done| Ok(connection.execute_batch("COMMIT").map(|()| done)?));
         if outcome.is_err() && !connection.is_autocommit() {
             // The error that counts is the one before.
@@ -170,15 +178,23 @@ impl Writer {
         let done = outcome?;
         self.space.told();
         self.numbers.note(done.numbers);
+        self.last_correction = done.last_correction;
         if done.has_new_events {
             (self.report)(Report::OutboxChanged);
         }
+        self.report_changed(done.changed);
         if due || self.notes.is_empty() {
             self.notes.clear();
             self.notes_since = Instant::now();
         }
         self.notes.extend(done.notes);
         Ok(())
+    }
+
+    fn report_changed(&self, captures: Vec<i64>) {
+        if !captures.is_empty() {
+            (self.report)(Report::Changed(captures));
+        }
     }
 
     /// Does what helps against the fault. Tells whether a second attempt is worth while.
@@ -227,10 +243,16 @@ impl Writer {
         }
         let Some(connection) = &self.connection else { return };
         let version = connection.pragma_query_value(None, "data_version", |row| row.get(0)).unwrap_or(0);
-        if self.data_version != version {
-            self.data_version = version;
-            (self.report)(Report::OutboxChanged);
+        if self.data_version == version {
+            return;
         }
+        self.data_version = version;
+        (self.report)(Report::OutboxChanged);
+        // What cannot be read now is found by the next commit.
+        let Ok(counters) = Counters::load(connection) else { return };
+        let Ok(captures) = corrected_by_others(connection, self.last_correction, &counters) else { return };
+        self.last_correction = last_correction_of(&counters);
+        self.report_changed(captures);
     }
 }
 
@@ -238,6 +260,10 @@ impl Writer {
 struct Done {
     numbers: Numbers,
     has_new_events: bool,
+    /// Captures that were corrected, by other processes before this transaction or in it.
+    changed: Vec<i64>,
+    /// Number of the last correction.
+    last_correction: i64,
     notes: Vec<FileNote>,
 }
 
@@ -246,9 +272,11 @@ fn fill(
     space: &mut Space,
     group: &mut [Box<dyn Request>],
     notes: &[FileNote],
+    last_correction: i64,
 ) -> Result<Done, JournalError> {
     let before = Counters::load(connection)?;
-    let tables = Tables { connection, counters: before.clone() };
+    let mut changed = corrected_by_others(connection, last_correction, &before)?;
+    let tables = Tables::new(connection, before.clone());
     let mut transaction = Transaction { tables, space, notes: Vec::new() };
     for request in group {
         request.run(&mut transaction)?;
@@ -256,11 +284,31 @@ fn fill(
     for note in notes {
         note_file(connection, note)?;
     }
+    changed.append(&mut transaction.tables.changed);
     let mut counters = transaction.tables.counters;
     transaction.space.tell(&mut counters);
     if counters != before {
         counters.store(connection)?;
     }
     let has_new_events = counters.numbers != before.numbers;
-    Ok(Done { numbers: counters.last_numbers(), has_new_events, notes: transaction.notes })
+    let (numbers, last_correction) = (counters.last_numbers(), last_correction_of(&counters));
+    Ok(Done { numbers, has_new_events, changed, last_correction, notes: transaction.notes })
+}
+
+/// Number of the last correction that was queued.
+fn last_correction_of(counters: &Counters) -> i64 {
+    counters.numbers[EventClass::Correction as usize]
+}
+
+/// Captures that other processes have corrected since the correction with the number `last`. This transaction has removed
+/// nothing yet, and no other process removes events, so that all of these corrections are still in the outbox.
+fn corrected_by_others(connection: &Connection, last: i64, counters: &Counters) -> Result<Vec<i64>, JournalError> {
+    let class = EventClass::Correction;
+    if last_correction_of(counters) <= last {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT capture FROM outbox WHERE id > ?1 AND id < ?2 AND capture IS NOT NULL ORDER BY id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let captures = statement.query_map([class.floor() + last, class.ceiling()], |row| row.get(0))?;
+    Ok(captures.collect::<rusqlite::Result<_>>()?)
 }

@@ -300,7 +300,7 @@ fn migrate(transaction: &Transaction, version: usize) -> Result<(), JournalError
     }
     let is_new = |step: &str| MIGRATIONS[version..].contains(&step);
     let counters = if is_new(QUEUE) { adopt(transaction)? } else { Counters::load(transaction)? };
-    let mut tables = Tables { connection: transaction, counters };
+    let mut tables = Tables::new(transaction, counters);
     if is_new(HISTORY) {
         adopt_imported(transaction)?;
         adopt_tags(&mut tables)?;

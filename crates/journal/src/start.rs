@@ -176,7 +176,7 @@ fn check_beside(path: PathBuf) -> mpsc::Receiver<JournalError> {
 /// A database that knows less than the file beside it has lost its last commits. Their numbers are not given again.
 fn catch_up(connection: &Connection, numbers: Numbers) -> Result<(), JournalError> {
     let change = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    let mut tables = Tables { connection: &change, counters: Counters::load(&change)? };
+    let mut tables = Tables::new(&change, Counters::load(&change)?);
     let before = tables.counters.clone();
     let expected = tables.counters.catch_up(numbers);
     let skipped = tables.counters.losses.sequences_skipped - before.losses.sequences_skipped;

@@ -4,8 +4,18 @@ use rusqlite::Connection;
 
 use super::counters::Counters;
 
-/// The tables inside an open transaction, with the counters that it will store.
+/// The tables inside an open transaction.
 pub struct Tables<'a> {
     pub connection: &'a Connection,
+    /// Counters that the commit stores.
     pub counters: Counters,
+    /// Captures that a correction has changed, in the order of the corrections.
+    pub changed: Vec<i64>,
+}
+
+impl<'a> Tables<'a> {
+    /// The tables of a transaction in which nothing has changed yet.
+    pub fn new(connection: &'a Connection, counters: Counters) -> Self {
+        Tables { connection, counters, changed: Vec::new() }
+    }
 }

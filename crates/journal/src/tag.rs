@@ -22,7 +22,7 @@ pub fn set_tag(path: &Path, tag: &Tag, boot_id: &str, set_at: Timestamp) -> Resu
     let mut connection = Connection::open(path).map_err(open)?;
     schema::prepare(&mut connection, path)?;
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut tables = Tables { connection: &change, counters: Counters::load(&change)? };
+    let mut tables = Tables::new(&change, Counters::load(&change)?);
     insert_tag(&mut tables, tag, boot_id, set_at)?;
     tables.counters.store(&change)?;
     Ok(change.commit()?)

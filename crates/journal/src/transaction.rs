@@ -53,12 +53,13 @@ impl Transaction<'_> {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
-        let (counters, notes) = (self.tables.counters.clone(), self.notes.len());
+        let (counters, changed, notes) = (self.tables.counters.clone(), self.tables.changed.len(), self.notes.len());
         self.tables.connection.execute_batch("SAVEPOINT request")?;
         let outcome = work(self);
         if outcome.is_err() {
             self.tables.connection.execute_batch("ROLLBACK TO request")?;
             self.tables.counters = counters;
+            self.tables.changed.truncate(changed);
             self.notes.truncate(notes);
         }
         self.tables.connection.execute_batch("RELEASE request")?;

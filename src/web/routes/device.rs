@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 
 use super::super::access::Visitor;
-use super::super::live::Notice;
+use super::super::live::Hint;
 use super::super::problem::Problem;
 use super::super::site::Site;
 use super::Body;
@@ -115,7 +115,7 @@ pub async fn events(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let notices = site.live.listen(visitor.id).ok_or_else(|| Problem::busy("too many pages listen", 30))?;
-    let event = |notice: Notice| Ok(Event::default().data(serde_json::to_string(&notice).expect("plain values")));
-    Ok(Sse::new(ReceiverStream::new(notices).map(event)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    let hints = site.live.listen(visitor.id).ok_or_else(|| Problem::busy("too many pages listen", 30))?;
+    let event = |hint: Hint| Ok(Event::default().data(serde_json::to_string(&hint).expect("plain values")));
+    Ok(Sse::new(ReceiverStream::new(hints).map(event)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }

@@ -10,7 +10,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::access::Visitor;
-use super::super::live::Notice;
 use super::super::problem::Problem;
 use super::super::site::Site;
 use super::Body;
@@ -68,7 +67,7 @@ pub async fn inspect(
         if site.learn {
             learn(site, reader, id).map_err(Problem::fault)?;
         }
-        Ok(changed(site, &made))
+        Ok(told(&made))
     })
     .await
 }
@@ -105,7 +104,7 @@ pub async fn retag(
         let Site { journal, identity, link, .. } = site;
         let change = Change::Tag(place.tag);
         let made = journal.supersede(identity, id, change, Expect::Any, !link.is_online(), Timestamp::now());
-        made.map(|made| changed(site, &made)).map_err(problem)
+        made.map(|made| told(&made)).map_err(problem)
     })
     .await
 }
@@ -120,9 +119,8 @@ fn problem(error: JournalError) -> Problem {
     }
 }
 
-/// Tells the pages, and whoever made the change.
-fn changed(site: &Site, made: &Superseded) -> Json<Value> {
+/// The answer to whoever made the change; the journal has told the pages.
+fn told(made: &Superseded) -> Json<Value> {
     let Superseded { capture, sequence, event_id } = made;
-    site.live.tell(&Notice::Changed { captures: vec![*capture] });
     Json(json!({ "capture": capture, "sequence": sequence, "event_id": event_id }))
 }

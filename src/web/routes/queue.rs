@@ -9,7 +9,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::access::Visitor;
-use super::super::live::Notice;
 use super::super::problem::Problem;
 use super::super::site::Site;
 use super::Body;
@@ -48,7 +47,6 @@ pub async fn retry(
 ) -> Result<Json<Value>, Problem> {
     let work = move |site: &Site, _: &Reader| {
         let count = site.journal.retry(which.ids).map_err(Problem::fault)?;
-        site.live.tell(&Notice::Queue);
         Ok(Json(json!({ "retried": count })))
     };
     site.change(visitor.id, work).await

@@ -146,7 +146,7 @@ fn settle(
     counters.losses.files_quarantined += 1;
     counters.losses.rows_damaged += missing;
     let is_unclear = !is_told || missing_events(&expected, &counters, false) > orphans;
-    let mut tables = Tables { connection, counters };
+    let mut tables = Tables::new(connection, counters);
     keep_tag(&mut tables, last.tag.max(expected.tag))?;
     keep_judgements(&mut tables)?;
     let sent_again = if is_unclear { send_again(&mut tables)? } else { 0 };
