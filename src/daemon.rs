@@ -22,7 +22,7 @@ use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -41,10 +41,13 @@ pub use self::uplink::{command_key, endpoint, login, tls};
 use crate::config::Config;
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
 use crate::durable;
-use crate::encoder::Package;
 use crate::intake::{self, Bursts, Candidate, Intake, IntakeStop, Look, Records};
-use crate::journal::{DeviceIdentity, FileState, Journal, JournalError, NewResult, Reader, Recorded, Report};
+use crate::journal::{
+    DeviceIdentity, FILE_NAME, FileState, Journal, JournalError, NewResult, Reader, Recorded, Report,
+};
 use crate::kernels::Threads;
+use crate::learn::{self, Learner};
+use crate::package::Package;
 use crate::packages::{self, Loaded};
 use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Answerer, Classifier, Embedded, Inspected, Limits, PipelineError, read_file};
@@ -156,9 +159,16 @@ impl Daemon {
         }
         let intake = Intake::new(params);
         service.starting(SALVAGE_MAX);
-        let (journal, journal_thread) = start_journal(config, &link, &intake, &observer)?;
+        let learner = Arc::new(Mutex::new(None));
+        let (journal, journal_thread) = start_journal(config, &link, &intake, &observer, &learner)?;
         let reader = journal.reader()?;
-        learn(config, &package, &reader, &mut classifier.answerer())?;
+        if config.inspection.learn {
+            // A reader that has nothing mended: it is used by the thread that would have to mend it.
+            let reader = Reader::open(&config.device.data_dir.join(FILE_NAME))?;
+            let rated = classifier.answerer().rated.clone();
+            let started = Learner::start(reader, package.embedding_space(), rated)?;
+            *learner.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
+        }
         let settings = LiveSettings::new(&config.device.data_dir, uplink::file_settings(config), &journal, &link);
         let shared = uplink::Shared {
             config,
@@ -339,17 +349,11 @@ fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
 
 /// What judges stored embeddings again, as photos are judged now.
 pub fn answerer(config: &Config, package: &Package, reader: &Reader) -> Result<Answerer> {
-    let mut answerer = Answerer::load(package, config.classify.params())?;
-    learn(config, package, reader, &mut answerer)?;
-    Ok(answerer)
-}
-
-/// Lets rated photos vote, if the settings say so.
-fn learn(config: &Config, package: &Package, reader: &Reader, answerer: &mut Answerer) -> Result<()> {
+    let answerer = Answerer::load(package, config.classify.params())?;
     if config.inspection.learn {
-        answerer.learn(reader, package.embedding_space())?;
+        learn::read(reader, package.embedding_space(), &answerer.rated)?;
     }
-    Ok(())
+    Ok(answerer)
 }
 
 /// Under which name events are made.
@@ -387,14 +391,21 @@ fn start_journal(
     link: &Link,
     intake: &Intake,
     observer: &Observer,
+    learner: &Arc<Mutex<Option<Learner>>>,
 ) -> Result<(Journal, JoinHandle<()>)> {
     let (wake, look_again, observer) = (link.clone(), intake.look_again(), Arc::clone(observer));
+    let learner = Arc::clone(learner);
     let report = move |report| match report {
         Report::OutboxChanged => {
             wake.wake();
             observer(DaemonEvent::QueueChanged);
         }
-        Report::Changed(captures) => observer(DaemonEvent::Changed { captures }),
+        Report::Changed(captures) => {
+            if let Some(learner) = &*learner.lock().unwrap_or_else(PoisonError::into_inner) {
+                learner.follow(&captures);
+            }
+            observer(DaemonEvent::Changed { captures });
+        }
         Report::Salvaged => look_again.look_again(),
     };
     Ok(Journal::open(&config.device.data_dir, config.journal(), report)?)

@@ -1,132 +1,57 @@
-//! Photos that inspectors have rated on this device. They can vote beside those of the reference, without a new package.
+//! Lets the photos vote that inspectors have rated: from the journal into the evidence of the classifier.
 
-use crate::domain::{Embedding, Evidence, Inspection, Labels, Sha256, caption};
+use log::warn;
+
+use crate::domain::{Inspection, Sha256};
 use crate::journal::{JournalError, Reader, StoredResult};
+use crate::rated::{Rated, RatedPhotos};
 
-/// The last ones; each takes the memory of an embedding.
-const RATED_MAX: usize = 5_000;
-
-/// A photo of this device with an inspector's labels.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rated {
-    pub capture: i64,
-    pub embedding: Embedding,
-    pub labels: Labels,
-    /// Who says so.
-    pub by: String,
+/// Keeps rated photos as the journal has them.
+pub struct Learner {
+    reader: Reader,
+    space: Sha256,
+    photos: RatedPhotos,
 }
 
-/// Rated photos of one embedding space, the last [`RATED_MAX`] of them.
-#[derive(Clone, Debug, Default)]
-pub struct RatedPhotos(Vec<Rated>);
-
-impl RatedPhotos {
-    /// Those in `device.db` that can be compared with embeddings of this space.
-    pub fn read(reader: &Reader, space: Sha256) -> Result<Self, JournalError> {
-        let mut photos = RatedPhotos::default();
-        for page in reader.inspected_pages() {
-            page?.into_iter().filter_map(|result| Rated::of(result, space)).for_each(|rated| photos.put(rated));
-        }
-        Ok(photos)
-    }
-
-    /// Adds a photo, or replaces what was said of it before.
-    pub fn put(&mut self, rated: Rated) {
-        self.remove(rated.capture);
-        if self.0.len() == RATED_MAX {
-            self.0.remove(0);
-        }
-        self.0.push(rated);
-    }
-
-    /// Takes a photo out, if it is there.
-    pub fn remove(&mut self, capture: i64) {
-        self.0.retain(|known| known.capture != capture);
-    }
-
-    /// Puts the rated photos among the nearest ones of the reference, most similar first, and keeps as many as those
-    /// shall be.
+impl Learner {
+    /// Reads all rated photos of an embedding space into `photos`.
     ///
-    /// # Panics
-    /// If the embeddings have another dimension.
-    pub fn join(&self, photo: &Embedding, evidence: &mut Vec<Evidence>, neighbours: usize) {
-        if self.0.is_empty() {
-            return;
-        }
-        evidence.extend(self.0.iter().map(|rated| rated.evidence(photo)));
-        // Stable: of equals those of the reference come first.
-        evidence.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
-        evidence.truncate(neighbours);
-    }
-}
-
-impl Rated {
-    /// `None` if no inspector has judged it, or if its embedding is of another space.
-    pub fn of(result: StoredResult, space: Sha256) -> Option<Self> {
-        let StoredResult { capture, embedding, embedding_space, inspection, .. } = result;
-        let Inspection { labels, by, .. } = inspection?;
-        (embedding_space == Some(space)).then(|| Rated { capture, embedding, labels, by: by.as_str().to_owned() })
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn start(reader: Reader, space: Sha256, photos: RatedPhotos) -> Result<Self, JournalError> {
+        read(&reader, space, &photos)?;
+        Ok(Learner { reader, space, photos })
     }
 
-    fn evidence(&self, photo: &Embedding) -> Evidence {
-        Evidence {
-            // Rows of the reference have positive numbers.
-            reference_id: -self.capture,
-            similarity: photo.cosine(&self.embedding),
-            source: format!("capture {}, rated by {}", self.capture, self.by),
-            caption: caption(&self.labels),
-            labels: self.labels.clone(),
+    /// Looks at captures that have changed: each votes as it was judged last, or not at all once its judgement was taken
+    /// back.
+    pub fn follow(&self, captures: &[i64]) {
+        for &capture in captures {
+            match self.reader.result(capture) {
+                Ok(result) => match result.and_then(|result| rated(result, self.space)) {
+                    Some(rated) => self.photos.put(rated),
+                    None => self.photos.remove(capture),
+                },
+                Err(error) => warn!("capture {capture} votes as before: {error}"),
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::CategoryLabels;
-
-    fn embedding(x: f32, y: f32) -> Embedding {
-        Embedding::normalise(vec![x, y]).expect("a direction")
+/// Reads all rated photos of an embedding space.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn read(reader: &Reader, space: Sha256, photos: &RatedPhotos) -> Result<(), JournalError> {
+    for page in reader.inspected_pages() {
+        page?.into_iter().filter_map(|result| rated(result, space)).for_each(|rated| photos.put(rated));
     }
+    Ok(())
+}
 
-    fn rated(capture: i64, x: f32, y: f32) -> Rated {
-        let labels = Labels::new(|category| CategoryLabels::new(category, [1]));
-        Rated { capture, embedding: embedding(x, y), labels, by: "A. Sato".to_owned() }
-    }
-
-    fn reference(similarities: &[f32]) -> Vec<Evidence> {
-        let photo = embedding(1.0, 0.0);
-        let of = |(similarity, id): (&f32, i64)| Evidence {
-            reference_id: id,
-            similarity: *similarity,
-            ..rated(id, 1.0, 0.0).evidence(&photo)
-        };
-        similarities.iter().zip(1..).map(of).collect()
-    }
-
-    #[test]
-    fn a_rated_photo_is_among_the_nearest_where_it_belongs() {
-        let mut photos = RatedPhotos::default();
-        let (photo, mut untouched) = (embedding(1.0, 0.0), reference(&[0.9, 0.5]));
-        photos.join(&photo, &mut untouched, 1);
-        assert_eq!(untouched.len(), 2, "nothing is rated, nothing is done");
-        photos.put(rated(7, 1.0, 0.0));
-        photos.put(rated(8, 0.0, 1.0));
-        let mut evidence = reference(&[1.0, 0.9, 0.5]);
-        photos.join(&photo, &mut evidence, 3);
-        assert_eq!(evidence.iter().map(|photo| photo.reference_id).collect::<Vec<_>>(), [1, -7, 2]);
-        assert!(evidence[1].source.contains("capture 7, rated by A. Sato"));
-    }
-
-    #[test]
-    fn the_last_word_on_a_photo_holds_and_the_oldest_photos_go() {
-        let mut photos = RatedPhotos::default();
-        for capture in 0..RATED_MAX as i64 {
-            photos.put(rated(capture, 1.0, 0.0));
-        }
-        photos.put(rated(3, 0.0, 1.0));
-        assert_eq!(photos.0.len(), RATED_MAX);
-        photos.put(rated(-1, 0.0, 1.0));
-        assert_eq!((photos.0.len(), photos.0[0].capture, photos.0[RATED_MAX - 2].capture), (RATED_MAX, 1, 3));
-    }
+/// `None` if no inspector has judged the capture, or if its embedding is of another space.
+fn rated(result: StoredResult, space: Sha256) -> Option<Rated> {
+    let StoredResult { capture, embedding, embedding_space, inspection, .. } = result;
+    let Inspection { labels, by, .. } = inspection?;
+    (embedding_space == Some(space)).then(|| Rated { capture, embedding, labels, by: by.as_str().to_owned() })
 }

@@ -5,9 +5,10 @@
 pub use bridgeclip_bundle as bundle;
 pub use bridgeclip_collect as collect;
 pub use bridgeclip_domain as domain;
-pub use bridgeclip_engine::{classify, encoder, heads, reference};
+pub use bridgeclip_engine::{classify, encoder, heads, pipeline, rated, reference};
 pub use bridgeclip_journal as journal;
 pub use bridgeclip_kernels as kernels;
+pub use bridgeclip_package as package;
 pub use bridgeclip_photo as photo;
 pub use bridgeclip_position as position;
 pub use bridgeclip_random as random;
@@ -25,8 +26,6 @@ pub mod config;
 pub mod intake;
 
 pub mod learn;
-
-pub mod pipeline;
 
 pub mod reclassify;
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use bridgeclip::classify::{Engine, Fitted, Params, PromptEmbeddings, Prompts};
 use bridgeclip::domain::{Category, Embedding, Method, Verdict};
-use bridgeclip::encoder::Package;
-use bridgeclip::learn::RatedPhotos;
+use bridgeclip::package::Package;
 use bridgeclip::pipeline::Answerer;
+use bridgeclip::rated::RatedPhotos;
 use bridgeclip::reference::Reference;
 use serde_json::Value;
 

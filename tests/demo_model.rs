@@ -4,7 +4,7 @@ use std::fs;
 
 use bridgeclip::classify::Params;
 use bridgeclip::domain::{Category, Embedding};
-use bridgeclip::encoder::Package;
+use bridgeclip::package::Package;
 use bridgeclip::pipeline::Answerer;
 use bridgeclip::reference::read_records;
 use serde_json::Value;

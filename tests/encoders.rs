@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 
 use bridgeclip::domain::{Embedding, Sha256};
-use bridgeclip::encoder::{EncodeImage, ImageEncoder, Package, TextEncoder, Tokenizer, files};
+use bridgeclip::encoder::{EncodeImage, ImageEncoder, TextEncoder, Tokenizer};
 use bridgeclip::kernels::Threads;
+use bridgeclip::package::{Package, files};
 use bridgeclip::pipeline::{Embedder, Limits};
 use serde::Deserialize;
 

@@ -4,8 +4,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use bridgeclip::encoder::{EncodeImage, ImageEncoder, Package};
+use bridgeclip::encoder::{EncodeImage, ImageEncoder};
 use bridgeclip::kernels::Threads;
+use bridgeclip::package::Package;
 use bridgeclip::photo::{self, Decoding, EncoderInput, Limits, PhotoError, Preprocess, Raster, decode, tensor};
 use mozjpeg::{ColorSpace, Compress};
 use serde::Deserialize;

@@ -4,8 +4,9 @@ use std::fs;
 
 use bridgeclip::classify::Params;
 use bridgeclip::domain::{Category, Embedding};
-use bridgeclip::encoder::{Aim, EncodeImage, ImageEncoder, Package, TextEncoder, pictures, quantize};
+use bridgeclip::encoder::{Aim, EncodeImage, ImageEncoder, TextEncoder, pictures, quantize};
 use bridgeclip::kernels::Threads;
+use bridgeclip::package::Package;
 use bridgeclip::photo::{Limits, decode, tensor};
 use bridgeclip::pipeline::{self, Classifier};
 use rayon::prelude::*;

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::{Outcome, demo};
 use crate::config::{Config, PackageConfig};
-use crate::encoder::{Manifest, Package};
 use crate::kernels::{self, Kernel};
+use crate::package::{Manifest, Package};
 use crate::position::Ntp;
 use crate::reference::Reference;
 

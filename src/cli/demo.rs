@@ -13,8 +13,8 @@ use anyhow::{Context, Result, bail};
 use super::{Outcome, present, run};
 use crate::config::{Broker, Config};
 use crate::daemon::{Daemon, DaemonEvent, Stopper};
-use crate::encoder::Package;
 use crate::journal::{self, Reader};
+use crate::package::Package;
 use crate::uplink::LinkEvent;
 
 /// Show the daemon at work: sample photos arrive one by one, are classified, and their events wait in the queue.

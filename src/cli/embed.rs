@@ -7,8 +7,9 @@ use anyhow::Result;
 use super::decode::DecodeArgs;
 use super::{Outcome, demo, npy, progress};
 use crate::domain::Embedding;
-use crate::encoder::{Package, TextEncoder};
+use crate::encoder::TextEncoder;
 use crate::kernels::Threads;
+use crate::package::Package;
 use crate::pipeline::Embedder;
 
 /// Write the embeddings of photos or texts: unit-length rows of f32, in the order of the arguments.

@@ -7,8 +7,9 @@ use anyhow::{Context, Result, ensure};
 use super::decode::DecodeArgs;
 use super::{npy, progress};
 use crate::domain::{Embedding, PhotoQuality};
-use crate::encoder::{Package, TextEncoder};
+use crate::encoder::TextEncoder;
 use crate::kernels::{Threads, processors, spread};
+use crate::package::Package;
 use crate::pipeline::{Embedder, Limits};
 use crate::reference::{Row, RowForm, photo_path, read_rows};
 

@@ -14,8 +14,9 @@ use self::install::{InstallArgs, ListArgs, RollbackArgs};
 use self::quantize::QuantizeArgs;
 use self::sign::{AddGoldenArgs, KeygenArgs, PackArgs, SignArgs};
 use super::Outcome;
-use crate::encoder::{ImageEncoder, Manifest, Package, TextEncoder};
+use crate::encoder::{ImageEncoder, TextEncoder};
 use crate::kernels::Threads;
+use crate::package::{Manifest, Package};
 use crate::packages::TrustedKeys;
 use crate::reference::Reference;
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::Outcome;
 use crate::domain::Category;
-use crate::encoder::files;
+use crate::package::files;
 use crate::reference::{FittedNote, Incomplete, Info, LabelsFrom, Records, read_records};
 
 /// Make and inspect the database of labelled photos that a new photo is compared with.

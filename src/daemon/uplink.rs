@@ -10,8 +10,8 @@ use super::settings::LiveSettings;
 use super::{DaemonEvent, Observer};
 use crate::config::{Commands, Config, Mqtt};
 use crate::domain::{Time, TimeQuality};
-use crate::encoder::Package;
 use crate::journal::{DeviceIdentity, Journal};
+use crate::package::Package;
 use crate::position::Locator;
 use crate::uplink::{
     self, Around, Desk, DeskParams, Endpoint, Link, Login, SecretError, Settings, Tls, TlsError, TlsFiles, Uplink,

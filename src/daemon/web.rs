@@ -82,7 +82,6 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
         access: Arc::new(Access::open(data_dir, clock(locator))),
         health: Box::new(move || vitals.now()),
         settings: Box::new(move |changes| settings.set(changes)),
-        learn: config.inspection.learn,
         has_visitors: web.is_some_and(|web| web.listen.is_some()),
         viewers_export: web.is_some_and(|web| web.viewers_export),
         members: config.inspection.members.clone(),

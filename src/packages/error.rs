@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::GoldenError;
-use crate::encoder::PackageError;
+use crate::package::PackageError;
 
 /// Whatever it says: the package that was used before is used on.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Embedding, EmbeddingError};
 use crate::durable::{self, SHARED};
-use crate::encoder::{EncodeError, Package, PackageError, TextEncoder, pictures};
+use crate::encoder::{EncodeError, TextEncoder, pictures};
 use crate::kernels::Threads;
+use crate::package::{Package, PackageError};
 use crate::pipeline::{Classifier, PipelineError};
 use crate::reference::ReferenceError;
 

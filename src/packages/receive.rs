@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sha2::Digest;
 
 use super::{InstallError, SIGNATURE, TrustedKeys};
-use crate::encoder::{FileEntry, MANIFEST_BYTES_MAX, Manifest, Package, files};
+use crate::package::{FileEntry, MANIFEST_BYTES_MAX, Manifest, Package, files};
 use crate::plain_file;
 
 /// A signature is four lines.

@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::durable::{self, SHARED, read_state};
-use crate::encoder::{Manifest, Package, PackageError};
+use crate::package::{Manifest, Package, PackageError};
 
 const RECORD: &str = "installed.json";
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::InstallError;
 use crate::durable::{self, SHARED};
-use crate::encoder::{Package, files};
+use crate::package::{Package, files};
 
 /// The signature's file, beside the manifest.
 pub const SIGNATURE: &str = "package.toml.minisig";

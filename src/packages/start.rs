@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use log::{error, info, warn};
 
 use super::{InstallError, Store, TrustedKeys, record, self_test};
-use crate::encoder::Package;
+use crate::package::Package;
 use crate::pipeline::Classifier;
 
 /// Where packages are, and whose.

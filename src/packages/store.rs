@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{InstallError, Source, TrustedKeys, Version, record};
 use crate::drive::Drive;
 use crate::durable::{self, SHARED, read_state};
-use crate::encoder::{Manifest, Package, files, is_plain};
+use crate::package::{Manifest, Package, files, is_plain};
 
 const CURRENT: &str = "current";
 const PREVIOUS: &str = "previous";

@@ -40,8 +40,6 @@ pub struct Site {
     pub health: Box<dyn Fn() -> DeviceHealth + Send + Sync>,
     /// Changes settings; without a change it tells what holds.
     pub settings: Box<ChangeSettings>,
-    /// Photos that inspectors have rated here vote too.
-    pub learn: bool,
     /// Whether there is a door for the network.
     pub has_visitors: bool,
     /// Whether viewers may take files away.

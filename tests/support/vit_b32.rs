@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use bridgeclip::domain::Sha256;
-use bridgeclip::encoder::files;
+use bridgeclip::package::files;
 use serde::Deserialize;
 
 use super::{data, float_demo_package, read_json, seeded_values};

@@ -3,4 +3,6 @@
 pub mod classify;
 pub mod encoder;
 pub mod heads;
+pub mod pipeline;
+pub mod rated;
 pub mod reference;

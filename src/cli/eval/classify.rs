@@ -10,8 +10,8 @@ use super::super::method::{MethodArgs, describe};
 use super::super::{Outcome, demo, progress};
 use super::output;
 use crate::domain::{Labels, SecondLook, Verdict};
-use crate::encoder::Package;
 use crate::evaluate::{Judged, Run, classification, doubts, urgency};
+use crate::package::Package;
 use crate::pipeline::Answerer;
 use crate::reference::{Row, RowForm, write_predictions};
 

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 
 use super::super::Outcome;
 use crate::domain::Category;
-use crate::encoder::Package;
 use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Flagged, Run, UrgencyScores, html};
+use crate::package::Package;
 
 /// What every evaluation can write.
 #[derive(Debug, clap::Args)]

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use crate::classify::Params;
 use crate::cli::Outcome;
 use crate::config::{Config, PackageConfig};
-use crate::encoder::Package;
 use crate::kernels::Threads;
+use crate::package::Package;
 use crate::packages::{Download, Install, InstallError, Installed, Role, Source, Store, fetch, self_test};
 use crate::pipeline::{Classifier, Limits};
 

@@ -9,8 +9,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::cli::{Outcome, progress};
-use crate::encoder::{self, Aim, Fidelity, Package, Progress, Report, TowerReport};
+use crate::encoder::{self, Aim, Progress, Report, TowerReport};
 use crate::kernels::Threads;
+use crate::package::{Fidelity, Package};
 use crate::photo::{self, encoder_input};
 use crate::pipeline::{Limits, read_file};
 

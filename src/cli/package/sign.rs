@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::install::classifier;
 use crate::cli::Outcome;
-use crate::encoder::Package;
+use crate::package::Package;
 use crate::packages;
 
 /// Make a key pair that packages are signed with.

@@ -10,8 +10,8 @@ use super::LabelsArgs;
 use crate::cli::inputs::CsvArgs;
 use crate::cli::stop::stop_flag;
 use crate::cli::{Outcome, progress};
-use crate::encoder::{Package, files};
 use crate::kernels::{Threads, processors};
+use crate::package::{Package, files};
 use crate::pipeline::Embedder;
 use crate::reference::{Build, BuildInput, Record, Rejected, Source, Stamp, build, photo_path};
 

@@ -13,9 +13,9 @@ use serde_json::{Map, Value, json};
 use crate::cli::stop::stop_flag;
 use crate::cli::{Outcome, progress};
 use crate::domain::Category;
-use crate::encoder::Package;
 use crate::heads::{EpochEnd, FitError, FitParams, Heads, fit};
 use crate::kernels::{self, processors};
+use crate::package::Package;
 use crate::reference::{FittedKind, LabelledVectors, Revision, Stamp};
 
 /// Train linear heads on the reference's photos, for `--method linear`, and keep them in the reference.

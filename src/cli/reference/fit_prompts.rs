@@ -11,8 +11,9 @@ use crate::classify::{PromptEmbeddings, Prompts};
 use crate::cli::Outcome;
 use crate::cli::inputs::on_all_cores;
 use crate::domain::Sha256;
-use crate::encoder::{Package, TextEncoder};
+use crate::encoder::TextEncoder;
 use crate::kernels::Threads;
+use crate::package::Package;
 use crate::reference::{FittedKind, Revision};
 
 /// Embed texts that describe the classes, for `--method zero-shot`, and keep them in the reference.

@@ -11,9 +11,9 @@ use crate::cli::inputs::{CsvArgs, EmbeddingsArgs};
 use crate::cli::method::{NeighboursArgs, describe};
 use crate::cli::{Outcome, progress};
 use crate::domain::{Category, Embedding, Labels, Rule};
-use crate::encoder::Package;
 use crate::evaluate::UrgencyScores;
 use crate::fit::{ClassShares, NEIGHBOURHOOD, RulesCheck, Sample, WayCheck, fit_rules};
+use crate::package::Package;
 use crate::pipeline::fitted;
 use crate::reference::{FittedKind, Hit, Reference, Revision, Row, Search, refuse_duplicates};
 

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::cli::Outcome;
 use crate::domain::Sha256;
-use crate::encoder::Package;
 use crate::heads::Heads;
+use crate::package::Package;
 use crate::plain_file;
 use crate::reference::{FittedKind, Revision};
 

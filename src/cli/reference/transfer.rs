@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{LabelsArgs, reference_file};
 use crate::cli::{Outcome, npy, progress};
 use crate::domain::Category;
-use crate::encoder::{Package, files};
+use crate::package::{Package, files};
 use crate::reference::{self, Info, Record, Reference, Stamp};
 
 /// The names of an exported reference's files.

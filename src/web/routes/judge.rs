@@ -15,8 +15,7 @@ use super::super::site::Site;
 use super::Body;
 use super::query::Id;
 use crate::domain::{Category, Change, Labels, PersonName, Saying, Statement, Tag, TagText};
-use crate::journal::{Expect, JournalError, Reader, Superseded};
-use crate::learn::Rated;
+use crate::journal::{Expect, JournalError, Superseded};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,28 +58,13 @@ pub async fn inspect(
     let by = visitor.name.or(word.name.clone()).map(TagText::from);
     let by = by.ok_or_else(|| Problem::bad_request("`name` is missing: who has inspected the photo"))?;
     let (seen, saying) = (word.sequence, word.saying()?);
-    site.change(visitor.id, move |site, reader| {
+    site.change(visitor.id, move |site, _| {
         let statement = Statement { by, at: Timestamp::now(), saying };
         let Site { journal, identity, link, .. } = site;
         let made = journal.judge(identity, id, statement, Expect::VerdictOf(seen), !link.is_online());
-        let made = made.map_err(problem)?;
-        if site.learn {
-            learn(site, reader, id).map_err(Problem::fault)?;
-        }
-        Ok(told(&made))
+        made.map(|made| told(&made)).map_err(problem)
     })
     .await
-}
-
-/// The photo votes as it was judged last, or not at all once its judgement was taken back.
-fn learn(site: &Site, reader: &Reader, id: i64) -> Result<(), JournalError> {
-    // Locked before the look: of two judgements at once the last one then votes.
-    let mut answerer = site.searcher.classifier.answerer();
-    match reader.result(id)?.and_then(|result| Rated::of(result, site.identity.embedding_space)) {
-        Some(rated) => answerer.rated.put(rated),
-        None => answerer.rated.remove(id),
-    }
-    Ok(())
 }
 
 /// A bridge inspector gives one soundness and one measure.

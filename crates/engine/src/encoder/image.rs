@@ -4,9 +4,10 @@ use tract_onnx::prelude::{Datum, Tensor};
 
 use bridgeclip_domain::Embedding;
 use bridgeclip_kernels::Threads;
+use bridgeclip_package::{Package, files};
 
+use super::EncodeError;
 use super::plan::{Plan, Tokens};
-use super::{EncodeError, Package, files};
 
 /// What the classifying stage needs of an encoder; tests put their own in its place.
 pub trait EncodeImage: Send + Sync {

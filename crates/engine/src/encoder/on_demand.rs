@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use bridgeclip_domain::Embedding;
 use bridgeclip_kernels::Threads;
+use bridgeclip_package::Package;
 
-use super::{EncodeError, Package, TextEncoder};
+use super::{EncodeError, TextEncoder};
 
 /// A package's text encoder while it is wanted. Clones share it.
 #[derive(Clone, Debug)]

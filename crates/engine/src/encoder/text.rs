@@ -4,9 +4,10 @@ use tract_onnx::prelude::{Datum, Tensor};
 
 use bridgeclip_domain::Embedding;
 use bridgeclip_kernels::Threads;
+use bridgeclip_package::{Package, files};
 
 use super::plan::{Plan, Tokens};
-use super::{CONTEXT_LENGTH, EncodeError, Package, Tokenizer, files};
+use super::{CONTEXT_LENGTH, EncodeError, Tokenizer};
 
 /// The package's text encoder with its tokenizer, loaded.
 #[derive(Debug)]

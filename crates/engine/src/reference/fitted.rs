@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
+use bridgeclip_package::{Package, PackageError, files};
 use bridgeclip_storage::durable;
 
 use super::format::{self, damaged, failed};
 use super::{ReferenceError, Stamp};
-use crate::encoder::{Package, PackageError, files};
 
 /// A stored value is at most so large. Linear heads for embeddings of 8,192 values have 1.6 MB.
 const BYTES_MAX: i64 = 64 << 20;

@@ -7,8 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use bridgeclip_domain::LABEL_VERSION;
 use bridgeclip_kernels::KernelError;
-
-use crate::encoder::Package;
+use bridgeclip_package::Package;
 
 /// The schema that this program writes and reads.
 const FORMAT: &str = "4";

@@ -7,12 +7,12 @@ use rusqlite::Connection;
 
 use bridgeclip_domain::{Category, CategoryLabels, Embedding, Evidence, Labels};
 use bridgeclip_kernels as kernels;
+use bridgeclip_package::Package;
 
 use super::fitted::{self, FittedKind, FittedNote};
 use super::format::{self, damaged, failed};
 use super::index::{Block, ExactRows, Hit};
 use super::{Index, Record, ReferenceError, RowSet, Search, Stamp};
-use crate::encoder::Package;
 
 /// Vectors in the file have length 1, but for rounding.
 const NORM_MAX: f32 = 1.00001;

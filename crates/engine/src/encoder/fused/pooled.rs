@@ -180,9 +180,11 @@ fn name_of(value: &str, part: &str) -> String {
 mod tests {
     use std::path::{Path, PathBuf};
 
+    use bridgeclip_package::Package;
+
     use super::*;
+    use crate::encoder::pictures;
     use crate::encoder::plan::{Plan, Tokens};
-    use crate::encoder::{Package, pictures};
 
     fn demo(file: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo/package").join(file)

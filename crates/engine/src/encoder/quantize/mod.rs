@@ -22,14 +22,15 @@ use tract_onnx::prelude::{Datum, DatumType, TractError};
 
 use bridgeclip_domain::Embedding;
 use bridgeclip_kernels::{self as kernels, Kernel, KernelError, Threads};
+use bridgeclip_package::Quantized;
+use bridgeclip_package::{Fidelity, Package, PackageError, files};
 
 use self::calibrate::{Inputs, Sample};
 use self::tower::Tower;
 use self::write::Precision;
 use super::fused::Layer;
-use super::package::Quantized;
 use super::plan::{Plan, Tokens};
-use super::{CONTEXT_LENGTH, EncodeError, Fidelity, Package, PackageError, files};
+use super::{CONTEXT_LENGTH, EncodeError};
 
 pub use samples::{caption_samples, pictures};
 

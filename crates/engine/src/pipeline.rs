@@ -5,17 +5,18 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::classify::{Engine, EngineError, Fitted, FittedError, Params};
-use crate::domain::{Embedding, PhotoQuality, Sha256, Tag, Verdict};
-use crate::encoder::{EncodeError, EncodeImage, ImageEncoder, Package, PackageError};
-use crate::journal::{JournalError, Reader};
-use crate::kernels::Threads;
-use crate::learn::RatedPhotos;
-use crate::photo::{
-    self, EncoderInput, MemoryBudget, MemoryShare, Orientation, PhotoError, Preprocess, encoder_input, orientation,
-    quality, read_tag, thumbnail,
+use bridgeclip_domain::{Embedding, PhotoQuality, Tag, Verdict};
+use bridgeclip_kernels::Threads;
+use bridgeclip_package::{Package, PackageError};
+use bridgeclip_photo::{
+    self as photo, EncoderInput, MemoryBudget, MemoryShare, Orientation, PhotoError, Preprocess, encoder_input,
+    orientation, quality, read_tag, thumbnail,
 };
-use crate::plain_file;
+use bridgeclip_storage::plain_file;
+
+use crate::classify::{Engine, EngineError, Fitted, FittedError, Params};
+use crate::encoder::{EncodeError, EncodeImage, ImageEncoder};
+use crate::rated::RatedPhotos;
 use crate::reference::{FittedKind, Reference, ReferenceError, Search};
 
 /// Bounds on one photo.
@@ -114,7 +115,7 @@ impl Embedder {
 pub struct Answerer {
     pub reference: Reference,
     pub engine: Engine,
-    /// Empty unless the settings say that they vote too.
+    /// Photos that inspectors have rated, which vote too. Empty unless somebody puts photos in.
     pub rated: RatedPhotos,
 }
 
@@ -157,12 +158,6 @@ impl Answerer {
         let reference = Reference::open(&package.reference()?, package)?;
         let engine = Engine::new(params, fitted(&reference)?, reference.dim())?;
         Ok(Answerer { reference, engine, rated: RatedPhotos::default() })
-    }
-
-    /// Lets the photos vote that inspectors have rated on this device.
-    pub fn learn(&mut self, reader: &Reader, space: Sha256) -> Result<(), JournalError> {
-        self.rated = RatedPhotos::read(reader, space)?;
-        Ok(())
     }
 
     /// `quality` is that of the photo, if it is at hand.

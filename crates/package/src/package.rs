@@ -1,179 +1,17 @@
-//! A model package: a folder with `package.toml`, two encoders, a tokenizer and a reference database.
-//!
-//! Everything that a device trusts about its model passes through here: every file is measured and hashed before
-//! anything reads it.
+//! The folder of a package, and its verification.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use bridgeclip_domain::{LABEL_VERSION, Sha256};
+use bridgeclip_domain::Sha256;
 use bridgeclip_photo::Preprocess;
 use bridgeclip_storage::durable::{self, Draft, SHARED};
 use bridgeclip_storage::plain_file;
 
-/// The file names of a package.
-pub mod files {
-    pub const MANIFEST: &str = "package.toml";
-    pub const IMAGE_GRAPH: &str = "image.onnx";
-    pub const IMAGE_WEIGHTS: &str = "image.weights";
-    pub const TEXT_GRAPH: &str = "text.onnx";
-    pub const TEXT_WEIGHTS: &str = "text.weights";
-    pub const TOKENIZER: &str = "tokenizer.json";
-    pub const REFERENCE: &str = "reference.db";
-
-    /// What is other in an int8 package than in the float package that it was made from.
-    pub(super) const QUANTIZED: [&str; 4] = [IMAGE_GRAPH, IMAGE_WEIGHTS, TEXT_GRAPH, TEXT_WEIGHTS];
-
-    /// What determines an embedding: a reference made with other encoders cannot be compared with.
-    pub(super) const ENCODERS: [&str; 5] = [IMAGE_GRAPH, IMAGE_WEIGHTS, TEXT_GRAPH, TEXT_WEIGHTS, TOKENIZER];
-}
-
-/// The layout of packages that this program reads.
-const FORMAT: u32 = 1;
-/// Values of `precision`.
-const FLOAT: &str = "f32";
-const INT8: &str = "int8";
-/// A manifest is a page of text; more is not read.
-pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
-
-/// The content of `package.toml`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    pub format: u32,
-    pub name: String,
-    pub version: String,
-    pub description: String,
-    /// open_clip's name of the model.
-    pub architecture: String,
-    /// Arithmetic of the encoders: `f32` or `int8`.
-    pub precision: String,
-    /// Length of an embedding.
-    pub embedding_dim: usize,
-    /// Language of the captions that the text encoder knows: `en` or `ja`.
-    pub caption_language: String,
-    pub label_version: String,
-    /// Licence of the weights.
-    pub licence: String,
-    pub checkpoint: Checkpoint,
-    /// For int8: where it came from and how near it stayed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quantized: Option<Quantized>,
-    pub image: ImageInput,
-    pub text: TextInput,
-    pub files: BTreeMap<String, FileEntry>,
-}
-
-impl Manifest {
-    /// `path` is named by errors.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, PackageError> {
-        let manifest = toml::from_str(text)
-            .map_err(|error| PackageError::Manifest { path: path.to_owned(), reason: error.to_string() })?;
-        check(&manifest, path)?;
-        Ok(manifest)
-    }
-}
-
-/// The training result that the encoders were made from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Checkpoint {
-    pub file: String,
-    pub sha256: String,
-}
-
-/// The float package that an int8 package was made from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Quantized {
-    /// Hash of the float package.
-    pub from: Sha256,
-    /// Of the float package; the int8 encoders map to the same one.
-    pub embedding_space: Sha256,
-    pub image: Fidelity,
-    pub text: Fidelity,
-}
-
-/// Cosines between the embeddings of an int8 encoder and of the float one, over the samples it was calibrated with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fidelity {
-    pub samples: usize,
-    pub mean: f64,
-    /// The cosine that 1 % of the samples are below.
-    pub percentile_1: f64,
-    pub worst: f64,
-}
-
-impl Fidelity {
-    /// From each sample's cosine; of none, all are 1.
-    pub fn of(cosines: impl Iterator<Item = f64>) -> Self {
-        let mut cosines: Vec<f64> = cosines.collect();
-        cosines.sort_by(f64::total_cmp);
-        let samples = cosines.len();
-        let at = |index: usize| cosines.get(index).copied().unwrap_or(1.0);
-        let mean = if samples == 0 { 1.0 } else { cosines.iter().sum::<f64>() / samples as f64 };
-        Fidelity { samples, mean, percentile_1: at(samples / 100), worst: at(0) }
-    }
-}
-
-/// How a photo becomes the image encoder's input.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImageInput {
-    pub size: u32,
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
-    /// Whether the encoder wants the photo upright. The published pipeline does not.
-    pub apply_orientation: bool,
-}
-
-/// How a text becomes the text encoder's input.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TextInput {
-    /// Tokens per text, padding included.
-    pub context_length: usize,
-}
-
-/// Size and hash of one file of the package.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileEntry {
-    pub sha256: String,
-    pub bytes: u64,
-}
-
-/// What is wrong with a package, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub enum PackageError {
-    #[error("{}: no model package there ({source}); give the folder that holds package.toml", path.display())]
-    NotFound { path: PathBuf, source: io::Error },
-    #[error("{}: {reason}", path.display())]
-    Manifest { path: PathBuf, reason: String },
-    #[error("{}: package format {found}, this program reads {FORMAT}; update the program or export the package again", path.display())]
-    Format { path: PathBuf, found: u32 },
-    #[error("{}: labels `{found}`, this program knows `{LABEL_VERSION}`; use a package exported for these labels", path.display())]
-    Labels { path: PathBuf, found: String },
-    #[error("{}: {key} = {value} is not usable: {expected}", path.display())]
-    Value { path: PathBuf, key: &'static str, value: String, expected: &'static str },
-    #[error("{}: {} names no {name}; the package is incomplete, export or copy it again", dir.display(), files::MANIFEST)]
-    Unlisted { dir: PathBuf, name: String },
-    #[error("{}: {source}; the package is incomplete, copy it again", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
-    #[error("{}: {found} bytes instead of {expected}; the copy is damaged or changed, copy the package again", path.display())]
-    Size { path: PathBuf, expected: u64, found: u64 },
-    #[error("{}: SHA-256 is {found}, package.toml says {expected}; the copy is damaged or changed, copy the package again", path.display())]
-    Hash { path: PathBuf, expected: String, found: Sha256 },
-    #[error("{}: the package has no reference database; make one with `bridgeclip reference build`", dir.display())]
-    NoReference { dir: PathBuf },
-    #[error("{}: {source}", path.display())]
-    Write { path: PathBuf, source: io::Error },
-}
+use super::error::PackageError;
+use super::files;
+use super::manifest::{FileEntry, INT8, ImageInput, MANIFEST_BYTES_MAX, Manifest, Quantized};
 
 /// A package whose every file was found as the manifest describes it.
 #[derive(Clone, Debug)]
@@ -316,49 +154,6 @@ fn read_text(path: &Path) -> Result<String, PackageError> {
     Ok(text)
 }
 
-fn check(manifest: &Manifest, path: &Path) -> Result<(), PackageError> {
-    if manifest.format != FORMAT {
-        return Err(PackageError::Format { path: path.to_owned(), found: manifest.format });
-    }
-    if manifest.label_version != LABEL_VERSION {
-        return Err(PackageError::Labels { path: path.to_owned(), found: manifest.label_version.clone() });
-    }
-    let wrong = |key, value: String, expected| PackageError::Value { path: path.to_owned(), key, value, expected };
-    let image = &manifest.image;
-    if !(1..=8192).contains(&manifest.embedding_dim) {
-        return Err(wrong("embedding_dim", manifest.embedding_dim.to_string(), "1 to 8192"));
-    }
-    if !(1..=4096).contains(&image.size) {
-        return Err(wrong("image.size", image.size.to_string(), "1 to 4096 pixels"));
-    }
-    if !image.mean.iter().all(|mean| mean.is_finite()) {
-        return Err(wrong("image.mean", format!("{:?}", image.mean), "finite numbers"));
-    }
-    if !image.std.iter().all(|std| std.is_finite() && *std > 0.0) {
-        return Err(wrong("image.std", format!("{:?}", image.std), "positive numbers"));
-    }
-    if !["en", "ja"].contains(&manifest.caption_language.as_str()) {
-        return Err(wrong("caption_language", manifest.caption_language.clone(), "en or ja"));
-    }
-    if ![FLOAT, INT8].contains(&&*manifest.precision) {
-        return Err(wrong("precision", manifest.precision.clone(), "f32 or int8"));
-    }
-    if (manifest.precision == INT8) != manifest.quantized.is_some() {
-        return Err(wrong("precision", manifest.precision.clone(), "int8 with a [quantized] section, or f32 without"));
-    }
-    match manifest.files.keys().find(|name| !is_plain(name)) {
-        Some(name) => Err(wrong("files", name.clone(), "plain file names inside the package")),
-        None => Ok(()),
-    }
-}
-
-/// A name that cannot lead out of the folder.
-pub fn is_plain(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with('.')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-}
-
 fn compare_size(path: &Path, entry: &FileEntry) -> Result<(), PackageError> {
     let unreadable = |source| PackageError::Unreadable { path: path.to_owned(), source };
     match fs::metadata(path).map_err(unreadable)?.len() {
@@ -397,7 +192,11 @@ fn hash_file(path: &Path) -> io::Result<Sha256> {
 
 #[cfg(test)]
 mod tests {
+    use bridgeclip_domain::LABEL_VERSION;
+
     use super::*;
+    use crate::error::FORMAT;
+    use crate::manifest::{Checkpoint, FLOAT, TextInput};
 
     fn manifest() -> Manifest {
         let input = FileEntry { sha256: Sha256::of(b"abc").to_string(), bytes: 3 };
