@@ -50,8 +50,8 @@ pub struct Query<'q> {
     pub values: &'q [f32],
     /// Upper bound on the norm of the query.
     pub norm: f32,
-    /// Whole numbers within -127 and 127. Together with as many in `fine`, the query is `coarse_scale * coarse +
-    /// fine_scale * fine` plus a small rest.
+    /// Whole numbers within -127 and 127, the first row of `both_rows`; its second row is called `fine`. The query is
+    /// `coarse_scale * coarse + fine_scale * fine` plus a small rest.
     pub coarse: Vec<f32>,
     coarse_scale: f32,
     fine_scale: f32,
