@@ -49,10 +49,10 @@ pub struct SignArgs {
     /// Arguments of the operation, as a JSON object.
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = arguments)]
     args: Map<String, Value>,
-    /// By which the outcome is found again; a random one if not given.
+    /// Id by which the outcome can be found; a random one if not given.
     #[arg(long)]
     id: Option<String>,
-    /// Must be greater than that of any command to this device before; microseconds since 1970 if not given.
+    /// Counter, greater than that of any earlier command to this device; microseconds since 1970 if not given.
     #[arg(long, value_name = "N")]
     counter: Option<u64>,
     /// How long the command is valid.

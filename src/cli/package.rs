@@ -1,4 +1,4 @@
-//! `bridgeclip package`: what a model package is and whether it is whole; how it is signed and gets onto a device.
+//! `bridgeclip package`: shows and verifies model packages, signs them, and installs them on a device.
 
 use std::io::Write;
 use std::path::PathBuf;

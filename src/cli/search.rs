@@ -1,4 +1,4 @@
-//! `bridgeclip search`: photos by a text or by a photo.
+//! `bridgeclip search`: finds photos by a text or by a photo.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -121,7 +121,7 @@ fn line_of(FoundCapture { similarity, result }: &FoundCapture) -> String {
     format!("{similarity:.4}  {}  {taken}{tag}  {verdict}", result.path.display())
 }
 
-/// A found capture for a program.
+/// One line of `--json`: a found capture.
 #[derive(Serialize)]
 struct Line<'a> {
     capture: i64,

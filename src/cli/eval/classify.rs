@@ -1,4 +1,4 @@
-//! `bridgeclip eval classify`: answers against true labels.
+//! `bridgeclip eval classify`: answers compared with true labels.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ struct ModelArgs {
     out_csv: Option<PathBuf>,
 }
 
-/// Photos that share a scan of the reference.
+/// Number of photos that share a scan of the reference.
 const SEARCHES: usize = 256;
 
 const MODEL_ARGS: [&str; 7] = ["image_root", "package", "embeddings", "method", "rule", "neighbours", "out_csv"];
@@ -65,18 +65,18 @@ pub fn run(args: &Args) -> Result<Outcome> {
     args.output.present(run)
 }
 
-/// Scores the answers of a file.
+/// Scores the answers of a predictions file.
 fn predicted(path: &Path) -> Result<Run> {
     let rows = inputs::rows(path, RowForm::Predicted)?;
     let judged: Vec<Judged> = rows.into_iter().map(|row| Judged::by_labels(row.labels, &row.predicted)).collect();
     Ok(Run { photos: judged.len(), classification: Some(classification(&judged)), ..output::new_run(path, None) })
 }
 
-/// Classifies and scores.
+/// Classifies the photos of a CSV and scores the answers.
 fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
     let rows = inputs::rows(csv, RowForm::Labelled)?;
     if let Some(out) = &args.out_csv {
-        // Rows that are left out would be lost.
+        // Replacing the input would lose the rows that are left out of the output.
         let same = fs::canonicalize(out).is_ok_and(|out| fs::canonicalize(csv).is_ok_and(|csv| csv == out));
         ensure!(!same, "{}: --out-csv would replace the CSV that is read; name another file", out.display());
     }
@@ -92,7 +92,7 @@ fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
     Ok(Run { method: Some(describe(&args.method.params())), ..run })
 }
 
-/// A verdict for each photo that could be used.
+/// Returns a verdict for each photo that can be used.
 fn verdicts(answerer: &Answerer, photos: &[Option<Seen>]) -> Result<Vec<Option<Verdict>>> {
     let bar = progress::bar(photos.len(), "searches");
     let mut verdicts = Vec::with_capacity(photos.len());

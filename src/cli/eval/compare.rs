@@ -35,7 +35,7 @@ fn read(path: &Path) -> Result<Run> {
     Ok(run)
 }
 
-/// Names that occur more than once are followed by the file's.
+/// Appends the file name to names that occur more than once.
 fn tell_apart(runs: &mut [Run], paths: &[PathBuf]) {
     let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
     for (run, path) in runs.iter_mut().zip(paths) {

@@ -10,7 +10,7 @@ use super::output;
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, retrieval};
 
-/// Score retrieval on the rows of a CSV: R@1/5/10 between photo and text, and how far labels of what is found agree.
+/// Score retrieval on the rows of a CSV: R@1/5/10 between photo and text, and how well the labels of the results agree.
 ///
 /// Work grows with the square of the number of rows.
 #[derive(Debug, clap::Args)]

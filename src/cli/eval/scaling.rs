@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     })
 }
 
-/// From small to large, each once.
+/// Returns the wanted sizes in ascending order, without duplicates.
 fn sizes(wanted: &[Size], available: usize) -> Result<Vec<usize>> {
     let mut sizes = Vec::new();
     for size in wanted {

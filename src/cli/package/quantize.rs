@@ -14,9 +14,9 @@ use crate::kernels::Threads;
 use crate::photo::{self, encoder_input};
 use crate::pipeline::{Limits, read_file};
 
-/// Photos beyond this number add nothing: they are taken evenly from the sorted list.
+/// Maximum number of calibration photos, taken evenly from the sorted list. More photos add nothing.
 const PHOTOS_MAX: usize = 200;
-/// Synthetic pictures that are used when there are no photos.
+/// Number of synthetic pictures that are used without photos.
 const PICTURES: usize = 32;
 
 /// Make an int8 package from a float one: a quarter of the size, and faster.
@@ -39,7 +39,7 @@ pub struct QuantizeArgs {
     /// Mean cosine to the float package that is aimed at. A higher one keeps more layers in float.
     #[arg(long, value_name = "COSINE", default_value_t = Aim::default().mean, value_parser = cosine)]
     cosine_mean: f64,
-    /// Likewise of the worst calibration photo or caption.
+    /// Cosine that is aimed at for the worst calibration photo or caption.
     #[arg(long, value_name = "COSINE", default_value_t = Aim::default().worst, value_parser = cosine)]
     cosine_worst: f64,
     /// Threads; all cores if not given.
@@ -77,7 +77,7 @@ fn cosine(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The tensors of photos in the folder. Unreadable ones are named and left out.
+/// Returns the tensors of the photos in a folder. Unreadable photos are named on standard error and left out.
 fn photos(package: &Package, dir: &Path) -> Result<Vec<Vec<f32>>> {
     let mut paths = Vec::new();
     list(dir, &mut paths).with_context(|| format!("{}: cannot be listed", dir.display()))?;
@@ -102,7 +102,7 @@ fn photos(package: &Package, dir: &Path) -> Result<Vec<Vec<f32>>> {
     Ok(tensors)
 }
 
-/// All files with a photo's extension, in this folder and below. Links to folders are not followed.
+/// Lists all files with a photo's extension, in a folder and below. Does not follow links to folders.
 fn list(dir: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
     const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "tif", "tiff", "dng", "webp"];
     for entry in fs::read_dir(dir)? {

@@ -30,7 +30,8 @@ pub struct Rules {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Certainty {
-    /// Hash of the stored heads or prompts that gave the answers. The calibration applies to these alone. None for a vote.
+    /// Hash of the stored heads or prompts that gave the answers. The calibration applies to these alone. None for a
+    /// vote.
     pub made_for: Option<Sha256>,
     /// Calibration of the confidence in each category, in the order of [`Category::ALL`].
     pub confidence: [ConfidenceMap; 4],
