@@ -52,8 +52,8 @@ pub struct Args {
     /// How often each encoder runs.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Search for these embeddings (float32, a row each) instead of some made from the reference; --json then tells which
-    /// photos were found, by their row in the reference from 0.
+    /// Search for these embeddings (float32, a row each) instead of some made from the reference; --json then tells
+    /// which photos were found, by their row in the reference from 0.
     #[arg(long, value_name = "FILE.npy")]
     queries: Option<PathBuf>,
     /// Leave out the int8 peak: then the process does the same work in every run, and its instructions can be counted.
@@ -124,9 +124,9 @@ struct SearchReport {
     median_ms: f64,
     percentile_5_ms: f64,
     percentile_95_ms: f64,
-    /// Number of queries that are searched together.
+    /// Number of queries in a search for many queries together.
     batch_queries: usize,
-    /// Time of such a search, divided by the number of its queries.
+    /// Time per query of a search for many queries together.
     batch_ms_per_query: f64,
     /// For each given query: the positions of the photos found, most similar first.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! `bridgeclip check`: reports what this machine and this installation have, what is missing, and how to mend it.
+//! `bridgeclip check`: reports what this machine and this installation have, what is missing, and how to fix it.
 
 mod broker;
 mod device;

@@ -28,9 +28,9 @@ pub enum Command {
 
 /// Store what arrives, until Ctrl-C or SIGTERM.
 ///
-/// An event is acknowledged when it is in the database, so neither a crash nor a broken link loses one; what the broker sends
-/// twice is stored once. While a collector is away the broker keeps its events for a week: before it is taken out of
-/// service for good, run it once with --leave.
+/// An event is acknowledged when it is in the database, so neither a crash nor a broken link loses one; what the broker
+/// sends twice is stored once. While a collector is away the broker keeps its events for a week: before it is taken out
+/// of service for good, run it once with --leave.
 ///
 /// What is no event of a device, or cannot be stored in any database, is set aside in the table `refused` with the
 /// reason, and holds up nothing. An event that fails because of the database is tried again until it is stored.

@@ -32,8 +32,8 @@ pub struct KeygenArgs {
 /// Print topic and payload of a command, each on a line.
 ///
 /// Operations: ping; set (metered, bytes_per_s_max, log_level; null takes back what was set); resend, reclassify
-/// (photos, or sequence [first, last]); retag (photos, tag with bridge, span, member). Publish it with QoS 1 and not retained;
-/// the outcome comes on the same topic with /state behind it.
+/// (photos, or sequence [first, last]); retag (photos, tag with bridge, span, member). Publish it with QoS 1 and not
+/// retained; the outcome arrives on the same topic with /state appended.
 #[derive(Debug, clap::Args)]
 pub struct SignArgs {
     /// The private key, as keygen or openssl wrote it.

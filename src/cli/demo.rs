@@ -52,6 +52,7 @@ pub struct PackageArgs {
 }
 
 impl PackageArgs {
+    /// Opens the package, or the demo package if none was given.
     pub fn open(&self) -> Result<Package> {
         match &self.package {
             Some(dir) => Ok(Package::open(dir)?),

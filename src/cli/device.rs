@@ -17,6 +17,7 @@ pub struct DeviceArgs {
 }
 
 impl DeviceArgs {
+    /// Reads the settings file.
     pub fn config(&self) -> Result<Config> {
         Ok(Config::read(&self.config)?)
     }

@@ -36,8 +36,8 @@ const EXAMPLES: &str = "Examples:
 /// Write the photos that this device has classified, with what they show, into a file for a map, a spreadsheet, another
 /// program or paper.
 ///
-/// The daemon may be running. Each photo comes with its position as far as it is known, and with what that position is
-/// worth: its source and quality. Photos without a position are there too.
+/// The daemon may be running. Each photo comes with its position, if it is known, and with the source and the quality
+/// of that position. Photos without a position are included.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -33,6 +33,7 @@ pub struct RootArgs {
 }
 
 impl RootArgs {
+    /// Returns the photos of a CSV, with the root and the decoding given.
     pub fn photos<'a>(&'a self, csv: &'a Path) -> Photos<'a> {
         Photos { csv, root: self.image_root.as_deref(), limits: self.decode.limits() }
     }
@@ -49,9 +50,11 @@ pub struct EmbeddingsArgs {
 /// The photos of a CSV, and how they are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Photos<'a> {
+    /// Path of the CSV.
     pub csv: &'a Path,
     /// Folder that replaces the folder part of the image column.
     pub root: Option<&'a Path>,
+    /// How photos are decoded.
     pub limits: Limits,
 }
 

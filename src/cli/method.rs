@@ -28,6 +28,7 @@ pub struct NeighboursArgs {
 }
 
 impl MethodArgs {
+    /// Returns the parameters given.
     pub fn params(&self) -> Params {
         Params { method: self.method, rule: self.rule, neighbours: self.neighbours.count() }
     }

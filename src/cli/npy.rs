@@ -15,6 +15,7 @@ use crate::plain_file;
 pub struct Matrix {
     /// Values row by row, `[rows][columns]`.
     pub values: Vec<f32>,
+    /// Number of values of a row, at least 1.
     pub columns: usize,
 }
 

@@ -50,7 +50,7 @@ pub struct Args {
 pub struct VerifyArgs {
     #[command(flatten)]
     package: Args,
-    /// A minisign public key that must have signed the package; more than one: one of them.
+    /// A minisign public key that must have signed the package; if several are given, one of them.
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
 }

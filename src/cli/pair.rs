@@ -13,9 +13,9 @@ use crate::web::Role;
 
 /// Show a code that lets one phone, tablet or laptop use this device's page, or who was let in.
 ///
-/// A code is good for one visitor and ten minutes. They open the page, enter the code and their name, and are known for 30
-/// days, or until they leave or are sent away with --revoke. A new code takes the place of the last one. The page must be on
-/// the network: [web] listen in the settings.
+/// A code is good for one visitor and ten minutes. They open the page, enter the code and their name, and are known for
+/// 30 days, or until they leave or are sent away with --revoke. A new code takes the place of the last one. The page
+/// must be on the network: [web] listen in the settings.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

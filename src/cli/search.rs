@@ -23,8 +23,9 @@ use crate::search::{Condition, Filter, FoundCapture, in_captures, in_reference};
 
 /// Find photos that fit a text, or that look like a photo: labelled ones, or those that this device has taken.
 ///
-/// A text works best as a finding is written: "Cracking is observed in the main girder." Conditions on labels can be given
-/// in English or Japanese, and all of them must hold; for the device's own photos the labels are those of their verdicts.
+/// A text works best as a finding is written: "Cracking is observed in the main girder." Conditions on labels can be
+/// given in English or Japanese, and all of them must hold; for the device's own photos the labels are those of their
+/// verdicts.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("query").required(true))]
 pub struct Args {

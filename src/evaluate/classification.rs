@@ -11,6 +11,7 @@ use crate::domain::{Category, CategoryVerdict, Labels, ScoredClass, Verdict};
 /// A photo's true labels and the answer about it. A category whose truth is unknown has no true labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
+    /// True labels of the photo.
     pub truth: Labels,
     /// Answered classes of each category, in the order of [`Category::ALL`].
     pub answers: [CategoryVerdict; 4],
@@ -48,6 +49,7 @@ impl Judged {
 pub struct Classification {
     /// Mean of the four macro-F1 scores.
     pub mean_macro_f1: f64,
+    /// Scores of each category.
     pub categories: BTreeMap<Category, CategoryScores>,
 }
 

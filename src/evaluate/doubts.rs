@@ -22,7 +22,9 @@ pub struct DoubtScores {
 /// exactly in at least one of the categories whose truth is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flagged {
+    /// Number of photos.
     pub photos: usize,
+    /// Number of photos that are wrong.
     pub wrong: usize,
 }
 

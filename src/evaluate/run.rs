@@ -12,7 +12,7 @@ use super::{Classification, Direction, DirectionScores, DoubtScores, UrgencyScor
 pub struct Run {
     /// Name that distinguishes the run from others.
     pub name: String,
-    /// Path of the CSV of the photos.
+    /// File name of the CSV of the photos.
     pub data: String,
     /// Name, version and hash of the model package. None if no package was used.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,7 @@ pub struct UrgencyScores {
     pub recall: f64,
     /// Number of photos that were put forward and are not urgent.
     pub false_alarms: usize,
+    /// False alarms per 100 photos; 0 without photos.
     pub false_alarms_per_100_photos: f64,
 }
 

@@ -9,7 +9,7 @@ use crate::classify::{Judge, Params, Rules, Source};
 use crate::domain::{Category, Method, Rule};
 use crate::evaluate::{CategoryScores, Classification, Judged, UrgencyScores, classification, urgency};
 
-/// A cross-validation: rules fitted without a photo's fold answer that photo.
+/// A cross-validation: each photo is answered by rules that were fitted without its fold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RulesCheck {
     /// Number of photos.
@@ -22,13 +22,16 @@ pub struct RulesCheck {
     pub urgency: UrgencyScores,
 }
 
-/// The result for one method, in the case of k-NN with one rule.
+/// The result for one method; for k-NN, with one rule.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WayCheck {
     pub method: Method,
+    /// Rule of a vote. None for the other methods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
+    /// Mean of the four macro-F1 scores, in [0, 1].
     pub mean_macro_f1: f64,
+    /// Macro-F1 by category, in [0, 1].
     pub macro_f1: BTreeMap<Category, f64>,
     /// Calibration error of the method's own confidences, by category.
     pub own_calibration_error: BTreeMap<Category, f64>,

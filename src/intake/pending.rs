@@ -10,6 +10,7 @@ use crate::domain::FileStamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     pub path: PathBuf,
+    /// Stamp that the file had when it was offered.
     pub stamp: FileStamp,
     /// When the file was first seen with this stamp.
     pub seen: Instant,

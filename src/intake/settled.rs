@@ -20,8 +20,8 @@ pub struct Settled {
     hashes: HashSet<u64>,
 }
 
-/// Reports whether a file with this stamp is remembered.
 impl Settled {
+    /// Reports whether a file with this stamp is remembered.
     pub fn contains(&self, path: &Path, stamp: &FileStamp) -> bool {
         self.hashes.contains(&self.hash(path, stamp))
     }

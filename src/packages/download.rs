@@ -22,6 +22,7 @@ const ATTEMPTS_MAX: u32 = 5;
 /// A file to be downloaded.
 #[derive(Clone, Debug)]
 pub struct Download {
+    /// Address of the file. Must be https, unless the content is signed.
     pub url: String,
     /// Maximum size of the file.
     pub bytes_max: u64,

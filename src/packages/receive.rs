@@ -25,7 +25,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Takes a path for a folder or for an archive, depending on what is there.
+    /// Returns the source at a path: a folder if there is one, otherwise an archive.
     pub fn at(path: &Path) -> Self {
         if path.is_dir() { Source::Folder(path.to_owned()) } else { Source::Archive(path.to_owned()) }
     }

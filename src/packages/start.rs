@@ -15,6 +15,7 @@ pub struct Place<'a> {
     pub dir: &'a Path,
     /// Store of installed packages, if the settings name one.
     pub store: Option<Store>,
+    /// Keys of which one must have signed a package.
     pub keys: &'a TrustedKeys,
 }
 

@@ -92,7 +92,9 @@ struct Trial {
 pub struct GivenUp {
     /// Name of the package's folder in the store.
     pub package: String,
+    /// Why the package was given up, for a message.
     pub reason: String,
+    /// When the package was given up.
     pub at: Timestamp,
 }
 

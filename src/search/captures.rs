@@ -9,6 +9,7 @@ use crate::journal::{JournalError, StoredResult};
 pub struct FoundCapture {
     /// Cosine similarity in [-1, 1].
     pub similarity: f32,
+    /// Stored result of the capture.
     pub result: StoredResult,
 }
 

@@ -18,7 +18,7 @@ use crate::reference::{Row, RowForm, write_predictions};
 /// Classify the photos of a CSV, or take the answers of a predictions file, and score them by the published metrics.
 ///
 /// Each category is scored over the rows that are valid for it. Photos that cannot be read are named and left out.
-/// Scored beside the answers: how well confidences are calibrated, how many urgent photos are found and at how many
+/// Also scored: how well confidences are calibrated, how many urgent photos are found and at how many
 /// false alarms, and how often answers with a reason for a second look are wrong.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("input").required(true))]

@@ -36,10 +36,10 @@ pub struct QuantizeArgs {
     /// Photos to calibrate with, searched for in this folder and below. Without it, synthetic pictures are used.
     #[arg(long, value_name = "PHOTOS_DIR")]
     calibrate: Option<PathBuf>,
-    /// Mean cosine to the float package that is aimed at. A higher one keeps more layers in float.
+    /// Target for the mean cosine to the float package. A higher one keeps more layers in float.
     #[arg(long, value_name = "COSINE", default_value_t = Aim::default().mean, value_parser = cosine)]
     cosine_mean: f64,
-    /// Cosine that is aimed at for the worst calibration photo or caption.
+    /// Target for the cosine of the worst calibration photo or caption.
     #[arg(long, value_name = "COSINE", default_value_t = Aim::default().worst, value_parser = cosine)]
     cosine_worst: f64,
     /// Threads; all cores if not given.

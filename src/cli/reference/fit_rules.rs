@@ -19,8 +19,8 @@ use crate::reference::{FittedKind, Hit, Reference, Revision, Row, Search, refuse
 
 /// Number of photos that share a scan of the reference.
 const QUERIES: usize = 256;
-/// Similarity from which a photo counts as the same as its nearest neighbour if both have one name. It allows for
-/// another encoder.
+/// Similarity from which a photo and its nearest neighbour count as one photo if they have the same name. The value
+/// leaves room for embeddings by another encoder.
 const SAME_PHOTO: f32 = 0.99;
 
 /// Fit the balanced vote, the calibration of confidences and the thresholds of review_urgent and second_look on

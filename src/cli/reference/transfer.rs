@@ -15,7 +15,7 @@ use crate::reference::{self, Info, Record, Reference, Stamp};
 
 /// File name of an exported reference's vectors.
 const EMBEDDINGS: &str = "embeddings.npy";
-/// File name of an exported reference's labels.
+/// File name of an exported reference's captions and labels.
 const ROWS: &str = "rows.csv";
 
 /// Message of the spinner, for the step that takes the time.

@@ -19,7 +19,7 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Width of the labels in SVG units, as with all sizes of this file. An SVG unit is a pixel at full size.
+/// Width of the labels. All lengths in this file are in SVG units, which are pixels at full size.
 const LABEL_WIDTH: f64 = 270.0;
 const BAR_LENGTH: f64 = 360.0;
 const BAR_HEIGHT: f64 = 12.0;

@@ -17,6 +17,7 @@ pub struct Fitted {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored<T> {
     pub value: T,
+    /// Hash of the stored bytes.
     pub sha256: Sha256,
 }
 

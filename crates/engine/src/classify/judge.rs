@@ -4,10 +4,10 @@ use bridgeclip_domain::{Category, CategoryVerdict, Method, PhotoQuality, Rule, S
 
 use super::{Answers, Circumstances, Neighbour, Rules, Source, UrgencyRule, published_vote, second_look};
 
-/// Lead of a published vote up to which its answer is nearly tied, in votes, where nothing was fitted. One vote: a
-/// single neighbour more or less would decide. Half a vote on top allows for rounding.
+/// Lead of a published vote, in votes, up to which its answer is nearly tied where nothing was fitted. At a lead of one
+/// vote a single neighbour decides; half a vote more allows for rounding.
 const NEAR_TIE_VOTES: f32 = 1.5;
-/// Lead of the linear heads up to which their answer is nearly tied, as a probability, where nothing was fitted. It
+/// Lead of the linear heads, as a probability, up to which their answer is nearly tied where nothing was fitted. It
 /// equals one vote of ten.
 const NEAR_TIE_PROBABILITY: f32 = 0.1;
 
@@ -30,13 +30,16 @@ impl Default for Params {
 /// The answers of the methods that need no neighbours; None where a method is not available.
 #[derive(Clone, Debug, Default)]
 pub struct Opinions {
+    /// Answers of the linear heads.
     pub linear: Option<Answers>,
+    /// Answers of the prompts.
     pub zero_shot: Option<Answers>,
 }
 
 /// Chooses the answers of one method, calibrates them, and decides which photos are urgent or need a second look.
 #[derive(Clone, Debug)]
 pub struct Judge {
+    /// Method, rule and number of neighbours.
     pub params: Params,
     /// Fitted rules. Required for [`Rule::Balanced`].
     pub rules: Option<Rules>,

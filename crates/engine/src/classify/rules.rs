@@ -10,6 +10,7 @@ use super::{BalancedVote, ConfidenceMap, NEIGHBOURS_MAX, UrgencyRule};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
+    /// Vote of [`Rule::Balanced`].
     pub balanced_vote: BalancedVote,
     /// Number of neighbours of the published vote for which `published` was fitted.
     pub neighbours: usize,
@@ -17,10 +18,11 @@ pub struct Rules {
     pub published: Certainty,
     /// Certainty of the balanced vote.
     pub balanced: Certainty,
-    /// Certainty of the linear heads, if the reference has some.
+    /// Certainty of the linear heads. None if there were none at the time of the fit.
     pub linear: Option<Certainty>,
-    /// Certainty of the prompts, if the reference has some.
+    /// Certainty of the prompts. None if there were none at the time of the fit.
     pub zero_shot: Option<Certainty>,
+    /// Rule that puts photos forward as urgent.
     pub urgency: UrgencyRule,
     /// Similarity of the nearest neighbour below which a photo counts as unlike the reference.
     pub far_below: f32,

@@ -239,7 +239,7 @@ mod tests {
 
     use super::*;
 
-    /// Features before their normalisation, with the logits that PyTorch computes from them.
+    /// A feature before its normalisation, with the logits that PyTorch computes from it.
     #[derive(Deserialize)]
     struct Example {
         feature: Vec<f32>,

@@ -16,6 +16,7 @@ use super::{Record, Reference, ReferenceError, Stamp};
 #[derive(Clone, Debug)]
 pub struct Source {
     pub record: Record,
+    /// Path of the photo's file.
     pub path: PathBuf,
 }
 

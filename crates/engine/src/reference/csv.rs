@@ -62,7 +62,8 @@ pub fn photo_path(csv: &Path, image_root: Option<&Path>, image: &str) -> PathBuf
     }
 }
 
-/// Reads every row, including rows with invalid categories. Fails if a single-label column names more than one class.
+/// Reads every row, including rows with invalid categories. Fails if a label is unknown, or if a single-label column
+/// names more than one class.
 pub fn read_rows(path: &Path, form: RowForm) -> Result<Vec<Row>, CsvError> {
     let unreadable = unreadable(path);
     let mut reader =

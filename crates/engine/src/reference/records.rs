@@ -27,7 +27,9 @@ pub struct Record {
 /// The rows of a CSV, divided into usable ones and ones that lack a label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Records {
+    /// The usable rows, in the order of the file.
     pub complete: Vec<Record>,
+    /// The rows that lack a label, in the order of the file.
     pub incomplete: Vec<Incomplete>,
     /// Where the labels were read from.
     pub labels_from: LabelsFrom,
@@ -38,6 +40,7 @@ pub struct Records {
 pub struct Incomplete {
     /// Line of the file on which the row starts, from 1.
     pub line: u64,
+    /// Why the row is incomplete, for a message.
     pub reason: String,
 }
 

@@ -63,7 +63,7 @@ impl LabelledVectors {
         dot(&self.values[index * self.dim..][..self.dim], query.values())
     }
 
-    /// Appends a row of the query's result. Returns false if the row is damaged.
+    /// Appends a row of the SQL result. Returns false if the row is damaged.
     fn push(&mut self, row: &Row) -> rusqlite::Result<bool> {
         let codes = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
         let start = self.values.len();

@@ -21,6 +21,7 @@ pub struct Linear {
     pub matrix: Matrix,
     /// Bias of each output; zeros if the layer has no bias.
     pub bias: Vec<f32>,
+    /// Function applied to each output. None: no function.
     pub activation: Option<Activation>,
 }
 
@@ -67,8 +68,10 @@ impl Linear {
 #[derive(Debug)]
 pub struct LayerNorm {
     pub kernel: Kernel,
+    /// Factor of each value, `[width]`.
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
+    /// Value added to the variance.
     pub epsilon: f32,
 }
 
@@ -88,7 +91,9 @@ impl LayerNorm {
 #[derive(Debug)]
 pub struct Attention {
     pub kernel: Kernel,
+    /// Number of heads, a divisor of the width.
     pub heads: usize,
+    /// Whether a token attends only to itself and to earlier tokens.
     pub causal: bool,
 }
 

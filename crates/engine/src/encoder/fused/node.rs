@@ -34,7 +34,9 @@ pub enum FusedNode {
 pub struct LinearNode {
     /// Name of the weights file, next to the graph.
     pub file: String,
+    /// Number of values of an output row.
     pub outputs: usize,
+    /// Number of values of an input row.
     pub depth: usize,
     pub weights: StoredWeights,
     /// Place of the f32 bias, `[outputs]`. None: no bias.
@@ -65,6 +67,7 @@ pub struct NormNode {
     pub weight: u64,
     /// Place of the f32 bias, `[width]`.
     pub bias: u64,
+    /// Value added to the variance.
     pub epsilon: f32,
 }
 

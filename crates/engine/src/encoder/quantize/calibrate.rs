@@ -13,6 +13,7 @@ const ROWS_KEPT: usize = 256;
 /// A photo or text as the encoder's input.
 #[derive(Clone, Debug)]
 pub struct Sample {
+    /// Input tensor, `[1, 3, size, size]` for a photo or `[1, length]` for a text.
     pub input: Tensor,
     /// Number of tokens, from the first on, that the embedding depends on. None: all tokens.
     pub tokens: Option<usize>,
@@ -41,7 +42,7 @@ pub fn gather(
         plan.run_hooked(sample.input.clone(), |name, x| {
             let depth = depth(name);
             let rows = x.len() / depth;
-            // A layer after pooling has one row, fewer than the sample has tokens.
+            // After pooling a layer has a single row, even if the sample has more tokens.
             let rows = sample.tokens.map_or(rows, |tokens| tokens.min(rows));
             let inputs = layers.entry(name.to_owned()).or_default();
             inputs.magnitudes.resize(depth, 0.0);

@@ -88,11 +88,13 @@ pub struct Report {
 /// A comparison of a quantised encoder with its float encoder.
 #[derive(Clone, Debug, Serialize)]
 pub struct TowerReport {
+    /// Cosine to the float encoder over the calibration samples.
     pub fidelity: Fidelity,
     /// Size of graph and weights before quantisation, in bytes.
     pub bytes_before: u64,
     /// Size of graph and weights after quantisation, in bytes.
     pub bytes_after: u64,
+    /// The linear layers, in the order of the graph.
     pub layers: Vec<LayerReport>,
 }
 
@@ -100,7 +102,9 @@ pub struct TowerReport {
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerReport {
     pub name: String,
+    /// Number of values of an output row.
     pub outputs: usize,
+    /// Number of values of an input row.
     pub depth: usize,
     /// `int8` or `float`.
     pub precision: &'static str,
@@ -116,8 +120,11 @@ pub struct LayerReport {
 /// The current stage of a quantisation, for display.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
+    /// Name of the stage, in English.
     pub stage: &'static str,
+    /// Number of steps of the stage that are done.
     pub done: usize,
+    /// Number of steps of the stage.
     pub total: usize,
 }
 
@@ -286,7 +293,8 @@ impl Job<'_> {
         Ok(losses)
     }
 
-    /// Writes the quantised encoder. Returns the costliest layer to float, one at a time, until the aim is met.
+    /// Writes the quantised encoder. While it misses the aim, the layer that costs most goes back to float, one layer
+    /// at a time.
     fn write(
         &self,
         tower: &Tower,

@@ -17,6 +17,7 @@ use bridgeclip_kernels::Activation;
 /// An encoder as a list of steps, in order.
 #[derive(Clone, Debug)]
 pub struct Tower {
+    /// Steps in the order of the graph.
     pub steps: Vec<Step>,
     /// Constants that the standard steps use, with their names.
     pub constants: Vec<TensorProto>,
@@ -64,6 +65,7 @@ pub enum FloatLayer {
 pub struct FloatLinear {
     /// Weights, `[outputs][depth]`.
     pub weights: Vec<f32>,
+    /// Number of values of an input row.
     pub depth: usize,
     /// Bias of each output.
     pub bias: Option<Vec<f32>>,

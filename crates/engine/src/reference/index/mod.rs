@@ -137,6 +137,7 @@ impl FromIterator<usize> for RowSet {
 pub struct Hit {
     /// Position of the row, from 0.
     pub position: usize,
+    /// Dot product of row and query: their cosine similarity if the row has length 1.
     pub similarity: f32,
 }
 

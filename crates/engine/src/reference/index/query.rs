@@ -1,7 +1,7 @@
 //! A query and vectors as int8, and bounds on their similarity.
 //!
-//! Let c stand for a query q, and x' for a vector x. Then `q x - c x' = (q - c) x + c (x - x')`, which by the
-//! Cauchy-Schwarz inequality is at most `|q - c| |x| + |c| |x - x'|`.
+//! Let c be the int8 form of a query q, and x' that of a vector x. Then `q x - c x' = (q - c) x + c (x - x')`, which by
+//! the Cauchy-Schwarz inequality is at most `|q - c| |x| + |c| |x - x'|`.
 
 use std::ops::Range;
 
@@ -29,11 +29,14 @@ pub struct Int8Vectors {
 }
 
 impl Int8Vectors {
+    /// Combines the int8 values with the scale and the error bound of each vector. `norm_max` is an upper bound on the
+    /// norm of every vector.
     pub fn new(matrix: Int8Matrix, scales: Vec<f32>, errors: Vec<f32>, norm_max: f32) -> Self {
         let error_max = errors.iter().copied().fold(0.0, f32::max);
         Int8Vectors { matrix, scales, errors, norm_max, error_max }
     }
 
+    /// Number of vectors.
     pub fn len(&self) -> usize {
         self.scales.len()
     }

@@ -31,6 +31,7 @@ impl Candidate {
 }
 
 impl Shortlist {
+    /// Returns an empty shortlist.
     pub fn new(search: &Search<'_>) -> Self {
         Self::above(search, search.similarity_min.unwrap_or(f32::NEG_INFINITY))
     }
