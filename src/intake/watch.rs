@@ -1,4 +1,4 @@
-//! The watched folders.
+//! Watches folders for photo files, and hands out files at rest.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, Metadata};
@@ -27,8 +27,8 @@ pub struct Params {
     pub rescan: Duration,
     /// Time without a change after which a file is offered.
     pub settle: Duration,
-    /// Searches the roots once without watching them: the intake ends when every file that was there at the start has
-    /// been offered.
+    /// Whether the roots are searched once and not watched. The intake then ends when every file that was there at the
+    /// start has been offered.
     pub once: bool,
 }
 
@@ -94,13 +94,13 @@ enum Message {
     Rescan,
     /// A complete file is there; no program writes to it any more.
     Arrived(PathBuf),
-    /// Files that were settled may no longer be.
+    /// Files that were settled may need another look.
     LookAgain,
     Stop,
 }
 
 impl IntakeStop {
-    /// Makes the intake return `None`, from now on.
+    /// Makes [`Intake::next`] return `None`.
     pub fn stop(&self) {
         // An intake that has ended needs no stop.
         let _ = self.0.send(Message::Stop);
@@ -330,7 +330,7 @@ impl Intake {
         if is_hidden(path) && !is_root {
             return;
         }
-        // A link below a root may lead in a circle, or to files that nobody intends to be searched.
+        // A link below a root may lead in a circle, or to files that are not meant to be searched.
         let metadata = if is_root { fs::metadata(path) } else { fs::symlink_metadata(path) };
         match metadata {
             Ok(metadata) if metadata.is_symlink() => self.pass_over(path),

@@ -176,7 +176,7 @@ impl Store {
                 return Ok(());
             }
             match chown(path, Some(store.uid()), Some(store.gid())) {
-                // Any other user with write access to the store keeps the ownership of the files.
+                // A user other than root cannot give files away, and keeps their ownership.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
                 given => given,
             }

@@ -105,7 +105,8 @@ impl Reference {
         (0..self.len()).map(|position| self.row(position))
     }
 
-    /// Returns the labels and the vector of the photo at `position`, from 0.
+    /// Returns the labels and the vector of the photo at `position`, from 0. The record's `line` and `row` are those of
+    /// a CSV that lists the photos in the order of positions.
     pub fn row(&self, position: usize) -> Result<(Record, Embedding), ReferenceError> {
         let mut values = vec![0.0; self.index.dim()];
         self.read(position, &mut values)?;

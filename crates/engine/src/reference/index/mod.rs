@@ -312,8 +312,8 @@ impl Index {
         shortlists
     }
 
-    /// Visits the most promising groups, best first. Returns the shortlist, and the groups that are left for a scan in
-    /// the order of memory once visiting by promise does not pay.
+    /// Visits the most promising groups, best first, as long as that saves time. Returns the shortlist and the groups
+    /// that remain, in the order of memory.
     fn look_nearby(&self, query: &Query<'_>, search: &Search<'_>) -> (Shortlist, Vec<u32>) {
         let by_centre = query.highest_by_centres(&self.centres);
         let groups = self.len().div_ceil(GROUP);
