@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::super::inputs::{self, EmbeddingsArgs, RootArgs, Seen};
-use super::super::method::{MethodArgs, describe};
-use super::super::{Outcome, demo, progress};
 use super::output;
+use crate::cli::inputs::{self, EmbeddingsArgs, RootArgs, Seen};
+use crate::cli::method::{MethodArgs, describe};
+use crate::cli::{Outcome, demo, progress};
 use crate::domain::{Labels, SecondLook, Verdict};
 use crate::encoder::Package;
 use crate::evaluate::{Judged, Run, classification, doubts, urgency};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::super::Outcome;
+use crate::cli::Outcome;
 use crate::domain::Category;
 use crate::encoder::Package;
 use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Flagged, Run, UrgencyScores, html};

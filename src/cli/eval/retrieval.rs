@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use super::super::inputs::CsvArgs;
-use super::super::{Outcome, demo};
 use super::output;
+use crate::cli::inputs::CsvArgs;
+use crate::cli::{Outcome, demo};
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, retrieval};
 

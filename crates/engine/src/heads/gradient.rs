@@ -210,8 +210,8 @@ impl Dropout {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{NORM_EPSILON, normalise, tests::random_head};
     use super::*;
+    use crate::heads::{NORM_EPSILON, normalise, tests::random_head};
 
     const DIM: usize = 7;
     const ROWS: usize = 70; // more than a block

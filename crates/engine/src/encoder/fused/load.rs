@@ -96,8 +96,8 @@ mod tests {
         type_proto,
     };
 
-    use super::super::DOMAIN;
     use super::*;
+    use crate::encoder::fused::DOMAIN;
     use crate::encoder::plan::{EncodeError, Plan, Tokens};
 
     /// Returns an int8 layer from four values to three. The file has the weights, then the scales, then the bias.
