@@ -108,7 +108,8 @@ impl Revision {
         Ok(Revision { identity: Identity::of(&path).map_err(io)?, path, _lock: lock })
     }
 
-    /// Stores a value and replaces an earlier one of that kind. On an error the reference is unchanged.
+    /// Stores a value and replaces an earlier one of that kind. Fails with [`ReferenceError::Replaced`] if another
+    /// reference has taken the file's place since the start. On an error the reference is unchanged.
     pub fn put(
         self,
         package: &mut Package,
