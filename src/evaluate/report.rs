@@ -74,7 +74,7 @@ fn row<T>(name: impl Display, values: &[T], value: impl Fn(&T) -> Option<f64>) -
     [name.to_string()].into_iter().chain(values.iter().map(figure)).collect()
 }
 
-/// Returns the runs that have a classification, each with it.
+/// Returns the runs that have a classification, with their classifications.
 fn classified(runs: &[Run]) -> Vec<(&Run, &Classification)> {
     runs.iter().filter_map(|run| Some((run, run.classification.as_ref()?))).collect()
 }

@@ -41,9 +41,9 @@ impl BalancedVote {
 }
 
 impl CategoryVote {
-    /// Answers from the share of the votes of each class. The strength of a class is its share divided by its
-    /// threshold. Single label: the strongest class. Multi label: every class whose share reaches its threshold, the
-    /// strongest first, or the strongest class if there is none. Confidences are the shares.
+    /// Answers the category. `shares` are the shares of the votes, in class order. The strength of a class is its share
+    /// divided by its threshold. Single label: the strongest class. Multi label: every class whose share reaches its
+    /// threshold, the strongest first, or the strongest class if there is none. Confidences are the shares.
     pub fn answer(&self, category: Category, shares: &[f32]) -> Answer {
         let mut seen: Vec<(u8, f32)> = (0..)
             .zip(shares.iter().zip(&self.thresholds))

@@ -5,7 +5,7 @@ use bridgeclip_domain::{Category, CategoryVerdict, ScoredClass};
 use super::Neighbour;
 use super::answer::{Answer, Answers, lead};
 
-/// Answers every category by votes of the `k` nearest reference photos, `neighbours`, most similar first.
+/// Answers every category by the votes of `neighbours`, the `k` nearest reference photos, most similar first.
 ///
 /// Single label: the most frequent class. Multi label: every class that at least half of the neighbours carry, or the
 /// most frequent class if there is none. A tie goes to the class that appears first in order of similarity. Confidences

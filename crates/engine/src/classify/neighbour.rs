@@ -26,7 +26,7 @@ pub struct Weighting {
     pub power: f32,
 }
 
-/// Distance added to every distance, so that a photo that is itself in the reference does not outweigh all neighbours.
+/// Value added to every distance, so that a photo that is itself in the reference does not outweigh all neighbours.
 const DISTANCE_MIN: f32 = 0.01;
 /// Upper limit on the power. Greater powers would leave the nearest neighbour as the only one that counts.
 const POWER_MAX: f32 = 16.0;

@@ -1,5 +1,5 @@
-//! Cleans a text as open_clip does before it splits it into tokens: ftfy's `fix_text`, HTML unescaping twice, collapsed
-//! white space, lower case.
+//! Cleans a text as open_clip does before tokenisation: ftfy's `fix_text`, HTML unescaping twice, collapsed white
+//! space, lower case.
 //!
 //! ftfy's repair of wrongly decoded bytes is left out, because texts come from people and from UTF-8 files. A caption
 //! is never NFKC-normalised: that would turn the rating glyphs U+2160..U+2163 into ASCII letters, which are other

@@ -151,7 +151,7 @@ fn write_anew(
     }
 }
 
-/// Fails if a name occurs twice among photos, given as pairs of name and place (the place is for the message).
+/// Fails if a name occurs twice. `rows` has the name and the place of each photo; the place is for the message.
 pub fn refuse_duplicates<'a>(rows: impl Iterator<Item = (&'a str, String)>) -> Result<(), ReferenceError> {
     let mut seen: HashMap<&str, String> = HashMap::new();
     for (name, place) in rows {
@@ -167,7 +167,7 @@ fn duplicate(name: &str, first: &str, second: &str) -> ReferenceError {
 }
 
 /// Identifies the input of a build. Another list, other labels, another decoding or files of another size give another
-/// identity, so that an unfinished build with it is not resumed.
+/// identity. An unfinished build is resumed only with the same identity.
 fn identity(BuildInput { sources, decoding }: BuildInput<'_>) -> Sha256 {
     let mut text = format!("{decoding:?}\n");
     for Source { record, path } in sources {

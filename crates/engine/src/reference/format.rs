@@ -137,7 +137,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, ReferenceError> {
 }
 
 /// Returns the name of the first object that is not a plain table: a view, a trigger, a virtual table, an explicit
-/// index or a computed column. Only in plain tables is the number of rows limited by the bytes of the file.
+/// index or a computed column. A plain table cannot have more rows than the file has bytes for; the other objects can.
 fn foreign_object(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let foreign = "SELECT format('a %s `%s`', type, name) FROM sqlite_schema \
          WHERE NOT (type = 'table' AND rootpage > 0) AND NOT (type = 'index' AND sql IS NULL) \

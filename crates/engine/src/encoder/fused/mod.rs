@@ -2,7 +2,7 @@
 //!
 //! A quantised graph is ordinary ONNX with four additional operators. Their weights are not initialisers: attributes
 //! give the places of the weights in the weights file ([`FusedNode`]). So the loader reads them straight into the form
-//! that the processor's kernel needs, and memory never has a second copy.
+//! that the processor's kernel needs, and no second copy is ever in memory.
 
 mod layers;
 mod load;

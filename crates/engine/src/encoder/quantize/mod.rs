@@ -33,8 +33,8 @@ use super::{CONTEXT_LENGTH, EncodeError, Fidelity, Package, PackageError, files}
 
 pub use samples::{caption_samples, pictures};
 
-/// Cosine to the float encoder, over the calibration samples, that a quantised encoder should reach. Layers stay in
-/// float until it does.
+/// Cosine to the float encoder, over the calibration samples, that a quantised encoder should reach. Layers are
+/// kept in float until it does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Aim {
     /// Least mean cosine.

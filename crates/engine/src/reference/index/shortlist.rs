@@ -41,7 +41,7 @@ impl Shortlist {
         Self::above(search, self.threshold())
     }
 
-    /// Returns an empty shortlist for the same search over rows that this one does not visit; [`Self::add`] joins it.
+    /// Returns an empty shortlist for the same search over other rows. [`Self::add`] joins it with this one.
     pub fn beside(&self) -> Self {
         Shortlist { floor: self.floor, lowest: self.lowest.clone(), candidates: Vec::new() }
     }
