@@ -1,4 +1,4 @@
-//! Asking the daemon that runs on this machine, through its socket in the data folder.
+//! Asks the daemon that runs on this machine, through its socket in the data folder.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,11 +10,12 @@ use serde_json::Value;
 
 use crate::web::SOCKET_NAME;
 
-/// The daemon answers these within milliseconds.
+/// Time limit for an answer. The daemon answers within milliseconds.
 const TIME_MAX: Duration = Duration::from_secs(10);
+/// Maximum size of an answer.
 const ANSWER_BYTES_MAX: u64 = 4 << 20;
 
-/// What the daemon answers; `None` if none runs, or it may not be asked.
+/// Requests a path from the daemon and returns its answer. `None` if no daemon runs, or if this user may not ask it.
 pub fn get(data_dir: &Path, path: &str) -> Result<Option<Value>> {
     match connect(data_dir) {
         Ok(socket) => exchange(socket, "GET", path, "").map(Some),
@@ -22,12 +23,12 @@ pub fn get(data_dir: &Path, path: &str) -> Result<Option<Value>> {
     }
 }
 
-/// Has the daemon do something.
+/// Makes the daemon do something. Fails if no daemon answers.
 pub fn post(data_dir: &Path, path: &str, body: &Value) -> Result<Value> {
     ask(data_dir, "POST", path, &body.to_string())
 }
 
-/// What the daemon answers to any request; `null` if it only says that it did it.
+/// Sends any request to the daemon and returns its answer, `null` if that has no body. Fails if no daemon answers.
 pub fn ask(data_dir: &Path, method: &str, path: &str, body: &str) -> Result<Value> {
     let socket = connect(data_dir).with_context(|| {
         let socket = data_dir.join(SOCKET_NAME);
@@ -43,7 +44,7 @@ fn connect(data_dir: &Path) -> io::Result<UnixStream> {
     Ok(socket)
 }
 
-/// HTTP/1.0: the answer ends with the connection.
+/// Sends an HTTP/1.0 request, so that the answer ends with the connection.
 fn exchange(mut socket: UnixStream, method: &str, path: &str, body: &str) -> Result<Value> {
     let length = body.len();
     let head = "Host: localhost\r\nContent-Type: application/json";

@@ -20,14 +20,15 @@ use crate::photo::{self, encoder_input};
 use crate::pipeline::{Classifier, read_file};
 use crate::reference::{Reference, Search};
 
-/// Runs before the first that counts.
+/// Number of runs before the first one that counts.
 const WARM_UP: usize = 5;
-/// How long the peak of the processor is measured, before and after the encoder.
+/// Time for which the peak of the processor is measured, before and after the encoder.
 const PEAK: Duration = Duration::from_millis(150);
-/// Searched together, and how often.
+/// Number of queries in a batch.
 const QUERIES: usize = 256;
+/// Number of batches that are searched.
 const BATCHES: usize = 5;
-/// As in the published pipeline.
+/// Number of neighbours of a search, as in the published pipeline.
 const NEIGHBOURS: usize = 10;
 
 /// Measure how fast decoding, the encoders and the search run on this machine.
@@ -52,8 +53,8 @@ pub struct Args {
     /// How often each encoder runs.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Search for these embeddings (float32, a row each) instead of some made from the reference; --json then tells which
-    /// photos were found, by their row in the reference from 0.
+    /// Search for these embeddings (float32, a row each) instead of some made from the reference; --json then tells
+    /// which photos were found, by their row in the reference from 0.
     #[arg(long, value_name = "FILE.npy")]
     queries: Option<PathBuf>,
     /// Leave out the int8 peak: then the process does the same work in every run, and its instructions can be counted.
@@ -89,14 +90,14 @@ struct Report {
     search: Option<SearchReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     photo: Option<PhotoReport>,
-    /// Of the whole process.
+    /// Peak memory of the process.
     memory_peak_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
 struct EncoderReport {
     encoder: &'static str,
-    /// From the opened package to the encoder being ready.
+    /// Time from the opened package until the encoder is ready.
     load_ms: f64,
     median_ms: f64,
     percentile_5_ms: f64,
@@ -109,9 +110,9 @@ struct EncoderReport {
 
 #[derive(Serialize)]
 struct PeakReport {
-    /// One core's, times the threads.
+    /// Int8 peak of one core, times the number of threads.
     int8_peak_per_s: f64,
-    /// Time, as a multiple of what the multiply-adds alone take at the peak.
+    /// Time as a multiple of the time that the multiply-adds alone take at the peak.
     times_floor: f64,
 }
 
@@ -119,15 +120,16 @@ struct PeakReport {
 struct SearchReport {
     photos: usize,
     neighbours: usize,
-    /// From the opened package to the first answer.
+    /// Time from the opened package to the first answer.
     load_ms: f64,
     median_ms: f64,
     percentile_5_ms: f64,
     percentile_95_ms: f64,
-    /// For each of many queries that are searched together.
+    /// Number of queries in a search for many queries together.
     batch_queries: usize,
+    /// Time per query of a search for many queries together.
     batch_ms_per_query: f64,
-    /// For each query that was given, most similar first.
+    /// For each given query: the positions of the photos found, most similar first.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<Vec<Vec<i64>>>,
 }
@@ -136,11 +138,11 @@ struct SearchReport {
 struct PhotoReport {
     bytes: usize,
     pixels: [u32; 2],
-    /// At which part of the size it was decoded: 8 is all of it.
+    /// Scale of the decoding in eighths; 8 is full size.
     eighths: u8,
-    /// Bytes to the encoder's input.
+    /// Times from the bytes to the encoder's input.
     input: Times,
-    /// File to verdict.
+    /// Times from the file to the verdict.
     verdict: Times,
 }
 
@@ -274,8 +276,8 @@ fn search(args: &Args, package: &Package) -> Result<SearchReport> {
     })
 }
 
-/// Stored vectors, evenly from the whole reference, each with noise of a tenth of its length: as near to their neighbours
-/// as a new photo is.
+/// Returns stored vectors, spread evenly over the reference, with noise of a tenth of their length. They are as near to
+/// their neighbours as a new photo is.
 fn queries(reference: &Reference, count: usize) -> Result<Vec<Embedding>> {
     ensure!(!reference.is_empty(), "the reference has no photos");
     let query = |index: usize| {
@@ -287,7 +289,7 @@ fn queries(reference: &Reference, count: usize) -> Result<Vec<Embedding>> {
     (0..count).map(query).collect()
 }
 
-/// A vector of length 0.1 or so; the same on every run.
+/// Returns a vector of a length of about 0.1, the same on every run.
 fn noise(index: usize, dim: usize) -> impl Iterator<Item = f32> {
     let scale = 0.17 / (dim as f32).sqrt();
     let mut state = index as u64 + 1;
@@ -345,7 +347,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// The high-water mark of this process's resident memory, from Linux.
+/// Returns the high-water mark of this process's resident memory, which Linux keeps.
 fn memory_peak() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

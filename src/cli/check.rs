@@ -1,4 +1,4 @@
-//! `bridgeclip check`: what this machine and this installation have, and what to do about what is missing.
+//! `bridgeclip check`: reports what this machine and this installation have, what is missing, and how to fix it.
 
 mod broker;
 mod device;
@@ -50,7 +50,7 @@ enum State {
 }
 
 impl State {
-    /// The word, and its colour for a terminal.
+    /// Returns the word for the state, and the escape sequence of its colour on a terminal.
     fn word(self) -> (&'static str, &'static str) {
         match self {
             State::Ok => ("ok", "\x1b[32m"),
@@ -119,7 +119,7 @@ fn clock(now: Timestamp, by_ntp: bool) -> Finding {
     }
 }
 
-/// The package that the daemon would start with, and whose packages it takes.
+/// Checks the package that the daemon would start with, and the keys that it trusts.
 fn installed(config: &PackageConfig) -> Vec<Finding> {
     let place = config.place();
     let dir = place.in_use();

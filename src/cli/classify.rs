@@ -1,4 +1,4 @@
-//! `bridgeclip classify`: verdicts for photos by hand.
+//! `bridgeclip classify`: verdicts for photos on the command line.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `bridgeclip collect`: the receiving side for a central system.
+//! `bridgeclip collect`: the receiving side, for a central system.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::config::{CollectConfig, ConfigError};
 use crate::daemon::endpoint;
 use crate::uplink::read_secret;
 
-/// For the sums over a large database.
+/// Time limit for the report, whose sums take long over a large database.
 const REPORT_MAX: Duration = Duration::from_secs(3_600);
 
 /// Receive the events of many devices into a database, each one once, and see what is missing.
@@ -28,15 +28,15 @@ pub enum Command {
 
 /// Store what arrives, until Ctrl-C or SIGTERM.
 ///
-/// An event is acknowledged when it is in the database, so neither a crash nor a broken link loses one; what the broker sends
-/// twice is stored once. While a collector is away the broker keeps its events for a week: before it is taken out of
-/// service for good, run it once with --leave.
+/// An event is acknowledged when it is in the database, so neither a crash nor a broken link loses one; what the broker
+/// sends twice is stored once. While a collector is away the broker keeps its events for a week: before it is taken out
+/// of service for good, run it once with --leave.
 ///
-/// What is no event of a device, or cannot be stored whatever the database says, is set aside in the table `refused` with the
-/// reason, and holds up nothing. What the database is to blame for is tried again until it is stored. [collect.limits] bounds
-/// the waiting: 10 s for a connection (connect_s), 30 s for a statement (statement_s), 20 s for a lock (lock_s), 60 s for a
-/// transaction in which nothing happens (idle_s), 30 s for a network that is silent (silence_s). SIGTERM ends it within five
-/// seconds in every state.
+/// What is no event of a device, or cannot be stored in any database, is set aside in the table `refused` with the
+/// reason, and holds up nothing. An event that fails because of the database is tried again until it is stored.
+/// [collect.limits] bounds the waiting: 10 s for a connection (connect_s), 30 s for a statement (statement_s), 20 s for
+/// a lock (lock_s), 60 s for an idle transaction (idle_s), 30 s for a silent network (silence_s). SIGTERM ends it
+/// within five seconds in every state.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
     #[command(flatten)]
@@ -107,7 +107,7 @@ fn database(config: &CollectConfig, settings: &SettingsArgs) -> Result<Database>
 
 fn report(args: &ReportArgs) -> Result<Outcome> {
     let config = CollectConfig::read(&args.settings.config)?;
-    // The sums over all events take longer than storing some. Ctrl-C ends it as it does any command.
+    // The sums over all events take longer than storing a few. Ctrl-C ends the report like any other command.
     let limits = Limits { statement: REPORT_MAX, ..config.collect.limits.limits() };
     let bounds = Bounds { limits, stop: Arc::default() };
     let report = database(&config, &args.settings)?.open(&bounds)?.report()?;

@@ -32,8 +32,8 @@ pub struct KeygenArgs {
 /// Print topic and payload of a command, each on a line.
 ///
 /// Operations: ping; set (metered, bytes_per_s_max, log_level; null takes back what was set); resend, reclassify
-/// (photos, or sequence [first, last]); retag (photos, tag with bridge, span, member). Publish it with QoS 1 and not retained;
-/// the outcome comes on the same topic with /state behind it.
+/// (photos, or sequence [first, last]); retag (photos, tag with bridge, span, member). Publish it with QoS 1 and not
+/// retained; the outcome arrives on the same topic with /state appended.
 #[derive(Debug, clap::Args)]
 pub struct SignArgs {
     /// The private key, as keygen or openssl wrote it.
@@ -49,10 +49,10 @@ pub struct SignArgs {
     /// Arguments of the operation, as a JSON object.
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = arguments)]
     args: Map<String, Value>,
-    /// By which the outcome is found again; a random one if not given.
+    /// Id by which the outcome can be found; a random one if not given.
     #[arg(long)]
     id: Option<String>,
-    /// Must be greater than that of any command to this device before; microseconds since 1970 if not given.
+    /// Counter, greater than that of any earlier command to this device; microseconds since 1970 if not given.
     #[arg(long, value_name = "N")]
     counter: Option<u64>,
     /// How long the command is valid.

@@ -22,7 +22,7 @@ enum Decode {
 }
 
 impl DecodeArgs {
-    /// The usual limits, with this way of decoding.
+    /// Returns the default limits with this way of decoding.
     pub fn limits(&self) -> Limits {
         let mut limits = Limits::default();
         if let Decode::Exact = self.decode {

@@ -37,7 +37,7 @@ pub struct Args {
     pause_ms: u64,
 }
 
-/// The demo files, as they lie in the source tree and under /usr/share.
+/// The demo files, in the source tree or under /usr/share.
 struct DemoFiles {
     package: PathBuf,
     photos: PathBuf,
@@ -52,6 +52,7 @@ pub struct PackageArgs {
 }
 
 impl PackageArgs {
+    /// Opens the package, or the demo package if none was given.
     pub fn open(&self) -> Result<Package> {
         match &self.package {
             Some(dir) => Ok(Package::open(dir)?),
@@ -61,7 +62,8 @@ impl PackageArgs {
 }
 
 impl DemoFiles {
-    /// Looks in `models/demo` above the program and the current folder, then where a system package puts it.
+    /// Finds the files in `models/demo` above the program or above the current folder, or where a system package
+    /// installs them.
     fn find() -> Result<Self> {
         let program = std::env::current_exe().context("cannot tell where this program lies")?;
         let here = std::env::current_dir().context("cannot tell the current folder")?;
@@ -73,7 +75,7 @@ impl DemoFiles {
         }
     }
 
-    /// The sample photos in the order of their names.
+    /// Returns the sample photos in the order of their names.
     fn photos(&self) -> Result<Vec<PathBuf>> {
         let dir = &self.photos;
         let entries = fs::read_dir(dir).with_context(|| format!("{}: cannot read", dir.display()))?;
@@ -122,7 +124,7 @@ fn introduce(files: &DemoFiles, photos: usize, camera: &Path, args: &Args) -> Re
     Ok(())
 }
 
-/// The settings of the demo, in the same form as a user's.
+/// Returns the settings of the demo, in the form of a user's settings file.
 fn settings(package: &Path, data: &Path, camera: &Path, broker: Option<&Broker>) -> String {
     let quoted = |path: &Path| toml::Value::from(path.to_string_lossy().into_owned()).to_string();
     let mut text = format!(
@@ -134,7 +136,7 @@ fn settings(package: &Path, data: &Path, camera: &Path, broker: Option<&Broker>)
         quoted(camera),
     );
     if let Some(Broker { host, port }) = broker {
-        // The demo has no consumer to wait for.
+        // The demo has no subscriber to wait for.
         text += &format!(
             "[mqtt]\nbroker = \"{host}:{port}\"\nplain_text = true\nretry_s_max = 2\nhold_without_subscriber = false\n"
         );
@@ -142,7 +144,8 @@ fn settings(package: &Path, data: &Path, camera: &Path, broker: Option<&Broker>)
     text
 }
 
-/// Copies the photos into the watched folder as a camera does: one by one, each under a name that it gets at the end.
+/// Copies the photos into the watched folder as a camera does: one by one, each under a temporary name until it is
+/// complete.
 fn shoot(photos: &[PathBuf], camera: &Path, pause: Duration) {
     for photo in photos {
         let Some(name) = photo.file_name() else { continue };
@@ -154,7 +157,7 @@ fn shoot(photos: &[PathBuf], camera: &Path, pause: Duration) {
     }
 }
 
-/// Prints what the daemon tells and decides when the demo is over.
+/// Prints the daemon's notices and decides when the demo is over.
 struct Watch {
     expected: usize,
     deliver: bool,

@@ -1,4 +1,4 @@
-//! The device that a command is about: its settings file, and its database beside the daemon, which may be running.
+//! The device that a command works on: its settings file and its database. The daemon may be running.
 
 use std::path::{Path, PathBuf};
 
@@ -17,24 +17,26 @@ pub struct DeviceArgs {
 }
 
 impl DeviceArgs {
+    /// Reads the settings file.
     pub fn config(&self) -> Result<Config> {
         Ok(Config::read(&self.config)?)
     }
 }
 
-/// The data folder, which a device that never worked does not have yet.
+/// Returns the data folder, and creates it for a device that has never worked.
 pub fn data_dir(config: &Config) -> Result<&Path> {
     let dir = config.device.data_dir.as_path();
     durable::create_folders(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
     Ok(dir)
 }
 
+/// Opens the device's database for reading. Fails if the device has never worked.
 pub fn reader(config: &Config) -> Result<Reader> {
     let dir = &config.device.data_dir;
     Reader::open(&dir.join(FILE_NAME)).with_context(|| format!("{}: no device has worked here yet", dir.display()))
 }
 
-/// Writes through a journal beside the daemon's, and waits until everything is written.
+/// Opens a journal next to the daemon's, calls `work` with it, and waits until everything is written.
 pub fn with_journal<T>(config: &Config, work: impl FnOnce(&Journal) -> Result<T>) -> Result<T> {
     let (journal, thread) = Journal::join(data_dir(config)?, config.journal())?;
     let outcome = work(&journal);

@@ -1,4 +1,4 @@
-//! `bridgeclip eval`: how good the answers are on labelled photos.
+//! `bridgeclip eval`: the quality of answers on labelled photos.
 
 mod classify;
 mod compare;

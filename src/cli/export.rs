@@ -1,4 +1,4 @@
-//! `bridgeclip export`: the device's photos and what they show, as files that people open elsewhere.
+//! `bridgeclip export`: the device's photos and their verdicts, as files for other programs.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -36,8 +36,8 @@ const EXAMPLES: &str = "Examples:
 /// Write the photos that this device has classified, with what they show, into a file for a map, a spreadsheet, another
 /// program or paper.
 ///
-/// The daemon may be running. Each photo comes with its position as far as it is known, and with what that position is
-/// worth: its source and quality. Photos without a position are there too.
+/// The daemon may be running. Each photo comes with its position, if it is known, and with the source and the quality
+/// of that position. Photos without a position are included.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -48,13 +48,13 @@ pub struct Args {
     format: Option<Format>,
     #[command(flatten)]
     filter: FilterArgs,
-    /// The file to write, whole or not at all; standard output if not given.
+    /// The file to write, which appears complete or not at all; standard output if not given.
     #[arg(long, value_name = "FILE", required_if_eq("format", "gpkg"))]
     out: Option<PathBuf>,
     /// Replace the file if it is there.
     #[arg(long, requires = "out")]
     force: bool,
-    /// For csv: begin with the mark by which spreadsheets know UTF-8.
+    /// For csv: begin with the byte order mark by which spreadsheets recognise UTF-8.
     #[arg(long)]
     bom: bool,
     /// For html: the language of the sheet; the other formats have both. English unless given.
@@ -149,7 +149,7 @@ fn explain_columns() -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// Options of another format, which would be without effect.
+/// Exits with an error if an option belongs to another format and would have no effect.
 fn refuse_misplaced(args: &Args, format: Format) {
     let misplaced = match format {
         Format::Csv => args.lang.map(|_| "--lang is for --format html; a csv file has both languages"),
@@ -178,7 +178,7 @@ fn report(args: &Args, tally: Tally) -> Result<Outcome> {
     Ok(Outcome::from_failures(tally.damaged as usize))
 }
 
-/// One export on its way.
+/// One export while it runs.
 struct Export<'a> {
     args: &'a Args,
     format: Format,
@@ -201,7 +201,7 @@ impl<'a> Export<'a> {
 
     fn to_stdout(&self) -> Result<Tally> {
         let written = self.write(io::stdout().lock()).map_err(|error| match error {
-            // By this one `main` sees that whoever reads it has gone away.
+            // `main` recognises by this error that the reader of the output has gone away.
             ExportError::Write(error) => anyhow::Error::from(error),
             error => error.into(),
         });

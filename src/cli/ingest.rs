@@ -1,4 +1,4 @@
-//! `bridgeclip ingest`: photos from a card, by hand.
+//! `bridgeclip ingest`: imports photos from a card, on command.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use crate::domain::Verdict;
 /// Import photos by hand, a card for instance, with everything below the given folders.
 ///
 /// The results join those of the daemon, which delivers them when it runs next. Photos that are known already are not
-/// done twice, and those that failed before are tried again. No photo is moved, changed or deleted. Ctrl-C stops
-/// after the photo in work; the same command goes on from there.
+/// processed again, and those that failed before are tried again. No photo is moved, changed or deleted. Ctrl-C stops
+/// after the current photo; the same command resumes from there.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -54,14 +54,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
     report.finish(waiting, queue)
 }
 
-/// Tells of each file, and counts.
+/// Reports each file, and counts.
 struct Report {
     bar: ProgressBar,
     json: bool,
     captured: usize,
     known: usize,
     failed: usize,
-    /// Of the first write that failed.
+    /// Outcome of printing: the first error, if there was one.
     written: io::Result<()>,
 }
 
@@ -73,7 +73,7 @@ struct Line<'a> {
     sequence: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<&'a Verdict>,
-    /// Classified before.
+    /// Whether the photo was classified before.
     known: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! The labelled photos that commands work on, and their embeddings: from a file or by the package's encoders.
+//! The labelled photos that commands work on, and their embeddings from a file or from the package's encoders.
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,7 @@ pub struct RootArgs {
 }
 
 impl RootArgs {
+    /// Returns the photos of a CSV, with the root and the decoding given.
     pub fn photos<'a>(&'a self, csv: &'a Path) -> Photos<'a> {
         Photos { csv, root: self.image_root.as_deref(), limits: self.decode.limits() }
     }
@@ -47,12 +48,14 @@ pub struct EmbeddingsArgs {
     pub embeddings: Option<PathBuf>,
 }
 
-/// Rows and where their photos lie.
+/// The photos of a CSV, and how they are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Photos<'a> {
+    /// Path of the CSV.
     pub csv: &'a Path,
-    /// Replaces the folder part of the image column.
+    /// Folder that replaces the folder part of the image column.
     pub root: Option<&'a Path>,
+    /// How photos are decoded.
     pub limits: Limits,
 }
 
@@ -61,31 +64,32 @@ impl CsvArgs {
         self.root.photos(&self.csv)
     }
 
-    /// The rows; a CSV without rows is refused.
+    /// Reads the rows. Fails if there are none.
     pub fn rows(&self) -> Result<Vec<Row>> {
         rows(&self.csv, RowForm::Labelled)
     }
 }
 
-/// The rows of a CSV; one without rows is refused.
+/// Reads the rows of a CSV. Fails if there are none.
 pub fn rows(csv: &Path, form: RowForm) -> Result<Vec<Row>> {
     let rows = read_rows(csv, form)?;
     ensure!(!rows.is_empty(), "{}: no rows below the first line", csv.display());
     Ok(rows)
 }
 
-/// What is known of a photo when it is judged.
+/// A photo's embedding, and its quality if the photo itself was read.
 pub type Seen = (Embedding, Option<PhotoQuality>);
 
 impl Photos<'_> {
-    /// An embedding per row from `file`, or of the photo itself. A photo that cannot be used is named on standard error
-    /// and has none.
+    /// Returns an embedding for each row, from `file` or of the photo itself. A photo that cannot be used is named on
+    /// standard error and has none.
     pub fn embeddings(&self, file: Option<&Path>, rows: &[Row], package: &Package) -> Result<Vec<Option<Embedding>>> {
         let seen = self.seen(file, rows, package)?;
         Ok(seen.into_iter().map(|seen| seen.map(|(embedding, _)| embedding)).collect())
     }
 
-    /// Likewise with the quality of each photo, if the photo itself was looked at.
+    /// Returns an embedding for each row, from `file` or of the photo itself, and the quality of the photo in the
+    /// latter case. A photo that cannot be used is named on standard error and has none.
     pub fn seen(&self, file: Option<&Path>, rows: &[Row], package: &Package) -> Result<Vec<Option<Seen>>> {
         if let Some(file) = file {
             let stored = self.stored(file, rows, package)?.into_iter();
@@ -100,7 +104,7 @@ impl Photos<'_> {
         Ok(self.named(rows, on_all_cores(rows, "photos", look)))
     }
 
-    /// An embedding per row from `file`, or of the caption.
+    /// Returns an embedding for each row, from `file` or of the caption.
     pub fn text_embeddings(
         &self,
         file: Option<&Path>,
@@ -115,7 +119,7 @@ impl Photos<'_> {
         Ok(self.named(rows, on_all_cores(rows, "texts", embed)))
     }
 
-    /// Rows of zeros are refused; the others are brought to unit length.
+    /// Reads an embedding for each row and normalises it. Fails if a row has only zeros.
     fn stored(&self, file: &Path, rows: &[Row], package: &Package) -> Result<Vec<Option<Embedding>>> {
         let matrix = npy::read_for(file, self.csv, rows.len(), package.manifest().embedding_dim)?;
         let embedding = |(index, (row, values)): (usize, (&Row, &[f32]))| {
@@ -126,7 +130,7 @@ impl Photos<'_> {
         rows.iter().zip(matrix.values.chunks(matrix.columns)).enumerate().map(embedding).collect()
     }
 
-    /// Names every failure with its line.
+    /// Prints every failure with the line of its row, and turns it into None.
     fn named<T>(&self, rows: &[Row], results: Vec<Result<T, String>>) -> Vec<Option<T>> {
         let name = |(row, result): (&Row, Result<T, String>)| {
             let print = |reason| eprintln!("bridgeclip: {}, line {}: {reason}", self.csv.display(), row.line);
@@ -136,7 +140,7 @@ impl Photos<'_> {
     }
 }
 
-/// The results in the order of the items, one item per thread at a time, with a progress bar.
+/// Works on one item per thread at a time, with a progress bar. Returns the results in the order of the items.
 pub fn on_all_cores<T: Sync, R: Send>(items: &[T], unit: &'static str, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let bar = progress::bar(items.len(), unit);
     let results = spread(items, processors(), |item| {

@@ -1,4 +1,4 @@
-//! `bridgeclip man` and `completions`: what the system package needs, made from the definition of the command line.
+//! `bridgeclip man` and `completions`: files for the system package, generated from the definition of the command line.
 
 use std::io::Write;
 use std::path::PathBuf;

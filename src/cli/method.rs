@@ -1,4 +1,4 @@
-//! How photos are answered, as an argument.
+//! Arguments that select how photos are answered.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -28,6 +28,7 @@ pub struct NeighboursArgs {
 }
 
 impl MethodArgs {
+    /// Returns the parameters given.
     pub fn params(&self) -> Params {
         Params { method: self.method, rule: self.rule, neighbours: self.neighbours.count() }
     }
@@ -47,7 +48,7 @@ fn rules() -> impl TypedValueParser<Value = Rule> {
     PossibleValuesParser::new(Rule::ALL.map(Rule::name)).try_map(|name| name.parse::<Rule>())
 }
 
-/// The way to answer for a report.
+/// Returns the way of answering in words, for a report.
 pub fn describe(params: &Params) -> String {
     match (params.method, params.rule) {
         (Method::Knn, Rule::Published) => format!("k-NN, {} neighbours, published rule", params.neighbours),

@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand. Errors are printed once, here.
+//! The command line: one file for each subcommand. Errors are printed once, here.
 
 mod api;
 mod bench;
@@ -86,13 +86,14 @@ enum Command {
     Completions(manual::CompletionsArgs),
 }
 
-/// How a command that did not fail as a whole went.
+/// The outcome of a command that ran to its end or was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
+    /// Everything went well.
     Good,
     /// Some of the input failed; the reasons have been printed.
     SomeFailed,
-    /// Ctrl-C ended it before it was done.
+    /// Ctrl-C stopped the command before it was done.
     Stopped,
 }
 
@@ -121,9 +122,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Lets a command over the uplink turn the log up to debug later, which a filter set now could not.
+/// Starts logging. The filter admits debug messages and the maximum level holds them back, so that a command over the
+/// uplink can turn the log up later.
 fn start_logging(level: LevelFilter) {
-    // tract tells of every rewrite of a graph at info, the MQTT client of every packet at debug.
+    // tract logs every rewrite of a graph at info, the MQTT client every packet at debug.
     let filter = env_logger::Env::default().default_filter_or("debug,tract=error,rumqttc=info");
     env_logger::Builder::from_env(filter).init();
     if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
@@ -158,7 +160,8 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
     }
 }
 
-/// The error with its causes. Many of our messages name the cause within the sentence; it is not said twice.
+/// Returns the error with its causes. Many messages of this program name the cause within the sentence; such a cause is
+/// not repeated.
 fn describe(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
         text if text.is_empty() => cause,
@@ -167,7 +170,7 @@ fn describe(error: &anyhow::Error) -> String {
     })
 }
 
-/// The reader of our output has gone away, as `| head` does.
+/// Reports whether the reader of the output has gone away, as `| head` does.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

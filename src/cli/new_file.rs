@@ -1,4 +1,4 @@
-//! Files that commands make: whole, or not there.
+//! Files that commands write: complete, or absent.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 
 use crate::durable::Draft;
 
-/// Mode of a file that a user makes; the umask takes from it.
+/// Mode of a file that a user makes, before the umask.
 const USERS: u32 = 0o666;
 
-/// A file without a name yet. Until it is kept, it goes away with this value.
+/// A file without a name. Dropping this value before [`Self::keep`] removes the file.
 pub struct NewFile {
     draft: Draft,
     path: PathBuf,
@@ -18,23 +18,24 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Begins the file that will be at `path`, in the same folder. One that is there is not replaced unless `replace`.
+    /// Starts the file for `path`, in the same folder. Fails if there is a file at `path`, unless `replace` is set.
     pub fn create(path: &Path, replace: bool) -> Result<Self> {
         ensure!(replace || path.symlink_metadata().is_err(), "{}: is there already", path.display());
         let draft = Draft::create(path, USERS).with_context(|| format!("{}: cannot write", path.display()))?;
         Ok(NewFile { draft, path: path.to_owned(), replace })
     }
 
+    /// Returns the open file.
     pub fn file(&mut self) -> &mut File {
         self.draft.file()
     }
 
-    /// Where it is until it has its name.
+    /// Path of the file until it has its name.
     pub fn path(&self) -> &Path {
         self.draft.temporary_path()
     }
 
-    /// Gives it its name once it is on the drive.
+    /// Makes the file durable and gives it its name.
     pub fn keep(self) -> Result<()> {
         let NewFile { draft, path, replace } = self;
         let kept = if replace { draft.publish() } else { draft.publish_new() };

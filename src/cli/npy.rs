@@ -1,4 +1,4 @@
-//! NumPy files: matrices of embeddings from and to other tools.
+//! NumPy files: matrices of embeddings, exchanged with other tools.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
@@ -10,20 +10,23 @@ use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
 use crate::domain::Embedding;
 use crate::plain_file;
 
-/// Row by row.
+/// A matrix of finite values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
+    /// Values row by row, `[rows][columns]`.
     pub values: Vec<f32>,
+    /// Number of values of a row, at least 1.
     pub columns: usize,
 }
 
 impl Matrix {
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.values.len() / self.columns
     }
 }
 
-/// Reads a matrix of f32 or f64 whose values are all finite.
+/// Reads a matrix of f32 or f64. Fails if a value is not finite.
 pub fn read(path: &Path) -> Result<Matrix> {
     let name = path.display();
     let file = plain_file::open(path).with_context(|| format!("{name}: cannot open"))?;
@@ -34,7 +37,7 @@ pub fn read(path: &Path) -> Result<Matrix> {
         columns > 0 && npy.order() == Order::C,
         "{name}: rows must have values and lie one after the other (C order)"
     );
-    // Before anything is allocated: the file must be as large as its header says.
+    // The file must be as large as its header says; otherwise reading it would allocate too much memory.
     ensure!(rows.checked_mul(columns).is_some_and(|count| count <= bytes), "{name}: is cut off");
     let float = |size: u64| matches!(&npy.dtype(), npyz::DType::Plain(t) if t.type_char() == TypeChar::Float && t.size_field() == size);
     let failed = |error: std::io::Error| anyhow!("{name}: {error}");
@@ -50,7 +53,7 @@ pub fn read(path: &Path) -> Result<Matrix> {
     Ok(Matrix { values, columns })
 }
 
-/// Reads embeddings of `dim` values, at least one.
+/// Reads embeddings of `dim` values, at least one. Normalises them.
 pub fn read_embeddings(path: &Path, dim: usize) -> Result<Vec<Embedding>> {
     let name = path.display();
     let matrix = read(path)?;
@@ -62,7 +65,7 @@ pub fn read_embeddings(path: &Path, dim: usize) -> Result<Vec<Embedding>> {
     matrix.values.chunks_exact(dim).enumerate().map(row).collect()
 }
 
-/// Likewise a row of `columns` values for each of the `rows` rows of a CSV.
+/// Reads a matrix with a row of `columns` values for each of the `rows` rows of a CSV.
 pub fn read_for(path: &Path, csv: &Path, rows: usize, columns: usize) -> Result<Matrix> {
     let matrix = read(path)?;
     ensure!(
@@ -81,7 +84,7 @@ pub fn read_for(path: &Path, csv: &Path, rows: usize, columns: usize) -> Result<
     Ok(matrix)
 }
 
-/// Writes embeddings as f32, a row each.
+/// Writes embeddings as f32, `[rows][dim]`.
 pub fn write(path: &Path, rows: &[Embedding]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let dim = rows.first().map_or(0, |row| row.values().len());

@@ -1,4 +1,4 @@
-//! `bridgeclip package`: what a model package is and whether it is whole; how it is signed and gets onto a device.
+//! `bridgeclip package`: shows and verifies model packages, signs them, and installs them on a device.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ pub struct Args {
 pub struct VerifyArgs {
     #[command(flatten)]
     package: Args,
-    /// A minisign public key that must have signed the package; more than one: one of them.
+    /// A minisign public key that must have signed the package; if several are given, one of them.
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `bridgeclip pair`: a code that lets a phone or a laptop in, and those who were let in.
+//! `bridgeclip pair`: shows a code that admits a phone or a laptop, and lists the visitors who were admitted.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,9 +13,9 @@ use crate::web::Role;
 
 /// Show a code that lets one phone, tablet or laptop use this device's page, or who was let in.
 ///
-/// A code is good for one visitor and ten minutes. They open the page, enter the code and their name, and are known for 30
-/// days, or until they leave or are sent away with --revoke. A new code takes the place of the last one. The page must be on
-/// the network: [web] listen in the settings.
+/// A code is good for one visitor and ten minutes. They open the page, enter the code and their name, and are known for
+/// 30 days, or until they leave or are sent away with --revoke. A new code takes the place of the last one. The page
+/// must be on the network: [web] listen in the settings.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub struct Args {
     /// What the visitor may do: look at everything, or also add photos, judge, tag and take files away.
     #[arg(long, value_enum, value_name = "ROLE", default_value = "inspector")]
     role: Role,
-    /// List the visitors who are known, those who came last first.
+    /// List the visitors who are known, the most recent first.
     #[arg(long, conflicts_with_all = ["role", "revoke"])]
     list: bool,
     /// Send the visitor with this id away, at once: a phone that was lost, say. --list shows the ids.
@@ -88,7 +88,8 @@ fn list(data_dir: &Path, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// `1f2e3d4c  inspector  A. Sato, last seen 5 min ago from 10.0.0.7, known for 29 days more`.
+/// Returns a line about a visitor: `1f2e3d4c  inspector  A. Sato, last seen 5 min ago from 10.0.0.7, known for 29 days
+/// more`.
 fn line(visitor: &Value) -> String {
     let text = |key: &str| visitor[key].as_str().unwrap_or("?");
     let seconds = |key: &str| visitor[key].as_u64().unwrap_or_default();

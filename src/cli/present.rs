@@ -1,4 +1,4 @@
-//! Results in words for a person at a terminal.
+//! Results in words, for a person at a terminal.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -6,7 +6,8 @@ use serde_json::Value;
 use crate::domain::{Category, Method, Urgency, UrgentSign, Verdict};
 use crate::texts::{Lang, Text};
 
-/// The verdict on one line: `soundness II, measure C1, cracking on pier; review first: rating IV among similar photos`.
+/// Returns the verdict on one line: `soundness II, measure C1, cracking on pier; review first: rating IV among similar
+/// photos`.
 pub fn line(verdict: &Verdict) -> String {
     let names = |category: Category| match verdict.get(category).names(category).collect::<Vec<_>>() {
         names if names.is_empty() => "?".to_owned(),
@@ -26,7 +27,7 @@ pub fn line(verdict: &Verdict) -> String {
     )
 }
 
-/// The verdict with confidences, what to look at, and the evidence, one item a line.
+/// Returns the verdict with confidences, urgency, doubts and the evidence, one item a line.
 pub fn paragraph(verdict: &Verdict) -> String {
     let mut text = String::new();
     for category in Category::ALL {
@@ -52,13 +53,15 @@ pub fn paragraph(verdict: &Verdict) -> String {
     text
 }
 
-/// What the broker does not take for now, a line for each part of it; `daemon` is the running daemon's status.
+/// Returns a line for each part of the queue that the broker does not accept for now. `daemon` is the running daemon's
+/// status.
 pub fn held(daemon: &Value) -> Vec<String> {
     let more = daemon["held_more"].as_u64().map(|more| format!("{more} more parts"));
     daemon["held"].as_array().into_iter().flatten().map(held_part).chain(more).collect()
 }
 
-/// `bridge/v1/a/b/capture/thumb/#, for 12 min, next try in 40 s: the broker ...`.
+/// Returns a line about a part of the queue: `bridge/v1/a/b/capture/thumb/#, for 12 min, next try in 40 s: the broker
+/// ...`.
 fn held_part(part: &Value) -> String {
     let text = |key: &str| part[key].as_str().unwrap_or("?");
     let span = |key: &str| duration(part[key].as_u64().unwrap_or(0));
@@ -75,7 +78,7 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// What the percentages mean.
+/// Explains the percentages.
 fn confidence(verdict: &Verdict) -> &'static str {
     match (verdict.confidence_calibrated, verdict.method) {
         (true, _) => "how often such answers were right on labelled photos",
@@ -92,7 +95,7 @@ fn signs(urgency: &Urgency) -> String {
     urgency.signs.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
-/// How long ago that was, in the unit that tells most.
+/// Returns the time since a moment, in the unit that suits it best.
 pub fn age(since: Timestamp) -> String {
     let seconds = Timestamp::now().duration_since(since).as_secs().max(0);
     match seconds {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar with rate and time left.
+/// Returns a bar with rate and time left.
 pub fn bar(length: usize, unit: &'static str) -> ProgressBar {
     let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  {{eta}} left  {{msg}}");
     let style = ProgressStyle::with_template(&template).expect("a valid template");
     ProgressBar::new(length as u64).with_style(style)
 }
 
-/// For what cannot say how far it is.
+/// Returns a spinner with the elapsed time, for work whose progress is unknown.
 pub fn spinner(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("a valid template");
     let spinner = ProgressBar::new_spinner().with_style(style).with_message(what);

@@ -30,7 +30,7 @@ pub enum Command {
 pub struct RetryArgs {
     #[command(flatten)]
     device: DeviceArgs,
-    /// Their ids, as `queue list --set-aside` shows them; all if none is given.
+    /// Ids of the events, as `queue list --set-aside` shows them; all if none is given.
     #[arg(value_name = "ID")]
     ids: Vec<i64>,
 }

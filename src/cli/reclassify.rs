@@ -1,4 +1,4 @@
-//! `bridgeclip reclassify`: stored captures are judged again after the reference or the rule changed.
+//! `bridgeclip reclassify`: judges stored captures again after a change of the reference or the rule.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -20,15 +20,15 @@ use crate::reclassify::{Rejudged, Tally, reclassify, store};
 
 /// Judge all stored photos again with the package and the [classify] settings that the settings file names now.
 ///
-/// Their embeddings are kept, so the photos are not needed. Where classes, urgency or doubts come out otherwise, an event
-/// is queued that takes the place of the earlier result; the others stay as they are. Photos that another image encoder
-/// has seen cannot be compared, and are counted. The daemon may be running; start it anew, so that it uses the new
+/// Their embeddings are kept, so the photos are not needed. Where classes, urgency or doubts come out differently, an
+/// event is queued that takes the place of the earlier result; the others stay as they are. Photos that another image
+/// encoder has seen cannot be compared, and are counted. The daemon may be running; restart it, so that it uses the new
 /// reference too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     device: DeviceArgs,
-    /// Tell what would change, and change nothing.
+    /// Show what would change, and change nothing.
     #[arg(long)]
     dry_run: bool,
     /// One JSON object for each changed photo and line, and one with the totals at the end.
@@ -64,14 +64,14 @@ fn event_of<'a>(rejudged: &Rejudged, made: &'a [Superseded]) -> Option<&'a str> 
     made.iter().find(|made| made.capture == rejudged.capture).map(|made| made.event_id.as_str())
 }
 
-/// One changed photo for a program.
+/// One line of `--json`: a changed photo.
 #[derive(Serialize)]
 struct Line<'a> {
     capture: i64,
     path: Cow<'a, str>,
     before: &'a Verdict,
     after: &'a Verdict,
-    /// Of the event that tells of it; none in a dry run.
+    /// Id of the event that reports the change. None in a dry run.
     event_id: Option<&'a str>,
 }
 

@@ -50,7 +50,7 @@ enum LabelsFromArg {
 }
 
 impl LabelsArgs {
-    /// Reads the rows. A finding that does not tell all four labels is named on standard error.
+    /// Reads the rows. Names findings that do not give all four labels on standard error.
     fn read(&self, csv: &Path) -> Result<Records> {
         let labels_from = self.labels_from.map(|from| match from {
             LabelsFromArg::Columns => LabelsFrom::Columns,
@@ -90,7 +90,7 @@ pub fn run(command: &Command) -> Result<Outcome> {
     }
 }
 
-/// The reference that a path means: that of a package folder, or the file itself.
+/// Returns the reference that a path stands for: that of a package folder, or the file itself.
 fn reference_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(files::REFERENCE) } else { path.to_owned() }
 }
@@ -120,7 +120,7 @@ fn info(args: &InfoArgs) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// The plain values of a JSON object, as `seed 42, photos 2500`.
+/// Returns the plain values of a JSON object, as in `seed 42, photos 2500`.
 fn facts(made_with: &Value) -> String {
     let plain = made_with.as_object().into_iter().flatten().filter_map(|(key, value)| match value {
         Value::String(text) => Some(format!("{key} {text}")),

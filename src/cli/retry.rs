@@ -1,4 +1,4 @@
-//! `bridgeclip retry`: files that gave no result, once more.
+//! `bridgeclip retry`: has files that gave no result tried again.
 
 use std::fs;
 use std::io::Write;
@@ -12,8 +12,8 @@ use crate::domain::Failure;
 
 /// Try files again that gave no result (see `bridgeclip status --failed`); the daemon may be running.
 ///
-/// Their failures are forgotten, and the daemon takes the files for new ones at its next rescan. Files that have
-/// grown or changed are tried again without this.
+/// Their failures are forgotten, and the daemon treats the files as new at its next rescan. Files that have grown or
+/// changed are tried again without this.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// The failed files at or below the paths. A path without any is an error, as it is likely misspelt.
+/// Returns the failed files at or below the paths. Fails for a path without any, as it is likely misspelt.
 fn below(paths: &[PathBuf], failures: &[Failure]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in paths {
@@ -52,7 +52,8 @@ fn files(failures: &[Failure]) -> impl Iterator<Item = PathBuf> {
     failures.iter().map(|failure| failure.path.clone())
 }
 
-/// The database has paths as the settings give them, which may be relative to another folder.
+/// Reports whether a file is at or below a path. The database has paths as the settings give them, which may be
+/// relative to another folder.
 fn is_below(path: &Path, file: &Path) -> bool {
     let real = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path));
     file.starts_with(path) || real(path).is_ok_and(|path| real(file).is_ok_and(|file| file.starts_with(path)))

@@ -14,13 +14,13 @@ use crate::config::Config;
 use crate::daemon::{Daemon, DaemonEvent, Stopper};
 use crate::uplink::LinkEvent;
 
-/// Time for a stop in order: longer than the slowest photo takes, shorter than the service manager's patience.
+/// Time limit for an orderly stop: longer than the slowest photo takes, shorter than the service manager waits.
 const STOP_MAX: Duration = Duration::from_secs(30);
 
 /// Watch folders, classify every new photo, keep the results and deliver them.
 ///
-/// Stops cleanly on SIGTERM and Ctrl-C: the photo in work is finished. What arrived while it was off is picked up
-/// at the next start.
+/// Stops cleanly on SIGTERM and Ctrl-C: the current photo is finished. What arrived while it was off is picked up at
+/// the next start.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The settings file; deploy/config.toml is a commented example.
@@ -36,7 +36,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// The first SIGTERM or SIGINT stops the daemon in order, the second one at once. So does the time, if something hangs.
+/// Stops the daemon on SIGTERM or SIGINT: in an orderly way on the first signal, at once on the second one or if the
+/// stop takes longer than [`STOP_MAX`].
 pub fn stop_on_signal(stopper: Stopper) -> Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot listen for signals")?;
     let listen = move || {
@@ -55,7 +56,8 @@ pub fn stop_on_signal(stopper: Stopper) -> Result<()> {
     Ok(())
 }
 
-/// A folder on a card that does not answer, say. What was accepted is durable.
+/// Ends the process if the stop hangs, for example on a folder of a card that does not answer. Everything accepted so
+/// far is durable.
 fn end_late() {
     thread::sleep(STOP_MAX);
     warn!("the stop hangs; ending without it");
@@ -69,7 +71,7 @@ fn log_notice(notice: DaemonEvent) {
         }
         DaemonEvent::Known { path } => debug!("{}: known already", path.display()),
         DaemonEvent::Link(LinkEvent::Delivered(count)) => debug!("{count} events delivered"),
-        // The stages have logged these themselves.
+        // The stages log these notices themselves.
         DaemonEvent::Started { .. }
         | DaemonEvent::Failed { .. }
         | DaemonEvent::Changed { .. }

@@ -1,4 +1,4 @@
-//! `bridgeclip search`: photos by a text or by a photo.
+//! `bridgeclip search`: finds photos by a text or by a photo.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -24,8 +24,9 @@ use crate::search::{Condition, Filter, FoundCapture, in_captures, in_reference};
 
 /// Find photos that fit a text, or that look like a photo: labelled ones, or those that this device has taken.
 ///
-/// A text works best as a finding is written: "Cracking is observed in the main girder." Conditions on labels can be given
-/// in English or Japanese, and all of them must hold; for the device's own photos the labels are those of their verdicts.
+/// A text works best as a finding is written: "Cracking is observed in the main girder." Conditions on labels can be
+/// given in English or Japanese, and all of them must hold; for the device's own photos the labels are those of their
+/// verdicts.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("query").required(true))]
 pub struct Args {
@@ -122,7 +123,7 @@ fn line_of(FoundCapture { similarity, result }: &FoundCapture) -> String {
     format!("{similarity:.4}  {}  {taken}{tag}  {verdict}", result.path.display())
 }
 
-/// A found capture for a program.
+/// One line of `--json`: a found capture.
 #[derive(Serialize)]
 struct Line<'a> {
     capture: i64,

@@ -1,4 +1,4 @@
-//! `bridgeclip status`: what a technician asks first. The queue in detail is `bridgeclip queue status`.
+//! `bridgeclip status`: what a technician asks first. `bridgeclip queue status` shows the queue in detail.
 
 use std::io::Write;
 
@@ -15,7 +15,7 @@ use crate::domain::{Failure, Time, TimeQuality};
 use crate::drive::Drive;
 use crate::journal::{Reader, StoredResult};
 
-/// Captures that are shown.
+/// Number of captures that are shown.
 const CAPTURES: usize = 5;
 
 /// Show what was captured, what waits for delivery and what failed, and, while the daemon runs, link, position,
@@ -36,20 +36,20 @@ pub struct Args {
 struct Status {
     version: &'static str,
     daemon_running: bool,
-    /// What the running daemon says of itself: see /api/v1/status in its OpenAPI document.
+    /// Status that the running daemon reports; see /api/v1/status in its OpenAPI document.
     #[serde(skip_serializing_if = "Option::is_none")]
     daemon: Option<Value>,
     captures: u64,
-    /// The newest first.
+    /// The latest captures, newest first.
     last_captures: Vec<LastCapture>,
-    /// Events that the broker has not acknowledged.
+    /// Number of events that the broker has not acknowledged.
     queue_depth: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_oldest_stored_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_oldest_age_s: Option<i64>,
     failed: usize,
-    /// Of the drive with the data folder.
+    /// State of the drive with the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<Drive>,
 }
@@ -161,7 +161,7 @@ fn print(status: &Status, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// What only the daemon knows.
+/// Prints what only the running daemon knows.
 fn print_daemon(out: &mut impl Write, daemon: &Value) -> Result<()> {
     let text = |key: &str| daemon[key].as_str().unwrap_or("unknown");
     writeln!(out, "package   {}", text("package"))?;
@@ -200,7 +200,7 @@ fn print_daemon(out: &mut impl Write, daemon: &Value) -> Result<()> {
     Ok(())
 }
 
-/// `35.50000, 139.25000 (serial_gps, differential, HDOP 0.8, 2 s old)`.
+/// Returns a line about a position: `35.50000, 139.25000 (serial_gps, differential, HDOP 0.8, 2 s old)`.
 fn place(position: &Value) -> String {
     let degrees = |key: &str| position[key].as_f64().unwrap_or(f64::NAN);
     let mut notes: Vec<String> =

@@ -1,4 +1,4 @@
-//! Long work that Ctrl-C ends in order.
+//! A flag for long work that Ctrl-C ends in an orderly way.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Set by the first Ctrl-C or SIGTERM; the second one ends the process.
+/// Returns a flag that the first Ctrl-C or SIGTERM sets. The second one ends the process.
 pub fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -1,4 +1,4 @@
-//! `bridgeclip tag`: what the photos from here on show.
+//! `bridgeclip tag`: says what the photos from now on show.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::position::boot_id;
 
 /// Say which bridge, span and member the photos from here on show, as no satellite can; the daemon may be running.
 ///
-/// A new tag replaces the last one as a whole. Without any, the tag that holds is shown. A photo of a QR code with
+/// A new tag replaces the last one completely. Without any, the current tag is shown. A photo of a QR code with
 /// `bridgeclip:bridge=ID;span=S;member=M` does the same.
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -1,43 +1,46 @@
-//! How far confidences can be taken at their word: the expected calibration error.
+//! How well confidences match accuracy: the expected calibration error.
 
 use serde::{Deserialize, Serialize};
 
-/// Bins of equal width over [0, 1]. A bin contains its upper bound and not its lower one, as in Guo et al.,
+/// Number of bins of equal width over [0, 1]. A bin contains its upper bound and not its lower one, as in Guo et al.,
 /// "On Calibration of Modern Neural Networks" (arXiv 1706.04599).
 pub const BINS: usize = 10;
 
-/// A confidence this little above a bound belongs to the bin below it: a share such as 3 of 10 has no exact `f32`.
+/// Distance above a bound within which a confidence still belongs to the bin below it: a share such as 3 of 10 has no
+/// exact `f32`.
 const BOUND_TOLERANCE: f64 = 1e-6;
 
-/// One class of an answer: how sure it was, and whether the photo has the class.
+/// One class of an answer: its confidence, and whether the photo has the class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Confidence {
-    /// In [0, 1].
+    /// Confidence, in [0, 1].
     pub value: f64,
+    /// Whether the photo has the class.
     pub correct: bool,
 }
 
-/// The expected calibration error over all classes that were answered.
+/// The expected calibration error over all answered classes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Mean distance of confidence and accuracy over the bins, weighted by their answers; in [0, 1], 0 is best.
+    /// Mean distance of confidence and accuracy over the bins, weighted by the number of answers; in [0, 1], 0 is best.
     pub expected_error: f64,
-    /// From the lowest confidence to the highest; always [`BINS`].
+    /// Always [`BINS`] bins, from the lowest confidence to the highest.
     pub bins: Vec<Bin>,
 }
 
-/// The answers whose confidence lies in one bin.
+/// The answers whose confidence is in one bin.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
+    /// Number of answers.
     pub answers: usize,
-    /// In [0, 1]; 0 without answers.
+    /// Mean confidence of the answers, in [0, 1]; 0 without answers.
     pub mean_confidence: f64,
-    /// Share of the answers that were right, in [0, 1]; 0 without answers.
+    /// Share of the answers that are right, in [0, 1]; 0 without answers.
     pub accuracy: f64,
 }
 
 impl Calibration {
-    /// `None` without an answer.
+    /// Returns the calibration over these answers. None without an answer.
     pub fn of(answers: &[Confidence]) -> Option<Self> {
         let bins: Vec<Bin> = (0..BINS).map(|index| Bin::of(answers, index)).collect();
         let gap = |bin: &Bin| bin.answers as f64 * (bin.accuracy - bin.mean_confidence).abs();

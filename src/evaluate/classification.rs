@@ -1,4 +1,4 @@
-//! Answers against true labels: the published metrics, equal to scikit-learn's on 0/1 indicator matrices with
+//! Answers compared with true labels: the published metrics, equal to scikit-learn's on 0/1 indicator matrices with
 //! `zero_division=0`.
 
 use std::collections::BTreeMap;
@@ -8,21 +8,22 @@ use serde::{Deserialize, Serialize};
 use super::{Calibration, Confidence};
 use crate::domain::{Category, CategoryVerdict, Labels, ScoredClass, Verdict};
 
-/// A photo's true labels beside the answer about it. A category whose truth is unknown has no true labels.
+/// A photo's true labels and the answer about it. A category whose truth is unknown has no true labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
+    /// True labels of the photo.
     pub truth: Labels,
-    /// In the order of [`Category::ALL`].
+    /// Answered classes of each category, in the order of [`Category::ALL`].
     pub answers: [CategoryVerdict; 4],
 }
 
 impl Judged {
-    /// An answer with its confidences.
+    /// Pairs true labels with an answer that has confidences.
     pub fn by_verdict(truth: Labels, verdict: &Verdict) -> Self {
         Judged { truth, answers: verdict.categories.clone() }
     }
 
-    /// An answer without confidences; with it no calibration is computed.
+    /// Pairs true labels with an answer without confidences. No calibration is computed with it.
     pub fn by_labels(truth: Labels, answer: &Labels) -> Self {
         let certain = |&index: &u8| ScoredClass { index, confidence: f32::NAN };
         let classes = |category| answer.get(category).indexes().iter().map(certain).collect();
@@ -31,7 +32,8 @@ impl Judged {
 }
 
 impl Judged {
-    /// Whether just the true classes were answered; where the truth is unknown every answer is right.
+    /// Reports whether exactly the true classes were answered. Where the truth is unknown, every answer counts as
+    /// exact.
     pub fn is_exact(&self, category: Category) -> bool {
         let pair = self.pair(category);
         pair.truth.is_empty() || pair.is_exact()
@@ -45,49 +47,56 @@ impl Judged {
 /// The scores of all four categories.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Classification {
-    /// Mean of the four macro-F1.
+    /// Mean of the four macro-F1 scores.
     pub mean_macro_f1: f64,
+    /// Scores of each category.
     pub categories: BTreeMap<Category, CategoryScores>,
 }
 
-/// The scores of one category over the photos with at least one true label of it. All but counts lie in [0, 1].
+/// The scores of one category over the photos with at least one true label of it. All scores are in [0, 1].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CategoryScores {
-    /// Photos with at least one true label.
+    /// Number of photos with at least one true label.
     pub photos: usize,
-    /// Mean over all classes; a class without true or predicted items counts 0.
+    /// Mean F1 of all classes; a class without true or answered items counts 0.
     pub macro_f1: f64,
+    /// Mean precision of all classes.
     pub macro_precision: f64,
+    /// Mean recall of all classes.
     pub macro_recall: f64,
-    /// Over all decisions of all classes together.
+    /// F1 over the decisions of all classes together.
     pub micro_f1: f64,
-    /// Mean over the classes, weighted by their support.
+    /// Mean F1 of the classes, weighted by their support.
     pub weighted_f1: f64,
+    /// Mean precision of the classes, weighted by their support.
     pub weighted_precision: f64,
+    /// Mean recall of the classes, weighted by their support.
     pub weighted_recall: f64,
-    /// Mean recall of the classes that occur; single label only.
+    /// Mean recall of the classes that occur. None in a multi-label category.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub balanced_accuracy: Option<f64>,
     /// Share of the photos whose set of labels was answered exactly.
     pub exact_match: f64,
-    /// Only of answers with confidences.
+    /// Calibration of the confidences. None if answers have no confidences.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
-    /// In class order.
+    /// The scores of each class, in class order.
     pub classes: Vec<ClassScores>,
-    /// Photos by true class (row) and answered class (column); single label only. Photos without an answer are missing.
+    /// Number of photos by true class (row) and answered class (column). None in a multi-label category. Photos without
+    /// an answer are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Vec<Vec<usize>>>,
 }
 
-/// One class against all others.
+/// The scores of one class against all others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {
+    /// English label of the class.
     pub label: String,
     pub precision: f64,
     pub recall: f64,
     pub f1: f64,
-    /// Photos that have the class.
+    /// Number of photos that have the class.
     pub support: usize,
     pub true_positives: usize,
     pub false_positives: usize,
@@ -95,14 +104,14 @@ pub struct ClassScores {
     pub true_negatives: usize,
 }
 
-/// Scores all answers. A category that no photo has a true label of counts 0 in the mean.
+/// Scores all answers. A category without any true label counts 0 in the mean.
 pub fn classification(judged: &[Judged]) -> Classification {
     let scores = Category::ALL.map(|category| (category, score(category, judged)));
     let mean_macro_f1 = scores.iter().map(|(_, scores)| scores.macro_f1).sum::<f64>() / scores.len() as f64;
     Classification { mean_macro_f1, categories: BTreeMap::from(scores) }
 }
 
-/// True and answered classes of one photo.
+/// The true and the answered classes of one photo.
 struct Pair<'a> {
     truth: &'a [u8],
     answer: &'a [ScoredClass],
@@ -161,7 +170,7 @@ impl ClassScores {
     }
 }
 
-/// 0 if there is nothing to divide by.
+/// Returns `part / whole`, or 0 if `whole` is 0.
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
@@ -197,7 +206,7 @@ fn confusion(pairs: &[Pair], classes: usize) -> Vec<Vec<usize>> {
     matrix
 }
 
-/// `None` unless every answered class has a confidence.
+/// Returns the calibration of all answered classes. None unless every one of them has a confidence.
 fn calibration(pairs: &[Pair]) -> Option<Calibration> {
     let answered = pairs.iter().flat_map(|pair| pair.answer.iter().map(move |class| (pair, class)));
     let confidences: Vec<Confidence> = answered
@@ -220,7 +229,7 @@ mod tests {
     use crate::domain::CategoryLabels;
     use crate::evaluate::run::tests::assert_close;
 
-    /// One photo with labels in one category only.
+    /// Returns a photo with labels in one category only.
     fn judged(category: Category, truth: &str, answer: &[(u8, f32)]) -> Judged {
         let truth = Labels::new(|c| match c == category {
             true => CategoryLabels::parse(category, truth).expect("known labels"),

@@ -1,4 +1,4 @@
-//! Whether the reasons for a second look point at wrong answers.
+//! Whether the reasons for a second look point to wrong answers.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,28 @@ use serde::{Deserialize, Serialize};
 use super::Judged;
 use crate::domain::{Category, SecondLook};
 
-/// How often each reason was given.
+/// How often each reason for a second look was given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DoubtScores {
-    /// All photos, with a reason or without.
+    /// All photos, with or without a reason.
     pub all: Flagged,
+    /// Photos with at least one reason.
     pub any_reason: Flagged,
+    /// Photos with each reason.
     pub reasons: BTreeMap<SecondLook, Flagged>,
 }
 
-/// Photos, and those of them whose labels were not answered exactly in at least one of the categories whose truth is
-/// known.
+/// A number of photos, and the number of wrong ones among them. A photo is wrong if its labels were not answered
+/// exactly in at least one of the categories whose truth is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flagged {
+    /// Number of photos.
     pub photos: usize,
+    /// Number of photos that are wrong.
     pub wrong: usize,
 }
 
-/// From each photo's answer and the reasons to doubt it.
+/// Counts the photos, given as pairs of the judged answer and the reasons to doubt it.
 pub fn doubts<'a>(photos: impl Iterator<Item = (&'a Judged, &'a [SecondLook])>) -> DoubtScores {
     let mut scores = DoubtScores::default();
     for (judged, reasons) in photos {
@@ -41,7 +45,7 @@ pub fn doubts<'a>(photos: impl Iterator<Item = (&'a Judged, &'a [SecondLook])>) 
 }
 
 impl Flagged {
-    /// None without a photo.
+    /// Returns the share of wrong photos, in [0, 1]. None without a photo.
     pub fn share_wrong(&self) -> Option<f64> {
         (self.photos > 0).then(|| self.wrong as f64 / self.photos as f64)
     }

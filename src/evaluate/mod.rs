@@ -1,4 +1,4 @@
-//! How good answers and rankings are: the published metrics as pure functions, and a report of them for people.
+//! The quality of answers and rankings: the published metrics as pure functions, and a report for people.
 
 mod calibration;
 mod classification;

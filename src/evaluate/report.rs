@@ -1,6 +1,6 @@
-//! The report: one HTML file that needs nothing else, with any number of runs side by side.
+//! The report: a single HTML file without dependencies, with any number of runs side by side.
 //!
-//! It holds no scripts and asks for nothing over the network. Colours follow the reader's light or dark setting.
+//! It contains no scripts and loads nothing over the network. Colours follow the reader's light or dark setting.
 
 mod charts;
 
@@ -13,7 +13,7 @@ use crate::markup::{escape, figure, section, table};
 
 const STYLE: &str = include_str!("report/style.css");
 
-/// What a reader has to know to take the figures for what they are.
+/// Notes that a reader needs in order to interpret the figures.
 const NOTES: [&str; 6] = [
     "Each category is scored over the rows that have at least one true label of it. A class without true and answered \
      items counts 0 in the macro mean.",
@@ -27,7 +27,7 @@ const NOTES: [&str; 6] = [
      within “other”.",
 ];
 
-/// The whole page.
+/// Returns the complete page.
 pub fn html(runs: &[Run]) -> String {
     let parts = [
         inputs(runs),
@@ -63,18 +63,18 @@ fn notes() -> String {
     section("How to read this", &format!("<ul>\n{}</ul>\n", items.concat()))
 }
 
-/// The first cell and then one for each run.
+/// Returns the head of a table: `first`, then the name of each run.
 fn head(first: &str, runs: &[&Run]) -> Vec<String> {
     [first].into_iter().chain(runs.iter().map(|run| run.name.as_str())).map(str::to_owned).collect()
 }
 
-/// A row of figures, one for each run; a figure that a run lacks is a dash.
+/// Returns a row of figures, one for each run. A dash stands for a missing figure.
 fn row<T>(name: impl Display, values: &[T], value: impl Fn(&T) -> Option<f64>) -> Vec<String> {
     let figure = |item| value(item).map_or("-".to_owned(), |value| format!("{value:.4}"));
     [name.to_string()].into_iter().chain(values.iter().map(figure)).collect()
 }
 
-/// The runs that have a classification.
+/// Returns the runs that have a classification, with their classifications.
 fn classified(runs: &[Run]) -> Vec<(&Run, &Classification)> {
     runs.iter().filter_map(|run| Some((run, run.classification.as_ref()?))).collect()
 }
@@ -182,7 +182,7 @@ fn measures(runs: &[(&Run, &CategoryScores)]) -> Vec<Vec<String>> {
     [photos].into_iter().chain(figures).collect()
 }
 
-/// Classes are matched by their place; all runs use the same class table.
+/// Returns the bars of each class. Classes are matched by their index; all runs use the same class table.
 fn class_bars(runs: &[(&Run, &CategoryScores)]) -> Vec<BarGroup> {
     let longest = runs.iter().map(|(_, scores)| &scores.classes).max_by_key(|classes| classes.len());
     let group = |(index, class): (usize, &super::ClassScores)| BarGroup {

@@ -1,4 +1,4 @@
-//! Rankings of photos and texts: R@k on pairs, and how far the labels of what is found agree with the query's.
+//! Rankings of photos and texts: R@k on pairs, and how well the labels of found items agree with the query's.
 
 use std::collections::BTreeMap;
 
@@ -8,50 +8,52 @@ use serde::{Deserialize, Serialize};
 use super::similarity::{by_rank, similarities};
 use crate::domain::{Category, Embedding, Labels};
 
-/// The numbers of results that R@k and AttrMatch@k are given for.
+/// Numbers of results for which R@k and AttrMatch@k are given.
 pub const CUTOFFS: [usize; 3] = [1, 5, 10];
 
-/// The number of results that NDCG looks at.
+/// Number of results that NDCG considers.
 const NDCG_CUTOFF: usize = 10;
 
-/// What is searched with what.
+/// The kind of query and the kind of items searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// A photo finds texts; its own text is the hit.
+    /// A photo finds texts; the hit is its own text.
     ImageToText,
-    /// A text finds photos; its own photo is the hit.
+    /// A text finds photos; the hit is its own photo.
     TextToImage,
-    /// A photo finds other photos; itself is left out.
+    /// A photo finds other photos; the photo itself is left out.
     ImageToImage,
 }
 
 /// The scores of one direction, all in [0, 1].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DirectionScores {
-    /// Queries, which are also the items searched.
+    /// Number of queries, which is also the number of items searched.
     pub pairs: usize,
-    /// R@k: share of the queries whose own pair is among the first k; none for image to image.
+    /// R@k by k: share of the queries whose own pair is among the first k. Empty for image to image.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub recall: BTreeMap<usize, f64>,
+    /// Agreement of labels, by category.
     pub attributes: BTreeMap<Category, AttributeScores>,
 }
 
-/// The scores of one category: an item is relevant if it shares at least one label with the query.
+/// The scores of one category. An item is relevant if it shares at least one label with the query.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AttributeScores {
-    /// Queries that have labels of the category; the others do not count.
+    /// Number of queries with labels of the category. Only these count.
     pub queries: usize,
-    /// AttrMatch@k: mean over the queries of (relevant items among the first k) / k.
+    /// AttrMatch@k by k: mean over the queries of (relevant items among the first k) / k.
     pub attr_match: BTreeMap<usize, f64>,
-    /// mAP: mean over the queries of the average precision over the whole ranking; 0 where nothing is relevant.
+    /// mAP: mean over the queries of the average precision over the complete ranking; 0 for a query without relevant
+    /// items.
     pub mean_average_precision: f64,
-    /// NDCG@10 with gains 0 and 1 and the discount 1 / log2(rank + 1); 0 where nothing is relevant.
+    /// NDCG@10 with gains 0 and 1 and the discount 1 / log2(rank + 1); 0 for a query without relevant items.
     pub ndcg_at_10: f64,
 }
 
-/// Scores all directions. Row i of `images`, `texts` and `labels` belong together. Time grows with the square of the
-/// number of pairs; memory for each thread with the number.
+/// Scores all directions. Row i of `images`, of `texts` and of `labels` belong together. The time grows with the square
+/// of the number of pairs, the memory of each thread with that number.
 ///
 /// # Panics
 /// If the numbers of rows or the dimensions differ.
@@ -72,7 +74,7 @@ fn direction_scores(
 ) -> DirectionScores {
     assert!(queries.len() == items.len() && items.len() == labels.len(), "rows that belong together");
     let skips_itself = direction == Direction::ImageToImage;
-    // Collected in order before they are summed, so that the sums do not depend on the threads.
+    // Results are collected in order before they are summed, so that the sums do not depend on the threads.
     let results: Vec<QueryScores> = queries
         .par_iter()
         .enumerate()
@@ -84,15 +86,15 @@ fn direction_scores(
     DirectionScores { pairs: queries.len(), recall, attributes: attributes.into() }
 }
 
-/// What one query found.
+/// The scores of one query.
 struct QueryScores {
-    /// Of the query's own pair, from 1.
+    /// Rank of the query's own pair, from 1.
     own_rank: usize,
-    /// Per category; `None` if the query has no labels.
+    /// Scores of each category. `None` if the query has no labels of the category.
     relevance: [Option<Relevance>; 4],
 }
 
-/// One query's scores in one category.
+/// The scores of one query in one category.
 struct Relevance {
     attr_match: [f64; CUTOFFS.len()],
     average_precision: f64,
@@ -112,7 +114,7 @@ fn query_scores(own: usize, similarities: &[f64], labels: &[Labels], skips_itsel
 }
 
 impl Relevance {
-    /// `relevant` item by item, best first.
+    /// Scores a ranking: whether each item is relevant, best first.
     fn of(relevant: &[bool]) -> Self {
         let among = |k: usize| relevant.iter().take(k).filter(|relevant| **relevant).count();
         Relevance {
@@ -123,7 +125,7 @@ impl Relevance {
     }
 }
 
-/// Mean of the precision at the rank of each relevant item.
+/// Returns the mean of the precision at the rank of each relevant item; 0 without relevant items.
 fn average_precision(relevant: &[bool]) -> f64 {
     let ranks = (1..).zip(relevant).filter(|(_, relevant)| **relevant).map(|(rank, _)| rank);
     let (mut sum, mut found) = (0.0, 0);
@@ -189,7 +191,7 @@ mod tests {
         let locations = |direction| &scores[&direction].attributes[&Category::DamageLocation];
         assert_eq!(locations(Direction::ImageToImage).attr_match[&1], 0.0);
         assert_eq!(locations(Direction::ImageToText).attr_match[&1], 0.5);
-        // All similarities are equal: the first text is found by both photos.
+        // All similarities are equal, so both photos find the first text.
         assert_eq!(scores[&Direction::ImageToText].recall[&1], 0.5);
         assert_eq!(scores[&Direction::ImageToImage].attributes[&Category::Soundness].queries, 0);
     }

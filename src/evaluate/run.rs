@@ -1,4 +1,4 @@
-//! One evaluation as a value: what the JSON file holds and the report shows.
+//! One evaluation as a value: the content of the JSON file, which the report shows.
 
 use std::collections::BTreeMap;
 
@@ -6,49 +6,52 @@ use serde::{Deserialize, Serialize};
 
 use super::{Classification, Direction, DirectionScores, DoubtScores, UrgencyScores};
 
-/// What was evaluated, and the scores of whatever was asked for.
+/// The subject of an evaluation, and the scores that were requested.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Run {
-    /// The name under which runs are told apart.
+    /// Name that distinguishes the run from others.
     pub name: String,
-    /// The CSV of the photos.
+    /// File name of the CSV of the photos.
     pub data: String,
-    /// Name, version and hash of the model package, if one was used.
+    /// Name, version and hash of the model package. None if no package was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
-    /// How the answers were made.
+    /// How the answers were made, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Rows that were evaluated.
+    /// Number of rows that were evaluated.
     pub photos: usize,
-    /// Rows whose photo or text could not be used.
+    /// Number of rows whose photo or text could not be used.
     pub left_out: usize,
+    /// Scores of answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
-    /// Of a classification by this program.
+    /// Scores of urgency. None unless this program made the answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urgency: Option<UrgencyScores>,
+    /// Scores of the reasons for a second look. None unless this program made the answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second_look: Option<DoubtScores>,
+    /// Scores of searches, by direction.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub retrieval: BTreeMap<Direction, DirectionScores>,
-    /// From the smallest reference to the largest.
+    /// Scores with parts of the reference, from the smallest part to the largest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scaling: Vec<ScalingPoint>,
 }
 
 impl Run {
-    /// Whether anything was scored.
+    /// Reports whether the run has any scores.
     pub fn has_scores(&self) -> bool {
         self.classification.is_some() || !self.retrieval.is_empty() || !self.scaling.is_empty()
     }
 }
 
-/// k-NN classification with a part of the reference.
+/// The scores of k-NN classification with a part of the reference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScalingPoint {
-    /// Photos of the reference that could vote.
+    /// Number of photos of the reference that could vote.
     pub reference_photos: usize,
     pub classification: Classification,
 }
@@ -57,7 +60,7 @@ pub struct ScalingPoint {
 pub mod tests {
     use serde_json::Value;
 
-    /// Every value of `expected` is in `found`; numbers agree to 1e-9.
+    /// Asserts that `found` has every value of `expected`. Numbers must agree to 1e-9.
     pub fn assert_close(found: &Value, expected: &Value, path: &str) {
         match (found, expected) {
             (Value::Object(found), Value::Object(expected)) => {

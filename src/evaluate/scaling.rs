@@ -1,4 +1,4 @@
-//! What a smaller reference would have answered: k-NN classification with random parts of it.
+//! What a smaller reference would answer: k-NN classification with random parts of it.
 
 use rayon::prelude::*;
 
@@ -7,16 +7,16 @@ use crate::classify::{Neighbour, published_vote};
 use crate::domain::{Embedding, Labels};
 use crate::reference::LabelledVectors;
 
-/// The seed of the published samples. The generator is our own, so the rows drawn are others than theirs.
+/// Seed of the published samples. This program uses another generator, so it draws other rows.
 const SEED: u64 = 42;
 
 /// Classifies `queries` with each of `sizes` rows of the reference and scores the answers against `truth`.
 ///
-/// The rows of a smaller part are all in every larger one. Work grows with queries x rows, whatever the sizes; the
-/// queries are spread over all cores.
+/// Every larger part contains all rows of the smaller ones. The work grows with queries times rows, for any number of
+/// sizes, and is spread over all cores.
 ///
 /// # Panics
-/// If a size is 0 or beyond the reference, or the numbers of queries and truths differ.
+/// If a size is 0 or exceeds the reference, or if the numbers of queries and truths differ.
 pub fn scaling(
     reference: &LabelledVectors,
     queries: &[Embedding],
@@ -48,7 +48,7 @@ fn judge(reference: &LabelledVectors, nearest: &Nearest, truth: &Labels) -> Judg
     Judged { truth: truth.clone(), answers: published_vote(&neighbours).map(|answer| answer.verdict) }
 }
 
-/// One pass over the rows; the best so far are taken down at each size.
+/// Passes over the rows once and records the nearest ones at each size.
 fn nearest_by_size(
     reference: &LabelledVectors,
     order: &[usize],
@@ -67,7 +67,7 @@ fn nearest_by_size(
     taken
 }
 
-/// The best rows so far, most similar first; equal similarities in the order of the rows.
+/// The nearest rows so far, most similar first; rows of equal similarity in the order of the rows.
 #[derive(Clone, Debug, Default)]
 struct Nearest {
     best: Vec<(f32, usize)>,
@@ -85,7 +85,7 @@ impl Nearest {
     }
 }
 
-/// 0..`count` in random order (Fisher-Yates with splitmix64).
+/// Returns 0..`count` in random order (Fisher-Yates with splitmix64).
 fn shuffled(count: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     let mut state = seed;

@@ -1,20 +1,20 @@
-//! Cosine similarities in double precision, and the rankings they give.
+//! Cosine similarities in double precision, and the rankings by them.
 
 use std::cmp::Ordering;
 
 use crate::domain::Embedding;
 
-/// Dot products of `query` with all `items`, in their order. Equal items have equal similarities to the last bit.
+/// Returns the dot products of `query` with all `items`, in their order. Equal items have exactly equal similarities.
 pub fn similarities(query: &Embedding, items: &[Embedding]) -> Vec<f64> {
     items.iter().map(|item| dot(query.values(), item.values())).collect()
 }
 
-/// Better first: the greater similarity, and among equals the lower index.
+/// Returns the order of a ranking: the greater similarity first, then the lower index.
 pub fn by_rank(similarities: &[f64]) -> impl Fn(&usize, &usize) -> Ordering {
     |a, b| similarities[*b].total_cmp(&similarities[*a]).then(a.cmp(b))
 }
 
-/// Sums side by side, so that the compiler can keep them in vector registers.
+/// Returns the dot product: eight sums side by side, so that the compiler can keep them in vector registers.
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 8;
     let mut sums = [0.0_f64; LANES];

@@ -1,4 +1,4 @@
-//! Photos that are urgent against those that were put forward.
+//! Urgent photos compared with the photos put forward as urgent.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,21 +8,22 @@ use crate::domain::{Category, Labels};
 /// How many urgent photos are found, and at what cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UrgencyScores {
-    /// Photos of which it is known whether they are urgent.
+    /// Number of photos whose labels tell whether they are urgent.
     pub photos: usize,
-    /// Those with rating IV or measure E1 or E2.
+    /// Number of urgent photos: rating IV or measure E1 or E2.
     pub urgent: usize,
-    /// Urgent photos that were put forward.
+    /// Number of urgent photos that were put forward.
     pub found: usize,
-    /// Share of the urgent photos that were put forward; 0 if there is none.
+    /// Share of the urgent photos that were put forward, in [0, 1]; 0 without urgent photos.
     pub recall: f64,
-    /// Photos that were put forward and are not urgent.
+    /// Number of photos that were put forward and are not urgent.
     pub false_alarms: usize,
+    /// False alarms per 100 photos; 0 without photos.
     pub false_alarms_per_100_photos: f64,
 }
 
-/// Whether a photo with these labels is urgent, if they tell: an urgent label is enough; without one both the rating
-/// and the measure must be known.
+/// Returns whether a photo with these labels is urgent. An urgent label suffices; without one, both the rating and the
+/// measure must be known. None if the labels do not tell.
 pub fn true_urgency(truth: &Labels) -> Option<bool> {
     let is_known = |category| !truth.get(category).is_empty();
     match is_urgent(truth) {
@@ -31,7 +32,7 @@ pub fn true_urgency(truth: &Labels) -> Option<bool> {
     }
 }
 
-/// From each photo's true labels and whether it was put forward.
+/// Scores photos, given as pairs of true labels and whether the photo was put forward.
 pub fn urgency<'a>(photos: impl Iterator<Item = (&'a Labels, bool)>) -> UrgencyScores {
     let mut scores = UrgencyScores::default();
     for (truth, review) in photos {

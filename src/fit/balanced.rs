@@ -1,10 +1,10 @@
-//! The balanced vote that gives the best macro-F1.
+//! Fits the balanced vote with the best macro-F1.
 //!
-//! A class's threshold is `base * (share / mean share) ^ exponent`, `share` being the class's share of the reference's
-//! photos. So a category has four parameters, and all combinations of some values are tried. Thresholds for each class
-//! by itself were tried too, by coordinate ascent with shrinkage: on photos that they were not fitted to they were up
-//! to 0.003 worse in mean macro-F1 (rendered pictures, fits to 400 to 2,000 of them), because rare classes have few
-//! examples.
+//! The threshold of a class is `base * (share / mean share) ^ exponent`, where `share` is the class's share of the
+//! reference's photos. So the vote of a category has four parameters, and the fit tries all combinations of a few
+//! values. Separate thresholds for each class, by coordinate ascent with shrinkage, were up to 0.003 worse in mean
+//! macro-F1 on photos that they were not fitted to (rendered pictures, fits to 400 to 2,000 of them), because rare
+//! classes have few examples.
 
 use rayon::prelude::*;
 
@@ -15,25 +15,27 @@ use crate::domain::Category;
 const NEIGHBOURS: [usize; 4] = [10, 20, 50, NEIGHBOURHOOD];
 const POWERS: [f32; 8] = [0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0];
 const EXPONENTS: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
-/// Of a multi-label category. In the other ones only the ratios of thresholds matter.
+/// Bases tried in a multi-label category. In a single-label category only the ratios of thresholds matter.
 const BASES: [f32; 9] = [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6];
 const BASE: f32 = 0.5;
 
-/// The best votes.
+/// The best votes for all photos and for the photos outside each fold.
 pub struct BalancedFit {
+    /// The vote that is best for all photos.
     pub all: BalancedVote,
-    /// For each fold the vote that is best for all other photos.
+    /// For each fold: the vote that is best for all photos outside it.
     pub without_fold: [BalancedVote; FOLDS],
 }
 
-/// Among equally good ones, that with fewer neighbours, a lower power, exponent and base.
+/// Returns the votes with the best macro-F1. Among equally good ones, it prefers fewer neighbours, then a lower power,
+/// exponent and base.
 pub fn fit_balanced(samples: &[Sample], reference: &ClassShares) -> BalancedFit {
     let best = Category::ALL.map(|category| best_votes(samples, category, reference.get(category)));
     let vote = |fit: usize| BalancedVote(Category::ALL.map(|category| best[category as usize][fit].clone()));
     BalancedFit { all: vote(FOLDS), without_fold: std::array::from_fn(vote) }
 }
 
-/// For each fold the best vote for the other photos, and at last that for all.
+/// Returns for each fold the best vote for the photos outside it, and at the end the best vote for all.
 fn best_votes(samples: &[Sample], category: Category, reference: &[f32]) -> Vec<CategoryVote> {
     let rows: Vec<(usize, &Sample)> =
         samples.iter().enumerate().filter(|(_, sample)| !sample.truth.get(category).is_empty()).collect();
@@ -41,7 +43,7 @@ fn best_votes(samples: &[Sample], category: Category, reference: &[f32]) -> Vec<
         .iter()
         .flat_map(|&neighbours| POWERS.iter().map(move |&power| Weighting { neighbours, power }))
         .collect();
-    // Of each weighting the best candidates with their scores; the order is that of the weightings.
+    // For each weighting the best candidates with their scores, in the order of the weightings.
     let best: Vec<Vec<(f64, CategoryVote)>> = weightings
         .par_iter()
         .map(|&weighting| {
@@ -58,7 +60,7 @@ fn best_votes(samples: &[Sample], category: Category, reference: &[f32]) -> Vec<
     (0..=FOLDS).map(|fit| pick(fit).1).collect()
 }
 
-/// Every combination of exponent and base.
+/// Returns the thresholds of every combination of exponent and base.
 fn thresholds(category: Category, reference: &[f32]) -> impl Iterator<Item = Vec<f32>> {
     let mean = reference.iter().sum::<f32>() / reference.len() as f32;
     let bases = if category.is_multi() { &BASES[..] } else { &[BASE] };
@@ -67,7 +69,7 @@ fn thresholds(category: Category, reference: &[f32]) -> impl Iterator<Item = Vec
     })
 }
 
-/// Macro-F1 without each fold, and of all.
+/// Returns the macro-F1 without each fold, and at the end over all folds.
 fn scores(vote: &CategoryVote, category: Category, rows: &[(usize, &Sample)], shares: &[Vec<f32>]) -> Vec<f64> {
     let mut folds = vec![vec![Counts::default(); category.classes().len()]; FOLDS];
     for ((row, sample), shares) in rows.iter().zip(shares) {
@@ -84,7 +86,7 @@ fn scores(vote: &CategoryVote, category: Category, rows: &[(usize, &Sample)], sh
     (0..=FOLDS).map(|without| macro_f1(folds.iter().enumerate().filter(|(fold, _)| *fold != without))).collect()
 }
 
-/// Of one class.
+/// Counts of one class.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     hit: u32,
@@ -92,7 +94,7 @@ struct Counts {
     occurs: u32,
 }
 
-/// Mean over the classes of the counts that folds have together; a class without any counts 0.
+/// Returns the mean F1 of the classes by the summed counts of the folds. A class without any counts has F1 0.
 fn macro_f1<'a>(folds: impl Iterator<Item = (usize, &'a Vec<Counts>)>) -> f64 {
     let mut sums: Vec<Counts> = Vec::new();
     for (_, fold) in folds {
@@ -110,14 +112,14 @@ fn macro_f1<'a>(folds: impl Iterator<Item = (usize, &'a Vec<Counts>)>) -> f64 {
     sums.iter().map(f1).sum::<f64>() / sums.len() as f64
 }
 
-/// For each score the candidate that has the greatest.
+/// Returns for each score the candidate with the greatest one.
 fn best_of_each(scored: impl Iterator<Item = (Vec<f64>, CategoryVote)>) -> Vec<(f64, CategoryVote)> {
     let scored: Vec<(Vec<f64>, CategoryVote)> = scored.collect();
     let pick = |fit: usize| best_of(scored.iter().map(|(scores, vote)| (scores[fit], vote.clone())));
     (0..=FOLDS).map(pick).collect()
 }
 
-/// The first of those with the greatest score.
+/// Returns the first candidate with the greatest score.
 fn best_of(scored: impl Iterator<Item = (f64, CategoryVote)>) -> (f64, CategoryVote) {
     let best = scored.reduce(|best, next| if next.0 > best.0 { next } else { best });
     best.expect("there are candidates")

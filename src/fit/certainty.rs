@@ -1,15 +1,16 @@
-//! What a method's confidence is worth, and which of its answers are nearly tied.
+//! Calibrates a method's confidences, and finds the leads that count as near ties.
 
 use crate::classify::{Answers, Certainty, ConfidenceMap};
 use crate::domain::{Category, Labels, Sha256};
 
-/// Steps of a map of confidences at most, and answers in each at least.
+/// Maximum number of steps of a confidence map.
 const STEPS: usize = 15;
+/// Minimum number of answers in a step.
 const STEP_ANSWERS_MIN: usize = 20;
-/// The share of the photos whose answers are nearly tied: those with the least lead.
+/// Share of the photos whose answers count as nearly tied: those with the least lead.
 const NEAR_TIE_QUANTILE: f64 = 0.05;
 
-/// From a method's answers and the true labels.
+/// Fits the calibration of a method from its answers and the true labels.
 pub fn fit_certainty(made_for: Option<Sha256>, answers: &[Answers], truths: &[&Labels]) -> Certainty {
     Certainty {
         made_for,
@@ -18,7 +19,7 @@ pub fn fit_certainty(made_for: Option<Sha256>, answers: &[Answers], truths: &[&L
     }
 }
 
-/// Every class that was answered where the truth is known: its confidence, and whether it was right.
+/// Returns the confidence of every class that was answered where the truth is known, and whether the class was right.
 fn answered(category: Category, answers: &[Answers], truths: &[&Labels]) -> Vec<(f32, bool)> {
     let known = answers.iter().zip(truths).map(|(answers, truth)| (&answers[category as usize], truth.get(category)));
     let classes = known.filter(|(_, truth)| !truth.is_empty()).flat_map(|(answer, truth)| {
@@ -27,9 +28,9 @@ fn answered(category: Category, answers: &[Answers], truths: &[&Labels]) -> Vec<
     classes.collect()
 }
 
-/// Isotonic regression on a few steps of equally many answers.
+/// Fits a map by isotonic regression on a few steps with about equally many answers.
 ///
-/// A step's share of right answers is (right + 1) / (answers + 2), Laplace's rule: no step is certain of anything.
+/// A step's share of right answers is (right + 1) / (answers + 2), by Laplace's rule, so no step is certain.
 fn confidence_map(mut answers: Vec<(f32, bool)>) -> ConfidenceMap {
     answers.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut steps: Vec<Step> = Vec::new();
@@ -74,7 +75,7 @@ impl Step {
     }
 }
 
-/// Answers in the order of their confidence; equal ones stay together.
+/// Divides answers, in the order of confidence, into steps. Answers of equal confidence stay together.
 fn steps_of(answers: &[(f32, bool)]) -> Vec<Step> {
     let enough = answers.len().div_ceil(STEPS).max(STEP_ANSWERS_MIN);
     let mut steps: Vec<Step> = Vec::new();
@@ -95,11 +96,11 @@ fn near_tie(category: Category, answers: &[Answers]) -> f32 {
         return 0.0;
     }
     let leads = answers.iter().map(|answers| answers[category as usize].lead);
-    // Rounding can take a sum of weights a little beyond 1.
+    // Rounding can raise a sum of weights a little above 1.
     quantile(leads.collect(), NEAR_TIE_QUANTILE).unwrap_or(0.0).clamp(0.0, 1.0)
 }
 
-/// The value that a share of the values is below.
+/// Returns the value below which `share` of the values are. None without values.
 pub fn quantile(mut values: Vec<f32>, share: f64) -> Option<f32> {
     values.sort_by(f32::total_cmp);
     values.get((values.len() as f64 * share) as usize).copied()
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_map_gives_the_share_of_right_answers() {
-        // Of the answers with confidence c the share c^2 is right.
+        // Of the answers with confidence c, the share c^2 is right.
         let answers: Vec<(f32, bool)> =
             (0..20_000).map(|i| (i % 100, i / 100)).map(|(c, i)| (c as f32 / 100.0, i * 50 < c * c)).collect();
         let map = confidence_map(answers);
@@ -128,7 +129,7 @@ mod tests {
         assert!(values.is_sorted() && values.iter().all(|value| (0.0..1.0).contains(value)), "{values:?}");
         let right = confidence_map(vec![(1.0, true); 98]);
         assert_eq!(right.apply(1.0), 0.99);
-        // Without an answer nothing is known better.
+        // Without answers the map changes nothing.
         assert_eq!(confidence_map(Vec::new()).apply(0.3), 0.3);
     }
 

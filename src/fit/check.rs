@@ -1,4 +1,4 @@
-//! What fitted rules are worth on photos that they were not fitted to.
+//! The quality of fitted rules on photos that they were not fitted to.
 
 use std::collections::BTreeMap;
 
@@ -9,32 +9,38 @@ use crate::classify::{Judge, Params, Rules, Source};
 use crate::domain::{Category, Method, Rule};
 use crate::evaluate::{CategoryScores, Classification, Judged, UrgencyScores, classification, urgency};
 
-/// A cross-validation: every photo is answered by rules that were fitted without its fold.
+/// A cross-validation: each photo is answered by rules that were fitted without its fold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RulesCheck {
+    /// Number of photos.
     pub photos: usize,
+    /// Number of folds.
     pub folds: usize,
-    /// Of each method and rule that there is.
+    /// The result for each method and rule that is available.
     pub ways: Vec<WayCheck>,
+    /// Scores of the urgency rule.
     pub urgency: UrgencyScores,
 }
 
-/// One method, and k-NN with one rule.
+/// The result for one method; for k-NN, with one rule.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WayCheck {
     pub method: Method,
+    /// Rule of a vote. None for the other methods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
+    /// Mean of the four macro-F1 scores, in [0, 1].
     pub mean_macro_f1: f64,
+    /// Macro-F1 by category, in [0, 1].
     pub macro_f1: BTreeMap<Category, f64>,
-    /// Calibration error of the method's own confidences.
+    /// Calibration error of the method's own confidences, by category.
     pub own_calibration_error: BTreeMap<Category, f64>,
-    /// Likewise of the calibrated ones.
+    /// Calibration error of the calibrated confidences, by category.
     pub calibration_error: BTreeMap<Category, f64>,
 }
 
 impl RulesCheck {
-    /// `fold_rules` are those that were fitted without each fold; see [`fold_of`].
+    /// Checks rules on the samples. `fold_rules` are the rules fitted without each fold; see [`fold_of`].
     pub(super) fn of(samples: &[Sample], fold_rules: &[Rules], source: &Source) -> Self {
         let ways = [
             (Method::Knn, Rule::Published),
@@ -51,7 +57,7 @@ impl RulesCheck {
             let judges: Vec<Judge> = fold_rules.iter().map(|rules| judge(rules, source, way)).collect();
             WayCheck::of(samples, &judges)
         });
-        // The same whatever the method.
+        // Urgency does not depend on the method, so any way serves.
         let judges: Vec<Judge> = fold_rules.iter().map(|rules| judge(rules, source, ways[0])).collect();
         let review = |(row, sample): (usize, &Sample)| judges[fold_of(row)].urgency().judge(&sample.neighbours).review;
         let reviews = samples.iter().enumerate().map(review);

@@ -1,7 +1,7 @@
-//! Rules from labelled photos that are not in the reference: the balanced vote, calibration of confidences, thresholds
-//! of urgency and of a second look. What they are worth is measured by cross-validation.
+//! Fits rules to labelled photos that are not in the reference: the balanced vote, calibration of confidences,
+//! thresholds of urgency and of a second look. Cross-validation measures their quality.
 //!
-//! A rule has few parameters. They are chosen on some thousand photos and have to hold on others.
+//! A rule has few parameters. They are chosen on a few thousand photos and must work on others.
 
 mod balanced;
 mod certainty;
@@ -19,11 +19,11 @@ use crate::domain::Category;
 pub use check::{RulesCheck, WayCheck};
 pub use sample::{ClassShares, NEIGHBOURHOOD, Sample};
 
-/// Labelled photos in each category below which nothing is fitted.
+/// Minimum number of labelled photos in each category; with fewer, nothing is fitted.
 pub const PHOTOS_MIN: usize = 100;
-/// Parts of the photos in the cross-validation.
+/// Number of folds in the cross-validation.
 pub const FOLDS: usize = 5;
-/// A photo is far from the reference if its nearest neighbour is less similar than that of so many photos of the split.
+/// Share of the photos that count as far from the reference: those with the least similar nearest neighbour.
 const FAR_QUANTILE: f64 = 0.01;
 
 /// Why no rules were fitted.
@@ -33,10 +33,10 @@ pub enum RulesFitError {
     TooFew { category: Category, found: usize },
 }
 
-/// Fits the rules to all photos and checks them on each fold with rules fitted to the others.
+/// Fits the rules to all photos, and checks them on each fold with rules fitted to the other folds.
 ///
-/// `reference` are the shares of the reference's photos that have each class; `source` is where the opinions come from.
-/// The same input gives the same rules.
+/// `reference` has each class's share of the reference's photos; `source` is the origin of the opinions. The same input
+/// gives the same rules. Fails if a category has fewer than [`PHOTOS_MIN`] labelled photos.
 pub fn fit_rules(
     samples: &[Sample],
     reference: &ClassShares,
@@ -60,13 +60,14 @@ pub fn fit_rules(
     Ok((rules, check))
 }
 
-/// The fold of a photo: scattered, so that no order of the rows can put a class into one fold.
+/// Returns the fold of a photo. Folds are scattered over the rows, so that no order of the rows can put all photos of a
+/// class into one fold.
 fn fold_of(row: usize) -> usize {
     // Knuth's multiplicative hash.
     ((row as u32).wrapping_mul(2_654_435_769) >> 16) as usize % FOLDS
 }
 
-/// Everything but the balanced vote.
+/// Fits all remaining rules to a balanced vote.
 fn complete(samples: &[&Sample], balanced_vote: BalancedVote, source: &Source) -> Rules {
     let truths: Vec<_> = samples.iter().map(|sample| &sample.truth).collect();
     let certainty = |made_for, answers: Vec<Answers>| fit_certainty(made_for, &answers, &truths);
@@ -82,7 +83,7 @@ fn complete(samples: &[&Sample], balanced_vote: BalancedVote, source: &Source) -
         linear: linear.map(|answers| certainty(source.heads, answers)),
         zero_shot: zero_shot.map(|answers| certainty(source.prompts, answers)),
         urgency: fit_urgency(samples, source.neighbours),
-        // Rounding can take a similarity a little beyond 1.
+        // Rounding can raise a similarity a little above 1.
         far_below: quantile(nearest.collect(), FAR_QUANTILE).unwrap_or(-1.0).clamp(-1.0, 1.0),
         balanced_vote,
     }
@@ -96,14 +97,16 @@ mod tests {
 
     const SOURCE: Source = Source { neighbours: 10, heads: None, prompts: None };
 
-    /// The rare class of a test is the last one of every category; rating IV and measure S2 are.
+    /// Returns labels of the rare class, which is the last one of every category, or of a common one. The rare classes
+    /// include rating IV and measure S2.
     fn labels(rare: bool) -> Labels {
         Labels::new(|category| {
             CategoryLabels::new(category, [if rare { category.classes().len() as u8 - 1 } else { 1 }])
         })
     }
 
-    /// One photo in ten is of the rare class. Of its neighbours three in ten are, of the others' one in fifty.
+    /// Returns photos of which one in ten has the rare class. Three in ten neighbours of such a photo have that class,
+    /// and one in fifty of the other photos' neighbours.
     fn samples<'a>(count: usize, [common, rare]: [&'a Labels; 2]) -> Vec<Sample<'a>> {
         let sample = |row: usize| {
             let is_rare = row.is_multiple_of(10);

@@ -1,17 +1,20 @@
-//! A labelled photo with all that verdicts on it come from.
+//! A labelled photo with everything that verdicts on it depend on.
 
 use crate::classify::{Answers, Neighbour, Opinions, published_vote};
 use crate::domain::{Category, Labels};
 
-/// Neighbours that fitting looks at, or more if more vote by the published rule.
+/// Number of neighbours that fitting considers, unless the published rule needs more.
 pub const NEIGHBOURHOOD: usize = 100;
 
 /// A labelled photo that is not in the reference.
 #[derive(Clone, Debug)]
 pub struct Sample<'a> {
+    /// True labels of the photo.
     pub truth: Labels,
-    /// The nearest reference photos, most similar first; [`NEIGHBOURHOOD`] or more where the reference has so many.
+    /// The nearest reference photos, most similar first: at least [`NEIGHBOURHOOD`], or all photos of a smaller
+    /// reference.
     pub neighbours: Vec<Neighbour<'a>>,
+    /// Answers of the methods that need no neighbours.
     pub opinions: Opinions,
 }
 
@@ -21,14 +24,15 @@ impl Sample<'_> {
     }
 }
 
-/// How frequent each class is among the photos of a reference.
+/// Each class's share of the photos of a reference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassShares([Vec<f32>; 4]);
 
 impl ClassShares {
+    /// Counts the classes in the labels of a reference's photos.
     pub fn of(labels: &[Labels]) -> Self {
         ClassShares(Category::ALL.map(|category| {
-            // A class without photos counts as if it had one: it gets no votes anyway.
+            // A class without photos counts as if it had one: it gets no votes anyway, and a share must be above 0.
             let mut counts = vec![0; category.classes().len()];
             for &index in labels.iter().flat_map(|labels| labels.get(category).indexes()) {
                 counts[usize::from(index)] += 1;
@@ -37,7 +41,7 @@ impl ClassShares {
         }))
     }
 
-    /// In class order; above 0.
+    /// Returns the shares of a category's classes, in class order, above 0.
     pub fn get(&self, category: Category) -> &[f32] {
         &self.0[category as usize]
     }

@@ -1,4 +1,4 @@
-//! Groups near-identical frames.
+//! Groups near-identical frames into bursts.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,13 +7,13 @@ use crate::domain::{Burst, Embedding, Sha256};
 /// When a frame belongs to the burst before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BurstParams {
-    /// Least cosine to the representative.
+    /// Least cosine similarity to the representative.
     pub similarity_min: f32,
-    /// Longest time from the representative.
+    /// Greatest time from the representative, before or after it.
     pub span_max: SignedDuration,
 }
 
-/// The burst that is running, as the frames come one after the other.
+/// The current burst of a sequence of frames.
 #[derive(Debug)]
 pub struct Bursts {
     params: BurstParams,
@@ -29,11 +29,13 @@ struct Running {
 }
 
 impl Bursts {
+    /// Starts without a burst.
     pub fn new(params: BurstParams) -> Self {
         Bursts { params, running: None }
     }
 
-    /// The place of a frame in the running burst; `None` if it is unlike the representative.
+    /// Returns the place of a frame in the current burst. `None` if the frame is unlike the representative or too far
+    /// from it in time.
     pub fn place(&self, embedding: &Embedding, taken: Timestamp) -> Option<Burst> {
         let running = self.running.as_ref()?;
         let near = taken.duration_since(running.taken).abs() <= self.params.span_max;
@@ -41,7 +43,8 @@ impl Bursts {
         alike.then(|| Burst { representative: running.representative, frame: running.frames + 1 })
     }
 
-    /// Counts a frame that was stored with that place; one without is the representative of those that follow.
+    /// Counts a frame that was stored with `place`. A frame without a place becomes the representative of those that
+    /// follow.
     pub fn push(&mut self, sha256: Sha256, embedding: Embedding, taken: Timestamp, place: Option<Burst>) {
         match (&mut self.running, place) {
             (Some(running), Some(place)) if running.representative == place.representative => {

@@ -1,7 +1,7 @@
-//! Finds photo files in the watched folders and offers each once it is at rest, in the order of capture.
+//! Finds photo files in the watched folders and offers each one once it is at rest, in the order of capture.
 //!
-//! inotify tells of most changes at once; a periodic rescan finds what it cannot see (mounted cards, network folders).
-//! Nothing is ever moved, changed or deleted here.
+//! inotify reports most changes at once. A periodic rescan finds the files that inotify cannot see (mounted cards,
+//! network folders). The intake never moves, changes or deletes a file.
 
 mod bursts;
 mod pending;

@@ -1,4 +1,4 @@
-//! Files that were seen and may still be growing.
+//! Files that have been seen and may still be growing.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,15 @@ use crate::domain::FileStamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     pub path: PathBuf,
+    /// Stamp that the file had when it was offered.
     pub stamp: FileStamp,
-    /// When it was first seen with this stamp.
+    /// When the file was first seen with this stamp.
     pub seen: Instant,
-    /// How long ago that was when it was offered.
+    /// Time from `seen` until the file was offered.
     pub unchanged: Duration,
 }
 
-/// The files that wait, with the stamp and the moment at which they were first seen with it.
+/// The files that wait, each with its stamp and the moment at which it was first seen with that stamp.
 #[derive(Debug, Default)]
 pub struct Pending {
     files: HashMap<PathBuf, Seen>,
@@ -27,12 +28,12 @@ pub struct Pending {
 struct Seen {
     stamp: FileStamp,
     since: Instant,
-    /// Not offered before this moment.
+    /// Moment before which the file is not offered.
     due: Instant,
 }
 
 impl Pending {
-    /// Notes a look at a file. A changed stamp starts its time of rest anew.
+    /// Records that a file was seen at `now`. A new file, or one with a changed stamp, becomes due after `settle`.
     pub fn see(&mut self, path: &Path, stamp: FileStamp, now: Instant, settle: Duration) {
         match self.files.get(path) {
             Some(seen) if seen.stamp == stamp => (),
@@ -43,20 +44,20 @@ impl Pending {
         }
     }
 
-    /// Puts a file that was offered too early back, to be offered again after `pause` or when it changes.
+    /// Puts back a file that was offered too early. It is due again after `pause`, or after a change.
     pub fn put_back(&mut self, candidate: &Candidate, now: Instant, pause: Duration) {
         let seen = Seen { stamp: candidate.stamp.clone(), since: candidate.seen, due: now + pause };
         self.files.insert(candidate.path.clone(), seen);
     }
 
-    /// Takes out this one, due or not.
+    /// Removes a file and returns it, whether or not it is due.
     pub fn take(&mut self, path: &Path, now: Instant) -> Option<Candidate> {
         let (path, Seen { stamp, since, .. }) = self.files.remove_entry(path)?;
         Some(Candidate { path, stamp, seen: since, unchanged: now - since })
     }
 
-    /// Takes out the files that are due. While others are still arriving they wait for those, at most one `settle`
-    /// longer: what was dropped together can then be put in order.
+    /// Removes the files that are due and returns them. While other files are still arriving, due files wait for at
+    /// most one more `settle`, so that files dropped together can be put in order.
     pub fn take_due(&mut self, now: Instant, settle: Duration) -> Vec<Candidate> {
         let arriving = self.files.values().any(|seen| seen.due > now && seen.since + settle > now);
         let wait = if arriving { settle } else { Duration::ZERO };
@@ -65,11 +66,12 @@ impl Pending {
             .collect()
     }
 
-    /// When [`Pending::take_due`] should be asked next, if nothing changes until then.
+    /// Returns when [`Pending::take_due`] should be called next if nothing changes until then.
     pub fn next_due(&self, now: Instant, settle: Duration) -> Option<Instant> {
         self.files.values().map(|seen| if seen.due > now { seen.due } else { seen.due + settle }).min()
     }
 
+    /// Number of files that wait.
     pub fn len(&self) -> usize {
         self.files.len()
     }

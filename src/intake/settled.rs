@@ -6,14 +6,14 @@ use std::path::Path;
 
 use crate::domain::FileStamp;
 
-/// With the table's spare room about 1 MB, however many files there are.
+/// Maximum number of files remembered. With the table's spare room they take about 1 MB.
 const FILES_MAX: usize = 1 << 16;
 
-/// Files by a 64-bit hash of path and stamp under a key of this run, so that a rescan asks the records about new files
-/// only. When it is full it starts anew, and the records are asked again.
+/// Remembers files by a 64-bit hash of path and stamp under a key of this run, so that a rescan asks the records only
+/// about new files. When the memory is full it starts anew, and the records are asked again.
 ///
-/// Two files with one hash are less likely than one in 10^14 for each new file. The one that came second would be
-/// looked at after the next start.
+/// The hash of a new file equals one in the memory with a probability below 1 in 10^14. Such a file is passed over
+/// until the next start.
 #[derive(Debug, Default)]
 pub struct Settled {
     key: RandomState,
@@ -21,10 +21,12 @@ pub struct Settled {
 }
 
 impl Settled {
+    /// Reports whether a file with this stamp is remembered.
     pub fn contains(&self, path: &Path, stamp: &FileStamp) -> bool {
         self.hashes.contains(&self.hash(path, stamp))
     }
 
+    /// Remembers a file with this stamp.
     pub fn insert(&mut self, path: &Path, stamp: &FileStamp) {
         if self.hashes.len() >= FILES_MAX {
             self.clear();
@@ -32,6 +34,7 @@ impl Settled {
         self.hashes.insert(self.hash(path, stamp));
     }
 
+    /// Forgets all files.
     pub fn clear(&mut self) {
         self.hashes.clear();
     }

@@ -1,4 +1,4 @@
-//! The watched folders.
+//! Watches folders for photo files, and hands out files at rest.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, Metadata};
@@ -18,41 +18,46 @@ use crate::domain::FileStamp;
 /// How folders are watched.
 #[derive(Clone, Debug)]
 pub struct Params {
-    /// Looked through with everything below them. A file can be one too. A link is followed where it is a root itself, and
-    /// nowhere below one.
+    /// Roots: folders that are searched with everything below them, or single files. A root that is a link is followed;
+    /// links below a root are not.
     pub roots: Vec<PathBuf>,
-    /// Not looked into wherever it lies, unless a root lies in it: the daemon's own files are no photos.
+    /// The daemon's own folder, whose files are not photos. It is never searched, unless a root is inside it.
     pub own: Option<PathBuf>,
+    /// Time between two rescans.
     pub rescan: Duration,
-    /// A file is offered when it has not changed for this long.
+    /// Time without a change after which a file is offered.
     pub settle: Duration,
-    /// Nothing is watched: the intake ends when everything that was there at the start has been offered.
+    /// Whether the roots are searched once and not watched. The intake then ends when every file that was there at the
+    /// start has been offered.
     pub once: bool,
 }
 
 /// What is known of files.
 pub trait Records {
+    /// Returns what to do with a file that was found.
     fn look(&self, path: &Path, stamp: &FileStamp) -> Look;
 
-    /// When the photo was taken: what is ready together is offered in this order.
+    /// Returns when the photo was taken. Files that are ready together are offered in this order.
     fn taken(&self, path: &Path, stamp: &FileStamp) -> Timestamp;
 }
 
 /// What to do with a file that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
+    /// The file is new: it is offered once it is at rest.
     Offer,
-    /// It gave no result. The records are asked again at every rescan: they may be told to forget it.
+    /// The file gave no result. The records are asked again at every rescan, because an operator may have told them to
+    /// forget the failure.
     Failed,
-    /// Nothing, while it keeps its stamp.
+    /// The file needs no further look while it keeps its stamp.
     Settled,
 }
 
-/// The longest sleep: whoever watches over the intake hears of it this often.
+/// Longest sleep of the intake: the beat is called at least this often.
 const BEAT: Duration = Duration::from_secs(5);
-/// Levels of folders below a root that are looked into.
+/// Number of levels of folders below a root that are searched.
 const DEPTH_MAX: usize = 16;
-/// Links that the log names; a card with more of them is told about by these.
+/// Maximum number of links that the log names. On a card with more links, these suffice as examples.
 const LINKS_MAX: usize = 100;
 
 /// The watched folders as a source of files at rest.
@@ -66,14 +71,14 @@ pub struct Intake {
     /// Links that the log has named.
     links: HashSet<PathBuf>,
     pending: Pending,
-    /// By capture time, then path: cameras count in file names.
+    /// Files ready to be offered, by capture time and then by path, because cameras number their files.
     ready: BTreeMap<(Timestamp, PathBuf), Candidate>,
     /// The paths in `ready`.
     offered: HashSet<PathBuf>,
     settled: Settled,
-    /// `None` if there will be none.
+    /// Moment of the next rescan. `None` if there will be none.
     next_rescan: Option<Instant>,
-    /// Nothing is handed out before.
+    /// Moment before which no file is handed out.
     rest_until: Instant,
     beat: Box<dyn Fn() + Send>,
 }
@@ -85,47 +90,50 @@ pub struct IntakeStop(mpsc::Sender<Message>);
 #[derive(Debug)]
 enum Message {
     Changed(PathBuf),
-    /// Changes were lost or cannot be told apart.
+    /// Changes were lost or cannot be attributed to files.
     Rescan,
-    /// A file is there, and whole: nobody writes to it any more.
+    /// A complete file is there; no program writes to it any more.
     Arrived(PathBuf),
-    /// Files that were finished may not be any more.
+    /// Files that were settled may need another look.
     LookAgain,
     Stop,
 }
 
 impl IntakeStop {
+    /// Makes [`Intake::next`] return `None`.
     pub fn stop(&self) {
-        // An intake that is gone needs no stop.
+        // An intake that has ended needs no stop.
         let _ = self.0.send(Message::Stop);
     }
 }
 
-/// Has an [`Intake`] ask about all files again, from another thread.
+/// Makes an [`Intake`] ask the records about all files again, from another thread.
 #[derive(Clone, Debug)]
 pub struct LookAgain(mpsc::Sender<Message>);
 
 impl LookAgain {
+    /// Makes the intake forget which files are settled, and rescan.
     pub fn look_again(&self) {
-        // An intake that is gone has nothing to look at.
+        // An intake that has ended has nothing to look at.
         let _ = self.0.send(Message::LookAgain);
     }
 }
 
-/// Hands whole files to an [`Intake`], from another thread.
+/// Hands complete files to an [`Intake`], from another thread.
 #[derive(Clone, Debug)]
 pub struct Arrivals(mpsc::Sender<Message>);
 
 impl Arrivals {
-    /// The file need not be waited for. It should lie below a watched folder, where it is found after a restart.
+    /// Offers a file without waiting for it to be at rest. The file should be below a watched folder, where the intake
+    /// finds it after a restart.
     pub fn arrived(&self, path: PathBuf) {
-        // An intake that is gone takes nothing; the next one finds the file.
+        // An intake that has ended takes nothing; the next one finds the file.
         let _ = self.0.send(Message::Arrived(path));
     }
 }
 
 impl Intake {
-    /// Starts to watch. A folder that is not there yet is watched as soon as it appears.
+    /// Starts watching. A folder that does not exist yet is watched as soon as it appears.
     pub fn new(params: Params) -> Self {
         let (sender, inbox) = mpsc::channel();
         let watcher = if params.once { None } else { start_watcher(sender.clone()) };
@@ -147,25 +155,29 @@ impl Intake {
         }
     }
 
-    /// Has `beat` called for every file that is asked for, and every few seconds while none comes.
+    /// Sets the function that the intake calls before each file that it hands out, and every few seconds while there is
+    /// none.
     pub fn on_beat(&mut self, beat: impl Fn() + Send + 'static) {
         self.beat = Box::new(beat);
     }
 
+    /// Returns a handle that ends the waiting.
     pub fn stopper(&self) -> IntakeStop {
         IntakeStop(self.sender.clone())
     }
 
+    /// Returns a handle that hands over complete files.
     pub fn arrivals(&self) -> Arrivals {
         Arrivals(self.sender.clone())
     }
 
+    /// Returns a handle that makes the intake ask about all files again.
     pub fn look_again(&self) -> LookAgain {
         LookAgain(self.sender.clone())
     }
 
-    /// Waits for the next file at rest. What became of the last one must stand in the records, or it must have been
-    /// settled or put back. `None` after a stop, and when nothing more can come.
+    /// Waits for the next file at rest. Before each call, the outcome of the previous file must be in the records, or
+    /// that file must have been settled or put back. `None` after a stop, and when no further file can arrive.
     pub fn next(&mut self, records: &impl Records) -> Option<Candidate> {
         loop {
             (self.beat)();
@@ -190,22 +202,22 @@ impl Intake {
         }
     }
 
-    /// Number of files that were seen and have not come out of [`Intake::next`].
+    /// Number of files that were seen and that [`Intake::next`] has not returned.
     pub fn waiting(&self) -> usize {
         self.pending.len() + self.ready.len()
     }
 
-    /// Notes that a file needs no further look while it keeps its stamp.
+    /// Records that a file needs no further look while it keeps its stamp.
     pub fn settle(&mut self, candidate: &Candidate) {
         self.settled.insert(&candidate.path, &candidate.stamp);
     }
 
-    /// Takes back a file that turned out to be incomplete; it is offered again after `pause` or when it changes.
+    /// Takes back a file that turned out to be incomplete. It is offered again after `pause` or when it changes.
     pub fn put_back(&mut self, candidate: &Candidate, pause: Duration) {
         self.pending.put_back(candidate, Instant::now(), pause);
     }
 
-    /// Hands nothing out for so long; files are watched meanwhile.
+    /// Hands out no file for `duration`. The folders are watched meanwhile.
     pub fn rest(&mut self, duration: Duration) {
         self.rest_until = Instant::now() + duration;
     }
@@ -214,7 +226,7 @@ impl Intake {
         self.rest_until.saturating_duration_since(now)
     }
 
-    /// How long there is nothing to do unless a message comes; `None` if there will never be.
+    /// Returns how long the intake can sleep unless a message arrives. `None` if there will never be anything to do.
     fn idle_time(&self, now: Instant) -> Option<Duration> {
         if !self.ready.is_empty() {
             return Some(self.rests(now).min(BEAT));
@@ -224,7 +236,7 @@ impl Intake {
         Some(next.saturating_duration_since(now).min(BEAT))
     }
 
-    /// Waits for a message and handles all that are there; `false` after a stop.
+    /// Waits for a message and handles all that have arrived. Returns `false` after a stop.
     fn receive(&mut self, mut wait: Duration, records: &impl Records) -> bool {
         while let Ok(message) = self.inbox.recv_timeout(wait) {
             let now = Instant::now();
@@ -243,7 +255,7 @@ impl Intake {
         true
     }
 
-    /// A whole file is at rest at once.
+    /// Offers a complete file at once.
     fn take(&mut self, path: &Path, now: Instant, records: &impl Records) {
         let stamp = match fs::metadata(path) {
             Ok(metadata) => stamp(&metadata),
@@ -255,7 +267,8 @@ impl Intake {
         }
     }
 
-    /// A file that changed since it was seen starts again; one that vanished is forgotten.
+    /// Makes a file ready if it is unchanged. A file that changed since it was seen starts again; a file that vanished
+    /// is forgotten.
     fn offer(&mut self, candidate: Candidate, now: Instant, records: &impl Records) {
         match fs::metadata(&candidate.path) {
             Ok(metadata) if stamp(&metadata) == candidate.stamp => {
@@ -268,7 +281,7 @@ impl Intake {
         }
     }
 
-    /// All files of one scan are seen at the same moment, and so are due together.
+    /// Searches all roots. The files of one scan are seen at the same moment, so they are due together.
     fn rescan(&mut self, now: Instant, records: &impl Records) {
         for root in self.params.roots.clone() {
             if root.is_dir() {
@@ -296,7 +309,7 @@ impl Intake {
         }
     }
 
-    /// A path that a notification names is held to what a rescan would find on the way to it.
+    /// Looks at a path that a notification names, under the same rules that a rescan applies on the way to it.
     fn look_from_root(&mut self, path: &Path, now: Instant, records: &impl Records) {
         let Some(root) = self.params.roots.iter().find(|root| path.starts_with(root)).cloned() else { return };
         let below = path.strip_prefix(&root).unwrap_or(Path::new(""));
@@ -307,7 +320,7 @@ impl Intake {
         }
     }
 
-    /// Whether it is the daemon's own folder.
+    /// Reports whether a path is the daemon's own folder.
     fn is_own(&self, path: &Path) -> bool {
         self.params.own.as_ref().is_some_and(|own| is_same(own, path))
     }
@@ -317,7 +330,7 @@ impl Intake {
         if is_hidden(path) && !is_root {
             return;
         }
-        // A link may lead in a circle, or to files that nobody meant to be looked at.
+        // A link below a root may lead in a circle, or to files that are not meant to be searched.
         let metadata = if is_root { fs::metadata(path) } else { fs::symlink_metadata(path) };
         match metadata {
             Ok(metadata) if metadata.is_symlink() => self.pass_over(path),
@@ -331,7 +344,7 @@ impl Intake {
         }
     }
 
-    /// Says once that a link is not followed.
+    /// Logs once that a link is not followed.
     fn pass_over(&mut self, link: &Path) {
         if self.links.len() < LINKS_MAX && self.links.insert(link.to_owned()) {
             warn!(
@@ -380,7 +393,7 @@ fn start_watcher(sender: mpsc::Sender<Message>) -> Option<notify::RecommendedWat
             Err(_) => vec![Message::Rescan],
         };
         for message in messages {
-            // The intake is gone: the program is stopping.
+            // If the send fails, the intake has ended because the program is stopping.
             let _ = sender.send(message);
         }
     };
@@ -394,20 +407,20 @@ fn start_watcher(sender: mpsc::Sender<Message>) -> Option<notify::RecommendedWat
     }
 }
 
-/// Whether nobody has written to a file for so long, by its own time. Where another clock made that time, the file's
-/// structure tells whether it is whole.
+/// Reports whether a file's modification time is at least `settle` ago. If another clock set that time, a later stage
+/// still finds an incomplete file by its structure.
 fn has_rested(stamp: &FileStamp, settle: Duration) -> bool {
     let age_ns = Timestamp::now().as_nanosecond() - i128::from(stamp.modified_ns);
     age_ns >= settle.as_nanos() as i128
 }
 
-/// Whether two paths lead to one folder.
+/// Reports whether two paths lead to the same folder.
 fn is_same(a: &Path, b: &Path) -> bool {
     let number = |path| fs::metadata(path).map(|folder| (folder.dev(), folder.ino()));
     matches!((number(a), number(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Hidden files, and the usual names of files that a program is still writing.
+/// Reports whether a file is hidden, or has a usual name of a file that a program is still writing.
 fn is_hidden(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') || [".tmp", ".part", ".crdownload"].iter().any(|suffix| name.ends_with(suffix))
@@ -424,7 +437,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes names for capture times.
+    /// Records that take file names for capture times.
     #[derive(Default)]
     struct Fake(RefCell<Vec<(PathBuf, FileStamp, Look)>>);
 
@@ -532,7 +545,7 @@ mod tests {
             let found = intake.next(&records).expect("a file");
             assert_eq!(found.path, root.join(format!("DCIM/{number}.jpg")));
             records.note(&found, Look::Settled);
-            // Named by a notification, or found by the rescan a moment later.
+            // The file is named by a notification, or found by the rescan a moment later.
             write(number + 1);
         }
     }

@@ -1,4 +1,5 @@
-//! A package archive from a web server. What has arrived stays beside, and the next attempt goes on from there.
+//! Downloads a package archive from a web server. An incomplete download stays on the drive, and the next attempt
+//! resumes it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -13,23 +14,25 @@ use super::InstallError;
 use crate::domain::Sha256;
 use crate::durable;
 
-/// Pause between two bytes after which a connection is given up.
+/// Time without a byte after which a connection is abandoned.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// Attempts that bring nothing new.
+/// Number of consecutive attempts without a new byte after which a download fails.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// What is loaded, and how.
+/// A file to be downloaded.
 #[derive(Clone, Debug)]
 pub struct Download {
+    /// Address of the file. Must be https, unless the content is signed.
     pub url: String,
+    /// Maximum size of the file.
     pub bytes_max: u64,
-    /// PEM file of the authorities that are believed instead of the public ones.
+    /// PEM file of the authorities that are trusted instead of the public ones.
     pub ca: Option<PathBuf>,
-    /// The content is signed, so it may come without TLS.
+    /// Whether the content is signed, and may therefore be downloaded without TLS.
     pub signed: bool,
 }
 
-/// Loads the archive into `folder`, or the rest of it, and gives its path.
+/// Downloads the archive into `folder`, or the missing rest of it, and returns its path.
 pub fn fetch(download: &Download, folder: &Path) -> Result<PathBuf, InstallError> {
     if !(download.url.starts_with("https://") || download.signed && download.url.starts_with("http://")) {
         return Err(download.failed("use https://; http:// is for signed packages, with [package] trusted_keys"));
@@ -57,8 +60,9 @@ pub fn fetch(download: &Download, folder: &Path) -> Result<PathBuf, InstallError
 
 /// Why an attempt did not complete the file.
 enum Attempt {
-    /// Another one may go on.
+    /// Another attempt may succeed.
     Broken(String),
+    /// Another attempt would fail too.
     Useless(String),
 }
 
@@ -124,7 +128,8 @@ impl Download {
         }
     }
 
-    /// The server has nothing from this byte on: the file is complete, or another one than before.
+    /// Handles a server that has nothing from byte `have` on: either the file is complete, or the server now has
+    /// another file and the download starts again.
     fn complete_or_again<T>(&self, response: &Response<T>, path: &Path, have: u64) -> Result<(), Attempt> {
         let total = header(response, "content-range").and_then(|range| range.strip_prefix("bytes */")?.parse().ok());
         if total == Some(have) {
@@ -139,7 +144,7 @@ fn header<'a, T>(response: &'a Response<T>, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// `bytes 100-199/1000` or `bytes 100-199/*`: first byte and total.
+/// Parses `bytes 100-199/1000` or `bytes 100-199/*` into the first byte and the total.
 fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()))

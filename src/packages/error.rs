@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::GoldenError;
 use crate::package::PackageError;
 
-/// Whatever it says: the package that was used before is used on.
+/// Why a package is not installed. In every case the package in use stays in use.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     #[error("{}: the package is not signed; sign it with `bridgeclip package sign`, or copy it again", origin.display())]
@@ -46,7 +46,7 @@ pub enum InstallError {
 }
 
 impl InstallError {
-    /// For `map_err`.
+    /// Returns a function for `map_err` that adds the path.
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| InstallError::Io { path, source }

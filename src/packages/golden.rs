@@ -1,4 +1,4 @@
-//! Golden photos: what a package must answer on every device, tried before it is used.
+//! Golden photos: the answers that a package must give on every device, tested before the package is used.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,14 +14,16 @@ use crate::package::{Package, PackageError};
 use crate::pipeline::{Classifier, PipelineError};
 use crate::reference::ReferenceError;
 
-/// The file that says what the golden photos are and how they are embedded.
+/// Name of the file that lists the golden photos with their embeddings.
 pub const GOLDEN: &str = "golden.json";
 
-/// Devices compute the same bits; decoders of another version may differ in the last ones.
+/// Least cosine between an expected and a found embedding. Devices compute the same bits, but decoders of another
+/// version may differ in the last ones.
 const COSINE_MIN: f32 = 0.999;
+/// Maximum size of the file of golden photos.
 const BYTES_MAX: u64 = 1 << 22;
 
-/// A package that does not answer as it should.
+/// Why a package fails its test.
 #[derive(Debug, thiserror::Error)]
 pub enum GoldenError {
     #[error(transparent)]
@@ -49,11 +51,11 @@ pub enum GoldenError {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Golden {
-    /// File name to embedding.
+    /// The expected embedding of each photo, by file name.
     photos: BTreeMap<String, Vec<f32>>,
 }
 
-/// Tries a package: its golden photos or, if it has none, synthetic pictures, and one text.
+/// Tests a package with its golden photos, or with synthetic pictures if it has none, and with one text.
 pub fn self_test(package: &Package, classifier: &Classifier) -> Result<(), GoldenError> {
     match read(package)? {
         Some(golden) => {
@@ -97,7 +99,7 @@ fn try_pictures(package: &Package, classifier: &Classifier) -> Result<(), Golden
     Ok(())
 }
 
-/// What the package says of its golden photos.
+/// Reads the golden photos of a package. None if it has no golden photos.
 fn read(package: &Package) -> Result<Option<Golden>, GoldenError> {
     let Some(entry) = package.manifest().files.get(GOLDEN) else { return Ok(None) };
     let path = package.path(GOLDEN);
@@ -113,7 +115,7 @@ fn read(package: &Package) -> Result<Option<Golden>, GoldenError> {
     }
 }
 
-/// Takes photos into the package as golden ones, with the answers that it gives now.
+/// Copies photos into the package as golden ones, with the embeddings that the package gives now.
 pub fn add_golden(package: &mut Package, classifier: &Classifier, photos: &[PathBuf]) -> Result<(), GoldenError> {
     let mut golden = read(package)?.unwrap_or_default();
     for photo in photos {

@@ -1,7 +1,7 @@
-//! Model packages on a device: signed, carried over, tested before they are used, and given up when they fail.
+//! Model packages on a device: signed, transferred, tested before use, and given up when they fail.
 //!
-//! What is used is `current`, a link in the store. Everything that leads to it is done beside it, and can be cut off at
-//! any point: `store.rs` says in which order.
+//! The package in use is `current`, a link in the store. Every step of an installation happens beside it and can be
+//! interrupted at any point; `store.rs` gives the order.
 
 mod download;
 mod error;

@@ -1,7 +1,7 @@
-//! A package's way from a folder or an archive into a folder of the store.
+//! Copies a package from a folder or an archive into a folder of the store.
 //!
-//! Manifest and signature come first and are believed before anything else is read. From then on the manifest says which
-//! files come and how large they are.
+//! Manifest and signature come first and are verified before anything else is read. After that, the manifest gives the
+//! names and sizes of the files to accept.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,10 +14,10 @@ use super::{InstallError, SIGNATURE, TrustedKeys};
 use crate::package::{FileEntry, MANIFEST_BYTES_MAX, Manifest, Package, files};
 use crate::plain_file;
 
-/// A signature is four lines.
+/// Maximum size of a signature, which has four lines.
 const SIGNATURE_BYTES_MAX: u64 = 4096;
 
-/// Where a package comes from.
+/// Where a package is received from.
 #[derive(Clone, Debug)]
 pub enum Source {
     Folder(PathBuf),
@@ -25,11 +25,12 @@ pub enum Source {
 }
 
 impl Source {
+    /// Returns the source at a path: a folder if there is one, otherwise an archive.
     pub fn at(path: &Path) -> Self {
         if path.is_dir() { Source::Folder(path.to_owned()) } else { Source::Archive(path.to_owned()) }
     }
 
-    /// Copies the package into an empty folder. `accept` decides on the manifest before any other file is read.
+    /// Copies the package into an empty folder. `accept` checks the manifest before any other file is read.
     pub(super) fn receive(
         &self,
         keys: &TrustedKeys,
@@ -87,7 +88,8 @@ fn from_archive(
     let damaged = |error: io::Error| InstallError::Archive { origin: path.to_owned(), reason: error.to_string() };
     let file = plain_file::open(path).map_err(InstallError::io(path))?;
     let mut archive = tar::Archive::new(BufReader::new(file));
-    // Raw: names longer than a header's are read into memory whatever their length; a package has none.
+    // In raw mode the reader ignores extended names. It would otherwise read names of any length into memory, and a
+    // package has no long names.
     let mut entries = archive.entries().map_err(damaged)?.raw(true).map(|entry| entry.map_err(damaged));
     let mut next = move || entries.next().transpose();
     let missing = |name: &str| InstallError::Missing { origin: path.to_owned(), name: name.to_owned() };
@@ -124,13 +126,13 @@ fn from_archive(
     }
 }
 
-/// The manifest, if its signature is good.
+/// Parses the manifest after verifying its signature.
 fn believe(text: &str, signature: Option<&str>, keys: &TrustedKeys, origin: &Path) -> Result<Manifest, InstallError> {
     keys.verify(text.as_bytes(), signature, origin)?;
     Ok(Manifest::parse(text, &origin.join(files::MANIFEST))?)
 }
 
-/// The name of an entry that is a plain file in the archive's root.
+/// Returns the name of an entry. Fails unless the entry is a plain file in the archive's root.
 fn plain_name(entry: &tar::Entry<'_, impl Read>, origin: &Path) -> Result<String, InstallError> {
     let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
     let kind = entry.header().entry_type();
@@ -144,11 +146,11 @@ fn plain_name(entry: &tar::Entry<'_, impl Read>, origin: &Path) -> Result<String
     }
 }
 
-/// A file of a folder, never through a link.
+/// Opens a plain file of a folder, never through a link.
 fn open_plain(dir: &Path, name: &str) -> Result<File, InstallError> {
     use rustix::fs::{Mode, OFlags};
     let path = dir.join(name);
-    // Without waiting for the writer of a pipe.
+    // NONBLOCK keeps the open from waiting for the writer of a pipe.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(&path, flags, Mode::empty()) {
         Ok(file) => File::from(file),
@@ -166,7 +168,7 @@ fn open_plain(dir: &Path, name: &str) -> Result<File, InstallError> {
     }
 }
 
-/// A short text file as a whole.
+/// Reads a text file of at most `bytes_max` bytes.
 fn small(file: impl Read, bytes_max: u64, origin: &Path) -> Result<String, InstallError> {
     let mut text = String::new();
     let read = file.take(bytes_max + 1).read_to_string(&mut text).map_err(InstallError::io(origin))?;
@@ -193,7 +195,7 @@ fn write_head(into: &Path, text: &str, signature: Option<&str>) -> Result<(), In
     Ok(())
 }
 
-/// Copies one file and hashes it on the way. Never more is written than the manifest says.
+/// Copies one file and verifies its hash and size. Never writes more than one byte beyond the size in the manifest.
 fn take(from: impl Read, name: &str, entry: &FileEntry, into: &Path, origin: &Path) -> Result<(), InstallError> {
     let path = into.join(name);
     let copy = || -> io::Result<bool> {

@@ -1,9 +1,10 @@
-//! What is known of a package's files since its installation, so that not every start has to hash hundreds of megabytes.
+//! Records the identity of a package's files at installation, so that not every start has to hash hundreds of
+//! megabytes.
 //!
-//! A start reads a card at 20 to 90 MB/s; hashing 273 MB of reference takes longer than everything else together. At
-//! installation every file is hashed while it is written, and its identity is noted here. The kernel sets a file's
-//! change time at every write, and no program can set it: a file whose noted identity still holds was not written to.
-//! Decay of the medium is found by `bridgeclip check`, which hashes everything.
+//! At a start, a card is read at 20 to 90 MB/s; hashing 273 MB of reference would take longer than everything else
+//! together. At installation every file is hashed while it is written, and its identity is recorded. The kernel sets a
+//! file's change time at every write, and no program can set it: a file with its recorded identity has not been written
+//! to since. `bridgeclip check` hashes everything and so finds decay of the medium.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,10 +19,10 @@ use crate::package::{Manifest, Package, PackageError};
 
 const RECORD: &str = "installed.json";
 
-/// Smaller files are hashed at every start all the same.
+/// Size below which files are hashed at every start.
 const BYTES_MIN: u64 = 1 << 20;
 
-/// Of one file.
+/// Identity of a file, which changes with every write to it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Identity {
     bytes: u64,
@@ -43,7 +44,7 @@ impl Identity {
     }
 }
 
-/// Notes the files of a package that was just received.
+/// Records the files of a package that was just received.
 pub(super) fn write(dir: &Path, manifest: &Manifest) -> io::Result<()> {
     let mut record = BTreeMap::new();
     for name in manifest.files.keys() {
@@ -52,7 +53,7 @@ pub(super) fn write(dir: &Path, manifest: &Manifest) -> io::Result<()> {
     durable::write(&dir.join(RECORD), serde_json::to_string(&record)?.as_bytes(), SHARED)
 }
 
-/// Opens an installed package; what is unchanged since the installation is not hashed again.
+/// Opens an installed package. Files that have not changed since the installation are not hashed again.
 pub(super) fn open(dir: &Path) -> Result<Package, PackageError> {
     let record: BTreeMap<String, Identity> = read_state(&dir.join(RECORD), "all files of the package are hashed anew");
     let is_known = |name: &str| {

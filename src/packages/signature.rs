@@ -11,13 +11,13 @@ use super::InstallError;
 use crate::durable::{self, SHARED};
 use crate::package::{Package, files};
 
-/// The signature's file, beside the manifest.
+/// Name of the signature's file, next to the manifest.
 pub const SIGNATURE: &str = "package.toml.minisig";
 
-/// Two, so that one can be replaced while the other is still used.
+/// Maximum number of trusted keys: two, so that one can be replaced while the other is still in use.
 const KEYS_MAX: usize = 2;
 
-/// The keys whose packages are accepted. Without any, unsigned packages are accepted too.
+/// The keys whose packages are accepted. If there are none, unsigned packages are accepted too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct TrustedKeys(Vec<PublicKey>);
@@ -38,11 +38,12 @@ impl TryFrom<Vec<String>> for TrustedKeys {
 }
 
 impl TrustedKeys {
+    /// Reports whether no key is trusted, so that packages need no signature.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether one of the keys signed this manifest. `origin` is named by errors.
+    /// Checks that one of the keys signed this manifest. Errors name `origin`. Succeeds if no key is trusted.
     pub fn verify(&self, manifest: &[u8], signature: Option<&str>, origin: &Path) -> Result<(), InstallError> {
         if self.0.is_empty() {
             return Ok(());
@@ -63,7 +64,7 @@ impl TrustedKeys {
         Err(wrong(last))
     }
 
-    /// The same for a package in a folder.
+    /// Checks that one of the keys signed the package in a folder. Succeeds if no key is trusted.
     pub fn verify_folder(&self, dir: &Path) -> Result<(), InstallError> {
         if self.0.is_empty() {
             return Ok(());
@@ -75,7 +76,7 @@ impl TrustedKeys {
     }
 }
 
-/// A new key pair: the text of the secret key's file, and the public key as the settings take it.
+/// Makes a key pair. Returns the text of the secret key's file, and the public key in the form of the settings.
 pub fn new_key(password: Option<String>) -> Result<(String, String), minisign::PError> {
     let pair = match password {
         None => minisign::KeyPair::generate_unencrypted_keypair()?,
@@ -84,7 +85,7 @@ pub fn new_key(password: Option<String>) -> Result<(String, String), minisign::P
     Ok((pair.sk.to_box(Some("bridgeclip package key"))?.into_string(), pair.pk.to_base64()))
 }
 
-/// Signs a whole package with the secret key of that text.
+/// Signs a package with the secret key in `key`, the text of its file.
 pub fn sign(package: &Package, key: &str, password: Option<String>) -> anyhow::Result<()> {
     let key = minisign::SecretKeyBox::from_string(key)?;
     let key = match password {

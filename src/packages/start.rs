@@ -1,4 +1,4 @@
-//! Which package the daemon works with, and what happens when it does not load.
+//! Chooses the package that the daemon works with, and handles one that does not load.
 
 use std::path::{Path, PathBuf};
 
@@ -9,40 +9,43 @@ use super::{InstallError, Store, TrustedKeys, record, self_test};
 use crate::package::Package;
 use crate::pipeline::Classifier;
 
-/// Where packages are, and whose.
+/// Where packages are, and the keys that they must be signed with.
 pub struct Place<'a> {
-    /// Used while nothing is installed in the store.
+    /// Folder of the package that is used while the store has none.
     pub dir: &'a Path,
+    /// Store of installed packages, if the settings name one.
     pub store: Option<Store>,
+    /// Keys of which one must have signed a package.
     pub keys: &'a TrustedKeys,
 }
 
 impl Place<'_> {
-    /// The folder of the package that is in use.
+    /// Returns the folder of the package in use.
     pub fn in_use(&self) -> PathBuf {
         self.store.as_ref().and_then(Store::current).unwrap_or_else(|| self.dir.to_owned())
     }
 }
 
-/// A package that answers.
+/// A loaded package.
 pub struct Loaded {
     pub package: Package,
     pub classifier: Classifier,
 }
 
-/// Opens a package if a trusted key signed it. What is unchanged since its installation is not hashed again.
+/// Opens a package if a trusted key signed it. Files that have not changed since the installation are not hashed again.
 pub fn open(dir: &Path, keys: &TrustedKeys) -> Result<Package, InstallError> {
     keys.verify_folder(dir)?;
     Ok(record::open(dir)?)
 }
 
-/// Likewise the one that is in use.
+/// Opens the package in use if a trusted key signed it.
 pub fn open_in_use(place: &Place) -> Result<Package, InstallError> {
     open(&place.in_use(), place.keys)
 }
 
-/// Loads the package that is installed, or the one in the place's folder if none is. One that fails gives way to the
-/// last good one, or else to the one in the place's folder: for good if it is on trial, for this run if it worked before.
+/// Loads the installed package, or the one in the place's folder if none is installed. If that package fails, loads the
+/// last good one, or else the one in the place's folder. A package that fails on trial is given up for good; one that
+/// worked before is left out for this run only.
 pub fn load(place: &Place, classifier: impl Fn(&Package) -> Result<Classifier>) -> Result<Loaded> {
     let load = |dir: &Path| -> Result<Loaded> {
         let package = open(dir, place.keys)?;
@@ -98,7 +101,7 @@ fn fall_back(
     bail!("no package works: {}", reasons.join("; "))
 }
 
-/// The folder to start with.
+/// Returns the folder to start with. None if nothing is installed.
 fn begin(store: &Store) -> Option<PathBuf> {
     store.begin_start().unwrap_or_else(|error| {
         warn!("{error}; the start is not counted");
@@ -106,7 +109,8 @@ fn begin(store: &Store) -> Option<PathBuf> {
     })
 }
 
-/// A store that cannot be written, on a full disk say, must not keep the device from its work.
+/// Logs an error of the store. A store that cannot be written, for example on a full disk, must not keep the device
+/// from its work.
 fn noted(outcome: Result<(), InstallError>) {
     if let Err(error) = outcome {
         warn!("{error}; at the next start it is tried again");

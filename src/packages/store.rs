@@ -1,8 +1,9 @@
 //! The packages on a device. `current` and `previous` are links, each replaced in one step.
 //!
-//! A new package is received and tested in a hidden folder. Then, in this order: the folder gets its name, the package is
-//! noted as on trial, `previous` is set to the last good one, `current` to the new one. Whatever the last of these steps
-//! was before the power went, `current` is a whole package, and installing again goes on from there.
+//! A new package is received and tested in a hidden folder. The following steps then switch to it, in this order: the
+//! folder gets its name, the package is recorded as on trial, `previous` is set to the last good package, `current` to
+//! the new one. If the power fails after any of these steps, `current` is an intact package, and installing again
+//! resumes from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions, TryLockError};
@@ -22,22 +23,24 @@ use crate::package::{Manifest, Package, files, is_plain};
 
 const CURRENT: &str = "current";
 const PREVIOUS: &str = "previous";
-/// Received here; what an interrupted installation left is removed by the next one.
+/// Folder in which packages are received. An installation removes what an interrupted one left in it.
 const INCOMING: &str = ".incoming";
-/// The package that has not shown yet that the daemon can start with it.
+/// File about the package on trial, which has not yet shown that the daemon can start with it.
 const TRIAL: &str = "trial.json";
-/// The last package that was given up, for `check`.
+/// File about the last package that was given up, for `check`.
 const GIVEN_UP: &str = "given-up.json";
-/// The newest version of each name that the daemon has started with.
+/// File of the newest version of each package name that the daemon has started with.
 const NEWEST: &str = "newest.json";
 
-/// Starts with a package on trial that may end before the package has answered.
+/// Number of starts with a package on trial that may end before the package has answered.
 const STARTS_MAX: u32 = 3;
-/// Left free for everything else.
+/// Bytes left free on the drive for everything else.
 const SPACE_RESERVE: u64 = 16 << 20;
+/// Maximum length of a package's name.
 const NAME_LENGTH_MAX: usize = 64;
-/// Whatever the umask of whoever installs.
+/// Mode of package files, whatever the umask of the installing user.
 const FILE_MODE: u32 = 0o644;
+/// Mode of package folders, whatever the umask of the installing user.
 const FOLDER_MODE: u32 = 0o755;
 
 /// The folder of all packages of a device.
@@ -49,23 +52,32 @@ pub struct Store {
 /// How a package is installed.
 #[derive(Clone, Debug)]
 pub struct Install {
+    /// Keys of which one must have signed the package.
     pub keys: TrustedKeys,
+    /// Maximum size of the package.
     pub bytes_max: u64,
+    /// Whether a version older than one that was in use is accepted.
     pub allow_downgrade: bool,
 }
 
+/// A package in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Installed {
-    /// The folder's name in the store.
+    /// Name of the package's folder in the store.
     pub id: String,
+    /// Role of the package. None if it is neither in use nor the previous one.
     pub role: Option<Role>,
+    /// Whether the package still has to show that it works.
     pub on_trial: bool,
 }
 
+/// The role of an installed package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
+    /// The package is in use.
     Current,
+    /// The package was in use before.
     Previous,
 }
 
@@ -78,30 +90,38 @@ struct Trial {
 /// A package that failed on trial.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GivenUp {
+    /// Name of the package's folder in the store.
     pub package: String,
+    /// Why the package was given up, for a message.
     pub reason: String,
+    /// When the package was given up.
     pub at: Timestamp,
 }
 
-/// One change on the disk; doing it again changes nothing.
+/// One change on the drive. Repeating it changes nothing.
 #[derive(Debug)]
 enum Step {
     /// `.incoming` gets its name.
     Name(String),
+    /// The package is recorded as on trial.
     Trial(String),
+    /// A link is set to a package.
     Link(&'static str, String),
 }
 
 impl Store {
+    /// Returns the store in a folder, which need not exist yet.
     pub fn at(root: &Path) -> Self {
         Store { root: root.to_owned() }
     }
 
+    /// Returns the folder of the store.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Receives a package, tries it with `test` and switches to it. On an error the one in use stays.
+    /// Receives a package, tests it with `test` and switches to it. Returns the package's folder name. On an error the
+    /// package in use stays in use.
     pub fn install(
         &self,
         source: &Source,
@@ -146,8 +166,8 @@ impl Store {
         fs::set_permissions(&self.root, Permissions::from_mode(FOLDER_MODE))
     }
 
-    /// Whoever installs, the daemon must be able to read the package, and its user to remove it: what root received
-    /// becomes the store's owner's. A package is no secret.
+    /// Makes the package readable for the daemon and removable for its user, whoever installs it: files received by
+    /// root are given to the owner of the store. A package contains no secrets.
     fn hand_over(&self, incoming: &Path) -> io::Result<()> {
         let store = fs::metadata(&self.root)?;
         let give = |path: &Path, mode| {
@@ -156,7 +176,7 @@ impl Store {
                 return Ok(());
             }
             match chown(path, Some(store.uid()), Some(store.gid())) {
-                // Somebody else who may write to the store keeps what is his.
+                // A user other than root cannot give files away, and keeps their ownership.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
                 given => given,
             }
@@ -167,7 +187,7 @@ impl Store {
         give(incoming, FOLDER_MODE)
     }
 
-    /// What can be said of a package by its manifest.
+    /// Checks a package by its manifest alone.
     fn accept(&self, manifest: &Manifest, source: &Source, params: &Install) -> Result<(), InstallError> {
         let (Source::Folder(origin) | Source::Archive(origin)) = source;
         let wrong = |key, value: &str, expected| InstallError::Value {
@@ -201,7 +221,7 @@ impl Store {
         }
     }
 
-    /// The newest version of a name that was in use, or is now.
+    /// Returns the newest version of a package name that is or was in use.
     fn newest(&self, name: &str) -> Option<String> {
         let confirmed = self.read::<BTreeMap<String, String>>(NEWEST).and_then(|mut newest| newest.remove(name));
         let current = self.manifest(CURRENT).filter(|manifest| manifest.name == name);
@@ -214,7 +234,8 @@ impl Store {
         Manifest::parse(&fs::read_to_string(&path).ok()?, &path).ok()
     }
 
-    /// A package on trial is not a good one to go back to.
+    /// Returns the steps of a switch to a package. A package on trial does not become `previous`, because it is not yet
+    /// known to be good.
     fn switch_to(&self, id: &str) -> Vec<Step> {
         let mut steps = vec![Step::Name(id.to_owned())];
         let current = self.target(CURRENT);
@@ -237,7 +258,8 @@ impl Store {
         }
     }
 
-    /// A folder of that name holds the same package, as its name has the hash; unless it was damaged.
+    /// Gives `.incoming` its name. A folder of that name already has the same package, because the name includes the
+    /// hash; it is replaced only if it is damaged.
     fn name(&self, id: &str) -> Result<(), InstallError> {
         let (incoming, path) = (self.root.join(INCOMING), self.root.join(id));
         if Package::open(&path).is_ok() {
@@ -259,7 +281,8 @@ impl Store {
         sync_folder(&self.root)
     }
 
-    /// Back to the package that was in use before; the two change places.
+    /// Returns to the previous package, and makes the current one the previous. Returns the folder name of the package
+    /// now in use.
     pub fn roll_back(&self) -> Result<String, InstallError> {
         let _lock = self.lock()?;
         let nothing = || InstallError::NothingBefore { store: self.root.clone() };
@@ -275,6 +298,7 @@ impl Store {
         Ok(previous)
     }
 
+    /// Lists the packages in the store.
     pub fn list(&self) -> Result<Vec<Installed>, InstallError> {
         let (current, previous) = (self.target(CURRENT), self.target(PREVIOUS));
         let role = |id: &str| match id {
@@ -286,17 +310,18 @@ impl Store {
         Ok(self.folders()?.into_iter().map(installed).collect())
     }
 
+    /// Returns the last package that was given up. None after a package on trial has succeeded.
     pub fn given_up(&self) -> Option<GivenUp> {
         self.read(GIVEN_UP)
     }
 
-    /// The folder of the package that is in use.
+    /// Returns the folder of the package in use. None if nothing is installed.
     pub fn current(&self) -> Option<PathBuf> {
         Some(self.root.join(self.target(CURRENT)?))
     }
 
-    /// The folder of the package to start with; none if nothing is installed. A package on trial whose starts came to
-    /// nothing is given up here.
+    /// Returns the folder of the package to start with, and counts the start if that package is on trial. Gives up a
+    /// package on trial after [`STARTS_MAX`] starts without an answer. None if nothing is installed.
     pub(super) fn begin_start(&self) -> Result<Option<PathBuf>, InstallError> {
         let Some(current) = self.target(CURRENT) else { return Ok(self.previous()) };
         let trial = self.read::<Trial>(TRIAL).filter(|trial| trial.package == current);
@@ -306,23 +331,24 @@ impl Store {
                 return Ok(self.previous());
             }
             if let Err(error) = self.write(TRIAL, &Trial { package, starts: starts + 1 }) {
-                // On a full drive a daemon that works is worth more than the count.
+                // On a full drive a working daemon is worth more than the count.
                 warn!("this start with a package on trial is not counted: {error}");
             }
         }
         Ok(Some(self.root.join(current)))
     }
 
+    /// Returns the folder of the previous package. None if there is none.
     pub(super) fn previous(&self) -> Option<PathBuf> {
         Some(self.root.join(self.target(PREVIOUS)?))
     }
 
-    /// Whether the package in this folder still has to show that it works.
+    /// Reports whether the package in this folder is on trial.
     pub(super) fn is_trying(&self, dir: &Path) -> bool {
         dir.file_name().is_some_and(|id| self.is_on_trial(&id.to_string_lossy()))
     }
 
-    /// The package works: it stays.
+    /// Ends the trial of a package that works.
     pub(super) fn confirm(&self, manifest: &Manifest) -> Result<(), InstallError> {
         let mut newest: BTreeMap<String, String> = self.read(NEWEST).unwrap_or_default();
         newest.insert(manifest.name.clone(), manifest.version.clone());
@@ -331,7 +357,8 @@ impl Store {
         self.remove(TRIAL)
     }
 
-    /// Back to the last good package for good. Without one nothing is installed afterwards.
+    /// Gives up the current package for good and returns to the last good one. Without one, nothing is installed
+    /// afterwards.
     pub(super) fn give_up(&self, reason: &str) -> Result<(), InstallError> {
         let package = self.target(CURRENT).unwrap_or_default();
         self.write(GIVEN_UP, &GivenUp { package, reason: reason.to_owned(), at: Timestamp::now() })?;
@@ -346,7 +373,7 @@ impl Store {
         self.read::<Trial>(TRIAL).is_some_and(|trial| trial.package == id)
     }
 
-    /// What a link names, if that is a package of this store.
+    /// Returns the package that a link names. None if that is not a package of this store.
     fn target(&self, link: &str) -> Option<String> {
         let target = fs::read_link(self.root.join(link)).ok()?.into_os_string().into_string().ok()?;
         Some(target).filter(|id| is_plain(id) && self.root.join(id).join(files::MANIFEST).is_file())
@@ -371,7 +398,7 @@ impl Store {
         })
     }
 
-    /// One installation at a time. The lock is on the folder, so that nobody needs to own a file.
+    /// Locks the store for one installation. The lock is on the folder, so that nobody needs to own a lock file.
     fn lock(&self) -> Result<File, InstallError> {
         let file = File::open(&self.root).map_err(InstallError::io(&self.root))?;
         match file.try_lock() {
@@ -422,7 +449,7 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/package")
     }
 
-    /// The demo package under another version.
+    /// Copies the demo package and gives it another version.
     fn package(version: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a temporary folder");
         for entry in fs::read_dir(demo()).expect("read").flatten() {
@@ -447,7 +474,7 @@ mod tests {
         Some(Package::open(&dir).expect("whole").manifest().version.clone())
     }
 
-    /// A store that is used with version 1.0.
+    /// Returns a store whose package in use is version 1.0.
     fn used() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let store = Store::at(dir.path());

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// One to four whole numbers with dots between, as in `1.4.0`. `1.4` and `1.4.0` are the same.
+/// A version of one to four whole numbers separated by dots, as in `1.4.0`. `1.4` and `1.4.0` are equal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version([u32; 4]);
 

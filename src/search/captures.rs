@@ -1,19 +1,21 @@
-//! This device's own photos by an embedding: a scan of what is stored, in order and without an index.
+//! Searches this device's own photos by an embedding: a scan of the stored results, in order and without an index.
 
 use super::{Filter, Nearest};
 use crate::domain::{Embedding, Sha256};
 use crate::journal::{JournalError, StoredResult};
 
-/// A capture and how similar it is.
+/// A capture and its similarity to the query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundCapture {
     /// Cosine similarity in [-1, 1].
     pub similarity: f32,
+    /// Stored result of the capture.
     pub result: StoredResult,
 }
 
-/// The captures of these pages that are most similar to `query` and whose verdicts pass the filter, most similar first. `space` is that of the encoders
-/// which made the query; captures of others cannot be compared and are left out.
+/// Returns the captures of these pages that are most similar to `query` and whose verdicts pass the filter, most
+/// similar first. `space` is the embedding space of the query; captures of other spaces cannot be compared and are left
+/// out.
 pub fn in_captures(
     pages: impl Iterator<Item = Result<Vec<StoredResult>, JournalError>>,
     query: &Embedding,

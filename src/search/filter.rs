@@ -1,18 +1,18 @@
-//! Conditions on labels, as people write them: `damage_type=cracking`.
+//! Conditions on labels in the form that people write: `damage_type=cracking`.
 
 use std::str::FromStr;
 
 use crate::domain::{Category, Labels, class_of};
 
-/// A photo must carry this class.
+/// The condition that a photo carries a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Condition {
     pub category: Category,
-    /// Index of the class.
+    /// Index of the class within its category.
     pub class: u8,
 }
 
-/// What is wrong with a condition.
+/// Why a text is not a condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
     #[error("`{0}` is not CATEGORY=LABEL, as in damage_type=cracking")]
@@ -27,8 +27,8 @@ fn labels(category: Category) -> String {
     category.classes().iter().map(|class| class.en).collect::<Vec<_>>().join(", ")
 }
 
-/// The category by its name or by its column in the published files; the class in English or Japanese, by its label or
-/// one of its other names.
+/// Parses `CATEGORY=LABEL`. The category is given by its name or by its column in the published files, the class in
+/// English or Japanese, by its label or one of its other names.
 impl FromStr for Condition {
     type Err = ConditionError;
 
@@ -43,17 +43,17 @@ impl FromStr for Condition {
     }
 }
 
-/// Conditions that must all hold.
+/// Conditions that must all be met.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter(pub Vec<Condition>);
 
 impl Filter {
-    /// Whether a photo with these classes passes: `carries` is asked for each condition.
+    /// Reports whether a photo passes. Calls `carries` for each condition.
     pub fn passes(&self, mut carries: impl FnMut(Condition) -> bool) -> bool {
         self.0.iter().all(|&condition| carries(condition))
     }
 
-    /// Whether a photo with these labels passes.
+    /// Reports whether a photo with these labels passes.
     pub fn passes_labels(&self, labels: &Labels) -> bool {
         self.passes(|condition| labels.get(condition.category).indexes().contains(&condition.class))
     }

@@ -1,4 +1,4 @@
-//! Finding photos by a text or by another photo: among the labelled ones of the reference, or among this device's own.
+//! Finds photos by a text or by another photo, among the labelled photos of the reference or among this device's own.
 
 mod captures;
 mod filter;

@@ -4,7 +4,7 @@ use super::Filter;
 use crate::domain::{Embedding, Evidence};
 use crate::reference::{Reference, ReferenceError, RowSet, Search};
 
-/// The labelled photos most similar to `query` that pass the filter, most similar first.
+/// Returns the labelled photos that are most similar to `query` and pass the filter, most similar first.
 pub fn in_reference(
     reference: &Reference,
     query: &Embedding,
@@ -22,21 +22,21 @@ pub fn in_reference(
     reference.search(query, &Search { among: among.as_ref(), ..Search::nearest(count) })
 }
 
-/// Keeps the most similar of many items that come one after the other. Among equals the first stays ahead.
+/// Keeps the most similar items of a sequence. Among equally similar items the earlier one is ahead.
 #[derive(Debug)]
 pub struct Nearest<T> {
     count: usize,
-    /// Most similar first.
+    /// Kept items with their similarities, most similar first.
     items: Vec<(f32, T)>,
 }
 
 impl<T> Nearest<T> {
-    /// Keeps up to `count` items.
+    /// Returns an empty collection for up to `count` items.
     pub fn new(count: usize) -> Self {
         Nearest { count, items: Vec::new() }
     }
 
-    /// Offers an item; `make` is called only if it is kept.
+    /// Offers an item. Calls `make` only if the item is kept.
     pub fn offer(&mut self, similarity: f32, make: impl FnOnce() -> T) {
         let place = self.items.partition_point(|(other, _)| *other >= similarity);
         if place < self.count {
@@ -45,7 +45,7 @@ impl<T> Nearest<T> {
         }
     }
 
-    /// Most similar first, with the similarity of each.
+    /// Returns the kept items with their similarities, most similar first.
     pub fn into_sorted(self) -> Vec<(f32, T)> {
         self.items
     }

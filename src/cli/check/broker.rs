@@ -1,4 +1,4 @@
-//! The way to the broker, and what the device shows there.
+//! Checks the connection to the broker, and what the device publishes there.
 
 use super::{Finding, State};
 use crate::config::{Broker, Config, Mqtt};
@@ -23,7 +23,7 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether it answers, and is who it should be.
+/// Checks that the broker answers and has the expected identity.
 fn broker(mqtt: &Mqtt) -> Finding {
     let Broker { host, port } = &mqtt.broker;
     let finding = |state, text: &str| Finding::new("broker", state, format!("{host}:{port}: {text}"));

@@ -1,4 +1,4 @@
-//! What the settings name: folders, database, serial line.
+//! Checks what the settings name: folders, database, serial line.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use crate::drive::Drive;
 use crate::export::read_members;
 use crate::journal::{Condition, FILE_NAME, Reader, examine};
 
-/// A database of several 100 MB on a slow card.
+/// Time limit for examining a database, enough for several 100 MB on a slow card.
 const EXAMINATION_MAX: Duration = Duration::from_secs(60);
 
 pub fn findings(config: &Config) -> Vec<Finding> {
@@ -26,8 +26,9 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// A door of this machine alone at which everybody needs a code is for a proxy, whose visitors are told apart only if it is
-/// trusted. Settings of version 0.1 meant people at the device by it.
+/// Checks the page's address. A loopback address that requires a code from everybody is meant for a proxy, whose
+/// visitors can be told apart only if the proxy is trusted. In settings of version 0.1 such an address was meant for
+/// people at the device.
 fn page(web: &Web) -> Option<Finding> {
     let listen = web.listen?;
     let finding = |state, text: &str| Finding::new("page", state, format!("[web] listen = \"{listen}\": {text}"));
@@ -50,7 +51,8 @@ fn members(path: &Path) -> Finding {
     }
 }
 
-/// Photos are refused when less than `keep_free` is free; a day of them is in danger well before.
+/// Checks the free space. Photos are refused below `keep_free`; the warning starts well before, because a day of photos
+/// is in danger by then.
 fn disk(dir: &Path, keep_free: u64) -> Finding {
     let finding = |state, text| Finding::new("disk", state, format!("{}: {text}", dir.display()));
     if let Err(error) = tempfile::tempfile_in(dir) {
@@ -89,7 +91,7 @@ fn database(dir: &Path) -> Finding {
     }
 }
 
-/// What waits, if there is a database to ask.
+/// Checks the queue. None if there is no database.
 fn queue(dir: &Path) -> Option<Finding> {
     let reader = Reader::open(&dir.join(FILE_NAME)).ok()?;
     let (depth, full) = (reader.outbox_depth().ok()?, reader.full().ok()?);

@@ -1,14 +1,14 @@
-//! `bridgeclip eval classify`: answers against true labels.
+//! `bridgeclip eval classify`: answers compared with true labels.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::super::inputs::{self, EmbeddingsArgs, RootArgs, Seen};
-use super::super::method::{MethodArgs, describe};
-use super::super::{Outcome, demo, progress};
 use super::output;
+use crate::cli::inputs::{self, EmbeddingsArgs, RootArgs, Seen};
+use crate::cli::method::{MethodArgs, describe};
+use crate::cli::{Outcome, demo, progress};
 use crate::domain::{Labels, SecondLook, Verdict};
 use crate::evaluate::{Judged, Run, classification, doubts, urgency};
 use crate::package::Package;
@@ -18,7 +18,7 @@ use crate::reference::{Row, RowForm, write_predictions};
 /// Classify the photos of a CSV, or take the answers of a predictions file, and score them by the published metrics.
 ///
 /// Each category is scored over the rows that are valid for it. Photos that cannot be read are named and left out.
-/// Scored beside the answers: how well confidences are calibrated, how many urgent photos are found and at how many
+/// Also scored: how well confidences are calibrated, how many urgent photos are found and at how many
 /// false alarms, and how often answers with a reason for a second look are wrong.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("input").required(true))]
@@ -51,7 +51,7 @@ struct ModelArgs {
     out_csv: Option<PathBuf>,
 }
 
-/// Photos that share a scan of the reference.
+/// Number of photos that share a scan of the reference.
 const SEARCHES: usize = 256;
 
 const MODEL_ARGS: [&str; 7] = ["image_root", "package", "embeddings", "method", "rule", "neighbours", "out_csv"];
@@ -65,18 +65,18 @@ pub fn run(args: &Args) -> Result<Outcome> {
     args.output.present(run)
 }
 
-/// Scores the answers of a file.
+/// Scores the answers of a predictions file.
 fn predicted(path: &Path) -> Result<Run> {
     let rows = inputs::rows(path, RowForm::Predicted)?;
     let judged: Vec<Judged> = rows.into_iter().map(|row| Judged::by_labels(row.labels, &row.predicted)).collect();
     Ok(Run { photos: judged.len(), classification: Some(classification(&judged)), ..output::new_run(path, None) })
 }
 
-/// Classifies and scores.
+/// Classifies the photos of a CSV and scores the answers.
 fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
     let rows = inputs::rows(csv, RowForm::Labelled)?;
     if let Some(out) = &args.out_csv {
-        // Rows that are left out would be lost.
+        // Replacing the input would lose the rows that are left out of the output.
         let same = fs::canonicalize(out).is_ok_and(|out| fs::canonicalize(csv).is_ok_and(|csv| csv == out));
         ensure!(!same, "{}: --out-csv would replace the CSV that is read; name another file", out.display());
     }
@@ -92,7 +92,7 @@ fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
     Ok(Run { method: Some(describe(&args.method.params())), ..run })
 }
 
-/// A verdict for each photo that could be used.
+/// Returns a verdict for each photo that can be used.
 fn verdicts(answerer: &Answerer, photos: &[Option<Seen>]) -> Result<Vec<Option<Verdict>>> {
     let bar = progress::bar(photos.len(), "searches");
     let mut verdicts = Vec::with_capacity(photos.len());

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::super::Outcome;
 use super::output;
+use crate::cli::Outcome;
 use crate::evaluate::{Run, html};
 
 /// Put runs that were written with --out side by side in one HTML report.
@@ -35,7 +35,7 @@ fn read(path: &Path) -> Result<Run> {
     Ok(run)
 }
 
-/// Names that occur more than once are followed by the file's.
+/// Appends the file name to names that occur more than once.
 fn tell_apart(runs: &mut [Run], paths: &[PathBuf]) {
     let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
     for (run, path) in runs.iter_mut().zip(paths) {

@@ -1,4 +1,4 @@
-//! Where the scores go: a table or JSON on standard output, and files.
+//! Output of scores: a table or JSON on standard output, and files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::super::Outcome;
+use crate::cli::Outcome;
 use crate::domain::Category;
 use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Flagged, Run, UrgencyScores, html};
 use crate::package::Package;
@@ -30,7 +30,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Writes and prints `run`; that some rows were left out shows in the outcome.
+    /// Writes and prints `run`. The outcome reports whether rows were left out.
     pub fn present(&self, mut run: Run) -> Result<Outcome> {
         run.name = self.name.clone().unwrap_or(run.name);
         if let Some(path) = &self.out {
@@ -45,11 +45,12 @@ impl Args {
     }
 }
 
+/// Writes a text file. Errors name the file.
 pub fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("{}: cannot write", path.display()))
 }
 
-/// A run on `data` of which nothing is known yet but its inputs.
+/// Returns a run on `data` without scores.
 pub fn new_run(data: &Path, package: Option<&Package>) -> Run {
     let name = package.map(|package| package.manifest().name.clone());
     let described = |package: &Package| {

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use super::super::inputs::CsvArgs;
-use super::super::{Outcome, demo};
 use super::output;
+use crate::cli::inputs::CsvArgs;
+use crate::cli::{Outcome, demo};
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, retrieval};
 
-/// Score retrieval on the rows of a CSV: R@1/5/10 between photo and text, and how far labels of what is found agree.
+/// Score retrieval on the rows of a CSV: R@1/5/10 between photo and text, and how well the labels of the results agree.
 ///
 /// Work grows with the square of the number of rows.
 #[derive(Debug, clap::Args)]

@@ -4,11 +4,11 @@ use std::str::FromStr;
 
 use anyhow::{Result, ensure};
 
-use super::super::inputs::{CsvArgs, EmbeddingsArgs};
-use super::super::method::{NeighboursArgs, describe};
-use super::super::{Outcome, demo};
 use super::output;
 use crate::classify::Params;
+use crate::cli::inputs::{CsvArgs, EmbeddingsArgs};
+use crate::cli::method::{NeighboursArgs, describe};
+use crate::cli::{Outcome, demo};
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, ScalingPoint, scaling};
 use crate::reference::{LabelledVectors, Stamp};
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     })
 }
 
-/// From small to large, each once.
+/// Returns the wanted sizes in ascending order, without duplicates.
 fn sizes(wanted: &[Size], available: usize) -> Result<Vec<usize>> {
     let mut sizes = Vec::new();
     for size in wanted {

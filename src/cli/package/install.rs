@@ -73,11 +73,12 @@ pub fn install(args: &InstallArgs) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// An archive that turned out to be no good is not kept: the next attempt loads it anew.
+/// Downloads and installs a package. The archive is removed in any case, so that the next attempt downloads a bad one
+/// anew.
 fn install_from_web(args: &InstallArgs, store: &Store, config: &PackageConfig, params: &Install) -> Result<String> {
     let download = Download {
         url: args.source.clone(),
-        // Headers of the archive come on top.
+        // Allows for the archive's headers.
         bytes_max: params.bytes_max + (1 << 20),
         ca: config.ca.clone(),
         signed: !params.keys.is_empty(),
@@ -92,7 +93,7 @@ fn try_out(package: &Package) -> Result<(), InstallError> {
     Ok(self_test(package, &classifier(package)?)?)
 }
 
-/// With the defaults of the settings.
+/// Loads a classifier with the default settings.
 pub fn classifier(package: &Package) -> Result<Classifier, InstallError> {
     let loaded = Classifier::load(package, Limits::default(), Params::default(), &Threads::default());
     Ok(loaded.map_err(crate::packages::GoldenError::from)?)

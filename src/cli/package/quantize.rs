@@ -15,9 +15,9 @@ use crate::package::{Fidelity, Package};
 use crate::photo::{self, encoder_input};
 use crate::pipeline::{Limits, read_file};
 
-/// Photos beyond this number add nothing: they are taken evenly from the sorted list.
+/// Maximum number of calibration photos, taken evenly from the sorted list. More photos add nothing.
 const PHOTOS_MAX: usize = 200;
-/// Synthetic pictures that are used when there are no photos.
+/// Number of synthetic pictures that are used without photos.
 const PICTURES: usize = 32;
 
 /// Make an int8 package from a float one: a quarter of the size, and faster.
@@ -37,10 +37,10 @@ pub struct QuantizeArgs {
     /// Photos to calibrate with, searched for in this folder and below. Without it, synthetic pictures are used.
     #[arg(long, value_name = "PHOTOS_DIR")]
     calibrate: Option<PathBuf>,
-    /// Mean cosine to the float package that is aimed at. A higher one keeps more layers in float.
+    /// Target for the mean cosine to the float package. A higher one keeps more layers in float.
     #[arg(long, value_name = "COSINE", default_value_t = Aim::default().mean, value_parser = cosine)]
     cosine_mean: f64,
-    /// Likewise of the worst calibration photo or caption.
+    /// Target for the cosine of the worst calibration photo or caption.
     #[arg(long, value_name = "COSINE", default_value_t = Aim::default().worst, value_parser = cosine)]
     cosine_worst: f64,
     /// Threads; all cores if not given.
@@ -78,7 +78,7 @@ fn cosine(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The tensors of photos in the folder. Unreadable ones are named and left out.
+/// Returns the tensors of the photos in a folder. Unreadable photos are named on standard error and left out.
 fn photos(package: &Package, dir: &Path) -> Result<Vec<Vec<f32>>> {
     let mut paths = Vec::new();
     list(dir, &mut paths).with_context(|| format!("{}: cannot be listed", dir.display()))?;
@@ -103,7 +103,7 @@ fn photos(package: &Package, dir: &Path) -> Result<Vec<Vec<f32>>> {
     Ok(tensors)
 }
 
-/// All files with a photo's extension, in this folder and below. Links to folders are not followed.
+/// Lists all files with a photo's extension, in a folder and below. Does not follow links to folders.
 fn list(dir: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
     const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "tif", "tiff", "dng", "webp"];
     for entry in fs::read_dir(dir)? {

@@ -1,4 +1,4 @@
-//! `bridgeclip package keygen|sign|pack|add-golden`: what is done where packages are made.
+//! `bridgeclip package keygen|sign|pack|add-golden`: commands for the place where packages are made.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};

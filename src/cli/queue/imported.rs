@@ -1,4 +1,4 @@
-//! `bridgeclip queue imported` and `drop`: what other devices' bundles have left here.
+//! `bridgeclip queue imported` and `drop`: events that came here with other devices' bundles.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::cli::Outcome;
 use crate::cli::device::{DeviceArgs, reader, with_journal};
 use crate::journal::{Journal, Topics};
 
-/// Events that are dropped with one commit.
+/// Number of events that are dropped with one commit.
 const GROUP: usize = 500;
 
 /// List the devices whose events were imported and are still here, with how many.
@@ -23,20 +23,20 @@ pub struct ListArgs {
     json: bool,
 }
 
-/// Drop imported events that nobody shall deliver from here. Those of this device are never dropped.
+/// Drop imported events that should not be delivered from here. Events of this device are never dropped.
 ///
-/// It is forgotten that they came: they can be imported again.
+/// The import is forgotten too: the events can be imported again.
 #[derive(Debug, clap::Args)]
 pub struct DropArgs {
     #[command(flatten)]
     device: DeviceArgs,
-    /// Their ids, as `queue list` shows them.
+    /// Ids of the events, as `queue list` shows them.
     #[arg(value_name = "ID", required_unless_present_any = ["from", "all"])]
     ids: Vec<i64>,
-    /// All of this device: its site and name, as in `kita/unit-1`.
+    /// All events of the device with this site and name, as in `kita/unit-1`.
     #[arg(long, value_name = "SITE/DEVICE", conflicts_with = "ids")]
     from: Option<Device>,
-    /// All that were imported.
+    /// All imported events.
     #[arg(long, conflicts_with_all = ["ids", "from"])]
     all: bool,
     /// One JSON object.

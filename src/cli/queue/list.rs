@@ -1,4 +1,4 @@
-//! `bridgeclip queue list`.
+//! `bridgeclip queue list`: the events that wait.
 
 use std::io::Write;
 
@@ -20,7 +20,7 @@ pub struct Args {
     /// Only those of other devices, which were imported.
     #[arg(long, conflicts_with = "set_aside")]
     imported: bool,
-    /// How many are listed at most.
+    /// Maximum number of events listed.
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
     /// One JSON object a line.

@@ -1,4 +1,4 @@
-//! `bridgeclip queue status`.
+//! `bridgeclip queue status`: the state of the queue.
 
 use std::io::Write;
 
@@ -11,7 +11,8 @@ use crate::config::Config;
 use crate::domain::Losses;
 use crate::journal::{EventClass, OutboxDepth};
 
-/// Show how many events wait, since when, what the broker does not take for now, and what was dropped or refused so far.
+/// Show how many events wait, since when, what the broker does not accept for now, and what was dropped or refused so
+/// far.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

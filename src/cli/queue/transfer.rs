@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::journal::{ForeignEvent, Journal, JournalError};
 use crate::plain_file;
 
-/// Events that are taken in with one commit.
+/// Number of events that are imported with one commit.
 const GROUP: usize = 256;
 
 /// Write all waiting events into a signed file, to be imported elsewhere.
@@ -77,7 +77,7 @@ pub fn export(args: &ExportArgs) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// A bundle is whole or not there: it gets its name when it is on the stick.
+/// Writes a bundle, which is complete or absent: it gets its name only when it is on the stick.
 fn write_file<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     let mut file = NewFile::create(path, false)?;
     let failed = || format!("{}: cannot write", path.display());
@@ -106,7 +106,7 @@ pub fn import(args: &ImportArgs) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// Who may bring what: the settings say it, and this once the command line.
+/// Returns who may bring which events: as the settings say, and for this import as the command line says.
 fn trust(config: &Config, args: &ImportArgs) -> Result<Trust> {
     if !args.keys.is_empty() && args.devices.is_empty() {
         bail!("a key speaks only for the devices that are named: add --device, as in --device kita/unit-1");

@@ -1,4 +1,4 @@
-//! `bridgeclip reference build`: photos and labels to a reference.
+//! `bridgeclip reference build`: builds a reference from photos and labels.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `bridgeclip reference fit-heads`: linear heads from the reference's own photos.
+//! `bridgeclip reference fit-heads`: fits linear heads to the reference's own photos.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -27,7 +27,7 @@ pub struct Args {
     /// The model package.
     #[arg(long, value_name = "DIR")]
     package: PathBuf,
-    /// Of the initial weights, the order of the photos and the dropout.
+    /// Seed of the initial weights, the order of the photos and the dropout.
     #[arg(long, value_name = "N", default_value_t = FitParams::default().seed)]
     seed: u64,
     /// The result as JSON.
@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// `losses` receives those of each category's last epoch.
+/// Trains the heads. `losses` receives the loss of each category's last epoch.
 fn train(
     vectors: &LabelledVectors,
     params: &FitParams,
@@ -78,7 +78,7 @@ fn train(
     heads
 }
 
-/// What the reference says of the heads.
+/// Returns the note about the heads that the reference stores.
 fn note(params: &FitParams, photos: usize, losses: &Map<String, Value>) -> Value {
     json!({
         "by": "fit-heads",
@@ -93,7 +93,8 @@ fn note(params: &FitParams, photos: usize, losses: &Map<String, Value>) -> Value
     })
 }
 
-/// The number as it is written in decimals, without what f32 adds to it.
+/// Returns the number with the decimals of its shortest f32 form, without the digits that a conversion to f64 would
+/// add.
 fn decimal(value: f32) -> Option<f64> {
     value.to_string().parse().ok()
 }

@@ -1,4 +1,4 @@
-//! `bridgeclip reference fit-prompts`: texts that describe the classes, as embeddings.
+//! `bridgeclip reference fit-prompts`: embeds texts that describe the classes.
 
 use std::fs;
 use std::io::Write;
@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// Name and content.
+/// Returns the name and the content of the file of prompts.
 fn prompts_file(args: &Args) -> Result<(String, String)> {
     match &args.prompts {
         None => Ok(("the built-in prompts".to_owned(), Prompts::BUILT_IN.to_owned())),

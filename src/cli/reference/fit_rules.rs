@@ -1,4 +1,4 @@
-//! `bridgeclip reference fit-rules`: the balanced vote, calibration and thresholds, from labelled photos.
+//! `bridgeclip reference fit-rules`: fits the balanced vote, calibration and thresholds to labelled photos.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,10 @@ use crate::package::Package;
 use crate::pipeline::fitted;
 use crate::reference::{FittedKind, Hit, Reference, Revision, Row, Search, refuse_duplicates};
 
-/// Searched together.
+/// Number of photos that share a scan of the reference.
 const QUERIES: usize = 256;
-/// A photo with the same name as its nearest neighbour is that photo if they are so similar, by whichever encoder.
+/// Similarity from which a photo and its nearest neighbour count as one photo if they have the same name. The value
+/// leaves room for embeddings by another encoder.
 const SAME_PHOTO: f32 = 0.99;
 
 /// Fit the balanced vote, the calibration of confidences and the thresholds of review_urgent and second_look on
@@ -78,7 +79,7 @@ fn fit(args: &Args, package: &Package, rows: &[Row], photos: &[Embedding]) -> Re
     Ok(fit_rules(&samples, &ClassShares::of(&labels), &engine.judge().source)?)
 }
 
-/// The nearest reference photos of each photo.
+/// Returns the nearest reference photos of each photo.
 fn search(reference: &Reference, photos: &[Embedding], count: usize) -> Result<Vec<Vec<Hit>>> {
     let bar = progress::bar(photos.len(), "searches");
     let mut found = Vec::with_capacity(photos.len());
@@ -90,7 +91,8 @@ fn search(reference: &Reference, photos: &[Embedding], count: usize) -> Result<V
     Ok(found)
 }
 
-/// A photo of the reference finds itself: rules fitted to it would trust the nearest neighbour alone.
+/// Fails if a photo is in the reference. Such a photo finds itself, so rules fitted to it would trust the nearest
+/// neighbour alone.
 fn refuse_own_photos(csv: &Path, rows: &[Row], found: &[Vec<Hit>], reference: &Reference) -> Result<()> {
     for (row, hits) in rows.iter().zip(found) {
         let Some(nearest) = hits.first().filter(|hit| hit.similarity >= SAME_PHOTO) else { continue };

@@ -1,4 +1,4 @@
-//! `bridgeclip reference import-heads`: linear heads that were trained elsewhere.
+//! `bridgeclip reference import-heads`: imports linear heads that were trained elsewhere.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::package::Package;
 use crate::plain_file;
 use crate::reference::{FittedKind, Revision};
 
-/// A file of heads for embeddings of 8,192 values has 1.6 MB.
+/// Maximum size of a file of heads. Heads for embeddings of 8,192 values take 1.6 MB.
 const BYTES_MAX: u64 = 16 << 20;
 
 /// Keep linear heads that PyTorch trained in the reference, for `--method linear`.

@@ -1,4 +1,4 @@
-//! `bridgeclip reference import|export|merge`: references from and to other tools, and from several machines.
+//! `bridgeclip reference import|export|merge`: references exchanged with other tools and machines.
 
 use std::fs;
 use std::io::Write;
@@ -13,11 +13,12 @@ use crate::domain::Category;
 use crate::package::{Package, files};
 use crate::reference::{self, Info, Record, Reference, Stamp};
 
-/// The names of an exported reference's files.
+/// File name of an exported reference's vectors.
 const EMBEDDINGS: &str = "embeddings.npy";
+/// File name of an exported reference's captions and labels.
 const ROWS: &str = "rows.csv";
 
-/// What takes the time.
+/// Message of the spinner, for the step that takes the time.
 const WRITING: &str = "writing the vectors and dividing them into clusters";
 
 /// Make the package's reference from embeddings that were made elsewhere.
@@ -58,7 +59,7 @@ pub struct ExportArgs {
 /// All must be made with the same model. A photo that is in two of them is refused.
 #[derive(Debug, clap::Args)]
 pub struct MergeArgs {
-    /// reference.db files or package folders, in the order in which their photos are to come.
+    /// reference.db files or package folders, in the order that their photos should have.
     #[arg(required = true, value_name = "PART")]
     parts: Vec<PathBuf>,
     /// The package to put the result into.
@@ -136,7 +137,7 @@ pub fn merge(args: &MergeArgs) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// The result replaces the package's reference: it would be lost if the merge went wrong.
+/// Fails if a part is the target: the result replaces the target, so a failed merge would lose that part.
 fn refuse_target(parts: &[PathBuf], target: &Path) -> Result<()> {
     let is_target = |part: &&PathBuf| part.canonicalize().ok() == target.canonicalize().ok();
     match parts.iter().find(is_target).filter(|_| target.exists()) {

@@ -1,31 +1,32 @@
-//! Drawings as inline SVG, and the confusion matrix as a shaded table.
+//! Charts as inline SVG, and the confusion matrix as a shaded table.
 
 use crate::markup::escape;
 
-/// Colours of the style sheet, `c0` and so on; further series begin again.
+/// Number of colours in the style sheet, `c0` and so on; further series start again at the first.
 const COLOURS: usize = 6;
 
-/// Bars of one class, one for each run; values in [0, 1].
+/// The bars of one class, one for each run.
 pub struct BarGroup {
     pub label: String,
+    /// Length of each bar, in [0, 1].
     pub values: Vec<f64>,
 }
 
-/// A curve; y in [0, 1].
+/// A curve.
 pub struct Line {
     pub name: String,
-    /// x and y.
+    /// Points of the curve as x and y, with y in [0, 1].
     pub points: Vec<(f64, f64)>,
 }
 
-/// Lengths in SVG units, which are pixels at full size.
+/// Width of the labels. All lengths in this file are in SVG units, which are pixels at full size.
 const LABEL_WIDTH: f64 = 270.0;
 const BAR_LENGTH: f64 = 360.0;
 const BAR_HEIGHT: f64 = 12.0;
 const GROUP_GAP: f64 = 8.0;
 const LEGEND_LINE: f64 = 18.0;
 
-/// Horizontal bars, one group below the other, with their values and a legend.
+/// Draws groups of horizontal bars, one below another, with their values and a legend.
 pub fn bars(groups: &[BarGroup], runs: &[&str]) -> String {
     let group_height = BAR_HEIGHT * runs.len() as f64 + GROUP_GAP;
     let top = LEGEND_LINE * runs.len() as f64 + GROUP_GAP;
@@ -53,10 +54,10 @@ fn bar_group(group: &BarGroup, top: f64) -> String {
 
 const PLOT: (f64, f64) = (440.0, 260.0);
 const MARGIN: f64 = 44.0;
-/// Labels nearer to each other than this would overlap.
+/// Distance below which two labels of the x axis would overlap.
 const X_LABEL_WIDTH: f64 = 46.0;
 
-/// Curves over a common x axis, which starts at 0, with a legend.
+/// Draws curves over a common x axis, which starts at 0, with a legend.
 pub fn lines(lines: &[Line]) -> String {
     let x_max = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(1.0, f64::max);
     let top = LEGEND_LINE * lines.len() as f64 + GROUP_GAP;
@@ -95,7 +96,7 @@ fn x_labels(points: &[(f64, f64)], place: impl Fn((f64, f64)) -> (f64, f64)) -> 
     let bottom = place((0.0, 0.0)).1 + 16.0;
     let mut labels = String::new();
     let mut next = f64::INFINITY;
-    // From the right, so that the largest is never the one without a label.
+    // Labels start from the right, so that the largest value always has one.
     for &(x, _) in points.iter().rev() {
         let centre = place((x, 0.0)).0;
         if next - centre >= X_LABEL_WIDTH {
@@ -127,7 +128,7 @@ fn svg(width: f64, height: f64, name: &str, body: &str) -> String {
     )
 }
 
-/// Counts, shaded by their share of the row.
+/// Renders a table of counts, shaded by their share of the row.
 pub fn confusion(labels: &[&str], matrix: &[Vec<usize>]) -> String {
     let head: String = labels.iter().map(|label| format!("<th scope=\"col\">{}</th>", escape(label))).collect();
     let body: String = labels.iter().zip(matrix).map(|(label, row)| confusion_row(label, row)).collect();
@@ -137,7 +138,7 @@ pub fn confusion(labels: &[&str], matrix: &[Vec<usize>]) -> String {
 fn confusion_row(label: &str, row: &[usize]) -> String {
     let total = row.iter().sum::<usize>().max(1);
     let cell = |&count: &usize| {
-        // No darker than this, so that the text stays readable in both colour schemes.
+        // The limit of 0.6 keeps the text readable in both colour schemes.
         let shade = 0.6 * count as f64 / total as f64;
         format!("<td style=\"--shade:{shade:.3}\">{count}</td>")
     };

@@ -1,34 +1,35 @@
-//! What a method says of one category, before calibration.
+//! A method's answer for one category, before calibration.
 
 use bridgeclip_domain::{Category, CategoryVerdict, ScoredClass, Scores};
 
-/// One category's answer.
+/// A method's answer for one category.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// With the method's own confidences.
+    /// The answered classes, with the method's own confidences.
     pub verdict: CategoryVerdict,
-    /// How far the answered class is ahead of the next one, in the method's own measure. Several classes can be right
-    /// in a multi-label category: none is behind another there, and the lead has no end.
+    /// Lead of the answered class over the next one, in the method's own measure. Infinite in a multi-label category:
+    /// several classes can be right there, so none is behind another.
     pub lead: f32,
 }
 
-/// In the order of [`Category::ALL`].
+/// The answers for all categories, in the order of [`Category::ALL`].
 pub type Answers = [Answer; 4];
 
-/// The published rule of the linear heads: single label, the most probable class; multi label, every class with a
-/// probability above 0.5, and if there is none, the most probable one.
+/// Answers by the published rule of the linear heads. Single label: the most probable class. Multi label: every class
+/// with a probability above 0.5, or the most probable class if there is none.
 ///
 /// Confidences are the probabilities.
 pub fn linear_answers(scores: &Scores) -> Answers {
     Category::ALL.map(|category| decide(category, scores.get(category), |probability| probability > 0.5))
 }
 
-/// Single label: the most probable class. Multi label: every class that is `enough`, the most probable first, and if
-/// there is none, the most probable one. Among equals the class order decides.
+/// Chooses classes by probability. Single label: the most probable class. Multi label: every class that is `enough`,
+/// the most probable first, or the most probable class if there is none. Classes of equal probability keep the class
+/// order.
 pub fn decide(category: Category, probabilities: &[f32], enough: impl Fn(f32) -> bool) -> Answer {
     let mut ranked: Vec<ScoredClass> =
         (0..).zip(probabilities).map(|(index, &confidence)| ScoredClass { index, confidence }).collect();
-    // Stable, so that equals keep the class order.
+    // The sort is stable, so that equal classes keep the class order.
     ranked.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let lead = lead(category, ranked.iter().map(|class| class.confidence));
     let chosen = match category.is_multi() {
@@ -39,7 +40,8 @@ pub fn decide(category: Category, probabilities: &[f32], enough: impl Fn(f32) ->
     Answer { verdict: CategoryVerdict { classes: ranked }, lead }
 }
 
-/// The lead of the first of some values over the second one; a single one leads over nothing.
+/// Returns the lead of the first of `ranked` over the second, which counts as 0 if it is missing. Infinite in a
+/// multi-label category.
 pub(super) fn lead(category: Category, mut ranked: impl Iterator<Item = f32>) -> f32 {
     match category.is_multi() {
         true => f32::INFINITY,

@@ -1,8 +1,8 @@
 //! The balanced k-NN vote: near neighbours weigh more, and rare classes need fewer votes.
 //!
-//! A majority of ten misses classes that are rare in the reference: even around a photo of such a class most neighbours
-//! are of a common one. Here each class has a threshold of its own for its share of the votes, fitted on labelled
-//! photos that are not in the reference; a class's frequency enters the thresholds.
+//! A majority of ten neighbours misses classes that are rare in the reference: even around a photo of such a class,
+//! most neighbours carry a common one. So each class has its own threshold for its share of the votes. The thresholds
+//! are fitted on labelled photos that are not in the reference, and account for the frequency of each class.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,21 +11,22 @@ use bridgeclip_domain::{Category, CategoryVerdict, ScoredClass};
 use super::answer::{Answer, Answers, lead};
 use super::{Neighbour, Weighting};
 
-/// The vote in every category, in the order of [`Category::ALL`].
+/// The votes of all categories, in the order of [`Category::ALL`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BalancedVote(pub [CategoryVote; 4]);
 
 /// The vote in one category.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CategoryVote {
+    /// Number of neighbours, and the weight of each.
     pub weighting: Weighting,
-    /// For each class the share of the votes that speaks for it as strongly as any other class's threshold does for
-    /// that one. Above 0.
+    /// For each class: the share of the votes that counts as a strength of 1, above 0. The strength of a class is its
+    /// share divided by its threshold.
     pub thresholds: Vec<f32>,
 }
 
 impl BalancedVote {
-    /// `neighbours` are ordered, most similar first.
+    /// Answers every category from neighbours, most similar first.
     pub fn answers(&self, neighbours: &[Neighbour]) -> Answers {
         Category::ALL.map(|category| {
             let vote = &self.0[category as usize];
@@ -33,23 +34,23 @@ impl BalancedVote {
         })
     }
 
-    /// Neighbours that are needed.
+    /// Returns the number of neighbours that the vote needs.
     pub fn neighbours(&self) -> usize {
         self.0.iter().map(|vote| vote.weighting.neighbours).max().unwrap_or(0)
     }
 }
 
 impl CategoryVote {
-    /// From the share of the votes that each class has. The strength of a class is its share divided by its threshold.
-    /// Single label: the strongest class. Multi label: every class whose share reaches its threshold, the strongest
-    /// first, and if there is none, the strongest one. Confidences are the shares.
+    /// Answers the category. `shares` are the shares of the votes, in class order. The strength of a class is its share
+    /// divided by its threshold. Single label: the strongest class. Multi label: every class whose share reaches its
+    /// threshold, the strongest first, or the strongest class if there is none. Confidences are the shares.
     pub fn answer(&self, category: Category, shares: &[f32]) -> Answer {
         let mut seen: Vec<(u8, f32)> = (0..)
             .zip(shares.iter().zip(&self.thresholds))
             .filter(|(_, (share, _))| **share > 0.0)
             .map(|(index, (share, threshold))| (index, share / threshold))
             .collect();
-        // Stable, so that equals keep the class order.
+        // The sort is stable, so that equal classes keep the class order.
         seen.sort_by(|a, b| b.1.total_cmp(&a.1));
         let sum: f32 = seen.iter().map(|(_, strength)| strength).sum();
         let lead = lead(category, seen.iter().map(|(_, strength)| strength / sum));
@@ -58,7 +59,7 @@ impl CategoryVote {
             false => 1,
         };
         seen.truncate(chosen.max(1));
-        // Rounding can take a sum of weights a little beyond 1.
+        // Rounding can raise a sum of weights a little above 1.
         let confidence = |index: u8| shares[usize::from(index)].min(1.0);
         let classes = seen.into_iter().map(|(index, _)| ScoredClass { index, confidence: confidence(index) });
         Answer { verdict: CategoryVerdict { classes: classes.collect() }, lead }

@@ -1,26 +1,27 @@
-//! Confidences that can be taken at their word.
+//! Calibrated confidences: a confidence of 0.8 means that 80 % of such answers are right.
 
 use serde::{Deserialize, Serialize};
 
-/// From a method's own confidence to the share of right answers that it was found to mean: a line through points, level
-/// beyond both ends. It never falls, so that a class that was ahead of another stays so.
+/// Maps a method's own confidence to the measured share of right answers: linear between points, constant beyond both
+/// ends. The map never falls, so it keeps the order of classes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConfidenceMap {
-    /// Own confidence and share of right answers; neither falls from one to the next. At least one.
+    /// Pairs of own confidence and share of right answers, at least one. Neither value falls from one pair to the next.
     points: Vec<(f32, f32)>,
 }
 
 impl ConfidenceMap {
-    /// None unless there is a point, all values are in [0, 1], and none falls.
+    /// Returns a map through `points`. None unless there is a point, all values are in [0, 1], and no value falls.
     pub fn new(points: Vec<(f32, f32)>) -> Option<Self> {
         Some(ConfidenceMap { points }).filter(ConfidenceMap::is_good)
     }
 
-    /// The map that changes nothing.
+    /// Returns the map that changes nothing.
     pub fn identity() -> Self {
         ConfidenceMap { points: vec![(0.0, 0.0), (1.0, 1.0)] }
     }
 
+    /// Returns the share of right answers for a method's own confidence.
     pub fn apply(&self, own: f32) -> f32 {
         let after = self.points.partition_point(|(x, _)| *x < own);
         let (low, high) = (after.checked_sub(1).map(|before| self.points[before]), self.points.get(after).copied());

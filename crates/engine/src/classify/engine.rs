@@ -1,11 +1,11 @@
-//! One engine for all methods: a photo's embedding and its neighbourhood to the verdict.
+//! One engine for all methods: from a photo's embedding and its neighbourhood to the verdict.
 
 use bridgeclip_domain::{Embedding, EmbeddingError, Evidence, Method, PhotoQuality, Rule, Verdict};
 
 use super::{Fitted, Judge, Neighbour, Opinions, Params, Stored, ZeroShot, linear_answers};
 use crate::heads::Heads;
 
-/// Answers by one method and rule, with what was fitted for a reference.
+/// Answers photos by one method and rule, with the values fitted to a reference.
 #[derive(Clone, Debug)]
 pub struct Engine {
     judge: Judge,
@@ -32,8 +32,8 @@ pub enum EngineError {
 }
 
 impl Engine {
-    /// `fitted` is what the reference holds; its embeddings have `dim` values. Fails if the method or the rule lacks
-    /// something.
+    /// Returns an engine for a reference whose embeddings have `dim` values and whose fitted values are `fitted`. Fails
+    /// if a value that the method or the rule needs is missing or has another dimension.
     pub fn new(params: Params, fitted: Fitted, dim: usize) -> Result<Self, EngineError> {
         let source = fitted.source(params.neighbours);
         let Fitted { heads, prompts, rules } = fitted;
@@ -49,16 +49,17 @@ impl Engine {
         }
     }
 
+    /// Returns the judge that makes the verdicts.
     pub fn judge(&self) -> &Judge {
         &self.judge
     }
 
-    /// Neighbours that a verdict needs.
+    /// Returns the number of neighbours that a verdict needs.
     pub fn neighbourhood(&self) -> usize {
         self.judge.neighbourhood()
     }
 
-    /// What the methods say that need no neighbours.
+    /// Returns the answers of the methods that need no neighbours.
     ///
     /// # Panics
     /// If the embedding has another dimension than those of the reference.
@@ -69,11 +70,11 @@ impl Engine {
         }
     }
 
-    /// The verdict on a photo with its [`Self::neighbourhood`], most similar first. `quality` is that of the photo, if
-    /// it is at hand.
+    /// Returns the verdict on a photo. `evidence` is its [`Self::neighbourhood`], most similar first; `quality` is that
+    /// of the photo, if it is known.
     ///
     /// # Panics
-    /// As [`Self::opinions`].
+    /// If the embedding has another dimension than those of the reference.
     pub fn verdict(&self, photo: &Embedding, mut evidence: Vec<Evidence>, quality: Option<&PhotoQuality>) -> Verdict {
         let neighbours: Vec<Neighbour> = evidence.iter().map(Neighbour::from).collect();
         let verdict = self.judge.verdict(&self.opinions(photo), &neighbours, quality);
@@ -150,7 +151,7 @@ mod tests {
         let verdict = engine.verdict(&photo(), found, None);
         assert_eq!(verdict.get(Category::Soundness).names(Category::Soundness).collect::<Vec<_>>(), ["II"]);
         assert_eq!((verdict.evidence.len(), verdict.rule), (3, Some(Rule::Published)));
-        // The rules were fitted for ten neighbours: confidences of three are others.
+        // The rules were fitted for ten neighbours, so they do not calibrate confidences of three.
         assert!(!verdict.confidence_calibrated);
         assert!((verdict.get(Category::Soundness).classes[0].confidence - 2.0 / 3.0).abs() < 1e-6);
         assert!(verdict.urgency.review && verdict.urgency.signs == [UrgentSign::SoundnessIv, UrgentSign::MeasureE1]);

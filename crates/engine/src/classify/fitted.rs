@@ -1,11 +1,11 @@
-//! What was fitted for a reference, from its stored bytes.
+//! The values fitted to a reference, decoded from their stored bytes.
 
 use bridgeclip_domain::Sha256;
 
 use super::{PromptEmbeddings, PromptEmbeddingsError, Rules, RulesError, Source};
 use crate::heads::{Heads, HeadsError};
 
-/// Everything that a reference can hold beside its photos; each may be missing.
+/// All values that can be fitted to a reference; each may be missing.
 #[derive(Clone, Debug, Default)]
 pub struct Fitted {
     pub heads: Option<Stored<Heads>>,
@@ -17,10 +17,11 @@ pub struct Fitted {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored<T> {
     pub value: T,
+    /// Hash of the stored bytes.
     pub sha256: Sha256,
 }
 
-/// Stored bytes that cannot be used.
+/// Why stored bytes cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FittedError {
     #[error("{0}; make the linear heads again with `bridgeclip reference fit-heads`")]
@@ -32,7 +33,7 @@ pub enum FittedError {
 }
 
 impl Fitted {
-    /// From the stored forms of heads, prompts and rules.
+    /// Decodes the stored forms of heads, prompts and rules.
     pub fn decode(heads: Option<&[u8]>, prompts: Option<&[u8]>, rules: Option<&[u8]>) -> Result<Self, FittedError> {
         let heads = heads.map(|bytes| Ok::<_, HeadsError>(Stored::new(Heads::from_bytes(bytes)?, bytes)));
         let prompts = prompts
@@ -44,7 +45,7 @@ impl Fitted {
         })
     }
 
-    /// What answers will come from.
+    /// Returns the origin of the answers that come from these values and from a published vote of `neighbours`.
     pub fn source(&self, neighbours: usize) -> Source {
         Source {
             neighbours,

@@ -1,49 +1,54 @@
-//! From what the methods say of a photo to the verdict.
+//! From the answers of the methods to the verdict.
 
 use bridgeclip_domain::{Category, CategoryVerdict, Method, PhotoQuality, Rule, ScoredClass, Verdict};
 
 use super::{Answers, Circumstances, Neighbour, Rules, Source, UrgencyRule, published_vote, second_look};
 
-/// Votes by which an answer of the published vote is ahead that is nearly tied, where nothing was fitted: a neighbour
-/// more or less decides. Half a vote more, for rounding.
+/// Lead of a published vote, in votes, up to which its answer is nearly tied where nothing was fitted. At a lead of one
+/// vote a single neighbour decides; half a vote more allows for rounding.
 const NEAR_TIE_VOTES: f32 = 1.5;
-/// Likewise the probability by which an answer of the linear heads is ahead. One vote of ten.
+/// Lead of the linear heads, as a probability, up to which their answer is nearly tied where nothing was fitted. It
+/// equals one vote of ten.
 const NEAR_TIE_PROBABILITY: f32 = 0.1;
 
-/// How to answer.
+/// How photos are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     pub method: Method,
     pub rule: Rule,
-    /// Neighbours of the published vote, and of the evidence; at least 1.
+    /// Number of neighbours of the published vote and of the evidence, at least 1.
     pub neighbours: usize,
 }
 
 impl Default for Params {
-    /// As published.
+    /// Returns the published parameters: the published k-NN vote of ten neighbours.
     fn default() -> Self {
         Params { method: Method::Knn, rule: Rule::Published, neighbours: 10 }
     }
 }
 
-/// What the methods say of a photo that need no neighbours, as far as they are there.
+/// The answers of the methods that need no neighbours; None where a method is not available.
 #[derive(Clone, Debug, Default)]
 pub struct Opinions {
+    /// Answers of the linear heads.
     pub linear: Option<Answers>,
+    /// Answers of the prompts.
     pub zero_shot: Option<Answers>,
 }
 
-/// Chooses the answers of one method, calibrates them, and says what to look at first and again.
+/// Chooses the answers of one method, calibrates them, and decides which photos are urgent or need a second look.
 #[derive(Clone, Debug)]
 pub struct Judge {
+    /// Method, rule and number of neighbours.
     pub params: Params,
-    /// Must be there for the balanced rule.
+    /// Fitted rules. Required for [`Rule::Balanced`].
     pub rules: Option<Rules>,
+    /// Origin of the answers, which decides whether a calibration applies.
     pub source: Source,
 }
 
 impl Judge {
-    /// Neighbours that a verdict needs.
+    /// Returns the number of neighbours that a verdict needs.
     pub fn neighbourhood(&self) -> usize {
         let votes = match (self.params.rule, &self.rules) {
             (Rule::Balanced, Some(rules)) => rules.balanced_vote.neighbours(),
@@ -52,7 +57,8 @@ impl Judge {
         votes.max(self.urgency().weighting.neighbours).max(self.params.neighbours)
     }
 
-    /// The answers of the method, before calibration. `neighbours` are the [`Self::neighbourhood`], most similar first.
+    /// Returns the answers of the method before calibration. `neighbours` is the [`Self::neighbourhood`], most similar
+    /// first.
     ///
     /// # Panics
     /// If the opinion of the method is missing.
@@ -64,10 +70,10 @@ impl Judge {
         }
     }
 
-    /// The verdict without its evidence.
+    /// Returns the verdict without its evidence. `neighbours` is the [`Self::neighbourhood`], most similar first.
     ///
     /// # Panics
-    /// As [`Self::answers`].
+    /// If the opinion of the method is missing.
     pub fn verdict(&self, opinions: &Opinions, neighbours: &[Neighbour], quality: Option<&PhotoQuality>) -> Verdict {
         let Params { method, rule, .. } = self.params;
         let answers = &self.answers(opinions, neighbours);
@@ -104,12 +110,13 @@ impl Judge {
         }
     }
 
-    /// The fitted rule of urgency, or the one without a fit.
+    /// Returns the fitted rule of urgency, or the default rule if none was fitted.
     pub fn urgency(&self) -> UrgencyRule {
         self.rules.as_ref().map_or(UrgencyRule::any_of(self.params.neighbours), |rules| rules.urgency)
     }
 
-    /// Where nothing was fitted. What the prompts say has no such limit: their probabilities lie close together.
+    /// Returns the limits of near ties where nothing was fitted. Prompts have none: their probabilities are close
+    /// together.
     fn near_tie(&self) -> Option<[f32; 4]> {
         match (self.params.method, self.params.rule) {
             (Method::Knn, Rule::Published) => Some([NEAR_TIE_VOTES / self.params.neighbours as f32; 4]),

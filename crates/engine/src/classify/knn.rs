@@ -1,15 +1,15 @@
-//! The published k-NN vote: neighbours to answers, as a pure function.
+//! The published k-NN vote: from neighbours to answers, as a pure function.
 
 use bridgeclip_domain::{Category, CategoryVerdict, ScoredClass};
 
 use super::Neighbour;
 use super::answer::{Answer, Answers, lead};
 
-/// Votes in every category. `neighbours` are the `k` nearest reference photos, most similar first.
+/// Answers every category by the votes of `neighbours`, the `k` nearest reference photos, most similar first.
 ///
-/// Single label: the class seen most often. Multi label: every class that at least half of the neighbours carry, and
-/// if there is none, the class seen most often. A tie goes to the class that was seen first in order of similarity.
-/// Confidences are shares of the neighbours.
+/// Single label: the most frequent class. Multi label: every class that at least half of the neighbours carry, or the
+/// most frequent class if there is none. A tie goes to the class that appears first in order of similarity. Confidences
+/// are shares of the neighbours.
 pub fn published_vote(neighbours: &[Neighbour]) -> Answers {
     Category::ALL.map(|category| vote(category, neighbours))
 }
@@ -34,7 +34,7 @@ fn vote(category: Category, neighbours: &[Neighbour]) -> Answer {
     }
 }
 
-/// Every class that occurs with its count, in the order in which it was first seen.
+/// Counts every class that occurs, in the order of first appearance.
 fn tally(category: Category, neighbours: &[Neighbour]) -> Vec<(u8, usize)> {
     let mut tally: Vec<(u8, usize)> = Vec::new();
     for &index in neighbours.iter().flat_map(|neighbour| neighbour.labels.get(category).indexes()) {
@@ -46,7 +46,7 @@ fn tally(category: Category, neighbours: &[Neighbour]) -> Vec<(u8, usize)> {
     tally
 }
 
-/// The first of the classes with the highest count.
+/// Returns the first of the classes with the highest count.
 fn most_frequent(tally: &[(u8, usize)]) -> Option<(u8, usize)> {
     tally.iter().copied().reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(answer(category, &["pier|bearing", "pier", "bearing", "curb"]), ["pier", "bearing"]);
         assert_eq!(answer(category, &["curb", "pier", "pier", "bearing", "railing"]), ["pier"]);
         assert_eq!(answer(category, &["curb|pier", "bearing", "railing"]), ["curb"]);
-        // Half of five neighbours is 2.5: two are not enough, three are.
+        // Half of five neighbours is 2.5: two votes are not enough, three are.
         let cells = ["pier", "pier", "curb", "curb", "curb"];
         assert_eq!(answer(category, &cells), ["curb"]);
     }

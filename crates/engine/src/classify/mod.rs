@@ -1,6 +1,6 @@
-//! Embedding to verdict, all pure. Three methods: the vote of the nearest reference photos by one of two rules, linear
-//! heads, and texts that describe the classes (zero-shot). Beside the answer a verdict says whether it is urgent and
-//! whether to doubt it.
+//! From an embedding to a verdict, without side effects. There are three methods: the vote of the nearest reference
+//! photos by one of two rules, linear heads, and texts that describe the classes (zero-shot). Besides the answers, a
+//! verdict says whether the photo is urgent and whether it needs a second look.
 
 mod answer;
 mod balanced;

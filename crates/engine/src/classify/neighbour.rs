@@ -1,10 +1,10 @@
-//! Labelled photos near a query, as votes see them.
+//! Labelled photos near a query, in the form that votes use.
 
 use serde::{Deserialize, Serialize};
 
 use bridgeclip_domain::{Category, Evidence, Labels};
 
-/// More neighbours than this are never looked at.
+/// Upper limit on the number of neighbours that count.
 pub const NEIGHBOURS_MAX: usize = 1000;
 
 /// A labelled photo near the query.
@@ -15,20 +15,20 @@ pub struct Neighbour<'a> {
     pub labels: &'a Labels,
 }
 
-/// How much each neighbour counts: inversely to a power of its distance.
+/// Weights of neighbours: inversely proportional to a power of their distance.
 ///
-/// Unlike a kernel of a certain width this has no scale that would have to fit a model's embeddings.
+/// Unlike a kernel of fixed width, this has no scale to be adapted to a model's embeddings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Weighting {
-    /// So many count, the nearest ones; 1 to [`NEIGHBOURS_MAX`].
+    /// Number of nearest neighbours that count, 1 to [`NEIGHBOURS_MAX`].
     pub neighbours: usize,
-    /// Of the distance; with 0 all weigh the same.
+    /// Power of the distance, 0 to 16. With 0 all neighbours weigh the same.
     pub power: f32,
 }
 
-/// Added to every distance, so that a photo of the reference itself does not outweigh all others.
+/// Value added to every distance, so that a photo that is itself in the reference does not outweigh all neighbours.
 const DISTANCE_MIN: f32 = 0.01;
-/// Greater powers leave the nearest neighbour alone.
+/// Upper limit on the power. Greater powers would leave the nearest neighbour as the only one that counts.
 const POWER_MAX: f32 = 16.0;
 
 impl<'a> From<&'a Evidence> for Neighbour<'a> {
@@ -38,19 +38,19 @@ impl<'a> From<&'a Evidence> for Neighbour<'a> {
 }
 
 impl Weighting {
-    /// Shares of the nearest of `neighbours`, which are ordered, most similar first. They sum to 1.
+    /// Returns the weights of the nearest of `neighbours`, which are ordered, most similar first. The weights sum to 1.
     pub fn weights(&self, neighbours: &[Neighbour]) -> Vec<f32> {
         let counted = &neighbours[..self.neighbours.min(neighbours.len())];
-        // Half of the square of the distance between unit-length vectors.
+        // Half the square of the distance between unit-length vectors.
         let distance = |neighbour: &Neighbour| (1.0 - neighbour.similarity).max(0.0) + DISTANCE_MIN;
-        // By the nearest one's distance, so that no power can leave the range of numbers.
+        // Relative to the nearest distance, so that no power overflows or underflows the weights.
         let weight = |neighbour: &Neighbour| (distance(&counted[0]) / distance(neighbour)).powf(self.power);
         let weights: Vec<f32> = counted.iter().map(weight).collect();
         let sum: f32 = weights.iter().sum();
         weights.into_iter().map(|weight| weight / sum).collect()
     }
 
-    /// For each class the share of the weight that carries it, in [0, 1].
+    /// Returns for each class the share of the weight that carries it, in [0, 1].
     pub fn class_shares(&self, category: Category, neighbours: &[Neighbour]) -> Vec<f32> {
         let mut shares = vec![0.0; category.classes().len()];
         for (neighbour, weight) in neighbours.iter().zip(self.weights(neighbours)) {
@@ -61,7 +61,7 @@ impl Weighting {
         shares
     }
 
-    /// The share of the weight for which `carries` holds, in [0, 1].
+    /// Returns the share of the weight whose labels `carries` accepts, in [0, 1].
     pub fn share(&self, neighbours: &[Neighbour], carries: impl Fn(&Labels) -> bool) -> f32 {
         let weights = self.weights(neighbours);
         neighbours

@@ -1,4 +1,4 @@
-//! The prompts with their embeddings, as a reference keeps them.
+//! Prompts with their embeddings, as stored in a reference.
 
 use bridgeclip_domain::{Category, Embedding, EmbeddingError};
 
@@ -8,11 +8,11 @@ use super::{Prompts, ZeroShot};
 #[derive(Clone, Debug, PartialEq)]
 pub struct PromptEmbeddings {
     dim: usize,
-    /// Per category and class.
+    /// The texts of each class with their embeddings, by category and class.
     classes: [Vec<Vec<(String, Embedding)>>; 4],
 }
 
-/// Bytes that are no embeddings of prompts, or not for these classes.
+/// Why bytes are not embeddings of prompts for these classes.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PromptEmbeddingsError {
     #[error("not embeddings of prompts: the data does not start with `BCPROMP1`")]
@@ -30,7 +30,7 @@ pub enum PromptEmbeddingsError {
 const MAGIC: &[u8; 8] = b"BCPROMP1";
 
 impl PromptEmbeddings {
-    /// Embeds every text with `embed`, category by category; the first error ends it.
+    /// Embeds every text with `embed`, category by category. Stops at the first error.
     ///
     /// # Panics
     /// If embeddings have different lengths.
@@ -49,7 +49,7 @@ impl PromptEmbeddings {
         Ok(PromptEmbeddings { dim, classes })
     }
 
-    /// Length of the embeddings.
+    /// Number of values of an embedding.
     pub fn dim(&self) -> usize {
         self.dim
     }
@@ -63,7 +63,7 @@ impl PromptEmbeddings {
         self.len() == 0
     }
 
-    /// The classifier. Fails where the prompts of a class cancel out.
+    /// Returns the classifier. Fails if the prompts of a class cancel each other out.
     pub fn zero_shot(&self) -> Result<ZeroShot, EmbeddingError> {
         ZeroShot::new(|category, index| {
             let prompts = &self.classes[category as usize][usize::from(index)];
@@ -71,8 +71,9 @@ impl PromptEmbeddings {
         })
     }
 
-    /// The stored form, little-endian: `BCPROMP1`, the dimension (u32); per category the number of classes (u32); per
-    /// class the number of prompts (u32); per prompt its length in bytes (u32), its text in UTF-8, its embedding (f32).
+    /// Returns the stored form, little-endian: `BCPROMP1`, the dimension (u32); per category the number of classes
+    /// (u32); per class the number of prompts (u32); per prompt its length in bytes (u32), its text in UTF-8, its
+    /// embedding (f32).
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         let number = |bytes: &mut Vec<u8>, number: usize| bytes.extend((number as u32).to_le_bytes());
@@ -91,7 +92,8 @@ impl PromptEmbeddings {
         bytes
     }
 
-    /// Reads what [`Self::to_bytes`] wrote. Nothing is believed: lengths, numbers of classes, and that all is finite.
+    /// Reads the form that [`Self::to_bytes`] writes. Checks lengths, numbers of classes, and that all values are
+    /// finite.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PromptEmbeddingsError> {
         let mut rest = bytes.strip_prefix(MAGIC).ok_or(PromptEmbeddingsError::Magic)?;
         let dim = number(&mut rest)? as usize;
@@ -142,7 +144,7 @@ fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], PromptEmbeddi
 pub mod tests {
     use super::*;
 
-    /// The built-in prompts, each on an axis or between two, of length 1 to the last bit.
+    /// Returns the built-in prompts, each in the direction of an axis and of length exactly 1.
     pub fn prompts(dim: usize) -> PromptEmbeddings {
         let mut count = 0;
         let embed = |_: &str| {

@@ -4,11 +4,11 @@ use toml::{Table, Value};
 
 use bridgeclip_domain::Category;
 
-/// At least one text per class in every category.
+/// At least one text for each class of every category.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompts([Vec<Vec<String>>; 4]);
 
-/// What is wrong with a file of prompts. `key` is the path to the place, such as `damage_type.cracking`.
+/// Why a file of prompts cannot be used. `key` is the path to the place, such as `damage_type.cracking`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PromptsError {
     #[error("not TOML: {0}")]
@@ -22,11 +22,11 @@ pub enum PromptsError {
 }
 
 impl Prompts {
-    /// The file that is built in, `deploy/prompts.toml`.
+    /// The built-in file, `deploy/prompts.toml`.
     pub const BUILT_IN: &str = include_str!("../../../../deploy/prompts.toml");
 
-    /// Reads `[category]` tables with one list of texts per class, named by the class's English label. No category and
-    /// no class may be missing.
+    /// Reads one table for each category, with a list of texts for each class under the class's English label. Fails if
+    /// a category or a class is missing or unknown.
     pub fn parse(text: &str) -> Result<Self, PromptsError> {
         let file: Table = text.parse().map_err(|error: toml::de::Error| PromptsError::Toml(error.to_string()))?;
         refuse_unknown(&file, "", &Category::ALL.map(Category::id))?;
@@ -37,7 +37,7 @@ impl Prompts {
         Ok(Prompts(prompts))
     }
 
-    /// The texts of the class at `index`; at least one.
+    /// Returns the texts of the class at `index`, at least one.
     ///
     /// # Panics
     /// If `index` is not below the number of the category's classes.
@@ -45,7 +45,7 @@ impl Prompts {
         &self.0[category as usize][usize::from(index)]
     }
 
-    /// All texts, class by class.
+    /// Iterates over all texts, class by class.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flatten().flatten().map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! What is fitted on labelled photos that are not in the reference: the balanced vote, calibrations, thresholds.
+//! Rules fitted on labelled photos that are not in the reference: the balanced vote, calibrations, thresholds.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,39 +6,46 @@ use bridgeclip_domain::{Category, Method, Rule, Sha256};
 
 use super::{BalancedVote, ConfidenceMap, NEIGHBOURS_MAX, UrgencyRule};
 
-/// Everything that `bridgeclip reference fit-rules` fits.
+/// All rules that `bridgeclip reference fit-rules` fits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
+    /// Vote of [`Rule::Balanced`].
     pub balanced_vote: BalancedVote,
-    /// The neighbours of the published vote that `published` is of.
+    /// Number of neighbours of the published vote for which `published` was fitted.
     pub neighbours: usize,
-    /// How sure each way to answer is.
+    /// Certainty of the published vote.
     pub published: Certainty,
+    /// Certainty of the balanced vote.
     pub balanced: Certainty,
+    /// Certainty of the linear heads. None if there were none at the time of the fit.
     pub linear: Option<Certainty>,
+    /// Certainty of the prompts. None if there were none at the time of the fit.
     pub zero_shot: Option<Certainty>,
+    /// Rule that puts photos forward as urgent.
     pub urgency: UrgencyRule,
-    /// A photo whose nearest neighbour is less similar than this is unlike those of the reference.
+    /// Similarity of the nearest neighbour below which a photo counts as unlike the reference.
     pub far_below: f32,
 }
 
-/// How sure the answers of one method are.
+/// Calibration of one method's answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Certainty {
-    /// Hash of the stored heads or prompts that gave the answers; it holds for these alone. A vote has none.
+    /// Hash of the stored heads or prompts that gave the answers. The calibration applies to these alone. None for a
+    /// vote.
     pub made_for: Option<Sha256>,
-    /// In the order of [`Category::ALL`].
+    /// Calibration of the confidence in each category, in the order of [`Category::ALL`].
     pub confidence: [ConfidenceMap; 4],
-    /// An answer whose lead is at most this is nearly tied. Without effect in a multi-label category.
+    /// Lead up to which an answer is nearly tied, in the order of [`Category::ALL`]. Without effect in a multi-label
+    /// category.
     pub near_tie: [f32; 4],
 }
 
-/// What answers come from.
+/// Origin of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Of the published vote.
+    /// Number of neighbours of the published vote.
     pub neighbours: usize,
     /// Hash of the stored linear heads.
     pub heads: Option<Sha256>,
@@ -46,7 +53,7 @@ pub struct Source {
     pub prompts: Option<Sha256>,
 }
 
-/// Bytes that are no rules.
+/// Why bytes are not fitted rules.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RulesError {
     #[error("not the JSON of fitted rules: {0}")]
@@ -56,12 +63,12 @@ pub enum RulesError {
 }
 
 impl Rules {
-    /// The stored form: JSON.
+    /// Returns the stored form, JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("rules have string keys and finite numbers")
     }
 
-    /// Reads what [`Self::to_bytes`] wrote. Every number is checked.
+    /// Reads the form that [`Self::to_bytes`] writes. Checks the range of every number.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RulesError> {
         let rules: Rules = serde_json::from_slice(bytes).map_err(|error| RulesError::Json(error.to_string()))?;
         match rules.parts().into_iter().find(|(is_good, _)| !is_good) {
@@ -85,7 +92,8 @@ impl Rules {
         ]
     }
 
-    /// That of a method with its rule, if it was fitted for just these neighbours, heads or prompts.
+    /// Returns the calibration of a method with its rule. None unless it was fitted for exactly these neighbours, heads
+    /// or prompts.
     pub fn certainty(&self, method: Method, rule: Rule, of: &Source) -> Option<&Certainty> {
         let (certainty, made_for) = match (method, rule) {
             (Method::Knn, Rule::Published) => ((of.neighbours == self.neighbours).then_some(&self.published)?, None),
@@ -109,7 +117,7 @@ pub mod tests {
     use super::*;
     use crate::classify::{CategoryVote, Weighting};
 
-    /// Rules that a test may change: confidences are halved, everything below 0.5 is far.
+    /// Returns rules for tests: confidences are halved, and similarities below 0.5 count as far.
     pub fn rules() -> Rules {
         let map = ConfidenceMap::new(vec![(0.0, 0.0), (1.0, 0.5)]).expect("a good map");
         let certainty =

@@ -1,28 +1,28 @@
-//! When to doubt a verdict: its neighbours are far, another answer is nearly as good, methods disagree, or the photo
-//! shows too little.
+//! When to doubt a verdict: its neighbours are far, another answer is nearly as good, the methods disagree, or the
+//! photo shows too little.
 
 use bridgeclip_domain::{Category, CategoryVerdict, PhotoQuality, SecondLook};
 
 use super::Answers;
 
-/// What a verdict came from.
+/// The circumstances in which a verdict was reached.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
-    /// Similarity of the nearest neighbour.
+    /// Similarity of the nearest neighbour. None if there are no neighbours.
     pub nearest: Option<f32>,
-    /// Neighbours are far below this, if that is known.
+    /// Similarity below which neighbours count as far. None if it was not fitted.
     pub far_below: Option<f32>,
-    /// The answers that count.
+    /// The answers of the verdict.
     pub answers: &'a Answers,
-    /// An answer is nearly tied if its lead is at most this, in the order of [`Category::ALL`], if that is known.
+    /// Lead up to which an answer is nearly tied, in the order of [`Category::ALL`]. None if it is unknown.
     pub near_tie: Option<[f32; 4]>,
-    /// The answers of the neighbours and of the linear heads, if there are any.
+    /// The answers of the k-NN vote and of the linear heads. None without linear heads.
     pub knn_and_linear: Option<(&'a Answers, &'a Answers)>,
-    /// Of the photo, if it was at hand.
+    /// Quality of the photo. None if it is unknown.
     pub quality: Option<&'a PhotoQuality>,
 }
 
-/// The reasons in the order of [`SecondLook::ALL`].
+/// Returns the reasons for a second look, in the order of [`SecondLook::ALL`].
 pub fn second_look(verdict: &Circumstances) -> Vec<SecondLook> {
     let is_far = match (verdict.nearest, verdict.far_below) {
         (None, _) => true,
@@ -45,7 +45,8 @@ fn is_near_tie(answers: &Answers, limits: [f32; 4]) -> bool {
     answers.iter().zip(limits).any(|(answer, limit)| !answer.verdict.classes.is_empty() && answer.lead <= limit)
 }
 
-/// Single label: two classes. Multi label: nothing in common; one class more or less is no disagreement.
+/// Reports whether two methods disagree in a category. Single label: they answer different classes. Multi label: they
+/// have no class in common; an additional class is no disagreement.
 fn disagree(knn: &Answers, linear: &Answers) -> bool {
     let apart = |a: &CategoryVerdict, b: &CategoryVerdict| {
         let shared = |class: &bridgeclip_domain::ScoredClass| b.classes.iter().any(|other| other.index == class.index);
@@ -59,12 +60,14 @@ fn answers_other(answers: &Answers) -> bool {
     Category::ALL.into_iter().any(is_other)
 }
 
-/// Photos below this show no fine detail. Measured at a short side of 448 pixels on photographs of things and on sample
-/// pictures of this project: sharp they have 26 to 3,100; a blur of two pixels' standard deviation leaves 5 to 14.
+/// Sharpness below which a photo shows no fine detail. Measured at a short side of 448 pixels on photographs of objects
+/// and on sample pictures of this project: sharp ones have 26 to 3,100; a blur with a standard deviation of two pixels
+/// leaves 5 to 14.
 const SHARPNESS_MIN: f32 = 10.0;
-/// Mean luma beyond which details of the subject are lost; the same photos have 0.26 to 0.57.
+/// Range of mean luma in which details of the subject are visible. The photos used for the sharpness limit have 0.26 to
+/// 0.57.
 const BRIGHTNESS: std::ops::RangeInclusive<f32> = 0.12..=0.88;
-/// Share of pixels that show nothing: more than half of the photo is lost.
+/// Share of pixels without information above which a photo is too dark or too bright: more than half of it is lost.
 const LOST_SHARE_MAX: f32 = 0.5;
 
 fn is_blurred(quality: &PhotoQuality) -> bool {
@@ -94,7 +97,7 @@ mod tests {
         millimetres_per_pixel: None,
     };
 
-    /// In every category the class at `index`, with a lead of 0.4.
+    /// Returns answers with the class at `index` in every category, with a lead of 0.4.
     fn answers(index: usize) -> Answers {
         linear_answers(&Scores::new(|category| {
             let mut scores = vec![0.0; category.classes().len()];

@@ -4,7 +4,7 @@ use bridgeclip_domain::{Category, CategoryLabels, Labels};
 
 use super::Neighbour;
 
-/// Labels in one category alone, from the cells of a CSV.
+/// Parses CSV cells into labels of one category.
 pub fn labels(category: Category, cells: &[&str]) -> Vec<Labels> {
     let parse = |cell: &&str| {
         Labels::new(|c| match c == category {
@@ -15,6 +15,7 @@ pub fn labels(category: Category, cells: &[&str]) -> Vec<Labels> {
     cells.iter().map(parse).collect()
 }
 
+/// Returns neighbours with these labels and similarities.
 pub fn neighbours<'a>(labels: &'a [Labels], similarities: &[f32]) -> Vec<Neighbour<'a>> {
     labels.iter().zip(similarities).map(|(labels, &similarity)| Neighbour { similarity, labels }).collect()
 }

@@ -1,7 +1,7 @@
 //! Photos that an engineer should see first: evidence of rating IV and of the measures E1 and E2 in the neighbourhood.
 //!
-//! These labels are rare, and a vote misses most of them. The rule asks for recall: it looks at more neighbours than
-//! vote, and little evidence is enough. What it finds are candidates; an engineer decides.
+//! These labels are rare, and a vote misses most of them. The rule favours recall: it considers more neighbours than a
+//! vote does, and little evidence suffices. It finds candidates; an engineer decides.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,30 +9,31 @@ use bridgeclip_domain::{Labels, Urgency, UrgentSign};
 
 use super::{Neighbour, Weighting};
 
-/// How much evidence is enough.
+/// How much evidence makes a photo urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UrgencyRule {
+    /// Number of neighbours, and the weight of each.
     pub weighting: Weighting,
-    /// Share of the neighbourhood's weight from which on a photo is put forward; above 0.
+    /// Share of the neighbourhood's weight from which a photo counts as urgent, above 0.
     pub threshold: f32,
 }
 
 impl UrgencyRule {
-    /// The rule for a reference that none was fitted for: any urgent label among the nearest `neighbours`.
+    /// Returns the rule for a reference without a fitted one: any urgent label among the nearest `neighbours`.
     pub fn any_of(neighbours: usize) -> Self {
         UrgencyRule { weighting: Weighting { neighbours, power: 0.0 }, threshold: f32::MIN_POSITIVE }
     }
 
-    /// `neighbours` are ordered, most similar first.
+    /// Judges a photo by its neighbours, most similar first.
     pub fn judge(&self, neighbours: &[Neighbour]) -> Urgency {
         let score = self.score(neighbours);
         let review = score >= self.threshold;
         Urgency { review, score, signs: if review { self.signs(neighbours) } else { Vec::new() } }
     }
 
-    /// The share of the neighbourhood's weight that carries an urgent label, in [0, 1].
+    /// Returns the share of the neighbourhood's weight that carries an urgent label, in [0, 1].
     pub fn score(&self, neighbours: &[Neighbour]) -> f32 {
-        // Rounding can take a sum of weights a little beyond 1.
+        // Rounding can raise a sum of weights a little above 1.
         self.weighting.share(neighbours, is_urgent).min(1.0)
     }
 
@@ -49,7 +50,7 @@ impl UrgencyRule {
     }
 }
 
-/// Whether a photo with these labels is urgent.
+/// Reports whether a photo with these labels is urgent.
 pub fn is_urgent(labels: &Labels) -> bool {
     UrgentSign::ALL.iter().any(|sign| sign.is_in(labels))
 }

@@ -1,25 +1,26 @@
-//! Classes by their descriptions: a photo belongs to the class whose texts lie nearest to it.
+//! Classes by their descriptions: a photo belongs to the class whose texts are nearest to it.
 
 use bridgeclip_domain::{Category, Embedding, EmbeddingError, Scores};
 
 use super::{Answers, decide};
 
-/// Probability from which a multi-label class counts, as published.
+/// Probability from which a class counts in a multi-label category, as published.
 ///
 /// Cosines are not scaled before the softmax, so the probabilities of many classes are nearly equal and hardly any
-/// reaches this: of 15 classes one would need 0.3 where 0.067 is even. In practice the most probable class is the
-/// answer.
+/// reaches this value: one of 15 classes would need 0.3 where an even share is 0.067. In practice the most probable
+/// class is the answer.
 const MULTI_LABEL_MIN: f32 = 0.3;
 
-/// One embedding per class in every category.
+/// One embedding for each class of every category.
 #[derive(Clone, Debug)]
 pub struct ZeroShot([Vec<Embedding>; 4]);
 
 impl ZeroShot {
-    /// From the embeddings of each class's prompts: `prompts` is asked for every class of every category, in order.
+    /// Builds the classifier from the embeddings of each class's prompts. Calls `prompts` for every class of every
+    /// category, in order.
     ///
-    /// The class stands at the mean of its (unit-length) prompts, brought to unit length again. Fails where they cancel
-    /// out or where there are none.
+    /// The embedding of a class is the mean of its unit-length prompts, normalised. Fails if the prompts of a class
+    /// cancel each other out, or if there are none.
     pub fn new(mut prompts: impl FnMut(Category, u8) -> Vec<Embedding>) -> Result<Self, EmbeddingError> {
         let mut classes: [Vec<Embedding>; 4] = Default::default();
         for category in Category::ALL {
@@ -30,7 +31,8 @@ impl ZeroShot {
         Ok(ZeroShot(classes))
     }
 
-    /// Softmax over the plain cosine similarities, without a temperature, in every category.
+    /// Returns the probabilities of the classes of every category: the softmax of the plain cosine similarities,
+    /// without a temperature.
     ///
     /// # Panics
     /// If the photo's embedding has another dimension than the prompts'.
@@ -38,11 +40,11 @@ impl ZeroShot {
         Scores::new(|category| softmax(self.0[category as usize].iter().map(|class| photo.cosine(class)).collect()))
     }
 
-    /// Single label: the most probable class. Multi label: every class with a probability of at least 0.3, and if there
-    /// is none, the most probable one. Confidences are the probabilities.
+    /// Answers every category. Single label: the most probable class. Multi label: every class with a probability of at
+    /// least 0.3, or the most probable class if there is none. Confidences are the probabilities.
     ///
     /// # Panics
-    /// As [`Self::scores`].
+    /// If the photo's embedding has another dimension than the prompts'.
     pub fn answers(&self, photo: &Embedding) -> Answers {
         let scores = self.scores(photo);
         Category::ALL.map(|category| decide(category, scores.get(category), |p| p >= MULTI_LABEL_MIN))
@@ -54,11 +56,11 @@ fn mean(prompts: &[Embedding]) -> Result<Embedding, EmbeddingError> {
     for prompt in prompts {
         sum.iter_mut().zip(prompt.values()).for_each(|(sum, value)| *sum += value);
     }
-    // The length of the sum does not matter for its direction.
+    // Normalisation makes a division by the number of prompts unnecessary.
     Embedding::normalise(sum)
 }
 
-/// e^x over the sum of all. Cosines need no shift against overflow.
+/// Returns the softmax. Cosines are small enough that it needs no shift against overflow.
 fn softmax(cosines: Vec<f32>) -> Vec<f32> {
     let weights: Vec<f32> = cosines.into_iter().map(f32::exp).collect();
     let sum: f32 = weights.iter().sum();
@@ -69,7 +71,8 @@ fn softmax(cosines: Vec<f32>) -> Vec<f32> {
 mod tests {
     use super::*;
 
-    /// Class `index` of every category is described by two texts whose mean is axis `index` of 20.
+    /// Returns a classifier in which two texts describe class `index` of every category. Their mean is axis `index` of
+    /// 20.
     fn axes() -> ZeroShot {
         let text = |index: u8, side: f32| {
             let mut values = vec![0.0; 20];

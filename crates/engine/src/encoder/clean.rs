@@ -1,8 +1,9 @@
-//! What open_clip does to a text before it is split into tokens: ftfy's `fix_text`, HTML unescaping twice, white space
-//! collapsed, lower case.
+//! Cleans a text as open_clip does before tokenisation: ftfy's `fix_text`, HTML unescaping twice, collapsed white
+//! space, lower case.
 //!
-//! ftfy's repair of wrongly decoded bytes is left out: texts come from people and from UTF-8 files. A caption is
-//! never NFKC-normalised, or the rating glyphs U+2160..U+2163 would become ASCII letters, which are other tokens.
+//! ftfy's repair of wrongly decoded bytes is left out, because texts come from people and from UTF-8 files. A caption
+//! is never NFKC-normalised: that would turn the rating glyphs U+2160..U+2163 into ASCII letters, which are other
+//! tokens.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -10,14 +11,15 @@ use std::sync::LazyLock;
 use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
-/// Cleans a text as open_clip's `SimpleTokenizer` does.
+/// Returns a text cleaned as open_clip's `SimpleTokenizer` does.
 pub fn clean(text: &str) -> String {
     let fixed = fix_text(text);
     let unescaped = unescape(&unescape(&fixed)).into_owned();
     collapse_white_space(&unescaped).to_lowercase()
 }
 
-/// ftfy 6 with its default settings, line by line: once a `<` was seen, entities are taken for real markup.
+/// Applies ftfy 6 with its default settings, line by line. From the first line with a `<` on, entities count as real
+/// markup and stay.
 fn fix_text(text: &str) -> String {
     let mut unescape_html = true;
     text.split_inclusive('\n')
@@ -28,7 +30,7 @@ fn fix_text(text: &str) -> String {
         .collect()
 }
 
-/// Applies the fixes until nothing changes.
+/// Applies the fixes to one line until nothing changes.
 fn fix_line(line: &str, unescape_html: bool) -> String {
     let mut text = line.to_owned();
     loop {
@@ -54,7 +56,8 @@ fn fix_characters(text: &str) -> String {
 static TERMINAL_ESCAPE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("\x1b\\[[0-9;]*[a-zA-Z]").expect("a valid expression"));
 
-/// Ligatures apart, full and half width to normal, curly quotes straight, C1 controls read as Windows-1252.
+/// Appends a character: ligatures split, full and half width characters made normal, curly quotes straightened, C1
+/// controls read as Windows-1252.
 fn push_fixed(character: char, text: &mut String) {
     match character {
         '\u{80}'..='\u{9f}' => text.push(WINDOWS_1252[character as usize - 0x80]),
@@ -94,27 +97,28 @@ fn ligature(character: char) -> &'static str {
     }
 }
 
-/// U+0080..U+009F as Windows-1252 bytes; the five that it leaves undefined stay what they are.
+/// The characters of the Windows-1252 bytes 0x80..0x9F. The five that Windows-1252 leaves undefined stay C1 controls.
 const WINDOWS_1252: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', //
     '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
-/// Controls that nobody means to write (ftfy's `remove_control_chars`).
+/// Reports whether a character is a control that nobody writes on purpose (ftfy's `remove_control_chars`).
 fn is_dropped(character: char) -> bool {
     matches!(character,
         '\0'..='\u{8}' | '\u{b}' | '\u{e}'..='\u{1f}' | '\u{7f}'
         | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffc}')
 }
 
-/// Python's `html.unescape`.
+/// Replaces HTML entities like Python's `html.unescape`.
 fn unescape(text: &str) -> Cow<'_, str> {
     htmlize::unescape(text)
 }
 
 static ENTITY: LazyLock<Regex> = LazyLock::new(|| Regex::new("&#?[0-9A-Za-z]{1,24};").expect("a valid expression"));
 
-/// ftfy's `unescape_html`: whole entities that end in a semicolon, also named in capitals.
+/// Replaces HTML entities like ftfy's `unescape_html`: only complete ones that end in a semicolon, including names in
+/// capitals.
 fn unescape_strictly(text: &str) -> String {
     ENTITY.replace_all(text, |captures: &regex::Captures| entity(&captures[0])).into_owned()
 }
@@ -132,7 +136,8 @@ fn entity(text: &str) -> String {
     text.to_owned()
 }
 
-/// Python's `re.sub(r"\s+", " ", text).strip()`: besides Unicode white space, `\s` matches U+001C..U+001F.
+/// Collapses white space like Python's `re.sub(r"\s+", " ", text).strip()`. Besides Unicode white space, `\s` matches
+/// U+001C..U+001F.
 fn collapse_white_space(text: &str) -> String {
     let is_space = |character: char| character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character);
     text.split(is_space).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")

@@ -1,4 +1,4 @@
-//! The image encoder: a photo's tensor to its embedding.
+//! The image encoder: turns a photo's tensor into its embedding.
 
 use tract_onnx::prelude::{Datum, Tensor};
 
@@ -9,13 +9,13 @@ use bridgeclip_package::{Package, files};
 use super::EncodeError;
 use super::plan::{Plan, Tokens};
 
-/// What the classifying stage needs of an encoder; tests put their own in its place.
+/// The encoder as the classifying stage sees it. Tests substitute their own.
 pub trait EncodeImage: Send + Sync {
-    /// Encodes one preprocessed photo: `3 * size * size` values (see [`bridgeclip_photo::tensor`]).
+    /// Encodes one preprocessed photo, `3 * size * size` values; see [`bridgeclip_photo::tensor`].
     fn encode(&self, tensor: &[f32]) -> Result<Embedding, EncodeError>;
 }
 
-/// The package's image encoder, loaded. Can be run from several threads at once.
+/// The loaded image encoder of a package. Several threads can run it at once.
 #[derive(Debug, Clone)]
 pub struct ImageEncoder {
     plan: Plan,
@@ -24,7 +24,7 @@ pub struct ImageEncoder {
 }
 
 impl ImageEncoder {
-    /// Loads the encoder, which will split each photo over `threads`.
+    /// Loads the encoder. It splits the work on each photo over `threads`.
     pub fn load(package: &Package, threads: &Threads) -> Result<Self, EncodeError> {
         let manifest = package.manifest();
         let size = manifest.image.size as usize;
@@ -33,7 +33,7 @@ impl ImageEncoder {
         Ok(ImageEncoder { plan, size, threads: threads.clone() })
     }
 
-    /// Multiplications of weights with activations for one photo.
+    /// Returns the number of multiplications of weights with activations for one photo.
     pub fn multiply_adds(&self) -> Result<u64, EncodeError> {
         self.plan.multiply_adds()
     }

@@ -1,5 +1,5 @@
-//! The text encoder, loaded when somebody searches and let go when nobody has for a while: it is needed now and then, and
-//! takes as much memory as the image encoder.
+//! A text encoder that is loaded when somebody searches and freed when nobody has searched for a while. It is needed
+//! only now and then, but takes as much memory as the image encoder.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -11,7 +11,7 @@ use bridgeclip_package::Package;
 
 use super::{EncodeError, TextEncoder};
 
-/// A package's text encoder while it is wanted. Clones share it.
+/// A package's text encoder, in memory only while it is in use. Clones share it.
 #[derive(Clone, Debug)]
 pub struct OnDemandTextEncoder(Arc<Shared>);
 
@@ -26,20 +26,20 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// With the moment of its last use.
+    /// The encoder and the moment of its last use. None while it is not in memory.
     loaded: Option<(Arc<TextEncoder>, Instant)>,
-    /// Nobody can ask for it any more.
+    /// Whether no handle that could use the encoder is left.
     over: bool,
 }
 
 impl OnDemandTextEncoder {
-    /// Loads nothing yet. The encoder is let go when it has not been used for `idle`.
+    /// Returns a handle without loading anything. The encoder is freed once it has not been used for `idle`.
     pub fn new(package: Package, threads: Threads, idle: Duration) -> Self {
         let (state, ended) = (Mutex::default(), Condvar::new());
         OnDemandTextEncoder(Arc::new(Shared { package, threads, idle, state, ended }))
     }
 
-    /// Encodes one text; the first one waits until the encoder is loaded.
+    /// Encodes one text. Loads the encoder first if it is not in memory.
     pub fn encode(&self, text: &str) -> Result<Embedding, EncodeError> {
         let encoder = self.encoder()?;
         let embedding = encoder.encode(text);
@@ -49,7 +49,7 @@ impl OnDemandTextEncoder {
         embedding
     }
 
-    /// Whether the encoder is in memory.
+    /// Reports whether the encoder is in memory.
     pub fn is_loaded(&self) -> bool {
         self.0.state().loaded.is_some()
     }
@@ -63,7 +63,7 @@ impl OnDemandTextEncoder {
         let encoder = Arc::new(TextEncoder::load(&self.0.package, &self.0.threads)?);
         state.loaded = Some((Arc::clone(&encoder), Instant::now()));
         let shared = Arc::clone(&self.0);
-        // Without the thread the encoder only stays longer.
+        // If the thread cannot start, the encoder merely stays in memory.
         drop(thread::Builder::new().name("text encoder".into()).spawn(move || shared.let_go_when_idle()));
         Ok(encoder)
     }
@@ -74,7 +74,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sleeps until the encoder has been idle for long enough; then lets it go.
+    /// Sleeps until the encoder has been idle for long enough, then frees it.
     fn let_go_when_idle(&self) {
         let mut state = self.state();
         while let Some((_, used)) = state.loaded.as_ref().filter(|_| !state.over) {
@@ -90,7 +90,8 @@ impl Shared {
 
 impl Drop for OnDemandTextEncoder {
     fn drop(&mut self) {
-        // The last one, beside that of the sleeping thread. If two are dropped at once, the encoder is let go later.
+        // Two references remain when the last handle is dropped: its own and that of the sleeping thread. If two
+        // handles are dropped at once, the encoder is freed only when its idle time is over.
         if Arc::strong_count(&self.0) <= 2 {
             self.0.state().over = true;
             self.0.ended.notify_all();

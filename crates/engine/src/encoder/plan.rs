@@ -1,4 +1,4 @@
-//! An encoder as a tract plan: one tensor in, one vector out.
+//! An encoder as a tract plan: takes one tensor, returns one vector.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use bridgeclip_domain::{Embedding, EmbeddingError};
 
 use super::fused::{self, FusedOperator, Layer};
 
-/// Why an encoder cannot be loaded or gives no embedding.
+/// Why an encoder cannot be loaded or returns no embedding.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
     #[error("{}: not a usable encoder: {reason}", path.display())]
@@ -25,16 +25,16 @@ pub enum EncodeError {
     Tokenizer(#[from] super::TokenizerError),
 }
 
-/// Which tokens go through the last layers of a fused graph. The embedding is the same.
+/// Which tokens pass through the last layers of a fused graph. The embedding is the same either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tokens {
-    /// Those that the embedding needs.
+    /// Only the tokens that the embedding needs.
     Needed,
-    /// All, and every layer as it stands in the graph: for looking at the layers.
+    /// All tokens, and every layer exactly as in the graph, so that layers can be inspected.
     All,
 }
 
-/// A loaded graph with one input and an output of `[1, embedding_dim]`. Can be run from several threads at once.
+/// A loaded graph with one input and an output of `[1, embedding_dim]`. Several threads can run it at once.
 #[derive(Debug, Clone)]
 pub struct Plan {
     plan: Arc<TypedRunnableModel>,
@@ -42,7 +42,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Loads an ONNX graph, whose weights may lie in files beside it, and checks its input and output.
+    /// Loads an ONNX graph, whose weights may be in files next to it, and checks its input and output.
     pub fn load(
         path: &Path,
         input: &[usize],
@@ -70,13 +70,13 @@ impl Plan {
         Ok(Plan { plan, embedding_dim })
     }
 
-    /// Runs the graph on an input of its shape and type.
+    /// Runs the graph on a tensor of its input's shape and type.
     pub fn run(&self, input: Tensor) -> Result<Embedding, EncodeError> {
         let output = self.plan.run(tvec!(input.into()))?;
         self.embedding(&output)
     }
 
-    /// Multiplications of weights with activations in one run, as far as they are matrix products.
+    /// Returns the number of multiplications of weights with activations in one run. Counts matrix products only.
     pub fn multiply_adds(&self) -> Result<u64, EncodeError> {
         let model = self.plan.model();
         let mut sum = 0;
@@ -89,8 +89,8 @@ impl Plan {
         Ok(sum.cast_unsigned())
     }
 
-    /// Runs the graph while `hook` sees the name and the input rows of each fused linear layer before it runs. What it
-    /// returns runs instead.
+    /// Runs the graph and calls `hook` with the name and the input rows of each fused linear layer before that layer
+    /// runs. If `hook` returns a layer, that one runs instead.
     pub fn run_hooked(
         &self,
         input: Tensor,
@@ -116,9 +116,10 @@ impl Plan {
     }
 }
 
-/// Lets the allocator keep what a run gives back for the next run, instead of handing it to the system and getting it
-/// back page by page, which takes 5 % of a run's time. glibc keeps free memory up to twice the size of the largest mapped
-/// block that was ever freed (mallopt(3), `M_MMAP_THRESHOLD`). The block is never touched, so it costs nothing.
+/// Makes the allocator keep the memory that a run frees for the next run. Otherwise it returns the memory to the system
+/// and gets it back page by page, which takes 5 % of a run's time. glibc keeps free memory up to twice the size of the
+/// largest mapped block that was ever freed (mallopt(3), `M_MMAP_THRESHOLD`). The block freed here is never touched, so
+/// it costs nothing.
 fn keep_freed_memory() {
     const BYTES: usize = if size_of::<usize>() == 8 { 4 << 20 } else { 512 << 10 };
     drop(std::hint::black_box(Vec::<u8>::with_capacity(BYTES)));

@@ -1,4 +1,4 @@
-//! The text encoder: a finding in words to its embedding, in the same space as the photos.
+//! The text encoder: turns a finding in words into its embedding, in the same space as the photos.
 
 use tract_onnx::prelude::{Datum, Tensor};
 
@@ -9,7 +9,7 @@ use bridgeclip_package::{Package, files};
 use super::plan::{Plan, Tokens};
 use super::{CONTEXT_LENGTH, EncodeError, Tokenizer};
 
-/// The package's text encoder with its tokenizer, loaded.
+/// The loaded text encoder of a package, with its tokenizer.
 #[derive(Debug)]
 pub struct TextEncoder {
     tokenizer: Tokenizer,
@@ -18,7 +18,7 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Loads the encoder, which will split each text over `threads`.
+    /// Loads the encoder. It splits the work on each text over `threads`.
     pub fn load(package: &Package, threads: &Threads) -> Result<Self, EncodeError> {
         let manifest = package.manifest();
         let path = package.path(files::TEXT_GRAPH);
@@ -35,17 +35,17 @@ impl TextEncoder {
         Ok(TextEncoder { tokenizer, plan, threads: threads.clone() })
     }
 
-    /// Multiplications of weights with activations for one text.
+    /// Returns the number of multiplications of weights with activations for one text.
     pub fn multiply_adds(&self) -> Result<u64, EncodeError> {
         self.plan.multiply_adds()
     }
 
-    /// Encodes one text, cut to the context length as open_clip does.
+    /// Encodes one text. A text beyond the context length is cut as open_clip cuts it.
     pub fn encode(&self, text: &str) -> Result<Embedding, EncodeError> {
         self.encode_tokens(&self.tokenizer.tokens(text)?)
     }
 
-    /// Encodes one text that is tokens already.
+    /// Encodes one text given as tokens.
     pub fn encode_tokens(&self, tokens: &[u32; CONTEXT_LENGTH]) -> Result<Embedding, EncodeError> {
         let input = Tensor::from_shape(&[1, CONTEXT_LENGTH], &tokens.map(i64::from))?;
         self.threads.run(|| self.plan.run(input))

@@ -1,16 +1,18 @@
-//! Text to tokens, identical to open_clip's `SimpleTokenizer`. The only file that names the tokenizers library.
+//! Turns text into tokens identical to those of open_clip's `SimpleTokenizer`. The only file that names the tokenizers
+//! library.
 
 use std::path::{Path, PathBuf};
 
 use super::clean::clean;
 
-/// Tokens per text, start, end and padding included.
+/// Number of tokens of a text, including start, end and padding.
 pub const CONTEXT_LENGTH: usize = 77;
 
 const START: u32 = 49406;
 const END: u32 = 49407;
 const PADDING: u32 = 0;
-/// Of an input text; a longer one is cut before cleaning, which cannot change its first 77 tokens in practice.
+/// Upper limit on the size of an input text. A longer one is cut before cleaning, which in practice cannot change its
+/// first 77 tokens.
 const TEXT_BYTES_MAX: usize = 1 << 16;
 
 /// Byte-pair encoding with open_clip's vocabulary.
@@ -19,7 +21,7 @@ pub struct Tokenizer {
     engine: tokenizers::Tokenizer,
 }
 
-/// Why a text has no tokens.
+/// Why a text cannot be turned into tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
     #[error("{}: not a usable tokenizer: {reason}", path.display())]
@@ -31,7 +33,7 @@ pub enum TokenizerError {
 }
 
 impl Tokenizer {
-    /// Loads `tokenizer.json`.
+    /// Loads a `tokenizer.json`. Fails unless it has CLIP's start and end tokens.
     pub fn load(path: &Path) -> Result<Self, TokenizerError> {
         let engine = tokenizers::Tokenizer::from_file(path)
             .map_err(|error| TokenizerError::Load { path: path.to_owned(), reason: error.to_string() })?;
@@ -44,8 +46,8 @@ impl Tokenizer {
         Ok(Tokenizer { engine })
     }
 
-    /// The tokens of `text`: start, body, end, then padding. An overlong text keeps its first 76 tokens and ends in
-    /// the end token.
+    /// Returns the tokens of `text`: start, body, end, then padding. A text that is too long keeps its first 76 tokens,
+    /// start included, and gets the end token as its last.
     pub fn tokens(&self, text: &str) -> Result<[u32; CONTEXT_LENGTH], TokenizerError> {
         let text = clean(&text[..text.floor_char_boundary(TEXT_BYTES_MAX)]);
         let encoding =

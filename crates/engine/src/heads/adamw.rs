@@ -4,7 +4,7 @@ const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
-/// The moments of every parameter.
+/// The optimiser's state: the moments of every parameter.
 pub struct AdamW {
     weight_decay: f32,
     steps: i32,
@@ -13,11 +13,12 @@ pub struct AdamW {
 }
 
 impl AdamW {
+    /// Returns the state before the first step.
     pub fn new(parameters: usize, weight_decay: f32) -> Self {
         AdamW { weight_decay, steps: 0, mean: vec![0.0; parameters], square: vec![0.0; parameters] }
     }
 
-    /// One step against the gradient. All parameters decay, biases too, as PyTorch's do.
+    /// Takes one step against the gradient. All parameters decay, including biases, as they do in PyTorch.
     pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], rate: f32) {
         self.steps += 1;
         let keep = 1.0 - rate * self.weight_decay;
@@ -36,7 +37,7 @@ impl AdamW {
 mod tests {
     use super::*;
 
-    /// Computed with `torch.optim.AdamW`: rate 0.1, weight decay 0.01, gradients 1, -2 and then 0.5, 3.
+    /// Expected values computed with `torch.optim.AdamW`: rate 0.1, weight decay 0.01, gradients 1, -2 and then 0.5, 3.
     #[test]
     fn steps_are_those_of_pytorch() {
         let mut values = [1.0, -1.0];

@@ -1,7 +1,8 @@
 //! Training by the published recipe: AdamW, a cosine schedule, dropout.
 //!
-//! The heads have no weight in common, so each is trained alone, and threads take heads. That changes nothing against
-//! training them together: their losses would be added, and AdamW treats every weight by itself.
+//! The heads share no weights, so each is trained alone, and each thread takes one head at a time. The result equals
+//! that of training them together: joint training would only add up their losses, and AdamW treats every weight by
+//! itself.
 
 use std::f64::consts::PI;
 use std::ops::ControlFlow;
@@ -16,30 +17,31 @@ use super::adamw::AdamW;
 use super::gradient::{Examples, Gradient};
 use super::{Head, Heads, NORM_EPSILON};
 
-/// How to train.
+/// Parameters of a training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitParams {
-    /// Times that every row is seen; at least 1.
+    /// Number of passes over the rows, at least 1.
     pub epochs: usize,
-    /// At the start; it falls to 0 along half a cosine, step by step. Above 0.
+    /// Learning rate at the start, above 0. It falls to 0 along half a cosine, step by step.
     pub learning_rate: f32,
-    /// Share of every weight, times the learning rate, that a step takes away; at least 0.
+    /// Share of every weight, times the learning rate, that a step removes; at least 0.
     pub weight_decay: f32,
-    /// Share of the linear layers' inputs that are left out in a step, in [0, 1).
+    /// Share of the linear layer's inputs that are left out in a step, in [0, 1).
     pub dropout: f32,
-    /// Rows per step; at least 1.
+    /// Number of rows in a step, at least 1.
     pub batch: usize,
+    /// Seed of all random choices.
     pub seed: u64,
 }
 
 impl Default for FitParams {
-    /// As published, where that is known; PyTorch's default weight decay, and batches of 256.
+    /// Returns the published parameters where they are known, PyTorch's default weight decay, and batches of 256.
     fn default() -> Self {
         FitParams { epochs: 30, learning_rate: 1e-3, weight_decay: 0.01, dropout: 0.3, batch: 256, seed: 42 }
     }
 }
 
-/// Why nothing was trained.
+/// Why a training failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FitError {
     #[error("{name} is {value}; expected {expected}")]
@@ -54,25 +56,25 @@ pub enum FitError {
     Stopped,
 }
 
-/// One pass over the examples of one category.
+/// The end of one pass over the examples of one category.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochEnd {
     pub category: Category,
-    /// From 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Mean over the epoch, each batch as it was before its step.
+    /// Mean loss over the epoch, measured on each batch before its step.
     pub loss: f64,
 }
 
-/// Told of the end of each epoch; says whether to go on.
+/// Called at the end of each epoch; decides whether to continue.
 pub type Progress<'a> = dyn Fn(&EpochEnd) -> ControlFlow<()> + Sync + 'a;
 
 /// Trains the heads of all categories on `rows`, `[labels.len()][dim]` unit-length embeddings.
 ///
-/// A row without a label of a category is left out there; where a single-label category has several labels the first
-/// counts. At most four `threads` are used. `progress` is called from them at the end of each epoch, and can end the
-/// training. The same parameters give the same bits with any number of threads and any kernel of a machine; another
-/// machine's C library may compute another last bit of e^x.
+/// A row without a label in a category is left out of that category. In a single-label category only the first label
+/// counts. At most four `threads` are used. They call `progress` at the end of each epoch, which can end the training.
+/// The same parameters give the same bits with any number of threads and any kernel of a machine; the C library of
+/// another machine may compute a different last bit of e^x.
 ///
 /// # Panics
 /// If `dim` is 0 or `rows` has another length.
@@ -89,7 +91,8 @@ pub fn fit(
     params.check()?;
     check_finite(rows, dim)?;
     let mut work = Category::ALL;
-    // The most classes last, whence they are taken first: then the threads end at nearly the same time.
+    // Threads pop from the end, so the category with the most classes starts first. Then the threads end at nearly the
+    // same time.
     work.sort_by_key(|category| category.classes().len());
     let work = Mutex::new(work.to_vec());
     let next = || work.lock().expect("no thread panicked").pop();
@@ -157,7 +160,7 @@ fn fit_head(
     }
 }
 
-/// The classes as bits.
+/// Returns the classes as bits; in a single-label category only the first one.
 fn target(category: Category, labels: &CategoryLabels) -> u32 {
     let count = if category.is_multi() { usize::MAX } else { 1 };
     labels.indexes().iter().take(count).fold(0, |bits, index| bits | 1 << index)
@@ -188,7 +191,7 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// Sees every example once, in a new order; returns the mean loss.
+    /// Trains once on every example, in a new order. Returns the mean loss.
     fn epoch(&mut self, examples: &Examples, order: &mut [u32]) -> f64 {
         self.random.shuffle(order);
         let batches = order.chunks(self.params.batch);
@@ -205,12 +208,13 @@ impl<'a> Training<'a> {
     }
 }
 
-/// From 1 to 0 along half a cosine.
+/// Returns a factor that falls from 1 to 0 along half a cosine.
 fn cosine(step: usize, steps: usize) -> f64 {
     0.5 * (1.0 + (PI * step as f64 / steps as f64).cos())
 }
 
-/// As PyTorch starts: a norm that changes nothing, and a linear layer evenly within +-1 / sqrt(dim).
+/// Returns a head with PyTorch's initial values: a norm that changes nothing, and a linear layer with uniform values
+/// within +-1 / sqrt(dim).
 fn first_head(dim: usize, category: Category, random: &mut Random) -> Head {
     let mut values = vec![1.0; dim];
     values.resize(2 * dim, 0.0);
@@ -228,7 +232,7 @@ mod tests {
 
     const DIM: usize = 48;
 
-    /// An axis for each class: a row is the sum of its labels' axes and a little noise.
+    /// Returns rows that are sums of their labels' axes, one axis for each class, plus a little noise.
     fn toy(count: usize) -> (Vec<f32>, Vec<Labels>) {
         let mut random = Random::new(&[8]);
         let mut rows = Vec::new();

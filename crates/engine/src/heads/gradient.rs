@@ -1,5 +1,5 @@
-//! Loss of a batch and its gradient, by hand: layer norm, dropout, linear layer, then cross-entropy (single label) or
-//! binary cross-entropy (multi label).
+//! The loss of a batch and its gradient, written by hand: layer norm, dropout, linear layer, then cross-entropy (single
+//! label) or binary cross-entropy (multi label).
 
 use bridgeclip_domain::Category;
 use bridgeclip_kernels::{FloatMatrix, Kernel, layer_norm};
@@ -7,21 +7,21 @@ use bridgeclip_random::Random;
 
 use super::{Head, sigmoid, softmax};
 
-/// Rows that are worked on at once: few enough for their values to stay in the cache. Sums are formed block by block, so
-/// another number gives other roundings.
+/// Number of rows in a block: few enough for their values to stay in the cache. Sums are formed block by block, so
+/// another number gives other rounding errors.
 const BLOCK: usize = 64;
 
-/// What one category's head is trained on.
+/// Examples that one category's head is trained on.
 pub struct Examples<'a> {
-    /// `[rows][dim]`
+    /// Embeddings of the examples, `[rows][dim]`.
     pub rows: &'a [f32],
-    /// Per row the classes that it has, one bit each; a single-label category has one.
+    /// Classes of each row, one bit each; exactly one in a single-label category.
     pub targets: &'a [u32],
 }
 
-/// Gradients of one category's head, with the memory that computing them takes.
+/// Gradients of one category's head, with the buffers for computing them.
 pub struct Gradient {
-    /// Of the last batch.
+    /// Gradient of the last batch.
     pub values: Head,
     kernel: Kernel,
     category: Category,
@@ -29,18 +29,19 @@ pub struct Gradient {
     dropout: Dropout,
     ones: Vec<f32>,
     zeros: Vec<f32>,
-    /// `[block][dim]`: the rows after normalising.
+    /// Rows after normalisation, `[block][dim]`.
     normal: Vec<f32>,
-    /// `[block][dim]`: dropout's factors.
+    /// Factors of dropout, `[block][dim]`.
     keep: Vec<f32>,
-    /// `[block][dim]`: the linear layer's input, and then the loss's slope there.
+    /// Input of the linear layer, and later the slope of the loss there, `[block][dim]`.
     input: Vec<f32>,
-    /// `[block][classes]`: the outputs, and then the loss's slopes there.
+    /// Outputs, and later the slopes of the loss there, `[block][classes]`.
     outputs: Vec<f32>,
 }
 
 impl Gradient {
-    /// `dropout` is the share of the linear layer's inputs that are left out, in [0, 1).
+    /// Returns the buffers for one category. `dropout` is the share of the linear layer's inputs that are left out, in
+    /// [0, 1).
     pub fn new(kernel: Kernel, category: Category, dim: usize, epsilon: f32, dropout: f32) -> Self {
         let zeros = |count: usize| vec![0.0; count];
         Gradient {
@@ -58,8 +59,8 @@ impl Gradient {
         }
     }
 
-    /// Computes the gradient over the examples in `batch` into `self.values` and returns their mean loss. `random`
-    /// decides what is dropped.
+    /// Computes the gradient over the examples in `batch` into `self.values`, and returns their mean loss. `random`
+    /// decides which inputs are left out.
     pub fn compute(&mut self, head: &Head, examples: &Examples, batch: &[u32], random: &mut Random) -> f64 {
         let forward = FloatMatrix::pack(self.kernel, head.parts().weight, head.dim);
         let backward = FloatMatrix::pack_transposed(self.kernel, head.parts().weight, head.dim);
@@ -76,8 +77,8 @@ impl Gradient {
         loss * f64::from(scale)
     }
 
-    /// Losses are averaged over the rows, and over the classes too where each is a question of its own (the mean that
-    /// PyTorch's `BCEWithLogitsLoss` takes).
+    /// Returns the factor that averages losses over the rows. In a multi-label category each class is a question of its
+    /// own, so losses are averaged over the classes too, as PyTorch's `BCEWithLogitsLoss` does by default.
     fn scale(&self, rows: usize) -> f32 {
         let questions = if self.category.is_multi() { self.category.classes().len() } else { 1 };
         1.0 / (rows * questions) as f32
@@ -103,7 +104,7 @@ impl Gradient {
         matrix.multiply(&self.input[..rows * dim], parts.bias, None, false, outputs);
     }
 
-    /// Turns outputs into the slopes of the loss there; returns the sum of the losses.
+    /// Turns outputs into the slopes of the loss there. Returns the sum of the losses.
     fn outputs_to_slopes(&mut self, examples: &Examples, block: &[u32], scale: f32) -> f64 {
         let rows = self.outputs.chunks_exact_mut(self.category.classes().len()).zip(block);
         let losses = rows.map(|(outputs, &row)| {
@@ -153,12 +154,12 @@ fn add(values: &[f32], sums: &mut [f32]) {
     sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
 }
 
-/// `[rows][width]` to `[width][rows]`.
+/// Transposes `[rows][width]` to `[width][rows]`.
 fn transposed(values: &[f32], width: usize) -> Vec<f32> {
     (0..width).flat_map(|column| values.iter().skip(column).step_by(width).copied()).collect()
 }
 
-/// -ln of the softmax at the target. Outputs become slopes.
+/// Returns -ln of the softmax at the target. Replaces the outputs by slopes.
 fn cross_entropy(outputs: &mut [f32], target: usize) -> f64 {
     let greatest = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let distance = outputs[target] - greatest;
@@ -169,12 +170,13 @@ fn cross_entropy(outputs: &mut [f32], target: usize) -> f64 {
     f64::from(sum.ln() - distance)
 }
 
-/// Sum over the classes of -ln of the probability given to the right answer. Outputs become slopes.
+/// Returns the sum, over the classes, of -ln of the probability given to the right answer. Replaces the outputs by
+/// slopes.
 fn binary_cross_entropy(outputs: &mut [f32], target: u32) -> f64 {
     let mut loss = 0.0;
     for (class, output) in outputs.iter_mut().enumerate() {
         let wanted = (target >> class & 1) as f32;
-        // ln(1 + e^x) - wanted x, without e^x of large numbers.
+        // ln(1 + e^x) - wanted x, without computing e^x for a large x.
         let softplus = output.max(0.0) + (-output.abs()).exp().ln_1p();
         loss += f64::from(softplus - wanted * *output);
         *output = sigmoid(*output) - wanted;
@@ -182,9 +184,9 @@ fn binary_cross_entropy(outputs: &mut [f32], target: u32) -> f64 {
     loss
 }
 
-/// Leaves values out at random, and enlarges the others so that the expected sum stays.
+/// Leaves values out at random, and enlarges the remaining ones so that the expected sum does not change.
 struct Dropout {
-    /// Of 65,536 cases, how many are left out.
+    /// Number of cases out of 65,536 in which a value is left out.
     dropped: u64,
     factor: f32,
 }
@@ -194,7 +196,7 @@ impl Dropout {
         Dropout { dropped: (f64::from(share) * 65_536.0).round() as u64, factor: 1.0 / (1.0 - share) }
     }
 
-    /// 0 or 1 / (1 - share) for each value; sixteen random bits decide.
+    /// Fills in a factor for each value: 0 or 1 / (1 - share). Sixteen random bits decide.
     fn fill(&self, factors: &mut [f32], random: &mut Random) {
         for four in factors.chunks_mut(4) {
             let bits = random.bits();
@@ -208,8 +210,8 @@ impl Dropout {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{NORM_EPSILON, normalise, tests::random_head};
     use super::*;
+    use crate::heads::{NORM_EPSILON, normalise, tests::random_head};
 
     const DIM: usize = 7;
     const ROWS: usize = 70; // more than a block
@@ -225,7 +227,7 @@ mod tests {
         (rows, (0..ROWS).map(|_| target(&mut random)).collect())
     }
 
-    /// The mean loss by its definition, in f64, with the factors of dropout that `seed` gives.
+    /// Computes the mean loss by its definition, in f64, with the given factors of dropout.
     fn loss(head: &[f64], category: Category, rows: &[f32], targets: &[u32], keep: &[f32]) -> f64 {
         let classes = category.classes().len();
         let (norm, linear) = head.split_at(2 * DIM);
@@ -265,7 +267,7 @@ mod tests {
 
             let mut keep = vec![0.0; ROWS * DIM];
             let mut random = Random::new(&[4]);
-            // The blocks draw one after the other.
+            // The blocks draw their factors one after another.
             keep.chunks_mut(BLOCK * DIM).for_each(|keep| gradient.dropout.fill(keep, &mut random));
             assert!(keep.contains(&0.0));
             let values: Vec<f64> = head.values.iter().map(|&value| f64::from(value)).collect();

@@ -1,8 +1,8 @@
-//! Linear heads: a layer norm and a linear layer per category on a photo's embedding, and their training.
+//! Linear heads: for each category, a layer norm and a linear layer on a photo's embedding, and their training.
 //!
-//! The published heads take the image feature before it is divided by its length; here only the unit-length embedding
-//! exists. A layer norm gives the same for both, because it divides by the spread of its input, up to its epsilon:
-//! see [`NORM_EPSILON`].
+//! The published heads take the image feature before it is divided by its length. Here only the unit-length embedding
+//! exists. A layer norm gives the same result for both, because it divides by the spread of its input; only its epsilon
+//! differs, see [`NORM_EPSILON`].
 
 mod adamw;
 mod fit;
@@ -12,10 +12,10 @@ use bridgeclip_domain::{Category, Embedding, Scores};
 
 pub use fit::{EpochEnd, FitError, FitParams, Progress, fit};
 
-/// Added to the variance in a layer norm over a unit-length embedding.
+/// Value added to the variance in a layer norm over a unit-length embedding.
 ///
-/// PyTorch adds 1e-5 to the variance of the feature, whose length is about 10 with CLIP's ViT-B/32. For a vector a
-/// tenth as long, whose variance is a hundredth, that is 1e-7.
+/// PyTorch adds 1e-5 to the variance of the feature, whose length is about 10 with CLIP's ViT-B/32. A vector a tenth as
+/// long has a hundredth of the variance, which makes it 1e-7.
 pub const NORM_EPSILON: f32 = 1e-7;
 
 /// The heads of all four categories.
@@ -26,7 +26,7 @@ pub struct Heads {
     heads: [Head; 4],
 }
 
-/// One category's weights, in one vector: layer norm weight `[dim]`, layer norm bias `[dim]`, linear weight
+/// The weights of one category in one vector: layer norm weight `[dim]`, layer norm bias `[dim]`, linear weight
 /// `[classes][dim]`, linear bias `[classes]`.
 #[derive(Clone, Debug, PartialEq)]
 struct Head {
@@ -43,7 +43,7 @@ struct Parts<'a> {
     bias: &'a [f32],
 }
 
-/// As [`Parts`], to be changed.
+/// The parts of a head, or of its gradient, for changing them.
 struct PartsMut<'a> {
     norm_weight: &'a mut [f32],
     norm_bias: &'a mut [f32],
@@ -51,7 +51,7 @@ struct PartsMut<'a> {
     bias: &'a mut [f32],
 }
 
-/// Bytes that are no heads, or not for these categories.
+/// Why bytes are not heads for these categories.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum HeadsError {
     #[error("not linear heads: the data does not start with `BCHEADS1`")]
@@ -69,19 +69,19 @@ pub enum HeadsError {
 }
 
 const MAGIC: &[u8; 8] = b"BCHEADS1";
-/// Greatest dimension of an embedding that is believed.
+/// Upper limit on the dimension of embeddings in stored heads.
 const DIM_MAX: u32 = 65_536;
-/// The magic bytes, dimension, epsilon, and the numbers of classes.
+/// Size of the header: magic bytes, dimension, epsilon, and the numbers of classes.
 const HEADER_BYTES: usize = 8 + 4 + 4 + 4 * 4;
 
 impl Heads {
-    /// Length of the embeddings that they take.
+    /// Number of values of the embeddings that the heads take.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// Probabilities of all classes: softmax of the outputs in a single-label category, the sigmoid of each output in a
-    /// multi-label one.
+    /// Returns the probabilities of all classes: the softmax of the outputs in a single-label category, the sigmoid of
+    /// each output in a multi-label one.
     ///
     /// # Panics
     /// If the embedding has another dimension than [`Self::dim`].
@@ -89,10 +89,10 @@ impl Heads {
         Scores::new(|category| probabilities(category, &self.logits(embedding, category)))
     }
 
-    /// The linear layer's outputs, one per class.
+    /// Returns the outputs of a category's linear layer, one for each class.
     ///
     /// # Panics
-    /// As [`Self::scores`].
+    /// If the embedding has another dimension than [`Self::dim`].
     pub fn logits(&self, embedding: &Embedding, category: Category) -> Vec<f32> {
         assert_eq!(embedding.values().len(), self.dim, "dimension of an embedding for linear heads");
         let normal = normalise(embedding.values(), self.epsilon);
@@ -106,9 +106,9 @@ impl Heads {
         parts.weight.chunks_exact(self.dim).zip(parts.bias).map(|(weights, bias)| output(weights, *bias)).collect()
     }
 
-    /// The stored form, little-endian: `BCHEADS1`, the dimension (u32), the epsilon (f32), the number of classes of
-    /// each category (u32); then per category, as f32, the layer norm's weight and bias `[dim]`, the linear weight
-    /// `[classes][dim]` and its bias `[classes]`.
+    /// Returns the stored form, little-endian: `BCHEADS1`, the dimension (u32), the epsilon (f32), the number of
+    /// classes of each category (u32); then per category, as f32, the layer norm's weight and bias `[dim]`, the linear
+    /// weight `[classes][dim]` and its bias `[classes]`.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend((self.dim as u32).to_le_bytes());
@@ -118,7 +118,8 @@ impl Heads {
         bytes
     }
 
-    /// Reads what [`Self::to_bytes`] wrote. Everything is checked: lengths, numbers of classes, and that all is finite.
+    /// Reads the form that [`Self::to_bytes`] writes. Checks lengths, numbers of classes, and that all values are
+    /// finite.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeadsError> {
         if !bytes.starts_with(MAGIC) {
             return Err(HeadsError::Magic);
@@ -179,7 +180,7 @@ fn check_finite(heads: &[Head; 4]) -> Result<(), HeadsError> {
 }
 
 impl Head {
-    /// Number of values.
+    /// Returns the number of values of a head.
     fn len(dim: usize, category: Category) -> usize {
         let classes = category.classes().len();
         2 * dim + classes * dim + classes
@@ -200,7 +201,7 @@ impl Head {
     }
 }
 
-/// Mean 0 and variance 1, of the whole vector plus epsilon.
+/// Normalises a vector to mean 0 and variance 1, with `epsilon` added to the variance.
 fn normalise(values: &[f32], epsilon: f32) -> Vec<f64> {
     let count = values.len() as f64;
     let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
@@ -238,7 +239,7 @@ mod tests {
 
     use super::*;
 
-    /// What PyTorch made of a feature before its normalisation.
+    /// A feature before its normalisation, with the logits that PyTorch computes from it.
     #[derive(Deserialize)]
     struct Example {
         feature: Vec<f32>,
@@ -246,7 +247,7 @@ mod tests {
         logits: HashMap<Category, Vec<f32>>,
     }
 
-    /// Stored forms in hexadecimal digits, the first of which all examples are for.
+    /// Stored forms in hexadecimal digits. All examples belong to the first.
     #[derive(Deserialize)]
     struct Golden {
         heads: Vec<String>,

@@ -1,4 +1,4 @@
-//! Making a reference: from labelled photos, from embeddings made elsewhere, or from other references.
+//! Builds a reference: from labelled photos, from embeddings made elsewhere, or from other references.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,44 +12,50 @@ use bridgeclip_photo::Decoding;
 use super::writer::{Rejected, Writer};
 use super::{Record, Reference, ReferenceError, Stamp};
 
-/// A labelled photo of the CSV and where its file lies.
+/// A labelled photo of the CSV, with the path of its file.
 #[derive(Clone, Debug)]
 pub struct Source {
     pub record: Record,
+    /// Path of the photo's file.
     pub path: PathBuf,
 }
 
-/// What a build is made from.
+/// The input of a build.
 #[derive(Clone, Copy, Debug)]
 pub struct BuildInput<'a> {
+    /// The photos to embed, in the order of their rows in the reference.
     pub sources: &'a [Source],
-    /// How `embed` decodes them.
+    /// How `embed` decodes the photos. Another decoding starts the build anew.
     pub decoding: Decoding,
 }
 
-/// How a build went.
+/// The outcome of a build.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Build {
+    /// The reference is in its place.
     Complete {
+        /// Number of photos in the reference.
         photos: usize,
+        /// Rows whose photos could not be used.
         rejected: Vec<Rejected>,
     },
-    /// No photo could be used. What was at the place is there still.
-    Empty {
-        rejected: Vec<Rejected>,
-    },
-    /// It was told to stop. The same call will go on from here.
+    /// No photo could be used. A file that was at the target path before is unchanged.
+    Empty { rejected: Vec<Rejected> },
+    /// The build was told to stop. The same call resumes it.
     Stopped {
+        /// Number of rows of the input that are done.
         done: usize,
     },
 }
 
-/// Photos that one thread takes before the results are written.
+/// Number of photos that one thread embeds before the results are written.
 const PHOTOS_PER_THREAD: usize = 16;
 
 /// Embeds every photo with `embed`, one photo per thread, and writes the reference to `path`. The file appears there
-/// complete or not at all. `progress` is told how many photos are done. After `stop` was set, it ends early; so does a
-/// process that is killed; and the next call with the same input goes on from there.
+/// complete or not at all.
+///
+/// `progress` receives the number of photos done. The build ends early once `stop` is set. The next call with the same
+/// input resumes a build that was stopped or whose process was killed.
 pub fn build(
     path: &Path,
     stamp: &Stamp,
@@ -89,8 +95,8 @@ pub fn build(
     Ok(Build::Complete { photos, rejected })
 }
 
-/// Writes a reference from rows that have their embeddings already. `embeddings` is `[rows][dim]`; a record's row is
-/// the one that [`Record::row`] names. Returns the number of photos.
+/// Writes a reference from rows that already have embeddings. `embeddings` is `[rows][dim]`; [`Record::row`] selects a
+/// record's row. Returns the number of photos.
 pub fn import(path: &Path, stamp: &Stamp, records: &[Record], embeddings: &[f32]) -> Result<usize, ReferenceError> {
     refuse_duplicates(records.iter().map(|record| (&*record.image, format!("line {}", record.line))))?;
     write_anew(path, stamp, |writer| {
@@ -106,7 +112,8 @@ pub fn import(path: &Path, stamp: &Stamp, records: &[Record], embeddings: &[f32]
     })
 }
 
-/// Joins references of the same stamp into one, in the order given. Returns the number of photos.
+/// Joins references with the same stamp into one, in the order given. Returns the number of photos, 0 if `parts` is
+/// empty.
 pub fn merge(path: &Path, parts: &[PathBuf]) -> Result<usize, ReferenceError> {
     let Some(first) = parts.first() else { return Ok(0) };
     let stamp = super::Info::read(first)?.stamp;
@@ -127,7 +134,7 @@ pub fn merge(path: &Path, parts: &[PathBuf]) -> Result<usize, ReferenceError> {
     })
 }
 
-/// Writes a whole reference whose input takes too little time to be worth going on with: on an error nothing is left.
+/// Writes a reference whose input takes too little time to be worth resuming: an error leaves nothing behind.
 fn write_anew(
     path: &Path,
     stamp: &Stamp,
@@ -144,7 +151,7 @@ fn write_anew(
     }
 }
 
-/// Of photos with their names and places, fails if a name is there twice.
+/// Fails if a name occurs twice. `rows` has the name and the place of each photo; the place is for the message.
 pub fn refuse_duplicates<'a>(rows: impl Iterator<Item = (&'a str, String)>) -> Result<(), ReferenceError> {
     let mut seen: HashMap<&str, String> = HashMap::new();
     for (name, place) in rows {
@@ -159,7 +166,8 @@ fn duplicate(name: &str, first: &str, second: &str) -> ReferenceError {
     ReferenceError::Duplicate { source_name: name.to_owned(), first: first.to_owned(), second: second.to_owned() }
 }
 
-/// Names these sources: another list, other labels or files of another size are not gone on with.
+/// Identifies the input of a build. Another list, other labels, another decoding or files of another size give another
+/// identity. An unfinished build is resumed only with the same identity.
 fn identity(BuildInput { sources, decoding }: BuildInput<'_>) -> Sha256 {
     let mut text = format!("{decoding:?}\n");
     for Source { record, path } in sources {

@@ -1,15 +1,15 @@
-//! Dividing vectors into clusters of near ones: spherical k-means. Any division serves an exact search; a good one makes it
-//! fast. The same vectors give the same clusters on every machine.
+//! Divides vectors into clusters of near ones: spherical k-means. An exact search works with any division; a good one
+//! makes it fast. The same vectors give the same clusters on every machine.
 
 use bridgeclip_domain::Embedding;
 use bridgeclip_kernels::Kernel;
 
 use super::{Index, Search};
 
-/// Rounds of assignment; later ones hardly change anything that a search would notice.
+/// Number of rounds of assignment. Further rounds hardly speed up a search.
 const ROUNDS: usize = 6;
 
-/// Directions, each of which stands for the vectors that it is nearest to.
+/// Directions, each of which represents the vectors that are nearest to it.
 #[derive(Debug)]
 pub struct Clusters {
     directions: Vec<Embedding>,
@@ -17,10 +17,10 @@ pub struct Clusters {
 }
 
 impl Clusters {
-    /// Finds up to `count` clusters in a sample.
+    /// Finds up to `count` clusters in a sample of vectors.
     ///
     /// # Panics
-    /// If there is no sample, or if dimensions differ.
+    /// If the sample is empty, or if its vectors differ in dimension.
     pub fn find(kernel: Kernel, sample: &[Embedding], count: usize) -> Self {
         let count = count.clamp(1, sample.len());
         let spread = (0..count).map(|cluster| sample[cluster * sample.len() / count].clone());
@@ -30,7 +30,7 @@ impl Clusters {
             for (vector, cluster) in sample.iter().zip(clusters.nearest(sample)) {
                 sums[cluster].iter_mut().zip(vector.values()).for_each(|(sum, value)| *sum += value);
             }
-            // A cluster without vectors stays where it is.
+            // A cluster without vectors keeps its direction.
             let moved = |(sum, before): (Vec<f32>, Embedding)| Embedding::normalise(sum).unwrap_or(before);
             clusters = Self::around(kernel, sums.into_iter().zip(clusters.directions).map(moved).collect());
         }
@@ -48,7 +48,7 @@ impl Clusters {
         self.directions.len()
     }
 
-    /// The cluster of each vector, from 0.
+    /// Returns the cluster of each vector, from 0.
     pub fn nearest(&self, vectors: &[Embedding]) -> Vec<usize> {
         let found = self.index.search_all(vectors, &Search::nearest(1), self);
         let Ok(found) = found;

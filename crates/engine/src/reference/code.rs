@@ -1,7 +1,7 @@
-//! A vector as int8, and a bound on what that loses.
+//! Vectors as int8, with a bound on the error.
 
-/// Values as whole numbers within -127 and 127, and the scale that they are to be multiplied with. The greatest gets
-/// +-127; all are 0, with scale 0, if that scale is no normal number.
+/// Quantises values: returns whole numbers within -127 and 127, and the scale to multiply them by. The value of
+/// greatest magnitude becomes +-127. If the scale is not a normal number, all whole numbers and the scale are 0.
 pub fn whole_numbers(values: &[f32]) -> (Vec<f32>, f32) {
     let greatest = values.iter().fold(0.0_f32, |greatest, value| greatest.max(value.abs()));
     let scale = greatest / 127.0;
@@ -12,7 +12,7 @@ pub fn whole_numbers(values: &[f32]) -> (Vec<f32>, f32) {
     (values.iter().map(whole).collect(), scale)
 }
 
-/// A row as int8: its scale, and an upper bound on the norm of what is lost.
+/// Quantises a row to int8 into `out`. Returns its scale, and an upper bound on the Euclidean norm of the error.
 pub fn quantize(row: &[f32], out: &mut [i8]) -> (f32, f32) {
     let (whole, scale) = whole_numbers(row);
     let mut lost = 0.0;
@@ -23,12 +23,12 @@ pub fn quantize(row: &[f32], out: &mut [i8]) -> (f32, f32) {
     (scale, round_up(lost.sqrt()))
 }
 
-/// Euclidean.
+/// Returns the Euclidean norm.
 pub fn norm(values: &[f32]) -> f64 {
     values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
 }
 
-/// To f32, never below the value given, which is not negative.
+/// Rounds a value, at least 0, to an f32 that is never below it.
 pub fn round_up(value: f64) -> f32 {
     (value * (1.0 + 1e-6)) as f32 + f32::MIN_POSITIVE
 }

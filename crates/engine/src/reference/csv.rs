@@ -1,4 +1,4 @@
-//! The published CSV: one row per photo with its finding and labels.
+//! The published CSV: one row per photo, with its finding and labels.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,30 +6,31 @@ use std::path::{Path, PathBuf};
 use bridgeclip_domain::{Category, CategoryLabels, Labels, UnknownLabel};
 use bridgeclip_storage::plain_file;
 
-/// Any row, whatever is known about its photo.
+/// A row of the CSV, complete or not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// Line of the file on which the row starts, from 1.
     pub line: u64,
     /// The image column as written.
     pub image: String,
+    /// The finding in words, from the column `text`.
     pub caption: String,
-    /// The labels of the valid categories; the others have none.
+    /// Labels of the valid categories; a category that is not valid has none.
     pub labels: Labels,
-    /// What a model said: the columns `pred_*`, if they were asked for.
+    /// Labels that a model predicted, from the columns `pred_*`; none for [`RowForm::Labelled`].
     pub predicted: Labels,
 }
 
-/// Which columns [`read_rows`] needs.
+/// Which columns [`read_rows`] requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowForm {
     /// The published columns.
     Labelled,
-    /// With `pred_<column>` for every category.
+    /// The published columns and `pred_<column>` for every category.
     Predicted,
 }
 
-/// What is wrong with a CSV file.
+/// Why a CSV file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CsvError {
     #[error("{}: {reason}", path.display())]
@@ -42,18 +43,18 @@ pub enum CsvError {
     SeveralLabels { path: PathBuf, line: u64, column: String, cell: String },
 }
 
-/// Where the columns stand in this file.
+/// Indexes of the columns in one file, from 0.
 pub(super) struct Columns {
     pub image: usize,
     pub text: usize,
-    /// Per category: the labels and their validity flag.
+    /// Per category: the column of the labels and the column of their validity flag.
     pub categories: [(usize, usize); 4],
-    /// Per category: the prediction, if they were asked for.
+    /// Per category: the column of the prediction. None for [`RowForm::Labelled`].
     predicted: Option<[usize; 4]>,
 }
 
-/// Where a row's photo lies. With an image root only the file name of the image column counts; otherwise the column is
-/// a path from the CSV's folder.
+/// Returns the path of a row's photo. With an image root, only the file name of the image column counts; otherwise the
+/// column is a path relative to the CSV's folder.
 pub fn photo_path(csv: &Path, image_root: Option<&Path>, image: &str) -> PathBuf {
     match image_root {
         Some(root) => root.join(Path::new(image).file_name().unwrap_or_default()),
@@ -61,7 +62,8 @@ pub fn photo_path(csv: &Path, image_root: Option<&Path>, image: &str) -> PathBuf
     }
 }
 
-/// Reads every row, those with invalid categories too. A single-label column may name one class only.
+/// Reads every row, including rows with invalid categories. Fails if a label is unknown, or if a single-label column
+/// names more than one class.
 pub fn read_rows(path: &Path, form: RowForm) -> Result<Vec<Row>, CsvError> {
     let unreadable = unreadable(path);
     let mut reader =
@@ -70,8 +72,8 @@ pub fn read_rows(path: &Path, form: RowForm) -> Result<Vec<Row>, CsvError> {
     reader.records().map(|row| columns.row(&row.map_err(&unreadable)?, path)).collect()
 }
 
-/// Copies a CSV with the columns `pred_<column>` at the end of each row that has a prediction; the other rows are left
-/// out. `predicted` has an entry for each row. Columns of that name that are there already are replaced.
+/// Copies a CSV and appends the columns `pred_<column>`. `predicted` has an entry for each row; rows without a
+/// prediction are left out. Existing columns with these names are replaced.
 pub fn write_predictions(path: &Path, predicted: &[Option<Labels>], out: impl io::Write) -> ::csv::Result<()> {
     let mut reader = ::csv::Reader::from_reader(plain_file::open(path)?);
     let headers = reader.headers()?.clone();
@@ -87,12 +89,12 @@ pub fn write_predictions(path: &Path, predicted: &[Option<Labels>], out: impl io
     Ok(writer.flush()?)
 }
 
-/// The csv library's error with the file that it is about.
+/// Returns a function that turns an error of the csv library into one that names the file.
 pub(super) fn unreadable(path: &Path) -> impl Fn(::csv::Error) -> CsvError {
     move |error| CsvError::Read { path: path.to_owned(), reason: error.to_string() }
 }
 
-/// Where a column stands.
+/// Returns the index of a column. Ignores a byte order mark before its name.
 pub(super) fn find_column(headers: &::csv::StringRecord, column: &str, path: &Path) -> Result<usize, CsvError> {
     let is_it = |header: &str| header.trim_start_matches('\u{feff}') == column;
     headers.iter().position(is_it).ok_or_else(|| CsvError::MissingColumn {
@@ -163,7 +165,7 @@ pub(super) fn parse_labels(
     CategoryLabels::parse(category, cell).map_err(wrong)
 }
 
-/// At most one class in a single-label column.
+/// Parses a cell, and fails if a single-label column names more than one class.
 fn strict_labels(
     category: Category,
     cell: &str,
@@ -179,7 +181,7 @@ fn strict_labels(
     Err(CsvError::SeveralLabels { path, line, column, cell })
 }
 
-/// Flags as pandas and spreadsheets write them.
+/// Reports whether a validity flag is set, in any of the spellings that pandas and spreadsheets write.
 pub(super) fn is_true(cell: &str) -> bool {
     matches!(cell.trim(), "1" | "1.0" | "true" | "True" | "TRUE")
 }

@@ -1,6 +1,6 @@
-//! What was fitted to a reference's photos and lies in its file: linear heads, embeddings of prompts, rules.
+//! Values fitted to a reference's photos and stored in its file: linear heads, embeddings of prompts, rules.
 //!
-//! A device may read the file at any time. So a value is added to a copy beside it, which then takes its place.
+//! A device may read the file at any time. So a value is added to a copy next to it, which then takes its place.
 
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io;
@@ -16,10 +16,10 @@ use bridgeclip_storage::durable;
 use super::format::{self, damaged, failed};
 use super::{ReferenceError, Stamp};
 
-/// A stored value is at most so large. Linear heads for embeddings of 8,192 values have 1.6 MB.
+/// Upper limit on the size of a stored value. Linear heads for embeddings of 8,192 values take 1.6 MB.
 const BYTES_MAX: i64 = 64 << 20;
 
-/// What can be fitted to a reference.
+/// A kind of value that can be fitted to a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FittedKind {
     Heads,
@@ -28,7 +28,7 @@ pub enum FittedKind {
 }
 
 impl FittedKind {
-    /// The name in the file.
+    /// Returns the name of the row that stores the value in `reference.db`.
     pub const fn name(self) -> &'static str {
         match self {
             FittedKind::Heads => "heads",
@@ -38,16 +38,18 @@ impl FittedKind {
     }
 }
 
-/// What a reference says of a fitted value.
+/// A reference's note about one fitted value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FittedNote {
+    /// Name in the file; see [`FittedKind::name`].
     pub name: String,
+    /// Size of the value.
     pub bytes: u64,
-    /// A JSON object: parameters and what was reached with them.
+    /// A JSON object: the parameters of the fit and the quality that it reached.
     pub made_with: Value,
 }
 
-/// The stored bytes of a value, if there is one.
+/// Reads the stored bytes of a fitted value. None if the reference has no such value.
 pub(super) fn read(connection: &Connection, kind: FittedKind, path: &Path) -> Result<Option<Vec<u8>>, ReferenceError> {
     let name = kind.name();
     let length: Option<i64> = connection
@@ -80,18 +82,19 @@ pub(super) fn notes(connection: &Connection, path: &Path) -> Result<Vec<FittedNo
     rows().map_err(failed(path))?.into_iter().map(note).collect()
 }
 
-/// A change of a package's reference. While it lives no other one can be started.
+/// A change of a package's reference. No other change can start while this value exists.
 #[derive(Debug)]
 pub struct Revision {
     path: PathBuf,
-    /// Of the file that the change belongs to.
+    /// Identity of the file that the change was started on.
     identity: Identity,
-    /// Held on the package's folder.
+    /// Lock on the package's folder.
     _lock: File,
 }
 
 impl Revision {
-    /// Begins a change, before anything is read of the reference that the fitted value depends on.
+    /// Starts a change. To be called before anything that the fitted value depends on is read from the reference. Fails
+    /// with [`ReferenceError::Busy`] while another change is under way.
     pub fn start(package: &Package) -> Result<Self, RevisionError> {
         let path = package.reference()?;
         let io = |source| ReferenceError::Io { path: path.clone(), source };
@@ -105,7 +108,8 @@ impl Revision {
         Ok(Revision { identity: Identity::of(&path).map_err(io)?, path, _lock: lock })
     }
 
-    /// Stores a value, in the place of an earlier one of that kind. On an error the reference is as it was.
+    /// Stores a value and replaces an earlier one of that kind. Fails with [`ReferenceError::Replaced`] if another
+    /// reference has taken the file's place since the start. On an error the reference is unchanged.
     pub fn put(
         self,
         package: &mut Package,
@@ -132,7 +136,7 @@ impl Revision {
     }
 }
 
-/// Why a value was not stored.
+/// Why a fitted value was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum RevisionError {
     #[error(transparent)]
@@ -141,7 +145,8 @@ pub enum RevisionError {
     Package(#[from] PackageError),
 }
 
-/// The copy, which nobody knows but the change in hand: needs no journal, and its syncs are done at the end.
+/// Writes the value into the copy. Only this change knows the copy, so it needs no journal on disk, and it is synced
+/// once at the end.
 fn insert(copy: &Path, kind: FittedKind, made_with: &Value, value: &[u8]) -> rusqlite::Result<()> {
     let connection = Connection::open(copy)?;
     connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF")?;
@@ -152,7 +157,7 @@ fn insert(copy: &Path, kind: FittedKind, made_with: &Value, value: &[u8]) -> rus
     connection.close().map_err(|(_, error)| error)
 }
 
-/// The unfinished copy; what is left of it when this is dropped is removed.
+/// The unfinished copy. Dropping it removes the file if it still exists.
 struct Copy(PathBuf);
 
 impl Drop for Copy {
@@ -161,7 +166,7 @@ impl Drop for Copy {
     }
 }
 
-/// Tells a file from another one that has taken its place.
+/// Distinguishes a file from another one that has taken its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     device: u64,

@@ -1,4 +1,4 @@
-//! `reference.db`: its tables, its stamp, and what can be wrong with it.
+//! The format of `reference.db`: its tables, its stamp, and its faults.
 
 use std::path::{Path, PathBuf};
 
@@ -9,12 +9,12 @@ use bridgeclip_domain::LABEL_VERSION;
 use bridgeclip_kernels::KernelError;
 use bridgeclip_package::Package;
 
-/// The schema that this program writes and reads.
+/// Version of the schema that this program writes and reads.
 const FORMAT: &str = "4";
-/// More photos than this are not opened: their positions would not fit the index.
+/// Upper limit on the number of photos of a reference; the positions of more would not fit the index.
 const PHOTOS_MAX: u64 = 1 << 28;
 
-/// Ids count from 1 without gaps, so that a row's position is its id less 1.
+/// Tables of a reference. Ids count from 1 without gaps, so that a row's position is its id minus 1.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE stamp (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     -- Labels are class indexes, one byte each, in the order of the source record.
@@ -44,18 +44,21 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE fitted (name TEXT PRIMARY KEY, made_with TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
 ";
 
-/// What a reference was made with; it serves no other encoders, labels or sizes.
+/// What a reference was made with. The reference works only with an encoder, labels and sizes that have the same stamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// [`Package::embedding_space`] of the package that made the vectors.
     pub embedding_space: String,
+    /// Number of values of a vector.
     pub embedding_dim: usize,
-    /// How photos became the encoder's input.
+    /// How photos were turned into the encoder's input: the text form of the package's preprocessing.
     pub preprocessing: String,
+    /// Version of the classes; see [`LABEL_VERSION`].
     pub label_version: String,
 }
 
 impl Stamp {
+    /// Returns the stamp of references made with this package.
     pub fn of(package: &Package) -> Self {
         Stamp {
             embedding_space: package.embedding_space().to_string(),
@@ -85,7 +88,7 @@ impl Stamp {
         })
     }
 
-    /// Fails unless the file at `path` is stamped with just this.
+    /// Fails with [`ReferenceError::Mismatch`] unless the file at `path` has exactly this stamp.
     pub(super) fn check(&self, connection: &Connection, path: &Path) -> Result<(), ReferenceError> {
         for (what, expected) in self.entries() {
             let found = stamped(connection, what).map_err(failed(path))?.unwrap_or_default();
@@ -97,7 +100,7 @@ impl Stamp {
     }
 }
 
-/// Fails unless the file at `path` has the schema of this program.
+/// Fails with [`ReferenceError::Mismatch`] unless the file at `path` has the schema that this program reads.
 pub(super) fn check_format(connection: &Connection, path: &Path) -> Result<(), ReferenceError> {
     let found = stamped(connection, "format").map_err(failed(path))?.unwrap_or_default();
     match found == FORMAT {
@@ -109,13 +112,13 @@ pub(super) fn check_format(connection: &Connection, path: &Path) -> Result<(), R
     }
 }
 
-/// The value of one key of the stamp.
+/// Reads the value of one key of the stamp. None if the key is missing.
 pub(super) fn stamped(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
     connection.query_row("SELECT value FROM stamp WHERE key = ?1", [key], |row| row.get(0)).optional()
 }
 
 /// Opens a reference for reading. The lock that keeps writers out is taken once, not for each query. The file is not
-/// trusted: its schema runs no code, and reading it writes no temporary files.
+/// trusted: its schema cannot run code, and reading it writes no temporary files.
 pub(super) fn open(path: &Path) -> Result<Connection, ReferenceError> {
     let open = || {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -132,8 +135,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, ReferenceError> {
     }
 }
 
-/// Names the first object that is not a plain table: a view, a trigger, a virtual table, an index of its own, or a computed
-/// column. Only plain tables hold no more rows than the file has bytes for.
+/// Returns the name of the first object that is not a plain table: a view, a trigger, a virtual table, an explicit
+/// index or a computed column. A plain table cannot have more rows than the file has bytes for; the other objects can.
 fn foreign_object(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let foreign = "SELECT format('a %s `%s`', type, name) FROM sqlite_schema \
          WHERE NOT (type = 'table' AND rootpage > 0) AND NOT (type = 'index' AND sql IS NULL) \
@@ -142,15 +145,15 @@ fn foreign_object(connection: &Connection) -> rusqlite::Result<Option<String>> {
     connection.query_row(foreign, [], |row| row.get(0)).optional()
 }
 
-/// The number of photos that a complete reference says it has, unless the file is too small for so many vectors of `dim`
-/// values, or has none.
+/// Returns the number of photos that a complete reference claims to have. Fails if there are none, or if the file is
+/// too small for that many vectors of `dim` values.
 pub(super) fn photos(connection: &Connection, path: &Path, dim: usize) -> Result<usize, ReferenceError> {
     let stamped = stamped(connection, "photos").map_err(failed(path))?.and_then(|photos| photos.parse::<u64>().ok());
     let photos = stamped.ok_or_else(|| {
         damaged(path, "it does not say how many photos it has; its making was not completed".to_owned())
     })?;
     let bytes = std::fs::metadata(path).map_err(|source| ReferenceError::Io { path: path.to_owned(), source })?.len();
-    // Every vector is there as f32 and as int8.
+    // The file stores every vector as f32 and as int8.
     let room = bytes / (5 * dim as u64).max(1);
     match photos {
         0 => Err(ReferenceError::Empty(path.to_owned())),
@@ -161,17 +164,17 @@ pub(super) fn photos(connection: &Connection, path: &Path, dim: usize) -> Result
     }
 }
 
-/// A damaged file with what is wrong with it.
+/// Returns an error for a damaged file, with the reason.
 pub(super) fn damaged(path: &Path, reason: String) -> ReferenceError {
     ReferenceError::Damaged { path: path.to_owned(), reason }
 }
 
-/// SQLite's error with the file that it is about.
+/// Returns a function that turns an error of SQLite into one that names the file.
 pub(super) fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> ReferenceError {
     move |source| ReferenceError::Sqlite { path: path.to_owned(), source }
 }
 
-/// What is wrong with a reference database, and what to do about it.
+/// Why a reference database cannot be used or written, with the remedy in the message.
 #[derive(Debug, thiserror::Error)]
 pub enum ReferenceError {
     #[error("{}: {source}; make the reference again with `bridgeclip reference build`", path.display())]
@@ -200,7 +203,7 @@ pub enum ReferenceError {
 mod tests {
     use super::*;
 
-    /// What opening says of a file with the tables of a reference and these statements on top.
+    /// Opens a file with a reference's tables after running `statements` on it.
     fn opened(statements: &str) -> Result<(), String> {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("reference.db");

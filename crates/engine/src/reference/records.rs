@@ -1,4 +1,4 @@
-//! The rows of a CSV that a reference can be made of.
+//! The rows of a CSV that a reference can be made from.
 
 use std::path::Path;
 
@@ -10,25 +10,28 @@ use bridgeclip_storage::plain_file;
 use super::csv::{Columns, find_column, is_true, parse_labels, unreadable};
 use super::{CsvError, RowForm};
 
-/// One usable row: a photo whose four categories are all known.
+/// A usable row: a photo whose four categories are all known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// Line of the file on which the row starts, from 1.
     pub line: u64,
-    /// Number of the row, from 0, incomplete rows counted in: its place in a file of embeddings.
+    /// Number of the row, from 0, counting incomplete rows: its place in a file of embeddings.
     pub row: usize,
     /// The image column as written.
     pub image: String,
+    /// The finding in words, from the column `text`.
     pub caption: String,
     pub labels: Labels,
 }
 
-/// The usable rows of a CSV, and those that lack a label.
+/// The rows of a CSV, divided into usable ones and ones that lack a label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Records {
+    /// The usable rows, in the order of the file.
     pub complete: Vec<Record>,
+    /// The rows that lack a label, in the order of the file.
     pub incomplete: Vec<Incomplete>,
-    /// Where the labels were taken from.
+    /// Where the labels were read from.
     pub labels_from: LabelsFrom,
 }
 
@@ -37,10 +40,11 @@ pub struct Records {
 pub struct Incomplete {
     /// Line of the file on which the row starts, from 1.
     pub line: u64,
+    /// Why the row is incomplete, for a message.
     pub reason: String,
 }
 
-/// Where labels are taken from.
+/// Where labels are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelsFrom {
     /// The label columns and their `_valid` flags.
@@ -49,8 +53,8 @@ pub enum LabelsFrom {
     Captions,
 }
 
-/// Reads the rows of a CSV. If it is not said where labels are taken from, it is the columns, and the captions if there
-/// is no label column at all.
+/// Reads the rows of a CSV. Without `labels_from`, labels are read from the columns, or from the captions if there is
+/// no label column at all.
 pub fn read_records(path: &Path, labels_from: Option<LabelsFrom>) -> Result<Records, CsvError> {
     let unreadable = unreadable(path);
     let mut reader =
@@ -78,7 +82,7 @@ fn usual_source(headers: &StringRecord, path: &Path) -> LabelsFrom {
     if Category::ALL.iter().any(is_there) { LabelsFrom::Columns } else { LabelsFrom::Captions }
 }
 
-/// The columns that labels come from.
+/// The columns that labels are read from.
 enum LabelSource {
     Columns(Columns),
     Captions { image: usize, text: usize },
@@ -104,8 +108,8 @@ impl LabelSource {
         (row[image].to_owned(), row[text].to_owned())
     }
 
-    /// The inner error is the reason why a row is incomplete. What is written in a column but is no label is an outer
-    /// one.
+    /// Reads a row's labels. The inner error is the reason why the row is incomplete. The outer error reports a cell
+    /// that is not a label.
     fn labels(&self, row: &StringRecord, line: u64, path: &Path) -> Result<Result<Labels, String>, CsvError> {
         match self {
             LabelSource::Columns(columns) => column_labels(columns, row, line, path),
@@ -193,7 +197,7 @@ mod tests {
             (5, "the caption does not say the soundness"),
         ];
         assert_eq!(reasons, expected);
-        // Asked for, they are read although there are label columns.
+        // On request, captions are read even though there are label columns.
         let labelled = format!("{HEADER}a.jpg,{WHOLE},IV,E1,scour,curb,0,0,0,0\n");
         assert!(read(&labelled, None).expect("reads").complete.is_empty());
         let asked = read(&labelled, Some(LabelsFrom::Captions)).expect("reads");

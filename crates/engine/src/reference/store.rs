@@ -14,10 +14,10 @@ use super::format::{self, damaged, failed};
 use super::index::{Block, ExactRows, Hit};
 use super::{Index, Record, ReferenceError, RowSet, Search, Stamp};
 
-/// Vectors in the file have length 1, but for rounding.
+/// Upper bound on the norm of a stored vector: vectors have length 1, except for rounding.
 const NORM_MAX: f32 = 1.00001;
 
-/// An open reference with its int8 vectors in memory.
+/// An open reference, with its int8 vectors in memory.
 #[derive(Debug)]
 pub struct Reference {
     connection: Connection,
@@ -31,7 +31,7 @@ impl Reference {
         Self::open_stamped(path, &Stamp::of(package))
     }
 
-    /// Likewise for a stamp that is known.
+    /// Opens a reference read-only, checks its stamp against `stamp` and loads the index.
     pub fn open_stamped(path: &Path, stamp: &Stamp) -> Result<Self, ReferenceError> {
         let connection = format::open(path)?;
         stamp.check(&connection, path)?;
@@ -39,17 +39,18 @@ impl Reference {
         Ok(Reference { connection, path: path.to_owned(), index })
     }
 
-    /// The `k` nearest photos of `query` with what is known of them, most similar first.
+    /// Returns the `k` nearest photos of `query` with their captions and labels, most similar first.
     pub fn evidence(&self, query: &Embedding, k: usize) -> Result<Vec<Evidence>, ReferenceError> {
         self.search(query, &Search::nearest(k))
     }
 
-    /// The photos that are looked for with what is known of them, most similar first.
+    /// Returns the photos that match a search with their captions and labels, most similar first.
     pub fn search(&self, query: &Embedding, search: &Search<'_>) -> Result<Vec<Evidence>, ReferenceError> {
         Ok(self.search_all(std::slice::from_ref(query), search)?.remove(0))
     }
 
-    /// Likewise for many queries, which share the scans: much faster than one after the other.
+    /// Returns the photos of each query, like [`Self::search`]. The queries share scans, which is much faster than one
+    /// search after another.
     pub fn search_all(&self, queries: &[Embedding], search: &Search<'_>) -> Result<Vec<Vec<Evidence>>, ReferenceError> {
         let found = self.hits(queries, search)?;
         let photos = |hits: Vec<Hit>| {
@@ -58,27 +59,27 @@ impl Reference {
         found.into_iter().map(photos).collect()
     }
 
-    /// Likewise the positions and similarities alone.
+    /// Returns the positions and similarities of each query's hits, without reading captions and labels.
     pub fn hits(&self, queries: &[Embedding], search: &Search<'_>) -> Result<Vec<Vec<Hit>>, ReferenceError> {
         self.index.search_all(queries, search, self)
     }
 
-    /// The labels of every photo, by their positions.
+    /// Returns the labels of every photo, in the order of positions.
     pub fn labels(&self) -> Result<Vec<Labels>, ReferenceError> {
         (0..self.len()).map(|position| Ok(self.photo(id(position), 1.0)?.labels)).collect()
     }
 
-    /// The stored bytes of a fitted value, if there is one.
+    /// Returns the stored bytes of a fitted value. None if the reference has no such value.
     pub fn fitted(&self, kind: FittedKind) -> Result<Option<Vec<u8>>, ReferenceError> {
         fitted::read(&self.connection, kind, &self.path)
     }
 
-    /// Values of a vector.
+    /// Number of values of a vector.
     pub fn dim(&self) -> usize {
         self.index.dim()
     }
 
-    /// The photos that carry a class, for [`Search::among`].
+    /// Returns the photos that carry a class, for [`Search::among`].
     pub fn labelled(&self, category: Category, class: u8) -> Result<RowSet, ReferenceError> {
         let query = format!("SELECT id FROM photo WHERE instr({}, ?1) > 0", category.id());
         let positions = || -> rusqlite::Result<RowSet> {
@@ -99,12 +100,13 @@ impl Reference {
         self.len() == 0
     }
 
-    /// The vector of each photo in the order of their ids, with what is known of it.
+    /// Iterates over all photos in the order of their ids, each with its labels and vector.
     pub fn rows(&self) -> impl Iterator<Item = Result<(Record, Embedding), ReferenceError>> {
         (0..self.len()).map(|position| self.row(position))
     }
 
-    /// Likewise of the photo at a position, from 0.
+    /// Returns the labels and the vector of the photo at `position`, from 0. The record's `line` and `row` are those of
+    /// a CSV that lists the photos in the order of positions.
     pub fn row(&self, position: usize) -> Result<(Record, Embedding), ReferenceError> {
         let mut values = vec![0.0; self.index.dim()];
         self.read(position, &mut values)?;
@@ -143,7 +145,7 @@ fn position(id: i64) -> usize {
     usize::try_from(id - 1).unwrap_or(usize::MAX)
 }
 
-/// None if a class is beyond the table.
+/// Decodes stored class indexes, a list for each category. None if an index is out of range.
 pub(super) fn decode_labels(codes: &[Vec<u8>; 4]) -> Option<Labels> {
     let in_range = |category: Category| {
         codes[category as usize].iter().all(|&index| usize::from(index) < category.classes().len())
@@ -154,7 +156,7 @@ pub(super) fn decode_labels(codes: &[Vec<u8>; 4]) -> Option<Labels> {
         .then(|| Labels::new(|category| CategoryLabels::new(category, codes[category as usize].iter().copied())))
 }
 
-/// The vectors in the file.
+/// Reads the vectors from the file.
 impl ExactRows for Reference {
     type Error = ReferenceError;
 
@@ -163,7 +165,7 @@ impl ExactRows for Reference {
     }
 }
 
-/// Reads the vector of one photo of the file at a path.
+/// Reads the vector of one photo from the file at `path` into `values`.
 pub(super) fn read_vector(
     connection: &Connection,
     path: &Path,
@@ -180,7 +182,7 @@ pub(super) fn read_vector(
     }
 }
 
-/// Little-endian f32 values. False if there are more or fewer.
+/// Decodes little-endian f32 values. Returns false if their number is not that of `values`.
 pub(super) fn read_floats(blob: &[u8], values: &mut [f32]) -> bool {
     let (stored, rest) = blob.as_chunks();
     if !rest.is_empty() || stored.len() != values.len() {
@@ -190,7 +192,7 @@ pub(super) fn read_floats(blob: &[u8], values: &mut [f32]) -> bool {
     true
 }
 
-/// The blocks of int8 rows, read one after the other.
+/// The blocks of int8 rows, read one after another.
 struct Blocks<'a> {
     connection: &'a Connection,
     path: &'a Path,
@@ -204,7 +206,7 @@ impl<'a> Blocks<'a> {
         Ok(Blocks { connection, path, dim, photos })
     }
 
-    /// The index of all rows.
+    /// Loads the index of all rows.
     fn load(&self) -> Result<Index, ReferenceError> {
         let kernel = kernels::selected()?;
         let mut statement = self
@@ -221,7 +223,7 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// A block as it is stored; bytes that make no whole number are left out, which the index will see.
+/// Decodes a stored block. Bytes that do not fill a number are ignored; the index then finds the block unsound.
 fn block(row: &rusqlite::Row<'_>) -> rusqlite::Result<Block> {
     let blob = |index| -> rusqlite::Result<&[u8]> { Ok(row.get_ref(index)?.as_blob()?) };
     let floats = |index| -> rusqlite::Result<Vec<f32>> {
@@ -237,19 +239,20 @@ fn block(row: &rusqlite::Row<'_>) -> rusqlite::Result<Block> {
     })
 }
 
-/// What `reference info` shows.
+/// Facts about a reference file, as `reference info` shows them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Info {
     pub stamp: Stamp,
+    /// Number of photos.
     pub photos: u64,
-    /// Per category, photos per class in class order.
+    /// Per category: the number of photos of each class, in class order.
     pub counts: Vec<(Category, Vec<usize>)>,
-    /// What was fitted, in the order of the names.
+    /// The fitted values, in the order of their names.
     pub fitted: Vec<FittedNote>,
 }
 
 impl Info {
-    /// Reads the facts about any reference file, whatever package it belongs to.
+    /// Reads the facts about a reference file, for any package.
     pub fn read(path: &Path) -> Result<Self, ReferenceError> {
         let connection = format::open(path)?;
         format::check_format(&connection, path)?;
@@ -262,7 +265,7 @@ impl Info {
     }
 }
 
-/// Photos per class among the first so many.
+/// Counts the photos of each class among the first `photos` rows.
 fn count(connection: &Connection, category: Category, photos: usize) -> rusqlite::Result<Vec<usize>> {
     let mut counts = vec![0; category.classes().len()];
     let mut statement = connection.prepare(&format!("SELECT {} FROM photo LIMIT ?1", category.id()))?;

@@ -11,19 +11,19 @@ use super::index::dot;
 use super::store::{decode_labels, read_floats};
 use super::{ReferenceError, Stamp};
 
-/// The rows of a reference in the order of their ids.
+/// The rows of a reference, in the order of their ids.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelledVectors {
-    /// Values in a row.
+    /// Number of values of a row.
     pub dim: usize,
-    /// Unit-length rows one after the other.
+    /// Rows of unit length, `[rows][dim]`.
     pub values: Vec<f32>,
-    /// One entry for each row.
+    /// Labels of each row.
     pub labels: Vec<Labels>,
 }
 
 impl LabelledVectors {
-    /// Reads a reference that must have this stamp.
+    /// Reads a reference. Fails with [`ReferenceError::Mismatch`] unless it has this stamp.
     pub fn read(path: &Path, stamp: &Stamp) -> Result<Self, ReferenceError> {
         let (failed, dim) = (failed(path), stamp.embedding_dim);
         let connection = format::open(path)?;
@@ -55,7 +55,7 @@ impl LabelledVectors {
         self.labels.is_empty()
     }
 
-    /// Cosine similarity of one row and a query, to the last bit that of a search.
+    /// Returns the cosine similarity of one row and a query, with the same bits as a search.
     ///
     /// # Panics
     /// If `index` is not below [`Self::len`].
@@ -63,7 +63,7 @@ impl LabelledVectors {
         dot(&self.values[index * self.dim..][..self.dim], query.values())
     }
 
-    /// False if the row is damaged.
+    /// Appends a row of the SQL result. Returns false if the row is damaged.
     fn push(&mut self, row: &Row) -> rusqlite::Result<bool> {
         let codes = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
         let start = self.values.len();

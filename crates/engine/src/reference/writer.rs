@@ -1,7 +1,7 @@
-//! Writing a reference: into a file beside the place where it will be, so that it appears there complete or not at all.
+//! Writes a reference into a file next to its target path, so that it appears there complete or not at all.
 //!
-//! The unfinished file keeps what is done. If making it was stopped, whoever starts again from the same input goes on
-//! where it ended.
+//! The unfinished file keeps the rows that are done. A build that was stopped resumes from it when it starts again with
+//! the same input.
 
 use std::fs;
 use std::io;
@@ -20,13 +20,14 @@ use super::index::Block;
 use super::store::read_vector;
 use super::{Record, ReferenceError, Stamp};
 
-/// Rows per cluster, on the average: few enough to be looked at in no time, many enough that looking at the clusters' centres
-/// takes little.
+/// Average number of rows per cluster: few enough to scan in no time, many enough that comparing the clusters' centres
+/// takes little time.
 const CLUSTER_ROWS: usize = 256;
+/// Upper limit on the number of clusters.
 const CLUSTERS_MAX: usize = 4096;
-/// Vectors that clusters are found in.
+/// Maximum number of vectors in the sample from which clusters are computed.
 const SAMPLE_MAX: usize = 16_384;
-/// Rows that are in memory at once; the rows of a greater cluster make several blocks.
+/// Maximum number of rows in memory at once; a cluster with more rows becomes several blocks.
 const BLOCK_ROWS_MAX: usize = 4096;
 
 const PROGRESS_SCHEMA: &str = "
@@ -35,16 +36,17 @@ const PROGRESS_SCHEMA: &str = "
     CREATE TABLE rejected (line INTEGER NOT NULL, path TEXT NOT NULL, reason TEXT NOT NULL);
 ";
 
-/// A row whose photo could not be used.
+/// A row of the CSV whose photo could not be used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rejected {
-    /// Line of the CSV.
+    /// Line of the CSV on which the row starts, from 1.
     pub line: u64,
     pub path: PathBuf,
+    /// Why the photo could not be used, for a message.
     pub reason: String,
 }
 
-/// A reference in the making.
+/// A reference that is being written.
 pub(super) struct Writer {
     connection: Connection,
     target: PathBuf,
@@ -53,8 +55,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the reference that is to be at `target`, or goes on with one that was left unfinished if it was made from
-    /// the same `input` with the same stamp. Returns the number of rows of the input that are done.
+    /// Starts the reference for `target`, or resumes an unfinished one that has the same `input` and stamp. Returns the
+    /// number of rows of the input that are done. Fails with [`ReferenceError::Busy`] while another process writes it.
     pub fn start(target: &Path, stamp: &Stamp, input: Sha256) -> Result<(Self, usize), ReferenceError> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let partial = durable::folder(target).join(format!(".{name}.partial"));
@@ -77,7 +79,7 @@ impl Writer {
         Ok((writer(connection), 0))
     }
 
-    /// Adds one photo; ids count from 1 in the order of the calls.
+    /// Adds one photo. Ids count from 1 in the order of the calls.
     pub fn add(&self, record: &Record, embedding: &Embedding) -> Result<(), ReferenceError> {
         let codes = Category::ALL.map(|category| record.labels.get(category).indexes());
         let insert = || -> rusqlite::Result<()> {
@@ -93,7 +95,7 @@ impl Writer {
         insert().map_err(failed(&self.partial))
     }
 
-    /// Remembers a row whose photo could not be used.
+    /// Records a row whose photo could not be used.
     pub fn reject(&self, rejected: &Rejected) -> Result<(), ReferenceError> {
         let Rejected { line, path, reason } = rejected;
         self.connection
@@ -103,7 +105,7 @@ impl Writer {
             .map_err(failed(&self.partial))
     }
 
-    /// Makes durable that so many rows of the input are done.
+    /// Makes durable that the first `done` rows of the input are done.
     pub fn checkpoint(&self, done: usize) -> Result<(), ReferenceError> {
         let commit = || {
             self.connection.execute("UPDATE progress SET done = ?1", [done])?;
@@ -112,26 +114,26 @@ impl Writer {
         commit().map_err(failed(&self.partial))
     }
 
-    /// Whether there is no photo yet.
+    /// Reports whether no photo has been added.
     pub fn is_empty(&self) -> Result<bool, ReferenceError> {
         let is_empty = self.connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM photo)", [], |row| row.get(0));
         is_empty.map_err(failed(&self.partial))
     }
 
-    /// The rows so far whose photos could not be used.
+    /// Returns the rows recorded so far whose photos could not be used.
     pub fn rejected(&self) -> Result<Vec<Rejected>, ReferenceError> {
         rejected(&self.connection).map_err(failed(&self.partial))
     }
 
-    /// Gives up the file.
+    /// Abandons the reference and removes the unfinished file.
     pub fn discard(self) {
         drop(self.connection);
-        // If it stays, the next writer removes it.
+        // A file that cannot be removed is left to the next writer.
         let _ = fs::remove_file(&self.partial);
     }
 
-    /// Completes the file and puts it in its place. Returns the number of photos and the rows that were left out. A reference
-    /// without a photo takes nobody's place: the file is given up.
+    /// Completes the file and moves it to its target path. Returns the number of photos and the rows that could not be
+    /// used. Fails with [`ReferenceError::Empty`] if there is no photo, and leaves a file at the target unchanged.
     pub fn finish(self) -> Result<(usize, Vec<Rejected>), ReferenceError> {
         if self.is_empty()? {
             let target = self.target.clone();
@@ -184,7 +186,7 @@ fn create(connection: &Connection, stamp: &Stamp, input: Sha256) -> rusqlite::Re
     connection.execute_batch("COMMIT; BEGIN IMMEDIATE")
 }
 
-/// How far an unfinished file is, if it is of this input and stamp and can be read.
+/// Returns the number of rows done in an unfinished file. None if it has another input or stamp, or cannot be read.
 fn done(connection: &Connection, stamp: &Stamp, input: Sha256, path: &Path) -> Result<Option<usize>, ReferenceError> {
     if stamp.check(connection, path).is_err() {
         return Ok(None);
@@ -204,7 +206,7 @@ fn rejected(connection: &Connection) -> rusqlite::Result<Vec<Rejected>> {
     rows.collect()
 }
 
-/// Divides all vectors into blocks of near ones, for the index; returns their number.
+/// Divides all vectors into blocks of near ones, for the index. Returns the number of vectors.
 fn write_blocks(connection: &Connection, path: &Path, dim: usize) -> Result<usize, ReferenceError> {
     let kernel = kernels::selected()?;
     let count: usize =

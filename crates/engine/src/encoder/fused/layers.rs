@@ -1,4 +1,4 @@
-//! The fused layers themselves: values in, values out. They know the kernels and nothing of graphs.
+//! The fused layers: values in, values out. They use the kernels and know nothing of graphs.
 
 use bridgeclip_kernels::{
     Activation, AttentionInput, AttentionShape, Columns, Finish, FloatMatrix, Int8Matrix, Kernel, QuantizedRows,
@@ -14,27 +14,30 @@ pub enum Layer {
     TokenEmbedding(TokenEmbedding),
 }
 
-/// `activation(x W^T + b)`, with x quantised per row if W is int8.
+/// A linear layer: `activation(x W^T + b)`. If W is int8, x is quantised per row.
 #[derive(Debug)]
 pub struct Linear {
     pub kernel: Kernel,
     pub matrix: Matrix,
-    /// Of each output; zeros if the layer has none.
+    /// Bias of each output; zeros if the layer has no bias.
     pub bias: Vec<f32>,
+    /// Function applied to each output. None: no function.
     pub activation: Option<Activation>,
 }
 
+/// Weights of a linear layer, `[outputs][depth]`, in the form of the kernel.
 #[derive(Debug)]
 pub enum Matrix {
     Int8 {
         weights: Int8Matrix,
-        /// Of each output.
+        /// Scale of each output.
         scales: Vec<f32>,
     },
     Float(FloatMatrix),
 }
 
 impl Linear {
+    /// Number of values of an input row.
     pub fn depth(&self) -> usize {
         match &self.matrix {
             Matrix::Int8 { weights, .. } => weights.depth(),
@@ -42,11 +45,13 @@ impl Linear {
         }
     }
 
+    /// Number of values of an output row.
     pub fn outputs(&self) -> usize {
         self.bias.len()
     }
 
-    /// `x` is `[rows][depth]`, `out` is `[rows][outputs]`; `accumulate` adds to what is there.
+    /// Applies the layer to `x`, `[rows][depth]`, and writes `out`, `[rows][outputs]`. With `accumulate`, adds to the
+    /// values in `out`.
     pub fn apply(&self, x: &[f32], accumulate: bool, out: &mut [f32]) {
         match &self.matrix {
             Matrix::Int8 { weights, scales } => {
@@ -59,21 +64,24 @@ impl Linear {
     }
 }
 
-/// Normalises each row; see [`layer_norm`].
+/// A layer norm over each row; see [`layer_norm`].
 #[derive(Debug)]
 pub struct LayerNorm {
     pub kernel: Kernel,
+    /// Factor of each value, `[width]`.
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
+    /// Value added to the variance.
     pub epsilon: f32,
 }
 
 impl LayerNorm {
+    /// Number of values of a row.
     pub fn width(&self) -> usize {
         self.weight.len()
     }
 
-    /// `values` is `[rows][width]`.
+    /// Normalises `values`, `[rows][width]`, in place.
     pub fn apply(&self, values: &mut [f32]) {
         layer_norm(self.kernel, values, &self.weight, &self.bias, self.epsilon);
     }
@@ -83,18 +91,22 @@ impl LayerNorm {
 #[derive(Debug)]
 pub struct Attention {
     pub kernel: Kernel,
+    /// Number of heads, a divisor of the width.
     pub heads: usize,
+    /// Whether a token attends only to itself and to earlier tokens.
     pub causal: bool,
 }
 
 impl Attention {
-    /// `qkv` is `[tokens][3 * width]`, `out` is `[tokens][width]`.
+    /// Applies the layer to queries, keys and values in `qkv`, `[tokens][3 * width]`, and writes `out`,
+    /// `[tokens][width]`.
     pub fn apply(&self, qkv: &[f32], width: usize, out: &mut [f32]) {
         let part = |first| Columns { matrix: qkv, row: 3 * width, first };
         self.run(AttentionInput { queries: part(0), keys: part(width), values: part(2 * width) }, width, out);
     }
 
-    /// For some tokens alone: `queries` and `out` are `[queries][width]`, `kv` is `[tokens][2 * width]`, keys and values.
+    /// Computes the output of some tokens alone: `queries` and `out` are `[queries][width]`, `kv` is `[tokens][2 *
+    /// width]` with keys and values.
     pub fn apply_to(&self, queries: &[f32], kv: &[f32], width: usize, out: &mut [f32]) {
         let part = |first| Columns { matrix: kv, row: 2 * width, first };
         let queries = Columns { matrix: queries, row: width, first: 0 };
@@ -113,18 +125,18 @@ impl Attention {
     }
 }
 
-/// A row of values for each token of the vocabulary, as int8 with a scale of its own.
+/// The embedding of each token of the vocabulary, as an int8 row with its own scale.
 #[derive(Debug)]
 pub struct TokenEmbedding {
     pub width: usize,
-    /// `[vocabulary][width]`
+    /// Int8 rows, `[vocabulary][width]`.
     pub rows: Vec<i8>,
-    /// Of each row.
+    /// Scale of each row.
     pub scales: Vec<f32>,
 }
 
 impl TokenEmbedding {
-    /// The row of one token. None if the vocabulary has no such token.
+    /// Returns the values of one token's row. None if the vocabulary has no such token.
     pub fn row(&self, token: i64) -> Option<impl Iterator<Item = f32>> {
         let token = usize::try_from(token).ok()?;
         let scale = *self.scales.get(token)?;

@@ -1,4 +1,4 @@
-//! Fused layers of a graph, loaded: weights from the file into the form of the processor's kernel.
+//! Loads the fused layers of a graph: turns weights from the file into the form of the processor's kernel.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use bridgeclip_kernels::{self as kernels, FloatMatrix, Int8Matrix, Kernel};
 use super::node::{EmbeddingNode, LinearNode, NormNode, OPERATORS, StoredWeights};
 use super::{Attention, FusedNode, FusedOperator, Layer, LayerNorm, Linear, Matrix, TokenEmbedding, WeightsFile};
 
-/// Bound on widths, depths and the vocabulary: well above any CLIP's.
+/// Upper limit on widths, depths and the vocabulary, well above those of any CLIP.
 const SIZE_MAX: usize = 1 << 20;
 
-/// Teaches tract's importer the fused layers.
+/// Registers the fused layers with tract's importer.
 pub fn register(operators: &mut OnnxOpRegister) {
     for name in OPERATORS {
         operators.insert(name, load);
@@ -96,11 +96,11 @@ mod tests {
         type_proto,
     };
 
-    use super::super::DOMAIN;
     use super::*;
+    use crate::encoder::fused::DOMAIN;
     use crate::encoder::plan::{EncodeError, Plan, Tokens};
 
-    /// Four values to three, as int8: the weights, then the scales, then the bias.
+    /// Returns an int8 layer from four values to three. The file has the weights, then the scales, then the bias.
     fn linear_node() -> LinearNode {
         LinearNode {
             file: "w".to_owned(),
@@ -256,7 +256,7 @@ mod tests {
         let whole = graph(vec![FusedNode::Linear(linear_node()).write("layer", &["x"], "y")], vec![]);
         for len in 0..whole.len() {
             if ModelProto::decode(&whole[..len]).is_ok_and(|model| model.graph.is_some()) {
-                continue; // Cut between two fields, behind the graph: that is a whole message again.
+                continue; // Cut between two fields after the graph: the rest is a complete message again.
             }
             assert!(load_graph(&whole[..len], &weights()).is_err(), "{len} of {} bytes", whole.len());
         }

@@ -1,8 +1,8 @@
-//! Layers that run as one operation on our own kernels, as operators of a tract plan.
+//! Layers that run as one operation on this program's kernels, as operators of a tract plan.
 //!
-//! A quantised graph is ordinary ONNX with four operators more. Their weights are not initialisers: attributes say where
-//! they lie in the weights file ([`FusedNode`]), so that they are read straight into the form that the processor's
-//! kernel wants, and no second copy of them is ever in memory.
+//! A quantised graph is ordinary ONNX with four additional operators. Their weights are not initialisers: attributes
+//! give the places of the weights in the weights file ([`FusedNode`]). So the loader reads them straight into the form
+//! that the processor's kernel needs, and no second copy is ever in memory.
 
 mod layers;
 mod load;

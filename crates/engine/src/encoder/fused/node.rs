@@ -1,6 +1,6 @@
-//! How a fused layer is written in an ONNX graph: operator names and attributes, read and written side by side.
+//! The form of a fused layer in an ONNX graph: operator names and attributes, read and written side by side.
 //!
-//! Places are offsets in bytes from the start of the weights file. Values there are little endian.
+//! A place is an offset in bytes from the start of the weights file. Values in that file are little endian.
 
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{AttributeProto, NodeProto};
@@ -8,7 +8,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use bridgeclip_kernels::Activation;
 
-/// The operators' domain.
+/// ONNX domain of the fused operators.
 pub const DOMAIN: &str = "bridgeclip";
 
 const LINEAR: &str = "FusedLinear";
@@ -16,10 +16,10 @@ const LAYER_NORM: &str = "FusedLayerNorm";
 const ATTENTION: &str = "FusedAttention";
 const TOKEN_EMBEDDING: &str = "FusedTokenEmbedding";
 
-/// All operator names.
+/// Names of all fused operators.
 pub const OPERATORS: [&str; 4] = [LINEAR, LAYER_NORM, ATTENTION, TOKEN_EMBEDDING];
 
-/// A fused layer of a graph, as it is stored.
+/// A fused layer as stored in a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FusedNode {
     Linear(LinearNode),
@@ -28,22 +28,26 @@ pub enum FusedNode {
     TokenEmbedding(EmbeddingNode),
 }
 
-/// Inputs: x `[rows][depth]` and, optionally, what the result is added to.
+/// A linear layer as stored in a graph. Its inputs are x, `[rows][depth]`, and optionally the values that the result is
+/// added to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearNode {
+    /// Name of the weights file, next to the graph.
     pub file: String,
+    /// Number of values of an output row.
     pub outputs: usize,
+    /// Number of values of an input row.
     pub depth: usize,
     pub weights: StoredWeights,
-    /// Place of the f32 bias, `[outputs]`.
+    /// Place of the f32 bias, `[outputs]`. None: no bias.
     pub bias: Option<u64>,
     pub activation: Option<Activation>,
 }
 
-/// Place and type of a linear layer's weights, `[outputs][depth]`.
+/// Type and places of a linear layer's weights, `[outputs][depth]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoredWeights {
-    /// With the place of the f32 scales, `[outputs]`.
+    /// Int8 weights with f32 scales, `[outputs]`.
     Int8 {
         weights: u64,
         scales: u64,
@@ -53,21 +57,26 @@ pub enum StoredWeights {
     },
 }
 
-/// Input: `[rows][width]`.
+/// A layer norm as stored in a graph. Its input is `[rows][width]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NormNode {
+    /// Name of the weights file, next to the graph.
     pub file: String,
     pub width: usize,
-    /// Places of the f32 parameters, `[width]`.
+    /// Place of the f32 weight, `[width]`.
     pub weight: u64,
+    /// Place of the f32 bias, `[width]`.
     pub bias: u64,
+    /// Value added to the variance.
     pub epsilon: f32,
 }
 
-/// Input: tokens, `[1][length]`.
+/// A token embedding as stored in a graph. Its input is a row of tokens, `[1][length]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EmbeddingNode {
+    /// Name of the weights file, next to the graph.
     pub file: String,
+    /// Number of tokens in the vocabulary.
     pub vocabulary: usize,
     pub width: usize,
     /// Place of the int8 rows, `[vocabulary][width]`.
@@ -77,7 +86,7 @@ pub struct EmbeddingNode {
 }
 
 impl FusedNode {
-    /// Reads the attributes of a node with one of [`OPERATORS`].
+    /// Reads a layer from the attributes of a node with one of [`OPERATORS`].
     pub fn read(node: &NodeProto) -> TractResult<Self> {
         let size = |name: &str| node.get_attr::<usize>(name);
         let place = |name: &str| node.get_attr::<usize>(name).map(|place| place as u64);
@@ -114,7 +123,7 @@ impl FusedNode {
         })
     }
 
-    /// A node of a graph with these attributes.
+    /// Returns a graph node with the attributes of this layer.
     pub fn write(&self, name: &str, inputs: &[&str], output: &str) -> NodeProto {
         let (op_type, attribute) = match self {
             FusedNode::Linear(linear) => (LINEAR, linear.attributes()),

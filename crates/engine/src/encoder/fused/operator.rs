@@ -6,7 +6,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::{Attention, Layer, LayerNorm, Linear, Matrix, TokenEmbedding};
 
-/// A fused layer in a plan. Two are equal if they are the same one.
+/// A fused layer in a plan. Two operators are equal if they share one layer.
 #[derive(Clone, Debug)]
 pub struct FusedOperator(pub Arc<Layer>);
 
@@ -19,7 +19,7 @@ impl PartialEq for FusedOperator {
 impl Eq for FusedOperator {}
 
 impl FusedOperator {
-    /// The shape that inputs of these shapes give, or why they do not fit.
+    /// Returns the shape of the output for inputs of these shapes. Fails if the inputs do not fit the layer.
     fn output_shape(&self, inputs: &[TVec<usize>]) -> TractResult<TVec<usize>> {
         match (&*self.0, inputs) {
             (Layer::Linear(linear), [x, rest @ ..]) => {
@@ -90,7 +90,7 @@ impl TypedOp for FusedOperator {
                 };
                 tvec!((Cost::FMA(weights), rows * linear.depth() * linear.outputs()))
             }
-            // Scores and context: each query with each token.
+            // Each query meets each token twice: in the scores and in the context.
             Layer::Attention(_) => {
                 let (tokens, width) = match inputs {
                     [_, kv] => (&kv.shape[0], kv.shape[1].clone() / 2),
@@ -121,7 +121,7 @@ impl EvalOp for FusedOperator {
     }
 }
 
-/// The second input, if there is one, is what the result is added to; often in place, as nobody else needs it.
+/// Runs a linear layer. A second input is what the result is added to, usually in place because no other node needs it.
 fn eval_linear(linear: &Linear, shape: &[usize], mut inputs: TVec<TValue>) -> TractResult<Tensor> {
     let sum = (inputs.len() == 2).then(|| inputs.remove(1).into_tensor());
     let accumulate = sum.is_some();

@@ -1,8 +1,8 @@
-//! Leaves out what the embedding does not need.
+//! Leaves out work that the embedding does not need.
 //!
 //! An image encoder's embedding comes from one token, which a `Slice` takes from the last block's output. The block's
-//! linear layers and norms treat every token by itself, so they can work on that token alone. Only keys and values are
-//! wanted of all tokens. What is computed is computed as before: the embedding has the same bits.
+//! linear layers and norms treat each token by itself, so they can work on that token alone. Only keys and values are
+//! needed for all tokens. The remaining computations do not change, so the embedding has the same bits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,8 +11,8 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::node::{FusedNode, LinearNode, StoredWeights};
 
-/// Moves the choice of the token up to where the tokens last meet: the queries of the last attention. A graph of another
-/// form stays as it is.
+/// Moves the choice of the token up to where the tokens last interact: the queries of the last attention. Leaves a
+/// graph of another form unchanged.
 pub fn keep_pooled_token(graph: &mut GraphProto) -> TractResult<()> {
     let Some(pool) = graph.node.iter().position(|node| node.op_type == "Slice" && node.name.ends_with(POOL)) else {
         return Ok(());
@@ -30,19 +30,19 @@ pub fn keep_pooled_token(graph: &mut GraphProto) -> TractResult<()> {
     Ok(())
 }
 
-/// How the exporter names the node that takes the token.
+/// Suffix of the exporter's name for the node that takes the token.
 const POOL: &str = ".pool";
 
-/// The nodes that can work on the token alone.
+/// The nodes that can work on the chosen token alone.
 struct Moved {
-    /// What they give.
+    /// Names of their outputs.
     values: HashSet<String>,
-    /// The first of them, if it is an attention.
+    /// Index of the first of them in the graph, if it is an attention.
     attention: Option<usize>,
 }
 
 impl Moved {
-    /// Goes up from the choice of the token as long as nobody else wants the other tokens' values.
+    /// Walks up from the choice of the token as long as no other node needs the other tokens' values.
     fn find(graph: &GraphProto, pool: usize) -> TractResult<Self> {
         let mut wanted = HashSet::from([graph.node[pool].input[0].clone()]);
         let mut moved = Moved { values: HashSet::new(), attention: None };
@@ -72,16 +72,17 @@ impl Moved {
     }
 }
 
-/// The layer that makes queries, keys and values, as two: the weights lie one after the other in the file.
+/// The layer that computes queries, keys and values, split in two. This is possible because their weights are stored
+/// one after another in the file.
 struct SplitProjection {
-    /// What the whole layer gives.
+    /// Name of the output of the undivided layer.
     output: String,
     queries: LinearNode,
     keys_values: LinearNode,
 }
 
 impl SplitProjection {
-    /// None if somebody else uses the layer, or if it is of another form.
+    /// Splits the layer before an attention. None if another node uses its output, or if it has another form.
     fn of(nodes: &[NodeProto], attention: usize) -> TractResult<Option<Self>> {
         let [output] = &nodes[attention].input[..] else { return Ok(None) };
         let users = nodes.iter().filter(|node| node.input.contains(output)).count();
@@ -111,13 +112,13 @@ impl SplitProjection {
     }
 }
 
-/// Writes the nodes anew, in their order.
+/// Rewrites the nodes in their order.
 struct Writer {
     pool: NodeProto,
     moved: Moved,
     split: SplitProjection,
     nodes: Vec<NodeProto>,
-    /// Values of all tokens, and the name of the one token's.
+    /// Names of values of all tokens, each with the name of its part for the chosen token.
     pooled: HashMap<String, String>,
 }
 
@@ -153,7 +154,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The name of the one token's part of a value, which is taken here if nobody has done so.
+    /// Returns the name of the chosen token's part of a value, and adds the node that takes it if there is none yet.
     fn pooled(&mut self, value: &str) -> String {
         if self.moved.values.contains(value) {
             return value.to_owned();
@@ -209,7 +210,7 @@ mod tests {
         assert!(work(&needed) * 10 < work(&all) * 9, "{} of {}", work(&needed), work(&all));
     }
 
-    /// The place of a text's last token is known only when it runs.
+    /// In a text, the place of the last token is known only at run time.
     #[test]
     fn a_text_encoder_stays_as_it_is() {
         let (mut changed, whole) = (graph("text.onnx"), graph("text.onnx"));
@@ -217,7 +218,7 @@ mod tests {
         assert_eq!(changed, whole);
     }
 
-    /// Somebody else wants all tokens of the last block: then nothing may be left out.
+    /// If another node uses all tokens of the last block, nothing may be left out.
     #[test]
     fn values_with_other_users_stay_whole() {
         let mut whole = graph("image.onnx");

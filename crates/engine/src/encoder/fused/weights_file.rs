@@ -1,4 +1,4 @@
-//! The file of weights beside a graph, read in pieces.
+//! The weights file next to a graph, read in pieces.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ pub struct WeightsFile {
 }
 
 impl WeightsFile {
-    /// Opens `name`, a plain file name, in the graph's folder.
+    /// Opens `name`, a plain file name, in the graph's folder `dir`.
     pub fn open(dir: &Path, name: &str) -> TractResult<Self> {
         ensure!(!name.is_empty() && !name.contains('/') && !name.starts_with('.'), "`{name}` is no plain file name");
         let path = dir.join(name);
@@ -24,7 +24,8 @@ impl WeightsFile {
         Ok(WeightsFile { file, len })
     }
 
-    /// Fails unless `count` values of `bytes` each lie in the file from `place` on. To be asked before allocating.
+    /// Fails unless the file has `count` values of `bytes` bytes each from `place` on. To be called before memory is
+    /// allocated for them.
     pub fn check(&self, place: u64, count: usize, bytes: usize) -> TractResult<()> {
         let end = count.checked_mul(bytes).and_then(|bytes| place.checked_add(bytes as u64));
         ensure!(
@@ -35,7 +36,7 @@ impl WeightsFile {
         Ok(())
     }
 
-    /// `count` f32 values. None may be NaN or infinite.
+    /// Reads `count` f32 values. Fails if one is NaN or infinite.
     pub fn floats(&self, place: u64, count: usize) -> TractResult<Vec<f32>> {
         self.check(place, count, size_of::<f32>())?;
         let mut bytes = vec![0; count * size_of::<f32>()];
@@ -47,7 +48,7 @@ impl WeightsFile {
         Ok(values)
     }
 
-    /// Scales of int8 values: positive or zero.
+    /// Reads `count` scales of int8 values. Fails if one is negative, NaN or infinite.
     pub fn scales(&self, place: u64, count: usize) -> TractResult<Vec<f32>> {
         let scales = self.floats(place, count)?;
         if let Some(index) = scales.iter().position(|scale| *scale < 0.0) {
@@ -56,7 +57,7 @@ impl WeightsFile {
         Ok(scales)
     }
 
-    /// Fills `values` from the file.
+    /// Fills `values` with bytes of the file from `place` on.
     pub fn read_int8(&self, place: u64, values: &mut [i8]) -> io::Result<()> {
         const PIECE: usize = 1 << 16;
         let mut buffer = [0; PIECE];

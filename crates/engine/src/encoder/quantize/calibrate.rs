@@ -1,4 +1,4 @@
-//! What the layers see: their inputs over calibration samples.
+//! Gathers the inputs of the layers over calibration samples.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,29 @@ use tract_onnx::prelude::Tensor;
 use crate::encoder::EncodeError;
 use crate::encoder::plan::Plan;
 
-/// Rows of each layer's input that are kept, over all samples.
+/// Number of rows of each layer's input that are kept, over all samples.
 const ROWS_KEPT: usize = 256;
 
-/// One photo or text as the encoder's input.
+/// A photo or text as the encoder's input.
 #[derive(Clone, Debug)]
 pub struct Sample {
+    /// Input tensor, `[1, 3, size, size]` for a photo or `[1, length]` for a text.
     pub input: Tensor,
-    /// Tokens that the embedding depends on, from the first one on. None: all.
+    /// Number of tokens, from the first on, that the embedding depends on. None: all tokens.
     pub tokens: Option<usize>,
 }
 
-/// The inputs of one linear layer.
+/// The inputs of one linear layer over all samples.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
-    /// The greatest magnitude of each channel over all samples.
+    /// Greatest magnitude of each channel over all samples, `[depth]`.
     pub magnitudes: Vec<f32>,
-    /// Some rows, evenly from all samples, `[rows][depth]`.
+    /// A selection of rows, spread evenly over all samples, `[rows][depth]`.
     pub rows: Vec<f32>,
 }
 
-/// Runs the fused float encoder over the samples and gathers the inputs of each linear layer, by its name.
-/// `depth` tells a layer's input width. `progress` is called after each sample.
+/// Runs the fused float encoder over the samples and gathers the inputs of each linear layer, by the layer's name.
+/// `depth` returns a layer's input width. Calls `progress` after each sample.
 pub fn gather(
     plan: &Plan,
     samples: &[Sample],
@@ -41,7 +42,7 @@ pub fn gather(
         plan.run_hooked(sample.input.clone(), |name, x| {
             let depth = depth(name);
             let rows = x.len() / depth;
-            // A layer after pooling has one row.
+            // After pooling a layer has a single row, even if the sample has more tokens.
             let rows = sample.tokens.map_or(rows, |tokens| tokens.min(rows));
             let inputs = layers.entry(name.to_owned()).or_default();
             inputs.magnitudes.resize(depth, 0.0);

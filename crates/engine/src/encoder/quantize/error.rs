@@ -1,4 +1,4 @@
-//! What int8 costs one layer.
+//! Measures the error that int8 adds to one layer.
 
 use bridgeclip_kernels::{FloatMatrix, Int8Matrix, Kernel};
 
@@ -6,7 +6,7 @@ use super::tower::FloatLinear;
 use super::weights::quantize_weights;
 use crate::encoder::fused::{Linear, Matrix};
 
-/// The layer in int8, as a device would run it.
+/// Returns the layer in int8, as a device runs it.
 pub fn int8_linear(kernel: Kernel, linear: &FloatLinear) -> Linear {
     let quantized = quantize_weights(&linear.weights, linear.depth);
     let read = |first: usize, out: &mut [i8]| {
@@ -19,7 +19,7 @@ pub fn int8_linear(kernel: Kernel, linear: &FloatLinear) -> Linear {
     Linear { kernel, matrix, bias, activation: linear.activation }
 }
 
-/// The error of the layer's output in int8 over `rows`, `[rows][depth]`, as a share of the output's norm.
+/// Returns the error of the layer's output in int8 over `rows`, `[rows][depth]`, as a share of the output's norm.
 pub fn relative_error(kernel: Kernel, linear: &FloatLinear, rows: &[f32]) -> f64 {
     let outputs = linear.outputs();
     let zeros = vec![0.0; outputs];

@@ -1,8 +1,8 @@
-//! A float package to an int8 one.
+//! Quantises a float package to int8.
 //!
-//! Weights become int8 with a scale for each output; activations will be quantised at run time, with a scale for each
-//! token. Before that, outlier channels are smoothed ([`smooth`]). Layers whose quantisation costs too much stay in
-//! float: if the whole misses its aim, each layer is quantised alone and the embedding measured.
+//! Weights become int8 with a scale for each output; at run time, activations are quantised with a scale for each
+//! token. Before that, channels with outliers are smoothed ([`smooth`]). If the quantised encoder misses its aim, each
+//! layer is quantised alone to measure its effect on the embedding. The layers that cost most then stay in float.
 
 mod calibrate;
 mod error;
@@ -34,16 +34,18 @@ use super::{CONTEXT_LENGTH, EncodeError};
 
 pub use samples::{caption_samples, pictures};
 
-/// Cosine to the float encoder, over the calibration samples, that a quantised encoder should reach. Where it misses,
-/// layers stay in float.
+/// Cosine to the float encoder, over the calibration samples, that a quantised encoder should reach. Layers are
+/// kept in float until it does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Aim {
+    /// Least mean cosine.
     pub mean: f64,
+    /// Least cosine of any sample.
     pub worst: f64,
 }
 
 impl Default for Aim {
-    /// Stricter than what is promised for unseen photos (0.999 and 0.997).
+    /// Returns an aim stricter than the fidelity promised for unseen photos (0.999 mean and 0.997 worst).
     fn default() -> Self {
         Aim { mean: 0.9994, worst: 0.9985 }
     }
@@ -55,7 +57,7 @@ impl Aim {
     }
 }
 
-/// Samples of the sensitivity scan.
+/// Number of samples that the sensitivity scan uses.
 const SCANNED: usize = 8;
 
 /// Why a package cannot be quantised.
@@ -77,49 +79,59 @@ pub enum QuantizeError {
     Write { path: PathBuf, source: std::io::Error },
 }
 
-/// How a quantised package compares with the float one.
+/// A comparison of a quantised package with its float package.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub image: TowerReport,
     pub text: TowerReport,
 }
 
-/// How a quantised encoder compares with the float one.
+/// A comparison of a quantised encoder with its float encoder.
 #[derive(Clone, Debug, Serialize)]
 pub struct TowerReport {
+    /// Cosine to the float encoder over the calibration samples.
     pub fidelity: Fidelity,
-    /// Bytes of graph and weights.
+    /// Size of graph and weights before quantisation, in bytes.
     pub bytes_before: u64,
+    /// Size of graph and weights after quantisation, in bytes.
     pub bytes_after: u64,
+    /// The linear layers, in the order of the graph.
     pub layers: Vec<LayerReport>,
 }
 
-/// One linear layer.
+/// A linear layer of a quantised encoder.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerReport {
     pub name: String,
+    /// Number of values of an output row.
     pub outputs: usize,
+    /// Number of values of an input row.
     pub depth: usize,
     /// `int8` or `float`.
     pub precision: &'static str,
-    /// Of the smoothing fold, if there is one.
+    /// Alpha of the smoothing fold. None if the layer is not smoothed.
     pub alpha: Option<f32>,
-    /// Error of the layer's output on calibration rows, as a share of its norm.
+    /// Error of the layer's output on calibration rows, as a share of the output's norm.
     pub relative_error: f64,
-    /// One minus the cosine of the embedding, with this layer alone in int8. Measured if the aim was missed at first.
+    /// One minus the cosine of the embedding, with this layer alone in int8. Measured only if the first attempt missed
+    /// the aim.
     pub cosine_loss: Option<f64>,
 }
 
-/// What is being done, for whoever waits.
+/// The current stage of a quantisation, for display.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
+    /// Name of the stage, in English.
     pub stage: &'static str,
+    /// Number of steps of the stage that are done.
     pub done: usize,
+    /// Number of steps of the stage.
     pub total: usize,
 }
 
 /// Quantises `source` into the new folder `out`, which appears complete or not at all. `pictures` are tensors of the
-/// image encoder's input. The reference database is taken over: it stays comparable.
+/// image encoder's input, `[3][size][size]`. The reference database is copied: its vectors remain comparable with those
+/// of the quantised encoder.
 pub fn quantize(
     source: &Package,
     out: &Path,
@@ -170,7 +182,7 @@ pub fn quantize(
     Ok(Report { image, text })
 }
 
-/// The files and the input of one encoder.
+/// The files and the input of an encoder.
 struct EncoderFiles {
     graph: &'static str,
     weights: &'static str,
@@ -222,7 +234,7 @@ impl Job<'_> {
         samples.iter().enumerate().map(embed).collect()
     }
 
-    /// The tower as a plan of fused layers, all in float.
+    /// Returns the tower as a plan of fused layers, all in float.
     fn float_plan(&self, tower: &Tower, encoder: &EncoderFiles) -> Result<Plan, QuantizeError> {
         self.write_graph(tower, encoder, self.scratch, &Precision::Float)?;
         Ok(self.load(&self.scratch.join(encoder.graph), encoder)?)
@@ -256,7 +268,7 @@ impl Job<'_> {
         Ok(calibrate::gather(&plan, samples, |name| depths[name], progress)?)
     }
 
-    /// What each layer alone in int8 costs: one minus the cosine of the embedding, by the layer's name.
+    /// Measures the cost of each layer alone in int8: one minus the cosine of the embedding, by the layer's name.
     fn scan(
         &self,
         tower: &Tower,
@@ -282,7 +294,8 @@ impl Job<'_> {
         Ok(losses)
     }
 
-    /// Writes the quantised encoder. As long as it misses the aim, the layer that costs most goes back to float.
+    /// Writes the quantised encoder. While it misses the aim, the layer that costs most goes back to float, one layer
+    /// at a time.
     fn write(
         &self,
         tower: &Tower,
@@ -344,12 +357,12 @@ impl Job<'_> {
     }
 }
 
-/// A quantised encoder as it was written.
+/// A quantised encoder that has been written.
 struct Written {
-    /// Layers that stayed in float.
+    /// Names of the layers that stayed in float.
     float: BTreeSet<String>,
     fidelity: Fidelity,
-    /// Of each layer, if the aim was missed at first; see [`Job::scan`].
+    /// Cost of each layer, measured only if the first attempt missed the aim; see [`Job::scan`].
     losses: BTreeMap<String, f64>,
 }
 

@@ -1,4 +1,4 @@
-//! What an encoder is calibrated with.
+//! The samples that an encoder is calibrated with.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use bridgeclip_domain::{Category, CategoryLabels, Labels, caption};
 use super::calibrate::Sample;
 use crate::encoder::{EncodeError, Tokenizer};
 
-/// Captions that the text encoder is calibrated with.
+/// Number of captions that the text encoder is calibrated with.
 const CAPTIONS: usize = 64;
 
-/// Photos as tensors of the image encoder's input, `[3][size][size]`.
+/// Turns tensors of photos, `[3][size][size]`, into samples.
 pub fn images(tensors: Vec<Vec<f32>>, size: usize) -> Vec<Sample> {
     let sample = |values: Vec<f32>| Sample {
         input: Tensor::from_shape(&[1, 3, size, size], &values).expect("values of the input's shape"),
@@ -21,13 +21,14 @@ pub fn images(tensors: Vec<Vec<f32>>, size: usize) -> Vec<Sample> {
     tensors.into_iter().map(sample).collect()
 }
 
-/// Captions that go through all labels.
+/// Returns samples of captions that together contain every label.
 pub fn caption_samples(tokenizer: &Path) -> Result<Vec<Sample>, EncodeError> {
     let tokenizer = Tokenizer::load(tokenizer)?;
     let sample = |index: usize| {
         let labels = Labels::new(|category| {
             let classes = category.classes().len();
-            // Steps without a common divisor with the number of classes: every class comes up in changing company.
+            // The steps have no common divisor with the number of classes, so that every class appears, in varying
+            // combinations.
             let first = (index * 7 % classes) as u8;
             let second = ((index * 11 + 3) % classes) as u8;
             let both = category.is_multi() && index.is_multiple_of(3);
@@ -49,8 +50,8 @@ fn without_ratings(labels: &Labels) -> Labels {
     })
 }
 
-/// Synthetic pictures, for a package that no photos are at hand for: smooth patterns, edges and noise, in the range of
-/// normalised pixels. The same on every run.
+/// Returns synthetic pictures for a package without photos: smooth patterns, edges and noise, in the range of
+/// normalised pixels, `[3][size][size]`. They are the same on every run.
 pub fn pictures(count: usize, size: usize) -> Vec<Vec<f32>> {
     (0..count).map(|index| picture(index as u64, size)).collect()
 }
@@ -58,7 +59,7 @@ pub fn pictures(count: usize, size: usize) -> Vec<Vec<f32>> {
 fn picture(index: u64, size: usize) -> Vec<f32> {
     let mut state = index.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
     let mut uniform = || {
-        // xorshift64*
+        // A xorshift64* generator.
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;

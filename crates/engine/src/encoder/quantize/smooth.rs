@@ -1,8 +1,8 @@
-//! SmoothQuant (Xiao et al., 2022): channels with outliers are divided by a factor where they are made, and the weights
-//! that read them are multiplied by it. The function stays the same; int8 rows lose less.
+//! SmoothQuant (Xiao et al., 2022): divides channels with outliers by a factor where they are computed, and multiplies
+//! the weights that read them by the same factor. The function stays the same, and int8 rows lose less.
 //!
-//! The factor of channel j is `a^alpha / w^(1 - alpha)`, with the greatest activation a and the greatest weight w of the
-//! channel. Each fold takes the alpha, or none, with the least error on calibration rows.
+//! The factor of a channel is `a^alpha / w^(1 - alpha)`, where a is the channel's greatest activation and w its
+//! greatest weight. Each fold uses the alpha with the least error on calibration rows, or no factors if those are best.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +12,23 @@ use super::calibrate::Inputs;
 use super::error::relative_error;
 use super::tower::{FloatLayer, FloatLinear, Tower};
 
+/// Values of alpha that are tried for each fold.
 const ALPHAS: [f32; 5] = [0.35, 0.5, 0.65, 0.8, 1.0];
-/// Channels below this share of the greatest one are treated as if they had it: a factor must not explode.
+/// Least magnitude of a channel, as a share of the greatest one. Smaller channels count as this large, so that no
+/// factor explodes.
 const MAGNITUDE_FLOOR: f32 = 1e-4;
 
-/// Where the factors of a fold go.
+/// The place whose outputs a fold divides.
 #[derive(Clone, Debug)]
 enum Source {
     /// The layer norm at this step.
     LayerNorm(usize),
-    /// The values of the attention whose queries, keys and values the linear layer at this step makes.
+    /// The values of an attention. The linear layer at this step computes its queries, keys and values.
     AttentionValues(usize),
 }
 
-/// Folds factors into the tower wherever a layer norm or an attention feeds linear layers only. `inputs` follow.
-/// Returns the alpha of each smoothed layer, by its name.
+/// Folds factors into the tower wherever a layer norm or an attention feeds only linear layers. Divides `inputs` by the
+/// same factors. Returns the alpha of each smoothed layer, by the layer's name.
 pub fn smooth(kernel: Kernel, tower: &mut Tower, inputs: &mut BTreeMap<String, Inputs>) -> BTreeMap<String, f32> {
     let mut chosen = BTreeMap::new();
     for (source, readers) in folds(tower) {
@@ -42,7 +44,7 @@ pub fn smooth(kernel: Kernel, tower: &mut Tower, inputs: &mut BTreeMap<String, I
     chosen
 }
 
-/// Each possible fold with the steps of the linear layers that read its source.
+/// Returns each possible fold, with the steps of the linear layers that read its source.
 fn folds(tower: &Tower) -> Vec<(Source, Vec<usize>)> {
     let readers = |value: &str| -> Option<Vec<usize>> {
         let uses = (0..tower.steps.len()).filter(|&step| tower.steps[step].inputs.iter().any(|input| input == value));
@@ -67,7 +69,8 @@ fn folds(tower: &Tower) -> Vec<(Source, Vec<usize>)> {
     folds
 }
 
-/// The linear layer that makes the input of an attention, if nothing else uses it.
+/// Returns the step of the linear layer that computes the input `value` of an attention. None if another step uses
+/// `value` or if the layer has another form.
 fn readers_of_queries(tower: &Tower, value: &str) -> Option<usize> {
     let uses = tower.steps.iter().flat_map(|step| &step.inputs).filter(|input| *input == value).count();
     let linear = tower.steps.iter().position(|step| step.output == value)?;
@@ -75,7 +78,7 @@ fn readers_of_queries(tower: &Tower, value: &str) -> Option<usize> {
     (uses == 1 && plain && tower.steps[linear].inputs.len() == 1).then_some(linear)
 }
 
-/// The alpha with the least error over all readers, and its factors; None if no factors are best.
+/// Returns the alpha with the least error over all readers, and its factors. None if smoothing does not help.
 fn best(
     kernel: Kernel,
     tower: &Tower,
@@ -119,7 +122,7 @@ fn factors(alpha: f32, activations: &[f32], weights: &[f32]) -> Vec<f32> {
     activations.iter().zip(weights).map(factor).collect()
 }
 
-/// The greatest weight of each column, or what `greatest` holds already.
+/// Returns the greatest weight magnitude of each column, or the value in `greatest` where that is greater.
 fn column_magnitudes(linear: &FloatLinear, mut greatest: Vec<f32>) -> Vec<f32> {
     for row in linear.weights.chunks_exact(linear.depth) {
         greatest.iter_mut().zip(row).for_each(|(greatest, weight)| *greatest = greatest.max(weight.abs()));
@@ -140,7 +143,7 @@ fn divide(inputs: &mut Inputs, factors: &[f32]) {
     }
 }
 
-/// Divides the source's channels by the factors.
+/// Divides the channels of the source by the factors.
 fn apply(tower: &mut Tower, source: &Source, factors: &[f32]) {
     match *source {
         Source::LayerNorm(step) => {
@@ -152,7 +155,7 @@ fn apply(tower: &mut Tower, source: &Source, factors: &[f32]) {
             }
         }
         Source::AttentionValues(step) => {
-            // Queries and keys come first; each channel of the values is a row of weights.
+            // The rows of the queries and keys come first; then each row belongs to a channel of the values.
             let linear = linear_mut(tower, step);
             let first = linear.outputs() - factors.len();
             let rows = linear.weights.chunks_exact_mut(linear.depth).skip(first);

@@ -1,7 +1,8 @@
-//! An encoder read from a float graph, in terms of fused layers.
+//! An encoder read from a float graph, as a list of fused layers.
 //!
-//! The float graphs come from one exporter, whose node names are the module paths of the PyTorch model: layers are found
-//! by them, and every group of nodes is compared with the form that it must have. Anything else stays as it is.
+//! All float graphs come from one exporter, whose node names are the module paths of the PyTorch model. The reader
+//! finds layers by these names and checks that every group of nodes has the expected form. Other nodes stay as they
+//! are.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,51 +17,70 @@ use bridgeclip_kernels::Activation;
 /// An encoder as a list of steps, in order.
 #[derive(Clone, Debug)]
 pub struct Tower {
+    /// Steps in the order of the graph.
     pub steps: Vec<Step>,
-    /// What the standard steps use, by name.
+    /// Constants that the standard steps use, with their names.
     pub constants: Vec<TensorProto>,
-    /// The graph's frame: inputs, output, operator sets. Without nodes and initialisers.
+    /// The graph without nodes and initialisers: inputs, output, operator sets.
     pub frame: ModelProto,
 }
 
+/// One layer of a tower, with its inputs and its output.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The module path in the PyTorch model.
     pub name: String,
-    /// Names of values.
+    /// Names of the input values.
     pub inputs: Vec<String>,
+    /// Name of the output value.
     pub output: String,
     pub layer: FloatLayer,
 }
 
+/// A layer with float weights.
 #[derive(Clone, Debug)]
 pub enum FloatLayer {
     Linear(FloatLinear),
-    LayerNorm { weight: Vec<f32>, bias: Vec<f32>, epsilon: f32 },
-    Attention { heads: usize, causal: bool },
-    TokenEmbedding { table: Vec<f32>, vocabulary: usize },
+    /// A normalisation of each row; weight and bias are `[width]`.
+    LayerNorm {
+        weight: Vec<f32>,
+        bias: Vec<f32>,
+        epsilon: f32,
+    },
+    Attention {
+        heads: usize,
+        causal: bool,
+    },
+    /// A table of embeddings, `[vocabulary][width]`.
+    TokenEmbedding {
+        table: Vec<f32>,
+        vocabulary: usize,
+    },
+    /// A node of standard ONNX, unchanged.
     Standard(NodeProto),
 }
 
-/// `activation(x W^T + b)`, added to the second input if there is one.
+/// A linear layer: `activation(x W^T + b)`, added to the second input if there is one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FloatLinear {
-    /// `[outputs][depth]`
+    /// Weights, `[outputs][depth]`.
     pub weights: Vec<f32>,
+    /// Number of values of an input row.
     pub depth: usize,
-    /// Of each output.
+    /// Bias of each output.
     pub bias: Option<Vec<f32>>,
     pub activation: Option<Activation>,
 }
 
 impl FloatLinear {
+    /// Number of values of an output row.
     pub fn outputs(&self) -> usize {
         self.weights.len() / self.depth
     }
 }
 
 impl Tower {
-    /// Reads a float graph and its weights.
+    /// Reads a float graph and its weights. Fails if a group of nodes has an unexpected form.
     pub fn read(path: &Path) -> TractResult<Tower> {
         let mut frame = tract_onnx::onnx().proto_model_for_path(path)?;
         let dir = path.parent().context("a graph lies in a folder")?;
@@ -75,6 +95,7 @@ impl Tower {
         Ok(Tower { steps, constants, frame })
     }
 
+    /// Iterates over the linear layers, in order.
     pub fn linears(&self) -> impl Iterator<Item = (&Step, &FloatLinear)> {
         self.steps.iter().filter_map(|step| match &step.layer {
             FloatLayer::Linear(linear) => Some((step, linear)),
@@ -83,7 +104,7 @@ impl Tower {
     }
 }
 
-/// How often each value is used, by nodes or as the graph's output.
+/// Counts how often each value is used, by nodes or as the graph's output.
 fn count_uses(nodes: &[NodeProto], outputs: &[tract_onnx::pb::ValueInfoProto]) -> HashMap<String, usize> {
     let mut uses = HashMap::new();
     let names = nodes.iter().flat_map(|node| &node.input).chain(outputs.iter().map(|output| &output.name));
@@ -93,17 +114,17 @@ fn count_uses(nodes: &[NodeProto], outputs: &[tract_onnx::pb::ValueInfoProto]) -
     uses
 }
 
-/// A constant's shape and float values.
+/// Shape and float values of a constant.
 #[derive(Clone, Debug)]
 struct Constant {
     shape: Vec<usize>,
     values: Vec<f32>,
 }
 
-/// The initialisers, also under the names of reshaped or converted copies.
+/// The initialisers of a graph, including reshaped or converted copies under their own names.
 struct Constants<'a> {
     tensors: HashMap<&'a str, &'a TensorProto>,
-    /// Name of a copy: the original and the copy's shape.
+    /// For the name of each copy: the name of the original, and the copy's shape if it was reshaped.
     copies: HashMap<String, (String, Option<Vec<usize>>)>,
     dir: &'a Path,
 }
@@ -129,7 +150,7 @@ impl<'a> Constants<'a> {
         tract_onnx::tensor::load_tensor(&MmapDataResolver, proto, Some(dir))
     }
 
-    /// Values and shape of a float constant; no value may be NaN or infinite.
+    /// Returns the values and shape of a float constant. Fails if a value is NaN or infinite.
     fn floats(&self, name: &str) -> TractResult<Constant> {
         if let Some((original, shape)) = self.copies.get(name) {
             let constant = self.floats(original)?;
@@ -143,7 +164,7 @@ impl<'a> Constants<'a> {
         Ok(Constant { shape: tensor.shape().to_vec(), values })
     }
 
-    /// The values of a constant of one dimension.
+    /// Returns the values of a constant with one dimension. Fails if it has another shape.
     fn vector(&self, name: &str) -> TractResult<Vec<f32>> {
         let constant = self.floats(name)?;
         ensure!(constant.shape.len() == 1, "`{name}` has shape {:?}, expected one dimension", constant.shape);
@@ -238,7 +259,8 @@ impl Reader<'_> {
         self.push(node.name.clone(), vec![node.input[0].clone()], &node.output[0], layer)
     }
 
-    /// `Gather` of the table's rows gives `[1][length][width]`; the reshape that follows it becomes the identity.
+    /// Turns a `Gather` of a table's rows, which returns `[1][length][width]`, into a token embedding. The reshape
+    /// after it becomes the identity.
     fn token_embedding(&mut self, node: &NodeProto) -> TractResult<()> {
         let table = self.constants.floats(&node.input[0])?;
         let &[vocabulary, _] = &table.shape[..] else { bail!("a table of shape {:?}", table.shape) };
@@ -294,7 +316,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A factor for each output of the linear layer before it: part of that layer's weights from now on.
+    /// Multiplies the weights and bias of the preceding linear layer by a factor for each output.
     fn layer_scale(&mut self, node: &NodeProto) -> TractResult<()> {
         let gamma = self.constants.vector(&node.input[1])?;
         let step = self.steps.last_mut().filter(|step| step.output == node.input[0]);
@@ -310,7 +332,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The sum with the linear layer just before becomes part of it; any other sum stays.
+    /// Makes a sum part of the linear layer just before it, if it adds that layer's output. Any other sum stays.
     fn add(&mut self, node: &NodeProto) -> TractResult<()> {
         let [a, b] = &node.input[..] else { bail!("{} inputs, expected 2", node.input.len()) };
         let before = self.steps.last_mut();
@@ -328,7 +350,7 @@ impl Reader<'_> {
     }
 }
 
-/// The nodes from here on whose names start with `prefix`, up to one that starts with `end`.
+/// Returns the leading nodes whose names start with `prefix`, up to one whose name starts with `end`.
 fn group<'n>(nodes: &'n [NodeProto], prefix: &str, end: &str) -> &'n [NodeProto] {
     let belongs = |node: &NodeProto| node.name.starts_with(prefix) && (end.is_empty() || !node.name.starts_with(end));
     let foreign = |node: &NodeProto| node.op_type == "Cast" || !belongs(node);
@@ -339,7 +361,7 @@ fn transpose(values: &[f32], columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns)).copied().collect()
 }
 
-/// The constants that standard steps use, with their values inside, as f32 where they were floats.
+/// Returns the constants that standard steps use, with their values inline and floats as f32.
 fn standard_constants(steps: &[Step], constants: &Constants) -> TractResult<Vec<TensorProto>> {
     let mut found: Vec<TensorProto> = Vec::new();
     for step in steps {

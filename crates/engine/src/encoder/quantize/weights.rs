@@ -1,14 +1,15 @@
-//! Float weights to int8.
+//! Quantises float weights to int8.
 
-/// Rows of int8 values, each with a scale.
+/// Int8 rows, each with a scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantizedWeights {
+    /// Values of all rows, `[rows][depth]`.
     pub values: Vec<i8>,
-    /// Of each row.
+    /// Scale of each row.
     pub scales: Vec<f32>,
 }
 
-/// Quantises each row of `[rows][depth]` symmetrically: the greatest magnitude becomes 127.
+/// Quantises each row of `weights`, `[rows][depth]`, symmetrically: the greatest magnitude becomes 127.
 pub fn quantize_weights(weights: &[f32], depth: usize) -> QuantizedWeights {
     let mut quantized = QuantizedWeights { values: Vec::with_capacity(weights.len()), scales: Vec::new() };
     for row in weights.chunks_exact(depth) {

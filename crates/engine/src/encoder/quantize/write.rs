@@ -1,4 +1,4 @@
-//! A tower as a graph of fused layers with its weights file.
+//! Writes a tower as a graph of fused layers, with its weights file.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -13,15 +13,15 @@ use super::tower::{FloatLayer, FloatLinear, Step, Tower};
 use super::weights::{QuantizedWeights, quantize_weights};
 use crate::encoder::fused::{DOMAIN, EmbeddingNode, FusedNode, LinearNode, NormNode, StoredWeights};
 
-/// Tensors start at multiples of this in the weights file.
+/// Alignment of tensors in the weights file, in bytes.
 const ALIGNMENT: u64 = 64;
 
 /// Which linear layers are written as int8.
 #[derive(Clone, Debug)]
 pub enum Precision {
-    /// None.
+    /// No layer is int8.
     Float,
-    /// All but those named.
+    /// All layers are int8, except those with these names.
     Int8Except(BTreeSet<String>),
 }
 
@@ -35,7 +35,7 @@ impl Precision {
 }
 
 impl Tower {
-    /// Writes `graph` and `weights` into `dir`.
+    /// Writes the files `graph` and `weights` into the folder `dir`.
     pub fn write(&self, dir: &Path, graph: &str, weights: &str, precision: &Precision) -> TractResult<()> {
         let mut file = WeightsWriter::create(&dir.join(weights), weights)?;
         let nodes = self.steps.iter().map(|step| write_step(step, &mut file, precision));
@@ -96,7 +96,7 @@ fn write_linear(linear: &FloatLinear, file: &mut WeightsWriter, int8: bool) -> i
     })
 }
 
-/// Writes tensors one after the other and tells where each lies.
+/// Writes tensors one after another and returns the place of each.
 struct WeightsWriter {
     name: String,
     file: BufWriter<File>,

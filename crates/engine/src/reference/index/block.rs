@@ -1,24 +1,28 @@
-//! Rows that lie near each other, in the form that the file and the index have.
+//! A block of rows around a common centre, in the form of the file and of the index.
 
 use crate::reference::code::{norm, quantize, round_up};
 
-/// Some rows around a centre, nearest first. The vectors beside `centre` have one entry for each row.
+/// Rows around a centre, nearest first. Every vector except `centre` has one entry, or `dim` entries, for each row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Block {
-    /// `[dim]`
+    /// Centre of the rows, `[dim]`.
     pub centre: Vec<f32>,
-    /// The rows' positions in the reference, from 0.
+    /// Positions of the rows in the reference, from 0.
     pub positions: Vec<u32>,
-    /// Upper bounds on the norm of row less centre, ascending.
+    /// Upper bounds on the norm of row minus centre, ascending.
     pub distances: Vec<f32>,
-    /// `[rows][dim]`. A row is `scale` times these but for an error of a norm of at most `error`.
+    /// Quantised rows, `[rows][dim]`. A row is its `scale` times these values, with an error whose norm is at most
+    /// `error`.
     pub int8: Vec<i8>,
+    /// Scale of each row.
     pub scales: Vec<f32>,
+    /// Upper bound on the norm of each row's error.
     pub errors: Vec<f32>,
 }
 
 impl Block {
-    /// Rows with their positions, all of the centre's dimension and of finite values.
+    /// Quantises rows, given with their positions, into a block. Every row has the dimension of `centre` and finite
+    /// values.
     pub fn new(centre: Vec<f32>, rows: &[(u32, Vec<f32>)]) -> Self {
         let distance = |row: &[f32]| {
             let apart = row.iter().zip(&centre).map(|(value, centre)| (f64::from(*value) - f64::from(*centre)).powi(2));
@@ -44,7 +48,7 @@ impl Block {
         self.positions.len()
     }
 
-    /// Whether it is what [`Block::new`] can have made of rows of this dimension.
+    /// Reports whether the block has a form that [`Block::new`] can produce for rows of this dimension.
     pub fn is_sound(&self, dim: usize) -> bool {
         let count = self.len();
         let lengths = [self.distances.len(), self.scales.len(), self.errors.len()];

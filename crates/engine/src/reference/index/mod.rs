@@ -1,16 +1,16 @@
 //! Exact search for the nearest vectors.
 //!
-//! Rows are in memory as int8, a quarter of their size. A look at these gives each row's similarity within a known error
-//! ([`query`]). Rows that cannot be among the nearest by these bounds are out. For the others, while they are in the
-//! processor's cache, the query's own rounding is made good by a second int8 vector. Those that are in doubt at the end are
-//! compared in f32.
+//! The index keeps rows in memory as int8, a quarter of their size in f32. The int8 product gives each row's similarity
+//! within a known error ([`query`]). Rows that these bounds exclude from the nearest are dropped. The remaining rows
+//! are compared again while they are in the processor's cache, with a second int8 vector that corrects the rounding of
+//! the query. Rows that are still in doubt at the end are compared in f32.
 //!
-//! Rows that lie near each other lie together ([`block`]), each group of them within a ball around a centre. No row of a ball
-//! is more similar to a query than the centre is by more than the query's norm times the radius. So a search looks at the
-//! most promising groups first, and ends where no other group can hold one of the nearest. Where most groups can, it
-//! looks at them in the order of memory; many queries do that together.
+//! Neighbouring rows are stored together ([`block`]). Each group of rows is within a ball around a centre: a row's
+//! similarity to a query exceeds the centre's by at most the query's norm times the ball's radius. A search visits the
+//! most promising groups first and ends when no other group can contain one of the nearest rows. If most groups can, it
+//! visits them in the order of memory, for many queries together.
 //!
-//! What comes out is what a search in f32 over all rows gives, for any data.
+//! The result is that of a search in f32 over all rows, for any data.
 
 mod block;
 mod query;
@@ -31,37 +31,41 @@ use query::{GROUP, Int8Vectors, Query};
 pub(super) use shortlist::dot;
 use shortlist::{Ordered, Shortlist};
 
-/// Rows that many queries look at together: the rows and their scores stay in the processor's second-level cache.
+/// Number of rows that many queries scan together: the rows and their scores stay in the processor's second-level
+/// cache.
 const BLOCK: usize = 1024;
-/// Queries that look at rows together.
+/// Number of queries that scan rows together.
 const QUERIES: usize = 64;
-/// Promising groups that are looked at before it is judged whether the order of promise is worth its time.
+/// Number of promising groups that a search visits before it decides whether visiting by promise is worth its time.
 const FIRST_GROUPS: usize = 16;
 
-/// The vectors of a reference, as int8 with a bound on the error of each.
+/// The vectors of a reference as int8, each with a bound on its error.
 #[derive(Debug)]
 pub struct Index {
     kernel: Kernel,
     rows: Int8Vectors,
-    /// Of each place in `rows`: which row of the reference is there, from 0.
+    /// For each place in `rows`: the position of its row in the reference, from 0.
     positions: Vec<u32>,
     centres: Int8Vectors,
     balls: Vec<Ball>,
 }
 
-/// The rows of one group that lie around one centre.
+/// The rows of one group that belong to one centre.
 #[derive(Clone, Copy, Debug)]
 struct Ball {
+    /// Index of the group in the rows.
     group: u32,
+    /// Index of the centre.
     centre: u32,
+    /// Upper bound on the distance of a row from the centre.
     radius: f32,
 }
 
-/// Gives the vectors themselves, for the rows that the bounds cannot tell apart.
+/// Reads vectors in f32, for rows that the int8 bounds cannot tell apart.
 pub trait ExactRows {
     type Error;
 
-    /// Writes the values of the row at a position, from 0, into `values`.
+    /// Writes the values of the row at `position`, from 0, into `values`.
     fn read(&self, position: usize, values: &mut [f32]) -> Result<(), Self::Error>;
 }
 
@@ -75,19 +79,19 @@ impl ExactRows for [f32] {
     }
 }
 
-/// What is looked for.
+/// The rows that a search returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Search<'a> {
-    /// Rows at most.
+    /// Maximum number of rows.
     pub count: usize,
-    /// Rows must be at least so similar.
+    /// Least cosine similarity of a row.
     pub similarity_min: Option<f32>,
-    /// Rows must be among these.
+    /// The rows to search. None: all rows.
     pub among: Option<&'a RowSet>,
 }
 
 impl Search<'_> {
-    /// The `count` most similar rows.
+    /// Returns a search for the `count` most similar rows.
     pub fn nearest(count: usize) -> Self {
         Search { count, similarity_min: None, among: None }
     }
@@ -100,6 +104,7 @@ pub struct RowSet {
 }
 
 impl RowSet {
+    /// Adds the row at `position`, from 0.
     pub fn insert(&mut self, position: usize) {
         let word = position / 64;
         if word >= self.words.len() {
@@ -108,11 +113,12 @@ impl RowSet {
         self.words[word] |= 1 << (position % 64);
     }
 
+    /// Reports whether the set has the row at `position`, from 0.
     pub fn contains(&self, position: usize) -> bool {
         self.words.get(position / 64).is_some_and(|word| word >> (position % 64) & 1 == 1)
     }
 
-    /// The rows that are in both.
+    /// Returns the rows that are in both sets.
     pub fn intersection(&self, other: &RowSet) -> RowSet {
         RowSet { words: self.words.iter().zip(&other.words).map(|(a, b)| a & b).collect() }
     }
@@ -129,26 +135,27 @@ impl FromIterator<usize> for RowSet {
 /// A row and its cosine similarity to the query.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
-    /// Of the row, from 0.
+    /// Position of the row, from 0.
     pub position: usize,
+    /// Dot product of row and query: their cosine similarity if the row has length 1.
     pub similarity: f32,
 }
 
 const TOO_MANY: &str = "there are more rows than photos";
 
-/// What blocks say, but for the int8 values.
+/// The data of all blocks, except the int8 values.
 #[derive(Default)]
 struct Loaded {
     positions: Vec<u32>,
     scales: Vec<f32>,
     errors: Vec<f32>,
-    /// `[blocks][dim]`
+    /// Centres of the blocks, `[blocks][dim]`.
     centres: Vec<f32>,
     balls: Vec<Ball>,
 }
 
 impl Loaded {
-    /// Adds a block's rows, unless they are unsound or more than `count`.
+    /// Adds a block's rows. Fails if they are unsound, or if there would be more than `count` rows.
     fn add(&mut self, block: &Block, dim: usize, count: usize) -> Result<(), &'static str> {
         let first = self.positions.len();
         if !block.is_sound(dim) {
@@ -160,7 +167,7 @@ impl Loaded {
         let centre = (self.centres.len() / dim) as u32;
         let end = first + block.len();
         for group in first / GROUP..end.div_ceil(GROUP) {
-            // Distances ascend, so the last one in the group is the greatest.
+            // Distances ascend, so the group's last row is the furthest from the centre.
             let radius = block.distances[end.min((group + 1) * GROUP) - 1 - first];
             self.balls.push(Ball { group: group as u32, centre, radius });
         }
@@ -171,7 +178,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// Whether each position below their number is there.
+    /// Reports whether every position below the number of rows is present.
     fn is_complete(&self) -> bool {
         let seen: RowSet =
             self.positions.iter().map(|&position| position as usize).filter(|&p| p < self.positions.len()).collect();
@@ -180,7 +187,8 @@ impl Loaded {
 }
 
 impl Index {
-    /// Takes `count` rows from blocks that `next` gives. No row's norm is above `norm_max`.
+    /// Builds an index of `count` rows from the blocks that `next` returns. `norm_max` is an upper bound on the norm of
+    /// every row.
     pub(super) fn pack(
         kernel: Kernel,
         dim: usize,
@@ -189,7 +197,7 @@ impl Index {
         mut next: impl FnMut() -> io::Result<Option<Block>>,
     ) -> Result<Self, MatrixError> {
         let mut loaded = Loaded::default();
-        // The values of the last block, and how far they have been used.
+        // The values of the current block, and the number of them that are used up.
         let (mut int8, mut used): (Vec<i8>, usize) = (Vec::new(), 0);
         let read = |_: usize, out: &mut [i8]| -> io::Result<()> {
             let mut filled = 0;
@@ -205,7 +213,7 @@ impl Index {
             }
             Ok(())
         };
-        // A matrix has at least one row; that of an empty index is never looked at.
+        // A matrix needs at least one row; a search never reads that of an empty index.
         let matrix = match count {
             0 => Int8Matrix::pack(kernel, 1, dim, |_, _| Ok(()))?,
             count => Int8Matrix::pack(kernel, count, dim, read)?,
@@ -221,7 +229,7 @@ impl Index {
         Ok(Index { kernel, rows, positions, centres: pack_centres(kernel, dim, &centres)?, balls })
     }
 
-    /// Takes rows that are in memory, row by row, all around one centre.
+    /// Builds an index of rows in memory, `[rows][dim]`, all around one centre.
     ///
     /// # Panics
     /// If a value is not finite, or if the dimension is 0 or above 65,536.
@@ -233,7 +241,7 @@ impl Index {
         Self::pack(kernel, dim, numbered.len(), norm_max, || Ok(block.take())).expect("sound rows")
     }
 
-    /// Values per row.
+    /// Number of values of a row.
     pub fn dim(&self) -> usize {
         self.rows.matrix.depth()
     }
@@ -247,10 +255,11 @@ impl Index {
         self.len() == 0
     }
 
-    /// The rows most similar to `query`, most similar first; equal similarities in the order of their positions.
+    /// Returns the rows most similar to `query`, most similar first; rows of equal similarity in the order of their
+    /// positions.
     ///
     /// # Panics
-    /// If the query has another dimension.
+    /// If `query` has another dimension.
     pub fn search<R: ExactRows + ?Sized>(
         &self,
         query: &Embedding,
@@ -260,7 +269,7 @@ impl Index {
         Ok(self.search_all(std::slice::from_ref(query), search, rows)?.remove(0))
     }
 
-    /// Likewise for many queries, which look at rows together where that saves time: the hits of each.
+    /// Returns the hits of each query, like [`Self::search`]. Queries scan rows together where that saves time.
     pub fn search_all<R: ExactRows + ?Sized>(
         &self,
         queries: &[Embedding],
@@ -279,7 +288,7 @@ impl Index {
         Ok(hits)
     }
 
-    /// Rows that can be among each query's nearest, by int8 alone.
+    /// Returns, for each query, the rows that can be among the nearest judging by int8 alone.
     fn scan(&self, queries: &[Query<'_>], search: &Search<'_>) -> Vec<Shortlist> {
         if search.count == 0 || self.is_empty() {
             return vec![Shortlist::new(search); queries.len()];
@@ -303,7 +312,8 @@ impl Index {
         shortlists
     }
 
-    /// Looks at the most promising groups, one after the other. Returns the groups that are left if that is no use.
+    /// Visits the most promising groups, best first, as long as that saves time. Returns the shortlist and the groups
+    /// that remain, in the order of memory.
     fn look_nearby(&self, query: &Query<'_>, search: &Search<'_>) -> (Shortlist, Vec<u32>) {
         let by_centre = query.highest_by_centres(&self.centres);
         let groups = self.len().div_ceil(GROUP);
@@ -312,7 +322,7 @@ impl Index {
             let bound = &mut bounds[ball.group as usize];
             *bound = bound.max(by_centre[ball.centre as usize] + query.norm * ball.radius);
         }
-        // By the greatest similarity that a row of the group can have; of equals the first group.
+        // Ordered by the greatest similarity that a row of the group can have; of equal groups the first one wins.
         let mut promising: BinaryHeap<(Ordered, Reverse<u32>)> =
             bounds.into_iter().zip(0..).map(|(highest, group)| (Ordered(highest), Reverse(group))).collect();
         let mut shortlist = Shortlist::new(search);
@@ -333,7 +343,7 @@ impl Index {
         (shortlist, Vec::new())
     }
 
-    /// Looks at some groups that were not looked at before.
+    /// Visits groups that were not visited before.
     fn look_at_groups(&self, query: &Query<'_>, groups: &[u32], search: &Search<'_>, shortlist: &mut Shortlist) {
         let parts = over_ranges(groups.len(), |range| {
             let mut part = shortlist.beside();
@@ -346,7 +356,7 @@ impl Index {
         parts.into_iter().for_each(|part| shortlist.add(part));
     }
 
-    /// Looks at one group, and fetches the next one into the cache meanwhile.
+    /// Visits one group, and prefetches the next one into the cache.
     fn look(&self, query: &Query<'_>, group: u32, next: Option<u32>, search: &Search<'_>, shortlist: &mut Shortlist) {
         let (group, next) = (group as usize, next.map(|next| next as usize));
         if query.highest_at_first_look(&self.rows, group, next) >= shortlist.threshold() {
@@ -354,7 +364,7 @@ impl Index {
         }
     }
 
-    /// Looks at all rows for many queries together.
+    /// Scans all rows for many queries together.
     fn look_at_all(&self, queries: &[&Query<'_>], shortlists: Vec<Shortlist>, search: &Search<'_>) -> Vec<Shortlist> {
         let values: Vec<f32> = queries.iter().flat_map(|query| query.coarse.iter().copied()).collect();
         let packed = QuantizedRows::quantize(self.kernel, &values, self.dim());
@@ -398,7 +408,7 @@ impl Index {
         }
     }
 
-    /// Takes the rows of one group that can be among the nearest.
+    /// Adds the rows of one group that can be among the nearest to the shortlist.
     fn take(&self, query: &Query<'_>, group: usize, search: &Search<'_>, shortlist: &mut Shortlist) {
         let mut scores = [0.0; GROUP];
         if query.look(&self.rows, group, &mut scores) < shortlist.threshold() {
@@ -434,7 +444,7 @@ mod tests {
 
     use super::*;
 
-    /// xorshift64*
+    /// A xorshift64* generator.
     struct Random(u64);
 
     impl Random {
@@ -449,7 +459,7 @@ mod tests {
             (self.next() >> 33) as usize % bound
         }
 
-        /// Sum of uniform ones: near enough to normal, mean 0, variance 1.
+        /// Returns a sum of uniform values: near enough to normal, with mean 0 and variance 1.
         fn normal(&mut self) -> f32 {
             (0..12).map(|_| (self.next() >> 40) as f32 / 16_777_216.0).sum::<f32>() - 6.0
         }
@@ -459,7 +469,7 @@ mod tests {
         }
     }
 
-    /// Each row in the block of the nearest of some rows.
+    /// Builds an index in which each row is in the block of the nearest of some centres.
     fn in_balls(random: &mut Random, kernel: Kernel, rows: &[f32], dim: usize) -> Index {
         let rows: Vec<&[f32]> = rows.chunks_exact(dim).collect();
         let centres: Vec<&[f32]> = (0..1 + random.below(7)).map(|_| rows[random.below(rows.len())]).collect();
@@ -475,7 +485,7 @@ mod tests {
         Index::pack(kernel, dim, rows.len(), norm_max, || Ok(blocks.next())).expect("sound blocks")
     }
 
-    /// The definition: every row in f32.
+    /// Searches every row in f32: the definition of a correct result.
     fn brute_force(rows: &[f32], query: &Embedding, search: &Search<'_>) -> Vec<Hit> {
         let rows = rows.chunks_exact(query.values().len()).enumerate();
         let mut hits: Vec<Hit> = rows
@@ -488,7 +498,7 @@ mod tests {
         hits
     }
 
-    /// Data of every kind that could be hard: each is rows, row by row.
+    /// Returns rows, row by row, of one of eight kinds of data that could be hard for the search.
     fn data(random: &mut Random, kind: usize, count: usize, dim: usize) -> Vec<f32> {
         let unit = |values: Vec<f32>| {
             let norm = norm(&values).max(1e-9) as f32;
@@ -499,22 +509,22 @@ mod tests {
             0 => unit(random.vector(dim)),
             // Many equal rows.
             1 => unit(centre.iter().enumerate().map(|(i, c)| c + ((index % 3) * (i % 2)) as f32).collect()),
-            // Nearly equal rows: less apart than int8 can tell.
+            // Nearly equal rows: their distances are smaller than int8 can resolve.
             2 => unit(centre.iter().map(|c| c + 1e-4 * random.normal()).collect()),
             // Differences in the last bits only.
             3 => {
                 unit(centre.clone()).into_iter().map(|c| f32::from_bits(c.to_bits() ^ random.below(4) as u32)).collect()
             }
-            // One value each.
+            // Unit vectors with a single value each.
             4 => (0..dim).map(|i| if i == index % dim { 1.0 } else { 0.0 }).collect(),
-            // Norms over twelve orders of magnitude, zeros among them.
+            // Norms over twelve orders of magnitude, including zero vectors.
             5 => {
                 let factor = [0.0, 1e-6, 1e-3, 1.0, 1e6][random.below(5)];
                 random.vector(dim).into_iter().map(|value| factor * value).collect()
             }
-            // One outlier that takes the whole int8 range.
+            // One outlier that uses up the int8 range.
             6 => (0..dim).map(|i| if i == 0 { 100.0 } else { random.normal() }).collect(),
-            // The hardest for a running threshold: ever nearer to the query below.
+            // The hardest case for a running threshold: rows that come ever nearer to the query.
             _ => unit((0..dim).map(|i| centre[i] + 0.001 * (count - index) as f32 * random.normal()).collect()),
         };
         (0..count).flat_map(&mut row).collect()

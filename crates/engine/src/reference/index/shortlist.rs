@@ -1,16 +1,16 @@
-//! The rows that can be among a query's nearest, as far as a search has come, and the hits that are left in the end.
+//! The rows that can be among a query's nearest while a search runs, and the hits that remain at its end.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use super::{ExactRows, Hit, Search};
 
-/// The rows that can be among the nearest by what is known of those looked at.
+/// The rows that can be among the nearest, given the rows visited so far.
 #[derive(Clone)]
 pub struct Shortlist {
-    /// Rows whose similarity is below this are surely not among the nearest.
+    /// Similarity below which a row is certainly not among the nearest.
     floor: f32,
-    /// The best lower bounds: as many rows are surely so similar.
+    /// The `count` greatest lower bounds of the rows visited: that many rows certainly are this similar.
     lowest: Best,
     candidates: Vec<Candidate>,
 }
@@ -19,7 +19,7 @@ pub struct Shortlist {
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     position: u32,
-    /// Its similarity is this, give or take the error.
+    /// Similarity of the row, within `error`.
     score: f32,
     error: f32,
 }
@@ -31,16 +31,17 @@ impl Candidate {
 }
 
 impl Shortlist {
+    /// Returns an empty shortlist.
     pub fn new(search: &Search<'_>) -> Self {
         Self::above(search, search.similarity_min.unwrap_or(f32::NEG_INFINITY))
     }
 
-    /// For the same search among all rows again, with what is known of the threshold.
+    /// Returns an empty shortlist for the same search over all rows again. It keeps the threshold.
     pub fn again(&self, search: &Search<'_>) -> Self {
         Self::above(search, self.threshold())
     }
 
-    /// For the same search among rows that this one did not look at; see [`Self::add`].
+    /// Returns an empty shortlist for the same search over other rows. [`Self::add`] joins it with this one.
     pub fn beside(&self) -> Self {
         Shortlist { floor: self.floor, lowest: self.lowest.clone(), candidates: Vec::new() }
     }
@@ -49,12 +50,12 @@ impl Shortlist {
         Shortlist { floor, lowest: Best::new(search.count), candidates: Vec::new() }
     }
 
-    /// Rows whose similarity is surely below this are out.
+    /// Similarity below which a row is certainly not among the nearest.
     pub fn threshold(&self) -> f32 {
         self.lowest.threshold().max(self.floor)
     }
 
-    /// Takes a row whose similarity is `score`, give or take the error.
+    /// Adds a row whose similarity is `score`, within `error`, if it can be among the nearest.
     pub fn take(&mut self, position: u32, score: f32, error: f32) {
         let candidate = Candidate { position, score, error };
         if candidate.highest() >= self.threshold() {
@@ -63,12 +64,13 @@ impl Shortlist {
         }
     }
 
-    /// Adds what was found among other rows. No rows are taken after that.
+    /// Adds the candidates found among other rows. To be called after the last [`Self::take`], because it leaves the
+    /// threshold as it is.
     pub fn add(&mut self, others: Shortlist) {
         self.candidates.extend(others.candidates);
     }
 
-    /// Compares the rows that are left with the query in f32, the most promising first.
+    /// Compares the remaining rows with the query in f32, the most promising first, and returns the hits.
     pub fn compare<R: ExactRows + ?Sized>(
         mut self,
         query: &[f32],
@@ -81,7 +83,7 @@ impl Shortlist {
         self.candidates.retain(|candidate| candidate.highest() >= threshold);
         self.candidates.sort_by(|a, b| b.highest().total_cmp(&a.highest()));
         let mut values = vec![0.0; query.len()];
-        // The best rank is the smallest.
+        // The heap's maximum is the worst hit: the order of similarities is reversed.
         let mut best = BinaryHeap::with_capacity(search.count.min(self.candidates.len()) + 1);
         for candidate in self.candidates {
             let worst = best.peek().filter(|_| best.len() == search.count);
@@ -103,7 +105,7 @@ impl Shortlist {
     }
 }
 
-/// The greatest `count` of many values.
+/// The `count` greatest of many values.
 #[derive(Clone)]
 struct Best {
     count: usize,
@@ -122,7 +124,7 @@ impl Best {
         }
     }
 
-    /// The least of them, once there are so many.
+    /// Returns the least of the values once there are `count` of them, and negative infinity before.
     fn threshold(&self) -> f32 {
         match self.values.peek() {
             Some(Reverse(Ordered(least))) if self.values.len() == self.count => *least,
@@ -155,7 +157,8 @@ impl PartialEq for Ordered {
 
 impl Eq for Ordered {}
 
-/// Sixteen sums side by side, so that the compiler can keep them in vector registers. The same bits on every machine.
+/// Returns the dot product: sixteen sums side by side, so that the compiler can keep them in vector registers. The
+/// result has the same bits on every machine.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0.0_f32; LANES];
