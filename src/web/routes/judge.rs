@@ -1,4 +1,4 @@
-//! What people add to a capture.
+//! Judgements and tags that people add to a capture.
 
 use std::sync::Arc;
 
@@ -22,14 +22,14 @@ use crate::learn::Rated;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Word {
-    /// Number of the event that the inspector has seen. If the verdict has changed since, it must be looked at again.
+    /// Number of the event that the inspector has seen. If the verdict has changed since, they must look at it again.
     sequence: i64,
-    /// What is right; what is shown is accepted if not given.
+    /// Correct labels; without them the verdict that is shown is accepted.
     labels: Option<Labels>,
-    /// Takes the last judgement that stands back.
+    /// Whether to take back the last judgement that still applies.
     #[serde(default)]
     undo: bool,
-    /// Who says so, at the device itself; on the network it is the visitor's own name.
+    /// Name of the inspector, if they are at the device itself. A visitor from the network has a name already.
     name: Option<PersonName>,
 }
 
@@ -50,7 +50,7 @@ impl Word {
     }
 }
 
-/// Accepts or corrects a verdict, or takes the last such judgement back.
+/// Accepts or corrects a verdict, or takes back the last such judgement.
 pub async fn inspect(
     State(site): State<Arc<Site>>,
     Id(id): Id,
@@ -73,9 +73,9 @@ pub async fn inspect(
     .await
 }
 
-/// The photo votes as it was judged last, or not at all once its judgement was taken back.
+/// Lets the photo vote as it was judged last, or not at all once its judgement was taken back.
 fn learn(site: &Site, reader: &Reader, id: i64) -> Result<(), JournalError> {
-    // Locked before the look: of two judgements at once the last one then votes.
+    // Locked before the read: of two judgements at the same time, the later one then votes.
     let mut answerer = site.searcher.classifier.answerer();
     match reader.result(id)?.and_then(|result| Rated::of(result, site.identity.embedding_space)) {
         Some(rated) => answerer.rated.put(rated),
@@ -84,7 +84,7 @@ fn learn(site: &Site, reader: &Reader, id: i64) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// A bridge inspector gives one soundness and one measure.
+/// Checks that the labels name exactly one soundness and one measure, as a bridge inspector must.
 fn check(labels: &Labels) -> Result<(), Problem> {
     for category in Category::ALL.into_iter().filter(|category| !category.is_multi()) {
         if labels.get(category).indexes().len() != 1 {
@@ -94,7 +94,7 @@ fn check(labels: &Labels) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Says afterwards which member a photo shows.
+/// Changes the tag of a capture: the member that its photo shows.
 pub async fn retag(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -120,7 +120,7 @@ fn problem(error: JournalError) -> Problem {
     }
 }
 
-/// Tells the pages, and whoever made the change.
+/// Notifies the pages, and returns the change to whoever made it.
 fn changed(site: &Site, made: &Superseded) -> Json<Value> {
     let Superseded { capture, sequence, event_id } = made;
     site.live.tell(&Notice::Changed { captures: vec![*capture] });
