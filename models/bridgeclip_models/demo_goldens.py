@@ -1,4 +1,4 @@
-"""The goldens that need the demo package: embeddings by the demo model in PyTorch, prepared by open_clip."""
+"""Goldens that need the demo package: embeddings by the demo model in PyTorch, with open_clip's preprocessing."""
 
 import shutil
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def write_demo(out: Path, demo: Path, work: Path) -> Iterator[Path]:
 
 
 def _captions(photo_labels: Path) -> list[str]:
-    """Distinct captions of the sample photos, filled up with texts that are awkward to tokenize."""
+    """Returns distinct captions of the sample photos, supplemented by texts that are awkward to tokenize."""
     half = _CAPTIONS // 2
     distinct = list(dict.fromkeys(pair.caption for pair in read_pairs(photo_labels)))[:half]
     others = [text for text in TEXTS if text and text not in distinct]

@@ -34,7 +34,7 @@ LIFE_SHORTENING = {"corrosion", "spalling / rebar exposure", "water leakage / ef
 
 
 def measure(soundness: str, damages: Collection[str], locations: Collection[str]) -> str:
-    """The component-wise measure classification by the table above."""
+    """Returns the component-wise measure classification, by the table in the module's description."""
     damages, locations = set(damages), set(locations)
     if soundness == "IV":
         return "E2" if locations & THIRD_PARTY else "E1"
