@@ -1,9 +1,9 @@
-"""Labels <-> caption, by the published template.
+"""Conversion between labels and captions, by the published template.
 
     <Damage> is observed in the <location>. The soundness rating is <Ⅰ|Ⅱ|Ⅲ|Ⅳ>. The component-wise measure classification is <code>.
 
-Several items are joined by " and ", several kinds of damage take "are". A sentence whose value is unknown is left out; the
-first sentence needs both its damage and its location.
+Several items are joined by " and "; several kinds of damage take "are". A sentence is left out if its value is unknown, the
+first one if its damage or its location is.
 """
 
 import re

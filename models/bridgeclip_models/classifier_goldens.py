@@ -28,11 +28,11 @@ _LINEAR_MIN, _ZERO_SHOT_MIN = 0.5, 0.3  # probability from which a class of a mu
 
 
 def write_classifiers(out: Path, demo: Path) -> Iterator[Path]:
-    """Yields the files it writes into `out/classifiers`.
+    """Yields the files that it writes into `out/classifiers`.
 
     heads.bin          linear heads that PyTorch trained on the reference, in their stored form
     prompts.npy        float32 embeddings of the built-in prompts, class by class
-    predictions.json   per method the answers, a row for each held-out picture: class indexes per category, joined by |
+    predictions.json   answers by method, one row per held-out picture: class indexes per category, joined by |
     """
     queries = _queries(out / "demo" / "val_embeddings.npy")
     rows, labels = _read_reference(demo / FLOAT_PACKAGE / "reference.db")

@@ -19,12 +19,12 @@ _CAPTIONS = 20
 
 
 def write_demo(out: Path, demo: Path, work: Path) -> Iterator[Path]:
-    """Yields the files it writes into `out`; embeddings are float32 [rows, dim] of unit length.
+    """Yields the files that it writes into `out`. Embeddings are float32 [rows, dim] of unit length.
 
-    inputs.json                        seeded images, and their embeddings
-    photos.json, photos.npy            the sample photos with their hashes, and their embeddings
+    inputs.json                        seeded images and their embeddings
+    photos.json, photos.npy            names and hashes of the sample photos, and their embeddings
     captions.json, captions.npy        captions and their embeddings
-    val.csv, val_embeddings.npy        the held-out pictures (they are not kept), and their embeddings
+    val.csv, val_embeddings.npy        rows of the held-out pictures, which are not stored, and their embeddings
     """
     out.mkdir(exist_ok=True)
     model = load_demo_model(demo / FLOAT_PACKAGE)

@@ -1,7 +1,7 @@
-"""The folder of a training run: checkpoints that are complete or absent, and the losses of each epoch.
+"""The folder of a training run: checkpoints, which are complete or absent, and the losses of each epoch.
 
-  epoch_N.pt      after epoch N, in open_clip's layout: epoch, name, state_dict, optimizer - and what a resumed run needs
-  stopped.pt      the same in the middle of an epoch, written from time to time and on Ctrl-C; gone when the epoch is done
+  epoch_N.pt      the state after epoch N, in open_clip's layout (epoch, name, state_dict, optimizer), and what resuming needs
+  stopped.pt      the state in the middle of an epoch, written at intervals and on Ctrl-C, and removed when the epoch is done
   results.jsonl   one line per epoch, with `clip_val_loss` and `epoch`
 """
 

@@ -1,4 +1,4 @@
-"""Reproducible tensors that any language can make again: each value depends on the tensor's name and the index only.
+"""Reproducible tensors that any language can make: each value depends only on the tensor's name and the index.
 
     hash(name)   FNV-1a, 64 bits, over the UTF-8 bytes of the name
     z            hash + (index + 1) * 0x9E3779B97F4A7C15, then the finaliser of splitmix64, all modulo 2^64

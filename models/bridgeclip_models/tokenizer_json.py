@@ -1,12 +1,12 @@
 """CLIP's byte-pair encoding as a `tokenizer.json` of Hugging Face's tokenizers library.
 
-It splits and encodes cleaned text exactly as open_clip's `SimpleTokenizer` does. Cleaning (ftfy, HTML unescaping, white
-space, lower case), start and end token, truncation and padding are left to the caller.
+It splits and encodes cleaned text exactly as open_clip's `SimpleTokenizer` does. The caller cleans the text (ftfy, HTML
+unescaping, white space, lower case), adds start and end token, truncates and pads.
 
-The names of the two special tokens inside a text are a corner case. SimpleTokenizer finds them by its split pattern, from
-left to right; an "added token" of the tokenizers library is cut out before the pattern is applied, so that in `!<end_of_text>`
-the two would differ. So they are ordinary words here: merges of the lowest priority join the pieces of such a word to the
-special token. No other word can trigger them, because the pattern keeps `<` and letters apart everywhere else.
+The names of the two special tokens inside a text are a corner case. SimpleTokenizer finds them with its split pattern, from
+left to right. The tokenizers library cuts out its "added tokens" before it applies the pattern, so the two would differ on
+`!<end_of_text>`. Therefore the names are ordinary words here: merges of the lowest priority join the pieces of such a word to
+the special token. No other word can trigger them, because everywhere else the pattern separates `<` from letters.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The measure that follows from what a scene shows. The first line that fits decides.
+"""The measure that follows from what a scene shows: that of the first line which applies.
 
 | rating | and                                                              | measure |
 |--------|------------------------------------------------------------------|---------|
@@ -14,7 +14,7 @@
 | II     | otherwise                                                        | B       |
 | I      | otherwise                                                        | A       |
 
-The rule is ours, and simpler than an engineer's judgement.
+The rule was made for these drawings, and is simpler than an engineer's judgement.
 """
 
 from collections.abc import Collection

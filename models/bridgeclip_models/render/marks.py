@@ -1,7 +1,7 @@
-"""What the inspectors left in the picture: a board with the rating, and the mark of the measure.
+"""Traces of the inspectors in the picture: a board with the rating, and the mark of the measure.
 
-Extent alone would be enough for an engineer, not for a small model that is trained for half an hour. So every rating
-and every measure has a mark of its own, large enough to see at 224 px. Real photos carry no such help.
+The extent alone would suffice for an engineer, but not for a small model that is trained for half an hour. So every rating
+and every measure has a mark of its own, large enough to see at 224 px. Real photos contain no such help.
 
 | rating | board, lower left: strokes and coloured strip | measure | mark around the damage, and tag of the same colour   |
 |--------|-----------------------------------------------|---------|------------------------------------------------------|
