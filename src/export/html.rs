@@ -1,7 +1,7 @@
 //! The inspection sheet: one HTML file for printing on A4, without scripts and without network requests.
 //!
-//! Its groups are bridge, span and member, an order in which photos are not stored. So there are two passes: the first
-//! makes a [`Plan`] of a few bytes per photo, and the second fetches one photo after another in the plan's order.
+//! Photos are grouped by bridge, span and member, but they are not stored in that order. So there are two passes: the
+//! first makes a [`Plan`] of a few bytes per photo, and the second fetches one photo after another in the plan's order.
 
 mod photo;
 mod plan;

@@ -1,8 +1,8 @@
 //! Visitors of the field page, their roles and the pairing codes that admit them.
 //!
 //! People at the device itself may do everything. A visitor from the network needs a code that the device shows
-//! (`bridgeclip pair`): six digits, valid for one visitor and ten minutes. The code buys a random token, which the
-//! browser keeps in a cookie. The device keeps only the tokens' hashes.
+//! (`bridgeclip pair`): six digits, valid for one visitor and ten minutes. In exchange for the code the browser
+//! receives a random token, which it keeps in a cookie. The device keeps only the tokens' hashes.
 
 use std::io;
 use std::net::IpAddr;
@@ -27,7 +27,7 @@ const FILE_NAME: &str = "sessions.json";
 pub const CODE_LIFE: Duration = Duration::from_secs(600);
 /// Time for which an admitted visitor stays known, in seconds.
 pub const SESSION_LIFE_S: u64 = 30 * 24 * 3600;
-/// Number of visitors that are known at the same time. One more replaces the visitor who was admitted first.
+/// Maximum number of visitors that are known at the same time. One more replaces the visitor who was admitted first.
 const SESSIONS_MAX: usize = 64;
 /// Seconds between two writes of the elapsed time: a power cut loses no more than this, and each write wears the card.
 const KEEP_EVERY_S: u64 = 600;
@@ -212,7 +212,7 @@ impl Access {
 
     /// Makes a pairing code, which replaces the last one.
     pub fn new_code(&self, role: Role) -> io::Result<String> {
-        // The remainder favours some codes, because a million does not divide 2^32: by 1 in 4,294.
+        // A million does not divide 2^32, so codes below 967,296 are likelier than the others, by 1 in 4,294.
         let number = u32::from_le_bytes(secret()?) % 1_000_000;
         let digits = format!("{number:06}");
         self.state().code = Some(Code { digits: digits.clone(), role, made: Instant::now() });
@@ -279,7 +279,7 @@ impl Access {
     pub async fn ended(&self, id: &str) {
         let mut changes = self.left.subscribe();
         while let Some(left) = self.left(id) {
-            // The sender lives as long as `self`, so the wait cannot fail for want of it.
+            // The sender lives as long as `self`, so `changed` cannot fail.
             let _ = tokio::time::timeout(left, changes.changed()).await;
         }
     }

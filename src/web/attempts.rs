@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use super::pace::Bucket;
 
-/// Number of attempts that one address may make at once, and the time that earns it another: people mistype.
+/// Limit for one address: the number of attempts at once, and the time until one more is allowed. People mistype.
 const OF_ADDRESS: (u32, Duration) = (5, Duration::from_secs(30));
 /// Limit for addresses that have not tried before: 20 + 600 s / 30 s = 40 attempts in the life of a code.
 const FIRST: (u32, Duration) = (20, Duration::from_secs(30));
 /// Limit for all other addresses: 10 + 600 s / 15 s = 50 attempts in the life of a code.
 const AGAIN: (u32, Duration) = (10, Duration::from_secs(15));
-/// Number of addresses that are remembered. Beyond it, an unknown address counts as one that has tried before.
+/// Maximum number of addresses that are remembered. Beyond it, an unknown address counts as one that has tried before.
 const ADDRESSES_MAX: usize = 1_024;
 
 /// Rate limits on all pairing attempts at this device.

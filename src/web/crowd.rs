@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Number of open connections through one door.
+/// Maximum number of open connections through one door.
 pub const CONNECTIONS_MAX: usize = 128;
-/// Number of open connections from one address. A browser opens six, one of them for the live stream.
+/// Maximum number of open connections from one address. A browser opens six, one of them for the live stream.
 pub const CONNECTIONS_PER_ADDRESS: usize = 32;
 
 /// Set of everyone who is connected. Clones share it.

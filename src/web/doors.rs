@@ -94,7 +94,7 @@ impl Gate {
         }
     }
 
-    /// Serves the door until `stopped` says so. A door that is still closed is tried again until it opens.
+    /// Serves the door until `stopped` changes. A door that is still closed is tried again until it opens.
     pub async fn keep(
         self,
         mut door: Option<Door>,

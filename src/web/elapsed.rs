@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 pub struct Clock {
     /// Id of this start of the machine.
     pub boot_id: String,
-    /// Reads the time since this start, including suspension.
+    /// Function that returns the time since this start, including suspension.
     pub since_boot: Box<dyn Fn() -> Duration + Send + Sync>,
-    /// Reads the calendar, if satellites or NTP have set it. The call may take a moment.
+    /// Function that reads the calendar, if satellites or NTP have set it. The call may take a moment.
     pub calendar: Box<dyn Fn() -> Option<Timestamp> + Send + Sync>,
 }
 

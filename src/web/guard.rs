@@ -1,4 +1,4 @@
-//! Checks that every request passes before it reaches its handler, and headers that every answer carries.
+//! Checks of every request before it reaches its handler, and headers of every answer.
 //!
 //! A page of another site must not use this one with its visitor's rights. Such a page can be served under a host name
 //! that later resolves to the device's address (DNS rebinding), so the device answers only to addresses, `localhost`
@@ -39,9 +39,10 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("permissions-policy"), "geolocation=(), microphone=()"),
 ];
 
-/// Number of strangers' requests with a body (pairing attempts) that are under way at once. One more replaces another.
+/// Maximum number of strangers' requests with a body (pairing attempts) that are under way at once. One more replaces
+/// another.
 const STRANGERS_MAX: usize = 32;
-/// Number of such requests from one address.
+/// Maximum number of strangers' requests with a body that are under way from one address.
 const STRANGERS_PER_ADDRESS: usize = 4;
 /// Time limit for a stranger's request to be complete.
 pub const STRANGER_TIME_MAX: Duration = Duration::from_secs(10);
@@ -57,7 +58,7 @@ pub struct Guard {
     strangers: Crowd,
 }
 
-/// Where a request comes from, as far as the headers can be trusted.
+/// Origin of a request, as far as its headers can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub address: IpAddr,

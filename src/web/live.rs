@@ -9,11 +9,11 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::pools::Who;
 
-/// Number of pages that may listen at the same time.
+/// Maximum number of pages that may listen at the same time.
 const LISTENERS_MAX: usize = 64;
-/// Number of pages of one visitor that may listen: a browser opens one stream for each tab.
+/// Maximum number of pages of one visitor that may listen: a browser opens one stream for each tab.
 const LISTENERS_PER_VISITOR: usize = 8;
-/// Number of hints that wait for a slow page. A page that falls further behind is disconnected, and its browser
+/// Maximum number of hints that wait for a slow page. A page that falls further behind is disconnected, and its browser
 /// connects again.
 const WAITING_MAX: usize = 64;
 

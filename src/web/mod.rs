@@ -56,7 +56,7 @@ pub const UPLOADS_NAME: &str = "uploads";
 /// Interval between two updates of the clock that limits how long visitors stay known.
 const TICK: Duration = Duration::from_secs(60);
 
-/// Where the API can be reached, and by whom.
+/// Addresses of the API, and rules for those who use it.
 #[derive(Clone, Debug)]
 pub struct Params {
     /// Path of the socket, in the data folder.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Stream that fails when nothing can be written for the time limit. Otherwise a phone that is out of reach would keep
+/// Stream that fails when nothing can be written for `time_max`. Otherwise a phone that is out of reach would keep
 /// its connections until the kernel gives up on them, a quarter of an hour later.
 pub struct Patient<S> {
     stream: S,

@@ -1,8 +1,8 @@
 //! Threads on which requests wait for the database, a drive or a model.
 //!
-//! Each kind of work has its own places: a memory card that does not answer does not stop anyone from sending photos,
-//! and exports do not delay requests for the device's status. Long work can tell that nobody waits for it any more. It
-//! keeps its place until it has ended.
+//! Each kind of work has its own places: a memory card that hangs keeps no one from sending photos, and exports do not
+//! delay requests for the device's status. Long work can tell that nobody waits for it any more. It keeps its place
+//! until it has ended.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +33,8 @@ pub enum Kind {
 /// occupy all.
 const PLACES: [(Kind, usize, usize); 5] =
     [(Kind::Quick, 4, 4), (Kind::Write, 4, 2), (Kind::Files, 4, 2), (Kind::Search, 2, 1), (Kind::Export, 2, 1)];
-/// Number of threads: enough for all places, for photos that are being received, and for the server's own files.
+/// Maximum number of threads: enough for all places, for photos that are being received, and for the server's own
+/// files.
 pub const THREADS_MAX: usize = 24;
 /// Time limit for a request to wait for a place.
 const WAIT_MAX: Duration = Duration::from_secs(20);

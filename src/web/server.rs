@@ -28,7 +28,7 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Time after which a connection is closed if the client takes nothing of its answer.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(60);
-/// Time for which a connection stays open that no known visitor uses: enough to load the page over a slow link (100 KB
+/// Time for which a connection stays open if no known visitor uses it: enough to load the page over a slow link (100 KB
 /// at 4 KB/s).
 const STRANGER_TIME_MAX: Duration = Duration::from_secs(30);
 /// Time limit for a stranger to take the last answer, counted from the end of [`STRANGER_TIME_MAX`].
@@ -59,7 +59,7 @@ pub struct Peer {
     pub seat: Arc<Seat>,
 }
 
-/// Serves a door until `stopped` says so.
+/// Serves a door until `stopped` changes.
 pub async fn serve(door: Door, router: Router, mut stopped: watch::Receiver<bool>) {
     let (crowd, mut conversations) = (Crowd::new(CONNECTIONS_MAX), JoinSet::new());
     loop {

@@ -36,9 +36,9 @@ pub struct Site {
     pub link: Link,
     pub live: Live,
     pub access: Arc<Access>,
-    /// Reads the device's present condition.
+    /// Function that returns the device's present condition.
     pub health: Box<dyn Fn() -> DeviceHealth + Send + Sync>,
-    /// Changes settings. An empty change returns the settings in force.
+    /// Function that changes settings and returns those in force. An empty change only returns them.
     pub settings: Box<ChangeSettings>,
     /// Whether photos that inspectors have rated on this device vote too.
     pub learn: bool,
@@ -56,7 +56,7 @@ pub struct Site {
     pub readers: Mutex<Vec<Reader>>,
 }
 
-/// Where photos go that arrive over the API.
+/// Folder, limits and watcher of photos that arrive over the API.
 pub struct Uploads {
     /// Maximum size of one photo, in bytes.
     pub bytes_max: u64,
@@ -71,7 +71,7 @@ pub struct Uploads {
     pub arrivals: Arrivals,
 }
 
-/// Models and photos for a search.
+/// Classifier and text encoder that searches use.
 pub struct Searcher {
     pub classifier: Classifier,
     pub text: OnDemandTextEncoder,

@@ -56,7 +56,7 @@ async function open(browser, url, troubles, refusals) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   await page.setViewport(PHONE);
-  await page.setBypassCSP(true); // axe is put into the page; the policy itself is tested elsewhere
+  await page.setBypassCSP(true); // allows axe to be injected; other tests cover the policy itself
   const requests = [];
   page.on('request', (request) => {
     requests.push(request);
@@ -269,7 +269,7 @@ const tests = {
 
 async function whole(browser, troubles) {
   const own = await device(async (port) => `listen_here = "127.0.0.1:${port}"\nlisten = "0.0.0.0:${await freePort()}"`, 4);
-  const { page, requests, close } = await open(browser, own.url, troubles, /404/); // a thumbnail may have given way
+  const { page, requests, close } = await open(browser, own.url, troubles, /404/); // a thumbnail may have been evicted
   const shoot = (name) => page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
   let failed = 0;
   for (const [name, test] of Object.entries(tests)) {
@@ -290,7 +290,7 @@ async function whole(browser, troubles) {
 // Opens the page on a phone in the device's network.
 async function stranger(browser, troubles) {
   const own = await device((port) => `listen = "0.0.0.0:${port}"`, 1);
-  const { page, close } = await open(browser, own.url, troubles, /40[13]/); // who must come in, and a wrong code
+  const { page, close } = await open(browser, own.url, troubles, /40[13]/); // a stranger, and a wrong code
   await page.waitForSelector('input[name="code"]');
   await accessible(page, 'the way in');
   await page.screenshot({ path: join(shots, 'come-in.png') });

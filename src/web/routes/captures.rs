@@ -23,12 +23,12 @@ use crate::journal::{Reader, StoredCapture, StoredPlace};
 use crate::plain_file;
 use crate::search::Nearest;
 
-/// Number of captures that one request examines. A request that finds few returns where to continue, so it takes no
-/// longer than others.
+/// Maximum number of captures that one request examines. A request that finds few returns where to continue, so it
+/// takes no longer than others.
 const LOOKED_AT_MAX: usize = 2_000;
 /// Number of captures that are read at a time.
 const PAGE: usize = 100;
-/// Number of points of a track.
+/// Maximum number of points of a track.
 const TRACK_MAX: usize = 2_000;
 /// Distance in metres within which photos show the same place: the usual error of a receiver without corrections.
 const SAME_PLACE_M: f64 = 10.0;

@@ -22,13 +22,13 @@ use super::super::uploads::{NoRoom, UPLOAD_PREFIX, name_of};
 use crate::domain::Sha256;
 use crate::durable;
 
-/// Number of photos that are received at the same time.
+/// Maximum number of photos that are received at the same time.
 pub const RECEIVING_MAX: usize = 4;
 /// Number of bytes of a photo that are written at a time.
 const PART_BYTES: usize = 256 << 10;
 /// Time limit for receiving a part of a photo.
 const PART_TIME_MAX: Duration = Duration::from_secs(30);
-/// Number of characters that are kept of a file's own name.
+/// Maximum number of characters that are kept of a file's own name.
 const NAME_MAX: usize = 60;
 
 /// Outcome of an upload.

@@ -40,7 +40,7 @@ pub async fn show(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Jso
     site.look(work).await
 }
 
-/// Puts events back into the queue that were set aside.
+/// Puts events that were set aside back into the queue.
 pub async fn retry(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,

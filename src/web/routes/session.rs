@@ -1,4 +1,4 @@
-//! Pairing of visitors, and what they learn of themselves.
+//! Requests to pair, to leave, and to see one's own role.
 
 use std::sync::Arc;
 

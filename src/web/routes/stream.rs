@@ -11,7 +11,7 @@ use super::super::pools::{Kind, Who};
 use super::super::site::Site;
 
 const PIECE_BYTES: usize = 64 << 10;
-/// Number of pieces that wait for a slow reader.
+/// Maximum number of pieces that wait for a slow reader.
 const PIECES_MAX: usize = 2;
 
 /// Streams the rest of a file. Each piece is read on a thread of the pool for `kind`, so a slow client holds no thread
