@@ -29,7 +29,7 @@ impl Service {
         Service { socket, last: Mutex::default() }
     }
 
-    /// Extends the time limit for the start, for a part of it that may take `time_max`.
+    /// Asks for more time to start, because the next part of the start may take up to `time_max`.
     pub fn starting(&self, time_max: Duration) {
         self.send(&format!("EXTEND_TIMEOUT_USEC={}", time_max.as_micros()));
     }

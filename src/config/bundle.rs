@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::bundle::Trusted;
 
-/// Settings of trusted bundles.
+/// Signing keys that are trusted, each for certain devices.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {

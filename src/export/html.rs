@@ -30,7 +30,7 @@ pub struct Heading {
     pub made_at: Timestamp,
     /// Time zone of the device's location.
     pub zone: Offset,
-    /// Conditions that the export was asked for.
+    /// Conditions that selected the photos.
     pub filter: Filter,
 }
 

@@ -1,4 +1,4 @@
-//! The list of members that need photos, from a file of the inspection's planning.
+//! The list of members that need photos, from a file that was made when the inspection was planned.
 
 use std::io::Read;
 use std::path::Path;

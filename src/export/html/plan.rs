@@ -67,7 +67,7 @@ impl Plan {
         self.groups.is_empty()
     }
 
-    /// The ids of all photos in the order of the sheet.
+    /// Returns the ids of all photos in the order of the sheet.
     pub fn photos(&self) -> impl Iterator<Item = i64> {
         self.groups.iter().flat_map(|group| &group.photos).map(|(_, id)| *id)
     }

@@ -20,7 +20,7 @@ use crate::support::Random;
 const AGAIN_EVERY: usize = 5;
 /// Number of states after which a long run reports its progress.
 const TOLD_EVERY: usize = 1000;
-/// Maximum number of lost pieces in a report.
+/// Maximum number of lost pieces that a report shows.
 const LOST_SHOWN: usize = 12;
 
 /// Number of states to make, and how to make them.

@@ -33,7 +33,7 @@ pub struct Secrets {
     pub bundle_ids: Vec<String>,
 }
 
-/// Maximum size of the demo photos that are used, in bytes: larger ones take long.
+/// Maximum size of the demo photos that are used, in bytes: larger ones take too long.
 const PHOTO_BYTES_MAX: usize = 100_000;
 /// Number of photos of the other device.
 const BUNDLED: usize = 3;

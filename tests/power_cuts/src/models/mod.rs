@@ -1,30 +1,30 @@
 //! What a power cut leaves of a drive.
 //!
-//! A recording is cut at some entry. Changes that a sync before the cut covers are on the drive. For all other changes, a
-//! model defines which of them may be there. The approach is that of ALICE (Pillai et al., OSDI 2014) and CrashMonkey
-//! (Mohan et al., OSDI 2018): it covers all states that the file system's promises allow, not only those that one kernel
-//! happens to produce.
+//! A recording is cut at some entry. Changes that a sync before the cut covers are on the drive. For all other changes,
+//! a model defines which of them may be there. The approach is that of ALICE (Pillai et al., OSDI 2014) and CrashMonkey
+//! (Mohan et al., OSDI 2018): it covers all states that the file system's promises allow, not only those that one
+//! kernel happens to produce.
 //!
 //! There are four models, which combine two rules for names with two rules for bytes.
 //!
 //! **Names** (creating, renaming, linking, removing, permissions, sizes that are set):
-//! - [`Names::Journal`], the rule of ext4 and XFS: names change on the drive in the order in which they were changed, and a
-//!   cut undoes the last changes. `fsync` of a file or folder makes durable what was done to it, and everything before
-//!   that. A rename is one step.
-//! - [`Names::Free`], which is all that POSIX promises: each name in each folder is independent, and only `fsync` of the
-//!   folder makes its names durable. After a rename without it, the new name, the old one, both or neither may be there.
-//!   File systems without a journal of names (ext2, FAT, exFAT), those that log single files (btrfs, F2FS, ext4 with fast
-//!   commits), and network file systems come near to this in one place or another.
+//! - [`Names::Journal`], the rule of ext4 and XFS: names change on the drive in the order in which they were changed,
+//!   and a cut undoes the last changes. `fsync` of a file or folder makes durable what was done to it, and everything
+//!   before that. A rename is one step.
+//! - [`Names::Free`], which is all that POSIX promises: each name in each folder is independent, and only `fsync` of
+//!   the folder makes its names durable. After a rename without it, the new name, the old one, both or neither may be
+//!   there. File systems without a journal of names (ext2, FAT, exFAT), those that log single files (btrfs, F2FS, ext4
+//!   with fast commits), and network file systems come near to this in one place or another.
 //!
 //! **Bytes** that were written and not synced:
-//! - [`Bytes::Pages`]: each page of 4 KiB of each write is there or not, in any order. A file grows from its old end without
-//!   gaps. This is how ext4 with `data=ordered` and XFS behave on drives that write 4 KiB at a time.
-//! - [`Bytes::Sectors`]: each sector of 512 bytes is independent, so that pages are torn. A file may have its new size without
-//!   all of its new bytes; in their place are zeros, or what was there before. This is how `data=writeback`, FAT and cheap
-//!   flash behave.
+//! - [`Bytes::Pages`]: each page of 4 KiB of each write is there or not, in any order. A file grows from its old end
+//!   without gaps. This is how ext4 with `data=ordered` and XFS behave on drives that write 4 KiB at a time.
+//! - [`Bytes::Sectors`]: each sector of 512 bytes is independent, so that pages are torn. A file may have its new size
+//!   without all of its new bytes; in their place are zeros, or what was there before. This is how `data=writeback`,
+//!   FAT and cheap flash behave.
 //!
-//! The extent of the loss is random for each state ([`Mood`]): nothing, everything, each piece by chance, only one file or
-//! folder, or all but one. The last two find the one forgotten sync among many that were made.
+//! The extent of the loss is random for each state ([`Mood`]): nothing, everything, each piece by chance, only one file
+//! or folder, or all but one. The last two find the one forgotten sync among many that were made.
 
 mod coverage;
 mod draw;
