@@ -370,6 +370,7 @@ mod tests {
         let request = request(Method::GET, "/metrics", &[("host", "10.0.0.1"), ("authorization", &bearer)], far());
         assert!(guard.admit(&request).is_ok());
     }
+
     #[test]
     fn a_proxy_makes_nobody_a_person_at_the_device() {
         let (_dir, guard) = guard();

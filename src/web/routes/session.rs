@@ -59,7 +59,7 @@ pub async fn show(State(site): State<Arc<Site>>, visitor: Option<Extension<Visit
     })
 }
 
-/// Admits a visitor and sets their cookie, which is limited to TLS if the page came through a proxy with TLS.
+/// Admits a visitor and sets their cookie, which is limited to TLS if the page was loaded over TLS, through a proxy.
 pub async fn enter(
     State(site): State<Arc<Site>>,
     Extension(origin): Extension<Origin>,

@@ -79,7 +79,7 @@ impl Kit {
         self.path("own-bundle")
     }
 
-    /// Returns the folder of the demo package under another version, which [`Kit::package`] makes.
+    /// Returns the folder of the demo package under another version, which [`Kit::package()`] makes.
     pub fn package_dir(&self, version: &str) -> PathBuf {
         self.path(&format!("package-{version}"))
     }
