@@ -26,8 +26,7 @@ def numbered(photo: bytes, number: int) -> bytes:
 
 
 def make_old(path: pathlib.Path) -> None:
-    """Sets the file's time an hour back. The daemon reads a file at once if it has been at rest for long, as on a card.
-    """
+    """Sets the file's time an hour back, as on a card: the daemon reads a file at once if it has long been at rest."""
     an_hour_ago = time.time() - 3600
     os.utime(path, (an_hour_ago, an_hour_ago))
 

@@ -97,8 +97,7 @@ def make_float_package(files: Files) -> None:
 
 
 def make_pictures(files: Files) -> None:
-    """Cuts the middle out of each sample photo. Decoding and resizing do not change it, so all engines see the same
-    pixels."""
+    """Cuts the middle out of each sample photo. Resizing does not change it, so all engines see the same pixels."""
     from PIL import Image
 
     photos = sorted((ROOT / "models/demo/photos").glob("*.JPG"))

@@ -1,4 +1,4 @@
-"""The demo: renders pictures, trains the demo model, exports it, and measures it on pictures that it has not seen. The
+"""Steps of the demo: rendering pictures, training the demo model, exporting it, and measuring it on unseen pictures. The
 device program then adds the reference and makes the int8 package.
 
 Each step writes a file to the work folder or the demo folder, and is skipped while that file is newer than its sources.

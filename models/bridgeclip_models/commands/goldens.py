@@ -1,4 +1,4 @@
-"""Makes the reference results again with which the tests of the device software compare.
+"""Remakes the reference results for the tests of the device software.
 
   tokens.json    texts and their 77 tokens by open_clip's tokenizer
   captions.json  labels and their captions, by the published template
