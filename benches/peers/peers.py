@@ -97,7 +97,7 @@ def make_float_package(files: Files) -> None:
 
 
 def make_pictures(files: Files) -> None:
-    """Cuts the middle out of each sample photo. Resizing does not change it, so all engines see the same pixels."""
+    """Cuts out the middle of each sample photo, which decoding and resizing leave as it is: all engines see equal pixels."""
     from PIL import Image
 
     photos = sorted((ROOT / "models/demo/photos").glob("*.JPG"))
