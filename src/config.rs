@@ -1,4 +1,5 @@
-//! The settings file. Every key is checked when it is read; an error names file, line, key and what would be right.
+//! The settings file. Every key is checked when the file is read; an error names the file, the line, the key and valid
+//! values.
 
 mod bundle;
 mod collect;
@@ -46,16 +47,16 @@ pub struct Config {
     pub storage: Storage,
     #[serde(default)]
     pub inspection: Inspection,
-    /// Without this section results stay on the device.
+    /// Connection to the broker. Without this section results stay on the device.
     #[serde(default, deserialize_with = "checked")]
     pub mqtt: Option<Mqtt>,
-    /// Without this section no commands are received.
+    /// Authority for commands. Without this section no commands are received.
     #[serde(default, deserialize_with = "checked")]
     pub commands: Option<Commands>,
-    /// Without this section bundles are taken in with keys that are given by hand.
+    /// Devices whose bundles are trusted. Without this section the key must be given with each import.
     #[serde(default)]
     pub bundle: Bundle,
-    /// Without this section there is no field page.
+    /// Doors of the field page. Without this section there is no field page.
     #[serde(default, deserialize_with = "checked")]
     pub web: Option<Web>,
 }
@@ -65,12 +66,12 @@ pub struct Config {
 pub struct Device {
     pub site: TopicLevel,
     pub id: TopicLevel,
-    /// Holds `device.db`.
+    /// Folder that contains `device.db`.
     pub data_dir: PathBuf,
 }
 
 impl Device {
-    /// Site and name, as in `kita/unit-1`.
+    /// Returns the site and the name, as in `kita/unit-1`.
     pub fn name(&self) -> String {
         format!("{}/{}", self.site.as_str(), self.id.as_str())
     }
@@ -79,13 +80,13 @@ impl Device {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackageConfig {
-    /// Used while nothing is installed in `store`.
+    /// Folder of the package that is used while nothing is installed in `store`.
     pub dir: PathBuf,
-    /// Where `bridgeclip package install` puts packages.
+    /// Folder where `bridgeclip package install` puts packages.
     pub store: Option<PathBuf>,
     #[serde(default)]
     pub trusted_keys: TrustedKeys,
-    /// Authorities that a server of packages is believed by, instead of the public ones.
+    /// Certificate authorities for package servers, in place of the public ones.
     pub ca: Option<PathBuf>,
     #[serde(default)]
     pub megabytes_max: Number<1, 100_000, 2_000>,
@@ -137,7 +138,7 @@ pub struct Photo {
     pub thumbnail_px: Number<0, 1_024, 320>,
 }
 
-/// The two values of `decode`.
+/// Values of the key `decode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decode {
@@ -154,7 +155,7 @@ impl Photo {
         }
     }
 
-    /// Long side of thumbnails; `None` if there shall be none.
+    /// Returns the long side of thumbnails in pixels; `None` if none are made.
     pub fn thumbnail_px(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.thumbnail_px.get())
     }
@@ -163,7 +164,7 @@ impl Photo {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
-    /// Without it positions come from the photos alone.
+    /// Serial line of the receiver. Without it positions come from the photos alone.
     pub device: Option<PathBuf>,
     #[serde(default)]
     pub protocol: Protocol,
@@ -189,7 +190,7 @@ pub struct Classify {
 }
 
 impl Classify {
-    /// `None` if it never rests.
+    /// Returns the temperature above which the device pauses; `None` if it never does.
     pub fn rest_above_celsius(&self) -> Option<f32> {
         Some(self.rest_above_celsius.get() as f32).filter(|celsius| *celsius > 0.0)
     }
@@ -202,9 +203,9 @@ impl Classify {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inspection {
-    /// A CSV file with the members that shall have photos.
+    /// CSV file that lists the members that need photos.
     pub members: Option<PathBuf>,
-    /// Photos that inspectors have rated here vote beside those of the reference.
+    /// Whether photos that inspectors have rated on this device vote beside those of the reference.
     #[serde(default)]
     pub learn: bool,
 }
@@ -227,7 +228,7 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// `metered` is a property of the link.
+    /// Returns the journal's parameters. `metered` is a property of the link.
     pub fn params(&self, metered: bool) -> journal::Params {
         let megabytes = |number: u32| u64::from(number) * 1_000_000;
         journal::Params {
@@ -245,9 +246,9 @@ impl Storage {
 #[serde(deny_unknown_fields)]
 pub struct Mqtt {
     pub broker: Broker,
-    /// With an empty section the system's certificate authorities vouch for the broker.
+    /// Settings of TLS. If the section is empty, the system's certificate authorities vouch for the broker.
     pub tls: Option<Tls>,
-    /// Leave to send without TLS over a network.
+    /// Whether sending without TLS over a network is allowed.
     #[serde(default)]
     pub plain_text: bool,
     pub username: Option<String>,
@@ -282,7 +283,7 @@ pub struct Tls {
     pub client_key_file: Option<PathBuf>,
 }
 
-/// A section whose keys must fit each other.
+/// Section whose keys must be consistent with each other.
 trait Section {
     fn check(&self) -> Result<(), &'static str>;
 }
@@ -332,7 +333,7 @@ fn yes() -> bool {
     true
 }
 
-/// What is wrong with the settings.
+/// Error in the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("{}: {source}; give the path of a settings file, deploy/config.toml is an example", path.display())]
@@ -357,12 +358,12 @@ impl Config {
         toml::from_str(text)
     }
 
-    /// The part of topics that names this device.
+    /// Returns the part of topics that names this device.
     pub fn topic_prefix(&self) -> String {
         format!("bridge/v1/{}", self.device.name())
     }
 
-    /// How the journal works on this device.
+    /// Returns the journal's parameters on this device.
     pub fn journal(&self) -> journal::Params {
         self.storage.params(self.mqtt.as_ref().is_some_and(|mqtt| mqtt.metered))
     }
@@ -395,7 +396,7 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
-/// A whole number from MIN to MAX.
+/// Whole number from MIN to MAX; DEFAULT if the key is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "i64")]
 pub struct Number<const MIN: u32, const MAX: u32, const DEFAULT: u32>(u32);
@@ -431,7 +432,7 @@ impl<const MIN: u32, const MAX: u32, const DEFAULT: u32> TryFrom<i64> for Number
     }
 }
 
-/// A name that is one level of an MQTT topic.
+/// Name that is one level of an MQTT topic.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TopicLevel(String);
@@ -453,7 +454,7 @@ impl TryFrom<String> for TopicLevel {
     }
 }
 
-/// The broker's address.
+/// Address of the broker.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Broker {
@@ -462,7 +463,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Whether what is sent there leaves this machine.
+    /// Reports whether the broker runs on this machine, so that nothing that is sent to it leaves the machine.
     fn is_this_machine(&self) -> bool {
         let address = self.host.trim_matches(['[', ']']).parse::<IpAddr>();
         self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
@@ -491,7 +492,7 @@ impl std::str::FromStr for Broker {
     }
 }
 
-/// The zone of camera clocks that write no offset; Japan's unless set.
+/// UTC offset of camera clocks that write none; Japan's unless set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct UtcOffset(pub Offset);
@@ -511,7 +512,7 @@ impl TryFrom<String> for UtcOffset {
     }
 }
 
-/// A least cosine of two photos' embeddings.
+/// Minimum cosine similarity of two photos' embeddings, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Similarity(f32);
@@ -539,7 +540,7 @@ impl TryFrom<f64> for Similarity {
     }
 }
 
-/// Bits per second on a serial line; `None` finds it by listening.
+/// Bits per second on a serial line; `None` finds the rate by listening.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "toml::Value")]
 pub struct Baud(pub Option<u32>);
@@ -599,7 +600,7 @@ mod tests {
         let line = unit.lines().find_map(|line| line.strip_prefix("MemoryMax=")).expect("a bound");
         let megabytes: u32 = line.strip_suffix('M').and_then(|number| number.parse().ok()).expect("megabytes");
         let defaults = (Photo::default(), Number::<1, 2_000, 100>::default());
-        // ViT-B/32 with 90,987 labelled photos: BENCHMARKS.md; and room for the rest of the daemon.
+        // Megabytes for ViT-B/32 with 90,987 labelled photos (BENCHMARKS.md), and for the rest of the daemon.
         let (model, rest) = (200, 60);
         assert!(defaults.0.memory_megabytes_max.get() + defaults.1.get() + model + rest <= megabytes);
     }

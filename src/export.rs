@@ -1,7 +1,7 @@
-//! The captures of a device as files that people open elsewhere: in a map, a spreadsheet, a database, or on paper.
+//! Exports of a device's captures for other programs: maps, spreadsheets, databases, or paper.
 //!
-//! [`Records`] reads `device.db` a page at a time; each format is a writer over it, so memory does not grow with the
-//! number of photos. The flat formats share one table of columns, [`FIELDS`].
+//! [`Records`] reads `device.db` one page at a time, and each format is a writer over it, so memory use does not grow
+//! with the number of photos. The flat formats share one table of columns, [`FIELDS`].
 
 pub mod csv;
 mod fields;
@@ -29,7 +29,7 @@ pub use thumbnail::Thumbnails;
 
 use crate::journal::JournalError;
 
-/// Why an export ended before it was whole.
+/// Reason why an export is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub enum ExportError {
     GeoPackage(#[from] rusqlite::Error),
     #[error("the list of members ([inspection] members in the settings): {0}")]
     Members(#[from] MembersError),
-    /// Whoever asked for it does not want it any more.
+    /// The requester no longer wants the export.
     #[error("stopped before the end")]
     Stopped,
 }

@@ -1,6 +1,6 @@
-//! Pieces of HTML. Everything that takes plain text escapes it.
+//! Pieces of HTML. Every function that takes plain text escapes it.
 
-/// Text for element contents and quoted attributes.
+/// Escapes a text for element contents and quoted attributes.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -10,7 +10,7 @@ pub fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // Not allowed in a document in any form.
+            // A document must not contain control characters in any form.
             control if control.is_control() => escaped.push('\u{fffd}'),
             other => escaped.push(other),
         }
@@ -18,17 +18,17 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// A part of the page; `title` is text, `body` is HTML.
+/// Returns a part of the page. `title` is text, `body` is HTML.
 pub fn section(title: &str, body: &str) -> String {
     format!("<section>\n<h2>{}</h2>\n{body}</section>\n", escape(title))
 }
 
-/// A drawing or table with its caption; `caption` is text, `body` is HTML.
+/// Returns a drawing or table with its caption. `caption` is text, `body` is HTML.
 pub fn figure(caption: &str, body: &str) -> String {
     format!("<figure>\n<figcaption>{}</figcaption>\n{body}</figure>\n", escape(caption))
 }
 
-/// A table of text; the first cell of each row names it.
+/// Returns a table of texts. The first cell of each row is its heading.
 pub fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
     let head: String = head.iter().map(|cell| format!("<th scope=\"col\">{}</th>", escape(cell))).collect();
     let body: String = rows.map(|row| table_row(&row)).collect();

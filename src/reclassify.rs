@@ -1,5 +1,5 @@
-//! Judging stored captures again, from their embeddings and without their photos: after another reference came, or another
-//! rule was chosen.
+//! Classifying stored captures again, after the reference or the rule has changed. It works from their embeddings,
+//! without their photos.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -13,17 +13,17 @@ use crate::journal::{DeviceIdentity, Expect, Journal, JournalError, StoredResult
 use crate::pipeline::Answerer;
 use crate::reference::ReferenceError;
 
-/// A capture that is judged otherwise now.
+/// Capture whose verdict has changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rejudged {
     pub capture: i64,
     pub path: PathBuf,
-    /// Without neighbours.
+    /// Former verdict, without neighbours.
     pub before: Verdict,
     pub after: Verdict,
 }
 
-/// Stores new verdicts in one commit. Captures that an inspector has judged since they were read are passed over.
+/// Stores new verdicts in one commit. Skips captures that an inspector has judged since they were read.
 pub fn store(
     journal: &Journal,
     identity: &Arc<DeviceIdentity>,
@@ -38,19 +38,19 @@ pub fn store(
     journal.supersede_all(identity, changes, Expect::NotInspected, queued, Timestamp::now())
 }
 
-/// What a look at all captures found.
+/// Counts of a pass over all captures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     pub captures: u64,
-    /// Judged otherwise now.
+    /// Number of captures whose verdict has changed.
     pub changed: u64,
-    /// Of these nothing can be said without their photos: other encoders made their embeddings.
+    /// Number of captures whose embeddings come from another encoder. They cannot be judged again without their photos.
     pub of_other_encoders: u64,
-    /// An inspector has judged them; that stands.
+    /// Number of captures that an inspector has judged. Their verdicts stay.
     pub inspected: u64,
 }
 
-/// Why captures could not be judged again. What was found before has been handed over.
+/// Error that ended the pass. Everything found before it has been handed over.
 #[derive(Debug, thiserror::Error)]
 pub enum ReclassifyError {
     #[error(transparent)]
@@ -59,9 +59,12 @@ pub enum ReclassifyError {
     Reference(#[from] ReferenceError),
 }
 
-/// Goes through captures page by page, as a [`crate::journal::Reader`] gives them. `space` is that of the answerer's
-/// package. After every page `hand_over` gets the number looked at and those judged otherwise. It answers how many of these
-/// it stored, the others having been judged by an inspector meanwhile, and whether to go on.
+/// Classifies captures again, page by page, as a [`crate::journal::Reader`] returns them. `space` is the embedding
+/// space of the answerer's package.
+///
+/// After each page, `hand_over` receives the number of captures examined and those whose verdict has changed. It
+/// returns how many of these it stored, and whether to go on. The ones that it did not store were judged by an
+/// inspector meanwhile.
 pub fn reclassify<E: From<ReclassifyError>>(
     pages: impl Iterator<Item = Result<Vec<StoredResult>, JournalError>>,
     answerer: &Answerer,
@@ -90,7 +93,7 @@ pub fn reclassify<E: From<ReclassifyError>>(
     Ok(tally)
 }
 
-/// Those of the captures that are judged otherwise now.
+/// Returns the captures whose verdict has changed.
 fn rejudge(captures: Vec<StoredResult>, answerer: &Answerer) -> Result<Vec<Rejudged>, ReferenceError> {
     let photos: Vec<_> = captures.iter().map(|capture| (capture.embedding.clone(), capture.quality)).collect();
     let verdicts = answerer.verdicts(&photos)?;

@@ -1,4 +1,5 @@
-//! What the service manager hears: ready, alive, stopping (sd_notify(3)). Without one nothing is sent.
+//! Messages to the service manager: ready, alive, stopping (sd_notify(3)). Nothing is sent if there is no service
+//! manager.
 
 use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
@@ -9,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use log::warn;
 
-/// More often need not be told that the daemon is alive.
+/// Minimum interval between two messages that the daemon is alive.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The service manager's socket.
+/// Connection to the service manager's socket.
 #[derive(Debug, Default)]
 pub struct Service {
     socket: Option<(UnixDatagram, SocketAddr)>,
@@ -20,7 +21,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// The one that `NOTIFY_SOCKET` names.
+    /// Connects to the socket that `NOTIFY_SOCKET` names.
     pub fn from_environment() -> Self {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return Service::default() };
         let connect = || Ok((UnixDatagram::unbound()?, address(&name)?));
@@ -28,7 +29,7 @@ impl Service {
         Service { socket, last: Mutex::default() }
     }
 
-    /// Asks for patience until the daemon is ready: this part of the start may take so long.
+    /// Asks for more time to start, because the next part of the start may take up to `time_max`.
     pub fn starting(&self, time_max: Duration) {
         self.send(&format!("EXTEND_TIMEOUT_USEC={}", time_max.as_micros()));
     }
@@ -41,7 +42,7 @@ impl Service {
         self.send("STOPPING=1");
     }
 
-    /// Call this where the work itself goes on, so that a daemon that hangs falls silent.
+    /// Reports that the daemon is alive. Called from the work itself, so that a daemon that hangs falls silent.
     pub fn alive(&self) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|last| last.elapsed() >= INTERVAL) {

@@ -1,6 +1,6 @@
-//! All words that a person reads outside the command line, in English and Japanese: one table with a key for each.
+//! All texts that a person reads outside the command line, in English and Japanese: one table with a key for each.
 //!
-//! A key that lacks a language does not compile. Names of classes are in [`crate::domain::Class`].
+//! A key without both languages does not compile. Names of classes are in [`crate::domain::Class`].
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::{Category, Class, FixQuality, PositionSource, SecondLook, TimeQuality, UrgentSign};
 
-/// A language that people read results in.
+/// Language in which people read results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lang {
     #[default]
@@ -20,7 +20,7 @@ pub enum Lang {
 impl Lang {
     pub const ALL: [Lang; 2] = [Lang::En, Lang::Ja];
 
-    /// The tag of BCP 47, as in `<html lang>`.
+    /// Returns the language's tag (BCP 47), as in `<html lang>`.
     pub const fn tag(self) -> &'static str {
         match self {
             Lang::En => "en",
@@ -28,7 +28,8 @@ impl Lang {
         }
     }
 
-    /// The class as an inspector knows it. Japanese inspectors know what the codes mean.
+    /// Returns the class as an inspector knows it. English texts add the meaning of a code; Japanese inspectors know
+    /// it.
     pub fn class(self, class: &Class) -> String {
         match self {
             Lang::Ja => class.ja.to_owned(),
@@ -38,7 +39,7 @@ impl Lang {
     }
 }
 
-/// All texts of a language as one JSON object, by key.
+/// Returns all texts of a language as one JSON object, by key.
 pub fn json(lang: Lang) -> String {
     struct Table(Lang);
     impl Serialize for Table {
@@ -53,7 +54,7 @@ pub fn json(lang: Lang) -> String {
 
 macro_rules! texts {
     ($($name:ident: $en:literal, $ja:literal;)*) => {
-        /// A text that a person reads. The key in JSON is the name in snake case.
+        /// Text that a person reads. Its key in JSON is the name in snake case.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Text { $($name),* }
@@ -71,7 +72,7 @@ macro_rules! texts {
 }
 
 texts! {
-    // The sheet as a whole.
+    // The inspection sheet: its heading.
     SheetTitle: "Inspection photo record", "点検写真台帳";
     SheetNotice:
         "Ratings that no inspector has confirmed are suggestions of an image model. They do not replace an inspection: \
@@ -86,7 +87,7 @@ texts! {
     From: "From", "開始";
     Before: "Before", "終了（この時刻より前）";
     NoPhotos: "No photo fulfils the conditions.", "条件に合う写真がありません。";
-    // The summary.
+    // The inspection sheet: its summary.
     Summary: "Summary by member", "部材別集計";
     Photos: "Photos", "写真枚数";
     UrgentPhotos: "See first", "優先確認";
@@ -94,14 +95,14 @@ texts! {
     DamageSeen: "Damage seen", "判定された損傷";
     WorstSoundness: "Worst soundness", "最も悪い判定区分";
     Total: "Total", "合計";
-    // Where a photo belongs.
+    // The inspection sheet: bridge, span and member.
     Bridge: "Bridge", "橋梁";
     Span: "Span", "径間";
     Member: "Member", "部材";
     NoBridge: "bridge not given", "橋梁未設定";
     NoSpan: "span not given", "径間未設定";
     NoMember: "member not given", "部材未設定";
-    // One photo.
+    // The inspection sheet: one photo.
     Photo: "Photo", "写真";
     NoPicture: "No picture at hand: the photo file and its thumbnail are gone.", "画像なし（写真と縮小画像は本機にありません）";
     File: "File", "ファイル名";
@@ -124,7 +125,7 @@ texts! {
     Remark: "Inspector's remark", "点検者の所見";
     Signature: "Inspector's name and signature", "点検者（記名・署名）";
     SignedOn: "Date", "年月日";
-    // Who should look at it first.
+    // Reasons to see a photo first.
     ReviewFirst: "An engineer should see this photo first:", "技術者が優先して確認してください：";
     SimilarSoundnessIv:
         "similar photos are rated IV (emergency action)",
@@ -135,7 +136,7 @@ texts! {
     SimilarMeasureE2:
         "similar photos need measure E2 (emergency response, such as harm to third parties)",
         "類似写真に対策区分E2（第三者被害のおそれなど、その他の緊急対応）があります";
-    // Why somebody should look again.
+    // Reasons for a second look.
     LookAgain: "Look again:", "再確認してください：";
     FarNeighbours:
         "No labelled photo is like this one: judge it on the spot.",
@@ -157,12 +158,12 @@ texts! {
         "\"Other\" can be falling-out of the deck, an abnormal gap, a defect of an anchorage or deflection: they have \
          no class of their own.",
         "「その他」には、抜け落ち、遊間の異常、定着部の異常、異常なたわみなど、個別の区分のない損傷が含まれます。";
-    // What a time rests on.
+    // Sources of a time.
     TimeGps: "by satellite", "衛星時刻";
     TimeNtp: "by network time", "ネットワーク時刻（NTP）";
     TimeExif: "by the camera's clock", "カメラの時計";
     TimeUnsynced: "uncertain: nothing had set the clock", "不確か（時計が合わせられていません）";
-    // What a position rests on.
+    // Sources of a position.
     PositionUnknown: "not known", "不明";
     PositionLaserTarget: "the point itself, by the drone's laser", "レーザー測距による対象点";
     PositionRtk: "of the camera or aircraft, by RTK", "カメラ・機体の位置（RTK）";
@@ -177,7 +178,7 @@ texts! {
     Hdop: "HDOP", "HDOP";
     StandardDeviation: "standard deviation", "標準偏差";
     FixAge: "age of the fix", "測位からの経過時間";
-    // The field page.
+    // The field page: its frame.
     SkipToContent: "Skip to the content", "本文へ移動";
     Sections: "Sections", "メニュー";
     AllPhotos: "Photos", "写真";
@@ -190,7 +191,7 @@ texts! {
     BrokerRefuses: "The broker refuses:", "送信先が拒否しています：";
     Kept: "Kept.", "保存しました。";
     Keep: "Keep", "保存";
-    // Its photos.
+    // The field page: the list of photos.
     SeeFirst: "See first", "優先確認";
     ShowAll: "Show all", "すべて表示";
     MorePhotos: "More photos", "さらに表示";
@@ -202,7 +203,7 @@ texts! {
     KnownAlready: "This photo was judged before.", "この写真は判定済みです。";
     NotTaken: "The photo was not taken in.", "写真を取り込めませんでした。";
     NotJudged: "The photo could not be judged.", "判定できませんでした。";
-    // One of them.
+    // The field page: one photo.
     ItWas: "The device had said:", "機器の判定：";
     Evidence: "Similar photos with known ratings", "評価が既知の類似写真";
     EarlierPhotos: "Earlier photos of this place", "同じ箇所の過去の写真";
@@ -225,7 +226,7 @@ texts! {
     ActCorrected: "corrected to", "修正 →";
     ActUndone: "taken back; what stands:", "取り消し（現在の判定）：";
     WhereItIs: "Where it belongs", "部位の設定";
-    // Finding photos.
+    // The field page: search.
     SearchWords: "What to look for", "検索語";
     SearchExample: "corrosion at a joint", "例：corrosion at a joint（英語）";
     SearchWhere: "Where to look", "検索対象";
@@ -236,12 +237,12 @@ texts! {
     SearchPhoto: "Search by a photo", "写真で検索";
     Searching: "Searching …", "検索しています…";
     NothingFound: "Nothing found.", "見つかりませんでした。";
-    // What there is.
+    // The field page: coverage and map.
     LastPhoto: "Last photo", "最終撮影";
     NoPhotoYet: "no photo yet", "写真なし";
     TakeAway: "Files to take away", "ファイルの保存";
     NoPositions: "No photo of this session has a position.", "位置のある写真がありません。";
-    // The device.
+    // The field page: the device.
     Link: "Link", "通信";
     LinkOffline: "Offline", "オフライン";
     LinkConnecting: "Connecting", "接続中";
@@ -284,7 +285,7 @@ texts! {
     ThemeLight: "light", "明るい";
     ThemeDark: "dark", "暗い";
     ThemeContrast: "high contrast", "高コントラスト";
-    // The way in.
+    // The field page: pairing.
     ComeIn: "Come in", "端末の登録";
     ComeInHow: "Enter the code that the device shows (`bridgeclip pair`).", "機器に表示された番号を入力してください（bridgeclip pair）。";
     Code: "Code", "番号";
@@ -352,7 +353,7 @@ impl Text {
     }
 }
 
-/// The key.
+/// Writes the key of the text in JSON.
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
@@ -365,7 +366,7 @@ mod tests {
 
     use super::*;
 
-    /// The same in both languages.
+    /// Texts that are the same in both languages.
     const SHARED: [Text; 1] = [Text::Hdop];
 
     fn is_japanese(text: &str) -> bool {

@@ -1,4 +1,4 @@
-"""The daemon under test: its settings, its photos, and what the system says of it."""
+"""The daemon under test: its settings, its photos, and the kernel's figures on its process."""
 
 import os
 import pathlib
@@ -20,20 +20,20 @@ store = "store"\n[intake]\nfolders = ["camera"]\n[mqtt]\nbroker = "127.0.0.1:9"\
 
 
 def numbered(photo: bytes, number: int) -> bytes:
-    """The same photo with a comment segment (T.81, B.2.4.5) behind its start."""
+    """Returns the photo with a comment segment (T.81, B.2.4.5) after its start, so that it counts as a new one."""
     comment = str(number).encode()
     return photo[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + photo[2:]
 
 
 def make_old(path: pathlib.Path) -> None:
-    """As on a card: the daemon reads at once what has been at rest for long."""
+    """Sets the file's time an hour back, as on a card: the daemon reads a file at once if it has long been at rest."""
     an_hour_ago = time.time() - 3600
     os.utime(path, (an_hour_ago, an_hour_ago))
 
 
 class Daemon:
     def __init__(self, program: str, config: pathlib.Path, before: tuple[str, ...] = ()):
-        """`before` is put before the command, as in `taskset -c 0`."""
+        """Starts the daemon and waits until it is ready. `before` precedes the command, as in `taskset -c 0`."""
         name = tempfile.mktemp()
         self.service = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.service.bind(name)
@@ -52,7 +52,7 @@ class Daemon:
         os.unlink(name)
 
     def wait_for(self, results: int) -> None:
-        """Each result is a line of the log."""
+        """Waits until the log shows this many results, one per line."""
         for line in self.process.stderr:
             results -= "(event " in line
             if results == 0:

@@ -1,9 +1,9 @@
-"""The image encoder of a ViT-B/32 on one core: other engines and ours, in turn, on the same weights and pictures.
+"""Compares the image encoder of a ViT-B/32 on one core with other engines, on the same weights and pictures.
 
     run [--rounds N]            makes everything that is missing, measures, prints a table and writes results.json
 
-Weights are random, from a seed, and normally distributed as those of trained networks are. Every engine runs in a process
-of its own on the same core. In each round each engine has its turn, so that what else the machine does meets all of them.
+Weights are random from a seed, and normally distributed like those of trained networks. Every engine runs in a process of
+its own on the same core. All engines take a turn in each round, so that other load on the machine affects all of them.
 """
 
 import argparse
@@ -31,7 +31,7 @@ WARM_UP = 5
 
 @dataclass(frozen=True)
 class Files:
-    """Everything that is made once, in one folder."""
+    """Files that are made once, all in one folder."""
 
     folder: Path
 
@@ -97,7 +97,7 @@ def make_float_package(files: Files) -> None:
 
 
 def make_pictures(files: Files) -> None:
-    """The middle of each sample photo: decoding and resizing them is the identity, so every engine sees the same pixels."""
+    """Cuts out the middle of each sample photo, which decoding and resizing leave as it is: all engines see equal pixels."""
     from PIL import Image
 
     photos = sorted((ROOT / "models/demo/photos").glob("*.JPG"))
@@ -123,7 +123,7 @@ def make_openvino_int8(files: Files) -> None:
     from openvino._offline_transformations import apply_moc_transformations
 
     model = openvino.Core().read_model(files.float_graph)
-    apply_moc_transformations(model, cf=True)  # folds constants: NNCF wants weights without a Reshape behind them
+    apply_moc_transformations(model, cf=True)  # folds constants: NNCF requires weights without a Reshape
     calibration = nncf.Dataset([tensor(path) for path in files.pictures])
     model = nncf.quantize(model, calibration, model_type=nncf.ModelType.TRANSFORMER)
     openvino.save_model(model, files.openvino_int8)
@@ -138,7 +138,7 @@ def tensor(path: Path) -> np.ndarray:
     return np.ascontiguousarray(normalised.transpose(2, 0, 1)[None])
 
 
-# Engines that run in Python, each in a process of its own: `peers.py worker ENGINE`
+# Engines that run in Python, each in a process of its own: `peers.py worker ENGINE`.
 
 
 def ort(graph: Path) -> Callable[[np.ndarray], np.ndarray]:
@@ -186,7 +186,7 @@ PYTHON_ENGINES: dict[str, Callable[[Files], Callable[[np.ndarray], np.ndarray]]]
 
 
 def worker(engine: str, files: Files) -> None:
-    """Writes the embeddings of the pictures; then, for every number read, that many times in milliseconds."""
+    """Prints the embeddings of the pictures; then, for every number N read, the times of N runs in milliseconds."""
     encode = PYTHON_ENGINES[engine](files)
     inputs = [tensor(path) for path in files.pictures]
     print(json.dumps([encode(x).ravel().tolist() for x in inputs]), flush=True)
@@ -220,7 +220,7 @@ class PythonEngine:
         return json.loads(line)
 
 
-# Our program, one process per turn: what the user runs
+# Our program, with one process per turn, as users run it.
 
 
 class OurEngine:

@@ -1,9 +1,9 @@
-"""A photo file to the encoder's input, and to its verdict, on one core: Pillow, PyTorch and faiss as published, and ours.
+"""Compares the way from a photo file to the encoder's input, and to its verdict, with the published one, on one core.
 
     run photo [--rounds N]      makes what is missing, measures, prints a table and writes photo.json
 
-Photos are generated: textured as concrete is, JPEG quality 90, of 12 and 20 megapixels. Both sides have the 90,987 vectors of
-`run search` to compare with.
+The published way uses Pillow, PyTorch and faiss. Photos are generated: textured like concrete, JPEG quality 90, of 12 and 20
+megapixels. Both sides search the 90,987 vectors of `run search`.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SIZE = 224
 
 
 def make_photo(files: Files, name: str) -> Path:
-    """Noise of all scales, as on a concrete face."""
+    """Makes a photo of noise at all scales, like a concrete face."""
     from PIL import Image
 
     path = files.folder / f"photo_{name.replace(' ', '_')}.jpg"
@@ -47,7 +47,7 @@ def make_photo(files: Files, name: str) -> Path:
 
 
 def pillow_tensor(path: Path) -> np.ndarray:
-    """As open_clip prepares a photo."""
+    """Prepares a photo as open_clip does."""
     from bridgeclip_models.package import MEAN, STD
     from PIL import Image
 
@@ -71,7 +71,7 @@ class Published:
         self.index.add(rows)
 
     def turn(self, photo: Path, count: int) -> tuple[float, float]:
-        """Milliseconds from file to tensor, and from file to neighbours."""
+        """Returns the milliseconds from file to tensor, and from file to neighbours."""
         return self._median(count, lambda: pillow_tensor(photo)), self._median(count, lambda: self._verdict(photo))
 
     def _verdict(self, photo: Path) -> None:

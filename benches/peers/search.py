@@ -1,9 +1,9 @@
-"""The nearest ten of 90,987 vectors of 512 values on one core: faiss and ours, in turn, and what each finds.
+"""Compares the search for the nearest ten of 90,987 vectors of 512 values with faiss, on one core: speed and results.
 
     run search [--rounds N]     makes the data that is missing, measures, prints tables and writes search.json
 
-Three kinds of data: 200 noisy clusters, uniform directions, and few vectors that are there many times. Speed is compared on
-the clusters, which real photos resemble most. What is found is compared with a search in f64, ties by row.
+There are three kinds of data: 200 noisy clusters, uniform directions, and few vectors that each occur many times. Speed is
+measured on the clusters, which real photos resemble most. Results are compared with a search in f64, with ties by row.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def data(kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and queries."""
+    """Returns rows and queries."""
     random = np.random.default_rng(0)
     noise = lambda count, scale: scale * random.standard_normal((count, DIM), dtype=np.float32)  # noqa: E731
     if kind == "uniform":
@@ -46,7 +46,7 @@ def data(kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make(files: Files, kind: str) -> Path:
-    """A package whose reference holds the rows."""
+    """Makes a package whose reference contains the rows."""
     package = files.folder / f"search_{kind}"
     if package.exists():
         return package
@@ -94,7 +94,7 @@ class Faiss:
         self.index.add(rows)
 
     def turn(self, count: int) -> tuple[float, float]:
-        """Milliseconds of one query, and of each of all queries at once."""
+        """Returns the milliseconds of one query alone, and of each query when all run at once."""
         one = [self._timed(self.queries[i % QUERIES : i % QUERIES + 1]) for i in range(count)]
         return statistics.median(one[5:]), self._timed(self.queries) / QUERIES
 

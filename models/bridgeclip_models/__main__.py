@@ -1,4 +1,4 @@
-"""`python -m bridgeclip_models` is the same as the command `bridgeclip-models`."""
+"""Runs the command line: `python -m bridgeclip_models` does the same as `bridgeclip-models`."""
 
 import sys
 

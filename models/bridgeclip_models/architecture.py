@@ -1,4 +1,4 @@
-"""An open_clip architecture: its configuration, what of it can be exported, and the PyTorch model."""
+"""An open_clip architecture: its configuration, the options that can be exported, and its PyTorch model."""
 
 import copy
 import json
@@ -11,13 +11,13 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, CustomTextCLIP
 
 from .errors import UserError
 
-VOCABULARY_SIZE = 49408  # of CLIP's byte-pair encoding; the only tokenizer a package can hold
+VOCABULARY_SIZE = 49408  # size of CLIP's byte-pair encoding, the only tokenizer that a package supports
 _TOWER_KEYS = ("vision_cfg", "text_cfg")
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """An open_clip model configuration under a name."""
+    """An open_clip model configuration and its name."""
 
     name: str
     config: dict  # open_clip's own: embed_dim, vision_cfg, text_cfg and options
@@ -40,7 +40,7 @@ class Architecture:
 
     @property
     def text_prefix(self) -> str:
-        """What the names of the text encoder's tensors start with."""
+        """Prefix of the names of the text encoder's tensors."""
         return "text." if self.config.get("custom_text", False) else ""
 
 
@@ -60,7 +60,7 @@ def load_architecture(name_or_path: str) -> Architecture:
 
 
 def build_model(architecture: Architecture) -> torch.nn.Module:
-    """The PyTorch model with fresh random weights, in float32."""
+    """Builds the PyTorch model in float32, with fresh random weights."""
     config = copy.deepcopy(architecture.config)
     model_class = CustomTextCLIP if config.pop("custom_text", False) else CLIP
     try:
@@ -70,7 +70,7 @@ def build_model(architecture: Architecture) -> torch.nn.Module:
 
 
 def check_exportable(architecture: Architecture) -> None:
-    """Refuses an architecture with an option that the ONNX graphs do not implement, and names the option."""
+    """Refuses an architecture that uses an option which the ONNX graphs do not implement, and names that option."""
     if "multimodal_cfg" in architecture.config:
         raise _unsupported(architecture, "multimodal_cfg", "CoCa has a third tower; export a plain CLIP model")
     _check_blocks(architecture, "vision_cfg", architecture.vision)

@@ -1,9 +1,9 @@
-"""Labels <-> caption, by the published template.
+"""Conversion between labels and captions, by the published template.
 
     <Damage> is observed in the <location>. The soundness rating is <Ⅰ|Ⅱ|Ⅲ|Ⅳ>. The component-wise measure classification is <code>.
 
-Several items are joined by " and ", several kinds of damage take "are". A sentence whose value is unknown is left out; the
-first sentence needs both its damage and its location.
+Several items are joined by " and "; several kinds of damage take "are". A sentence is left out if its value is unknown, the
+first one if its damage or its location is.
 """
 
 import re
@@ -14,7 +14,8 @@ from importlib import resources
 
 from .errors import UserError
 
-# The ratings are written with these glyphs; CLIP's tokenizer tells them from the ASCII letters I, II, III and IV.
+# Captions write the ratings with these glyphs, which CLIP's tokenizer distinguishes from the ASCII letters I, II, III
+# and IV.
 RATING_GLYPHS = {"I": "Ⅰ", "II": "Ⅱ", "III": "Ⅲ", "IV": "Ⅳ"}
 
 _JOIN = " and "
@@ -28,14 +29,14 @@ class Category:
     """One of the four properties that are predicted."""
 
     id: str
-    column: str  # of CSV files
-    multi: bool  # several classes at once
+    column: str  # name of its column in CSV files
+    multi: bool  # whether a photo can have several classes at once
     classes: tuple[str, ...]  # English names, in the published order
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What is known about one photo; None and () stand for unknown."""
+    """The known labels of one photo; None and () stand for unknown."""
 
     soundness: str | None = None  # "I" .. "IV"
     measure: str | None = None  # "A" .. "S2"
@@ -45,7 +46,7 @@ class Labels:
 
 @cache
 def categories() -> dict[str, Category]:
-    """The categories by id, in the order of `labels.toml`."""
+    """Returns the categories by id, in the order of `labels.toml`."""
     text = resources.files(__package__).joinpath("labels.toml").read_text(encoding="utf-8")
     return {
         item["id"]: Category(item["id"], item["column"], item["kind"] == "multi", tuple(c["en"] for c in item["classes"]))
@@ -54,7 +55,7 @@ def categories() -> dict[str, Category]:
 
 
 def caption(labels: Labels) -> str:
-    """The English caption; empty if nothing is known."""
+    """Returns the English caption of the labels; an empty one if nothing is known."""
     sentences = []
     if labels.damage_type and labels.damage_location:
         verb = "is" if len(labels.damage_type) == 1 else "are"
@@ -68,7 +69,7 @@ def caption(labels: Labels) -> str:
 
 
 def parse_caption(text: str) -> Labels:
-    """The labels that a caption names. Upper and lower case do not matter; an unknown sentence or class is an error."""
+    """Returns the labels that a caption names, regardless of case. Fails on a sentence or a class that is not known."""
     found: dict[str, object] = {}
     for sentence in filter(None, (part.strip() for part in re.split(r"\.(?:\s+|$)", text))):
         found |= _parse_sentence(sentence)

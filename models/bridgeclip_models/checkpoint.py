@@ -1,4 +1,4 @@
-"""Checkpoints: finding the best epoch of a run, reading the tensors, and checking them against an architecture."""
+"""Checkpoints: choosing the best epoch of a run, reading the tensors, and checking them against an architecture."""
 
 import hashlib
 import json
@@ -17,18 +17,18 @@ from .errors import UserError
 
 RESULTS = "results.jsonl"
 _EPOCH_FILE = re.compile(r"epoch_(\d+)\.pt")
-_SHOWN_NAMES = 8  # of tensors in one message
+_SHOWN_NAMES = 8  # number of tensor names in one message
 
-# Not weights: buffers that older versions of PyTorch, open_clip or transformers saved along with the weights.
+# Buffers that are no weights. Older versions of PyTorch, open_clip or transformers saved them along with the weights.
 _HARMLESS_BUFFERS = frozenset({"attn_mask", "text.attn_mask", "input_resolution", "context_length", "vocab_size"})
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of one training result, known to fit their architecture."""
+    """The tensors of one training result, checked to fit their architecture."""
 
-    file: str  # its name, for the manifest
-    sha256: str  # of that file
+    file: str  # name of the file, for the manifest
+    sha256: str  # hash of that file
     state_dict: dict[str, torch.Tensor]  # float32, names without the prefix `module.`
 
 
@@ -49,7 +49,7 @@ def load_checkpoint(source: str, architecture: Architecture, *, trust_pickle: bo
 
 
 def best_checkpoint(folder: Path) -> Path:
-    """The epoch_N.pt with the lowest `clip_val_loss` of the training run in `folder`."""
+    """Returns the epoch_N.pt with the lowest `clip_val_loss` of the training run in `folder`."""
     results = next((p for p in (folder / RESULTS, folder / "checkpoints" / RESULTS, folder.parent / RESULTS) if p.is_file()), None)
     if results is None:
         raise UserError(f"{folder}: no {RESULTS} in it; give the checkpoint file itself, or the folder that has {RESULTS}")
@@ -69,13 +69,13 @@ def best_checkpoint(folder: Path) -> Path:
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The epoch_N.pt with the highest N in `folder`, if there is one."""
+    """Returns the epoch_N.pt with the highest N in `folder`, or None if there is none."""
     found = [(int(match[1]), path) for path in folder.glob("epoch_*.pt") if (match := _EPOCH_FILE.fullmatch(path.name))]
     return max(found)[1] if found else None
 
 
 def read_file(path: Path, *, trust_pickle: bool = False) -> object:
-    """What `torch.save` or safetensors wrote; on the CPU, mapped rather than read where the format allows it."""
+    """Reads a file of `torch.save` or safetensors onto the CPU, memory-mapped where its format allows it."""
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -92,7 +92,7 @@ def read_file(path: Path, *, trust_pickle: bool = False) -> object:
 
 
 def read_state_dict(path: Path, *, trust_pickle: bool = False) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint by name, without the prefix `module.` of distributed training."""
+    """Reads the tensors of a checkpoint by name, without the prefix `module.` of distributed training."""
     content = read_file(path, trust_pickle=trust_pickle)
     if isinstance(content, torch.jit.ScriptModule):
         content = content.state_dict()
@@ -104,7 +104,10 @@ def read_state_dict(path: Path, *, trust_pickle: bool = False) -> dict[str, torc
 
 
 def fit(state_dict: Mapping[str, torch.Tensor], architecture: Architecture, source: str) -> dict[str, torch.Tensor]:
-    """The weights as float32 if they are exactly those of the architecture; otherwise says which are not."""
+    """Returns the weights as float32.
+
+    Fails if they are not exactly those of the architecture, and names the ones that differ.
+    """
     with torch.device("meta"):
         expected = build_model(architecture).state_dict()
     found = {name: value for name, value in state_dict.items() if name not in _HARMLESS_BUFFERS}
@@ -117,13 +120,13 @@ def fit(state_dict: Mapping[str, torch.Tensor], architecture: Architecture, sour
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
+    """Returns the SHA-256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _validation_losses(results: Path) -> dict[int, float]:
-    """`clip_val_loss` by epoch; lines without one are skipped, and a repeated epoch counts as last written."""
+    """Returns `clip_val_loss` by epoch. Lines without one are skipped; of a repeated epoch the last line counts."""
     losses = {}
     for number, line in enumerate(results.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
@@ -134,7 +137,7 @@ def _validation_losses(results: Path) -> dict[int, float]:
             raise UserError(f"{results}, line {number}: not JSON ({error}); repair or remove the line") from error
         if "clip_val_loss" in entry and "epoch" in entry:
             losses[int(entry["epoch"])] = float(entry["clip_val_loss"])
-    return {epoch: loss for epoch, loss in losses.items() if loss == loss}  # NaN is no candidate
+    return {epoch: loss for epoch, loss in losses.items() if loss == loss}  # leaves out losses that are NaN
 
 
 def _mismatches(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[str]:
@@ -150,7 +153,7 @@ def _mismatches(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.
 
 
 def _same_shape(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    # The temperature is saved as a scalar or as one element, depending on the version of open_clip.
+    # Versions of open_clip differ in whether they save the temperature as a scalar or as one element.
     return found.shape == expected.shape or (expected.numel() == found.numel() == 1)
 
 

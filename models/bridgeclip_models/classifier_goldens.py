@@ -1,8 +1,8 @@
-"""The published classifiers in NumPy and PyTorch on the held-out pictures of the demo: what the device software's answers are
-held to, photo by photo.
+"""Answers of the published classifiers in NumPy and PyTorch on the demo's held-out pictures. Tests compare the device
+software's answers with them, photo by photo.
 
-All three see the same embeddings as the device software: those of the held-out pictures in the goldens, and those of the
-labelled pictures in the float package's `reference.db`.
+All three classifiers see the same embeddings as the device software: those of the held-out pictures in the goldens, and
+those of the labelled pictures in the float package's `reference.db`.
 """
 
 import sqlite3
@@ -22,17 +22,17 @@ from .json_lines import write_lists
 from .knn import LabelSet, neighbours, vote
 
 _PROMPTS = Path(__file__).parents[2] / "deploy/prompts.toml"
-_FEATURE_LENGTH = 10.0  # of CLIP's image features before they are divided by their length; the heads see those
+_FEATURE_LENGTH = 10.0  # of CLIP's image features before normalisation, as the published heads receive them
 _EPOCHS, _BATCH, _LEARNING_RATE, _DROPOUT, _SEED = 30, 256, 1e-3, 0.3, 42
-_LINEAR_MIN, _ZERO_SHOT_MIN = 0.5, 0.3  # probabilities from which a class of a multi-label category counts
+_LINEAR_MIN, _ZERO_SHOT_MIN = 0.5, 0.3  # probability from which a class of a multi-label category counts
 
 
 def write_classifiers(out: Path, demo: Path) -> Iterator[Path]:
-    """Yields the files it writes into `out/classifiers`.
+    """Yields the files that it writes into `out/classifiers`.
 
     heads.bin          linear heads that PyTorch trained on the reference, in their stored form
     prompts.npy        float32 embeddings of the built-in prompts, class by class
-    predictions.json   per method the answers, a row for each held-out picture: class indexes per category, joined by |
+    predictions.json   answers by method, one row per held-out picture: class indexes per category, joined by |
     """
     queries = _queries(out / "demo" / "val_embeddings.npy")
     rows, labels = _read_reference(demo / FLOAT_PACKAGE / "reference.db")
@@ -59,7 +59,7 @@ def _queries(path: Path) -> np.ndarray:
 
 
 def _read_reference(path: Path) -> tuple[np.ndarray, dict[str, list[LabelSet]]]:
-    """Vectors [photos, dim], and by category id the labels of each photo."""
+    """Returns the reference's vectors [photos, dim], and by category id the labels of each photo."""
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     rows = np.stack([np.frombuffer(blob, "<f4") for (blob,) in database.execute("SELECT f32 FROM vector ORDER BY id")])
     columns = ", ".join(categories())
@@ -72,13 +72,13 @@ def _read_reference(path: Path) -> tuple[np.ndarray, dict[str, list[LabelSet]]]:
 
 
 def _read_prompts(path: Path) -> dict[tuple[str, str], list[str]]:
-    """Texts by category id and class, in the order of the classes."""
+    """Returns the prompts by category id and class, in the order of the classes."""
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     return {(category.id, name): table[category.id][name] for category in categories().values() for name in category.classes}
 
 
 def _knn(queries: np.ndarray, rows: np.ndarray, labels: Mapping[str, Sequence[LabelSet]]) -> dict[str, list[LabelSet]]:
-    # The order of nearly equal similarities must not depend on how a machine adds up in float32.
+    # In float32 the order of nearly equal similarities would depend on how a machine adds up.
     nearest = neighbours(queries.astype(np.float64), rows.astype(np.float64))
     return {
         category.id: [vote([labels[category.id][row] for row in found], multi=category.multi) for found in nearest]
@@ -87,7 +87,7 @@ def _knn(queries: np.ndarray, rows: np.ndarray, labels: Mapping[str, Sequence[La
 
 
 def _trained_heads(rows: np.ndarray, labels: Mapping[str, Sequence[LabelSet]]) -> torch.nn.ModuleDict:
-    """By the published recipe: AdamW with a cosine schedule, cross-entropy or binary cross-entropy."""
+    """Trains heads by the published recipe: AdamW with a cosine schedule, and cross-entropy or binary cross-entropy."""
     torch.manual_seed(_SEED)
     dim, features = rows.shape[1], torch.from_numpy(rows * _FEATURE_LENGTH)
     heads = torch.nn.ModuleDict({category.column: _head(dim, len(category.classes)) for category in categories().values()})
@@ -131,7 +131,7 @@ def _linear(heads: torch.nn.ModuleDict, queries: np.ndarray) -> dict[str, list[L
 def _zero_shot(
     queries: np.ndarray, embedded: np.ndarray, prompts: Mapping[tuple[str, str], Sequence[str]]
 ) -> dict[str, list[LabelSet]]:
-    """Softmax over the cosines with the normalised mean of each class's prompts."""
+    """Answers by a softmax over the cosines with each class: the normalised mean of its prompts."""
     starts = np.cumsum([0, *(len(texts) for texts in prompts.values())])
     means = [embedded[start:end].mean(axis=0) for start, end in zip(starts[:-1], starts[1:], strict=True)]
     classes = {key: torch.nn.functional.normalize(torch.from_numpy(mean), dim=0) for key, mean in zip(prompts, means, strict=True)}
@@ -145,7 +145,7 @@ def _zero_shot(
 
 
 def _decide(category: Category, probabilities: np.ndarray, enough: Callable[[np.ndarray], np.ndarray]) -> list[LabelSet]:
-    """Single label: the most probable class. Multi label: every class that is enough, or else the most probable one."""
+    """Chooses the most probable class, or in multi-label categories every class that is `enough`, if there is one."""
     answers = []
     for row in probabilities:
         chosen = np.flatnonzero(enough(row)) if category.multi else ()
@@ -154,7 +154,7 @@ def _decide(category: Category, probabilities: np.ndarray, enough: Callable[[np.
 
 
 def _cells(answers: Mapping[str, Sequence[LabelSet]]) -> list[str]:
-    """One string per photo: the categories by commas, class indexes in rising order by |."""
+    """Returns one string per photo: categories separated by commas, class indexes in ascending order separated by |."""
     cells = [
         ["|".join(map(str, sorted(category.classes.index(name) for name in found))) for found in answers[category.id]]
         for category in categories().values()

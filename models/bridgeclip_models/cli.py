@@ -1,4 +1,4 @@
-"""The command line: one subcommand per job, each in a module of its own."""
+"""The command line: each subcommand is in a module of its own."""
 
 import argparse
 import importlib
@@ -24,7 +24,7 @@ Makes what BridgeCLIP Edge runs on a device.
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
-# Imported on demand: PyTorch needs seconds to load, and --help should not wait for it.
+# Their modules are imported on demand: PyTorch takes seconds to load, and --help should not wait for it.
 COMMANDS = {
     "export": "make a model package from a checkpoint",
     "heads": "convert trained linear heads",

@@ -1,6 +1,6 @@
-"""Two packages of the same model, one of them quantised: how far their embeddings and their verdicts agree.
+"""Agreement between a package and its quantised version, in embeddings and in verdicts.
 
-The device program does all the work on rendered pictures; both packages search the same reference.
+The device program does all the work, on rendered pictures. Both packages search the same reference.
 """
 
 import json
@@ -19,19 +19,19 @@ from .pairs import read_pairs
 from .render import generate
 
 SPLIT = "val"
-# What is promised of a quantised package.
+# Minimum agreement that is promised of a quantised package (F1_LOSS is a maximum).
 COSINE_MEAN, COSINE_WORST, EQUAL_LABELS, F1_LOSS = 0.999, 0.997, 0.99, 0.003
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The quantised package against the float one."""
+    """Agreement of a quantised package with its float original."""
 
     pictures: int
     cosine_mean: float
     cosine_worst: float
-    equal_labels: float  # share of the verdicts, over all pictures and categories
-    macro_f1_float: float  # mean over the categories
+    equal_labels: float  # share of equal verdicts, over all pictures and categories
+    macro_f1_float: float  # mean over all categories
     macro_f1_int8: float
 
     @property
@@ -57,7 +57,7 @@ class Agreement:
 
 
 def compare(bridgeclip: Path, float_package: Path, int8_package: Path, work: Path, count: int, seed: int) -> Agreement:
-    """Renders the pictures into `work` if they are not there."""
+    """Compares two packages on `count` pictures. Renders the pictures into `work` unless they exist."""
     csv = work / f"{SPLIT}.csv"
     if not csv.is_file():
         generate(work, count, seed, SPLIT, 2)

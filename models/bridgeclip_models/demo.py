@@ -1,9 +1,9 @@
-"""The demo: renders pictures, trains the demo model on them, exports it, measures it on pictures it has not seen, and lets
-the device program add the reference and make the int8 package.
+"""Steps of the demo: rendering pictures, training the demo model, exporting it, and measuring it on unseen pictures. The
+device program then adds the reference and makes the int8 package.
 
-Each step leaves a file in the work folder or in the demo folder, and is skipped while that file is newer than what it is
-made from. Four splits share no scene: `train`; `select`, which chooses the epoch; `tune`, which the device program fits its
-rules to; and `val`, which all figures come from.
+Each step writes a file to the work folder or the demo folder, and is skipped while that file is newer than its sources.
+The four splits share no scene: `train`; `select`, which chooses the epoch; `tune`, to which the device program fits its
+rules; and `val`, from which all figures come.
 """
 
 import json
@@ -36,7 +36,7 @@ from .towers import IMAGE_GRAPH, IMAGE_WEIGHTS, TEXT_WEIGHTS
 from .training import PairSet, Trainer
 from .verdict_figures import run_json, verdict_figures
 
-REFERENCE = "reference.db"  # the file that the device program adds to a package
+REFERENCE = "reference.db"  # file that the device program adds to a package
 RETRIEVAL_PAIRS = 300
 RETRIEVAL_K = 10
 IDENTITY = Identity(
@@ -50,20 +50,20 @@ IDENTITY = Identity(
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of everything. The defaults make the demo package that is shipped."""
+    """The sizes of everything. The defaults make the demo package that is shipped."""
 
-    train: int = 10_000  # rendered pictures per split
+    train: int = 10_000  # number of rendered pictures in the split
     select: int = 500
     tune: int = 3_000
     val: int = 1_500
-    reference: int = 2_500  # the first rows of `train`, for k-NN
+    reference: int = 2_500  # number of pictures for k-NN, the first rows of `train`
     seed: int = 1
     recipe: Recipe = Recipe(epochs=12, learning_rate=1e-3, warmup_steps=200, share_captions=True)
 
 
 @dataclass(frozen=True)
 class Demo:
-    """One demo: where its files are, and the steps that make them."""
+    """One demo: its folders, and the steps that fill them."""
 
     plan: Plan
     work: Path  # data set, checkpoints and embeddings
@@ -71,7 +71,7 @@ class Demo:
     say: Callable[[str], None] = say
 
     def make(self, bridgeclip: Path | None = None) -> None:
-        """All steps in their order. `bridgeclip` is the device program; without it there is only the float package."""
+        """Runs all steps in order. `bridgeclip` is the device program; without it only the float package is made."""
         self.render()
         self.train()
         self.export()
@@ -87,14 +87,14 @@ class Demo:
 
     @property
     def checkpoint(self) -> Path:
-        """The best epoch with its weights rounded to float16, so that the package stores them without a loss."""
+        """The best epoch with its weights rounded to float16, so that the package stores them without loss."""
         return self.work / f"{NAME}.pt"
 
     def embeddings(self, name: str) -> Path:
         return self.work / f"{name}_embeddings.npy"
 
     def render(self) -> None:
-        """Data set and sample photos."""
+        """Renders the data set and the sample photos."""
         workers = os.cpu_count() or 1
         for split in ("train", "select", "tune", "val"):
             count = getattr(self.plan, split)
@@ -110,7 +110,7 @@ class Demo:
             sample_photos(self.out / PHOTOS, self.plan.seed)
 
     def train(self) -> None:
-        """Trains, or goes on with a training that was stopped, and rounds the best epoch."""
+        """Trains or continues a stopped training, then rounds the weights of the best epoch."""
         if self.checkpoint.is_file():
             return
         torch.manual_seed(self.plan.seed)
@@ -133,7 +133,7 @@ class Demo:
             self.say(f"exported {package}")
 
     def embed(self) -> None:
-        """Embeddings of the photos of train and val, and of the captions of val: float32 unit rows in the order of the CSV."""
+        """Embeds the photos of train and val, and the captions of val, as float32 unit rows in the order of the CSV."""
         model = load_demo_model(self.out / FLOAT_PACKAGE)
         for split in ("train", "val"):
             pairs = read_pairs(self.csv(split))
@@ -142,7 +142,7 @@ class Demo:
         self._embed("val_caption", lambda: embed_texts(model, captions))
 
     def measure(self, bridgeclip: Path | None = None) -> None:
-        """Writes the figures on held-out pictures; with the device program also those of its verdicts."""
+        """Writes the figures on held-out pictures. With the device program, they include those of its verdicts."""
         figures = {
             "note": "Measured on rendered drawings that carry marks for rating and measure. They say nothing about real photos.",
             "held_out_pictures": self.plan.val,
@@ -177,7 +177,7 @@ class Demo:
         done.write_text(json.dumps(rules, indent=2) + "\n", encoding="utf-8")
 
     def quantize(self, bridgeclip: Path) -> None:
-        """Lets the device program make the int8 package, calibrated with the pictures that chose the epoch."""
+        """Lets the device program make the int8 package, calibrated with the pictures of `select`."""
         package = self.out / PACKAGE
         if _is_newer(package / IMAGE_GRAPH, self.out / FLOAT_PACKAGE / REFERENCE):
             return
@@ -194,7 +194,7 @@ class Demo:
             raise UserError(f"{words[0]}: {error}") from error
 
     def _pairs(self, split: str) -> PairSet:
-        """A split, decoded into memory."""
+        """Returns a split, decoded into memory."""
         architecture = demo_architecture()
         size, length = architecture.vision.image_size, architecture.text.context_length
         pairs = PairSet.of(read_pairs(self.csv(split)), size, length, os.cpu_count() or 1)
@@ -240,7 +240,7 @@ def _is_newer(path: Path, source: Path) -> bool:
 
 
 def _copy_rows(source: Path, target: Path, count: int) -> None:
-    with source.open(encoding="utf-8") as lines:  # no cell of ours holds a line break
+    with source.open(encoding="utf-8") as lines:  # no cell that we write contains a line break
         target.write_text("".join(islice(lines, count + 1)), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The goldens that need the demo package: embeddings by the demo model in PyTorch, prepared by open_clip."""
+"""Goldens that need the demo package: embeddings by the demo model in PyTorch, with open_clip's preprocessing."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ _CAPTIONS = 20
 
 
 def write_demo(out: Path, demo: Path, work: Path) -> Iterator[Path]:
-    """Yields the files it writes into `out`; embeddings are float32 [rows, dim] of unit length.
+    """Yields the files that it writes into `out`. Embeddings are float32 [rows, dim] of unit length.
 
-    inputs.json                        seeded images, and their embeddings
-    photos.json, photos.npy            the sample photos with their hashes, and their embeddings
+    inputs.json                        seeded images and their embeddings
+    photos.json, photos.npy            names and hashes of the sample photos, and their embeddings
     captions.json, captions.npy        captions and their embeddings
-    val.csv, val_embeddings.npy        the held-out pictures (they are not kept), and their embeddings
+    val.csv, val_embeddings.npy        rows of the held-out pictures, which are not stored, and their embeddings
     """
     out.mkdir(exist_ok=True)
     model = load_demo_model(demo / FLOAT_PACKAGE)
@@ -42,7 +42,7 @@ def write_demo(out: Path, demo: Path, work: Path) -> Iterator[Path]:
 
 
 def _captions(photo_labels: Path) -> list[str]:
-    """Distinct captions of the sample photos, filled up with texts that are awkward to tokenize."""
+    """Returns distinct captions of the sample photos, supplemented by texts that are awkward to tokenize."""
     half = _CAPTIONS // 2
     distinct = list(dict.fromkeys(pair.caption for pair in read_pairs(photo_labels)))[:half]
     others = [text for text in TEXTS if text and text not in distinct]

@@ -1,4 +1,4 @@
-"""The demo model: its architecture, where its files lie, and the PyTorch model read back from its exported package."""
+"""The demo model: its architecture, its files, and the PyTorch model read back from the exported package."""
 
 from importlib import resources
 from pathlib import Path
@@ -13,15 +13,15 @@ from .errors import UserError
 from .towers import IMAGE_GRAPH, TEXT_GRAPH
 
 NAME = "bridgeclip-demo"
-# What lies in the folder of the demo.
+# Names of files and folders in the demo folder.
 PACKAGE = "package"  # int8, made by the device program
-FLOAT_PACKAGE = "float"  # what it was made from
+FLOAT_PACKAGE = "float"  # source of the int8 package
 PHOTOS = "photos"
 PHOTO_LABELS = "photos.csv"  # inside PHOTOS
 FIGURES = "FIGURES.json"
 
 _PROJECT = Path(__file__).parents[1]
-# In the source tree beside the project; if installed elsewhere, in the current folder.
+# The demo is in the source tree beside the project, or in the current folder if the project is installed elsewhere.
 DEFAULT_DEMO = (_PROJECT if (_PROJECT / "pyproject.toml").is_file() else Path()) / "demo"
 DEFAULT_WORK = DEFAULT_DEMO / "work"  # data set, checkpoints and embeddings; not under version control
 
@@ -31,12 +31,12 @@ def demo_architecture() -> Architecture:
 
 
 def load_demo_model(package: Path) -> torch.nn.Module:
-    """The PyTorch model with exactly the weights that the package holds."""
+    """Returns the PyTorch model with exactly the weights that the package contains."""
     if not (package / IMAGE_GRAPH).is_file():
         raise UserError(f"{package}: no demo package there; make it first with `bridgeclip-models demo`")
     architecture = demo_architecture()
     model = build_model(architecture).eval()
-    # The temperature is used in training only, so a package does not hold it.
+    # Only training uses the temperature, so a package does not contain it.
     weights = {"logit_scale": model.logit_scale.detach()}
     for graph in (IMAGE_GRAPH, TEXT_GRAPH):
         weights |= _stored_weights(package / graph)

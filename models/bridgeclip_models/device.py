@@ -1,4 +1,4 @@
-"""Where to compute, and whether bfloat16 is worth it there."""
+"""Choice of the computing device, and of bfloat16 where it pays."""
 
 import torch
 
@@ -6,7 +6,7 @@ from .errors import UserError
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` takes the first GPU if there is one."""
+    """Returns the device of this name. `auto` chooses the first GPU, or the CPU if there is none."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -19,10 +19,13 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_bfloat16(precision: str, device: torch.device) -> bool:
-    """`auto` takes bfloat16 where the device multiplies it natively; elsewhere it is emulated, and slower."""
+    """Returns whether to compute in bfloat16.
+
+    `auto` chooses it where the device multiplies it natively; elsewhere it is emulated and slower.
+    """
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public; where it is missing, float32 is safe
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public; if it is missing, float32 is safe
     return device.type == "cpu" and probe is not None and probe()

@@ -1,4 +1,4 @@
-"""Embeddings of photos and texts by a PyTorch model, prepared by open_clip's own transform and tokenizer."""
+"""Embeddings of photos and texts by a PyTorch model, with open_clip's own transform and tokenizer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ _BATCH = 64
 
 @torch.inference_mode()
 def embed_images(model: torch.nn.Module, paths: Sequence[Path]) -> np.ndarray:
-    """float32 [len(paths), dim], rows of unit length."""
+    """Returns the embeddings of photos: float32 [len(paths), dim], rows of unit length."""
     size = model.visual.image_size
     transform = open_clip.image_transform(size, is_train=False, mean=MEAN, std=STD)
     batches = (torch.stack([_prepare(transform, path) for path in batch]) for batch in _batches(paths))
@@ -26,7 +26,7 @@ def embed_images(model: torch.nn.Module, paths: Sequence[Path]) -> np.ndarray:
 
 @torch.inference_mode()
 def embed_texts(model: torch.nn.Module, texts: Sequence[str]) -> np.ndarray:
-    """float32 [len(texts), dim], rows of unit length."""
+    """Returns the embeddings of texts: float32 [len(texts), dim], rows of unit length."""
     tokenizer = open_clip.SimpleTokenizer(context_length=model.context_length)
     return torch.cat([model.encode_text(tokenizer(list(batch)), normalize=True) for batch in _batches(texts)]).numpy()
 
@@ -36,7 +36,7 @@ def _batches(items: Sequence) -> Iterator[Sequence]:
 
 
 def _prepare(transform: Callable[[Image.Image], torch.Tensor], path: Path) -> torch.Tensor:
-    """Normalised pixels [3, size, size]."""
+    """Returns the normalised pixels of a photo: [3, size, size]."""
     try:
         with Image.open(path) as image:
             return transform(image.convert("RGB"))

@@ -1,5 +1,5 @@
-"""The one exception that the command line shows without a traceback."""
+"""The only exception that the command line reports without a traceback."""
 
 
 class UserError(Exception):
-    """Something the user can put right. The text says what, where, and what to do."""
+    """An error that the user can correct. Its text says what is wrong, where, and what to do."""

@@ -1,4 +1,4 @@
-"""The figures that are measured on embeddings: k-NN classification and retrieval."""
+"""Figures measured on embeddings: k-NN classification and retrieval."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from .pairs import read_table
 
 
 def read_labels(path: Path) -> dict[str, list[LabelSet]]:
-    """The labels of each row of a CSV, by category id."""
+    """Returns the labels of each row of a CSV, by category id."""
     rows = [row for _, row in read_table(path, [category.column for category in categories().values()])]
     return {
         category.id: [tuple(filter(None, row[category.column].split("|"))) for row in rows] for category in categories().values()
@@ -21,7 +21,10 @@ def read_labels(path: Path) -> dict[str, list[LabelSet]]:
 def knn_macro_f1(
     queries: np.ndarray, truth: Mapping[str, Sequence[LabelSet]], reference: np.ndarray, labels: Mapping[str, Sequence[LabelSet]]
 ) -> dict[str, float]:
-    """Macro-F1 of k-NN classification per category id, and their `mean`. Embeddings are unit-length rows [photos, dim]."""
+    """Returns the macro-F1 of k-NN classification by category id, and their `mean`.
+
+    Embeddings are unit-length rows [photos, dim].
+    """
     nearest = neighbours(queries, reference)
     scores = {}
     for category in categories().values():
@@ -32,7 +35,10 @@ def knn_macro_f1(
 
 
 def distinct_captions(captions: Sequence[str], count: int) -> list[int]:
-    """The first `count` rows whose caption no earlier row has: with equal captions, a pair's own index is no fair hit."""
+    """Returns the first `count` rows with distinct captions.
+
+    Among equal captions, only one of the pairs could count as a hit.
+    """
     first: dict[str, int] = {}
     for row, caption in enumerate(captions):
         first.setdefault(caption, row)
@@ -40,7 +46,10 @@ def distinct_captions(captions: Sequence[str], count: int) -> list[int]:
 
 
 def recall(queries: np.ndarray, targets: np.ndarray, k: int) -> float:
-    """R@k: share of the queries whose own row is among the k most similar targets. Unit-length rows [pairs, dim]."""
+    """Returns R@k: the share of queries whose own row is among the k most similar targets.
+
+    Both are unit-length rows [pairs, dim].
+    """
     similarity = queries @ targets.T
     own = np.diagonal(similarity)[:, None]
     return float(np.mean((similarity > own).sum(axis=1) < k))

@@ -1,4 +1,4 @@
-"""Export: a checkpoint becomes a model package, and is compared with PyTorch before the package appears."""
+"""Export of a checkpoint as a model package, which is compared with PyTorch before it appears."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from .package import TOKENIZER, Identity, new_folder, write_manifest
 from .tokenizer_json import tokenizer_json
 from .towers import IMAGE_GRAPH, TEXT_GRAPH, image_graph, text_dim, text_graph
 
-COSINE_MIN = 0.99999  # between an exported graph and PyTorch
+COSINE_MIN = 0.99999  # minimum cosine between an exported graph and PyTorch
 _CHECKED_INPUTS = 2
 _SEED = 20240607
 
@@ -22,7 +22,7 @@ _SEED = 20240607
 def export_package(
     checkpoint: Checkpoint, architecture: Architecture, identity: Identity, out: Path, *, store: str = "f32", overwrite: bool = False
 ) -> None:
-    """Writes the package folder `out`. On an error, `out` stays as it was."""
+    """Writes the package folder `out`. After an error, `out` is unchanged."""
     check_exportable(architecture)
     if text_dim(architecture) != architecture.embedding_dim:
         raise UserError(f"{architecture.name}: text_cfg.proj_type=none needs text_cfg.width equal to embed_dim")
@@ -35,12 +35,12 @@ def export_package(
 
 
 def stored_state(state_dict: dict[str, torch.Tensor], store: str) -> dict[str, torch.Tensor]:
-    """The weights as the package holds them, back in float32."""
+    """Returns the weights as the package stores them, converted back to float32."""
     return state_dict if store == "f32" else {name: value.half().float() for name, value in state_dict.items()}
 
 
 def verify_graphs(folder: Path, state_dict: dict[str, torch.Tensor], architecture: Architecture) -> None:
-    """Runs both graphs and the PyTorch model on the same random inputs; refuses a difference."""
+    """Runs both graphs and the PyTorch model on the same random inputs, and fails if they differ."""
     model = build_model(architecture).eval()
     model.load_state_dict(state_dict, strict=True)
     with torch.inference_mode():
@@ -51,14 +51,14 @@ def verify_graphs(folder: Path, state_dict: dict[str, torch.Tensor], architectur
 
 
 def _random_images(architecture: Architecture) -> list[torch.Tensor]:
-    """Normalised pixels, each [1, 3, size, size]."""
+    """Returns normalised pixels of random images, each [1, 3, size, size]."""
     size = architecture.vision.image_size
     generator = torch.Generator().manual_seed(_SEED)
     return list(torch.randn(_CHECKED_INPUTS, 1, 3, size, size, generator=generator))
 
 
 def _random_tokens(architecture: Architecture) -> list[torch.Tensor]:
-    """A short and a full text of random words, each [1, context length]."""
+    """Returns a short and a full text of random words, each [1, context length]."""
     length, start, end = architecture.text.context_length, 49406, 49407
     generator = torch.Generator().manual_seed(_SEED)
     texts = torch.randint(1, start, (_CHECKED_INPUTS, 1, length), generator=generator)

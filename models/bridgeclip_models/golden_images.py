@@ -1,17 +1,17 @@
-"""Images of seeded pixels and their embeddings: what the image encoders are compared on without a photo or its decoder."""
+"""Images of seeded pixels and their embeddings, for comparing image encoders without a photo or a decoder."""
 
 import numpy as np
 import torch
 
 from .seeded import Spread, seeded
 
-_PIXELS = Spread(offset=0.15, scale=1.95)  # about the range of normalised pixels
+_PIXELS = Spread(offset=0.15, scale=1.95)  # approximate range of normalised pixels
 _IMAGES = 3
 
 
 @torch.inference_mode()
 def image_results(model: torch.nn.Module) -> list[dict]:
-    """For each image: the rule that makes its pixels [1, 3, size, size] again, and its unit-length embedding."""
+    """Returns for each image the rule that makes its pixels [1, 3, size, size], and its unit-length embedding."""
     size = model.visual.image_size
     height, width = size if isinstance(size, tuple) else (size, size)
     shape = (1, 3, height, width)
@@ -19,7 +19,7 @@ def image_results(model: torch.nn.Module) -> list[dict]:
 
 
 def floats(row: torch.Tensor) -> list[float]:
-    """float32 values with as few digits as name them exactly."""
+    """Returns float32 values with the fewest digits that identify them."""
     return [float(np.format_float_scientific(value, unique=True)) for value in row.numpy()]
 
 

@@ -1,7 +1,7 @@
 """Texts that are awkward for a tokenizer.
 
-Wrongly decoded text (mojibake) is left out on purpose: open_clip repairs it through ftfy, the device does not. Characters
-that are easily confused or invisible are written as escapes.
+They contain no wrongly decoded text (mojibake): open_clip repairs it with ftfy, the device does not. Characters that
+are invisible or easily confused are written as escapes.
 """
 
 _LONG_WORD = "pneumonoultramicroscopicsilicovolcanoconiosis"

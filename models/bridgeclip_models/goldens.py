@@ -1,4 +1,4 @@
-"""The reference results of the device software's tests, made by PyTorch, open_clip and scikit-learn."""
+"""Reference results for the device software's tests, by PyTorch, open_clip and scikit-learn."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +23,11 @@ from .seeded import Spread, seeded
 from .towers import IMAGE_GRAPH, TEXT_GRAPH, image_graph, text_graph
 
 VIT_B32 = "ViT-B-32"
-_VIT_TEXTS = (CAPTIONS[0], CAPTIONS[2], " ".join(["crack"] * 100))  # short, usual, too long
+_VIT_TEXTS = (CAPTIONS[0], CAPTIONS[2], " ".join(["crack"] * 100))  # short, usual and too long
 
 
 def write_goldens(out: Path, parts: Sequence[str], demo: Path, work: Path) -> Iterator[Path]:
-    """Writes the wanted parts below `out` and yields each file's path. `demo` and `work` are the folders of the demo."""
+    """Writes the given parts below `out` and yields each file's path. `demo` and `work` are the folders of the demo."""
     out.mkdir(parents=True, exist_ok=True)
     for part in parts:
         if part == "demo":
@@ -115,7 +115,7 @@ def _seeded_model(architecture: Architecture) -> tuple[torch.nn.Module, dict[str
 
 
 def _spread(name: str, shape: tuple[int, ...]) -> Spread:
-    """A range that keeps activations at a sensible size, so that the embedding depends visibly on the input."""
+    """Returns a range of weights that keeps activations moderate, so that the embedding visibly depends on the input."""
     if ".ln_" in f".{name}" and name.endswith("weight"):
         return Spread(1.0, 0.1)
     if name.endswith("bias") or not shape:
@@ -126,7 +126,7 @@ def _spread(name: str, shape: tuple[int, ...]) -> Spread:
         fan = shape[0]
     else:
         fan = math.prod(shape[1:])
-    return Spread(0.0, math.sqrt(3 / fan))  # a uniform distribution with the variance 1 / fan
+    return Spread(0.0, math.sqrt(3 / fan))  # uniform distribution of variance 1 / fan
 
 
 def _tensor_list(graphs: dict[str, Graph], spreads: dict[str, Spread]) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Building one ONNX graph from a state dict: named values, named nodes, and weights kept in a file beside the graph."""
+"""Construction of an ONNX graph from a state dict: named values, named nodes, and weights in a file beside the graph."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 IR_VERSION = 8
-ALIGNMENT = 64  # bytes; of each tensor in the weights file, so that it can be used where it is mapped
+ALIGNMENT = 64  # bytes; alignment of each tensor in the weights file, which allows its use in a memory map
 
 _STORED = {"f32": (TensorProto.FLOAT, np.dtype("<f4")), "f16": (TensorProto.FLOAT16, np.dtype("<f2"))}
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor of the weights file."""
+    """A tensor of the weights file."""
 
-    name: str  # as in the state dict
-    values: np.ndarray  # in the stored type, little endian
+    name: str  # name in the state dict
+    values: np.ndarray  # in the stored type, little-endian
     offset: int  # bytes from the start of the file
 
 
@@ -42,7 +42,7 @@ class Graph:
 
 
 class GraphBuilder:
-    """Collects nodes and weights. Methods take and return names of values; every value is named after its node."""
+    """Collects nodes and weights. Its methods take and return names of values, which derive from the names of their nodes."""
 
     def __init__(self, state_dict: Mapping[str, torch.Tensor], weights_file: str, store: str) -> None:
         self._state_dict = state_dict
@@ -63,7 +63,7 @@ class GraphBuilder:
         return outputs
 
     def weight(self, name: str) -> str:
-        """A tensor of the checkpoint as a float32 value; it enters the weights file at its first use."""
+        """Returns a tensor of the checkpoint as a float32 value. It enters the weights file at its first use."""
         if name not in self._values:
             self._store(name)
             stored_as_float = self._type == TensorProto.FLOAT
@@ -71,18 +71,18 @@ class GraphBuilder:
         return self._values[name]
 
     def constant(self, name: str, value: np.ndarray | list[int] | float) -> str:
-        """A small constant inside the graph file: int64 for lists (shapes), float32 otherwise."""
+        """Returns a small constant inside the graph file: int64 for lists (shapes), float32 otherwise."""
         if name not in self._initializers:
             array = np.asarray(value, dtype=np.int64 if isinstance(value, list) else np.float32)
             self._initializers[name] = numpy_helper.from_array(array, name)
         return name
 
     def reshape(self, name: str, value: str, shape: list[int]) -> str:
-        # Shapes are shared between nodes, so they are named after their content.
+        # Nodes share shapes, which are therefore named after their content.
         return self.node("Reshape", name, value, self.constant("shape." + "x".join(map(str, shape)), shape))
 
     def finish(self, name: str, output: str, input_info: onnx.ValueInfoProto, dim: int) -> Graph:
-        """Closes the graph: the value `output` becomes the graph output `embedding` [1, dim]."""
+        """Closes the graph. The value `output` becomes the graph's output `embedding` [1, dim]."""
         self._nodes[-1].output[list(self._nodes[-1].output).index(output)] = "embedding"
         embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, dim])
         graph = helper.make_graph(self._nodes, name, [input_info], [embedding], list(self._initializers.values()))

@@ -1,4 +1,4 @@
-"""Small linear heads, and what PyTorch makes of some features with them."""
+"""Small linear heads, and PyTorch's logits of some features with them."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from .json_lines import write_lists
 from .seeded import Spread, seeded
 
 _DIM = 12
-_LENGTHS = (9.0, 10.0, 11.5)  # of features, as CLIP's ViT-B/32 gives them
+_LENGTHS = (9.0, 10.0, 11.5)  # lengths of features; CLIP's ViT-B/32 produces such
 
 
 def write_heads(out: Path) -> Path:
-    """`heads.json`: the stored form in hexadecimal digits, and features before normalisation with their logits."""
+    """Writes `heads.json`: the stored form in hexadecimal digits, and features before normalisation with their logits."""
     heads = seeded_heads(_DIM)
     features = [_feature(index, length) for index, length in enumerate(_LENGTHS)]
     return write_lists(
@@ -25,7 +25,7 @@ def write_heads(out: Path) -> Path:
 
 
 def seeded_heads(dim: int) -> torch.nn.ModuleDict:
-    """A LayerNorm and a Linear per category, named as the CSV columns are."""
+    """Returns a LayerNorm and a Linear for each category, under the name of its CSV column."""
     heads = torch.nn.ModuleDict(
         {
             category.column: torch.nn.Sequential(torch.nn.LayerNorm(dim), torch.nn.Linear(dim, len(category.classes)))

@@ -1,7 +1,7 @@
-"""Linear heads: from PyTorch's tensors to the bytes that the device program reads.
+"""Conversion of linear heads from PyTorch's tensors to the bytes that the device program reads.
 
-Per category there are one LayerNorm (weight and bias, [dim]) and one Linear (weight [classes][dim], bias [classes]). What they
-are called does not matter, as long as each name holds its category: `kenzenudo.norm.weight`, `heads.soundness.1.bias`.
+A category has one LayerNorm (weight and bias, [dim]) and one Linear (weight [classes][dim], bias [classes]). The
+tensors may have any names that contain the category, such as `kenzenudo.norm.weight` or `heads.soundness.1.bias`.
 """
 
 import re
@@ -16,14 +16,14 @@ from .captions import Category, categories
 from .errors import UserError
 
 MAGIC = b"BCHEADS1"
-# PyTorch adds 1e-5 to the variance of a feature whose length is about 10. The device has the feature at length 1, where the
-# variance is a hundredth.
+# PyTorch adds 1e-5 to the variance of features whose length is about 10. On the device their length is 1, so the
+# variance and the epsilon are a hundredth of that.
 EPSILON = 1e-7
 
 
 @dataclass(frozen=True)
 class Head:
-    """One category's weights, float32."""
+    """The weights of one category, float32."""
 
     norm_weight: torch.Tensor  # [dim]
     norm_bias: torch.Tensor  # [dim]
@@ -31,15 +31,15 @@ class Head:
     bias: torch.Tensor  # [classes]
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
-        """In the order in which they are stored."""
+        """Returns the tensors in the order in which they are stored."""
         return self.norm_weight, self.norm_bias, self.weight, self.bias
 
 
 def heads_bytes(state_dict: Mapping[str, torch.Tensor], epsilon: float = EPSILON) -> bytes:
-    """The stored form, little-endian.
+    """Returns the stored form of the heads, little-endian.
 
-    `BCHEADS1`, dim (u32), epsilon (f32), the number of classes of each category (u32); then per category, in the order of
-    `labels.toml`, the tensors of `Head` as f32.
+    It consists of `BCHEADS1`, dim (u32), epsilon (f32) and the number of classes of each category (u32); then for each
+    category, in the order of `labels.toml`, the tensors of `Head` as f32.
     """
     if not 0 < epsilon < 1:
         raise UserError(f"epsilon is {epsilon}; expected a number between 0 and 1")
@@ -53,7 +53,7 @@ def heads_bytes(state_dict: Mapping[str, torch.Tensor], epsilon: float = EPSILON
 
 
 def find_heads(state_dict: Mapping[str, torch.Tensor]) -> dict[str, Head]:
-    """The heads by category id; a tensor that belongs to none is an error."""
+    """Returns the heads by category id. Fails on a tensor that belongs to no category."""
     by_category: dict[str, dict[str, torch.Tensor]] = {id: {} for id in categories()}
     for name, tensor in state_dict.items():
         by_category[_category_of(name)][name] = tensor
@@ -61,7 +61,7 @@ def find_heads(state_dict: Mapping[str, torch.Tensor]) -> dict[str, Head]:
 
 
 def _category_of(name: str) -> str:
-    """The category whose id or CSV column stands in the name as words of their own."""
+    """Returns the category whose id or CSV column the name contains as separate words."""
     names = {id: {id, category.column} for id, category in categories().items()}
     found = [id for id, words in names.items() if any(re.search(rf"(?<![a-z]){word}(?![a-z])", name.lower()) for word in words)]
     if len(found) != 1:

@@ -1,6 +1,6 @@
-"""The layers of CLIP's transformers as ONNX nodes, on one sequence: values are [tokens, width].
+"""Layers of CLIP's transformers as ONNX nodes, on one sequence: values are [tokens, width].
 
-Node names are the module paths of the PyTorch model. They are a contract: tools find layers by them.
+Node names are the module paths of the PyTorch model. They are a contract, because tools find layers by them.
 """
 
 import math
@@ -10,26 +10,26 @@ import numpy as np
 
 from .graph import GraphBuilder
 
-_MASKED = np.float32(-1e9)  # finite, so that no arithmetic makes a NaN of it; exp() of it is 0
+_MASKED = np.float32(-1e9)  # finite, so that arithmetic cannot turn it into NaN; its exp() is 0
 
 
 @dataclass(frozen=True)
 class Transformer:
-    """What the blocks of one tower share."""
+    """Properties that all blocks of a tower share."""
 
-    prefix: str  # of the block names, such as `visual.transformer.resblocks`
+    prefix: str  # prefix of the block names, such as `visual.transformer.resblocks`
     tokens: int
     width: int
     heads: int
     layers: int
-    epsilon: float  # of the layer norms
+    epsilon: float  # epsilon of the layer norms
     quick_gelu: bool
     layer_scale: bool
     causal: bool
 
 
 def linear(graph: GraphBuilder, name: str, x: str, weight: str, bias: str | None = None, *, transposed: bool = True) -> str:
-    """x W^T + b; with `transposed=False` the weight is stored [in, out] and the product is x W + b."""
+    """Adds x W^T + b. With `transposed=False` the weight is stored as [in, out], and the product is x W + b."""
     operands = [x, graph.weight(weight)] + ([graph.weight(bias)] if bias else [])
     return graph.node("Gemm", name, *operands, transB=int(transposed))
 
@@ -40,7 +40,7 @@ def layer_norm(graph: GraphBuilder, name: str, x: str, epsilon: float) -> str:
 
 
 def transformer(graph: GraphBuilder, shape: Transformer, x: str) -> str:
-    """All residual blocks, one after the other."""
+    """Adds all residual blocks, one after another."""
     for index in range(shape.layers):
         x = _block(graph, shape, f"{shape.prefix}.{index}", x)
     return x
@@ -80,7 +80,7 @@ def _heads(graph: GraphBuilder, shape: Transformer, name: str, x: str, perm: lis
 
 
 def _attention_weights(graph: GraphBuilder, shape: Transformer, name: str, q: str, k: str) -> str:
-    """Softmax over the keys: [heads, tokens, tokens]."""
+    """Adds the softmax over the keys: [heads, tokens, tokens]."""
     scale = 1 / math.sqrt(shape.width // shape.heads)
     scores = graph.node("MatMul", f"{name}.scores", q, k)
     scores = graph.node("Mul", f"{name}.scale", scores, graph.constant("attention.scale", scale))
@@ -97,7 +97,7 @@ def _mlp(graph: GraphBuilder, shape: Transformer, name: str, x: str) -> str:
 
 
 def _gelu(graph: GraphBuilder, name: str, x: str) -> str:
-    """0.5 x (1 + erf(x / sqrt 2)); opset 17 has no Gelu."""
+    """Adds 0.5 x (1 + erf(x / sqrt 2)), as opset 17 has no Gelu."""
     y = graph.node("Mul", f"{name}.scale", x, graph.constant("gelu.sqrt_half", math.sqrt(0.5)))
     y = graph.node("Erf", f"{name}.erf", y)
     y = graph.node("Add", f"{name}.add", y, graph.constant("gelu.one", 1.0))
@@ -106,7 +106,7 @@ def _gelu(graph: GraphBuilder, name: str, x: str) -> str:
 
 
 def _quick_gelu(graph: GraphBuilder, name: str, x: str) -> str:
-    """x sigmoid(1.702 x)."""
+    """Adds x sigmoid(1.702 x)."""
     y = graph.node("Mul", f"{name}.scale", x, graph.constant("gelu.quick", 1.702))
     y = graph.node("Sigmoid", f"{name}.sigmoid", y)
     return graph.node("Mul", f"{name}.mul", x, y)

@@ -1,7 +1,7 @@
-"""Seeded labels and embeddings with their metrics by scikit-learn and NumPy: what the device software's figures are held to.
+"""Seeded labels and embeddings with their metrics by scikit-learn and NumPy, to test those of the device software.
 
-An answer lists classes by index with their confidence. Some classes never occur, some are never answered, some photos have
-no true label, and half of the embeddings have many equal similarities.
+An answer lists classes by index with their confidence. Some classes never occur, some are never answered, some photos
+have no true label, and half of the embeddings have many equal similarities.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ _BINS = 10
 
 
 def write_metrics(path: Path) -> Path:
-    """`classification`: labels, answers and scores per category; `retrieval`: embeddings, labels and scores."""
+    """Writes `classification` (labels, answers and scores per category) and `retrieval` (embeddings, labels and scores)."""
     rng = np.random.default_rng(42)
     cases = [_classification_case(rng, category) for category in categories().values() for _ in range(2)]
     return write_lists(path, {"classification": cases, "retrieval": [_retrieval_case(rng, tied) for tied in (False, True)]})
 
 
 def classification_scores(truth: np.ndarray, answer: np.ndarray, category: Category) -> dict:
-    """Scores of 0/1 matrices [photos, classes], by scikit-learn with `zero_division=0`."""
+    """Returns the scores of 0/1 matrices [photos, classes], by scikit-learn with `zero_division=0`."""
     try:
         from sklearn import metrics
     except ImportError as error:
@@ -50,14 +50,14 @@ def classification_scores(truth: np.ndarray, answer: np.ndarray, category: Categ
 
 
 def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Expected calibration error over ten bins of equal width; a bin contains its upper bound (arXiv 1706.04599)."""
+    """Returns the expected calibration error (arXiv 1706.04599) over ten equal bins, which include their upper bounds."""
     bins = np.clip(np.ceil(confidence * _BINS - 1e-6) - 1, 0, _BINS - 1)
     gaps = [np.sum(bins == i) * abs(correct[bins == i].mean() - confidence[bins == i].mean()) for i in range(_BINS) if np.any(bins == i)]
     return float(np.sum(gaps) / len(confidence))
 
 
 def retrieval_scores(queries: np.ndarray, items: np.ndarray, labels: dict[str, list[set[str]]], *, skip_own: bool) -> dict:
-    """Recall and attribute scores of unit-length rows; row i of the queries belongs to row i of the items."""
+    """Returns recall and attribute scores of unit-length rows. Row i of the queries belongs to row i of the items."""
     orders = [_order(query, items, index if skip_own else None) for index, query in enumerate(queries)]
     scores: dict = {"pairs": len(queries)}
     if not skip_own:
@@ -68,7 +68,7 @@ def retrieval_scores(queries: np.ndarray, items: np.ndarray, labels: dict[str, l
 
 
 def _order(query: np.ndarray, items: np.ndarray, without: int | None) -> list[int]:
-    # Row by row in the same order of summation, so that equal rows are equally similar; ties by index.
+    # Each row is summed in the same order, so that equal rows get equal similarities. Ties are broken by index.
     similarity = np.array([np.sum(query * item) for item in items])
     return [index for index in np.argsort(-similarity, kind="stable").tolist() if index != without]
 
@@ -111,7 +111,7 @@ def _classification_case(rng: np.random.Generator, category: Category) -> dict:
     answer = np.where(rng.random((_PHOTOS, 1)) < 0.6, truth, _label_matrix(rng, category, never_answered, rare=0))
     answer[:, never_answered] = False
     answer[answer.sum(axis=1) == 0, (never_answered + 1) % count] = True
-    # Shares of ten neighbours, as k-NN gives them, and other values.
+    # Half of the values are shares of ten neighbours, as k-NN produces them.
     confidence = np.where(rng.random(answer.shape) < 0.5, rng.integers(1, 11, answer.shape) / 10, rng.random(answer.shape))
     confidence = confidence.astype(np.float32).astype(np.float64)
     known = truth.any(axis=1)
@@ -123,7 +123,7 @@ def _classification_case(rng: np.random.Generator, category: Category) -> dict:
 
 
 def _label_matrix(rng: np.random.Generator, category: Category, never: int, *, rare: float) -> np.ndarray:
-    """0/1 matrix [photos, classes] without the class `never`; a share of `rare` rows is empty."""
+    """Returns a 0/1 matrix [photos, classes] that never has the class `never`. A share of `rare` rows is empty."""
     weights = rng.random(len(category.classes)) ** 3
     weights[never] = 0
     first = rng.choice(len(weights), _PHOTOS, p=weights / weights.sum())
@@ -156,11 +156,11 @@ def _retrieval_case(rng: np.random.Generator, tied: bool) -> dict:
 
 
 def _rows(rng: np.random.Generator) -> np.ndarray:
-    return np.round(rng.normal(size=(_PAIRS, _DIM)), 3)  # few digits, so that the file stays small
+    return np.round(rng.normal(size=(_PAIRS, _DIM)), 3)  # few digits keep the file small
 
 
 def _tied_rows(rng: np.random.Generator) -> np.ndarray:
-    """Values of plus or minus a quarter: exactly of unit length, with products that are multiples of an eighth."""
+    """Returns rows of plus or minus a quarter: exactly of unit length, with products that are multiples of an eighth."""
     return rng.choice([-0.25, 0.25], size=(_PAIRS, _DIM))
 
 

@@ -16,7 +16,7 @@ FORMAT = 1
 MANIFEST = "package.toml"
 TOKENIZER = "tokenizer.json"
 LABEL_VERSION = "xroad-1"
-# CLIP's channel statistics, red green blue, of pixels in 0..1.
+# CLIP's channel statistics in the order red, green, blue, for pixels in 0..1.
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -26,13 +26,13 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 
 @dataclass(frozen=True)
 class Identity:
-    """What a package says about itself."""
+    """A package's description of itself."""
 
     name: str
     version: str
     description: str
     caption_language: str  # "en" or "ja"
-    licence: str  # of the weights
+    licence: str  # licence of the weights
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -42,7 +42,7 @@ class Identity:
 
 
 def write_manifest(folder: Path, identity: Identity, architecture: Architecture, checkpoint: Checkpoint) -> None:
-    """Writes `package.toml` for the files that lie in `folder`."""
+    """Writes `package.toml` for the files in `folder`."""
     files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
     tables = [
         _table(None, _head(identity, architecture)),
@@ -56,7 +56,7 @@ def write_manifest(folder: Path, identity: Identity, architecture: Architecture,
 
 @contextlib.contextmanager
 def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yields an empty folder beside `target`, which takes its place when the block ends without an error."""
+    """Yields an empty folder beside `target`. When the block ends without an error, the folder replaces `target`."""
     if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
         if not (overwrite and (target / MANIFEST).is_file()):
             raise UserError(f"{target}: exists already; choose another folder, or replace a package with --overwrite")
@@ -91,5 +91,5 @@ def _table(name: str | None, values: dict[str, object]) -> str:
 
 
 def _toml(value: object) -> str:
-    # JSON's strings, whole numbers, fractions and lists are valid TOML.
+    # Strings, whole numbers, fractions and lists have the same form in JSON and TOML.
     return json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
 """Pairs of photo and caption: reading the CSV, and decoding the photos.
 
-A photo is decoded as open_clip does it: RGB, short side resized to the model's size (bicubic), centre crop. A photo that
-cannot be read stops the training with its row and reason; nothing takes its place.
+Photos are decoded as open_clip does: RGB, short side resized to the model's size (bicubic), centre crop. A photo that
+cannot be read ends the training with its row and the reason; nothing replaces it.
 """
 
 import csv
@@ -20,15 +20,15 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 from .errors import UserError
 from .package import MEAN, STD
 
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a bad file
-_BATCHES_AHEAD = 4  # decoded while the model works on the one before
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's exceptions for a bad file
+_BATCHES_AHEAD = 4  # number of batches that are decoded while the model works
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One row of the CSV."""
+    """A row of the CSV."""
 
-    place: str  # file and line, for messages
+    place: str  # file and line, for error messages
     image: Path
     caption: str
 
@@ -45,7 +45,7 @@ def read_pairs(path: Path, image_root: Path | None = None) -> list[Pair]:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a CSV that must have these columns, each with its place (file and line) for messages."""
+    """Yields the rows of a CSV that must have these columns, each with its file and line for error messages."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restval="")
@@ -59,14 +59,14 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
 
 
 def normalised(pixels: torch.Tensor) -> torch.Tensor:
-    """uint8 pixels [..., 3, height, width] as the model takes them: float32, by CLIP's mean and deviation per channel."""
+    """Converts uint8 pixels [..., 3, height, width] to float32, normalised by CLIP's mean and deviation per channel."""
     mean = torch.tensor(MEAN, device=pixels.device).view(3, 1, 1)
     std = torch.tensor(STD, device=pixels.device).view(3, 1, 1)
     return (pixels.float() / 255 - mean) / std
 
 
 class Photos:
-    """The decoded photos of some pairs; from their files each time, or from memory after `keep`."""
+    """Decoded photos of some pairs, read from their files each time, or from memory after `keep`."""
 
     def __init__(self, pairs: Sequence[Pair], size: int, workers: int) -> None:
         self._pairs = pairs
@@ -88,7 +88,7 @@ class Photos:
             self._kept = kept
 
     def batches(self, indices: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """uint8 pixels [batch, 3, size, size] for each tensor of row numbers."""
+        """Yields uint8 pixels [batch, 3, size, size] for each tensor of row numbers."""
         if self._kept is not None:
             yield from (self._kept[batch] for batch in indices)
             return
@@ -107,7 +107,7 @@ class Photos:
         return [pool.submit(self._decode, index) for index in batch.tolist()]
 
     def _decode(self, index: int) -> torch.Tensor:
-        """uint8 [3, size, size] of one photo."""
+        """Returns one photo as uint8 [3, size, size]."""
         pair = self._pairs[index]
         try:
             with Image.open(pair.image) as image:

@@ -1,7 +1,7 @@
-"""Pictures and what Pillow and open_clip make of them: what the device's decoding and resizing are held to.
+"""Pictures with their pixels by Pillow and open_clip, which tests compare with the device's decoding and resizing.
 
-A case is a seeded picture, a small file beside the goldens, or a sample photo of the demo. Its values are 8-bit: those of all
-pixels, [height, width, 3], or those of the encoder's input, [3, size, size].
+A case is a seeded picture, a small file beside the goldens, or a sample photo of the demo. Its values are 8-bit: either
+all pixels, [height, width, 3], or the encoder's input, [3, size, size].
 """
 
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ from PIL import Image, ImageOps
 from .json_lines import write_list
 from .seeded import Spread, seeded
 
-_SIZE = 32  # of most inputs, so that the file stays small
+_SIZE = 32  # size of most inputs, which keeps the file small
 _SIDES = (
     (1, 1), (1, 2), (2, 1), (1, 7), (3, 5), (7, 3), (16, 16), (31, 33), (33, 31), (32, 32), (65, 1), (1, 65), (65, 64),
     (224, 224), (225, 223), (300, 200), (640, 480), (481, 641),
 )  # fmt: skip
-_UPRIGHT = 0x0112  # EXIF's tag of the orientation
+_UPRIGHT = 0x0112  # EXIF tag of the orientation
 
 
 def write_photos(out: Path, photos: Path) -> Iterator[Path]:
-    """Yields the files it writes into `out`: small pictures, cases.json, and expected.npy, their values one after another."""
+    """Yields the files that it writes into `out`: small pictures, cases.json, and expected.npy with all their values."""
     out.mkdir(exist_ok=True)
     cases = [*_seeded_cases(), *_file_cases(out), *_orientation_cases(out), *_photo_cases(photos)]
     yield from (out / case["file"] for case, _ in cases if "file" in case)
@@ -33,12 +33,12 @@ def write_photos(out: Path, photos: Path) -> Iterator[Path]:
 
 
 def picture(name: str, width: int, height: int) -> np.ndarray:
-    """Noise, the hardest picture to resize: [height, width, 3] of uint8."""
+    """Returns noise, the hardest picture to resize: [height, width, 3] of uint8."""
     return np.minimum(seeded(name, (height, width, 3), Spread(128, 128)), 255).astype(np.uint8)
 
 
 def encoder_input(image: Image.Image, size: int) -> np.ndarray:
-    """[3, size, size] of uint8, by open_clip's own transform."""
+    """Returns the encoder's input by open_clip's own transform: [3, size, size] of uint8."""
     transform = open_clip.image_transform(size, is_train=False, mean=(0, 0, 0), std=(1, 1, 1))
     return np.rint(transform(image.convert("RGB")).numpy() * 255).astype(np.uint8)
 
@@ -79,7 +79,7 @@ def _file_cases(out: Path) -> Iterator[tuple[dict, np.ndarray]]:
 
 
 def _smooth(width: int, height: int) -> Image.Image:
-    """Seeded noise over a gradient: colours that a photo may have."""
+    """Returns seeded noise over a gradient: colours like those of a photo."""
     y, x = np.mgrid[0:height, 0:width]
     gradient = np.stack([x * 200 // width, y * 200 // height, (x + y) * 100 // (width + height)], axis=-1)
     return Image.fromarray((gradient + picture(f"smooth/{width}x{height}", width, height) // 5).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""What a training run prints while it works."""
+"""Progress messages of a training run."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _INTERVAL = 10.0  # seconds between two lines
 
 
 def say(line: str) -> None:
-    """Prints a line at once, into a file too."""
+    """Prints a line without delay, even into a file."""
     print(line, flush=True)
 
 
@@ -26,7 +26,7 @@ class Progress:
         self._start = self._shown = time.monotonic()
 
     def step(self, steps_done: int, loss: torch.Tensor, rate: float) -> None:
-        """Reports one step. The loss is read only when a line is due: reading it waits for the device."""
+        """Reports one step. Reads the loss only when a line is due, because reading it waits for the device."""
         now = time.monotonic()
         if now - self._shown < _INTERVAL:
             return

@@ -1,4 +1,4 @@
-"""The training recipe: its numbers, the optimizer, the learning rate, and the loss."""
+"""The training recipe: its parameters, the optimizer, the learning rate and the loss."""
 
 import math
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ LOGIT_SCALE_MAX = math.log(100)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the result of a training. The defaults are the published recipe."""
+    """The parameters that determine the result of a training. The defaults are the published recipe."""
 
     epochs: int = 10
     batch_size: int = 128
-    learning_rate: float = 1e-4  # at the end of the warm-up
+    learning_rate: float = 1e-4  # rate at the end of the warm-up
     warmup_steps: int = 1000
     weight_decay: float = 0.1
     seed: int = 0
     augment: bool = False
-    share_captions: bool = False  # pairs with the same caption count as matches of each other
+    share_captions: bool = False  # whether pairs with the same caption match each other
 
     def steps_per_epoch(self, pairs: int) -> int:
-        """The pairs that do not fill a last batch wait for another epoch, in another order."""
+        """Returns the number of full batches. Left-over pairs get their turn in another epoch, whose order differs."""
         return pairs // self.batch_size
 
     def check(self, pairs: int) -> None:
-        """Refuses numbers that cannot work for a training set of this many pairs."""
+        """Fails if these parameters cannot work for a training set of this many pairs."""
         steps = self.epochs * self.steps_per_epoch(pairs)
         if steps == 0:
             raise UserError(f"{pairs} training pairs do not fill one batch of {self.batch_size}; lower --batch-size")
@@ -41,7 +41,7 @@ class Recipe:
 
 
 def optimizer_for(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW; as in open_clip, norms, biases, gains and the temperature are not decayed."""
+    """Returns AdamW. As in open_clip, norms, biases, gains and the temperature are not decayed."""
     decayed, free = [], []
     for name, parameter in model.named_parameters():
         exempt = parameter.ndim < 2 or "bn" in name or "ln" in name or "bias" in name or "logit_scale" in name
@@ -51,7 +51,10 @@ def optimizer_for(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine down to 0. `step` counts from 0, `steps` is the whole training."""
+    """Returns the rate of a step: linear warm-up, then half a cosine down to 0.
+
+    `step` counts from 0; `steps` is their total.
+    """
     if step < recipe.warmup_steps:
         return recipe.learning_rate * (step + 1) / recipe.warmup_steps
     done = (step - recipe.warmup_steps) / (steps - recipe.warmup_steps)
@@ -59,10 +62,10 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def contrastive_loss(images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, same: torch.Tensor | None = None) -> torch.Tensor:
-    """CLIP's loss of a batch: unit-length embeddings [batch, dim], the mean of image -> text and text -> image.
+    """Returns CLIP's loss of a batch, the mean of image -> text and text -> image. Embeddings are unit rows [batch, dim].
 
-    `same` [batch, batch] is true where two pairs have the same caption. Such pairs then share the target in equal parts:
-    a plain target would ask the model to tell equal captions apart.
+    `same` [batch, batch] is true where two pairs have the same caption. Such pairs share the target equally, because a
+    plain target would ask the model to distinguish equal captions.
     """
     logits = (scale * images @ texts.T).float()
     if same is None:
@@ -73,6 +76,6 @@ def contrastive_loss(images: torch.Tensor, texts: torch.Tensor, scale: torch.Ten
 
 
 def same_captions(tokens: torch.Tensor) -> torch.Tensor:
-    """Which rows of `tokens` [batch, context length] are equal: bool [batch, batch]."""
+    """Returns which rows of `tokens` [batch, context length] are equal: bool [batch, batch]."""
     number = torch.unique(tokens, dim=0, return_inverse=True)[1]
     return number[:, None] == number[None, :]

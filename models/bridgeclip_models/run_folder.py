@@ -1,7 +1,7 @@
-"""The folder of a training run: checkpoints that are complete or absent, and the losses of each epoch.
+"""The folder of a training run: checkpoints, which are complete or absent, and the losses of each epoch.
 
-  epoch_N.pt      after epoch N, in open_clip's layout: epoch, name, state_dict, optimizer - and what a resumed run needs
-  stopped.pt      the same in the middle of an epoch, written from time to time and on Ctrl-C; gone when the epoch is done
+  epoch_N.pt      the state after epoch N, in open_clip's layout (epoch, name, state_dict, optimizer), and what resuming needs
+  stopped.pt      the state in the middle of an epoch, written at intervals and on Ctrl-C, and removed when the epoch is done
   results.jsonl   one line per epoch, with `clip_val_loss` and `epoch`
 """
 
@@ -19,22 +19,22 @@ STOPPED = "stopped.pt"
 
 
 class RunFolder:
-    """Writes and reads the files of one run."""
+    """Writes and reads the files of one training run."""
 
     def __init__(self, path: Path, name: str, recipe: Recipe) -> None:
         self.path = path
-        self._name = name  # of the run, for the checkpoints
+        self._name = name  # name of the run, for the checkpoints
         self._recipe = recipe
 
     def begin(self) -> None:
-        """Makes the folder; refuses one that holds a run already."""
+        """Creates the folder. Fails if it already contains a run."""
         self.path.mkdir(parents=True, exist_ok=True)
         if self._newest() is not None:
             raise UserError(f"{self.path}: holds a training run already; continue it with --resume, or choose another --out")
         (self.path / RESULTS).unlink(missing_ok=True)
 
     def resume(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Loads the newest state into both, and returns the number of steps done; 0 if there is none."""
+        """Loads the newest state into both, and returns the number of completed steps; 0 if there is no state."""
         self.path.mkdir(parents=True, exist_ok=True)
         path = self._newest()
         if path is None:
@@ -52,7 +52,7 @@ class RunFolder:
         return state["step"]
 
     def write_epoch(self, epoch: int, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer, results: dict) -> Path:
-        """Writes epoch_N.pt and then the line of results.jsonl, so that a listed epoch has its file."""
+        """Writes epoch_N.pt, then its line of results.jsonl, so that every listed epoch has its file."""
         path = self.path / f"epoch_{epoch}.pt"
         self._write(path, epoch, step, model, optimizer)
         self._forget_after(epoch - 1)
@@ -62,7 +62,7 @@ class RunFolder:
         return path
 
     def write_stopped(self, epoch: int, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Path:
-        """Writes the state after `step` steps, in the middle of an epoch; `epoch` epochs are complete."""
+        """Writes the state after `step` steps, in the middle of an epoch. `epoch` is the number of complete epochs."""
         path = self.path / STOPPED
         self._write(path, epoch, step, model, optimizer)
         return path
@@ -93,7 +93,7 @@ class RunFolder:
             raise UserError(f"{path}: trained with other settings ({', '.join(changed)}); give the same ones to --resume")
 
     def _forget_after(self, epoch: int) -> None:
-        """Drops lines of results.jsonl after `epoch`: a run that was stopped between its two writes repeats them."""
+        """Removes the lines of results.jsonl after `epoch`: a run that was stopped between its two writes repeats them."""
         path = self.path / RESULTS
         if path.is_file():
             lines = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["epoch"] <= epoch]

@@ -1,4 +1,4 @@
-"""Reproducible tensors that any language can make again: each value depends on the tensor's name and the index only.
+"""Reproducible tensors that any language can make: each value depends only on the tensor's name and the index.
 
     hash(name)   FNV-1a, 64 bits, over the UTF-8 bytes of the name
     z            hash + (index + 1) * 0x9E3779B97F4A7C15, then the finaliser of splitmix64, all modulo 2^64
@@ -17,12 +17,12 @@ _MASK = (1 << 64) - 1
 _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-_CHUNK = 1 << 20  # elements made at a time, to bound memory
+_CHUNK = 1 << 20  # number of elements made at a time, which limits memory
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Values are uniform in offset - scale .. offset + scale. Both are exact float32 numbers."""
+    """Range of uniform values, offset - scale .. offset + scale. Both are exact float32 numbers."""
 
     offset: float
     scale: float
@@ -33,7 +33,7 @@ class Spread:
 
 
 def seeded(name: str, shape: tuple[int, ...], spread: Spread) -> np.ndarray:
-    """The float32 tensor of this name and shape."""
+    """Returns the float32 tensor of this name and shape."""
     count = int(np.prod(shape))
     values = np.empty(count, dtype=np.float32)
     for start in range(0, count, _CHUNK):
@@ -51,8 +51,8 @@ def _fnv1a(name: str) -> np.uint64:
 
 
 def _units(seed: np.uint64, index: np.ndarray) -> np.ndarray:
-    """float32 in [0, 1) for each index."""
-    z = seed + (index + np.uint64(1)) * _STEP  # arrays of uint64 wrap around, as wanted
+    """Returns float32 in [0, 1) for each index."""
+    z = seed + (index + np.uint64(1)) * _STEP  # arrays of uint64 wrap around, as intended
     z = (z ^ (z >> np.uint64(30))) * _MULTIPLIERS[0]
     z = (z ^ (z >> np.uint64(27))) * _MULTIPLIERS[1]
     z ^= z >> np.uint64(31)

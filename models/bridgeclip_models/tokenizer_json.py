@@ -1,12 +1,12 @@
 """CLIP's byte-pair encoding as a `tokenizer.json` of Hugging Face's tokenizers library.
 
-It splits and encodes cleaned text exactly as open_clip's `SimpleTokenizer` does. Cleaning (ftfy, HTML unescaping, white
-space, lower case), start and end token, truncation and padding are left to the caller.
+It splits and encodes cleaned text exactly as open_clip's `SimpleTokenizer` does. The caller cleans the text (ftfy, HTML
+unescaping, white space, lower case), adds start and end token, truncates and pads.
 
-The names of the two special tokens inside a text are a corner case. SimpleTokenizer finds them by its split pattern, from
-left to right; an "added token" of the tokenizers library is cut out before the pattern is applied, so that in `!<end_of_text>`
-the two would differ. So they are ordinary words here: merges of the lowest priority join the pieces of such a word to the
-special token. No other word can trigger them, because the pattern keeps `<` and letters apart everywhere else.
+The names of the two special tokens inside a text are a corner case. SimpleTokenizer finds them with its split pattern, from
+left to right. The tokenizers library cuts out its "added tokens" before it applies the pattern, so the two would differ on
+`!<end_of_text>`. Therefore the names are ordinary words here: merges of the lowest priority join the pieces of such a word to
+the special token. No other word can trigger them, because everywhere else the pattern separates `<` from letters.
 """
 
 import json
@@ -15,12 +15,12 @@ from open_clip.tokenizer import SimpleTokenizer
 
 _WORD_END = "</w>"
 _SPECIAL_TOKENS = ("<start_of_text>", "<end_of_text>")
-# SimpleTokenizer's own pattern; it is applied without regard to case, as there.
+# Pattern of SimpleTokenizer, which ignores case there too.
 _PATTERN = r"(?i:<start_of_text>|<end_of_text>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)"
 
 
 def tokenizer_json() -> str:
-    """The file's content: compact JSON."""
+    """Returns the content of the file: compact JSON."""
     tokenizer = SimpleTokenizer()
     vocabulary = dict(tokenizer.encoder)
     merges = [list(pair) for pair in sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__)]
@@ -30,8 +30,8 @@ def tokenizer_json() -> str:
 
 
 def _special_merges(tokenizer: SimpleTokenizer, name: str, vocabulary: dict[str, int]) -> list[list[str]]:
-    """Merges that join the pieces of the word `name`, whose last result has the number of the special token."""
-    del tokenizer.cache[name]  # where SimpleTokenizer keeps the special tokens from being split
+    """Returns merges that join the pieces of the word `name`. The number of the last result is that of the special token."""
+    del tokenizer.cache[name]  # here SimpleTokenizer keeps the special tokens from being split
     first, *rest = tokenizer.bpe(name).split(" ")
     vocabulary[name + _WORD_END] = vocabulary[name]
     merges = []

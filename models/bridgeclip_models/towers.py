@@ -1,4 +1,4 @@
-"""The image encoder and the text encoder as ONNX graphs, for one image or one text at a time."""
+"""The image encoder and the text encoder as ONNX graphs, each for a single image or text."""
 
 from collections.abc import Mapping
 
@@ -15,11 +15,11 @@ IMAGE_WEIGHTS = "image.weights"
 TEXT_GRAPH = "text.onnx"
 TEXT_WEIGHTS = "text.weights"
 
-_DEFAULT_EPSILON = 1e-5  # of torch.nn.LayerNorm
+_DEFAULT_EPSILON = 1e-5  # default of torch.nn.LayerNorm
 
 
 def image_graph(state_dict: Mapping[str, torch.Tensor], architecture: Architecture, store: str = "f32") -> Graph:
-    """`image` [1, 3, size, size], normalised pixels -> `embedding` [1, dim], not normalised."""
+    """Builds the image encoder: `image` [1, 3, size, size], normalised pixels -> `embedding` [1, dim], not normalised."""
     check_exportable(architecture)
     vision = architecture.vision
     shape = _vision_transformer(architecture)
@@ -36,7 +36,7 @@ def image_graph(state_dict: Mapping[str, torch.Tensor], architecture: Architectu
 
 
 def text_graph(state_dict: Mapping[str, torch.Tensor], architecture: Architecture, store: str = "f32") -> Graph:
-    """`tokens` [1, context length], int64 -> `embedding` [1, dim], not normalised."""
+    """Builds the text encoder: `tokens` [1, context length], int64 -> `embedding` [1, dim], not normalised."""
     check_exportable(architecture)
     text, prefix = architecture.text, architecture.text_prefix
     shape = _text_transformer(architecture)
@@ -45,7 +45,7 @@ def text_graph(state_dict: Mapping[str, torch.Tensor], architecture: Architectur
     x = graph.reshape(f"{prefix}token_embedding.reshape", x, [shape.tokens, shape.width])
     x = graph.node("Add", f"{prefix}positional_embedding", x, graph.weight(f"{prefix}positional_embedding"))
     x = transformer(graph, shape, x)
-    # The layer norm works on each token alone, so pooling first gives the same result for less work.
+    # The layer norm treats each token alone, so pooling first gives the same result with less work.
     x = graph.node("Gather", f"{prefix}pool", x, _pooled_position(graph, prefix, text), axis=0)
     x = layer_norm(graph, f"{prefix}ln_final", x, shape.epsilon)
     x = _project_text(graph, prefix, text, x)
@@ -54,7 +54,7 @@ def text_graph(state_dict: Mapping[str, torch.Tensor], architecture: Architectur
 
 
 def text_dim(architecture: Architecture) -> int:
-    """Length of a text embedding: without a projection, the width of the tower."""
+    """Returns the length of a text embedding: without a projection, the width of the tower."""
     return architecture.text.width if architecture.text.proj_type == "none" else architecture.embedding_dim
 
 
@@ -93,14 +93,14 @@ def _epsilon(tower: CLIPVisionCfg | CLIPTextCfg) -> float:
 
 
 def _patch_tokens(graph: GraphBuilder, vision: CLIPVisionCfg) -> str:
-    """Class token and patches with their positions: [grid * grid + 1, width]."""
+    """Adds the class token and the patches with their positions: [grid * grid + 1, width]."""
     patch, width = vision.patch_size, vision.width
     grid = vision.image_size // patch
     pixels = 3 * patch * patch
     x = graph.reshape("visual.patches.reshape", "image", [3, grid, patch, grid, patch])
     x = graph.node("Transpose", "visual.patches.transpose", x, perm=[1, 3, 0, 2, 4])
     x = graph.reshape("visual.patches", x, [grid * grid, pixels])
-    # A convolution whose stride is its size is a linear layer on the patches.
+    # A convolution whose stride equals its size is a linear layer on the patches.
     weight = graph.reshape("visual.conv1.weight.reshape", graph.weight("visual.conv1.weight"), [width, pixels])
     x = graph.node("Gemm", "visual.conv1", x, weight, transB=1)
     token = graph.reshape("visual.class_embedding.reshape", graph.weight("visual.class_embedding"), [1, width])
@@ -109,9 +109,9 @@ def _patch_tokens(graph: GraphBuilder, vision: CLIPVisionCfg) -> str:
 
 
 def _pool_image(graph: GraphBuilder, vision: CLIPVisionCfg, shape: Transformer, x: str) -> str:
-    """The class token, or the mean of the patches; with the final layer norm: [1, width]."""
+    """Pools the class token, or the mean of the patches, with the final layer norm: [1, width]."""
     if vision.pool_type == "tok":
-        # The layer norm works on each token alone, so before or after pooling is the same.
+        # The layer norm treats each token alone, so it can follow the pooling.
         x = _rows(graph, "visual.pool", x, 0, 1)
         return layer_norm(graph, "visual.ln_post", x, shape.epsilon)
     if not vision.final_ln_after_pool:
@@ -127,7 +127,7 @@ def _rows(graph: GraphBuilder, name: str, x: str, start: int, end: int) -> str:
 
 
 def _pooled_position(graph: GraphBuilder, prefix: str, text: CLIPTextCfg) -> str:
-    """Index of the token that stands for the text: int64 [1]."""
+    """Returns the index of the token that represents the text: int64 [1]."""
     if text.pool_type == "first":
         return graph.constant("pool.position", [0])
     if text.pool_type == "last":

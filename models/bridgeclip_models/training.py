@@ -1,4 +1,4 @@
-"""The training loop: one model, one recipe, one device."""
+"""The training loop for one model, one recipe and one device."""
 
 import signal
 import time
@@ -73,7 +73,7 @@ class Trainer:
         return step
 
     def _epoch(self, step: int, progress: Progress, stop_requested: Callable[[], bool]) -> int:
-        """Trains from `step` to the end of its epoch, measures and saves. Returns the next step."""
+        """Trains from `step` to the end of its epoch, then measures and saves. Returns the next step."""
         epoch, first = divmod(step, self._epoch_steps)
         batches = self._order(epoch)[first:]
         saved = time.monotonic()
@@ -98,13 +98,13 @@ class Trainer:
         self._out(f"epoch {epoch}/{self._recipe.epochs}  validation loss {loss:.4f}  {path}")
 
     def _order(self, epoch: int) -> list[torch.Tensor]:
-        """The row numbers of each batch of an epoch; the same whenever it is asked."""
+        """Returns the row numbers of each batch of an epoch. Repeated calls return the same."""
         order = torch.randperm(len(self._train), generator=self._generator(epoch, 0))
         size = self._recipe.batch_size
         return list(order[: self._epoch_steps * size].split(size))
 
     def _step(self, step: int, pixels: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """One update of the weights; returns the loss."""
+        """Updates the weights once, and returns the loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(self._recipe, step, self._steps)
         pixels, tokens = pixels.to(self._device, non_blocking=True), tokens.to(self._device, non_blocking=True)
@@ -127,7 +127,7 @@ class Trainer:
 
     @torch.inference_mode()
     def validation_loss(self) -> float:
-        """Mean loss over batches of the validation set, as open_clip computes it: `clip_val_loss`."""
+        """Returns the mean loss over batches of the validation set, as open_clip computes it: `clip_val_loss`."""
         self._model.eval()
         batches = list(torch.arange(len(self._val)).split(self._recipe.batch_size))
         total = 0.0
@@ -137,13 +137,16 @@ class Trainer:
         return total / len(self._val)
 
     def _generator(self, number: int, purpose: int) -> torch.Generator:
-        """Random numbers that depend on nothing but the seed, the purpose and the number of the epoch or step."""
+        """Returns random numbers that depend only on the seed, the purpose, and the number of the epoch or step."""
         return torch.Generator().manual_seed((self._recipe.seed * 2 + purpose) * 1_000_003 + number)
 
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Within the block, the first Ctrl-C only sets the flag that is returned; a second one interrupts at once."""
+    """Yields a function that reports whether Ctrl-C was pressed.
+
+    Within the block the first Ctrl-C only sets a flag; a second one interrupts at once.
+    """
     requested = False
 
     def note(_signal: int, _frame: object) -> None:

@@ -1,4 +1,4 @@
-"""What the device program's verdicts on labelled pictures are worth, by its own evaluation."""
+"""Quality of the device program's verdicts on labelled pictures, by its own evaluation."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .errors import UserError
 
-# Method and rule of `bridgeclip eval classify`.
+# Methods and rules of `bridgeclip eval classify`.
 _WAYS = {
     "knn_published": ("knn", "published"),
     "knn_balanced": ("knn", "balanced"),
@@ -16,7 +16,7 @@ _WAYS = {
 
 
 def verdict_figures(bridgeclip: Path, package: Path, csv: Path, embeddings: Path) -> dict:
-    """Macro-F1 and calibration error per category of each way to answer, and how many urgent pictures are found."""
+    """Returns macro-F1 and calibration error per category for each method and rule, and how many urgent pictures are found."""
     runs = {
         name: run_json(
             bridgeclip, "eval", "classify", "--csv", csv, "--embeddings", embeddings, "--package", package,
@@ -24,13 +24,13 @@ def verdict_figures(bridgeclip: Path, package: Path, csv: Path, embeddings: Path
         )
         for name, (method, rule) in _WAYS.items()
     }
-    # Urgency does not depend on the way to answer.
+    # Urgency is the same for every method and rule.
     urgency = {name: round(value, 4) for name, value in runs["knn_published"]["urgency"].items()}
     return {name: _scores(run["classification"]) for name, run in runs.items()} | {"urgency": urgency}
 
 
 def run_json(*command: object) -> dict:
-    """Runs the device program, which answers with one JSON object."""
+    """Runs the device program with `--json`, and returns the JSON object that it prints."""
     words = [*map(str, command), "--json"]
     try:
         return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)

@@ -1,4 +1,4 @@
-"""What several tests need: a tiny architecture, its weights, and a tiny data set."""
+"""Fixtures that several tests share: a tiny architecture, its weights, and a tiny data set."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def weights(tiny: Architecture) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def pairs_csv(tmp_path: Path) -> Path:
-    """24 small pictures of one colour each, and captions that name the colour."""
+    """Writes 24 small pictures of one colour each, with captions that name the colour."""
     rng = np.random.default_rng(0)
     path = tmp_path / "pairs.csv"
     with path.open("w", newline="") as file:

@@ -1,4 +1,4 @@
-"""Labels -> caption -> labels."""
+"""Conversion from labels to captions and back."""
 
 import itertools
 

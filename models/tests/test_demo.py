@@ -1,4 +1,4 @@
-"""The demo and the goldens made of it, on sizes that take seconds."""
+"""The demo and its goldens, at sizes that take seconds."""
 
 import json
 import sqlite3
@@ -52,7 +52,7 @@ def test_demo_is_made_once_and_its_goldens_agree(tmp_path, lines, monkeypatch):
 
 
 def write_reference(path, rows, csv):
-    """What the device program would write of these vectors, as far as the goldens read it."""
+    """Writes the parts of the device program's reference that the goldens read."""
     labels = read_labels(csv)
     names = categories()
     with sqlite3.connect(path) as database:

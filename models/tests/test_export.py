@@ -1,4 +1,4 @@
-"""The whole way from a checkpoint to a package."""
+"""The complete way from a checkpoint to a package."""
 
 import tomllib
 

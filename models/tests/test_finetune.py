@@ -1,4 +1,4 @@
-"""Training: its files, resuming, and what it refuses."""
+"""Training: its files, resuming, and the inputs it refuses."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Linear heads: whatever the tensors are called, the bytes are those that the device program reads."""
+"""Linear heads: whatever the names of the tensors, the bytes are those that the device program reads."""
 
 import struct
 

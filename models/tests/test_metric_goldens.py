@@ -1,4 +1,4 @@
-"""The metrics that the device software is held to."""
+"""The metrics that are compared with the device software's."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The pictures that the device's decoding and resizing are held to."""
+"""The pictures that are compared with the device's decoding and resizing."""
 
 import json
 

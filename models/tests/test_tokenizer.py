@@ -1,4 +1,4 @@
-"""tokenizer.json splits and encodes as open_clip's tokenizer does, once the text is cleaned."""
+"""tokenizer.json splits and encodes cleaned text as open_clip's tokenizer does."""
 
 import open_clip
 import pytest

@@ -1,10 +1,10 @@
-//! The section of bundles.
+//! The section `[bundle]`: devices whose bundles are imported.
 
 use serde::Deserialize;
 
 use crate::bundle::Trusted;
 
-/// Whose bundles are taken in.
+/// Signing keys that are trusted, each for certain devices.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
@@ -22,7 +22,7 @@ mod tests {
 
     #[test]
     fn a_trusted_key_names_its_devices() {
-        let key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqo"; // not one
+        let key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqo"; // not a key
         let whole = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
         let bundle = read(&format!("[[trusted]]\nkey = \"{whole}\"\ndevices = [\"kita/unit-1\", \"minami/*\"]"));
         assert_eq!(bundle.expect("read").trusted[0].devices.len(), 2);

@@ -1,4 +1,4 @@
-//! The settings of a collector.
+//! The settings file of a collector.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::collect::Limits;
 #[serde(deny_unknown_fields)]
 pub struct CollectConfig {
     pub collect: Collect,
-    /// As a device's; what concerns sending alone has no effect.
+    /// Connection to the broker, with the keys of a device's settings. Keys that only concern sending have no effect.
     #[serde(deserialize_with = "present")]
     pub mqtt: Mqtt,
 }
@@ -20,7 +20,7 @@ pub struct CollectConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Collect {
-    /// Of this collector: the broker keeps messages under it.
+    /// Name of this collector, for which the broker keeps messages.
     pub name: TopicLevel,
     pub database: Option<String>,
     pub database_file: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub struct Collect {
     pub limits: LimitsConfig,
 }
 
-/// How long the database may take, in seconds.
+/// Time limits of the database, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsConfig {

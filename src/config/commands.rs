@@ -1,4 +1,4 @@
-//! The section of commands.
+//! The section `[commands]`: whose commands the device carries out.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use super::Section;
 
-/// Whose commands are carried out.
+/// Settings of commands.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commands {
     pub public_key: Option<String>,
     pub public_key_file: Option<PathBuf>,
-    /// The clock is right although nothing is known to set it.
+    /// Whether the clock counts as right even if nothing is known to have set it.
     #[serde(default)]
     pub trust_clock: bool,
 }

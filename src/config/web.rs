@@ -1,4 +1,4 @@
-//! The section `[web]`: through which doors the field page is reached, and who is believed there.
+//! The section `[web]`: the doors of the field page, and the proxies that are trusted there.
 
 use std::net::SocketAddr;
 
@@ -7,21 +7,21 @@ use serde::Deserialize;
 use super::Section;
 use crate::web::Network;
 
-/// At least one of the two doors is given.
+/// Settings of the field page. At least one of the two doors is given.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Web {
-    /// Door for the network. Everybody who comes through it needs a code, programs of this machine too.
+    /// Address of the door for the network. Everyone who uses it needs a code, even programs of this machine.
     pub listen: Option<SocketAddr>,
-    /// Door for people and programs at the device itself, a loopback address. Nobody needs a code there.
+    /// Address of the door for people and programs at the device itself, a loopback address. No one needs a code there.
     pub listen_here: Option<SocketAddr>,
-    /// Names by which browsers may call the device, besides its addresses.
+    /// Names by which browsers may call the device, besides its addresses and `localhost`.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// Proxies that are believed when they name the address and the protocol of whoever asked them.
+    /// Proxies that are trusted to name the address and the protocol of a request.
     #[serde(default)]
     pub trusted_proxies: Vec<Network>,
-    /// Whether viewers may take files away, which inspectors always may.
+    /// Whether viewers may export files. Inspectors always may.
     #[serde(default)]
     pub viewers_export: bool,
 }

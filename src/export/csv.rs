@@ -1,17 +1,19 @@
-//! A table for spreadsheets and scripts: RFC 4180, one row a photo, the columns of [`FIELDS`].
+//! A table for spreadsheets and scripts (RFC 4180), with one row per photo and the columns of [`FIELDS`].
 
 use std::io::Write;
 
 use super::record::utc;
 use super::{ExportError, FIELDS, Record, Value};
 
-/// By which spreadsheets know that a file is UTF-8.
+/// Mark by which spreadsheets recognise UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Beginnings that make a spreadsheet take a text for a formula (OWASP, "CSV Injection"), in full width too.
+/// First characters that make a spreadsheet read a text as a formula (OWASP, "CSV Injection"), full-width ones
+/// included.
 const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// Writes all records below a line of names. `bom` is for spreadsheets that would take the file for another encoding.
+/// Writes a line of column names, then all records. `bom` is for spreadsheets that would otherwise assume another
+/// encoding.
 pub fn write(
     mut out: impl Write,
     records: impl Iterator<Item = Result<Record, ExportError>>,
@@ -28,8 +30,8 @@ pub fn write(
     Ok(out.flush()?)
 }
 
-/// Texts are always quoted, nothing else ever: a separator or a quote in a name cannot begin a new cell, and what is
-/// not known is told from an empty text.
+/// Returns a cell. Only texts are quoted, and always: so a separator or a quote in a name cannot begin a new cell, and
+/// an unknown value differs from an empty text.
 fn cell(value: Value) -> String {
     match value {
         Value::None => String::new(),
@@ -41,7 +43,7 @@ fn cell(value: Value) -> String {
     }
 }
 
-/// A leading quote makes spreadsheets show what follows as it is.
+/// Puts a quote before a text that looks like a formula, which makes spreadsheets show it as it is.
 fn defused(text: &str) -> String {
     if text.starts_with(FORMULA_STARTS) { format!("'{text}") } else { text.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! The columns of the flat formats: names, meanings and values in one table.
+//! Columns of the flat formats: names, meanings and values in one table.
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -7,10 +7,10 @@ use super::Record;
 use super::record::utc;
 use crate::domain::{Category, Class, Position};
 
-/// What stands between the classes of a category of which a photo can have several.
+/// Separator between the classes of a category that allows several.
 const SEPARATOR: &str = "; ";
 
-/// One column.
+/// Column of the flat formats.
 pub struct Field {
     pub name: &'static str,
     pub kind: Kind,
@@ -18,7 +18,7 @@ pub struct Field {
     pub value: fn(&Record) -> Value,
 }
 
-/// What a column holds.
+/// Kind of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Boolean,
@@ -28,10 +28,10 @@ pub enum Kind {
     Time,
 }
 
-/// What a cell holds.
+/// Value of a cell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Not known.
+    /// The value is not known.
     None,
     Boolean(bool),
     Integer(i64),
@@ -202,7 +202,7 @@ fn labels(record: &Record, category: Category, language: fn(&Class) -> &'static 
     joined(classes.map(str::to_owned))
 }
 
-/// Confidence of the first class, which is the only one of a single-label category. A person gives none.
+/// Returns the confidence of the first class, the only one in a single-label category. An inspector's verdict has none.
 fn confidence(record: &Record, category: Category) -> Value {
     let of_device = record.classes(category).first().filter(|_| !record.capture.verdict.by_inspector);
     of_device.map_or(Value::None, |class| real(class.confidence))
@@ -215,7 +215,7 @@ fn confidences(record: &Record, category: Category) -> Value {
     }
 }
 
-/// The device's own answer where an inspector's judgement stands.
+/// Returns the device's own answer, if an inspector's judgement has replaced it.
 fn device_answer(record: &Record, category: Category) -> Value {
     let inspection = record.capture.inspection.as_ref();
     inspection
@@ -230,7 +230,7 @@ fn word(value: &impl Serialize) -> Value {
     Value::Text(name(value))
 }
 
-/// The name in events.
+/// Returns the name that events use.
 fn name(value: &impl Serialize) -> String {
     let name = serde_json::to_value(value).expect("a unit variant");
     name.as_str().expect("a unit variant is a string").to_owned()
@@ -241,7 +241,7 @@ fn joined(parts: impl Iterator<Item = String>) -> Value {
     if parts.is_empty() { Value::None } else { parts.join(SEPARATOR).into() }
 }
 
-/// With the digits that the number has, not those of its neighbour in double precision.
+/// Converts a number so that it is written with its own decimal digits, not those of the nearest double.
 fn real(value: f32) -> Value {
     value.to_string().parse().map_or(Value::None, Value::Real)
 }

@@ -1,4 +1,4 @@
-//! Which captures are wanted.
+//! Conditions on the captures of an export or a list.
 
 use std::str::FromStr;
 
@@ -10,20 +10,20 @@ use crate::domain::{Tag, TagText, TimeQuality};
 use crate::journal::StoredCapture;
 use crate::search;
 
-/// Conditions that must all hold.
+/// Conditions on captures, all of which must be met.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    /// The first moment of capture that counts.
+    /// Earliest time of capture that is included.
     pub since: Option<Timestamp>,
-    /// The first moment of capture that does not count any more.
+    /// First time of capture that is no longer included.
     pub until: Option<Timestamp>,
     pub labels: search::Filter,
     pub place: Place,
-    /// Only photos that an engineer should see first.
+    /// Whether to include only photos that an engineer should see first.
     pub urgent: bool,
 }
 
-/// What the tag names, as far as it is given.
+/// Bridge, span and member that a tag must name. A part that is `None` matches any tag.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     pub bridge: Option<String>,
@@ -41,12 +41,12 @@ impl Place {
     }
 }
 
-/// What a filter says of a capture.
+/// Result of applying a filter to a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
     Wanted,
     Unwanted,
-    /// It is outside the wanted time, but its time is that of a clock which nothing had set.
+    /// The capture's time is outside the wanted range, but comes from a clock that nothing had set.
     Undated,
 }
 
@@ -72,15 +72,15 @@ impl Filter {
     }
 }
 
-/// A moment or a day, as people give it.
+/// Point in time or day, as people write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     At(Timestamp),
-    /// By the calendar of the place.
+    /// Day of the calendar at the device's location.
     Day(Date),
 }
 
-/// A text that is neither.
+/// Text that is neither a time nor a date.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is neither a date, as in 2026-05-09, nor a time with its zone, as in 2026-05-09T08:30:00+09:00")]
 pub struct MomentError(String);
@@ -95,7 +95,7 @@ impl FromStr for Moment {
 }
 
 impl Moment {
-    /// The moment itself, or the beginning of the day.
+    /// Returns the moment itself, or the start of the day.
     pub fn first(self, zone: Offset) -> Timestamp {
         match self {
             Moment::At(at) => at,
@@ -103,7 +103,7 @@ impl Moment {
         }
     }
 
-    /// What comes after the moment, or after the day: both are included.
+    /// Returns the first time after the moment or the day, so that both are included.
     pub fn end(self, zone: Offset) -> Timestamp {
         let next = match self {
             Moment::At(at) => at.checked_add(jiff::SignedDuration::from_nanos(1)).ok(),

@@ -1,7 +1,7 @@
-//! Points on a map: RFC 7946, a feature for each photo with the columns of [`FIELDS`] as properties.
+//! Points on a map (RFC 7946), with one feature per photo and the columns of [`FIELDS`] as properties.
 //!
-//! A point has no third coordinate: that would be the height above the ellipsoid, and cameras and receivers tell that
-//! above the sea. `altitude_m` is among the properties.
+//! A point has no third coordinate. GeoJSON defines it as the height above the ellipsoid, while cameras and receivers
+//! report the height above sea level, which is in the property `altitude_m`.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::{ExportError, FIELDS, Record};
 
-/// Writes one feature collection, a feature a line. Photos without a position have no geometry.
+/// Writes one feature collection, with one feature per line. Photos without a position have no geometry.
 pub fn write(
     mut out: impl Write,
     records: impl Iterator<Item = Result<Record, ExportError>>,
@@ -36,7 +36,7 @@ struct Feature<'a> {
 #[derive(Serialize)]
 struct Point {
     r#type: &'static str,
-    /// Longitude, latitude.
+    /// Longitude and latitude, in degrees.
     coordinates: [f64; 2],
 }
 

@@ -1,7 +1,7 @@
 //! An OGC GeoPackage 1.3 for QGIS and other GIS: one SQLite file with the table `captures`, points in WGS 84.
 //!
-//! There is no spatial index: the extension wants triggers that only GIS programs can run, and these make one when
-//! asked.
+//! There is no spatial index. The extension requires triggers that only GIS programs can run, and these programs build
+//! an index on request.
 
 use std::path::Path;
 
@@ -14,10 +14,11 @@ use crate::domain::Position;
 
 const TABLE: &str = "captures";
 
-/// WGS 84 by its EPSG code.
+/// EPSG code of WGS 84.
 const SRS: i32 = 4326;
 
-/// "GPKG" and version 1.3.0 (requirement 2). The file has no name yet: nobody needs what a crash leaves of it.
+/// Pragmas that mark the file as "GPKG" of version 1.3.0 (requirement 2). They forgo durability: the file has no final
+/// name yet, so a crash leaves nothing of value.
 const SETTINGS: &str = "
     PRAGMA application_id = 0x47504B47;
     PRAGMA user_version = 10300;
@@ -26,7 +27,7 @@ const SETTINGS: &str = "
     PRAGMA locking_mode = EXCLUSIVE;
 ";
 
-/// As the standard's annex C gives them.
+/// Tables as defined in annex C of the standard.
 const TABLES: &str = "
     CREATE TABLE gpkg_spatial_ref_sys (
         srs_name TEXT NOT NULL,
@@ -63,7 +64,7 @@ const TABLES: &str = "
     );
 ";
 
-/// The three rows of requirement 11.
+/// Rows that requirement 11 demands of `gpkg_spatial_ref_sys`.
 const REFERENCE_SYSTEMS: &str = r#"
     INSERT INTO gpkg_spatial_ref_sys VALUES
         ('Undefined cartesian SRS', -1, 'NONE', -1, 'undefined', 'undefined cartesian coordinate reference system'),
@@ -75,7 +76,7 @@ const REFERENCE_SYSTEMS: &str = r#"
             'longitude/latitude coordinates in decimal degrees on the WGS 84 spheroid');
 "#;
 
-/// Writes the package into the empty file at `path`, which must not be in use.
+/// Writes the package into the empty file at `path`, which no one else may have open.
 pub fn write(path: &Path, records: impl Iterator<Item = Result<Record, ExportError>>) -> Result<(), ExportError> {
     let connection = Connection::open(path)?;
     connection.execute_batch(SETTINGS)?;
@@ -91,7 +92,8 @@ pub fn write(path: &Path, records: impl Iterator<Item = Result<Record, ExportErr
     Ok(transaction.commit()?)
 }
 
-/// The column of ids is the key that the standard asks for.
+/// Returns the statement that creates the table of captures. Its id column is the primary key that the standard
+/// requires.
 fn captures_table() -> String {
     let columns = FIELDS.iter().map(|field| match (field.name, field.kind) {
         ("id", _) => "id INTEGER PRIMARY KEY NOT NULL".to_owned(),
@@ -129,7 +131,7 @@ fn cell(value: Value) -> SqlValue {
     }
 }
 
-/// A GeoPackage header, version 0, little-endian and without an envelope, and a point as well-known binary.
+/// Returns a GeoPackage header (version 0, little-endian, no envelope) and a point as well-known binary.
 fn point(position: &Position) -> Vec<u8> {
     let mut bytes = b"GP\0\x01".to_vec();
     bytes.extend(SRS.to_le_bytes());
@@ -139,7 +141,7 @@ fn point(position: &Position) -> Vec<u8> {
     bytes
 }
 
-/// Least and greatest longitude and latitude.
+/// Smallest and largest longitude and latitude, in degrees.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Extent {
     min: [f64; 2],
@@ -213,7 +215,7 @@ mod tests {
             (point, at, urgent, damage)
         };
         let (point, at, urgent, damage) = row(1);
-        // 139.25 and 35.5 as little-endian doubles behind the header.
+        // The header, then 139.25 and 35.5 as little-endian doubles.
         assert_eq!(point.as_deref(), Some("47500001E6100000010100000000000000006861400000000000C04140"));
         assert_eq!(
             (at.as_str(), urgent, damage.as_deref()),

@@ -1,8 +1,7 @@
-//! The inspection sheet: one HTML file to print on A4, without scripts, that asks for nothing over the network.
+//! The inspection sheet: one HTML file for printing on A4, without scripts and without network requests.
 //!
-//! It is grouped by bridge, span and member, which is not the order in which photos are stored. So there are two
-//! passes: the first makes a [`Plan`] with a few bytes for each photo, the second fetches photo after photo in its
-//! order.
+//! Photos are grouped by bridge, span and member, but they are not stored in that order. So there are two passes: the
+//! first makes a [`Plan`] of a few bytes per photo, and the second fetches one photo after another in the plan's order.
 
 mod photo;
 mod plan;
@@ -20,30 +19,30 @@ use crate::texts::{Lang, Text};
 
 const STYLE: &str = include_str!("html/style.css");
 
-/// Nothing but the pictures and the style within the page is ever loaded.
+/// Content policy that allows only the pictures and the style within the page.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
-/// What stands at the top of the sheet.
+/// Content of the sheet's heading.
 #[derive(Clone, Debug)]
 pub struct Heading {
     /// Site and name of the device.
     pub device: String,
     pub made_at: Timestamp,
-    /// The zone of the place.
+    /// Time zone of the device's location.
     pub zone: Offset,
-    /// What was asked for.
+    /// Conditions that selected the photos.
     pub filter: Filter,
 }
 
-/// One photo of the plan.
+/// Photo of the plan with its thumbnail.
 #[derive(Clone, Debug)]
 pub struct Photo {
     pub record: Record,
-    /// A small JPEG.
+    /// Small JPEG.
     pub thumbnail: Option<Vec<u8>>,
 }
 
-/// Writes the sheet. `photos` are those of [`Plan::photos`], in that order; one that is gone meanwhile is `None`.
+/// Writes the sheet. `photos` follow the order of [`Plan::photos`]; a photo that has gone meanwhile is `None`.
 pub fn write(
     mut out: impl Write,
     plan: &Plan,
@@ -103,7 +102,7 @@ fn facts(plan: &Plan, heading: &Heading, lang: Lang) -> String {
     facts.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| fact(*name, value, lang)).collect()
 }
 
-/// The conditions in words.
+/// Describes the conditions in words.
 fn selection(filter: &Filter, zone: Offset, lang: Lang) -> String {
     let named = |text: Text, value: String| format!("{}: {value}", text.say(lang));
     let since = filter.since.map(|at| named(Text::From, clock(at, zone)));
@@ -123,7 +122,7 @@ fn fact(name: Text, value: &str, lang: Lang) -> String {
     format!("<dt>{}</dt><dd>{}</dd>\n", escape(name.say(lang)), escape(value))
 }
 
-/// `2026-05-09 10:02:03 +09:00`.
+/// Formats a time, as in `2026-05-09 10:02:03 +09:00`.
 fn clock(at: Timestamp, zone: Offset) -> String {
     at.to_zoned(zone.to_time_zone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
 }

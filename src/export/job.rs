@@ -1,4 +1,4 @@
-//! A whole export: which captures, in which form.
+//! A complete export: its captures and its format.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -14,43 +14,43 @@ use crate::photo::MemoryBudget;
 use crate::pipeline::Limits;
 use crate::texts::Lang;
 
-/// A form that can be written from its start to its end; a GeoPackage cannot.
+/// Format that can be written from start to end; a GeoPackage cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     Geojson,
     Csv {
-        /// Begin with the mark by which spreadsheets know UTF-8.
+        /// Whether to begin with the mark by which spreadsheets recognise UTF-8.
         bom: bool,
     },
     Jsonl,
     Html(Lang),
 }
 
-/// How far an export is.
+/// Progress of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// So many captures, wanted or not.
+    /// Number of captures examined so far, whether wanted or not.
     LookedAt(u64),
-    /// So many pictures will be fetched.
+    /// Number of pictures that will be fetched.
     Pictures(u64),
     Picture,
 }
 
-/// What is exported.
+/// Parameters of an export.
 pub struct Job<'a> {
     pub reader: &'a Reader,
     pub filter: Filter,
-    /// Of the place.
+    /// Time zone of the device's location.
     pub zone: Offset,
-    /// On photos whose thumbnail is made anew.
+    /// Limits on photos whose thumbnails are made again.
     pub limits: Limits,
-    /// For decoding photos whose thumbnails are made anew.
+    /// Memory budget for decoding photos whose thumbnails are made again.
     pub memory: &'a MemoryBudget,
     /// Site and name of the device.
     pub device: String,
-    /// Lists the members that shall have photos; read for what names them.
+    /// File that lists the members that need photos. It is read only for exports that name them.
     pub members: Option<&'a Path>,
-    /// Hears how far it is. With an error it ends the export.
+    /// Receives the progress. If it returns an error, the export ends.
     pub progress: &'a dyn Fn(Progress) -> Result<(), ExportError>,
 }
 
@@ -74,12 +74,13 @@ impl Job<'_> {
         Ok(records.tally())
     }
 
-    /// The captures by bridge, span and member.
+    /// Groups the captures by bridge, span and member.
     pub fn plan(&self) -> Result<Plan, ExportError> {
         Plan::of(self.watched(&mut self.brief()), self.expected()?.iter())
     }
 
-    /// Members that the filter asks for. By what a photo shows, no member can be asked for that has none.
+    /// Returns the listed members that match the filter's place. There are none if the filter asks for labels or
+    /// urgency, which a member without photos cannot have.
     fn expected(&self) -> Result<Vec<Tag>, ExportError> {
         let Filter { labels, place, urgent, .. } = &self.filter;
         let Some(path) = self.members.filter(|_| labels.0.is_empty() && !urgent) else { return Ok(Vec::new()) };
@@ -92,7 +93,7 @@ impl Job<'_> {
         let thumbnails = Thumbnails { reader: self.reader, limits: self.limits, memory: self.memory };
         let (device, filter) = (self.device.clone(), self.filter.clone());
         let heading = Heading { device, made_at: Timestamp::now(), zone: self.zone, filter };
-        // The pictures take the time.
+        // Fetching the pictures takes most of the time.
         (self.progress)(Progress::Pictures(plan.photos().count() as u64))?;
         html::write(out, plan, &heading, lang, plan.photos().map(|id| self.photo(&thumbnails, id)))
     }
@@ -101,7 +102,7 @@ impl Job<'_> {
         Records::new(self.reader, &self.filter, self.zone)
     }
 
-    /// For what needs no package.
+    /// Returns the records without their packages, for formats that do not need them.
     fn brief(&self) -> Records<'_> {
         Records::brief(self.reader, &self.filter, self.zone)
     }

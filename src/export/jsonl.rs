@@ -1,4 +1,4 @@
-//! For programs: one JSON object a line, with the names of the events' `data` (`deploy/asyncapi.yaml`).
+//! Output for programs: one JSON object per line, with the names that the events' `data` uses (`deploy/asyncapi.yaml`).
 
 use std::io::Write;
 
@@ -20,7 +20,7 @@ pub fn write(
     Ok(out.flush()?)
 }
 
-/// Beside the data of the event: who it is, and where a register finds it.
+/// Line of the export: the data of the event, with the capture's ids and the facility that a register knows.
 #[derive(Serialize)]
 pub struct Line<'a> {
     capture: i64,

@@ -1,4 +1,4 @@
-//! The members that shall have photos, from a file that the inspection was planned with.
+//! The list of members that need photos, from a file that was made when the inspection was planned.
 
 use std::io::Read;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::path::Path;
 use crate::domain::{Tag, TagError};
 use crate::plain_file;
 
-/// Of the file.
+/// Maximum size of the file, in bytes.
 const BYTES_MAX: u64 = 16 << 20;
 const COLUMNS: [&str; 3] = ["bridge", "span", "member"];
 
-/// Why there is no list.
+/// Reason why the list cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum MembersError {
     #[error("cannot read: {0}")]
@@ -25,8 +25,8 @@ pub enum MembersError {
     Name { line: u64, source: TagError },
 }
 
-/// Reads a CSV file whose first line names its columns; others than bridge, span and member are skipped, and so are
-/// lines in which these are empty.
+/// Reads a CSV file whose first line names its columns. Ignores columns other than bridge, span and member, and lines
+/// in which all three are empty.
 pub fn read_members(path: &Path) -> Result<Vec<Tag>, MembersError> {
     let mut text = Vec::new();
     plain_file::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut text)?;

@@ -1,4 +1,4 @@
-//! One capture on its way into a file.
+//! One capture of an export.
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
@@ -6,7 +6,7 @@ use jiff::tz::Offset;
 use crate::domain::{Category, Inspection, ScoredClass, TagText};
 use crate::journal::StoredCapture;
 
-/// A capture and the zone of the place, in which people read its time.
+/// Capture, with the time zone of the device's location, in which people read its time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub capture: StoredCapture,
@@ -14,12 +14,12 @@ pub struct Record {
 }
 
 impl Record {
-    /// The photo's file name; what is not UTF-8 in it is replaced.
+    /// Returns the photo's file name. Bytes that are not UTF-8 are replaced.
     pub fn file(&self) -> Option<String> {
         self.capture.path.file_name().map(|name| name.to_string_lossy().into_owned())
     }
 
-    /// What registers of facilities know the structure by: the bridge of the tag.
+    /// Returns the bridge of the tag, by which facility registers know the structure.
     pub fn facility_id(&self) -> Option<&str> {
         self.capture.tag.as_ref()?.bridge.as_ref().map(TagText::as_str)
     }
@@ -36,13 +36,13 @@ impl Record {
         &self.capture.verdict.get(category).classes
     }
 
-    /// Who judged the verdict, and whether they `accepted` or `corrected` it.
+    /// Returns the inspection of the verdict, and whether the inspector `accepted` or `corrected` it.
     pub fn inspection(&self) -> Option<(&Inspection, &'static str)> {
         let inspection = self.capture.inspection.as_ref()?;
         Some((inspection, if inspection.is_acceptance() { "accepted" } else { "corrected" }))
     }
 
-    /// RFC 3339 in the zone of the place: `2026-05-09T10:02:03.120+09:00`.
+    /// Returns the time of capture in RFC 3339 with the local offset, as in `2026-05-09T10:02:03.120+09:00`.
     pub fn taken_local(&self) -> String {
         local(self.capture.taken.at, self.zone)
     }
@@ -52,12 +52,12 @@ fn local(at: Timestamp, zone: Offset) -> String {
     at.to_zoned(zone.to_time_zone()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
-/// RFC 3339 with milliseconds, as GeoPackage wants it.
+/// Formats a time in RFC 3339, UTC, with milliseconds, as GeoPackage requires.
 pub fn utc(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// A photo with everything that can be known of one, for tests.
+/// Returns a capture in which everything that can be known is set, for tests.
 #[cfg(test)]
 pub fn example(id: i64) -> Record {
     use crate::domain::{
@@ -120,7 +120,7 @@ pub fn example(id: i64) -> Record {
     Record { capture, zone: Offset::constant(9) }
 }
 
-/// The same after an inspector has found the soundness to be IV.
+/// Returns the example capture after an inspector has rated its soundness IV.
 #[cfg(test)]
 pub fn inspected_example(id: i64) -> Record {
     use crate::domain::{CategoryLabels, Labels};
@@ -138,7 +138,7 @@ pub fn inspected_example(id: i64) -> Record {
     Record { capture, zone }
 }
 
-/// Another one of which nothing is known but what must be.
+/// Returns an example capture in which only mandatory values are set.
 #[cfg(test)]
 pub fn bare_example(id: i64) -> Record {
     use crate::domain::{Camera, Exposure, Verdict};

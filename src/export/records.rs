@@ -1,4 +1,4 @@
-//! The wanted captures, one after the other.
+//! The captures of an export, one after the other.
 
 use std::vec::IntoIter;
 
@@ -8,42 +8,42 @@ use super::filter::Fit;
 use super::{ExportError, Filter, Record};
 use crate::journal::{CapturePage, JournalError, Reader, StoredCapture};
 
-/// Captures that are read at a time: some hundred KB.
+/// Number of captures that are read at a time: some hundred KB.
 const PAGE: usize = 128;
 
-/// All captures that a filter wants, in the order in which they were stored.
+/// Iterator over all captures that match a filter, in the order in which they were stored.
 pub struct Records<'a> {
     reader: &'a Reader,
     read: ReadPage,
     filter: &'a Filter,
     zone: Offset,
     page: IntoIter<StoredCapture>,
-    /// Where the next page starts, if there is one.
+    /// Start of the next page, if there is one.
     next: Option<i64>,
     tally: Tally,
 }
 
 type ReadPage = fn(&Reader, i64, usize) -> Result<CapturePage, JournalError>;
 
-/// What became of the captures so far.
+/// Counts of captures so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub looked_at: u64,
-    /// Of these.
+    /// Number of captures that match the filter.
     pub wanted: u64,
-    /// Not as they were written, and left out.
+    /// Number of captures that were left out because their stored rows are damaged.
     pub damaged: u64,
-    /// Left out for a time that nothing vouches for.
+    /// Number of captures that were left out because nothing vouches for their time.
     pub undated: u64,
 }
 
 impl<'a> Records<'a> {
-    /// `zone` is that of the place.
+    /// Returns the captures that match a filter. `zone` is the time zone of the device's location.
     pub fn new(reader: &'a Reader, filter: &'a Filter, zone: Offset) -> Self {
         Self::read_by(Reader::capture_page, reader, filter, zone)
     }
 
-    /// Likewise without the packages, in less than half the time.
+    /// Returns the captures without their packages, which takes less than half the time.
     pub fn brief(reader: &'a Reader, filter: &'a Filter, zone: Offset) -> Self {
         Self::read_by(Reader::brief_page, reader, filter, zone)
     }
@@ -77,7 +77,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// An error is the last item.
+/// Yields captures; after an error it ends.
 impl Iterator for Records<'_> {
     type Item = Result<Record, ExportError>;
 

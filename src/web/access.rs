@@ -1,8 +1,8 @@
-//! Who may do what.
+//! Visitors of the field page, their roles and the pairing codes that admit them.
 //!
-//! Whoever is at the device itself may do everything. On the network a visitor is let in by a code that the device shows
-//! (`bridgeclip pair`): six digits, good for one visitor and ten minutes. They then carry a random token in a cookie. The
-//! device keeps only the tokens' hashes.
+//! People at the device itself may do everything. A visitor from the network needs a code that the device shows
+//! (`bridgeclip pair`): six digits, valid for one visitor and ten minutes. In exchange for the code the browser
+//! receives a random token, which it keeps in a cookie. The device keeps only the tokens' hashes.
 
 use std::io;
 use std::net::IpAddr;
@@ -21,69 +21,69 @@ use crate::domain::{PersonName, Sha256, TagText};
 use crate::durable::{self, PRIVATE, read_state};
 use crate::random::secret;
 
-/// The visitors' file in the data folder.
+/// Name of the visitors' file in the data folder.
 const FILE_NAME: &str = "sessions.json";
-/// Time for which a code is good.
+/// Time for which a pairing code is valid.
 pub const CODE_LIFE: Duration = Duration::from_secs(600);
-/// Seconds for which a visitor is known.
+/// Time for which an admitted visitor stays known, in seconds.
 pub const SESSION_LIFE_S: u64 = 30 * 24 * 3600;
-/// Visitors who are known at the same time. The one who came first goes when there are more.
+/// Maximum number of visitors that are known at the same time. One more replaces the visitor who was admitted first.
 const SESSIONS_MAX: usize = 64;
-/// Time between two notes of how much time has passed: more is not forgotten by a power cut, and costs the card a write.
+/// Seconds between two writes of the elapsed time: a power cut loses no more than this, and each write wears the card.
 const KEEP_EVERY_S: u64 = 600;
-/// Digits of a visitor's id, of the 64 of their token's hash.
+/// Number of digits of a visitor's id, out of the 64 of their token's hash.
 const ID_DIGITS: usize = 8;
 
-/// What a visitor may do.
+/// Rights of a visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Look at everything.
+    /// May see everything.
     Viewer,
-    /// Also add photos, judge, tag and change settings.
+    /// May also add photos, judge, tag and change settings.
     Inspector,
 }
 
-/// Whoever makes a request.
+/// Person or program that makes a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Visitor {
     pub role: Role,
-    /// As they named themselves.
+    /// Name that the visitor gave.
     pub name: Option<PersonName>,
-    /// `None` for whoever is at the device itself.
+    /// Id of an admitted visitor; `None` for people at the device itself.
     pub id: Option<String>,
 }
 
 impl Visitor {
-    /// Whoever is at the device itself.
+    /// Returns the visitor that stands for everybody at the device itself.
     pub fn here() -> Self {
         Visitor { role: Role::Inspector, name: None, id: None }
     }
 
-    /// Whether they are at the device itself.
+    /// Reports whether the visitor is at the device itself.
     pub fn is_here(&self) -> bool {
         self.id.is_none()
     }
 }
 
-/// A visitor as lists show them. Times are those that the device knows to have passed.
+/// Visitor as lists show them. All times are measured by the device's own [`Elapsed`] clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
     pub id: String,
     pub name: PersonName,
     pub role: Role,
-    /// Since they were let in.
+    /// Seconds since the visitor was admitted.
     pub since_s: u64,
-    /// Since their last request.
+    /// Seconds since the visitor's last request.
     pub seen_s: u64,
-    /// Until they must pair again.
+    /// Seconds until the visitor must pair again.
     pub left_s: u64,
-    /// Where their last request came from.
+    /// Address of the visitor's last request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
 }
 
-/// Times are seconds of [`Elapsed`].
+/// Admitted visitor as the file stores them. Times are seconds of [`Elapsed`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Session {
@@ -106,7 +106,7 @@ impl Session {
     }
 }
 
-/// The visitors' file.
+/// Content of the visitors' file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
@@ -114,12 +114,12 @@ struct Kept {
     sessions: Vec<Session>,
 }
 
-/// The file as it is read.
+/// Visitors' file in the present form or in an older one.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Stored {
     Kept(Kept),
-    /// Until 0.1 a session ended at a moment of the device's calendar.
+    /// Form until version 0.1, where a session ended at a moment of the device's calendar.
     Calendar(Vec<CalendarSession>),
 }
 
@@ -138,8 +138,9 @@ impl Default for Stored {
 }
 
 impl From<Stored> for Kept {
-    /// How old such a session is nobody knows, so it counts as new, unless its end is far from any that a calendar gave which
-    /// was set then.
+    /// Converts a file of either form. An old session's age is unknown, so it counts as new. Only one that has
+    /// verifiably ended is dropped: its end is in the past, and later than any end that an unset calendar would have
+    /// given.
     fn from(stored: Stored) -> Self {
         match stored {
             Stored::Kept(kept) => kept,
@@ -157,7 +158,7 @@ impl From<Stored> for Kept {
     }
 }
 
-/// 2025-01-01: no device of an earlier date ran this program.
+/// Earliest date that a set calendar can show, 2025-01-01: no device ran this program before.
 const PLAUSIBLE_FROM: Timestamp = Timestamp::constant(1_735_689_600, 0);
 
 #[derive(Debug)]
@@ -167,7 +168,7 @@ struct Code {
     made: Instant,
 }
 
-/// Why a visitor is not let in. It does not tell whether there is a code.
+/// Reason for not admitting a visitor. It does not reveal whether a code exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PairError {
     #[error("this is not a code that the device shows now; make one at the device with `bridgeclip pair`")]
@@ -176,15 +177,15 @@ pub enum PairError {
     TooMany(Duration),
 }
 
-/// Codes and visitors of one device.
+/// Pairing codes and visitors of one device.
 pub struct Access {
     path: PathBuf,
     clock: Clock,
     attempts: Attempts,
     state: Mutex<State>,
-    /// Held while the file is written, so that the last state is written last. Requests do not wait for it.
+    /// Lock for writing the file, so that the latest state is written last. Requests do not wait for it.
     writing: Mutex<()>,
-    /// Told when somebody is not known any more.
+    /// Channel that signals whenever visitors may have ceased to be known.
     left: watch::Sender<()>,
 }
 
@@ -193,12 +194,12 @@ struct State {
     code: Option<Code>,
     clock: Elapsed,
     sessions: Vec<Session>,
-    /// When the file was written last.
+    /// Value of the elapsed clock at the last write of the file, in seconds.
     kept_s: u64,
 }
 
 impl Access {
-    /// With the visitors that were let in before. A file that cannot be read lets nobody in.
+    /// Opens the visitors' file of a data folder. If the file cannot be read, no visitor is known.
     pub fn open(data_dir: &Path, clock: Clock) -> Self {
         let path = data_dir.join(FILE_NAME);
         let Kept { clock: mut elapsed, sessions } = read_state::<Stored>(&path, "all visitors must pair again").into();
@@ -209,16 +210,16 @@ impl Access {
         Access { path, clock, attempts: Attempts::default(), state, writing: Mutex::default(), left }
     }
 
-    /// A new code, in place of the last one.
+    /// Makes a pairing code, which replaces the last one.
     pub fn new_code(&self, role: Role) -> io::Result<String> {
-        // Of the 2^32 values the last 967,296 would make some codes likelier than others: by 1 in 4,294.
+        // A million does not divide 2^32, so codes below 967,296 are likelier than the others, by 1 in 4,294.
         let number = u32::from_le_bytes(secret()?) % 1_000_000;
         let digits = format!("{number:06}");
         self.state().code = Some(Code { digits: digits.clone(), role, made: Instant::now() });
         Ok(digits)
     }
 
-    /// Lets a visitor in; the answer is their token.
+    /// Admits the visitor who enters the right code, and returns their token and role.
     pub fn pair(
         &self,
         digits: &str,
@@ -256,7 +257,7 @@ impl Access {
         Ok(token)
     }
 
-    /// Who carries this token, and asks from this address now.
+    /// Returns the visitor who carries this token, and notes the time and the address of their request.
     pub fn visitor(&self, token: &str, address: IpAddr) -> Option<Visitor> {
         let token = Sha256::of(token.as_bytes());
         let mut state = self.state();
@@ -266,7 +267,7 @@ impl Access {
         Some(Visitor { role: session.role, name: Some(session.name.clone()), id: Some(session.id()) })
     }
 
-    /// How long the visitor of this id will be known; `None` if they are not any more.
+    /// Returns how long the visitor with this id stays known; `None` if they are no longer known.
     fn left(&self, id: &str) -> Option<Duration> {
         let state = self.state();
         let now_s = self.now_s(&state);
@@ -274,16 +275,16 @@ impl Access {
         (left_s > 0).then(|| Duration::from_secs(left_s))
     }
 
-    /// Waits until a visitor is not known any more: they have left, were sent away, or their time is over.
+    /// Waits until a visitor is no longer known: they have left, were sent away, or their time is over.
     pub async fn ended(&self, id: &str) {
         let mut changes = self.left.subscribe();
         while let Some(left) = self.left(id) {
-            // The sender lives as long as this value.
+            // The sender lives as long as `self`, so `changed` cannot fail.
             let _ = tokio::time::timeout(left, changes.changed()).await;
         }
     }
 
-    /// All visitors who are known, those who came last first.
+    /// Lists all known visitors, the latest admitted first.
     pub fn list(&self) -> Vec<Listed> {
         let state = self.state();
         let now_s = self.now_s(&state);
@@ -300,7 +301,8 @@ impl Access {
         known.map(listed).collect()
     }
 
-    /// Forgets the visitor with this id, at once; false if there is none. An error says that the next start may know them.
+    /// Forgets the visitor with this id at once; returns false if there is none. After an error the visitor may be
+    /// known again when the daemon restarts.
     pub fn revoke(&self, id: &str) -> io::Result<bool> {
         let mut state = self.state();
         let before = state.sessions.len();
@@ -314,7 +316,8 @@ impl Access {
         Ok(was_known)
     }
 
-    /// Notes how much time has passed, now and then. To be called every minute or so, where waiting is allowed.
+    /// Updates the elapsed time, and writes it every ten minutes. Must be called about once a minute, from a thread
+    /// that may block.
     pub fn tick(&self) {
         let calendar = (self.clock.calendar)().filter(|at| *at > PLAUSIBLE_FROM);
         let mut state = self.state();
@@ -324,14 +327,14 @@ impl Access {
         let now_s = self.now_s(&state);
         let is_due = !state.sessions.is_empty() && now_s >= state.kept_s + KEEP_EVERY_S;
         drop(state);
-        // The time may be over of those who listen.
+        // A visitor's time may have run out, so everyone who waits for an end checks again.
         self.left.send_replace(());
         if is_due {
             self.close();
         }
     }
 
-    /// Notes how much time has passed, before the end.
+    /// Writes the elapsed time, for the next start.
     pub fn close(&self) {
         if self.state().sessions.is_empty() {
             return;
@@ -359,7 +362,7 @@ impl Access {
     }
 }
 
-/// In a time that does not tell how much of them is the same.
+/// Compares two codes in a time that does not reveal how many of their digits agree.
 fn is_same(code: &str, digits: &str) -> bool {
     let differences = code.bytes().zip(digits.bytes()).fold(0, |differences, (a, b)| differences | (a ^ b));
     code.len() == digits.len() && std::hint::black_box(differences) == 0
@@ -378,7 +381,7 @@ pub mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    /// A device whose clock a test sets, in seconds since the machine has started.
+    /// Device whose clock a test sets, in seconds since the machine started.
     struct Bench {
         dir: tempfile::TempDir,
         second: Arc<AtomicU64>,
@@ -405,7 +408,7 @@ pub mod tests {
         }
     }
 
-    /// A device with a clock that stands still.
+    /// Opens the visitors of a device whose clock stands still.
     pub fn access(dir: &Path) -> Access {
         let since_boot = Box::new(Duration::default);
         Access::open(dir, Clock { boot_id: "boot".to_owned(), since_boot, calendar: Box::new(|| None) })

@@ -1,9 +1,9 @@
-//! How often codes may be tried.
+//! Limits on how often pairing codes may be tried.
 //!
-//! Whoever guesses must not come through, and must not keep others out. So every attempt draws on a bucket of its address and
-//! on one of two that all share: that of addresses which try for the first time, and that of all others. Over the ten minutes
-//! of a code at most 40 + 50 attempts pass, whoever makes them: one of a million codes is guessed with a chance of
-//! 90 / 1,000,000, below 1 in 10,000.
+//! Somebody who guesses must neither succeed nor keep others out. So every attempt draws on two buckets: one of its own
+//! address, and one that many addresses share. Addresses that try for the first time share one bucket, and all others
+//! share another. During the ten minutes of a code at most 40 + 50 attempts pass, whoever makes them. So one code of a
+//! million is guessed with a probability of at most 90 / 1,000,000, below 1 in 10,000.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 
 use super::pace::Bucket;
 
-/// Attempts of one address at once, and the time for each one more: a person mistypes.
+/// Limit for one address: the number of attempts at once, and the time until one more is allowed. People mistype.
 const OF_ADDRESS: (u32, Duration) = (5, Duration::from_secs(30));
-/// Attempts of addresses that have not tried before: 20 + 600 s / 30 s in the life of a code.
+/// Limit for addresses that have not tried before: 20 + 600 s / 30 s = 40 attempts in the life of a code.
 const FIRST: (u32, Duration) = (20, Duration::from_secs(30));
-/// Attempts of all others: 10 + 600 s / 15 s in the life of a code.
+/// Limit for all other addresses: 10 + 600 s / 15 s = 50 attempts in the life of a code.
 const AGAIN: (u32, Duration) = (10, Duration::from_secs(15));
-/// Addresses that are remembered. Further ones are not taken for new.
+/// Maximum number of addresses that are remembered. Beyond it, an unknown address counts as one that has tried before.
 const ADDRESSES_MAX: usize = 1_024;
 
-/// All attempts at this device.
+/// Rate limits on all pairing attempts at this device.
 #[derive(Debug)]
 pub struct Attempts(Mutex<Buckets>);
 
@@ -43,7 +43,7 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Lets an attempt pass, or says how long it has to wait.
+    /// Lets an attempt pass, or returns how long it has to wait.
     pub fn pass(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Buckets { first, again, of_address } = &mut *buckets;
@@ -67,7 +67,8 @@ impl Attempts {
     }
 }
 
-/// One subscriber has 64 bits of IPv6 addresses at least. On the own link each host has one of them.
+/// Returns the address that stands for a subscriber: the upper 64 bits of an IPv6 address, because a subscriber owns at
+/// least that prefix, or the address itself. A link-local address belongs to one host and is kept in full.
 pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_unicast_link_local() => {
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
     use crate::web::access::CODE_LIFE;
 
-    /// Attempts per second and address that pass in the life of a code.
+    /// Counts the attempts that pass during the life of a code, when each address makes this many attempts per second.
     fn passed(addresses: u32, per_second: u32) -> u32 {
         let (attempts, start) = (Attempts::default(), Instant::now());
         let mut passed = 0;

@@ -1,8 +1,9 @@
-//! Those who have come and not left: how many there may be, and which of them goes when another one comes.
+//! Limits on open connections, and the choice of the one that makes room for a new one.
 //!
-//! Strangers cannot keep known visitors out: a connection over which no known visitor has asked gives way to a new one, first
-//! that of the address which has the most. A new connection is that of a stranger until it has asked for something. What
-//! strangers send is counted in the same way, because a proxy brings the requests of many through connections of its own.
+//! Strangers cannot keep known visitors out. A connection counts as a stranger's until a known visitor has made a
+//! request over it. Only strangers' connections are closed to make room, first those of the address that has the most.
+//! Requests of strangers are counted in the same way, because a proxy carries the requests of many people over its own
+//! connections.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,41 +11,42 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Open connections through one door.
+/// Maximum number of open connections through one door.
 pub const CONNECTIONS_MAX: usize = 128;
-/// Open connections from one address: a browser opens six, and keeps one for the live stream.
+/// Maximum number of open connections from one address. A browser opens six, one of them for the live stream.
 pub const CONNECTIONS_PER_ADDRESS: usize = 32;
 
-/// Everybody who has come and has not left; clones share them.
+/// Set of everyone who is connected. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Crowd {
     seats: Arc<Mutex<Vec<Arc<Seat>>>>,
     max: usize,
 }
 
-/// One connection.
+/// State of one connection.
 #[derive(Debug)]
 pub struct Seat {
     address: IpAddr,
-    /// Its visitors change with every request.
+    /// Whether a trusted proxy holds the connection, so that its visitor changes with every request.
     is_proxy: bool,
     is_known: AtomicBool,
     gone: Notify,
 }
 
-/// A seat in the crowd; dropping it leaves.
+/// Membership in a crowd, which ends when it is dropped.
 pub struct Place {
     crowd: Crowd,
     pub seat: Arc<Seat>,
 }
 
 impl Crowd {
-    /// A crowd of at most so many.
+    /// Returns an empty crowd of at most `max` members.
     pub fn new(max: usize) -> Self {
         Crowd { seats: Arc::default(), max }
     }
 
-    /// Makes room if need be; `None` if nobody has to give way to this connection.
+    /// Adds a connection, and closes a stranger's if there is no room. Returns `None` if there is no room and no
+    /// stranger's connection to close.
     pub fn enter(&self, address: IpAddr, per_address: usize, is_proxy: bool) -> Option<Place> {
         let mut seats = self.seats();
         let of_address = seats.iter().filter(|seat| seat.address == address).count();
@@ -65,31 +67,31 @@ impl Crowd {
     }
 }
 
-/// Ends the connection of a stranger from this address, the oldest one.
+/// Closes the oldest connection of a stranger from this address.
 fn dismiss(seats: &mut Vec<Arc<Seat>>, address: IpAddr) -> Option<()> {
     let oldest = seats.iter().position(|seat| seat.address == address && !seat.is_known())?;
     seats.remove(oldest).gone.notify_one();
     Some(())
 }
 
-/// The address from which the most strangers have come.
+/// Returns the address from which the most strangers are connected.
 fn loudest(seats: &[Arc<Seat>]) -> Option<IpAddr> {
     let strangers = || seats.iter().filter(|seat| !seat.is_known()).map(|seat| seat.address);
     strangers().max_by_key(|address| strangers().filter(|other| other == address).count())
 }
 
 impl Seat {
-    /// Notes whether whoever asked last over this connection is known.
+    /// Notes whether the latest request over this connection came from a known visitor.
     pub fn note(&self, is_known: bool) {
         self.is_known.store(is_known || self.is_proxy, Ordering::Relaxed);
     }
 
-    /// Whether a known visitor has the connection, or a proxy that stands for many.
+    /// Reports whether the connection belongs to a known visitor, or to a trusted proxy that serves many.
     pub fn is_known(&self) -> bool {
         self.is_known.load(Ordering::Relaxed)
     }
 
-    /// Waits until the connection has to give way.
+    /// Waits until the connection must close to make room.
     pub async fn gone(&self) {
         self.gone.notified().await;
     }

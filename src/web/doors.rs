@@ -1,4 +1,5 @@
-//! Opening the doors. A port that another program has taken costs the page, never the start: it is tried again.
+//! Opening the doors. If another program occupies a port, the daemon starts without that door and keeps trying to open
+//! it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,16 +19,17 @@ use super::server::{Door, serve};
 use crate::domain::ClosedDoor;
 use crate::durable;
 
-/// Pause before a port is tried again. The pauses double up to the longest.
+/// Pause before a port is tried again. It doubles after each attempt, up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// Longest pause between two attempts to open a port.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Doors that cannot be opened at the moment; clones share them.
+/// Doors that cannot be opened at the moment, with the reasons. Clones share the list.
 #[derive(Clone, Debug, Default)]
 pub struct ClosedDoors(Arc<Mutex<BTreeMap<SocketAddr, String>>>);
 
 impl ClosedDoors {
-    /// All that are closed now, each with its reason.
+    /// Lists all doors that are closed now, each with its reason.
     pub fn now(&self) -> Vec<ClosedDoor> {
         let closed = self.all();
         closed.iter().map(|(listen, reason)| ClosedDoor { listen: *listen, reason: reason.clone() }).collect()
@@ -41,7 +43,7 @@ impl ClosedDoors {
         self.all().remove(&address);
     }
 
-    /// Says so once, and again for another reason.
+    /// Notes a closed door, and logs it if the reason is a new one.
     fn note_closed(&self, gate: &Gate, error: &io::Error) {
         let (key, reason) = (gate.key(), error.to_string());
         if self.all().insert(gate.address, reason.clone()).as_ref() != Some(&reason) {
@@ -50,11 +52,11 @@ impl ClosedDoors {
     }
 }
 
-/// A door that the settings want at an address.
+/// Door that the settings ask for at an address.
 #[derive(Clone, Debug)]
 pub struct Gate {
     pub address: SocketAddr,
-    /// Proxies that are believed; `None` if it is the door for people at the device.
+    /// Proxies that are trusted; `None` marks the door for people at the device.
     pub trusted_proxies: Option<Arc<[Network]>>,
 }
 
@@ -78,7 +80,7 @@ impl Gate {
         })
     }
 
-    /// Opens the door, or notes why not.
+    /// Tries to open the door. If that fails, notes the reason and returns `None`.
     pub async fn try_open(&self, closed: &ClosedDoors) -> Option<Door> {
         match self.open().await {
             Ok(door) => {
@@ -92,7 +94,7 @@ impl Gate {
         }
     }
 
-    /// Serves the door, once it is open, until it is told to stop.
+    /// Serves the door until `stopped` changes. A door that is still closed is tried again until it opens.
     pub async fn keep(
         self,
         mut door: Option<Door>,
@@ -115,8 +117,8 @@ impl Gate {
     }
 }
 
-/// The door for programs of this machine. The lock on the data folder is held: a socket that is there was left by a daemon
-/// that was killed.
+/// Opens the door for programs of this machine. A socket file that exists already is removed: the caller holds the lock
+/// on the data folder, so only a daemon that was killed can have left it.
 pub fn open_socket(path: &Path) -> io::Result<Door> {
     durable::remove(path)?;
     let listener = UnixListener::bind(path)?;

@@ -1,33 +1,33 @@
-//! Time that the device knows to have passed, whatever its calendar says.
+//! Time that has verifiably passed, whatever the device's calendar says.
 //!
-//! While the machine runs, its monotonic clock counts. Of the time between two starts the device knows only what a calendar
-//! that something has set tells: satellites or NTP, before and after. So a calendar that jumps makes nobody older or younger,
-//! and one that nothing sets lets nobody stay young for ever.
+//! While the machine runs, its monotonic clock counts. The time between two starts is known only if satellites or NTP
+//! had set the calendar both before and after. So a calendar that jumps makes nobody older or younger, and a device
+//! whose calendar is never set keeps nobody young for ever.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Both clocks of the device.
+/// Clocks of the device.
 pub struct Clock {
-    /// The id of this start of the machine.
+    /// Id of this start of the machine.
     pub boot_id: String,
-    /// Time since this start, suspension included.
+    /// Function that returns the time since this start, including suspension.
     pub since_boot: Box<dyn Fn() -> Duration + Send + Sync>,
-    /// The calendar, if something has set it. It may take a moment to ask.
+    /// Function that reads the calendar, if satellites or NTP have set it. The call may take a moment.
     pub calendar: Box<dyn Fn() -> Option<Timestamp> + Send + Sync>,
 }
 
-/// Seconds that are known to have passed since this device first counted.
+/// Number of seconds known to have passed since this device began to count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Elapsed {
     boot_id: String,
-    /// What the monotonic clock of that start said when `elapsed_s` had passed.
+    /// Reading of that start's monotonic clock when `elapsed_s` had passed.
     since_boot_s: u64,
     elapsed_s: u64,
-    /// The last moment of a calendar that something had set.
+    /// Last reading of a calendar that had been set.
     #[serde(skip_serializing_if = "Option::is_none")]
     anchor: Option<Anchor>,
 }
@@ -41,19 +41,21 @@ struct Anchor {
 }
 
 impl Elapsed {
-    /// Goes on counting in this start of the machine. In another one than before all of its time has passed since.
+    /// Resumes counting in this start of the machine. If the machine has restarted since, all of the monotonic clock's
+    /// time counts.
     pub fn resume(&mut self, boot_id: &str) {
         if self.boot_id != boot_id {
             (self.boot_id, self.since_boot_s) = (boot_id.to_owned(), 0);
         }
     }
 
-    /// What has passed by now.
+    /// Returns the seconds that have passed by now.
     pub fn now(&self, since_boot: Duration) -> u64 {
         self.elapsed_s + since_boot.as_secs().saturating_sub(self.since_boot_s)
     }
 
-    /// Takes what a calendar says that something has set. The first time after a start it tells how long the machine was off.
+    /// Takes a reading of a calendar that has been set. The first reading after a start shows how long the machine was
+    /// off.
     pub fn learn(&mut self, since_boot: Duration, at: Timestamp) {
         let mut elapsed_s = self.now(since_boot);
         if let Some(anchor) = self.anchor.as_ref().filter(|anchor| anchor.boot_id != self.boot_id) {
@@ -64,7 +66,7 @@ impl Elapsed {
         self.anchor = Some(Anchor { boot_id: self.boot_id.clone(), at, elapsed_s });
     }
 
-    /// To be kept for the next start.
+    /// Returns the state that is stored for the next start.
     pub fn kept(&self, since_boot: Duration) -> Self {
         Elapsed { since_boot_s: since_boot.as_secs(), elapsed_s: self.now(since_boot), ..self.clone() }
     }

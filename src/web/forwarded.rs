@@ -1,7 +1,7 @@
-//! What proxies say of those who asked them.
+//! Origin of a request, as the proxies in front of the device report it.
 //!
-//! Whoever makes a request can write anything into its head. So only proxies that the settings name are believed, and of
-//! a chain of addresses only as much as they have written: they add to its end.
+//! Anyone can write anything into a request's headers. So only proxies that the settings name are trusted, and only the
+//! end of a chain of addresses: each proxy appends its own entry.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// By any of these a request tells that it came through a proxy.
+/// Headers that show that a request came through a proxy.
 const SIGNS: [HeaderName; 6] = [
     header::FORWARDED,
     header::VIA,
@@ -22,20 +22,20 @@ const SIGNS: [HeaderName; 6] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-/// Bits of an address. Those of version 4 stand at the top.
+/// Number of bits of an address. IPv4 addresses use the most significant ones.
 const BITS: u32 = 128;
 
-/// The addresses of a network, `10.0.0.0/8`, or a single one.
+/// Network such as `10.0.0.0/8`, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Network {
     address: IpAddr,
-    /// Leading bits that all addresses have in common.
+    /// Number of leading bits that all its addresses have in common.
     common: u32,
 }
 
 impl Network {
-    /// Whether the address is one of the network's.
+    /// Reports whether the address belongs to the network.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let differ = bits(self.address) ^ bits(address);
@@ -71,12 +71,12 @@ impl TryFrom<String> for Network {
     }
 }
 
-/// Whether a proxy has handed the request on, or somebody says so.
+/// Reports whether the headers claim that a proxy has forwarded the request.
 pub fn came_through_a_proxy(headers: &HeaderMap) -> bool {
     SIGNS.iter().any(|sign| headers.contains_key(sign))
 }
 
-/// The address that the last trusted proxy of the chain has heard from. `peer` is such a proxy.
+/// Returns the address from which the outermost trusted proxy received the request. `peer` must be a trusted proxy.
 pub fn origin(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
     let mut nearest = peer;
     for element in chain(headers).into_iter().rev() {
@@ -89,18 +89,18 @@ pub fn origin(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr 
     nearest
 }
 
-/// Whether the address is that of a proxy which is believed.
+/// Reports whether the address is that of a trusted proxy.
 pub fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| network.contains(address))
 }
 
-/// Whether the proxy was asked with TLS.
+/// Reports whether the client used TLS to reach the last proxy.
 pub fn is_secure(headers: &HeaderMap) -> bool {
     let last = elements(headers, &PROTO).into_iter().next_back().or_else(|| pairs(headers, "proto").pop());
     last.is_some_and(|protocol| unquoted(protocol).eq_ignore_ascii_case("https"))
 }
 
-/// The usual header, or that of RFC 7239 if it is missing.
+/// Returns the addresses of `X-Forwarded-For`, or those of `Forwarded` (RFC 7239) if that header is missing.
 fn chain(headers: &HeaderMap) -> Vec<&str> {
     match elements(headers, &FOR) {
         none if none.is_empty() => pairs(headers, "for"),
@@ -113,7 +113,7 @@ fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     lines.flat_map(|line| line.split(',')).map(str::trim).collect()
 }
 
-/// The values of a name in `Forwarded`, one for each proxy; an empty one where a proxy gives none.
+/// Returns the values of a name in `Forwarded`, one for each proxy, and an empty one where a proxy gives none.
 fn pairs<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     let value = |element: &'a str| {
         let mut pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
@@ -126,7 +126,7 @@ fn unquoted(text: &str) -> &str {
     text.trim_matches('"')
 }
 
-/// With or without a port.
+/// Parses an address, with or without a port.
 fn address(text: &str) -> Option<IpAddr> {
     let text = unquoted(text);
     let bare = match text.strip_prefix('[') {

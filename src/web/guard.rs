@@ -1,9 +1,9 @@
-//! What every request passes before it reaches its handler, and what every answer carries.
+//! Checks of every request before it reaches its handler, and headers of every answer.
 //!
-//! A page that a browser shows from elsewhere must not use this one with its visitor's rights. Such a page can name a host
-//! of its own whose address it changes to the device's (DNS rebinding): so only addresses, `localhost` and configured
-//! names are answered. It can send requests across (CSRF): so what is asked of the API must come from the own origin, and
-//! the cookie is never sent along from another site.
+//! A page of another site must not use this one with its visitor's rights. Such a page can be served under a host name
+//! that later resolves to the device's address (DNS rebinding), so the device answers only to addresses, `localhost`
+//! and configured names. It can also send requests across sites (CSRF), so requests to the API must come from the
+//! device's own origin, and browsers never send the cookie along from another site.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// The cookie that carries a visitor's token.
+/// Name of the cookie that carries a visitor's token.
 pub const COOKIE: &str = "bridgeclip";
 
-/// Only the own files, no inline script, nobody may put the page into a frame.
+/// Policy that allows only the page's own files, no inline scripts, and no frame around the page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
      connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Of every answer.
+/// Headers of every answer.
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -39,29 +39,30 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("permissions-policy"), "geolocation=(), microphone=()"),
 ];
 
-/// Requests of strangers that bring something, and are under way: codes. The next one takes the place of another.
+/// Maximum number of strangers' requests with a body (pairing attempts) that are under way at once. One more replaces
+/// another.
 const STRANGERS_MAX: usize = 32;
-/// Of these, from one address.
+/// Maximum number of strangers' requests with a body that are under way from one address.
 const STRANGERS_PER_ADDRESS: usize = 4;
-/// Time in which a stranger's request must be complete.
+/// Time limit for a stranger's request to be complete.
 pub const STRANGER_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// What requests are judged by.
+/// Rules by which requests are admitted.
 pub struct Guard {
     pub access: Arc<Access>,
     /// Names of this device, in lower case.
     pub hosts: Vec<String>,
     pub trusted_proxies: Vec<Network>,
-    /// Whether viewers may take files away.
+    /// Whether viewers may export files.
     pub viewers_export: bool,
     strangers: Crowd,
 }
 
-/// Where a request comes from, by what is believed.
+/// Origin of a request, as far as its headers can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub address: IpAddr,
-    /// Whether the browser has used TLS as far as the proxy.
+    /// Whether the browser used TLS to reach the proxy.
     pub is_secure: bool,
 }
 
@@ -96,7 +97,8 @@ impl Guard {
         }
     }
 
-    /// Where the request comes from and who asks, if that is known and they may.
+    /// Returns the request's origin and visitor, if the visitor's role allows the request. The visitor is `None` for
+    /// strangers.
     fn admit(&self, request: &Request) -> Result<(Origin, Option<Visitor>), Problem> {
         let (headers, path) = (request.headers(), request.uri().path());
         let peer = request.extensions().get::<Peer>();
@@ -141,7 +143,7 @@ impl Guard {
         }
     }
 
-    /// What a request needs; `None` for the page itself and for the way in.
+    /// Returns the role that a request needs; `None` for the page itself and for pairing.
     fn needed(&self, method: &Method, path: &str) -> Option<Role> {
         match path {
             "/api/v1/session" | "/api/v1/openapi.json" => None,
@@ -189,7 +191,7 @@ impl Guard {
     }
 }
 
-/// Without the port.
+/// Returns the host name without its port.
 fn host_name(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -201,12 +203,13 @@ fn is_change(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// The page itself, which anybody may see.
+/// Reports whether the path belongs to the page itself, which everybody may see.
 fn is_page(path: &str) -> bool {
     path == "/" || path.starts_with("/page/")
 }
 
-/// A proxy at this door would make everybody who asks it a person at the device.
+/// Returns the visitor at the device itself. Refuses requests that came through a proxy, because a proxy at this door
+/// would make everybody behind it a person at the device.
 fn visitor_here(headers: &HeaderMap) -> Result<Visitor, Problem> {
     match came_through_a_proxy(headers) {
         false => Ok(Visitor::here()),
@@ -217,7 +220,8 @@ fn visitor_here(headers: &HeaderMap) -> Result<Visitor, Problem> {
     }
 }
 
-/// Browsers say whether another site's page asks: even a question costs the device work.
+/// Refuses requests that a browser marks as made by another site's page, even those that only read: answering them
+/// costs the device work.
 fn check_site(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"same-origin" | b"none") => Ok(()),
@@ -229,7 +233,8 @@ fn foreign() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "the request comes from another site's page")
 }
 
-/// Browsers name the origin of every request that changes something; other programs name none.
+/// Refuses changes from another origin. Browsers name the origin of every request that changes something; other
+/// programs name none.
 fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Problem> {
     check_site(headers)?;
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
@@ -238,7 +243,7 @@ fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Problem> {
     if own.is_some_and(|own| own.eq_ignore_ascii_case(host)) { Ok(()) } else { Err(foreign()) }
 }
 
-/// From the cookie, or from the header that programs send.
+/// Reads the visitor's token from the header that programs send, or else from the cookie.
 fn token(headers: &HeaderMap) -> Option<String> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -274,7 +279,7 @@ mod tests {
         (dir, Guard::new(access, &params))
     }
 
-    /// Whoever comes from this address; a proxy that is believed if it is of the network `10.0.0.0/8`.
+    /// Returns a peer with this address, which is a trusted proxy if it is in the network `10.0.0.0/8`.
     fn peer(address: &str, is_here: bool) -> Peer {
         let (address, crowd) = (address.parse().expect("an address"), Crowd::new(1));
         let is_trusted_proxy = !is_here && address_of(10) == address;
@@ -365,6 +370,7 @@ mod tests {
         let request = request(Method::GET, "/metrics", &[("host", "10.0.0.1"), ("authorization", &bearer)], far());
         assert!(guard.admit(&request).is_ok());
     }
+
     #[test]
     fn a_proxy_makes_nobody_a_person_at_the_device() {
         let (_dir, guard) = guard();

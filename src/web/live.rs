@@ -1,6 +1,6 @@
-//! The live stream: hints that something has changed, for every page that is open.
+//! The live stream: hints for every open page that something has changed.
 //!
-//! A hint says what to ask for; it is no copy of the data. So a page that missed some asks once and knows everything.
+//! A hint names what to ask for and carries no data. So a page that missed some hints asks once and is up to date.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,38 +9,39 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::pools::Who;
 
-/// Pages that may listen at the same time.
+/// Maximum number of pages that may listen at the same time.
 const LISTENERS_MAX: usize = 64;
-/// Of these, those of one visitor: a browser keeps one for each tab.
+/// Maximum number of pages of one visitor that may listen: a browser opens one stream for each tab.
 const LISTENERS_PER_VISITOR: usize = 8;
-/// Hints that wait for a slow page. One that is slower is let go; its browser connects again.
+/// Maximum number of hints that wait for a slow page. A page that falls further behind is disconnected, and its browser
+/// connects again.
 const WAITING_MAX: usize = 64;
 
-/// One hint.
+/// Hint that something has changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Hint {
     /// A photo was classified.
     Captured { capture: i64, file: String },
-    /// What is known of captures has changed: a correction, a tag, an inspector's word.
+    /// Captures were changed by a correction, a tag or a judgement.
     Changed { captures: Vec<i64> },
     /// A file gave no result.
     Failed { file: String, reason: String },
-    /// The file holds a photo that is known already.
+    /// A file holds a photo that was classified before.
     Known { file: String },
-    /// Events were delivered, or the link has changed.
+    /// Events were delivered, or the state of the link changed.
     Queue,
 }
 
-/// Everybody who listens; clones share them.
+/// List of all listeners. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Live(Arc<Mutex<Vec<Listening>>>);
 
-/// Who listens, and where their hints go.
+/// Visitor who listens, and the channel for their hints.
 type Listening = (Who, mpsc::Sender<Hint>);
 
 impl Live {
-    /// Tells all who listen. Never waits.
+    /// Sends a hint to all listeners. Never waits.
     pub fn tell(&self, hint: &Hint) {
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|(_, listener)| match listener.try_send(hint.clone()) {
@@ -49,7 +50,7 @@ impl Live {
         });
     }
 
-    /// `None` if too many listen, or this visitor listens too often.
+    /// Adds a listener. Returns `None` if too many listen, or too many of this visitor.
     pub fn listen(&self, who: Who) -> Option<mpsc::Receiver<Hint>> {
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|(_, listener)| !listener.is_closed());

@@ -1,8 +1,8 @@
-//! The field page and its API: what an inspector's browser and the commands beside the daemon talk to.
+//! The field page and its API, for browsers and for commands that run beside the daemon.
 //!
-//! One thread serves everything and waits for nothing but the network; what waits for the database, for a drive or for a
-//! model is done on others: see [`pools`]. A socket in the data folder is for programs of this machine whose user may read
-//! that folder. On the network a visitor must have been let in: see [`access`].
+//! One thread serves all connections and waits for nothing but the network. Work that waits for the database, a drive
+//! or a model runs on other threads: see [`pools`]. A socket in the data folder serves programs of this machine whose
+//! user may read that folder. A visitor from the network must have been admitted: see [`access`].
 
 mod access;
 mod attempts;
@@ -48,28 +48,28 @@ pub use self::uploads::Room;
 use self::doors::{Gate, open_socket};
 use self::server::{Door, serve};
 
-/// The socket's name in the data folder.
+/// Name of the socket in the data folder.
 pub const SOCKET_NAME: &str = "api.sock";
-/// Photos that came over the API lie here, in the data folder.
+/// Name of the folder for photos that arrive over the API, in the data folder.
 pub const UPLOADS_NAME: &str = "uploads";
 
-/// Time between two looks at the clock by which visitors are known.
+/// Interval between two updates of the clock that limits how long visitors stay known.
 const TICK: Duration = Duration::from_secs(60);
 
-/// Where the API can be reached.
+/// Addresses of the API, and rules for those who use it.
 #[derive(Clone, Debug)]
 pub struct Params {
-    /// In the data folder.
+    /// Path of the socket, in the data folder.
     pub socket: PathBuf,
-    /// For browsers in the network.
+    /// Address for browsers in the network.
     pub listen: Option<SocketAddr>,
-    /// For browsers and programs of this machine.
+    /// Address for browsers and programs of this machine.
     pub listen_here: Option<SocketAddr>,
     /// Names by which browsers may call this device, besides its addresses and `localhost`.
     pub hosts: Vec<String>,
-    /// Proxies that are believed about those who asked them.
+    /// Proxies that are trusted to report who made a request.
     pub trusted_proxies: Vec<Network>,
-    /// Whether viewers may take files away.
+    /// Whether viewers may export files.
     pub viewers_export: bool,
 }
 
@@ -82,7 +82,7 @@ impl Params {
     }
 }
 
-/// The running server.
+/// Running server.
 pub struct Web {
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
@@ -91,7 +91,7 @@ pub struct Web {
 }
 
 impl Web {
-    /// Opens the doors and serves on a thread of its own. A door that cannot be opened is noted, and tried again.
+    /// Opens the doors and serves them on a thread of its own. A door that cannot be opened is noted and tried again.
     pub fn start(params: Params, site: Site, closed: ClosedDoors) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -106,26 +106,26 @@ impl Web {
         house.all.spawn_on(keep_time(Arc::clone(&access), house.stopped.clone()), runtime.handle());
         let run = move || {
             runtime.block_on(async move { while house.all.join_next().await.is_some() {} });
-            // What is under way must not hold up the exit.
+            // Blocking work that is still under way must not hold up the exit.
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("web".into()).spawn(run)?;
         Ok(Web { stop, thread, socket: params.socket, access })
     }
 
-    /// Closes the doors and ends all conversations.
+    /// Closes the doors and ends all connections.
     pub fn stop(self) {
         self.stop.send_replace(true);
         if self.thread.join().is_err() {
             log::error!("the web thread panicked");
         }
         self.access.close();
-        // The next start replaces one that stays.
+        // If the file remains, the next start replaces it.
         let _ = std::fs::remove_file(self.socket);
     }
 }
 
-/// All doors.
+/// All doors and the tasks that serve them.
 struct House {
     closed: ClosedDoors,
     stopped: watch::Receiver<bool>,
@@ -133,7 +133,7 @@ struct House {
 }
 
 impl House {
-    /// The first attempt is made at once, so that the page is there when the daemon says that it is ready.
+    /// Opens each door once before it returns, so that the page is up when the daemon reports that it is ready.
     async fn open(&mut self, params: &Params, router: &Router) {
         match open_socket(&params.socket) {
             Ok(door) => self.serve(door, router),
@@ -150,11 +150,11 @@ impl House {
     }
 }
 
-/// Notes now and then how much time has passed.
+/// Updates the elapsed time at intervals.
 async fn keep_time(access: Arc<Access>, mut stopped: watch::Receiver<bool>) {
     loop {
         let access = Arc::clone(&access);
-        // It may ask another program, and write.
+        // The call may ask another program, and write a file.
         let _ = tokio::task::spawn_blocking(move || access.tick()).await;
         tokio::select! {
             () = tokio::time::sleep(TICK) => (),

@@ -1,12 +1,13 @@
-//! How often something may happen: some times at once, and then one by one.
+//! Rate limits that allow a burst, and then one event per interval.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// For one who uses it.
+/// Rate limit for one user. It allows `at_once` events in a burst, and one more in each interval of `each`.
 #[derive(Clone, Debug)]
 pub struct Bucket {
-    /// When all that came would have come one by one; `None` before the first one.
+    /// Moment by which all past events would have passed if they had come one per interval; `None` before the first
+    /// one.
     even: Option<Instant>,
     at_once: u32,
     each: Duration,
@@ -17,17 +18,17 @@ impl Bucket {
         Bucket { even: None, at_once, each }
     }
 
-    /// Time until the next one may pass; zero if it may now.
+    /// Returns the time until the next event may pass; zero if it may pass now.
     pub fn wait(&self, now: Instant) -> Duration {
         (self.next(now) - now).saturating_sub(self.each * self.at_once)
     }
 
-    /// Counts one that passes.
+    /// Counts an event that passes.
     pub fn take(&mut self, now: Instant) {
         self.even = Some(self.next(now));
     }
 
-    /// Whether as many as ever may pass at once.
+    /// Reports whether a full burst is allowed again.
     pub fn is_full(&self, now: Instant) -> bool {
         self.even.is_none_or(|even| even <= now)
     }
@@ -37,7 +38,7 @@ impl Bucket {
     }
 }
 
-/// For many who use it at the same time.
+/// Rate limit that many threads share.
 #[derive(Debug)]
 pub struct Pace(Mutex<Bucket>);
 
@@ -46,7 +47,7 @@ impl Pace {
         Pace(Mutex::new(Bucket::new(at_once, each)))
     }
 
-    /// Lets one pass, or says how long it has to wait.
+    /// Lets an event pass, or returns how long it has to wait.
     pub fn pass(&self, now: Instant) -> Result<(), Duration> {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match bucket.wait(now) {

@@ -1,4 +1,4 @@
-//! A connection whose other end must take what it asked for.
+//! A connection that ends when its other end stops reading.
 
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Ends with an error when nothing can be written for a time. Without that a phone which is out of reach would keep its
-/// connections until the kernel gives them up, a quarter of an hour later.
+/// Stream that fails when nothing can be written for `time_max`. Otherwise a phone that is out of reach would keep
+/// its connections until the kernel gives up on them, a quarter of an hour later.
 pub struct Patient<S> {
     stream: S,
     time_max: Duration,

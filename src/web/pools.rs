@@ -1,8 +1,8 @@
-//! Threads on which requests wait for the database, for a drive or for a model.
+//! Threads on which requests wait for the database, a drive or a model.
 //!
-//! Each kind of work has places of its own: a card that does not answer keeps nobody from sending photos, and exports keep
-//! nobody from asking how the device is. Long work is told when nobody waits for it any more. Its place is free when it has
-//! really ended.
+//! Each kind of work has its own places: a memory card that hangs keeps no one from sending photos, and exports do not
+//! delay requests for the device's status. Long work can tell that nobody waits for it any more. It keeps its place
+//! until it has ended.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,46 +14,48 @@ use tokio::time::timeout;
 
 use super::problem::Problem;
 
-/// What a thread is needed for.
+/// Kind of work that needs a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Looks into the database.
+    /// Reads from the database.
     Quick,
     /// Changes what is stored.
     Write,
-    /// Looks at photos, on cards that may hang.
+    /// Reads photo files, on cards that may hang.
     Files,
-    /// Looks at all captures, or needs a model.
+    /// Reads all captures, or needs a model.
     Search,
-    /// Writes all captures into a file.
+    /// Writes all captures to a file.
     Export,
 }
 
-/// Kinds, the places of each, and how many of them one visitor may have. Whoever is at the device may have all.
+/// Each kind of work with its number of places, and how many of them one visitor may occupy. People at the device may
+/// occupy all.
 const PLACES: [(Kind, usize, usize); 5] =
     [(Kind::Quick, 4, 4), (Kind::Write, 4, 2), (Kind::Files, 4, 2), (Kind::Search, 2, 1), (Kind::Export, 2, 1)];
-/// Threads for all places, for photos that are received and for what the server itself keeps.
+/// Maximum number of threads: enough for all places, for photos that are being received, and for the server's own
+/// files.
 pub const THREADS_MAX: usize = 24;
-/// Time for which a request waits for a place.
+/// Time limit for a request to wait for a place.
 const WAIT_MAX: Duration = Duration::from_secs(20);
-/// Time after which it may be tried again.
+/// Seconds after which a refused request may be repeated.
 const AGAIN_S: u32 = 5;
 
-/// Whose work it is: the id of a visitor, or `None` for whoever is at the device.
+/// Owner of the work: the id of a visitor, or `None` for people at the device.
 pub type Who = Option<String>;
 
-/// Tells work whether anybody still waits for it.
+/// Tells a piece of work whether anybody still waits for it.
 #[derive(Clone, Debug, Default)]
 pub struct Listener(Arc<AtomicBool>);
 
 impl Listener {
-    /// Whether the client has left, or has waited for too long.
+    /// Reports whether the client has left, or has given up waiting.
     pub fn has_left(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Held by the request that waits.
+/// Guard that a waiting request holds; dropping it tells the work that nobody waits.
 struct Presence(Listener);
 
 impl Drop for Presence {
@@ -62,7 +64,7 @@ impl Drop for Presence {
     }
 }
 
-/// The places of one kind of work.
+/// Places of one kind of work.
 struct Pool {
     places: Arc<Semaphore>,
     each: usize,
@@ -76,7 +78,7 @@ impl Pool {
 
     fn of_visitor(&self, id: String) -> Arc<Semaphore> {
         let mut of_visitor = self.of_visitor.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that is in use has another owner.
+        // Two owners or more mean that the visitor's places are in use.
         of_visitor.retain(|_, places| Arc::strong_count(places) > 1);
         Arc::clone(of_visitor.entry(id).or_insert_with(|| Arc::new(Semaphore::new(self.each))))
     }
@@ -91,7 +93,7 @@ impl Pool {
     }
 }
 
-/// The places of all kinds.
+/// Places of all kinds of work.
 pub struct Pools(Vec<(Kind, Pool)>);
 
 impl Default for Pools {
@@ -101,7 +103,8 @@ impl Default for Pools {
 }
 
 impl Pools {
-    /// Does the work on a thread of its own, as soon as there is a place.
+    /// Runs the work on a thread of its own, as soon as a place is free. Returns a problem if none becomes free in
+    /// time.
     pub async fn run<T: Send + 'static>(
         &self,
         kind: Kind,

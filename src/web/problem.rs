@@ -1,17 +1,17 @@
-//! Errors of the API: problem documents of RFC 9457.
+//! Errors of the API, as problem documents of RFC 9457.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use log::error;
 use serde_json::json;
 
-/// Why a request was not served.
+/// Reason why a request was not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub status: StatusCode,
-    /// What is wrong and what to do.
+    /// Explanation of what is wrong and what to do.
     pub detail: String,
-    /// When to try again, in seconds.
+    /// Seconds after which the request may be repeated.
     pub retry_after_s: Option<u32>,
 }
 
@@ -32,7 +32,7 @@ impl Problem {
         Problem { retry_after_s: Some(retry_after_s), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
-    /// A fault of the device. The reason goes into the log: it may name files.
+    /// Returns the problem for a fault of the device. The reason goes only into the log, because it may name files.
     pub fn fault(reason: impl std::fmt::Display) -> Self {
         error!("the API: {reason:#}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the device could not do this; its log says why")

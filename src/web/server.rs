@@ -22,23 +22,24 @@ use super::crowd::{CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS, Crowd, Seat};
 use super::forwarded::{Network, is_trusted};
 use super::patient::Patient;
 
-/// Time in which the head of a request must be complete.
+/// Time limit for receiving a request's head.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
-/// Largest head of a request.
+/// Maximum size of a request's head, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// Time for which nothing of an answer is taken, before the connection is given up.
+/// Time after which a connection is closed if the client takes nothing of its answer.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(60);
-/// Time for which a connection is kept that no known visitor uses: enough for the page over a slow link (100 KB at 4 KB/s).
+/// Time for which a connection stays open if no known visitor uses it: enough to load the page over a slow link (100 KB
+/// at 4 KB/s).
 const STRANGER_TIME_MAX: Duration = Duration::from_secs(30);
-/// Time in which the last answer to a stranger must be taken: longer than their requests may take.
+/// Time limit for a stranger to take the last answer, counted from the end of [`STRANGER_TIME_MAX`].
 const STRANGER_END_MAX: Duration = Duration::from_secs(10);
-/// Pause after an error of the listener itself, as when no more files can be opened.
+/// Pause after an error of the listener itself, such as too many open files.
 const FAULT_PAUSE: Duration = Duration::from_millis(500);
 
-/// Where connections come in.
+/// Listener through which connections arrive.
 pub enum Door {
     Socket(UnixListener),
-    /// For this machine alone, by the settings.
+    /// Port for this machine alone, as the settings define it.
     Here(TcpListener),
     Network {
         listener: TcpListener,
@@ -46,19 +47,19 @@ pub enum Door {
     },
 }
 
-/// Who is at the other end.
+/// Client at the other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Through the socket, or through the door for people at the device.
+    /// Whether the client came through the socket, or through the door for people at the device.
     pub is_here: bool,
-    /// A proxy that is believed.
+    /// Whether the client is a trusted proxy.
     pub is_trusted_proxy: bool,
-    /// That of the loopback for the socket.
+    /// Address of the client; the loopback address for the socket.
     pub address: IpAddr,
     pub seat: Arc<Seat>,
 }
 
-/// Serves a door until it is told to stop.
+/// Serves a door until `stopped` changes.
 pub async fn serve(door: Door, router: Router, mut stopped: watch::Receiver<bool>) {
     let (crowd, mut conversations) = (Crowd::new(CONNECTIONS_MAX), JoinSet::new());
     loop {
@@ -88,7 +89,7 @@ pub async fn serve(door: Door, router: Router, mut stopped: watch::Receiver<bool
     conversations.shutdown().await;
 }
 
-/// Bytes to and from a browser or a program.
+/// Byte stream to and from a browser or a program.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -99,7 +100,7 @@ impl Door {
             Door::Socket(listener) => Ok((Box::new(listener.accept().await?.0), Ipv4Addr::LOCALHOST.into())),
             Door::Here(listener) | Door::Network { listener, .. } => {
                 let (stream, address) = listener.accept().await?;
-                // A connection that was reset meanwhile says so when it is read.
+                // If the connection was reset meanwhile, the next read reports it.
                 let _ = stream.set_nodelay(true);
                 Ok((Box::new(stream), address.ip().to_canonical()))
             }
@@ -115,7 +116,7 @@ impl Door {
     }
 }
 
-/// Until one side leaves, or the connection has to give way.
+/// Serves one connection until either side leaves or it must close to make room.
 async fn converse(stream: Box<dyn Stream>, peer: Peer, router: Router) {
     let seat = Arc::clone(&peer.seat);
     let answer = {

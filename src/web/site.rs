@@ -1,4 +1,4 @@
-//! What the API works with.
+//! State that all requests of the API share.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,56 +20,56 @@ use crate::photo::MemoryBudget;
 use crate::pipeline::{Classifier, Limits};
 use crate::uplink::{InForce, Link, SettingsChange};
 
-/// An error is in words.
+/// Function that changes settings; its error is a message for people.
 type ChangeSettings = dyn Fn(&SettingsChange) -> Result<InForce, String> + Send + Sync;
 
-/// Shared by all requests.
+/// State that all requests share.
 pub struct Site {
     /// Site and name of the device.
     pub device: String,
-    /// Of the place.
+    /// Time zone of the device's location.
     pub zone: Offset,
-    /// On photos.
+    /// Limits on photos.
     pub limits: Limits,
     pub identity: Arc<DeviceIdentity>,
     pub journal: Journal,
     pub link: Link,
     pub live: Live,
     pub access: Arc<Access>,
-    /// How the device is now.
+    /// Function that returns the device's present condition.
     pub health: Box<dyn Fn() -> DeviceHealth + Send + Sync>,
-    /// Changes settings; without a change it tells what holds.
+    /// Function that changes settings and returns those in force. An empty change only returns them.
     pub settings: Box<ChangeSettings>,
     /// Whether there is a door for the network.
     pub has_visitors: bool,
-    /// Whether viewers may take files away.
+    /// Whether viewers may export files.
     pub viewers_export: bool,
-    /// Lists the members that shall have photos.
+    /// File that lists the members that need photos.
     pub members: Option<PathBuf>,
     pub searcher: Searcher,
     pub uploads: Uploads,
-    /// Threads that do what waits.
+    /// Threads for work that waits.
     pub pools: Pools,
-    /// Views of the database that nobody uses at the moment.
+    /// Database readers that no request uses at the moment.
     pub readers: Mutex<Vec<Reader>>,
 }
 
-/// Where photos go that come over the API.
+/// Folder, limits and watcher of photos that arrive over the API.
 pub struct Uploads {
-    /// Of one photo.
+    /// Maximum size of one photo, in bytes.
     pub bytes_max: u64,
-    /// Of all of them, with their folder, which is watched.
+    /// Bounds on all uploads together, with their folder, which the daemon watches.
     pub room: Room,
-    /// Of photos from the network.
+    /// Rate limit on photos from the network.
     pub pace: Pace,
     /// Places for photos that are being received.
     pub receiving: Arc<Semaphore>,
-    /// Held while a photo is given its place: two at once would take the same room.
+    /// Lock for storing a photo: two at once would count on the same free room.
     pub placing: Mutex<()>,
     pub arrivals: Arrivals,
 }
 
-/// What photos are found with.
+/// Classifier and text encoder that searches use.
 pub struct Searcher {
     pub classifier: Classifier,
     pub text: OnDemandTextEncoder,
@@ -88,12 +88,12 @@ impl Searcher {
 }
 
 impl Site {
-    /// What the photos that the page needs are decoded in, together with those of the watched folders.
+    /// Returns the memory budget for decoding photos, which requests share with the watched folders.
     pub fn decoding_memory(&self) -> &MemoryBudget {
         &self.searcher.classifier.embedder.memory
     }
 
-    /// Looks into the database on another thread.
+    /// Reads the database on another thread.
     pub async fn look<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Site, &Reader) -> Result<T, Problem> + Send + 'static,
@@ -110,7 +110,7 @@ impl Site {
         self.work(Kind::Write, who, |site, reader, _| work(site, reader)).await
     }
 
-    /// Does on another thread what waits. The work is told when nobody listens any more.
+    /// Runs work that waits on another thread. Its listener tells the work when nobody waits for the result any more.
     pub async fn work<T: Send + 'static>(
         self: &Arc<Self>,
         kind: Kind,

@@ -1,5 +1,4 @@
-//! Room for uploaded photos: which of them are removed when their folder reaches its bound, and what is removed that a killed
-//! process left unfinished.
+//! Bounds on the folder of uploaded photos, and removal of what a killed process left unfinished.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -12,24 +11,25 @@ use crate::domain::Sha256;
 use crate::drive::Drive;
 use crate::journal::{Fate, Journal, JournalError, Reader};
 
-/// Starts of the names of files that are being written.
+/// Prefix of the names of photos that are still being received.
 pub const UPLOAD_PREFIX: &str = ".upload-";
+/// Prefix of the names of exports that are still being written.
 pub const EXPORT_PREFIX: &str = ".export-";
 
-/// Bytes of a photo's hash in its name.
+/// Number of bytes of a photo's hash that are part of its file name.
 const HASH_BYTES: usize = 6;
 
 /// Bounds on the folder of uploads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
     pub dir: PathBuf,
-    /// All uploads together.
+    /// Maximum size of all uploads together, in bytes.
     pub bytes_max: u64,
-    /// What the drive keeps for others.
+    /// Bytes of the drive that stay free for other uses.
     pub keep_free_bytes: u64,
 }
 
-/// Why a photo is not taken in.
+/// Reason for refusing a photo.
 #[derive(Debug, thiserror::Error)]
 pub enum NoRoom {
     #[error(
@@ -54,7 +54,7 @@ struct Upload {
 }
 
 impl Room {
-    /// Removes what a process that was killed has left unfinished.
+    /// Removes what a killed process left unfinished.
     pub fn clear_leftovers(&self) {
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
         let is_leftover = |name: &str| [UPLOAD_PREFIX, EXPORT_PREFIX].iter().any(|prefix| name.starts_with(prefix));
@@ -67,8 +67,9 @@ impl Room {
         }
     }
 
-    /// Makes room for a photo of so many bytes, which lies on the drive already, but not among the others. Photos that could not be read go first, then those whose results have been
-    /// delivered, the oldest first. A photo whose result is on this device alone never goes.
+    /// Makes room for a photo of this many bytes. The photo is on the drive already, but not yet among the uploads.
+    /// Photos that could not be read are removed first, then those whose results have been delivered, the oldest first.
+    /// A photo whose result exists only on this device is never removed.
     pub fn make(&self, journal: &Journal, reader: &Reader, bytes: u64) -> Result<(), NoRoom> {
         let mut uploads = self.uploads()?;
         let used: u64 = uploads.iter().map(|upload| upload.bytes).sum();
@@ -109,7 +110,7 @@ impl Room {
         Ok(Drive::of(&self.dir)?.free_bytes)
     }
 
-    /// Finished uploads, which lie in folders of their days.
+    /// Lists all finished uploads, which are in one folder for each day.
     fn uploads(&self) -> io::Result<Vec<Upload>> {
         let mut uploads = Vec::new();
         for day in fs::read_dir(&self.dir)? {
@@ -117,7 +118,7 @@ impl Room {
             if day.file_type()?.is_dir() {
                 for entry in fs::read_dir(day.path())? {
                     let entry = entry?;
-                    // One that another upload has removed meanwhile takes no room.
+                    // A file that another upload has removed meanwhile takes no room.
                     let file = entry.metadata().ok().filter(Metadata::is_file);
                     uploads.extend(file.and_then(|file| upload(entry.path(), &file)));
                 }
@@ -127,7 +128,7 @@ impl Room {
     }
 }
 
-/// An upload's name begins with that of its hash.
+/// Returns the name of an upload's file: the start of the photo's hash, then the name it came with.
 pub fn name_of(sha256: &Sha256, name: &str) -> String {
     format!("{}-{name}", &sha256.to_string()[..2 * HASH_BYTES])
 }
@@ -136,7 +137,8 @@ fn hash_start(path: &Path) -> Vec<u8> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let digits = name.get(..2 * HASH_BYTES).unwrap_or_default();
     let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok();
-    // Another file in this folder gets a start that no photo has but by chance, and then another path.
+    // The bytes that this returns for any other file could match a photo's hash only by chance, and its path would
+    // still differ.
     if digits.is_ascii() { (0..digits.len()).step_by(2).map_while(byte).collect() } else { Vec::new() }
 }
 
@@ -144,7 +146,7 @@ fn upload(path: PathBuf, file: &Metadata) -> Option<Upload> {
     Some(Upload { path, bytes: file.len(), modified: file.modified().ok()? })
 }
 
-/// Removes a photo; the day's folder too if it was the last one. Returns the bytes that are free now.
+/// Removes a photo, and its day's folder if that is empty now. Returns the number of bytes that this freed.
 fn remove(upload: &Upload, fate: Fate, journal: &Journal) -> Result<u64, NoRoom> {
     let Upload { path, bytes, .. } = upload;
     match fs::remove_file(path) {
@@ -155,7 +157,7 @@ fn remove(upload: &Upload, fate: Fate, journal: &Journal) -> Result<u64, NoRoom>
     if fate == Fate::Failed {
         journal.forget_failures(vec![path.clone()])?;
     }
-    // It stays while there is something in it.
+    // Fails on purpose while the folder is not empty.
     let _ = path.parent().map(Path::to_owned).map(fs::remove_dir);
     Ok(*bytes)
 }

@@ -1,4 +1,4 @@
-//! Answers that go on only while their visitor is known.
+//! Answers that continue only while their visitor is known.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
-/// A body that breaks off when its visitor has left or was sent away: the live stream, a photo or an export under way.
+/// Body that breaks off when its visitor has left or was sent away: of the live stream, a photo or an export.
 pub struct WhileKnown {
     body: Body,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl WhileKnown {
-    /// `ended` is over when the visitor is not known any more.
+    /// Wraps a body, which breaks off when `ended` completes.
     pub fn new(body: Body, ended: impl Future<Output = ()> + Send + 'static) -> Self {
         WhileKnown { body, ended: Box::pin(ended) }
     }

@@ -1,4 +1,4 @@
-// The field page as an inspector uses it: in Chromium, against the daemon with the demo package.
+// Uses the field page as an inspector would: in Chromium, against the daemon with the demo package.
 //
 //   node test.mjs BRIDGECLIP DEMO SCREENSHOTS
 
@@ -25,7 +25,7 @@ const freePort = () => new Promise((resolve) => {
   });
 });
 
-// A device in a folder of its own, with some photos on its card. `web` gives the doors of its page.
+// Starts a device in a folder of its own, with some photos on its card. `web` is the settings section of its page.
 async function device(web, count) {
   const dir = mkdtempSync(join(tmpdir(), 'page-'));
   const port = await freePort();
@@ -51,12 +51,12 @@ async function until(what, isSo) {
   throw new Error(`${what}: not within ${PATIENCE_MS / 1000} s`);
 }
 
-// A page that fails the test if it asks for anything from elsewhere or has an error.
+// Opens a page that fails the test if it loads anything from elsewhere or reports an error.
 async function open(browser, url, troubles, refusals) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   await page.setViewport(PHONE);
-  await page.setBypassCSP(true); // axe is put into the page; the policy itself is tested elsewhere
+  await page.setBypassCSP(true); // allows axe to be injected; other tests cover the policy itself
   const requests = [];
   page.on('request', (request) => {
     requests.push(request);
@@ -80,7 +80,7 @@ async function accessible(page, where) {
 
 const byText = (selector, text) => `::-p-xpath(//${selector}[contains(normalize-space(.), ${JSON.stringify(text)})])`;
 
-// A finger: waits for the target, brings it to the middle of the screen, away from the bars, and taps it.
+// Taps like a finger: waits for the target, scrolls it to the middle of the screen, away from the bars, and taps it.
 async function tap(page, selector) {
   const target = await page.waitForSelector(selector);
   await target.evaluate((element) => element.scrollIntoView({ block: 'center' }));
@@ -269,7 +269,7 @@ const tests = {
 
 async function whole(browser, troubles) {
   const own = await device(async (port) => `listen_here = "127.0.0.1:${port}"\nlisten = "0.0.0.0:${await freePort()}"`, 4);
-  const { page, requests, close } = await open(browser, own.url, troubles, /404/); // a thumbnail may have given way
+  const { page, requests, close } = await open(browser, own.url, troubles, /404/); // a thumbnail may have been evicted
   const shoot = (name) => page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
   let failed = 0;
   for (const [name, test] of Object.entries(tests)) {
@@ -287,10 +287,10 @@ async function whole(browser, troubles) {
   return failed;
 }
 
-// A phone in the device's network.
+// Opens the page on a phone in the device's network.
 async function stranger(browser, troubles) {
   const own = await device((port) => `listen = "0.0.0.0:${port}"`, 1);
-  const { page, close } = await open(browser, own.url, troubles, /40[13]/); // who must come in, and a wrong code
+  const { page, close } = await open(browser, own.url, troubles, /40[13]/); // a stranger, and a wrong code
   await page.waitForSelector('input[name="code"]');
   await accessible(page, 'the way in');
   await page.screenshot({ path: join(shots, 'come-in.png') });

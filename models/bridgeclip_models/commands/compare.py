@@ -1,6 +1,6 @@
 """Compares a quantised package with the float package it was made from, on rendered pictures that neither has seen.
 
-The device program embeds and classifies them with both. Code 1 if the quantised package falls short of what is promised.
+The device program embeds and classifies them with both. The exit code is 1 if the quantised package is worse than promised.
 
 Run it in the folder `models`:
   bridgeclip-models compare --bridgeclip ../target/release/bridgeclip

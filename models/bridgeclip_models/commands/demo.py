@@ -4,8 +4,8 @@ No download is needed. The pictures are drawings with known labels, so the model
 everything works together, and says nothing about real bridges.
 
 The folder --out receives float/ and package/ (the same model in int8), photos/ (samples to try) and FIGURES.json, the
-figures on pictures that the training did not see. The folder --work keeps the data set, the checkpoints and the embeddings. Steps that are done are skipped; after
-Ctrl-C, the same command goes on. About half an hour on two processor cores.
+figures on pictures that the training did not see. The folder --work keeps the data set, the checkpoints and the embeddings.
+Steps that are done are skipped; after Ctrl-C, the same command continues. It takes about half an hour on two processor cores.
 
 Examples:
   bridgeclip-models demo

@@ -1,14 +1,14 @@
 """Trains an open_clip model on a CSV of photos and captions.
 
 The CSV needs the columns image and text; other columns are ignored. Image paths start at the folder of the CSV, or with
---image-root at that folder, which then replaces their directory part. Photos must be readable: the first one that is not
-ends the training with its row and the reason.
+--image-root at that folder, which then replaces their directory part. The first photo that cannot be read ends the training
+with its row and the reason.
 
 The defaults are the published recipe: ten epochs in batches of 128, learning rate 1e-4 with 1000 steps of warm-up and a
 cosine schedule, AdamW with weight decay 0.1 and betas 0.9, 0.98, contrastive loss, no augmentation.
 
 The folder --out receives epoch_N.pt after each epoch and results.jsonl with the validation losses. `export` takes that
-folder and chooses the best epoch. Ctrl-C saves the state; the same command with --resume goes on from there.
+folder and chooses the best epoch. Ctrl-C saves the state; the same command with --resume continues from there.
 
 Examples:
   bridgeclip-models finetune --train train.csv --val val.csv --image-root photos --architecture ViT-B-32 \\

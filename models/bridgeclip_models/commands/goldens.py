@@ -1,6 +1,6 @@
-"""Remakes the reference results that the tests of the device software compare with.
+"""Remakes the reference results for the tests of the device software.
 
-  tokens.json    texts and their 77 tokens, by open_clip's tokenizer
+  tokens.json    texts and their 77 tokens by open_clip's tokenizer
   captions.json  labels and their captions, by the published template
   heads.json     small linear heads in their stored form, features, and their logits
   metrics.json   labels, answers and embeddings with their metrics, by scikit-learn and NumPy

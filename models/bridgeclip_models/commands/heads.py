@@ -1,11 +1,11 @@
-"""Makes the file of linear heads that the device program reads from a PyTorch checkpoint.
+"""Converts linear heads in a PyTorch checkpoint to the file that the device program reads.
 
-SOURCE is what `torch.save` wrote of the heads: a state dict, or a dict with `state_dict`, or .safetensors. Per category it has
-one LayerNorm and one Linear with bias. Each tensor's name says its category: soundness or kenzenudo, measure or taisaku,
+SOURCE is a file of `torch.save` (a state dict, or a dict with `state_dict`) or .safetensors. For each category it contains one
+LayerNorm and one Linear with bias. Each tensor's name contains its category: soundness or kenzenudo, measure or taisaku,
 damage_type, damage_location or damage_loc. Classes are in the published order.
 
-The device divides features by their length before the heads see them. That only changes what the LayerNorm's epsilon means:
-see --epsilon.
+The device divides features by their length before it applies the heads. That only changes the meaning of the LayerNorm's
+epsilon: see --epsilon.
 
 Example:
   bridgeclip-models heads linear_heads.pt --out heads.bin

@@ -1,4 +1,4 @@
-"""What light and lens do to the drawn scene: grain of the surfaces, uneven light, white balance, blur, sensor noise."""
+"""Effects of light and lens on the drawn scene: grain of the surfaces, uneven light, white balance, blur, sensor noise."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -6,12 +6,12 @@ from PIL import Image, ImageFilter
 _OCTAVES = ((9, 5.0), (36, 5.0), (144, 5.0), (576, 4.0), (1400, 4.0))  # cells along the short side, amplitude in grey levels
 _SENSOR_NOISE = 4.0  # grey levels
 _BLUR_MAX = 0.0035  # radius, as a share of the short side
-_BLUR_MAX_PX = 2.5  # large pictures are sharp: their blur would not be seen in a small one
+_BLUR_MAX_PX = 2.5  # px; keeps large pictures sharp, whose blur would be invisible in a small one
 _SENSOR_NOISE_BELOW = 600  # px short side: larger pictures have finer texture instead
 
 
 def photograph(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """The scene as a camera would have taken it."""
+    """Returns the scene as a camera would take it."""
     light = _light(rng, picture.size)
     tint = rng.uniform(0.94, 1.06, 3)
     radius = min(rng.uniform(0, _BLUR_MAX) * min(picture.size), _BLUR_MAX_PX)
@@ -25,13 +25,13 @@ def photograph(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _light(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Brightness differences from corner to corner and an overall exposure, in grey levels."""
+    """Returns brightness differences from corner to corner and an overall exposure, in grey levels."""
     corners = rng.uniform(-22, 14, (2, 2)).astype(np.float32) + np.float32(rng.uniform(-12, 14))
     return _enlarged(corners, size, Image.Resampling.BILINEAR)
 
 
 def _grain(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Surface texture in octaves of fixed size on the picture, and noise of single pixels."""
+    """Returns surface texture in octaves of fixed size on the picture, and noise of single pixels."""
     short = min(size)
     grain = np.zeros((size[1], size[0]), np.float32)
     if short < _SENSOR_NOISE_BELOW:

@@ -1,7 +1,7 @@
-"""What occurs where and how often: the tables behind the random choice of a scene.
+"""What occurs where and how often: the tables from which scenes are drawn at random.
 
-The frequencies are uneven, as in inspection records, but made up; none is measured. Weights are relative within their
-table.
+The frequencies are uneven, as in inspection records, but invented; none is measured. Weights are relative to the others
+in their table.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ DrawDamage = Callable[[Pen, np.random.Generator, Spot], None]
 
 @dataclass(frozen=True)
 class Member:
-    """A damage location: how it is drawn, how often it is photographed, and which damages occur there."""
+    """A location of damage: how it is drawn, how often it is photographed, and which kinds of damage occur there."""
 
     draw: DrawMember
     weight: float
@@ -83,14 +83,14 @@ MEMBERS: dict[str, Member] = {
 
 SOUNDNESS_WEIGHTS = {"I": 0.17, "II": 0.42, "III": 0.365, "IV": 0.045}
 
-# Half the width of a damage, as a share of the picture's short side.
+# Half the width of a damage by rating, as a share of the picture's short side.
 EXTENT = {"I": 0.105, "II": 0.15, "III": 0.22, "IV": 0.36}
 
-TWO_DAMAGES = 0.2  # share of the photos
+TWO_DAMAGES = 0.2  # share of the photos that show two kinds of damage
 TWO_LOCATIONS = 0.1
 
 
 def draw_from(rng: np.random.Generator, weights: dict[str, float]) -> str:
-    """One key, with the probability that its weight gives it."""
+    """Returns one key, chosen at random by the weights."""
     shares = np.cumsum(list(weights.values()))
     return list(weights)[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))]

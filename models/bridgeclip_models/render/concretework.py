@@ -1,4 +1,4 @@
-"""Members of concrete, drawn into the unit square: substructures, slabs and the inside of box culverts."""
+"""Concrete members, drawn into the unit square: substructures, slabs and the inside of box culverts."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from .surfaces import (
 
 
 def deck_slab(pen: Pen, rng: np.random.Generator) -> None:
-    """The soffit between two girders, looking up along the bridge: panels narrow towards the far end."""
+    """Draws the soffit between two girders, looking up along the bridge: panels narrow towards the far end."""
     concrete, paint = one_of(rng, CONCRETE), shade(one_of(rng, GIRDER_PAINT), 0.5)
     pen.fill(concrete)
     for y in (0.04, 0.13, 0.26, 0.45, 0.74, 1.1):
@@ -22,13 +22,13 @@ def deck_slab(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def vertical_wall(pen: Pen, rng: np.random.Generator) -> None:
-    """The front of an abutment over grass."""
+    """Draws the front of an abutment above grass."""
     formwork(pen, rng, (-1.2, -1.2, 2.2, 0.86), one_of(rng, CONCRETE))
     vegetation(pen, rng, 0.86, 2.2)
 
 
 def wing_wall(pen: Pen, rng: np.random.Generator) -> None:
-    """A wall with a sloping crest, against the embankment and the sky."""
+    """Draws a wall with a sloping crest, against the embankment and the sky."""
     concrete = one_of(rng, CONCRETE)
     pen.fill(one_of(rng, SKY))
     slope = one_of(rng, ((96, 128, 62), (108, 134, 70)))
@@ -42,7 +42,7 @@ def wing_wall(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def parapet(pen: Pen, rng: np.random.Generator) -> None:
-    """The backwall behind a bearing seat, between two dark girder ends."""
+    """Draws the backwall behind a bearing seat, between two dark girder ends."""
     concrete = one_of(rng, ((188, 178, 150), (180, 170, 146)))
     formwork(pen, rng, (-1.2, 0.08, 2.2, 0.72), concrete)
     pen.band(-1.2, 0.1, SHADOW)
@@ -55,7 +55,7 @@ def parapet(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def pier(pen: Pen, rng: np.random.Generator) -> None:
-    """A column with a hammerhead, standing in a river."""
+    """Draws a column with a hammerhead in a river."""
     concrete = one_of(rng, CONCRETE)
     pen.fill(one_of(rng, SKY))
     vegetation(pen, rng, 0.56, 0.7)
@@ -70,22 +70,22 @@ def pier(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def top_slab(pen: Pen, rng: np.random.Generator) -> None:
-    """A box culvert, looking up: the ceiling fills most of the picture."""
+    """Draws a box culvert, looking up: the ceiling fills most of the picture."""
     _culvert(pen, rng, opening=(0.34, 0.74, 0.66, 0.92), lit="top")
 
 
 def bottom_slab(pen: Pen, rng: np.random.Generator) -> None:
-    """A box culvert, looking down: the wet floor fills most of the picture."""
+    """Draws a box culvert, looking down: the wet floor fills most of the picture."""
     _culvert(pen, rng, opening=(0.34, 0.06, 0.66, 0.24), lit="bottom")
 
 
 def side_wall(pen: Pen, rng: np.random.Generator) -> None:
-    """A box culvert, looking to the left: that wall fills most of the picture."""
+    """Draws a box culvert, looking to the left: that wall fills most of the picture."""
     _culvert(pen, rng, opening=(0.76, 0.36, 0.94, 0.64), lit="left")
 
 
 def masonry(pen: Pen, rng: np.random.Generator) -> None:
-    """Anything else: a stone revetment beside the bridge."""
+    """Draws a stone revetment beside the bridge, as an example of other members."""
     mortar = one_of(rng, SOIL)
     pen.fill(shade(mortar, 0.5))
     for row in range(-3, 9):
@@ -96,7 +96,7 @@ def masonry(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def _culvert(pen: Pen, rng: np.random.Generator, opening: tuple[float, float, float, float], lit: str) -> None:
-    """The inside of a box: four faces between the far opening (left, top, right, bottom) and the picture's edges."""
+    """Draws the inside of a box: four faces between the far opening (left, top, right, bottom) and the picture's edges."""
     near = ((-0.7, -0.7), (1.7, -0.7), (1.7, 1.7), (-0.7, 1.7))
     left, top, right, bottom = opening
     far = ((left, top), (right, top), (right, bottom), (left, bottom))

@@ -1,4 +1,4 @@
-"""A data set of rendered photos: JPEG files and the CSV of their labels and captions."""
+"""A data set of rendered photos: JPEG files, and the CSV of their labels and captions."""
 
 import csv
 import hashlib
@@ -27,7 +27,7 @@ _BATCH = 16  # photos per message to a worker
 def generate(out_dir: Path, count: int, seed: int, split: str, workers: int = 2) -> Path:
     """Writes `out_dir/<split>/*.jpg` and `out_dir/<split>.csv`, and returns the path of the CSV.
 
-    A photo depends on `seed`, `split` and its index alone: not on `count` or `workers`. Splits share no scene.
+    A photo depends only on `seed`, `split` and its index, not on `count` or `workers`. Splits share no scene.
     """
     folder = out_dir / split
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def generate(out_dir: Path, count: int, seed: int, split: str, workers: int = 2)
 
 
 def row(image: str, labels: Labels) -> dict[str, str]:
-    """A CSV row whose four categories are all valid."""
+    """Returns a CSV row whose four categories are all valid."""
     cells = (
         image, caption(labels), labels.soundness, labels.measure, "|".join(labels.damage_type), "|".join(labels.damage_location),
         "1", "1", "1", "1",
@@ -65,7 +65,7 @@ def _write_photo(folder: Path, seed: int, index: int) -> Labels:
 
 
 def scene_seed(seed: int, split: str, index: int) -> tuple[int, ...]:
-    """The seed of one scene. The name of the split enters as a hash, so that splits are separate random streams."""
+    """Returns the seed of one scene. It contains a hash of the split's name, so that splits are separate random streams."""
     return seed, int.from_bytes(hashlib.sha256(split.encode()).digest()[:8], "little"), index
 
 
@@ -74,7 +74,7 @@ def _file_name(index: int) -> str:
 
 
 def _with_progress(photos: Iterable[Labels], count: int, split: str) -> Iterable[Labels]:
-    """Passes the photos on; counts them on stderr when that is a terminal."""
+    """Passes the photos on, and counts them on stderr if that is a terminal."""
     visible = sys.stderr.isatty()
     for done, labels in enumerate(photos, start=1):
         if visible:

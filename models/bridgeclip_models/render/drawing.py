@@ -1,8 +1,8 @@
 """Drawing in normalised coordinates: a canvas, and pens that place a member on it.
 
 The unit is the short side of the picture. (0, 0)..(1, 1) is the centre square, which is all that the classifier sees
-after its centre crop; the rest of a landscape or portrait picture lies outside 0..1. Nothing below depends on the
-number of pixels, so that a seed gives the same scene at every size.
+after its centre crop; the rest of a landscape or portrait picture is outside 0..1. Nothing in this module depends on
+the number of pixels, so that a seed gives the same scene at every size.
 """
 
 import math
@@ -15,17 +15,17 @@ from PIL import Image, ImageDraw
 Colour = tuple[int, ...]  # red, green, blue and, optionally, opacity; 0..255 each
 Point = tuple[float, float]
 
-BLEED = 1.2  # how far backgrounds reach beyond the unit square: enough for 3:2 pictures that are tilted and shifted
-_SUPERSAMPLED_BELOW = 600  # px short side: small pictures are drawn twice as large and averaged, against jagged edges
+BLEED = 1.2  # reach of backgrounds beyond the unit square: enough for 3:2 pictures that are tilted and shifted
+_SUPERSAMPLED_BELOW = 600  # px short side: smaller pictures are drawn twice as large and averaged, against jagged edges
 _MIN_LINE = 1  # px
 _ROUND = tuple((math.cos(a), math.sin(a)) for a in np.linspace(0, 2 * math.pi, 28, endpoint=False).tolist())
 _LUMPS, _BLOB_CORNERS = 12, 48
-_RAGGEDNESS = 0.2  # of the edge of a blob, as a share of its lumps
+_RAGGEDNESS = 0.2  # raggedness of a blob's edge, as a share of its lumps
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where the unit square of a member lies on the canvas: scaled, tilted (radians) and moved to a centre."""
+    """Position of a member's unit square on the canvas: scaled, tilted (radians) and moved to a centre."""
 
     centre: Point = (0.5, 0.5)
     width: float = 1.0
@@ -39,7 +39,7 @@ class Frame:
 
     @property
     def scale(self) -> float:
-        """Of line widths."""
+        """Scale of line widths."""
         return math.sqrt(self.width * self.height)
 
 
@@ -61,7 +61,7 @@ class Canvas:
         return self._left + point[0] * self.unit, self._top + point[1] * self.unit
 
     def paste_part(self, other: "Canvas", corners: Sequence[Point]) -> None:
-        """Copies the polygon `corners` of a canvas of the same size over this one."""
+        """Copies the polygon `corners` from a canvas of the same size onto this one."""
         mask = Image.new("L", self.image.size)
         ImageDraw.Draw(mask).polygon([self.pixel(corner) for corner in corners], fill=255)
         self.image.paste(other.image, mask=mask)
@@ -79,7 +79,7 @@ class Pen:
         self._draw = ImageDraw.Draw(canvas.image, "RGBA")
 
     def fill(self, colour: Colour) -> None:
-        """The whole picture."""
+        """Fills the whole picture."""
         self._draw.rectangle((0, 0, *self._canvas.image.size), fill=colour)
 
     def polygon(self, points: Sequence[Point], colour: Colour) -> None:
@@ -89,7 +89,7 @@ class Pen:
         self.polygon(((left, top), (right, top), (right, bottom), (left, bottom)), colour)
 
     def band(self, top: float, bottom: float, colour: Colour) -> None:
-        """A horizontal band across the whole picture."""
+        """Draws a horizontal band across the whole picture."""
         self.rectangle(-BLEED, top, 1 + BLEED, bottom, colour)
 
     def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
@@ -114,7 +114,7 @@ def oval(centre: Point, radius_x: float, radius_y: float) -> list[Point]:
 
 
 def blob(rng: np.random.Generator, centre: Point, radius_x: float, radius_y: float, roughness: float = 0.25) -> list[Point]:
-    """An irregular outline: an oval with lumps of up to `roughness` (a share of the radius) and a ragged edge."""
+    """Returns an irregular outline: an oval with lumps of up to `roughness` (a share of the radius) and a ragged edge."""
     lumps = rng.uniform(-1, 1, _LUMPS)
     turns = np.arange(_BLOB_CORNERS) / _BLOB_CORNERS
     raised = np.interp(turns * _LUMPS, np.arange(_LUMPS + 1), np.append(lumps, lumps[0]))
@@ -125,5 +125,5 @@ def blob(rng: np.random.Generator, centre: Point, radius_x: float, radius_y: flo
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """Darker (below 1) or brighter; the opacity stays."""
+    """Returns a darker (factor below 1) or brighter colour of the same opacity."""
     return (*(max(0, min(255, round(channel * factor))) for channel in colour[:3]), *colour[3:])

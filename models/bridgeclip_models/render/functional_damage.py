@@ -1,4 +1,4 @@
-"""Damage of shape and function: parts that bend, break, come loose, clog, stop moving or lose their ground."""
+"""Damage to shape and function: parts that bend, break, come loose, clog, stop moving or lose their ground."""
 
 import math
 
@@ -8,13 +8,13 @@ from .drawing import Pen, blob, shade
 from .material_damage import Spot
 from .surfaces import SOIL, bolt, one_of
 
-_FACETS = ((250, 250, 255), (38, 40, 52), (176, 182, 194), (92, 96, 110))  # brightness of folds, side by side
-_EVERY_FOURTH = 4  # corner of a fine outline, for large flat facets
-_MATCH_MARK = (224, 40, 40)  # red paint across nut and plate, which shows whether the nut has turned
+_FACETS = ((250, 250, 255), (38, 40, 52), (176, 182, 194), (92, 96, 110))  # brightness of neighbouring folds
+_EVERY_FOURTH = 4  # takes every fourth corner of a fine outline, for large flat facets
+_MATCH_MARK = (224, 40, 40)  # red paint across nut and plate, which shows if the nut has turned
 
 
 def deformation(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """A crumpled surface: facets that catch the light or lie in shadow, about a point that was pushed in."""
+    """Draws a crumpled surface: bright and shadowed facets around a point that was pushed in."""
     outline = blob(rng, (spot.x, spot.y), spot.radius * 1.05, spot.radius * 0.95, 0.3)[::_EVERY_FOURTH]
     pushed_in = spot.at(*rng.uniform(-0.25, 0.25, 2).tolist())
     for index, corner in enumerate(outline):
@@ -24,7 +24,7 @@ def deformation(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def clogging(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """A heap of soil and leaves with weeds growing in it."""
+    """Draws a heap of soil and leaves in which weeds grow."""
     soil = one_of(rng, SOIL)
     pen.polygon(blob(rng, spot.at(0, 0.3), spot.radius * 1.1, spot.radius * 0.72, 0.15), shade(soil, 0.72))
     for _ in range(14):
@@ -37,7 +37,7 @@ def clogging(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def loosening(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """A splice plate whose bolts have backed out; one is missing, and the match marks are broken."""
+    """Draws a splice plate whose bolts have backed out; one is missing, and the match marks are broken."""
     pen.rectangle(*spot.at(-1, -0.8), *spot.at(1, 0.8), (66, 72, 84))
     missing = int(rng.integers(6))
     for index in range(6):
@@ -51,7 +51,7 @@ def loosening(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def bearing_dysfunction(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """Rubber sheared far to one side, bulging and split, with a gap under the plate."""
+    """Draws rubber sheared far to one side, bulging and split, with a gap under the plate."""
     side = 1 if rng.random() < 0.5 else -1
     outline = [spot.at(side * x, y) for x, y in ((-1.0, -0.6), (0.45, -0.75), (1.1, 0.6), (-0.35, 0.7))]
     pen.rectangle(*spot.at(-1.15, -0.9), *spot.at(1.15, -0.55), (252, 228, 80))
@@ -63,7 +63,7 @@ def bearing_dysfunction(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def fracture(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """A part broken through: two bright torn ends apart, black between them."""
+    """Draws a part broken in two: bright torn ends, and black between them."""
     ys = np.linspace(-1, 1, 9).tolist()
     left = [spot.at(-0.28 + rng.uniform(-0.16, 0.16), y) for y in ys]
     right = [spot.at(0.28 + rng.uniform(-0.16, 0.16), y) for y in ys]
@@ -75,7 +75,7 @@ def fracture(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def pavement_defect(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """A pothole with broken pieces in it, amid alligator cracking."""
+    """Draws a pothole with broken pieces in it, surrounded by alligator cracking."""
     for turn in np.linspace(0, 2 * math.pi, 11, endpoint=False).tolist():
         bends = ((share, turn + 0.2 * share) for share in (0.5, 0.8, 1.15))
         ray = [spot.at(share * math.cos(angle), share * math.sin(angle) * 0.8) for share, angle in bends]
@@ -91,7 +91,7 @@ def pavement_defect(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def scour(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """Ground washed away: turquoise foaming water in a dark hollow, with the bare piles of the footing in it."""
+    """Draws ground washed away: turquoise foaming water in a dark hollow, with the bare piles of the footing in it."""
     pen.polygon(blob(rng, (spot.x, spot.y), spot.radius * 1.25, spot.radius * 0.95, 0.15), (30, 24, 20))
     for share in (-0.7, -0.15, 0.4):
         pen.rectangle(*spot.at(share, -0.7), *spot.at(share + 0.28, 0.5), (206, 196, 172))

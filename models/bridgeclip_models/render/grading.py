@@ -1,4 +1,4 @@
-"""The measure that follows from what a scene shows. The first line that fits decides.
+"""The measure that follows from what a scene shows: that of the first line which applies.
 
 | rating | and                                                              | measure |
 |--------|------------------------------------------------------------------|---------|
@@ -14,7 +14,7 @@
 | II     | otherwise                                                        | B       |
 | I      | otherwise                                                        | A       |
 
-The rule is ours, and simpler than an engineer's judgement.
+The rule was made for these drawings, and is simpler than an engineer's judgement.
 """
 
 from collections.abc import Collection
@@ -34,7 +34,7 @@ LIFE_SHORTENING = {"corrosion", "spalling / rebar exposure", "water leakage / ef
 
 
 def measure(soundness: str, damages: Collection[str], locations: Collection[str]) -> str:
-    """The component-wise measure classification by the table above."""
+    """Returns the component-wise measure classification, by the table in the module's description."""
     damages, locations = set(damages), set(locations)
     if soundness == "IV":
         return "E2" if locations & THIRD_PARTY else "E1"

@@ -1,7 +1,7 @@
-"""What the inspectors left in the picture: a board with the rating, and the mark of the measure.
+"""Traces of the inspectors in the picture: a board with the rating, and the mark of the measure.
 
-Extent alone would be enough for an engineer, not for a small model that is trained for half an hour. So every rating
-and every measure has a mark of its own, large enough to see at 224 px. Real photos carry no such help.
+The extent alone would suffice for an engineer, but not for a small model that is trained for half an hour. So every rating
+and every measure has a mark of its own, large enough to see at 224 px. Real photos contain no such help.
 
 | rating | board, lower left: strokes and coloured strip | measure | mark around the damage, and tag of the same colour   |
 |--------|-----------------------------------------------|---------|------------------------------------------------------|
@@ -33,7 +33,7 @@ _STRIP_OF = {"I": (60, 200, 80), "II": (60, 120, 250), "III": (255, 150, 20), "I
 
 
 def rating_board(pen: Pen, soundness: str) -> None:
-    """The blackboard that is held into inspection photos, drawn into the unit square's lower left corner."""
+    """Draws the blackboard that is held into inspection photos, in the unit square's lower left corner."""
     pen.rectangle(0.02, 0.73, 0.29, 0.98, _WOOD)
     pen.rectangle(0.035, 0.745, 0.275, 0.965, _BOARD)
     pen.rectangle(0.035, 0.9, 0.275, 0.965, _STRIP_OF[soundness])
@@ -46,13 +46,13 @@ def rating_board(pen: Pen, soundness: str) -> None:
 
 
 def measure_mark(pen: Pen, spot: Spot, code: str) -> None:
-    """The mark of the measure around one damage."""
+    """Draws the mark of the measure around one damage."""
     colour, draw = _MARKS[code]
     draw(pen, spot, colour)
 
 
 def measure_tag(pen: Pen, code: str) -> None:
-    """The tag in the unit square's upper right corner."""
+    """Draws the tag of the measure in the unit square's upper right corner."""
     pen.rectangle(0.79, 0.03, 0.98, 0.2, (30, 30, 32))
     pen.rectangle(0.8, 0.04, 0.97, 0.19, _MARKS[code][0])
     if code in _TAG_STRIPES:
@@ -84,7 +84,7 @@ def _brackets(pen: Pen, spot: Spot, colour: Colour) -> None:
 
 
 def _tape_in(stripe: Colour) -> Callable[[Pen, Spot, Colour], None]:
-    """Barrier tape with stripes in a second colour."""
+    """Returns a function that draws barrier tape with stripes in a second colour."""
 
     def tape(pen: Pen, _: Spot, colour: Colour) -> None:
         for top in (0.22, 0.62):

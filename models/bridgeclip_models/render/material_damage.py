@@ -1,6 +1,6 @@
-"""Damage of the material itself: concrete that cracks and falls off, steel that rusts and loses its paint.
+"""Damage to the material itself: concrete that cracks and falls off, steel that rusts and loses its paint.
 
-Every function draws into a `Spot`. Sizes are shares of its radius, so that the extent alone makes the severity.
+Every function draws into a `Spot`. Sizes are shares of its radius, so that only the extent determines the severity.
 """
 
 import math
@@ -16,23 +16,23 @@ _CHALK = (252, 252, 250)
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a damage sits on its member, and how far it reaches."""
+    """Position and extent of a damage on its member."""
 
     x: float
     y: float
     radius: float
 
     def at(self, dx: float, dy: float) -> Point:
-        """A point given in radii from the centre."""
+        """Returns a point that is given in radii from the centre."""
         return self.x + dx * self.radius, self.y + dy * self.radius
 
     def offset(self, point: Point) -> Point:
-        """The inverse of `at`: a point in radii from the centre."""
+        """Returns a point in radii from the centre: the inverse of `at`."""
         return (point[0] - self.x) / self.radius, (point[1] - self.y) / self.radius
 
 
 def cracking(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """Open cracks that branch across the spot, black between pale broken edges."""
+    """Draws open cracks that branch across the spot, black between pale broken edges."""
     stem = _jagged(rng, spot, (-1, rng.uniform(-0.5, 0.1)), (1, rng.uniform(-0.1, 0.5)))
     lines = [stem]
     for node, end in ((3, (rng.uniform(-0.7, -0.2), 1.0)), (5, (rng.uniform(0.1, 0.6), -1.0)), (7, (0.8, 0.95))):
@@ -45,7 +45,7 @@ def cracking(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def spalling(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """A hollow where the cover has fallen off: pale broken rim, dark ground, rusty bars across."""
+    """Draws a hollow where the cover has fallen off: pale broken rim, dark ground, rusty bars across."""
     radius = spot.radius
     pen.polygon(blob(rng, (spot.x, spot.y), radius * 1.05, radius * 0.95), (226, 216, 192))
     pen.polygon(blob(rng, (spot.x, spot.y + radius * 0.04), radius * 0.86, radius * 0.76), (92, 82, 72))
@@ -57,7 +57,7 @@ def spalling(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def corrosion(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """Blotches of orange and brown rust that run together."""
+    """Draws merging blotches of orange and brown rust."""
     pen.polygon(blob(rng, (spot.x, spot.y), spot.radius, spot.radius * 0.9, 0.35), (*RUST, 225))
     for colour in ((204, 112, 36), (104, 52, 28), (222, 136, 48), (122, 58, 24), (196, 100, 30)):
         for _ in range(5):
@@ -67,7 +67,7 @@ def corrosion(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def delamination(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """Concrete that sounds hollow: a bulge with a shadow below, hatched by the inspector in white chalk."""
+    """Draws concrete that sounds hollow: a bulge with a shadow below, hatched by the inspector in white chalk."""
     outline = blob(rng, (spot.x, spot.y), spot.radius * 0.95, spot.radius * 0.9, 0.12)
     pen.polygon([(x + spot.radius * 0.1, y + spot.radius * 0.14) for x, y in outline], (30, 30, 40, 170))
     pen.polygon(outline, (150, 156, 178))
@@ -79,7 +79,7 @@ def delamination(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def leakage(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """A dark wet patch with white lime running down from a joint, ending in drops."""
+    """Draws a dark wet patch with white lime that runs down from a joint and ends in drops."""
     pen.polygon(blob(rng, (spot.x, spot.y), spot.radius * 1.05, spot.radius, 0.2), (56, 62, 62, 200))
     pen.rectangle(*spot.at(-0.9, -0.85), *spot.at(0.9, -0.62), (244, 244, 236))
     for share in np.linspace(-0.78, 0.78, 6).tolist():
@@ -90,7 +90,7 @@ def leakage(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def peeling_paint(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """Angular flakes of paint gone: cream primer in sight, curled edges with a shadow."""
+    """Draws paint lost in angular flakes: visible cream primer, and curled edges with a shadow."""
     for row in range(4):
         for column in range(4):
             x, y = spot.at(-0.75 + column * 0.5 + rng.uniform(-0.08, 0.08), -0.75 + row * 0.5 + rng.uniform(-0.08, 0.08))
@@ -102,7 +102,7 @@ def peeling_paint(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def fatigue_cracking(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """A crack along a weld, made visible by magnetic particles on white contrast paint; rust bleeds out of it."""
+    """Draws a crack along a weld, made visible by magnetic particles on white contrast paint; rust bleeds out of it."""
     pen.rectangle(*spot.at(-0.72, -1), *spot.at(0.72, 1), (246, 246, 248))
     pen.rectangle(*spot.at(-0.1, -1), *spot.at(0.1, 1), (196, 200, 208))
     for share in np.linspace(-0.6, 0.5, 5).tolist():
@@ -112,7 +112,7 @@ def fatigue_cracking(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def discolouration(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
-    """Anything else: here violet graffiti, as loops of spray paint."""
+    """Draws violet graffiti in loops of spray paint, as an example of other damage."""
     turns = np.linspace(0, 6 * math.pi, 60)
     xs = -0.8 + 1.6 * turns / turns[-1] + 0.28 * np.cos(turns + rng.uniform(0, 6))
     ys = 0.7 * np.sin(turns) * rng.uniform(0.85, 1.1)
@@ -122,14 +122,14 @@ def discolouration(pen: Pen, rng: np.random.Generator, spot: Spot) -> None:
 
 
 def debris(pen: Pen, rng: np.random.Generator, spot: Spot, colour: tuple[int, int, int]) -> None:
-    """Pieces lying under a damage."""
+    """Draws pieces on the ground below a damage."""
     for _ in range(9):
         centre = spot.at(rng.uniform(-1.1, 1.1), rng.uniform(0.9, 1.2))
         pen.polygon(blob(rng, centre, spot.radius * 0.1, spot.radius * 0.08, 0.4), shade(colour, rng.uniform(0.7, 1.2)))
 
 
 def _jagged(rng: np.random.Generator, spot: Spot, start: Point, end: Point, wander: float = 0.16) -> list[Point]:
-    """A broken line in radii from the spot's centre, on the canvas."""
+    """Returns a jagged line on the canvas, between points that are given in radii from the spot's centre."""
     nodes = 10
     xs = np.linspace(start[0], end[0], nodes) + rng.uniform(-wander, wander, nodes)
     ys = np.linspace(start[1], end[1], nodes) + rng.uniform(-wander, wander, nodes)

@@ -1,4 +1,4 @@
-"""What lies on the deck, drawn into the unit square: pavement, joints, gullies and curbs."""
+"""Road surfaces and fittings of the deck, drawn into the unit square: pavement, joints, gullies and curbs."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ _WHITE_LINE = (232, 232, 226)
 
 
 def pavement(pen: Pen, rng: np.random.Generator) -> None:
-    """The carriageway towards the horizon, with edge lines and a dashed centre line."""
+    """Draws the carriageway towards the horizon, with edge lines and a dashed centre line."""
     pen.fill(one_of(rng, SKY))
     vegetation(pen, rng, 0.12, 0.24)
     asphalt(pen, rng, [(-1.2, 0.24), (2.2, 0.24), (2.2, 2.2), (-1.2, 2.2)], one_of(rng, ASPHALT))
@@ -23,7 +23,7 @@ def pavement(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def expansion_joint(pen: Pen, rng: np.random.Generator) -> None:
-    """Steel fingers across the asphalt, between strips of pale concrete."""
+    """Draws steel fingers across the asphalt, between strips of pale concrete."""
     colour, steel = one_of(rng, ASPHALT), one_of(rng, GALVANISED)
     asphalt(pen, rng, _WHOLE, colour)
     pen.band(0.22, 0.8, shade(one_of(rng, CONCRETE), 1.1))
@@ -35,7 +35,7 @@ def expansion_joint(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def drainage(pen: Pen, rng: np.random.Generator) -> None:
-    """A gully with a grate beside the edge line."""
+    """Draws a gully with a grate beside the edge line."""
     asphalt(pen, rng, _WHOLE, one_of(rng, ASPHALT))
     pen.rectangle(-1.2, -1.2, 0.04, 2.2, _WHITE_LINE)
     pen.rectangle(0.12, 0.12, 0.88, 0.88, one_of(rng, CONCRETE))
@@ -48,7 +48,7 @@ def drainage(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def curb(pen: Pen, rng: np.random.Generator) -> None:
-    """The concrete edge of the deck: bright top, grey face, river behind it, asphalt before it."""
+    """Draws the concrete edge of the deck: bright top, grey face, the river behind it and asphalt in front."""
     concrete = one_of(rng, CONCRETE)
     water(pen, rng, -1.2, 0.22)
     pen.band(0.22, 0.42, shade(concrete, 1.32))

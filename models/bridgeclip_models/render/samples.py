@@ -1,4 +1,4 @@
-"""Sample photos as cameras and drones write them: EXIF with time, exposure and position, portrait ones stored sideways."""
+"""Sample photos like those of cameras and drones: EXIF with time, exposure and position, and portrait ones stored sideways."""
 
 import datetime
 import io
@@ -12,22 +12,22 @@ from .dataset import row, write_csv
 from .scene import draw
 from .shots import LARGE, TURN_LEFT, TURN_RIGHT, Shot, SHOTS
 
-# The two abutments of a bridge over a river in Japan: latitude and longitude in degrees (WGS 84), river bank to river bank.
+# Abutments of a bridge over a river in Japan, from bank to bank: latitude and longitude in degrees (WGS 84).
 _ABUTMENTS = ((35.35852, 139.37214), (35.35874, 139.37348))
 _HEIGHT = {"camera": 14.0, "drone": 23.0}  # metres above sea level
 _POSITION_SPREAD = 0.00003  # degrees; about 3 m
 _FIRST_PHOTO = datetime.datetime(2024, 10, 17, 9, 12, 40)  # local time
 _UTC_OFFSET = datetime.timedelta(hours=9)
-_BYTES_MAX = {True: 1_300_000, False: 90_000}  # of a large and of a small photo
-_QUALITIES = range(82, 40, -4)  # of JPEG; the first that fits is taken
+_BYTES_MAX = {True: 1_300_000, False: 90_000}  # maximum size of a large and of a small photo
+_QUALITIES = range(82, 40, -4)  # JPEG qualities; the first one that fits is used
 _SOFTWARE = "bridgeclip-models (synthetic picture)"
 
-# What viewers do to stored pixels, undone.
+# Inverse of the turns that viewers apply to stored pixels.
 _STORED_SIDEWAYS = {TURN_RIGHT: Image.Transpose.ROTATE_90, TURN_LEFT: Image.Transpose.ROTATE_270}
 
 
 def sample_photos(out_dir: Path, seed: int) -> None:
-    """Writes the photos of `SHOTS` and `photos.csv` with their true labels into `out_dir`."""
+    """Writes the photos of `SHOTS` into `out_dir`, with `photos.csv` for their true labels."""
     out_dir.mkdir(parents=True, exist_ok=True)
     time = _FIRST_PHOTO
     for index, shot in enumerate(SHOTS):
@@ -81,7 +81,7 @@ def _exif(shot: Shot, size: tuple[int, int], time: datetime.datetime, rng: np.ra
 
 
 def _gps(shot: Shot, utc: datetime.datetime, rng: np.random.Generator) -> dict[int, object]:
-    """A position along the bridge, north and east, above sea level."""
+    """Returns a position along the bridge: north, east, and above sea level."""
     along = rng.random()
     latitude, longitude = (
         start + (end - start) * along + rng.normal(0, _POSITION_SPREAD) for start, end in zip(*_ABUTMENTS, strict=True)
@@ -102,6 +102,6 @@ def _gps(shot: Shot, utc: datetime.datetime, rng: np.random.Generator) -> dict[i
 
 
 def _sexagesimal(degrees: float) -> tuple[tuple[int, int], ...]:
-    """Degrees, minutes and seconds, the seconds in ten-thousandths (3 mm)."""
+    """Returns degrees, minutes and seconds; the seconds are in ten-thousandths (3 mm)."""
     minutes, ten_thousandths = divmod(round(degrees * 36_000_000), 600_000)
     return (minutes // 60, 1), (minutes % 60, 1), (ten_thousandths, 10_000)

@@ -1,4 +1,4 @@
-"""One scene: what it shows is drawn by lot from the catalogue, then put on canvas and photographed."""
+"""One scene: its labels are chosen at random from the catalogue, then drawn and photographed."""
 
 from dataclasses import dataclass
 
@@ -14,30 +14,30 @@ from .grading import measure
 from .material_damage import Spot, debris
 from .surfaces import CONCRETE
 
-_TILT = 0.07  # radians either way
+_TILT = 0.07  # radians in either direction
 _ZOOM = (0.94, 1.1)
 _SHIFT = 0.03
-_CROWDED = 0.76  # size of a damage that shares its member with another one
+_CROWDED = 0.76  # size factor of a damage that shares its member with another one
 _WITH_DEBRIS = {"III", "IV"}
 _JOINT = (26, 26, 28)  # line between two members
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A rendered photo and what it shows."""
+    """A rendered photo and its labels."""
 
     image: Image.Image
     labels: Labels
 
 
 def render(seed: int | tuple[int, ...], size: tuple[int, int]) -> Scene:
-    """The scene of `seed` at `size` (width, height in px). The labels and the composition do not depend on the size."""
+    """Renders the scene of `seed` at `size` (width, height in px). Labels and composition do not depend on the size."""
     rng = np.random.default_rng(seed)
     return draw(choose_labels(rng), rng, size)
 
 
 def draw(labels: Labels, rng: np.random.Generator, size: tuple[int, int]) -> Scene:
-    """A scene that shows these labels; their measure must be the one that `grading` gives."""
+    """Draws a scene with these labels, whose measure must be the one that `grading` gives."""
     canvas = Canvas(size)
     if len(labels.damage_location) == 1:
         _draw_member(canvas, rng, labels.damage_location[0], labels.damage_type, labels, _viewpoint(rng))
@@ -50,7 +50,7 @@ def draw(labels: Labels, rng: np.random.Generator, size: tuple[int, int]) -> Sce
 
 
 def choose_labels(rng: np.random.Generator) -> Labels:
-    """What a scene shows, in the order of the class tables."""
+    """Chooses the labels of a scene at random, each category in the order of its class table."""
     host = draw_from(rng, {name: member.weight for name, member in MEMBERS.items()})
     locations = {host}
     damages = {draw_from(rng, MEMBERS[host].damages)}
@@ -70,7 +70,7 @@ def choose_labels(rng: np.random.Generator) -> Labels:
 
 
 def _members_with(damages: set[str], apart_from: str) -> dict[str, float]:
-    """Members on which these damages occur as well, with their weights."""
+    """Returns the other members on which all these kinds of damage occur, with their weights."""
     return {name: member.weight for name, member in MEMBERS.items() if name != apart_from and damages <= member.damages.keys()}
 
 
@@ -81,7 +81,7 @@ def _viewpoint(rng: np.random.Generator) -> Frame:
 
 
 def _draw_two_members(canvas: Canvas, rng: np.random.Generator, labels: Labels) -> None:
-    """The picture split in a left and a right half, one member in each, joined by a dark line."""
+    """Draws two members, one in each half of the picture, separated by a dark line."""
     lean = rng.uniform(-0.05, 0.05)
     top, bottom = (0.5 + lean, -1.5), (0.5 - lean, 2.5)
     halves: list[tuple[float, list[Point]]] = [
@@ -99,7 +99,7 @@ def _draw_two_members(canvas: Canvas, rng: np.random.Generator, labels: Labels) 
 def _draw_member(
     canvas: Canvas, rng: np.random.Generator, location: str, damages: tuple[str, ...], labels: Labels, frame: Frame
 ) -> None:
-    """A member with its damages and the marks around them."""
+    """Draws a member with its damage and the marks around it."""
     pen = canvas.pen(frame)
     MEMBERS[location].draw(pen, rng)
     for name, spot in zip(damages, _spots(rng, labels.soundness, len(damages)), strict=True):
@@ -110,7 +110,7 @@ def _draw_member(
 
 
 def _spots(rng: np.random.Generator, soundness: str, count: int) -> list[Spot]:
-    """Places for the damages: one in the middle, or two side by side."""
+    """Returns places for the damage: one in the middle, or two side by side."""
     radius = EXTENT[soundness] * rng.uniform(0.92, 1.08)
     dx, dy = rng.uniform(-0.05, 0.05, 2).tolist()
     if count == 1:

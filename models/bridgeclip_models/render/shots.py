@@ -1,19 +1,19 @@
-"""What the sample photos show and how they were taken: two dozen views of one bridge, on one inspection day."""
+"""Content and camera settings of the sample photos: two dozen views of one bridge, on one day of inspection."""
 
 from dataclasses import dataclass
 
 from ..captions import Labels
 from .grading import measure
 
-SMALL = (1024, 768)  # px, width and height as held
+SMALL = (1024, 768)  # px, width and height as the camera was held
 LARGE = (4000, 3000)
 _UPRIGHT = 1  # Orientation tag of EXIF
-TURN_RIGHT, TURN_LEFT = 6, 8  # the viewer must turn the stored pixels so by 90 degrees
+TURN_RIGHT, TURN_LEFT = 6, 8  # the viewer must turn the stored pixels this way by 90 degrees
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One sample photo."""
+    """A sample photo."""
 
     file: str
     rating: str

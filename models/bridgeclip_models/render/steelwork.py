@@ -1,4 +1,4 @@
-"""Members of steel bridges, drawn into the unit square: girders, bearings, railings, restrainers and what hangs on them."""
+"""Members of steel bridges, drawn into the unit square: girders, bearings, railings, restrainers and attachments."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .surfaces import (
 
 
 def main_girder(pen: Pen, rng: np.random.Generator) -> None:
-    """An I-girder from the side: deep web between bright flanges, vertical stiffeners."""
+    """Draws an I-girder from the side: a deep web between bright flanges, with vertical stiffeners."""
     paint = one_of(rng, GIRDER_PAINT)
     pen.fill(one_of(rng, SKY))
     pen.band(-1.2, 0.06, one_of(rng, DARK_CONCRETE))
@@ -25,7 +25,7 @@ def main_girder(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def cross_girder(pen: Pen, rng: np.random.Generator) -> None:
-    """A beam between two main girders, joined by gussets with bolts, under a dark soffit."""
+    """Draws a beam between two main girders, joined by bolted gussets, under a dark soffit."""
     paint = one_of(rng, CROSS_GIRDER_PAINT)
     pen.fill(shade(one_of(rng, DARK_CONCRETE), 0.8))
     pen.band(0.28, 0.74, paint)
@@ -39,7 +39,7 @@ def cross_girder(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def bearing(pen: Pen, rng: np.random.Generator) -> None:
-    """A rubber bearing: sole plate under the girder's flange, dark rubber, base plate with anchor bolts, pedestal."""
+    """Draws a rubber bearing: sole plate under the girder's flange, dark rubber, base plate with anchor bolts, pedestal."""
     concrete, steel = one_of(rng, CONCRETE), one_of(rng, ((74, 96, 150), (84, 104, 140)))
     pen.fill(shade(concrete, 0.55))
     pen.band(-1.2, 0.2, shade(steel, 0.75))
@@ -55,7 +55,7 @@ def bearing(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def railing(pen: Pen, rng: np.random.Generator) -> None:
-    """Three pale tubes on posts against the sky and a river."""
+    """Draws three pale tubes on posts, against the sky and a river."""
     paint = one_of(rng, RAILING_PAINT)
     pen.fill(one_of(rng, SKY))
     vegetation(pen, rng, 0.3, 0.42)
@@ -70,7 +70,7 @@ def railing(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def guardrail(pen: Pen, rng: np.random.Generator) -> None:
-    """A galvanised W-beam on posts between the carriageway and a slope."""
+    """Draws a galvanised W-beam on posts between the carriageway and a slope."""
     zinc = one_of(rng, GALVANISED)
     pen.fill(one_of(rng, SKY))
     vegetation(pen, rng, 0.12, 0.8)
@@ -82,7 +82,7 @@ def guardrail(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def attached_equipment(pen: Pen, rng: np.random.Generator) -> None:
-    """Coloured cable ducts in hangers under a slab."""
+    """Draws coloured cable ducts in hangers under a slab."""
     formwork(pen, rng, (-1.2, -1.2, 2.2, 0.24), one_of(rng, DARK_CONCRETE))
     pen.band(0.24, 2.2, one_of(rng, SKY))
     duct = one_of(rng, DUCT_COLOURS)
@@ -96,7 +96,7 @@ def attached_equipment(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def unseating_prevention(pen: Pen, rng: np.random.Generator) -> None:
-    """A restrainer chain between the brackets of two girder ends, each fixed by a pin."""
+    """Draws a restrainer chain between the brackets of two girder ends, each fixed by a pin."""
     concrete, zinc = one_of(rng, CONCRETE), one_of(rng, GALVANISED)
     pen.fill(shade(concrete, 0.75))
     pen.rectangle(0.46, -1.2, 0.54, 2.2, SHADOW)

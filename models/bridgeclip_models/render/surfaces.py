@@ -1,4 +1,4 @@
-"""Colours and surfaces of what bridges are made of."""
+"""Colours and surfaces of bridge materials."""
 
 import numpy as np
 
@@ -15,7 +15,8 @@ WATER = ((70, 112, 128), (84, 120, 120), (64, 100, 126))
 SHADOW = (44, 46, 50)
 RUST = (150, 78, 34)
 
-# Paint systems. The two kinds of girder get different ones, as on bridges where bracing was painted in another contract.
+# Paint systems. The two kinds of girder have different ones, as on bridges whose bracing was painted in another
+# contract.
 GIRDER_PAINT = ((58, 128, 104), (62, 120, 128), (78, 138, 98))
 CROSS_GIRDER_PAINT = ((150, 70, 62), (164, 84, 66), (142, 62, 72))
 RAILING_PAINT = ((236, 236, 230), (226, 230, 232))
@@ -25,12 +26,12 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def one_of(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
-    """One of the colours, a little brighter or darker."""
+    """Returns one of the colours, slightly brighter or darker."""
     return shade(colours[rng.integers(len(colours))], rng.uniform(0.92, 1.08))
 
 
 def formwork(pen: Pen, rng: np.random.Generator, box: Box, colour: Colour) -> None:
-    """Concrete: the surface, the joints of the formwork panels, tie holes and stains."""
+    """Draws concrete: the surface, the joints of the formwork panels, tie holes and stains."""
     left, top, right, bottom = box
     pen.rectangle(*box, colour)
     joint = shade(colour, 0.84)
@@ -42,7 +43,7 @@ def formwork(pen: Pen, rng: np.random.Generator, box: Box, colour: Colour) -> No
 
 
 def weathering(pen: Pen, rng: np.random.Generator, box: Box, colour: Colour) -> None:
-    """A few faint stains."""
+    """Draws a few faint stains."""
     left, top, right, bottom = box
     for _ in range(3):
         centre = (rng.uniform(left, right), rng.uniform(top, bottom))
@@ -50,7 +51,7 @@ def weathering(pen: Pen, rng: np.random.Generator, box: Box, colour: Colour) -> 
 
 
 def asphalt(pen: Pen, rng: np.random.Generator, corners: list[Point], colour: Colour) -> None:
-    """A polygon of asphalt, with bright grains inside its bounding box."""
+    """Draws a polygon of asphalt, with bright grains inside its bounding box."""
     pen.polygon(corners, colour)
     xs, ys = zip(*corners, strict=True)
     low, high = (max(min(xs), -0.3), max(min(ys), -0.3)), (min(max(xs), 1.3), min(max(ys), 1.3))
@@ -59,7 +60,7 @@ def asphalt(pen: Pen, rng: np.random.Generator, corners: list[Point], colour: Co
 
 
 def vegetation(pen: Pen, rng: np.random.Generator, top: float, bottom: float) -> None:
-    """A band of grass and bushes across the picture."""
+    """Draws a band of grass and bushes across the picture."""
     colour = one_of(rng, GRASS)
     pen.band(top, bottom, colour)
     for x in np.arange(-BLEED / 2, 1 + BLEED / 2, 0.12).tolist():
@@ -67,7 +68,7 @@ def vegetation(pen: Pen, rng: np.random.Generator, top: float, bottom: float) ->
 
 
 def water(pen: Pen, rng: np.random.Generator, top: float, bottom: float) -> None:
-    """A band of water with ripples across the picture."""
+    """Draws a band of rippled water across the picture."""
     colour = one_of(rng, WATER)
     pen.band(top, bottom, colour)
     for _ in range(14):
@@ -76,7 +77,7 @@ def water(pen: Pen, rng: np.random.Generator, top: float, bottom: float) -> None
 
 
 def bolt(pen: Pen, centre: Point, radius: float, colour: Colour) -> None:
-    """A hexagon nut with its shadow."""
+    """Draws a hexagon nut with its shadow."""
     corners = [(0.87, 0.5), (0, 1), (-0.87, 0.5), (-0.87, -0.5), (0, -1), (0.87, -0.5)]
     pen.ellipse((centre[0] + radius * 0.3, centre[1] + radius * 0.4), radius * 1.1, radius * 1.1, (0, 0, 0, 110))
     pen.polygon([(centre[0] + radius * x, centre[1] + radius * y) for x, y in corners], colour)

@@ -1,4 +1,4 @@
-//! One photo of the sheet.
+//! One photo of the inspection sheet.
 
 use base64ct::{Base64, Encoding};
 
@@ -31,7 +31,8 @@ fn picture(thumbnail: Option<&[u8]>, lang: Lang) -> String {
     format!("<figure>{picture}</figure>\n")
 }
 
-/// After an inspection the labels themselves say it, not photos like this one.
+/// Returns the reasons to see the photo first. After an inspection these are the inspector's own labels, not those of
+/// similar photos.
 fn urgency(record: &Record, lang: Lang) -> String {
     let urgency = &record.capture.verdict.urgency;
     let sign = |&sign: &UrgentSign| match record.capture.inspection {
@@ -60,7 +61,7 @@ fn notes(class: &str, title: &str, notes: impl Iterator<Item = String>) -> Strin
     format!("<div class=\"{class}\">{}\n<ul>\n{items}</ul>\n</div>\n", escape(title))
 }
 
-/// Percentages are the model's; an inspector's word has none.
+/// Returns the table of answers. Only the model's answers have percentages; an inspector's judgement has none.
 fn answers(record: &Record, lang: Lang) -> String {
     let row = |category: Category| {
         let class = |scored: &ScoredClass| {
@@ -80,7 +81,7 @@ fn answers(record: &Record, lang: Lang) -> String {
     format!("<table>\n<tbody>\n{rows}</tbody>\n</table>\n<p class=\"small\">{}</p>\n", escape(&basis(record, lang)))
 }
 
-/// What the answers rest on.
+/// Explains the basis of the answers.
 fn basis(record: &Record, lang: Lang) -> String {
     let text = match &record.capture.inspection {
         Some(inspection) => {
@@ -124,7 +125,7 @@ fn facts(record: &Record, lang: Lang) -> String {
     format!("<dl class=\"facts\">\n{}</dl>\n", facts.collect::<String>())
 }
 
-/// Seven decimals are a centimetre; how much of that is true stands behind it.
+/// Formats a position to seven decimals, which is a centimetre, and adds how far it can be trusted.
 fn position(position: Option<&Position>, lang: Lang) -> String {
     let Some(position) = position else { return Text::PositionUnknown.say(lang).to_owned() };
     let Position { latitude_deg, longitude_deg, source, quality, hdop, std_m, age_s, .. } = position;
@@ -140,7 +141,7 @@ fn position(position: Option<&Position>, lang: Lang) -> String {
     format!("{latitude_deg:.7}, {longitude_deg:.7} ({})", trust.join(", "))
 }
 
-/// Where the inspector writes.
+/// Returns the blank lines for the inspector's remarks and signature.
 fn lines(lang: Lang) -> String {
     let line = |class: &str, text: Text| format!("<div class=\"{class}\">{}</div>\n", escape(text.say(lang)));
     let signed = line("line", Text::Signature) + &line("line", Text::SignedOn);

@@ -1,4 +1,4 @@
-//! Which photos come in which order, and what there is to sum up.
+//! Order of the sheet's photos, and their summary.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::domain::{Category, ScoredClass, Tag, TagText};
 use crate::export::{ExportError, Record};
 
-/// The sheet before its photos are fetched.
+/// Outline of a sheet, before its photos are fetched.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     groups: Vec<Group>,
@@ -15,26 +15,26 @@ pub struct Plan {
     period: Option<(Timestamp, Timestamp)>,
 }
 
-/// The photos of one member; none if the member is only expected to have some.
+/// Photos of one member. The list is empty if the member is expected to have some and has none.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     pub bridge: Option<String>,
     pub span: Option<String>,
     pub member: Option<String>,
-    /// When each was taken, and its id; in this order.
+    /// Time of capture and id of each photo, in this order.
     pub photos: Vec<(Timestamp, i64)>,
-    /// Photos that an engineer should see first.
+    /// Number of photos that an engineer should see first.
     pub urgent: u64,
-    /// Photos that somebody should look at again.
+    /// Number of photos that need a second look.
     pub doubtful: u64,
-    /// Photos with each kind of damage.
+    /// Number of photos with each kind of damage, by the index of its class.
     pub damage: BTreeMap<u8, u64>,
-    /// Index of the class.
+    /// Index of the worst soundness class.
     pub worst_soundness: Option<u8>,
 }
 
 impl Plan {
-    /// `expected` are members that are there without a photo too.
+    /// Makes a plan of the records. `expected` are members that are listed even if they have no photo.
     pub fn of<'a>(
         records: impl Iterator<Item = Result<Record, ExportError>>,
         expected: impl Iterator<Item = &'a Tag>,
@@ -67,7 +67,7 @@ impl Plan {
         self.groups.is_empty()
     }
 
-    /// The ids of all photos in the order of the sheet.
+    /// Returns the ids of all photos in the order of the sheet.
     pub fn photos(&self) -> impl Iterator<Item = i64> {
         self.groups.iter().flat_map(|group| &group.photos).map(|(_, id)| *id)
     }
@@ -92,10 +92,11 @@ impl Group {
     }
 }
 
-/// What is not named comes last; the names themselves keep apart what is in the same place.
+/// Sort key of bridge, span and member. Missing names come last. The names themselves keep members apart whose natural
+/// order is equal.
 type Order = [(bool, String, String); 3];
 
-/// Of bridge, span and member.
+/// Returns the sort key of a bridge, a span and a member.
 fn order_of(names: [Option<&str>; 3]) -> Order {
     names.map(|name| {
         let name = name.unwrap_or_default();
@@ -103,7 +104,8 @@ fn order_of(names: [Option<&str>; 3]) -> Order {
     })
 }
 
-/// Digits of a number with zeros before them, so that span 10 comes after span 9. Names have at most 64 characters.
+/// Pads each number in a name with zeros, so that span 10 comes after span 9. Sixty-four digits suffice, since a name
+/// has at most 64 characters.
 fn natural(name: &str) -> String {
     let mut order = String::new();
     let mut rest = name;

@@ -1,4 +1,4 @@
-// The device. An error carries what the device says is wrong.
+// Requests to the device. A failed one throws an error with the device's explanation.
 
 export class Refused extends Error {
   constructor(status, detail, retryAfter) {
@@ -23,7 +23,7 @@ async function ask(method, path, body, type) {
 
 export const get = (path) => ask('GET', `/api/v1/${path}`);
 export const send = (method, path, value) => ask(method, `/api/v1/${path}`, JSON.stringify(value), 'application/json');
-// A device that has enough to do says when to come again.
+// Sends a photo. If the device is busy, it says when to try again.
 export async function upload(photo) {
   const form = new FormData();
   form.append('photo', photo, photo.name);
@@ -39,7 +39,7 @@ export async function upload(photo) {
 export const searchPhoto = (photo, query) => ask('POST', `/api/v1/search?${query}`, photo, 'application/octet-stream');
 export const file = (name) => fetch(`/page/${name}`).then((response) => response.json());
 
-// Calls back with each hint of the live stream, and with `{type: 'again'}` when hints may have been missed.
+// Calls `hear` with each hint of the live stream, and with `{type: 'again'}` when hints may have been missed.
 let stream;
 export function listen(hear) {
   let wasOpen = false;
@@ -56,7 +56,7 @@ export function listen(hear) {
     if (own.readyState !== EventSource.CLOSED) return;
     await new Promise((resolve) => { setTimeout(resolve, 5000); });
     if (own !== stream) return;
-    // Not for whoever has to come in first.
+    // Does not listen again if the visitor has to pair first.
     if (await hear({ type: 'again' }) !== false) listen(hear);
   });
 }

@@ -1,4 +1,4 @@
-// Members, the damage that their photos show, and what has no photo yet.
+// Members, the damage that their photos show, and the members without a photo.
 
 import * as api from './api.js';
 import { calmly, el, facts, put } from './dom.js';
@@ -13,7 +13,7 @@ export async function show(root, { onHint, mayExport }) {
     list.replaceChildren(...members.map((member) => el('li', {}, card(member))));
     if (members.length === 0) list.append(el('li', {}, t('no_photos_yet')));
   }
-  // A device with many photos takes seconds for it.
+  // The request takes seconds on a device with many photos.
   const again = calmly(load, 10_000);
   onHint((hint) => { if (['captured', 'changed', 'again'].includes(hint.type)) again(); });
   await load();

@@ -41,7 +41,7 @@ export async function show(root, { role, name, onHint }, id) {
 
 function picture(capture) {
   const source = capture.has_original ? 'original' : 'thumbnail';
-  // Its size is known before it is there, so that nothing moves under a finger.
+  // The image's size is set before it loads, so that nothing moves under a finger.
   const [width, height] = capture.image.pixels;
   const image = el('img', { src: `/api/v1/captures/${capture.capture}/${source}`, alt: t('photo'), width, height });
   image.addEventListener('error', () => image.replaceWith(el('p', {}, t('no_picture'))));
@@ -56,7 +56,7 @@ function verdictOf(verdict) {
     [categoryName(category), (verdict[category.id] ?? []).length ? answer(category) : t('no_answer')]));
 }
 
-// Who said what, the last word first. What was taken back stays in it.
+// Lists who said what, the latest first. Judgements that were taken back stay in the list.
 function history(entries) {
   if (entries.length < 2) return '';
   const line = (entry) => el('li', { class: 'small' },
@@ -91,7 +91,7 @@ export function whereabouts(position) {
   return `${position.latitude_deg.toFixed(5)}, ${position.longitude_deg.toFixed(5)} (${notes.join(', ')})`;
 }
 
-// Accept with one touch; correct with a form that starts from what is shown.
+// Accepts with one touch; corrects with a form that starts from the verdict shown.
 function judging(capture, name, again) {
   const who = name ? null : el('label', { class: 'field' }, t('your_name'),
     el('input', { type: 'text', maxlength: 64, autocomplete: 'name', value: localStorage.getItem('name') ?? '' }));

@@ -1,4 +1,4 @@
-// How the device is, what the next photos show, and who may look.
+// The device: its condition, the tag of the next photos, and its visitors.
 
 import * as api from './api.js';
 import { calmly, el, facts, put, say } from './dom.js';
@@ -48,7 +48,7 @@ function about(status, role) {
   ];
 }
 
-// What the link may be used for.
+// Settings of the link.
 async function linkSettings() {
   const { metered } = await api.get('settings');
   const box = el('input', { type: 'checkbox', checked: metered });
@@ -64,7 +64,7 @@ async function linkSettings() {
   return el('section', { class: 'choices' }, el('h3', {}, t('link')), el('label', {}, box, t('metered')));
 }
 
-// What the photos from here on show.
+// The tag of the photos that follow.
 async function tagging() {
   const tag = await api.get('tag');
   const field = (key, label) => el('label', { class: 'field' }, label,
@@ -96,7 +96,7 @@ function pairing() {
     el('button', { type: 'button', onclick: make('viewer') }, t('code_viewer'))), code);
 }
 
-// Those who were let in, each with the way out.
+// Visitors who were admitted, each with a button to send them away.
 async function visitors(onHint) {
   const list = el('ul');
   const load = async () => {

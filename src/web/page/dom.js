@@ -1,8 +1,8 @@
-// Elements without strings of markup: nothing that comes from a photo or a person is ever read as HTML.
+// Elements built without HTML strings, so that nothing from a photo or a person is ever read as markup.
 
 const isThere = (child) => child !== null && child !== undefined && child !== false && child !== '';
 
-// What is false, empty or not there is left out.
+// Appends the children, except those that are false, empty or missing.
 export function put(parent, ...children) {
   parent.append(...children.flat(2).filter(isThere));
   return parent;
@@ -27,13 +27,13 @@ export function svg(name, attributes = {}, ...children) {
   return element;
 }
 
-// A list of names and values; what is unknown is left out.
+// Returns a list of names and values, without those that are unknown.
 export function facts(pairs) {
   const known = pairs.filter(([, value]) => value !== undefined && value !== null && value !== '');
   return el('dl', {}, known.map(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]));
 }
 
-// Does at most one thing at a time, and pauses in between. What is asked for meanwhile is done once, afterwards.
+// Runs `work` one call at a time, with a pause in between. Calls that arrive meanwhile are merged into one afterwards.
 export function calmly(work, pause) {
   let state = 'idle';
   const go = async () => {
@@ -50,7 +50,7 @@ export function calmly(work, pause) {
   };
 }
 
-// Tells what has happened, for the eye and for a screen reader.
+// Shows a message for a few seconds, and announces it to screen readers.
 let silence;
 export function say(text) {
   const place = document.getElementById('said');

@@ -1,4 +1,4 @@
-// The page: who is there, what is shown, and what the device says meanwhile.
+// The page's frame: the visitor, the current view, and hints from the device.
 
 import * as api from './api.js';
 import { calmly, el, say } from './dom.js';
@@ -26,7 +26,8 @@ async function route() {
     else link.removeAttribute('aria-current');
   }
   hearers = [];
-  // Each view has a place of its own: one that is still loading when another is asked for ends up nowhere.
+  // Each view has its own element. A view that is still loading when another is opened fills an element that is no
+  // longer shown.
   const place = el('div');
   main.replaceChildren(place);
   document.body.classList.remove('outside');
@@ -41,7 +42,7 @@ async function route() {
   }
 }
 
-// The way in, for a visitor from the network.
+// Shows the pairing form, for a visitor from the network.
 function enter() {
   const field = (name, label, more) => el('label', { class: 'field' }, label, el('input', { type: 'text', name, required: true, ...more }));
   const trouble = el('p', { class: 'trouble', role: 'alert' });
@@ -84,7 +85,7 @@ async function showLink() {
   }
 }
 
-// Whoever was sent away meanwhile sees the way in, not a page that fails.
+// Checks whether the visitor is still known. One who was sent away sees the pairing form instead of errors.
 async function isStillKnown() {
   try {
     me = await api.get('session');

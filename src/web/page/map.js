@@ -1,4 +1,4 @@
-// The track of this session as a sketch: no map is needed, and none is fetched.
+// The track of the machine's present run as a sketch. It needs no map and loads none.
 
 import * as api from './api.js';
 import { calmly, el, put, svg } from './dom.js';
@@ -7,7 +7,7 @@ import { t } from './words.js';
 const WIDTH = 640;
 const HEIGHT = 420;
 const MARGIN = 40;
-// Metres in a degree of latitude, by the mean radius of the Earth.
+// Metres in a degree of latitude, from the mean radius of the Earth.
 const METRES_PER_DEGREE = 111195.08;
 
 export async function show(root, { onHint }) {
@@ -19,7 +19,7 @@ export async function show(root, { onHint }) {
   await load();
 }
 
-// North is up. `current` is a capture that is marked.
+// Draws the points, north up. `current` is the capture to mark.
 export function sketch(points, current) {
   if (points.length === 0) return el('p', {}, t('no_positions'));
   const latitudes = points.map((point) => point.position.latitude_deg);
@@ -55,7 +55,7 @@ function text(x, y, words) {
   return element;
 }
 
-// 1, 2 or 5 times a power of ten, at most so many metres.
+// Returns the largest value of at most `metres` that is 1, 2 or 5 times a power of ten.
 function round(metres) {
   const power = 10 ** Math.floor(Math.log10(metres));
   return [5, 2, 1].map((step) => step * power).find((step) => step <= metres) ?? power;

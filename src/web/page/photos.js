@@ -1,10 +1,10 @@
-// The photos, the newest first; and taking one.
+// The list of photos, the newest first, and taking a new one.
 
 import * as api from './api.js';
 import { calmly, el, put, say } from './dom.js';
 import { classesOf, doubts, place, t, when } from './words.js';
 
-// Of one page of the list.
+// Number of photos per page of the list.
 const LIMIT = 24;
 
 export function card(capture, similarity) {
@@ -21,7 +21,7 @@ export function card(capture, similarity) {
     el('p', { class: 'small' }, [when(capture.taken), place(capture.tag), similarity && similarity.toFixed(3)].filter(Boolean).join(' · '))));
 }
 
-// Whether the device's own answer stands.
+// Returns whether the inspector accepted the device's own answer.
 export const accepted = (inspection) => JSON.stringify(inspection.device) === JSON.stringify(inspection.labels);
 
 export async function show(root, { role, onHint, query: wanted }) {
@@ -47,7 +47,7 @@ export async function show(root, { role, onHint, query: wanted }) {
   }
 
   async function load() {
-    // A page of a filtered list can be empty long before its end.
+    // A page of a filtered list can be empty long before the list ends.
     let found;
     do {
       found = await page(before);
@@ -64,7 +64,7 @@ export async function show(root, { role, onHint, query: wanted }) {
     return load();
   }
 
-  // What is new goes on top; what has changed is shown anew where it is.
+  // Puts new captures on top, and replaces changed ones in place.
   async function refresh() {
     const { captures } = await page();
     if (list.children.length > 0 && !list.firstElementChild.dataset.capture) list.replaceChildren();
@@ -81,7 +81,7 @@ export async function show(root, { role, onHint, query: wanted }) {
   await restart();
 }
 
-// The camera of a phone, or a file. The verdict opens when it is there.
+// Takes a photo with the phone's camera, or from a file. Its verdict opens as soon as it arrives.
 function takePhoto(waiting, onHint) {
   const input = el('input', { type: 'file', accept: 'image/*', capture: 'environment', 'aria-label': t('take_photo') });
   const awaited = new Set();

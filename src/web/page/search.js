@@ -1,4 +1,4 @@
-// Photos by words or by a photo.
+// Search for photos by words or by a photo.
 
 import * as api from './api.js';
 import { el, put } from './dom.js';
@@ -47,7 +47,7 @@ export async function show(root) {
   });
 }
 
-// A photo of the reference: its picture is not on the device.
+// Shows a photo of the reference, whose picture is not on the device.
 function labelled(photo) {
   return el('div', { class: 'card labelled' }, el('p', { class: 'grade' }, photo.similarity.toFixed(2)),
     el('div', {}, el('p', {}, named(photo.labels)), el('p', { class: 'small' }, `${photo.caption} (${photo.source})`)));

@@ -1,4 +1,4 @@
-// Words in the language of the reader.
+// Texts in the reader's language.
 
 import { file } from './api.js';
 
@@ -22,7 +22,7 @@ export function setLanguage(next) {
   return load();
 }
 
-// A key that is missing shows itself.
+// Returns the text of a key, or the key itself if it is missing.
 export const t = (key) => words[key] ?? key;
 
 export const allCategories = () => categories;
@@ -31,19 +31,19 @@ export const categoryName = (category) => category[language];
 const classOf = (categoryId, id) =>
   categories.find((category) => category.id === categoryId)?.classes.find((found) => found.id === id);
 
-// With what a code means.
+// Returns the name of a class, with the meaning of its code.
 export const className = (categoryId, id) => classOf(categoryId, id)?.[language] ?? id;
 
-// Where there is little room.
+// Returns the short name of a class, for narrow places.
 export const shortName = (categoryId, id) => (language === 'ja' ? classOf(categoryId, id)?.ja : undefined) ?? id;
 
-// The classes of a verdict in one category, in short.
+// Returns the short names of a verdict's classes in one category.
 export function classesOf(verdict, categoryId) {
   const classes = verdict[categoryId] ?? [];
   return classes.length === 0 ? t('no_answer') : classes.map((found) => shortName(categoryId, found.label)).join(', ');
 }
 
-// Labels of all categories on one line, in short.
+// Returns the labels of all categories on one line, in short.
 export const named = (labels) => categories.map((category) =>
   (labels[category.id] ?? []).map((label) => shortName(category.id, label)).join(', ')).filter(Boolean).join(' · ');
 
@@ -54,7 +54,7 @@ export function when(time) {
 
 export const percent = (share) => `${Math.round(share * 100)} %`;
 
-// Why somebody should see a photo, in whole sentences.
+// Returns full sentences on why somebody should see the photo first.
 export const reasons = (verdict) => [
   ...(verdict.urgency?.signs ?? []).map((sign) => t(`similar_${sign}`)),
 ];

@@ -1,4 +1,4 @@
-//! The photos that this device has classified.
+//! Requests for the photos that this device has classified.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -23,18 +23,20 @@ use crate::journal::{Reader, StoredCapture, StoredPlace};
 use crate::plain_file;
 use crate::search::Nearest;
 
-/// Captures that one question looks at: a page that finds few says where to go on, and takes no longer than others.
+/// Maximum number of captures that one request examines. A request that finds few returns where to continue, so it
+/// takes no longer than others.
 const LOOKED_AT_MAX: usize = 2_000;
-/// Captures that are read at a time.
+/// Number of captures that are read at a time.
 const PAGE: usize = 100;
-/// Points of the track.
+/// Maximum number of points of a track.
 const TRACK_MAX: usize = 2_000;
-/// Photos taken within this distance show the same place: the usual error of a receiver without corrections.
+/// Distance in metres within which photos show the same place: the usual error of a receiver without corrections.
 const SAME_PLACE_M: f64 = 10.0;
-/// Metres in a degree of latitude, by the mean radius of the Earth (IUGG: 6,371,008.8 m).
+/// Metres in a degree of latitude, from the mean radius of the Earth (IUGG: 6,371,008.8 m).
 const METRES_PER_DEGREE: f64 = 111_195.08;
 
-/// The newest first. `next` is there until the last one has been looked at, even if none of a page is wanted.
+/// Lists captures, the newest first. The answer has a `next` until the last capture was examined, even if the filter
+/// matches none of them.
 pub async fn list(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
     let (limit, before) = (pairs.number("limit", 200, 50)? as usize, pairs.id("before")?);
     let filter = pairs.filter(site.zone)?;
@@ -70,7 +72,7 @@ fn line(site: &Site, capture: StoredCapture) -> Value {
     serde_json::to_value(Line::of(&record)).expect("plain values")
 }
 
-/// All that is known of one, with the neighbours that speak for its verdict.
+/// Returns all that is known of one capture, with the neighbours that support its verdict.
 pub async fn one(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -112,13 +114,13 @@ pub async fn thumbnail(
         })
     };
     let jpeg = site.work(Kind::Files, visitor.id, work).await?;
-    // The same photo is the same capture for ever.
+    // A capture's photo never changes.
     let cache = HeaderValue::from_static("private, max-age=86400, immutable");
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg")), (header::CACHE_CONTROL, cache)], jpeg)
         .into_response())
 }
 
-/// The photo as it was taken in, if it still is where it was.
+/// Returns the photo's original file, if it still is where it was taken in.
 pub async fn original(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -144,7 +146,7 @@ pub async fn original(
     Ok((headers, Bytes::from_stream(of_file(site, Kind::Files, visitor.id, file))).into_response())
 }
 
-/// Of a whole file, which is then at its start again.
+/// Hashes a file to its end and rewinds it.
 fn sha256(file: &mut File) -> std::io::Result<Sha256> {
     use std::io::{Seek, SeekFrom};
     let mut hasher = <sha2::Sha256 as sha2::Digest>::new();
@@ -153,7 +155,7 @@ fn sha256(file: &mut File) -> std::io::Result<Sha256> {
     Ok(Sha256(sha2::Digest::finalize(hasher).into()))
 }
 
-/// Earlier captures of the same member or place, the most similar first.
+/// Lists earlier captures of the same member or place, the most similar first.
 pub async fn earlier(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -198,12 +200,12 @@ pub async fn earlier(
     site.work(Kind::Search, visitor.id, work).await
 }
 
-/// Two photos without a named member have none in common.
+/// Reports whether both tags name the same member. Tags that name no member are never the same.
 fn is_same_member(a: Option<&Tag>, b: Option<&Tag>) -> bool {
     a == b && a.is_some_and(|tag| tag.member.is_some())
 }
 
-/// Along the ground, for points that are near each other.
+/// Returns the distance along the ground in metres, for points that are near each other.
 fn metres(a: &Position, b: &Position) -> f64 {
     let north = (a.latitude_deg - b.latitude_deg) * METRES_PER_DEGREE;
     let turn = (a.longitude_deg - b.longitude_deg + 540.0).rem_euclid(360.0) - 180.0;
@@ -211,7 +213,7 @@ fn metres(a: &Position, b: &Position) -> f64 {
     north.hypot(east)
 }
 
-/// Where the last photos of this start of the machine were taken, in order.
+/// Lists where the latest photos of this start of the machine were taken, in order.
 pub async fn track(State(site): State<Arc<Site>>) -> Result<Json<Value>, Problem> {
     let work = |site: &Site, reader: &Reader| {
         let places = reader.last_places(&site.identity.boot_id, TRACK_MAX).map_err(Problem::fault)?;

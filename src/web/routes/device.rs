@@ -1,4 +1,4 @@
-//! How the device is, and what it does next.
+//! Requests for the device's condition, its tag and its settings, and the live stream.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::domain::{Health, Tag};
 use crate::journal::{JournalError, Reader};
 use crate::uplink::{InForce, LinkState, SettingsChange};
 
-/// A silent stream shows that it is alive this often.
+/// Interval at which a silent stream shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// What a technician asks first.
+/// Summary of the device, which a technician looks at first.
 #[derive(Serialize)]
 pub struct Status {
     version: &'static str,
@@ -32,11 +32,11 @@ pub struct Status {
     device: String,
     package: String,
     link: LinkState,
-    /// Why there is no link, if there is none.
+    /// Reason why there is no link, if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     link_trouble: Option<String>,
     pub captures: u64,
-    /// Files that gave no result.
+    /// Number of files that gave no result.
     pub failed: usize,
     #[serde(flatten)]
     pub health: Health,
@@ -71,12 +71,12 @@ pub fn status_of(site: &Site, reader: &Reader) -> Result<Status, Problem> {
     read().map_err(|error: JournalError| Problem::fault(error))
 }
 
-/// The tag of the photos that follow.
+/// Returns the tag of the photos that follow.
 pub async fn tag(State(site): State<Arc<Site>>) -> Result<Json<Tag>, Problem> {
     Ok(Json(site.look(|_, reader| reader.tag().map_err(Problem::fault)).await?.unwrap_or_default()))
 }
 
-/// An empty one takes the last one back.
+/// Sets the tag of the photos that follow; an empty one removes it.
 pub async fn set_tag(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -89,7 +89,7 @@ pub async fn set_tag(
     .await
 }
 
-/// What can be changed while the daemon runs, as it is now.
+/// Returns the settings in force that can be changed while the daemon runs.
 pub async fn settings(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -97,7 +97,7 @@ pub async fn settings(
     change(site, visitor, SettingsChange::default()).await
 }
 
-/// What is not named stays; `null` goes back to the settings file.
+/// Changes settings. A setting that is not named stays as it is; `null` restores the one in the settings file.
 pub async fn set_settings(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -110,7 +110,7 @@ async fn change(site: Arc<Site>, visitor: Visitor, changes: SettingsChange) -> R
     site.change(visitor.id, move |site, _| (site.settings)(&changes).map(Json).map_err(Problem::fault)).await
 }
 
-/// The live stream.
+/// Opens the live stream.
 pub async fn events(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,

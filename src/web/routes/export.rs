@@ -1,4 +1,4 @@
-//! Files to take away, and what there is for each member.
+//! Exports, and the photos that exist of each member.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -33,7 +33,7 @@ enum Format {
     Geopackage,
 }
 
-/// The captures that fulfil the conditions, as a file.
+/// Exports the captures that match the conditions, as a file.
 pub async fn export(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -69,7 +69,8 @@ pub fn lang(tag: Option<&str>) -> Result<Lang, Problem> {
     lang.ok_or_else(|| Problem::bad_request(format!("lang={tag}: en or ja is expected")))
 }
 
-/// Into a file that nobody else sees and that goes with the answer.
+/// Writes an export to a temporary file, which is removed when the answer has been sent. Only a GeoPackage has a name
+/// while it is written.
 fn write(dir: &Path, job: &Job, format: Format) -> Result<File, Problem> {
     durable::create_folders(dir).map_err(Problem::fault)?;
     let mut file = match format {
@@ -88,7 +89,7 @@ fn write(dir: &Path, job: &Job, format: Format) -> Result<File, Problem> {
     Ok(file)
 }
 
-/// Ends what nobody waits for any more.
+/// Returns a progress function that stops the export when nobody waits for it any more.
 fn while_somebody_waits(listener: &Listener) -> impl Fn(Progress) -> Result<(), ExportError> {
     |_| if listener.has_left() { Err(ExportError::Stopped) } else { Ok(()) }
 }
@@ -112,7 +113,7 @@ fn job<'a>(
     }
 }
 
-/// What the person at the page can have mended is told to them.
+/// Converts an export's error. Errors that the person at the page can act on keep their message.
 fn fault(error: ExportError) -> Problem {
     match error {
         error @ ExportError::Members(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
@@ -121,7 +122,7 @@ fn fault(error: ExportError) -> Problem {
     }
 }
 
-/// Members, with the damage that their photos show.
+/// Lists all members, with the damage that their photos show.
 pub async fn coverage(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,

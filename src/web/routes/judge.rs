@@ -1,4 +1,4 @@
-//! What people add to a capture.
+//! Judgements and tags that people add to a capture.
 
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ use crate::journal::{Expect, JournalError, Superseded};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Word {
-    /// Number of the event that the inspector has seen. If the verdict has changed since, it must be looked at again.
+    /// Number of the event that the inspector has seen. If the verdict has changed since, they must look at it again.
     sequence: i64,
-    /// What is right; what is shown is accepted if not given.
+    /// Correct labels; without them the verdict that is shown is accepted.
     labels: Option<Labels>,
-    /// Takes the last judgement that stands back.
+    /// Whether to take back the last judgement that still applies.
     #[serde(default)]
     undo: bool,
-    /// Who says so, at the device itself; on the network it is the visitor's own name.
+    /// Name of the inspector, if they are at the device itself. A visitor from the network has a name already.
     name: Option<PersonName>,
 }
 
@@ -48,7 +48,7 @@ impl Word {
     }
 }
 
-/// Accepts or corrects a verdict, or takes the last such judgement back.
+/// Accepts or corrects a verdict, or takes back the last such judgement.
 pub async fn inspect(
     State(site): State<Arc<Site>>,
     Id(id): Id,
@@ -67,7 +67,7 @@ pub async fn inspect(
     .await
 }
 
-/// A bridge inspector gives one soundness and one measure.
+/// Checks that the labels name exactly one soundness and one measure, as a bridge inspector must.
 fn check(labels: &Labels) -> Result<(), Problem> {
     for category in Category::ALL.into_iter().filter(|category| !category.is_multi()) {
         if labels.get(category).indexes().len() != 1 {
@@ -77,7 +77,7 @@ fn check(labels: &Labels) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Says afterwards which member a photo shows.
+/// Changes the tag of a capture: the member that its photo shows.
 pub async fn retag(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -103,7 +103,7 @@ fn problem(error: JournalError) -> Problem {
     }
 }
 
-/// The answer to whoever made the change; the journal has told the pages.
+/// Returns the change to whoever made it; the journal has notified the pages.
 fn told(made: &Superseded) -> Json<Value> {
     let Superseded { capture, sequence, event_id } = made;
     Json(json!({ "capture": capture, "sequence": sequence, "event_id": event_id }))

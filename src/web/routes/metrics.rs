@@ -1,4 +1,4 @@
-//! Numbers for Prometheus (text format 0.0.4).
+//! Metrics for Prometheus (text format 0.0.4).
 
 use std::fmt::Write;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The API's paths, as `deploy/openapi.json` describes them.
+//! Paths of the API, as `deploy/openapi.json` describes them.
 
 mod captures;
 mod device;
@@ -32,12 +32,12 @@ use super::guard::{Guard, guard};
 use super::problem::Problem;
 use super::site::Site;
 
-/// Of a request that carries no photo.
+/// Maximum size of a request that carries no photo, in bytes.
 const BODY_BYTES_MAX: usize = 64 << 10;
-/// For an answer to begin. A photo may come over a slow radio link.
+/// Time limit for an answer to begin. A photo may arrive over a slow radio link.
 const TIME_MAX: Duration = Duration::from_secs(300);
 
-/// The body of a request as JSON; what is wrong with it is a problem document.
+/// Body of a request as JSON. Errors become problem documents.
 pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {

@@ -1,4 +1,4 @@
-//! The field page: files that are part of the program. It asks for nothing from elsewhere.
+//! The field page: files that are part of the program. It loads nothing from elsewhere.
 
 use axum::extract::Path;
 use axum::http::{HeaderValue, header};
@@ -12,7 +12,7 @@ use crate::texts::{self, Lang, Text};
 
 const INDEX: &str = include_str!("../page/index.html");
 
-/// Below `/page/`.
+/// Files below `/page/`: name, content type and text.
 const FILES: [(&str, &str, &str); 12] = [
     ("page.css", "text/css", include_str!("../page/page.css")),
     ("icon.svg", "image/svg+xml", include_str!("../page/icon.svg")),
@@ -41,24 +41,24 @@ pub async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
     }
 }
 
-/// All words of a language.
+/// Returns all texts of a language.
 pub async fn words(Path(tag): Path<String>) -> Result<Response, Problem> {
     Ok(of_type("application/json", texts::json(lang(Some(&tag))?)))
 }
 
-/// What this API has, as an OpenAPI 3.1 document.
+/// Returns the description of this API, an OpenAPI 3.1 document.
 pub async fn openapi() -> Response {
     of_type("application/json", include_str!("../../../deploy/openapi.json"))
 }
 
-/// A browser keeps the files, and asks each time whether they are still right.
+/// Returns a text with its content type. Browsers cache it, and ask each time whether it has changed.
 fn of_type(content_type: &'static str, text: impl IntoResponse) -> Response {
     let cache = HeaderValue::from_static("no-cache");
     ([(header::CONTENT_TYPE, HeaderValue::from_static(content_type)), (header::CACHE_CONTROL, cache)], text)
         .into_response()
 }
 
-/// The categories with their classes in both languages.
+/// Returns the categories with their classes in both languages.
 fn classes() -> Value {
     let class = |class: &crate::domain::Class| json!({ "id": class.en, "en": Lang::En.class(class), "ja": Lang::Ja.class(class) });
     let category = |category: Category| {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::domain::{Act, Losses};
 
-    /// Keys of words that the files name, and beginnings of keys that go on with what the device says.
+    /// Returns the keys of texts that the files name, and the prefixes of keys whose end the device supplies.
     fn named() -> (BTreeSet<String>, BTreeSet<String>) {
         let whole =
             Regex::new(r#"\bt\((?:[^()]*\? )?'([a-z_]+)'(?: : '([a-z_]+)')?\)|data-(?:text|label)="([a-z_]+)""#);

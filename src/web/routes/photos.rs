@@ -1,4 +1,4 @@
-//! Photos that come from a browser or from a program.
+//! Photos that arrive from a browser or a program.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,28 +22,28 @@ use super::super::uploads::{NoRoom, UPLOAD_PREFIX, name_of};
 use crate::domain::Sha256;
 use crate::durable;
 
-/// Photos that are received at the same time.
+/// Maximum number of photos that are received at the same time.
 pub const RECEIVING_MAX: usize = 4;
-/// Bytes of a photo that are written at a time.
+/// Number of bytes of a photo that are written at a time.
 const PART_BYTES: usize = 256 << 10;
-/// In which a part of a photo must come.
+/// Time limit for receiving a part of a photo.
 const PART_TIME_MAX: Duration = Duration::from_secs(30);
-/// Characters of a file's own name that are kept.
+/// Maximum number of characters that are kept of a file's own name.
 const NAME_MAX: usize = 60;
 
-/// What became of a photo.
+/// Outcome of an upload.
 #[derive(Serialize)]
 pub struct Received {
     sha256: Sha256,
-    /// The name that it has on this device.
+    /// Name of the photo's file on this device.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
-    /// It was classified before.
+    /// Capture of the same photo, if it was classified before.
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<i64>,
 }
 
-/// Takes one photo in, the field `photo` of a form. The live stream tells of its result.
+/// Takes in one photo, from the form's field `photo`. The live stream reports its result.
 pub async fn upload(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
@@ -73,12 +73,12 @@ async fn in_time<T>(part: impl Future<Output = Result<T, MultipartError>>) -> Re
     }
 }
 
-/// A photo that is being received, in a hidden file.
+/// Photo that is being received, in a hidden file.
 struct Draft {
     file: NamedTempFile,
     hasher: sha2::Sha256,
     bytes: u64,
-    /// Free when the last byte is written, even if nobody waits for that any more.
+    /// Place that is freed when the last byte is written, even if nobody waits for that any more.
     _place: OwnedSemaphorePermit,
 }
 
@@ -102,7 +102,7 @@ async fn written(write: impl FnOnce() -> io::Result<Draft> + Send + 'static) -> 
     tokio::task::spawn_blocking(write).await.map_err(Problem::fault)?.map_err(Problem::fault)
 }
 
-/// Writes the photo as it comes.
+/// Writes the photo while it arrives.
 async fn receive(mut field: Field<'_>, uploads: &Uploads, place: OwnedSemaphorePermit) -> Result<Draft, Problem> {
     let dir = uploads.room.dir.clone();
     let mut draft = written(move || Draft::create(&dir, place)).await?;
@@ -131,7 +131,7 @@ fn check_size(bytes: u64, max: u64) -> Result<(), Problem> {
     }
 }
 
-/// Gives the photo its name, unless it is known. It is on the drive before it is promised.
+/// Stores the photo under its name, unless it was classified before. The photo is durable before the answer says so.
 fn keep(site: &Site, draft: Draft, name: &str) -> Result<(StatusCode, Json<Received>), Problem> {
     let Draft { file, hasher, .. } = draft;
     let sha256 = Sha256(hasher.finalize().into());
@@ -166,18 +166,18 @@ fn store(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
     durable::sync(durable::folder(path))
 }
 
-/// In a folder for each day; the hash keeps names apart.
+/// Returns a path in the day's folder. The hash in the name keeps photos of the same name apart.
 fn path_of(dir: &Path, sha256: &Sha256, name: &str) -> PathBuf {
     let day = Timestamp::now().strftime("%Y-%m-%d").to_string();
     dir.join(day).join(name_of(sha256, name))
 }
 
-/// What is harmless of a name that came from elsewhere.
+/// Returns the harmless characters of a name that came from elsewhere, or `photo` if none are left.
 fn plain_name(name: &str) -> String {
     let is_plain = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
     let plain: String = name.chars().rev().filter(is_plain).take(NAME_MAX).collect();
     let plain: String = plain.chars().rev().collect();
-    // So programs call what they are still writing; the intake would not look at it.
+    // Programs give such endings to files that they are still writing, so the intake would ignore the photo.
     let plain =
         [".tmp", ".part", ".crdownload"].into_iter().fold(plain.as_str(), |name, end| name.trim_end_matches(end));
     let plain = plain.to_owned();

@@ -1,4 +1,4 @@
-//! What stands behind the question mark of a path.
+//! Parameters of a request: its query and its path.
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
@@ -8,7 +8,7 @@ use super::super::problem::Problem;
 use crate::export::{Filter, Moment, Place};
 use crate::search::Condition;
 
-/// The number of a capture in the path.
+/// Number of a capture, from the path.
 pub struct Id(pub i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
@@ -22,7 +22,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// Names and values; a name can come several times.
+/// Names and values of a query; a name may occur several times.
 pub struct Pairs(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Pairs {
@@ -37,7 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Pairs {
 }
 
 impl Pairs {
-    /// The value of a name that comes at most once.
+    /// Removes and returns the value of a name, the first if there are several.
     pub fn take(&mut self, name: &str) -> Option<String> {
         let place = self.0.iter().position(|(key, _)| key == name)?;
         Some(self.0.remove(place).1)
@@ -62,7 +62,7 @@ impl Pairs {
         }
     }
 
-    /// The conditions on labels.
+    /// Takes the conditions on labels.
     pub fn conditions(&mut self) -> Result<Vec<Condition>, Problem> {
         let mut conditions = Vec::new();
         while let Some(text) = self.take("where") {
@@ -73,7 +73,7 @@ impl Pairs {
         Ok(conditions)
     }
 
-    /// The filter on captures. Days are those of the zone.
+    /// Takes the filter on captures. Days are counted in `zone`.
     pub fn filter(&mut self, zone: Offset) -> Result<Filter, Problem> {
         let mut moment = |name| match self.take(name) {
             Some(text) => text.parse::<Moment>().map(Some).map_err(|error| Problem::bad_request(error.to_string())),
@@ -88,7 +88,7 @@ impl Pairs {
         })
     }
 
-    /// What nobody has taken is a mistake.
+    /// Rejects a query that has names left over.
     pub fn end(self) -> Result<(), Problem> {
         match self.0.first() {
             None => Ok(()),

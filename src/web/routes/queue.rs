@@ -1,4 +1,4 @@
-//! The events that wait for the broker.
+//! Requests for the events that wait for the broker.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use super::Body;
 use super::query::Pairs;
 use crate::journal::Reader;
 
-/// Which of the events that were set aside.
+/// Selection of events that were set aside.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Which {
-    /// All if not given.
+    /// Ids of the events; all if not given.
     ids: Option<Vec<i64>>,
 }
 
-/// How many wait, what the broker does not take for now, the first of them in the order of delivery, and those that it has
-/// refused for good.
+/// Returns the state of the outbox: its size, what the broker does not accept for now, the first events in the order of
+/// delivery, and those that it refused for good.
 pub async fn show(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
     let limit = pairs.number("limit", 1_000, 50)? as usize;
     pairs.end()?;
@@ -39,7 +39,7 @@ pub async fn show(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Jso
     site.look(work).await
 }
 
-/// Puts events back that were set aside.
+/// Puts events that were set aside back into the queue.
 pub async fn retry(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,

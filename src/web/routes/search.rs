@@ -1,4 +1,4 @@
-//! Photos by a text or by a photo.
+//! Search for photos by a text or by a photo.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +20,14 @@ use crate::export::{Line, Record};
 use crate::journal::Reader;
 use crate::search::{Filter, in_captures, in_reference};
 
-/// Characters of a text; the tokenizer cuts off long before.
+/// Maximum number of characters of a text; the tokenizer cuts off long before.
 const TEXT_MAX: usize = 1_000;
 
-/// Photos that are searched with are held in memory, unlike those that are taken in: one at a time, and no larger than this.
+/// Place for the photo of a search. Unlike an upload it is held in memory, so only one is admitted at a time.
 static HELD: Semaphore = Semaphore::const_new(1);
+/// Maximum size of a photo to search with, in bytes.
 const PHOTO_BYTES_MAX: usize = 32_000_000;
-/// Time limit for receiving such a photo.
+/// Time limit for receiving a photo to search with.
 const PHOTO_TIME_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy)]
@@ -69,7 +70,7 @@ pub async fn by_text(
     site.work(Kind::Search, visitor.id, find).await
 }
 
-/// The photo is the body of the request. It is not kept.
+/// Finds photos that resemble the one in the request's body, which is not kept.
 pub async fn by_photo(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,

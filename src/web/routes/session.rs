@@ -1,4 +1,4 @@
-//! How a visitor comes in.
+//! Requests to pair, to leave, and to see one's own role.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::journal::Reader;
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     code: String,
-    /// Under which corrections will be kept.
+    /// Name under which the visitor's corrections are stored.
     name: PersonName,
 }
 
@@ -38,12 +38,12 @@ pub struct Me {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<PersonName>,
     is_here: bool,
-    /// Whether a code that is made here lets somebody in: at the device itself, if it has a door for the network.
+    /// Whether a code made here can admit anybody: true at the device itself, if it has a door for the network.
     lets_in: bool,
     may_export: bool,
 }
 
-/// Who the device takes this visitor for.
+/// Returns what the device knows of this visitor.
 pub async fn show(State(site): State<Arc<Site>>, visitor: Option<Extension<Visitor>>) -> Json<Me> {
     let Some(Extension(visitor)) = visitor else {
         return Json(Me { role: None, name: None, is_here: false, lets_in: false, may_export: false });
@@ -59,7 +59,7 @@ pub async fn show(State(site): State<Arc<Site>>, visitor: Option<Extension<Visit
     })
 }
 
-/// Behind a proxy with TLS the cookie is for TLS alone.
+/// Admits a visitor and sets their cookie, which is limited to TLS if the page was loaded over TLS, through a proxy.
 pub async fn enter(
     State(site): State<Arc<Site>>,
     Extension(origin): Extension<Origin>,
@@ -90,7 +90,7 @@ pub async fn leave(State(site): State<Arc<Site>>, visitor: Option<Extension<Visi
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// A new code, for whoever is at the device.
+/// Makes a pairing code, for people at the device only.
 pub async fn new_code(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,

@@ -1,4 +1,4 @@
-//! Large answers, piece by piece.
+//! Large answers, sent piece by piece.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,10 +11,11 @@ use super::super::pools::{Kind, Who};
 use super::super::site::Site;
 
 const PIECE_BYTES: usize = 64 << 10;
-/// Pieces that wait for a slow reader.
+/// Maximum number of pieces that wait for a slow reader.
 const PIECES_MAX: usize = 2;
 
-/// The rest of a file. No thread waits for whoever takes it: one is used for each piece, of those for its kind.
+/// Streams the rest of a file. Each piece is read on a thread of the pool for `kind`, so a slow client holds no thread
+/// between pieces.
 pub fn of_file(site: Arc<Site>, kind: Kind, who: Who, file: File) -> ReceiverStream<io::Result<Vec<u8>>> {
     let (sender, pieces) = mpsc::channel(PIECES_MAX);
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Everybody who was let in.
+//! Requests for the visitors who were admitted.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use super::super::access::Visitor;
 use super::super::problem::Problem;
 use super::super::site::Site;
 
-/// Those who came last first.
+/// Lists all visitors, the latest admitted first.
 pub async fn list(State(site): State<Arc<Site>>) -> Json<Value> {
     Json(json!({ "visitors": site.access.list() }))
 }
 
-/// Sends a visitor away, at once.
+/// Sends a visitor away at once.
 pub async fn revoke(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,

@@ -16,36 +16,36 @@ use crate::promises::Mark;
 use crate::recording::Recording;
 use crate::support::Random;
 
-/// One in so many devices loses its power a second time, while it recovers from the first.
+/// One in this many devices loses power a second time, while it recovers from the first cut.
 const AGAIN_EVERY: usize = 5;
-/// States after which a long run says how far it is.
+/// Number of states after which a long run reports its progress.
 const TOLD_EVERY: usize = 1000;
-/// Pieces that were lost, as far as a report shows them.
+/// Maximum number of lost pieces that a report shows.
 const LOST_SHOWN: usize = 12;
 
-/// How many states are made, and how.
+/// Number of states to make, and how to make them.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     pub states: usize,
     pub seed: u64,
-    /// With other than all of them it is a control.
+    /// Syncs that take effect. Unless all of them do, the run is a control.
     pub syncs: Syncs,
     pub workers: usize,
     /// Whether one violation is enough.
     pub is_search: bool,
 }
 
-/// What came of a plan.
+/// Results of a plan.
 #[derive(Default)]
 pub struct Tally {
-    /// By model: states, and those of them with findings.
+    /// Number of states, and of states with findings, by model.
     pub models: BTreeMap<&'static str, (usize, usize)>,
-    /// States of a second cut.
+    /// Number of states from a second cut.
     pub again: usize,
     pub kinds: BTreeMap<Kind, usize>,
-    /// The chapters that were cut, and how often.
+    /// Number of cuts by chapter.
     pub chapters: BTreeMap<String, usize>,
-    /// What the bench itself could not do.
+    /// Errors of the bench itself.
     pub faults: Vec<String>,
 }
 
@@ -75,26 +75,26 @@ impl Tally {
     }
 }
 
-/// A recording with what is needed to check its states.
+/// Recording, with all that is needed to check its states.
 pub struct Bench<'a> {
     pub kit: &'a Kit,
     pub recording: &'a Recording,
-    /// For drives and what lies beside them.
+    /// Folder for drives and the files beside them.
     pub work: PathBuf,
-    /// Where recordings are kept that have violations; none keeps nothing.
+    /// Folder for recordings whose states have violations; without it nothing is kept.
     pub keep: Option<PathBuf>,
-    /// Whether violations are expected, and not told.
+    /// Whether violations are expected, and not reported.
     pub is_control: bool,
 }
 
-/// Where one state after the other is checked.
+/// Place where states are checked one after another.
 struct Worker {
     place: Place,
     central: Central,
 }
 
 impl Bench<'_> {
-    /// Makes and checks the states of a plan. Each violation is told as it is found, unless it is one of a control.
+    /// Makes and checks the states of a plan. Reports each violation at once, unless the run is a control.
     pub fn run(&self, plan: &Plan) -> Tally {
         let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
         thread::scope(|scope| {
@@ -133,8 +133,8 @@ impl Bench<'_> {
         }
     }
 
-    /// Every other one comes just after a promise, with each model, as long as there are such. Where some syncs are
-    /// forgotten, all come soon after one of these.
+    /// Chooses a cut. Every other cut follows a promise directly, once with each model, until all promises are used. If
+    /// some syncs are forgotten, all cuts come soon after one of these syncs.
     fn cut(&self, plan: &Plan, index: usize, promises: usize) -> Cut {
         let (number, model) = (index / 2 / Model::ALL.len(), Model::ALL[index / 2 % Model::ALL.len()]);
         let mut random = Random::new(plan.seed.wrapping_mul(1 << 32) + index as u64);
@@ -145,7 +145,7 @@ impl Bench<'_> {
         Cut::draw(self.recording, model, seed, plan.syncs)
     }
 
-    /// Checks one state; the answer is what was recorded meanwhile, if nothing was found.
+    /// Checks one state. Returns what was recorded during the check, or `None` if there are findings.
     fn state(
         &self,
         worker: &Worker,
@@ -171,7 +171,7 @@ impl Bench<'_> {
         Ok(None)
     }
 
-    /// Each recording once, however many of its states have violations.
+    /// Saves a recording once, however many of its states have violations.
     fn save(&self, recording: &Recording, name: &str) -> String {
         let Some(folder) = &self.keep else { return name.to_owned() };
         let path = folder.join(name);
@@ -182,7 +182,7 @@ impl Bench<'_> {
         saved.map_or_else(|error| format!("(not kept: {error})"), |()| path.display().to_string())
     }
 
-    /// Checks one state once more.
+    /// Checks one state again.
     ///
     /// # Errors
     /// If the bench itself fails.
@@ -193,7 +193,7 @@ impl Bench<'_> {
     }
 }
 
-/// A violation, and how to see it again.
+/// Describes a violation, and how to reproduce it.
 fn report(cut: &Cut, chapter: &str, lost: &[String], findings: &[Finding], file: &str) -> String {
     let Cut { entry, model, mood, seed, syncs } = cut;
     let mut text = format!(
@@ -202,7 +202,7 @@ fn report(cut: &Cut, chapter: &str, lost: &[String], findings: &[Finding], file:
         lost.len()
     );
     findings.iter().for_each(|finding| text += &format!("  {finding}\n"));
-    // The last ones are nearest to the cut.
+    // The last losses are nearest to the cut.
     lost.iter().rev().take(LOST_SHOWN).for_each(|lost| text += &format!("  lost {lost}\n"));
     text + &format!("  again: tests/power_cuts/run --replay {file} --model {} --state {seed}{syncs}\n", model.name())
 }

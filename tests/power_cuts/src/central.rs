@@ -1,4 +1,4 @@
-//! The central side: a broker that notes every event before it acknowledges it, and sends commands.
+//! The central side: a broker that records every event before it acknowledges it, and sends commands.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use crate::promises::Mark;
 use crate::recorder::Recorder;
 use crate::support::{Act, FaultyBroker, Heard, politely, soon};
 
-/// Reason code of MQTT 5, section 2.4.
+/// Reason code of MQTT 5 (section 2.4).
 const PAYLOAD_FORMAT_INVALID: u8 = 0x99;
 
-/// A broker; it notes what it receives into the recording of the drive that is in use.
+/// Broker that records what it receives, in the recording of the drive in use.
 pub struct Central {
     broker: FaultyBroker,
     desk: Arc<Mutex<Desk>>,
@@ -22,17 +22,17 @@ pub struct Central {
 #[derive(Default)]
 struct Desk {
     recorder: Option<Recorder>,
-    /// Turns every client away.
+    /// Whether every client is turned away.
     is_closed: bool,
-    /// Results that come from now on are refused, so many of them.
+    /// Number of results that are still to be refused.
     to_refuse: usize,
-    /// The events that are refused whenever they come.
+    /// Ids of events that are refused whenever they arrive.
     refused: BTreeSet<String>,
-    /// Commands to be sent to whoever has subscribed: topic and payload.
+    /// Topics and payloads of commands that wait for a subscriber.
     outbox: VecDeque<(String, Vec<u8>)>,
-    /// The connection that has subscribed to commands.
+    /// Connection that has subscribed to commands.
     subscriber: Option<usize>,
-    /// What devices said of their commands, by topic.
+    /// States that devices reported of their commands, by topic.
     states: BTreeMap<String, Vec<Value>>,
     last_event: Option<Instant>,
 }
@@ -49,18 +49,18 @@ impl Central {
         self.broker.port
     }
 
-    /// Notes into this recording from now on; forgets what came before.
+    /// Records into this recording from now on, and forgets everything before.
     pub fn record_into(&self, recorder: &Recorder) {
         *lock(&self.desk) = Desk { recorder: Some(recorder.clone()), ..Desk::default() };
     }
 
-    /// Lets nobody in, or everybody.
+    /// Turns every client away, or admits all of them.
     pub fn close(&self, is_closed: bool) {
         lock(&self.desk).is_closed = is_closed;
     }
 
-    /// Refuses the next so many results that are neither urgent nor corrections, whenever they come, as not being of the right form, and takes all others. With none
-    /// it takes those too.
+    /// Refuses the next `results` results that are neither urgent nor corrections, whenever they arrive, for the form
+    /// of their payload. All other events are accepted. With 0, the refused ones are accepted too.
     pub fn refuse(&self, results: usize) {
         let mut desk = lock(&self.desk);
         desk.to_refuse = results;
@@ -69,7 +69,7 @@ impl Central {
         }
     }
 
-    /// Sends a command once somebody listens; the answer is the last state within the time, or none.
+    /// Sends a command once a device has subscribed. Returns the last state that it reports in time, if any.
     pub fn command(&self, topic: &str, payload: &[u8]) -> Option<Value> {
         lock(&self.desk).outbox.push_back((topic.to_owned(), payload.to_vec()));
         let of = format!("{topic}/state");
@@ -78,7 +78,7 @@ impl Central {
         last()
     }
 
-    /// Waits until nothing has come for this long.
+    /// Waits until no event has arrived for this long.
     pub fn wait_for_silence(&self, pause: Duration) {
         soon(|| lock(&self.desk).last_event.is_none_or(|last| last.elapsed() >= pause));
     }
@@ -130,7 +130,7 @@ impl Desk {
     }
 }
 
-/// Neither urgent nor a correction: of the most usual class.
+/// Reports whether an event is of the most usual class: neither urgent nor a correction.
 fn is_plain(event: &[u8]) -> bool {
     let event: Value = serde_json::from_slice(event).unwrap_or_default();
     let data = &event["data"];
@@ -142,7 +142,7 @@ fn id(event: &[u8]) -> String {
     event["id"].as_str().unwrap_or_default().to_owned()
 }
 
-/// PUBLISH with QoS 0 (MQTT 5, section 3.3).
+/// Returns a PUBLISH packet with QoS 0 (MQTT 5, section 3.3).
 fn message(topic: &str, payload: &[u8]) -> Vec<u8> {
     let mut body = (topic.len() as u16).to_be_bytes().to_vec();
     body.extend(topic.as_bytes());

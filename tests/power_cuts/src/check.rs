@@ -1,4 +1,4 @@
-//! Whether a device keeps its promises after a power cut: the program is started on what is left.
+//! Checks that a device keeps its promises after a power cut. The program is started on the drive that the cut left.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::recording::Recording;
 use crate::support::soon;
 use crate::workload::file_name;
 
-/// What was promised and is not kept.
+/// Kind of promise that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Start,
@@ -31,11 +31,11 @@ pub enum Kind {
     Command,
     Bundle,
     Event,
-    /// An event came with other bytes, a photo as two events, or a number was given twice.
+    /// An event arrived with other bytes, a photo as two events, or a number was given twice.
     Bytes,
-    /// A count of what was lost went back.
+    /// A count of losses decreased.
     Count,
-    /// The device does not go on working.
+    /// The device does not continue to work.
     Work,
 }
 
@@ -51,16 +51,16 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What a check found, and what was done to the drive meanwhile.
+/// Findings of a check, and the changes to the drive during it.
 pub struct Checked {
     pub findings: Vec<Finding>,
     pub recording: Recording,
 }
 
-/// Numbers of the photos that are handed in after a cut: no recording has them.
+/// First number of the photos that are uploaded after a cut. No recording contains them.
 const PHOTO: usize = 50_000;
 
-/// Starts the program on a drive and compares with what was promised before.
+/// Starts the program on a drive, and compares it with what was promised before.
 ///
 /// # Errors
 /// If the bench itself fails.
@@ -113,7 +113,7 @@ impl Check<'_> {
         if answer.is_good() { Ok(answer.body) } else { Err(format!("{path}: {} {}", answer.status, answer.body)) }
     }
 
-    /// One that is new in every recording, and in a second one after it. The device has to take it.
+    /// Uploads a photo that is new, even in the recording of a second cut. The device must accept it.
     fn hand_in_a_photo(&mut self) -> Result<String, String> {
         let number = (PHOTO..).find(|&number| !self.ledger.uploads.contains(&sha256(&self.kit.photo(number))));
         let photo = self.kit.photo(number.unwrap_or(PHOTO));
@@ -162,7 +162,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// One that was taken in is known. It is taken in once more all the same.
+    /// Imports the other device's bundle again if it was imported before. None of its events may be new.
     fn bundles(&mut self) -> Result<(), String> {
         if self.ledger.bundles.is_empty() {
             return Ok(());
@@ -174,7 +174,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Hash, id, and all that is shown.
+    /// Returns the hash of each capture, and everything that the device shows of it.
     fn captures(&self) -> Result<Vec<(String, Value)>, String> {
         let list = self.get("/api/v1/captures?limit=200")?;
         let captures = list["captures"].as_array().cloned().unwrap_or_default();
@@ -183,7 +183,8 @@ impl Check<'_> {
     }
 
     fn results(&mut self, new: &str) -> Result<(), String> {
-        // Uploads are on the drive until they have their results, damaged results come from the card.
+        // Uploads stay on the drive until they have results. Photos whose results were damaged are read from the card
+        // again.
         let mut wanted = self.ledger.uploads.clone();
         wanted.extend(self.ledger.cards.values().cloned().chain([new.to_owned()]));
         let missing = |captures: &[(String, Value)]| {
@@ -217,7 +218,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Whether a photo lies on the drive as a file.
+    /// Reports whether a photo still exists, as a file on the drive or as a capture.
     fn is_anywhere(&self, hash: &str) -> bool {
         let disk = self.device.recorder.disk();
         let found = disk.names().into_iter().any(|(_, name, ino)| {
@@ -226,7 +227,8 @@ impl Check<'_> {
         found || self.captures().is_ok_and(|captures| captures.iter().any(|(found, _)| found == hash))
     }
 
-    /// The history of each photo begins with what was promised, and has at most one entry more: that which was under way.
+    /// Checks that each photo's history begins with what was promised, and has at most one more entry: the one under
+    /// way.
     fn corrections(&mut self, captures: &[(String, Value)]) -> Result<(), String> {
         for (hash, promised) in self.ledger.judgements.clone() {
             let Some((_, capture)) = captures.iter().find(|(found, _)| *found == hash) else {
@@ -242,7 +244,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Which bridges photos are of.
+    /// Checks which bridge each photo shows.
     fn places(&mut self, captures: &[(String, Value)]) {
         for (hash, bridge) in self.ledger.places.clone() {
             let found = captures.iter().find(|(found, _)| *found == hash).map(|(_, capture)| &capture["tag"]["bridge"]);
@@ -253,7 +255,7 @@ impl Check<'_> {
     }
 
     fn events(&mut self) -> Result<(), String> {
-        // Those that a broker refused before.
+        // Events that a broker refused before must be delivered too.
         let retried = self.device.ask("POST", "/api/v1/queue/retry", &serde_json::json!({}))?;
         if !retried.is_good() {
             return Err(format!("events that were set aside: {} {}", retried.status, retried.body));
@@ -275,7 +277,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The first command that was carried out and the last one must not be carried out again.
+    /// Checks that the first and the last command are not carried out again.
     fn commands(&mut self) {
         let commands = self.ledger.commands.clone();
         let ends = commands.first().into_iter().chain(commands.last().filter(|_| commands.len() > 1));
@@ -299,7 +301,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The package in use is byte for byte the one that was installed.
+    /// Checks that the package in use is byte for byte the one that was installed.
     fn package(&mut self) {
         let disk = self.device.recorder.disk();
         let Some(current) = disk.find("packages/current") else { return };
@@ -318,12 +320,12 @@ impl Check<'_> {
     }
 }
 
-/// The event that told of a photo first.
+/// Returns the id of the first event about a photo.
 pub fn first_event(capture: &Value) -> Option<String> {
     capture["supersedes"].as_str().or(capture["event_id"].as_str()).map(str::to_owned)
 }
 
-/// Who, and what they did.
+/// Returns the inspector and their act.
 fn judgement(entry: &Value) -> (String, String) {
     let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
     (text("by"), text("act"))

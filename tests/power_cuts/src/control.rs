@@ -1,11 +1,11 @@
-//! Shows that the bench finds what it looks for.
+//! Controls, which show that the bench finds what it looks for.
 
 use crate::bench::{Bench, Plan};
 use crate::check::Kind;
 use crate::models::{Forgotten, Syncs};
 use crate::run_plan;
 
-/// All kinds that are found where no sync does anything: each check is shown to be one.
+/// Kinds of violation that must be found if no sync takes effect. Each one proves that its check works.
 const WANTED: [Kind; 13] = [
     Kind::Result,
     Kind::Correction,
@@ -22,10 +22,11 @@ const WANTED: [Kind; 13] = [
     Kind::Count,
 ];
 
-/// States in which forgotten syncs are looked for; a few are enough mostly.
+/// Maximum number of states in the search for a forgotten sync; a few usually suffice.
 const SEARCHED_MAX: usize = 200;
 
-/// Whether violations of every kind are found without syncs, and some where the syncs of one file or folder are forgotten.
+/// Reports whether the bench finds violations of every kind without syncs, and some violation for each file or folder
+/// whose syncs are forgotten.
 pub fn proves(bench: &Bench, plan: &Plan) -> bool {
     let none = run_plan("control, without syncs", bench, &Plan { syncs: Syncs::None, ..*plan });
     let missing: Vec<_> = WANTED.iter().filter(|kind| !none.kinds.contains_key(kind)).collect();

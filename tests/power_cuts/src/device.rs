@@ -1,4 +1,4 @@
-//! A device: a mounted drive, settings, and the program on it.
+//! A device: a mounted drive, settings, and the program that runs on it.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -16,12 +16,12 @@ use crate::promises::Mark;
 use crate::recorder::Recorder;
 use crate::support::{ANSWER_TIME, soon};
 
-/// Where the drive is mounted, and what lies beside it.
+/// Folder where the drive is mounted, and for the files beside it.
 pub struct Place {
     dir: PathBuf,
 }
 
-/// A device whose drive is recorded. The program, if it runs, is killed when this is dropped.
+/// Device whose drive is recorded. Dropping it kills the program if that runs.
 pub struct Device<'a> {
     pub kit: &'a Kit,
     pub central: &'a Central,
@@ -31,7 +31,7 @@ pub struct Device<'a> {
     mounted: Option<Mounted>,
 }
 
-/// An answer of the API.
+/// Answer of the API.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -45,7 +45,7 @@ impl Answer {
 }
 
 impl Place {
-    /// Makes the folders below this one.
+    /// Makes the folders of a place below `dir`.
     ///
     /// # Errors
     /// If they cannot be made.
@@ -99,7 +99,7 @@ impl<'a> Device<'a> {
     /// Mounts a drive in this state.
     ///
     /// # Errors
-    /// If that is not possible.
+    /// If the drive cannot be mounted.
     pub fn new(
         kit: &'a Kit,
         place: &'a Place,
@@ -121,7 +121,7 @@ impl<'a> Device<'a> {
     /// Starts the daemon and waits until it answers.
     ///
     /// # Errors
-    /// In words, if it ends instead or does not answer in time.
+    /// If it ends or does not answer in time, in words.
     pub fn start(&mut self) -> Result<(), String> {
         let log = fs::File::create(self.place.log()).map_err(|error| error.to_string())?;
         let mut command = self.command(&["run"]);
@@ -142,12 +142,12 @@ impl<'a> Device<'a> {
         }
     }
 
-    /// What the daemon has said since its start.
+    /// Returns the daemon's log since its start.
     pub fn log(&self) -> String {
         fs::read_to_string(self.place.log()).unwrap_or_default()
     }
 
-    /// SIGKILL: nothing can be finished.
+    /// Kills the daemon (SIGKILL), so that it can finish nothing.
     pub fn kill(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             let _ = daemon.kill();
@@ -155,7 +155,7 @@ impl<'a> Device<'a> {
         }
     }
 
-    /// SIGTERM, and wait for the end.
+    /// Asks the daemon to stop (SIGTERM), and waits until it has ended.
     pub fn stop(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             let _ = Command::new("sh").args(["-c", "kill -TERM $0", &daemon.id().to_string()]).status();
@@ -169,28 +169,28 @@ impl<'a> Device<'a> {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end, and returns its output.
     ///
     /// # Errors
-    /// What it said, if it failed.
+    /// If the command fails, with its error output.
     pub fn run(&self, args: &[&str]) -> Result<String, String> {
         let output = self.command(args).output().map_err(|error| error.to_string())?;
         said(args, &output)
     }
 
-    /// Asks the API through the socket in the data folder.
+    /// Sends a request to the API through the socket in the data folder.
     ///
     /// # Errors
-    /// If there is no whole answer.
+    /// If there is no complete answer.
     pub fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Answer, String> {
         let text = if body.is_null() { String::new() } else { body.to_string() };
         self.send(method, path, "Content-Type: application/json\r\n", text.as_bytes())
     }
 
-    /// Hands in a photo over the API.
+    /// Uploads a photo over the API.
     ///
     /// # Errors
-    /// If there is no whole answer.
+    /// If there is no complete answer.
     pub fn upload(&self, name: &str, photo: &[u8]) -> Result<Answer, String> {
         let head = format!("--line\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"{name}\"\r\n\r\n");
         let form = [head.as_bytes(), photo, b"\r\n--line--\r\n"].concat();
@@ -212,7 +212,7 @@ impl<'a> Device<'a> {
         fs::rename(&hidden, self.place.camera().join(name))
     }
 
-    /// Puts another card into the camera, with these photos.
+    /// Replaces the photos in the watched folder, as another memory card would.
     ///
     /// # Errors
     /// If they cannot be written.
@@ -222,7 +222,7 @@ impl<'a> Device<'a> {
         photos.into_iter().try_for_each(|(name, photo)| fs::write(self.place.camera().join(name), photo))
     }
 
-    /// A folder beside the drive that the device does not watch, with these photos: a card.
+    /// Makes a folder with these photos beside the drive, which the device does not watch, and returns its path.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -235,10 +235,10 @@ impl<'a> Device<'a> {
         Ok(dir.to_string_lossy().into_owned())
     }
 
-    /// Changes a byte of a file on the drive, as decay does.
+    /// Flips bits of one byte of a file on the drive, as decay does.
     ///
     /// # Errors
-    /// If the file is not as long.
+    /// If the file is too short.
     pub fn flip(&self, name: &str, offset: u64) -> io::Result<()> {
         use std::os::unix::fs::FileExt;
         let file = fs::File::options().read(true).write(true).open(self.place.drive().join(name))?;
@@ -247,7 +247,7 @@ impl<'a> Device<'a> {
         file.write_all_at(&[byte[0] ^ 0x55], offset)
     }
 
-    /// Ends everything at once, as the power does.
+    /// Ends everything at once, as a loss of power does, and returns the recorder.
     ///
     /// # Errors
     /// If the drive is still in use.
@@ -265,10 +265,10 @@ impl Drop for Device<'_> {
     }
 }
 
-/// The output of a command that succeeded.
+/// Returns the output of a command that succeeded.
 ///
 /// # Errors
-/// What it said, if it failed.
+/// If it failed, with its error output.
 pub fn said(args: &[&str], output: &Output) -> Result<String, String> {
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),

@@ -1,36 +1,37 @@
-//! What a drive holds: files, folders, links and sockets. Copies share the bytes of files until one is written to.
+//! The content of a drive: files, folders, links and sockets. Copies share the bytes of files until one is written to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Number of a node, the same in every state that is made from one recording: the program notes it of its files.
+/// Number of a node. It is the same in every state made from one recording, because the program stores the numbers of
+/// its files.
 pub type Ino = u64;
 
-/// The folder that everything is in.
+/// Number of the root folder.
 pub const ROOT: Ino = 1;
 
-/// All nodes, those without a name too.
+/// All nodes of a drive, including those without a name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Disk {
     nodes: BTreeMap<Ino, Node>,
 }
 
-/// A file, folder, link or socket.
+/// File, folder, link or socket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
     pub kind: Kind,
     pub owner: Owner,
-    /// Names that lead to it.
+    /// Number of names that lead to the node.
     pub links: u32,
-    /// Nanoseconds since 1970.
+    /// Time of the last change of content, in nanoseconds since 1970.
     pub modified: u64,
-    /// Nanoseconds since 1970; no program can set it.
+    /// Time of the last change of any kind, in nanoseconds since 1970. No program can set it.
     pub changed: u64,
 }
 
-/// Permissions, and whose.
+/// Permissions and owner of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     pub mode: u32,
@@ -42,12 +43,12 @@ pub struct Owner {
 pub enum Kind {
     File(Arc<Vec<u8>>),
     Folder(BTreeMap<String, Ino>),
-    /// A symbolic link with its target.
+    /// Symbolic link with its target.
     Link(String),
     Socket,
 }
 
-/// The smallest changes that a drive can keep or lose.
+/// Smallest change that a drive can keep or lose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// A new node, which has no name yet.
@@ -56,7 +57,7 @@ pub enum Effect {
         kind: Kind,
         owner: Owner,
     },
-    /// A name leads to this node from now on, or to none.
+    /// A name leads to another node from now on, or to none.
     Name {
         folder: Ino,
         name: String,
@@ -79,7 +80,7 @@ pub enum Effect {
 }
 
 impl Disk {
-    /// An empty one.
+    /// Returns an empty drive.
     pub fn new(now: u64) -> Self {
         let mut disk = Disk { nodes: BTreeMap::new() };
         let owner = Owner { mode: 0o755, uid: 0, gid: 0 };
@@ -91,17 +92,17 @@ impl Disk {
         self.nodes.get(&ino)
     }
 
-    /// A number that no node has.
+    /// Returns a number that no node has.
     pub fn unused(&self) -> Ino {
         self.nodes.last_key_value().map_or(ROOT, |(ino, _)| ino + 1)
     }
 
-    /// The node that a name in a folder leads to.
+    /// Returns the node that a name in a folder leads to.
     pub fn lookup(&self, folder: Ino, name: &str) -> Option<Ino> {
         self.folder(folder)?.get(name).copied()
     }
 
-    /// The names in a folder; `None` if it is none.
+    /// Returns the names in a folder; `None` if the node is no folder.
     pub fn folder(&self, ino: Ino) -> Option<&BTreeMap<String, Ino>> {
         match &self.node(ino)?.kind {
             Kind::Folder(names) => Some(names),
@@ -109,7 +110,7 @@ impl Disk {
         }
     }
 
-    /// The bytes of a file; `None` if it is none.
+    /// Returns the bytes of a file; `None` if the node is no file.
     pub fn bytes(&self, ino: Ino) -> Option<&[u8]> {
         match &self.node(ino)?.kind {
             Kind::File(bytes) => Some(bytes),
@@ -117,7 +118,7 @@ impl Disk {
         }
     }
 
-    /// The node at a path from the root, through links that name something in their own folder.
+    /// Returns the node at a path from the root. Follows links to names in their own folder.
     pub fn find(&self, path: &str) -> Option<Ino> {
         let step = |folder: Ino, name: &str| {
             let ino = self.lookup(folder, name)?;
@@ -129,12 +130,12 @@ impl Disk {
         path.split('/').filter(|name| !name.is_empty()).try_fold(ROOT, step)
     }
 
-    /// The bytes of the file at a path.
+    /// Returns the bytes of the file at a path.
     pub fn read(&self, path: &str) -> Option<&[u8]> {
         self.bytes(self.find(path)?)
     }
 
-    /// Makes a change, at this time. One of a node that is not there, or of another kind, is none.
+    /// Makes a change at the time `now`. Does nothing if the node is missing or of another kind.
     pub fn apply(&mut self, effect: &Effect, now: u64) {
         match effect {
             Effect::Node { ino, kind, owner } => {
@@ -189,7 +190,7 @@ impl Disk {
         change(Arc::make_mut(bytes));
     }
 
-    /// Every name that leads from the root to a node: its folder, the name, the node.
+    /// Lists every name on the drive: its folder, the name, and its node.
     pub fn names(&self) -> Vec<(Ino, String, Ino)> {
         let of_folder = |(folder, node): (&Ino, &Node)| match &node.kind {
             Kind::Folder(names) => names.iter().map(|(name, ino)| (*folder, name.clone(), *ino)).collect(),

@@ -1,4 +1,4 @@
-//! What a run prepares once: keys, packages, photos, and a bundle of another device.
+//! Keys, packages, photos, and a bundle of another device, which a run prepares once.
 
 use std::fs;
 use std::io;
@@ -11,39 +11,39 @@ use sha2::{Digest, Sha256};
 
 use crate::device::{Device, said};
 
-/// What every device of a run has in common. Nothing of it lies on a recorded drive.
+/// Prepared files that all devices of a run share. None of them is on a recorded drive.
 pub struct Kit {
     /// The program under test.
     pub program: PathBuf,
-    /// The demo package, version 1.0.0.
+    /// Demo package, version 1.0.0.
     pub package: PathBuf,
     pub secrets: Secrets,
     dir: PathBuf,
     photos: Vec<Vec<u8>>,
 }
 
-/// What is another one each time it is made. A recording that is replayed needs its own.
+/// Values that differ each time they are made. A recording that is replayed needs its own.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Secrets {
     /// Public half of the key that signs commands.
     pub command_key: String,
-    /// Public half of the key that signs the bundle of the other device.
+    /// Public half of the key that signs the other device's bundle.
     pub bundle_key: String,
-    /// Of the results in that bundle.
+    /// Ids of the events in that bundle.
     pub bundle_ids: Vec<String>,
 }
 
-/// Largest of the demo photos that are used: the others take long.
+/// Maximum size of the demo photos that are used, in bytes: larger ones take too long.
 const PHOTO_BYTES_MAX: usize = 100_000;
-/// Photos of the other device.
+/// Number of photos of the other device.
 const BUNDLED: usize = 3;
 
 impl Kit {
-    /// Prepares everything in the folder `dir`, or takes what was prepared there before. `models/demo` of the source tree
-    /// holds package and photos.
+    /// Prepares everything in the folder `dir`, or uses what was prepared there before if `is_there`. `demo` is
+    /// `models/demo` of the source tree, with package and photos.
     ///
     /// # Errors
-    /// In words.
+    /// If that fails, in words.
     pub fn new(program: &Path, demo: &Path, dir: &Path, is_there: bool) -> Result<Self, String> {
         let photos = photos(&demo.join("photos")).map_err(|error| format!("{}: {error}", demo.display()))?;
         let (program, package, dir) = (program.to_owned(), demo.join("package"), dir.to_owned());
@@ -69,17 +69,17 @@ impl Kit {
         self.dir.join(name)
     }
 
-    /// The bundle of the other device.
+    /// Returns the path of the other device's bundle.
     pub fn bundle(&self) -> PathBuf {
         self.path("bundle")
     }
 
-    /// Where a bundle of the device itself goes.
+    /// Returns the path for a bundle of the device itself.
     pub fn own_bundle(&self) -> PathBuf {
         self.path("own-bundle")
     }
 
-    /// The folder with the demo package of another version, once it was asked for.
+    /// Returns the folder of the demo package under another version, which [`Kit::package()`] makes.
     pub fn package_dir(&self, version: &str) -> PathBuf {
         self.path(&format!("package-{version}"))
     }
@@ -93,18 +93,18 @@ impl Kit {
         said(args, &output.map_err(|error| format!("{}: {error}", self.program.display()))?)
     }
 
-    /// The photo of that number; each number gives another file.
+    /// Returns the photo with this number. Each number gives a different file.
     pub fn photo(&self, number: usize) -> Vec<u8> {
-        // What follows the end of a JPEG makes it another file and leaves the picture.
+        // Bytes after the end of a JPEG change the file, but not the picture.
         let mut photo = self.photos[number % self.photos.len()].clone();
         photo.resize(photo.len() + number, 0);
         photo
     }
 
-    /// Topic and payload of a signed command.
+    /// Returns topic and payload of a signed command.
     ///
     /// # Errors
-    /// In words.
+    /// If the command cannot be signed, in words.
     pub fn command(&self, op: &str, args: &Value) -> Result<(String, Vec<u8>), String> {
         let (key, args) = (text(&self.signing_key()), args.to_string());
         let line =
@@ -115,7 +115,7 @@ impl Kit {
         command.ok_or_else(|| format!("no command: {printed}"))
     }
 
-    /// A folder with the demo package under another version.
+    /// Makes a folder with the demo package under another version.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -132,7 +132,7 @@ impl Kit {
         Ok(dir)
     }
 
-    /// Has the device take in the events of the other one. Gives what it says.
+    /// Lets the device import the other device's events, and returns its output.
     pub fn import_bundle(&self, device: &Device) -> Result<String, String> {
         let file = text(&self.bundle());
         device.run(&["queue", "import", &file, "--key", &self.secrets.bundle_key, "--device", "bench/other"])
@@ -144,7 +144,7 @@ impl Kit {
         let fault = |error: io::Error| format!("{}: {error}", dir.display());
         fs::create_dir_all(dir.join("camera")).map_err(fault)?;
         for number in 0..BUNDLED {
-            // Far from the numbers of other photos.
+            // These numbers are far from those of all other photos.
             fs::write(dir.join(format!("camera/{number}.jpg")), self.photo(100_000 + number)).map_err(fault)?;
         }
         let package = &self.package;
@@ -166,7 +166,7 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The ids of the results in a bundle.
+/// Returns the ids of the events in a bundle.
 fn ids(bundle: &str) -> Vec<String> {
     let lines = bundle.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter_map(|line| Some(line["event"]["id"].as_str()?.to_owned())).collect()
@@ -181,7 +181,7 @@ fn photos(dir: &Path) -> io::Result<Vec<Vec<u8>>> {
     Ok(photos)
 }
 
-/// In hexadecimal digits.
+/// Returns the SHA-256 hash in hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

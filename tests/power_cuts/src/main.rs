@@ -1,12 +1,12 @@
 //! The power-cut bench.
 //!
-//! A device works on a drive that records everything that is done to it, system call by system call. What the device
-//! promised meanwhile to those around it (an answer, an exit code, a message at the broker) is noted between the calls. Then
-//! the recording is cut at thousands of places, and for each the drive is put into a state that a power cut may leave
-//! ([`models`]). The real program is started on it and has to keep what was promised ([`check`]).
+//! A device works on a drive that records every change, system call by system call. Promises that the device makes
+//! meanwhile (an answer, an exit code, a message at the broker) are recorded between the calls. Then the recording is
+//! cut at thousands of places, and for each one the drive is put into a state that a power cut may leave ([`models`]).
+//! The real program is started on it, and must have kept its promises ([`check`]).
 //!
-//! A control makes such states as if no sync had ever been made, and others as if the program had forgotten the syncs of one
-//! file or folder ([`control`]). Where it finds nothing, the bench proves nothing, and fails.
+//! Controls make such states as if no sync had ever been made, or as if the program had forgotten the syncs of one file
+//! or folder ([`control`]). If a control finds nothing, the bench proves nothing, and fails.
 
 mod bench;
 mod central;
@@ -37,10 +37,10 @@ use kit::Kit;
 use models::{Cut, Forgotten, Model, Syncs};
 use recording::Recording;
 
-/// So many states for each chapter, and each is cut in.
+/// Number of states per chapter from which on every chapter must be cut at least once.
 const STATES_OF_A_CHAPTER: usize = 20;
 
-/// What was asked for on the command line.
+/// Arguments of the command line.
 struct Args(Vec<String>);
 
 impl Args {
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<bool, String> {
     let (work, keep) = (args.path("--work")?, args.path("--keep")?);
     let replayed = args.text("--replay").map(Path::new);
-    // A recording lies beside its kit.
+    // A recording is in the same folder as its kit.
     let beside = match replayed {
         Some(file) => file.parent().unwrap_or(Path::new(".")).to_owned(),
         None => keep.join(format!("run-{}", recorder::now() / 1_000_000)),
@@ -136,13 +136,13 @@ fn run_plan(name: &str, bench: &Bench, plan: &Plan) -> Tally {
     tally
 }
 
-/// Whether every chapter was cut; tells how often each was.
+/// Reports whether every chapter was cut, and prints how often each was.
 fn is_covered(recording: &Recording, tally: &Tally) -> bool {
     println!("  cut in:");
     tally.chapters.iter().for_each(|(chapter, states)| println!("    {chapter:40} {states:6} states"));
     let chapters: Vec<_> = recording.chapters().into_iter().map(|chapter| chapter.1).collect();
     let missing: Vec<_> = chapters.iter().filter(|chapter| !tally.chapters.contains_key(*chapter)).collect();
-    // With a few states for each, chance leaves none out.
+    // With this many states per chapter, chance leaves none out.
     let are_expected = tally.states() >= chapters.len() * STATES_OF_A_CHAPTER;
     if !missing.is_empty() {
         println!("  never cut in {missing:?}");

@@ -1,4 +1,4 @@
-//! The recording file system, mounted: what the kernel asks of it.
+//! The mounted recording file system, which serves the kernel's requests.
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,22 +15,22 @@ use crate::disk::{Ino, Kind, Node, Owner};
 use crate::recorder::{Answer, Recorder, now};
 use crate::recording::Sync;
 
-/// The kernel may keep what it knows: nothing changes but through it.
+/// Time for which the kernel may cache names and attributes: nothing changes except through the kernel.
 const KEPT: Duration = Duration::from_secs(3600);
 const GENERATION: Generation = Generation(0);
 const BLOCK_BYTES: u32 = 4096;
-/// The size that the drive claims to have, and how much of that is free: 16 GB.
+/// Size and free room that the drive claims, in blocks: 16 GB.
 const BLOCKS: u64 = 4 << 20;
-/// `mode` without the kind of file.
+/// Bits of `mode` without the kind of file.
 const PERMISSIONS: u32 = 0o7777;
-/// `mknod` of a socket and of a file (sys/stat.h: `S_IFMT`, `S_IFSOCK`, `S_IFREG`).
+/// Kinds of file in `mknod` (sys/stat.h: `S_IFMT`, `S_IFSOCK`, `S_IFREG`).
 const KIND_MASK: u32 = 0o170_000;
 const SOCKET: u32 = 0o140_000;
 const REGULAR: u32 = 0o100_000;
-/// The only mode of `fallocate` that is known: room beyond the end is taken without a change of the size.
+/// Mode of `fallocate` that reserves room beyond the end without a change of the size. No other mode is known.
 const KEEP_SIZE: i32 = 1;
 
-/// A mounted drive; dropping it takes it off.
+/// Mounted drive; dropping it unmounts it.
 pub struct Mounted {
     session: Option<BackgroundSession>,
 }
@@ -39,7 +39,7 @@ impl Mounted {
     /// Mounts the drive at an empty folder.
     ///
     /// # Errors
-    /// Without /dev/fuse, or without root's rights.
+    /// Without /dev/fuse or without root's rights.
     pub fn new(recorder: &Recorder, at: &Path) -> io::Result<Self> {
         let mut config = Config::default();
         config.mount_options = vec![MountOption::FSName("power-cuts".to_owned()), MountOption::DefaultPermissions];
@@ -47,16 +47,16 @@ impl Mounted {
         Ok(Mounted { session: Some(session) })
     }
 
-    /// Takes it off; all programs that used it must have ended.
+    /// Unmounts the drive. All programs that used it must have ended.
     ///
     /// # Errors
-    /// If one still uses it.
+    /// If a program still uses it.
     pub fn end(mut self) -> io::Result<()> {
         self.session.take().map_or(Ok(()), BackgroundSession::umount_and_join)
     }
 }
 
-/// The file system as the kernel sees it.
+/// File system as the kernel sees it.
 struct Drive(Recorder);
 
 fn attributes(ino: Ino, node: &Node) -> FileAttr {

@@ -1,5 +1,5 @@
-//! What a device promised before the power went. A promise is noted once somebody outside the device has seen it kept:
-//! an answer, an exit code, a message at the broker.
+//! Promises that a device made before the power cut. A promise is recorded once somebody outside the device has seen it
+//! kept: by an answer, an exit code or a message at the broker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,94 +7,94 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One line of what happened around a device.
+/// Something that happened around a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Mark {
-    /// Another part of the workload begins.
+    /// A part of the workload begins.
     Chapter(String),
-    /// From now on this may hold.
+    /// A state may apply from now on.
     Begun(Standing),
-    /// This holds, until another of its kind takes its place.
+    /// A state applies until another of its kind replaces it.
     Holds(Standing),
-    /// This stays for ever.
+    /// A fact stays for ever.
     Kept(Lasting),
     /// The broker has received an event.
     Event { id: String, payload: Arc<[u8]> },
-    /// Takes promises back whose rows are damaged on purpose.
+    /// Promises are withdrawn because their rows are damaged on purpose.
     Damaged(Damage),
 }
 
-/// Of each kind one holds at a time. Values are JSON, in text.
+/// State of which one per kind applies at a time. Values are JSON texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Standing {
-    /// The tag of the photos that follow.
+    /// Tag of the photos that follow.
     Tag(String),
-    /// The version of the package in use.
+    /// Version of the package in use.
     Package(String),
-    /// What a command set.
+    /// Setting made by a command.
     Settings(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Lasting {
-    /// The device has taken in the photo with this hash; if it has shown the result, under which event.
+    /// The device has taken in the photo with this hash. If it has shown the result, `event` is the id of its event.
     Capture { sha256: String, event: Option<String> },
-    /// An answer named this event, which has to reach the broker.
+    /// An answer named this event, which must reach the broker.
     Announced(String),
-    /// The word of this inspector about the photo with this hash: `accepted`, `corrected` or `undone`.
+    /// An inspector's judgement of the photo with this hash: `accepted`, `corrected` or `undone`.
     Judgement { sha256: String, by: String, act: String },
-    /// What was said afterwards of which bridge the photo with this hash shows.
+    /// The bridge of the photo with this hash, as it was tagged afterwards.
     Place { sha256: String, bridge: String },
-    /// A photo that was taken in, by its hash.
+    /// A photo that was uploaded, by its hash.
     Upload(String),
     /// The public half of the device's key.
     Key(String),
     /// A command that was carried out.
     Command { topic: String, payload: Vec<u8> },
-    /// The ids of the events of a bundle that was taken in.
+    /// The ids of the events of a bundle that was imported.
     Bundle(Vec<String>),
-    /// The hash of the token of a visitor who was let in.
+    /// The hash of the token of a visitor who was admitted.
     Visitor(String),
-    /// A count of what was lost, by name.
+    /// A count of losses, by name.
     Loss { name: String, count: u64 },
 }
 
-/// What the workload damages on purpose.
+/// Damage that the workload does on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Damage {
-    /// The row with the counters: counts of what was lost are lost with it.
+    /// The row with the counters is damaged. The counts of losses are lost with it.
     Counters,
-    /// The result of the photo with this hash, until the photo has been classified again. The card still has the photo.
+    /// The result of the photo with this hash is damaged, until the photo has been classified again from the card.
     Result { sha256: String, photo: usize },
 }
 
-/// Everything that was promised up to a moment.
+/// All promises up to some moment.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// By photo: the event of its result, as far as it is known.
+    /// Event of each photo's result, if it is known.
     pub captures: BTreeMap<String, Option<String>>,
     pub announced: BTreeSet<String>,
-    /// By photo: who, and what they did, in order.
+    /// Inspectors and their acts for each photo, in order.
     pub judgements: BTreeMap<String, Vec<(String, String)>>,
-    /// By photo: the bridge.
+    /// Bridge of each photo.
     pub places: BTreeMap<String, String>,
-    /// Photos that the device has to see once more, with their hashes.
+    /// Numbers and hashes of photos that the device must see again.
     pub cards: BTreeMap<usize, String>,
     pub uploads: BTreeSet<String>,
     pub key: Option<String>,
-    /// Topic and payload, in the order in which they were carried out.
+    /// Topics and payloads, in the order in which the commands were carried out.
     pub commands: Vec<(String, Vec<u8>)>,
     pub bundles: Vec<Vec<String>>,
     pub visitors: BTreeSet<String>,
     pub losses: BTreeMap<String, u64>,
-    /// Every payload of each event.
+    /// All payloads of each event.
     pub events: BTreeMap<String, BTreeSet<Arc<[u8]>>>,
     pub tag: Register,
     pub package: Register,
     pub settings: Register,
 }
 
-/// What may hold: what was last promised, and what was begun since.
+/// Values that may apply: the last one promised, and those begun since.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Register {
     promised: Option<String>,
@@ -102,7 +102,7 @@ pub struct Register {
 }
 
 impl Register {
-    /// Whether this may be found. Before the first promise, everything may.
+    /// Reports whether this value may be found. Before the first promise, every value may.
     pub fn allows(&self, found: &str) -> bool {
         self.promised.as_deref().is_none_or(|promised| promised == found) || self.begun.contains(found)
     }
@@ -177,7 +177,8 @@ impl Ledger {
         }
     }
 
-    /// Events that came with other bytes, photos that came twice, and numbers that two events have.
+    /// Describes events that arrived with different bytes, photos that arrived twice, and numbers that two events
+    /// share.
     pub fn contradictions(&self) -> Vec<String> {
         let changed = self.events.iter().filter(|(_, payloads)| payloads.len() > 1);
         let mut found: Vec<_> = changed.map(|(id, _)| format!("event {id} came with other bytes")).collect();
@@ -192,7 +193,7 @@ impl Ledger {
         found
     }
 
-    /// Photos of which two events tell, neither of them in place of an earlier one.
+    /// Describes photos with two events of which neither supersedes an earlier one.
     fn told_twice(&self) -> Vec<String> {
         let (mut first, mut found) = (BTreeMap::new(), Vec::new());
         for (id, event) in self.events.iter().filter_map(|(id, payloads)| Some((id, event(payloads.first()?)?))) {
@@ -206,14 +207,14 @@ impl Ledger {
         found
     }
 
-    /// The hashes of the photos that events told of.
+    /// Returns the hashes of the photos that have an event.
     pub fn told(&self) -> BTreeSet<String> {
         let sha256 = |payload: &Arc<[u8]>| Some(event(payload)?["data"]["image"]["sha256"].as_str()?.to_owned());
         self.events.values().flatten().filter_map(sha256).collect()
     }
 }
 
-/// Who made an event, and its number.
+/// Returns the source of an event, and its number.
 fn number(payload: &[u8]) -> Option<(String, i64)> {
     let event = event(payload)?;
     Some((event["source"].as_str()?.to_owned(), event["data"]["sequence"].as_i64()?))

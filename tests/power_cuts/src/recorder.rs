@@ -1,4 +1,4 @@
-//! A file system in memory that records every change and every sync, and the calls that it answers.
+//! A file system in memory that records every change and every sync, and answers the kernel's calls.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,29 +10,29 @@ use crate::disk::{Disk, Effect, Ino, Kind, Node, Owner};
 use crate::promises::Mark;
 use crate::recording::{Change, Entry, Recording, Sync};
 
-/// What a call is answered with, or its error.
+/// Answer to a call, or its error.
 pub type Answer<T> = Result<T, Errno>;
 
-/// A drive with its recording; clones share it.
+/// Drive with its recording; clones share it.
 #[derive(Clone)]
 pub struct Recorder(Arc<Mutex<State>>);
 
 struct State {
     disk: Disk,
     entries: Vec<Entry>,
-    /// Folders that are being read: what was in them when they were opened.
+    /// Folders that are being read, with their content when they were opened.
     readers: BTreeMap<u64, Vec<(Ino, Kind, String)>>,
     start: Disk,
     before: Vec<Mark>,
 }
 
-/// Nanoseconds since 1970.
+/// Returns the present time in nanoseconds since 1970.
 pub fn now() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_nanos() as u64)
 }
 
 impl Recorder {
-    /// Goes on from this state of a drive, and from what was promised before.
+    /// Starts with this state of a drive, and with what was promised before.
     pub fn new(disk: Disk, before: Vec<Mark>) -> Self {
         let start = disk.clone();
         Recorder(Arc::new(Mutex::new(State { disk, entries: Vec::new(), readers: BTreeMap::new(), start, before })))
@@ -50,12 +50,12 @@ impl Recorder {
         self.state().entries.push(Entry::Sync(sync));
     }
 
-    /// What is on the drive now, as running programs see it.
+    /// Returns the drive's present content, as running programs see it.
     pub fn disk(&self) -> Disk {
         self.state().disk.clone()
     }
 
-    /// Everything so far.
+    /// Returns the recording so far.
     pub fn recording(&self) -> Recording {
         let State { start, before, entries, .. } = &*self.state();
         Recording { start: start.clone(), before: before.clone(), entries: entries.clone() }
@@ -79,7 +79,7 @@ impl Recorder {
         Ok(bytes[begin..end].to_vec())
     }
 
-    /// Begins to read a folder; the answer is a handle.
+    /// Opens a folder for reading and returns a handle.
     pub fn open_folder(&self, ino: Ino) -> Answer<u64> {
         let mut state = self.state();
         let names = state.disk.folder(ino).ok_or(Errno::ENOTDIR)?.clone();
@@ -90,7 +90,7 @@ impl Recorder {
         Ok(handle)
     }
 
-    /// What follows after `offset` entries.
+    /// Returns the entries of an open folder from the number `offset` on.
     pub fn read_folder(&self, handle: u64, offset: u64) -> Vec<(Ino, Kind, String)> {
         let state = self.state();
         state.readers.get(&handle).map_or(Vec::new(), |entries| entries.iter().skip(offset as usize).cloned().collect())
@@ -132,13 +132,13 @@ impl Recorder {
         Ok(())
     }
 
-    /// Moves a name; what has the new one is replaced, unless `keeps`.
+    /// Moves a name. Replaces the node that has the new name, unless `keeps`.
     pub fn rename(&self, from: (Ino, &str), to: (Ino, &str), keeps: bool) -> Answer<()> {
         let mut state = self.state();
         let ino = state.disk.lookup(from.0, from.1).ok_or(Errno::ENOENT)?;
         match state.disk.lookup(to.0, to.1) {
             Some(_) if keeps => return Err(Errno::EEXIST),
-            // As POSIX wants it: two names of one file stay.
+            // POSIX requires that two names of one file both stay.
             Some(other) if other == ino => return Ok(()),
             Some(other) if state.disk.folder(other).is_some_and(|names| !names.is_empty()) => {
                 return Err(Errno::ENOTEMPTY);
@@ -157,7 +157,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Sets the size, unless the file is as large already and only has to be that.
+    /// Sets the size of a file. Unless it `may_shrink`, a larger file stays as it is.
     pub fn resize(&self, ino: Ino, size: u64, may_shrink: bool) -> Answer<()> {
         let mut state = self.state();
         let before = state.disk.bytes(ino).ok_or(Errno::EISDIR)?.len() as u64;

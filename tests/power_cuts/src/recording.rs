@@ -1,4 +1,4 @@
-//! What was done to a drive, in its order, and what was promised meanwhile.
+//! The changes made to a drive, in order, and the promises made meanwhile.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::disk::{Disk, Effect, Ino, ROOT};
 use crate::promises::Mark;
 
-/// A drive, and everything that was done to it.
+/// Drive, and everything that was done to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Recording {
     pub start: Disk,
-    /// What was promised before.
+    /// Promises made before the recording.
     pub before: Vec<Mark>,
     pub entries: Vec<Entry>,
 }
@@ -26,23 +26,23 @@ pub enum Entry {
     Mark(Mark),
 }
 
-/// What one system call changed.
+/// Changes made by one system call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Change {
-    /// Nanoseconds since 1970.
+    /// Time in nanoseconds since 1970.
     pub at: u64,
     pub effects: Vec<Effect>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sync {
-    /// `fsync`, or `fdatasync`: `data_only`.
+    /// `fsync` of a file, or `fdatasync` if `data_only`.
     File {
         ino: Ino,
         data_only: bool,
     },
     Folder(Ino),
-    /// The device was switched off properly, or long ago: everything is on the drive.
+    /// The device was switched off properly, or long ago, so everything is on the drive.
     All,
 }
 
@@ -68,7 +68,7 @@ impl Entry {
 }
 
 impl Recording {
-    /// All promises and beginnings up to this entry, which is not among them.
+    /// Returns all marks before the entry `cut`, including those before the recording.
     pub fn marks(&self, cut: usize) -> impl Iterator<Item = &Mark> {
         let marks = self.entries[..cut].iter().filter_map(|entry| match entry {
             Entry::Mark(mark) => Some(mark),
@@ -77,7 +77,7 @@ impl Recording {
         self.before.iter().chain(marks)
     }
 
-    /// The chapters: where each begins, and its name.
+    /// Returns the first entry and the name of each chapter.
     pub fn chapters(&self) -> Vec<(usize, String)> {
         let first = if self.before.is_empty() { "an empty drive" } else { "recovery from a cut" };
         let mut chapters = vec![(0, first.to_owned())];
@@ -89,7 +89,7 @@ impl Recording {
         chapters
     }
 
-    /// How many there are of each kind of entry.
+    /// Counts the entries of each kind.
     pub fn operations(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for entry in &self.entries {
@@ -98,7 +98,7 @@ impl Recording {
         counts
     }
 
-    /// The path by which each node was last known, for people.
+    /// Returns the path by which each node was last known, for people to read.
     pub fn paths(&self) -> BTreeMap<Ino, String> {
         let named = |effect: &Effect| match effect {
             Effect::Name { folder, name, to: Some(ino) } => Some((*folder, name.clone(), *ino)),
@@ -116,14 +116,18 @@ impl Recording {
         paths
     }
 
+    /// Writes the recording to a file.
+    ///
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         fs::write(path, postcard::to_stdvec(self).map_err(io::Error::other)?)
     }
 
+    /// Reads a recording from a file.
+    ///
     /// # Errors
-    /// If the file cannot be read, or is no recording of this version of the bench.
+    /// If the file cannot be read, or was not written by this version of the bench.
     pub fn load(path: &Path) -> io::Result<Self> {
         postcard::from_bytes(&fs::read(path)?).map_err(io::Error::other)
     }

@@ -1,4 +1,4 @@
-//! All that a device does, from its first start on, while its drive is recorded.
+//! Everything that a device does from its first start on, while its drive is recorded.
 
 use std::io;
 use std::thread;
@@ -15,10 +15,10 @@ use crate::support::soon;
 
 type Done<T = ()> = Result<T, String>;
 
-/// Does everything on an empty drive.
+/// Runs all chapters on an empty drive.
 ///
 /// # Errors
-/// If the device does not do what it should without a power cut.
+/// If the device misbehaves even without a power cut.
 pub fn perform(device: Device) -> Done<Device> {
     let mut script = Script { kit: device.kit, device, photos: 0 };
     script.first_start()?;
@@ -43,11 +43,11 @@ pub fn perform(device: Device) -> Done<Device> {
 struct Script<'a> {
     kit: &'a Kit,
     device: Device<'a>,
-    /// Photos that were taken so far.
+    /// Number of photos taken so far.
     photos: usize,
 }
 
-/// Photos beside those whose events are refused, until these are set aside.
+/// Maximum number of other photos taken before the refused events are set aside.
 const REFUSED_BESIDE_MAX: usize = 12;
 
 impl Script<'_> {
@@ -59,7 +59,7 @@ impl Script<'_> {
         self.device.mark(Mark::Kept(lasting));
     }
 
-    /// Does what makes something hold from then on.
+    /// Does work that makes a state apply.
     fn make_hold<T>(&self, standing: Standing, work: impl FnOnce() -> Done<T>) -> Done<T> {
         self.device.mark(Mark::Begun(standing.clone()));
         let done = work()?;
@@ -78,7 +78,7 @@ impl Script<'_> {
         (file_name(self.photos), photo, sha256)
     }
 
-    /// Puts photos into the watched folder; their hashes.
+    /// Puts photos into the watched folder and returns their hashes.
     fn take(&mut self, count: usize) -> Done<Vec<String>> {
         let mut taken = Vec::new();
         for _ in 0..count {
@@ -89,7 +89,7 @@ impl Script<'_> {
         Ok(taken)
     }
 
-    /// Waits until the device shows the results of these photos, and notes each at once.
+    /// Waits until the device shows the results of these photos, and records each at once.
     fn see_captures(&self, wanted: &[String]) -> Done {
         let mut open: Vec<&String> = wanted.iter().collect();
         let all = soon(|| {
@@ -117,12 +117,12 @@ impl Script<'_> {
         Ok(taken)
     }
 
-    /// An inspector of that name accepts the verdict of a photo.
+    /// Accepts the verdict of a photo, in the name of this inspector.
     fn accept(&self, sha256: &str, by: &str) -> Done {
         self.judge(sha256, by, "accepted", &json!({}))
     }
 
-    /// What an inspector of that name does to the verdict of a photo.
+    /// Judges the verdict of a photo, in the name of this inspector.
     fn judge(&self, sha256: &str, by: &str, act: &str, word: &Value) -> Done {
         let capture = self.capture_of(sha256)?;
         let mut word = word.clone();
@@ -137,7 +137,7 @@ impl Script<'_> {
         found.ok_or_else(|| format!("the photo {sha256} has no result"))
     }
 
-    /// Says of which bridge a photo is that has its result.
+    /// Tags a photo that has a result with a bridge.
     fn place(&self, sha256: &str, bridge: &str) -> Done {
         let path = format!("/api/v1/captures/{}/tag", self.capture_of(sha256)?["capture"]);
         let made = self.good("PUT", &path, &json!({ "tag": { "bridge": bridge } }))?;
@@ -262,13 +262,13 @@ impl Script<'_> {
         Ok(())
     }
 
-    /// They are set aside until the end.
+    /// Has two events refused, which stay set aside until the end.
     fn refused_events(&mut self) -> Done {
         self.chapter("refused events");
         self.wait_for_delivery()?;
         self.device.central.refuse(2);
         self.work(4)?;
-        // Each time that the broker takes another one shows that it is these two events.
+        // Each further event that the broker accepts shows that the fault is with these two.
         let mut more = 0;
         while self.good("GET", "/api/v1/queue", &Value::Null)?["queue"]["set_aside"] != 2 {
             if more == REFUSED_BESIDE_MAX {
@@ -306,7 +306,7 @@ impl Script<'_> {
         self.device.start()
     }
 
-    /// Photos of a card, while no daemon runs.
+    /// Imports the photos of a card while no daemon runs.
     fn import(&mut self) -> Done {
         self.chapter("import by hand");
         self.device.stop();
@@ -331,7 +331,7 @@ impl Script<'_> {
         self.wait_for_delivery()
     }
 
-    /// The head of the database is damaged while the device is off: no row of it, and so nothing may be lost.
+    /// Damages the head of the database while the device is off. No row is hit, so nothing may be lost.
     fn salvage(&mut self, name: &str, switch_off: fn(&mut Self)) -> Done {
         self.chapter("work before a salvage");
         self.device.central.close(true);
@@ -342,7 +342,7 @@ impl Script<'_> {
         self.note_losses()?;
         switch_off(self);
         self.chapter(name);
-        // In the first sixteen bytes a database says that it is one.
+        // The first sixteen bytes identify the file as a database.
         self.damage(3)?;
         self.device.start()?;
         self.note_losses()?;
@@ -356,12 +356,12 @@ impl Script<'_> {
         self.device.stop();
     }
 
-    /// The last commits are in the write-ahead log alone.
+    /// Kills the daemon, so that the last commits are only in the write-ahead log.
     fn pull_the_plug(&mut self) {
         self.device.kill();
     }
 
-    /// Everything is on the drive when it decays.
+    /// Damages a byte of the database. Everything is on the drive by then.
     fn damage(&self, offset: u64) -> Done {
         self.device.recorder.sync(Sync::All);
         self.device.flip("data/device.db", offset).map_err(|error| format!("device.db: {error}"))?;
@@ -369,7 +369,7 @@ impl Script<'_> {
         Ok(())
     }
 
-    /// The row that holds the counters is damaged.
+    /// Damages the row that contains the counters.
     fn lost_counters(&mut self) -> Done {
         self.chapter("salvage without counters");
         self.device.central.close(true);
@@ -391,7 +391,7 @@ impl Script<'_> {
         self.wait_for_delivery()
     }
 
-    /// A row that is damaged while the device works is found when it is read. Its photo is classified again.
+    /// Damages a row while the device works. It is found when it is read, and its photo is classified again.
     fn salvage_at_work(&mut self) -> Done {
         self.chapter("salvage at work");
         let photos = self.work(2)?;
@@ -399,7 +399,7 @@ impl Script<'_> {
         self.accept(&photos[0], "Goto")?;
         self.accept(&photos[1], "Hara")?;
         self.wait_for_delivery()?;
-        // Then all of it is in the file itself.
+        // After a proper stop, all commits are in the database file itself.
         self.device.stop();
         self.device.start()?;
         self.device.central.close(true);
@@ -429,7 +429,7 @@ impl Script<'_> {
     }
 }
 
-/// As a camera names its photos.
+/// Returns a file name like those that cameras give.
 pub fn file_name(photo: usize) -> String {
     format!("DJI_{photo:04}.JPG")
 }
@@ -441,16 +441,16 @@ fn good(what: &str, answer: Answer) -> Done<Value> {
     }
 }
 
-/// Where a text lies.
+/// Returns the places where a text occurs.
 fn places(bytes: &[u8], text: &[u8]) -> Vec<usize> {
     let found = bytes.windows(text.len()).enumerate().filter(|(_, window)| *window == text);
     found.map(|(place, _)| place).collect()
 }
 
-/// Makes the recording of all chapters.
+/// Records all chapters.
 ///
 /// # Errors
-/// If the device does not do what it should without a power cut.
+/// If the device misbehaves even without a power cut.
 pub fn record(device: Device) -> Done<crate::recording::Recording> {
     let device = perform(device)?;
     let ended = |error: io::Error| format!("the drive is still in use: {error}");

@@ -1,4 +1,4 @@
-//! Which changes are on the drive because a sync came after them.
+//! Changes that are on the drive for sure because a sync followed them.
 
 use std::collections::BTreeMap;
 
@@ -6,27 +6,27 @@ use super::{Names, Syncs};
 use crate::disk::{Effect, Ino};
 use crate::recording::{Change, Entry, Recording, Sync};
 
-/// For each kind of change: those before this entry are on the drive.
+/// Entries before which changes are on the drive, by kind of change.
 #[derive(Default)]
 pub struct Coverage {
     everything: usize,
     bytes: BTreeMap<Ino, usize>,
     attributes: BTreeMap<Ino, usize>,
     folders: BTreeMap<Ino, usize>,
-    /// Changes of names and the like, in one order.
+    /// Entry before which all changes of names and attributes are on the drive, which the journal keeps in one order.
     pub journal: usize,
 }
 
-/// When each file or folder was last changed in a way that the journal keeps.
+/// Entries of the last changes to each file or folder that the journal keeps.
 #[derive(Default)]
 struct Touched {
-    /// That data need, as a file's creation.
+    /// Last change that a file's data depend on, such as its creation.
     needed: BTreeMap<Ino, usize>,
     any: BTreeMap<Ino, usize>,
 }
 
 impl Coverage {
-    /// By those of the syncs before this entry that do what they are for.
+    /// Returns the coverage of those syncs before the entry `end` that take effect.
     pub fn of(recording: &Recording, end: usize, names: Names, syncs: Syncs) -> Self {
         let (mut coverage, mut touched) = (Coverage::default(), Touched::default());
         let forgotten = syncs.forgotten(recording);
@@ -65,7 +65,7 @@ impl Coverage {
         }
     }
 
-    /// Whether a change made at this entry is on the drive for sure.
+    /// Reports whether a change made at this entry is on the drive for sure.
     pub fn covers(&self, index: usize, effect: &Effect) -> bool {
         let before = |place: Option<&usize>| place.is_some_and(|&place| index < place);
         let by_itself = match effect {
@@ -92,7 +92,7 @@ impl Touched {
     }
 }
 
-/// Whether the journal keeps it in its order.
+/// Reports whether the journal keeps a change in its order.
 pub fn is_journalled(effect: &Effect) -> bool {
     !matches!(effect, Effect::Bytes { .. } | Effect::Node { .. })
 }

@@ -1,4 +1,4 @@
-//! Where a recording is cut, and how much is lost.
+//! Random choice of where a recording is cut, and how much is lost.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,13 @@ use crate::promises::Mark;
 use crate::recording::{Entry, Recording};
 use crate::support::Random;
 
-/// A cut comes up to this many entries after what it was drawn for.
+/// Maximum number of entries between the entry that was chosen and the cut.
 const SHORTLY: u64 = 4;
-/// Entries in which a step of the program is done, of a salvage for one.
+/// Number of entries within which the program completes a step, such as a salvage.
 const SOON: u64 = 40;
 
-/// Numbers below it are those of promises: everything is lost that may be when one has just been made. Others are seeds.
+/// Numbers below this one stand for promises: the cut follows the promise directly, and loses everything that it may.
+/// Others are seeds.
 pub const PROMISES_MAX: u64 = 1 << 32;
 
 pub fn cut(recording: &Recording, model: Model, number: u64, syncs: Syncs) -> Cut {
@@ -32,7 +33,7 @@ pub fn cut(recording: &Recording, model: Model, number: u64, syncs: Syncs) -> Cu
     cut(entry, mood(recording, &all, &mut random))
 }
 
-/// What is lost by a sync that was forgotten may be found out soon after, or when the next promise is made.
+/// Chooses a cut after a forgotten sync: soon after it, or after the next promise, because the loss may show at either.
 fn after_a_forgotten_sync(recording: &Recording, syncs: Syncs, random: &mut Random) -> usize {
     let (forgotten, entries) = (syncs.forgotten(recording), &recording.entries);
     let is_one = |index: &usize| matches!(&entries[*index], Entry::Sync(sync) if forgotten(sync));
@@ -46,7 +47,7 @@ fn after_a_forgotten_sync(recording: &Recording, syncs: Syncs, random: &mut Rand
     (place + after).min(entries.len())
 }
 
-/// Where promises were made. The first of each kind come first, then the second ones.
+/// Returns the entries of promises: first the first one of each kind, then the second ones, and so on.
 pub fn promises(recording: &Recording) -> Vec<usize> {
     let mut counts = BTreeMap::new();
     let mut found = Vec::new();
@@ -60,7 +61,7 @@ pub fn promises(recording: &Recording) -> Vec<usize> {
     found.into_iter().map(|(_, index)| index).collect()
 }
 
-/// The kind of a promise.
+/// Returns the kind of a promise; `None` if the entry is none.
 fn promise(entry: &Entry) -> Option<String> {
     let kind = match entry {
         Entry::Mark(Mark::Holds(standing)) => format!("{standing:?}"),
@@ -70,7 +71,8 @@ fn promise(entry: &Entry) -> Option<String> {
     kind.split(['(', ' ']).next().map(str::to_owned)
 }
 
-/// All chapters are cut equally often. Within one: shortly after a promise, shortly after a change of names, anywhere.
+/// Chooses an entry. All chapters are equally likely; within a chapter, the entry follows a promise, a change of names,
+/// or anything.
 fn entry(recording: &Recording, random: &mut Random) -> usize {
     let chapters = recording.chapters();
     let chapter = random.below(chapters.len() as u64) as usize;
@@ -108,7 +110,7 @@ fn mood(recording: &Recording, cut: &Cut, random: &mut Random) -> Mood {
     }
 }
 
-/// The files and folders of which something may be lost.
+/// Returns the files and folders that may lose something.
 fn uncovered(recording: &Recording, cut: &Cut) -> Vec<Ino> {
     let coverage = cut.coverage(recording);
     let mut found = Vec::new();
@@ -121,7 +123,7 @@ fn uncovered(recording: &Recording, cut: &Cut) -> Vec<Ino> {
     found
 }
 
-/// The file or folder that a change belongs to.
+/// Returns the file or folder that a change belongs to.
 pub fn object(effect: &Effect) -> Ino {
     match effect {
         Effect::Name { folder, .. } => *folder,

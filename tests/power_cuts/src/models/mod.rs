@@ -1,27 +1,30 @@
 //! What a power cut leaves of a drive.
 //!
-//! A recording is cut at some entry. What a sync before the cut covers is on the drive; of everything else each model says
-//! what may be there and what not. The approach is that of ALICE (Pillai et al., OSDI 2014) and CrashMonkey (Mohan et al.,
-//! OSDI 2018): states that the file system's promises allow, not only those that one kernel happens to produce.
+//! A recording is cut at some entry. Changes that a sync before the cut covers are on the drive. For all other changes,
+//! a model defines which of them may be there. The approach is that of ALICE (Pillai et al., OSDI 2014) and CrashMonkey
+//! (Mohan et al., OSDI 2018): it covers all states that the file system's promises allow, not only those that one
+//! kernel happens to produce.
 //!
-//! Two questions, two answers each, make four models.
+//! There are four models, which combine two rules for names with two rules for bytes.
 //!
 //! **Names** (creating, renaming, linking, removing, permissions, sizes that are set):
-//! - [`Names::Journal`], as ext4 and XFS keep them: in the order in which they were made. A cut undoes the last of them.
-//!   `fsync` of a file or folder makes durable what was done to it, and everything before that. A rename is one step.
-//! - [`Names::Free`], what POSIX promises and no more: each name in each folder for itself. Only `fsync` of the folder
-//!   makes its names durable. Of a rename that is not, the new name, the old one, both or neither may be there. File
-//!   systems without a journal of names (ext2, FAT, exFAT), those that log single files (btrfs, F2FS, ext4 with
-//!   fast commits), and network file systems come near to it in one place or another.
+//! - [`Names::Journal`], the rule of ext4 and XFS: names change on the drive in the order in which they were changed,
+//!   and a cut undoes the last changes. `fsync` of a file or folder makes durable what was done to it, and everything
+//!   before that. A rename is one step.
+//! - [`Names::Free`], which is all that POSIX promises: each name in each folder is independent, and only `fsync` of
+//!   the folder makes its names durable. After a rename without it, the new name, the old one, both or neither may be
+//!   there. File systems without a journal of names (ext2, FAT, exFAT), those that log single files (btrfs, F2FS, ext4
+//!   with fast commits), and network file systems come near to this in one place or another.
 //!
 //! **Bytes** that were written and not synced:
-//! - [`Bytes::Pages`]: each page of 4 KiB of each write is there or not, in any order; a file grows from its old end on
-//!   without gaps. So do ext4 with `data=ordered` and XFS on drives that write 4 KiB at a time.
-//! - [`Bytes::Sectors`]: each sector of 512 bytes for itself, so that pages are torn; a file may have its new size without
-//!   all of its new bytes, with zeros or with what lay there before instead. So do `data=writeback`, FAT, and cheap flash.
+//! - [`Bytes::Pages`]: each page of 4 KiB of each write is there or not, in any order. A file grows from its old end
+//!   without gaps. This is how ext4 with `data=ordered` and XFS behave on drives that write 4 KiB at a time.
+//! - [`Bytes::Sectors`]: each sector of 512 bytes is independent, so that pages are torn. A file may have its new size
+//!   without all of its new bytes; in their place are zeros, or what was there before. This is how `data=writeback`,
+//!   FAT and cheap flash behave.
 //!
-//! How much is lost is drawn for each state ([`Mood`]): nothing, everything, each piece by chance, or everything or nothing
-//! but what belongs to one file or folder. The last finds the one forgotten sync among many that were made.
+//! The extent of the loss is random for each state ([`Mood`]): nothing, everything, each piece by chance, only one file
+//! or folder, or all but one. The last two find the one forgotten sync among many that were made.
 
 mod coverage;
 mod draw;
@@ -48,7 +51,7 @@ pub enum Bytes {
     Sectors,
 }
 
-/// What a file system and its drive promise.
+/// Promises of a file system and its drive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
     pub names: Names,
@@ -73,27 +76,27 @@ impl Model {
     }
 }
 
-/// How much of what is not covered is lost.
+/// Extent of the loss among changes that no sync covers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mood {
     Nothing,
     Everything,
-    /// Each piece is kept with this chance, in percent.
+    /// Each piece is kept with this probability, in percent.
     Each(u64),
-    /// Only what belongs to this file or folder is lost.
+    /// Only changes to this file or folder are lost.
     Just(Ino),
-    /// Only what belongs to this file or folder is kept.
+    /// Only changes to this file or folder are kept.
     AllBut(Ino),
 }
 
-/// A power cut.
+/// Power cut.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
-    /// What was done from this entry on was never done.
+    /// Number of the first entry that the cut prevents.
     pub entry: usize,
     pub model: Model,
     pub mood: Mood,
-    /// Of the chance with which pieces are kept.
+    /// Seed of the random choice of pieces that are kept.
     pub seed: u64,
     pub syncs: Syncs,
 }
@@ -102,7 +105,8 @@ pub use draw::{PROMISES_MAX, promises};
 pub use syncs::{Forgotten, Syncs};
 
 impl Cut {
-    /// The cut of this number. Those below the number of [`promises`] come just after each of them; others are drawn.
+    /// Returns the cut of this number. Numbers below the number of [`promises`] give cuts directly after each of them;
+    /// others are random.
     pub fn draw(recording: &Recording, model: Model, seed: u64, syncs: Syncs) -> Self {
         draw::cut(recording, model, seed, syncs)
     }
@@ -112,13 +116,13 @@ impl Cut {
     }
 }
 
-/// What is left, and what was lost, in words.
+/// State of the drive after a cut, and descriptions of the losses.
 pub struct Left {
     pub disk: Disk,
     pub lost: Vec<String>,
 }
 
-/// What a cut leaves.
+/// Returns what a cut leaves of the drive.
 pub fn left(recording: &Recording, cut: &Cut) -> Left {
     rebuild::rebuild(recording, cut, &mut Random::new(cut.seed))
 }

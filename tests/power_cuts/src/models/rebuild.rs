@@ -1,4 +1,4 @@
-//! The state that a cut leaves.
+//! The state of a drive after a cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -36,7 +36,7 @@ pub fn rebuild(recording: &Recording, cut: &Cut, random: &mut Random) -> Left {
     Left { disk: rebuilding.disk, lost: rebuilding.lost }
 }
 
-/// Up to which entry the journal reached the drive.
+/// Returns the entry up to which the journal reached the drive.
 fn journal_end(coverage: &Coverage, cut: &Cut, random: &mut Random) -> usize {
     match cut.mood {
         Mood::Nothing => cut.entry,
@@ -51,9 +51,10 @@ struct Rebuilding<'a> {
     coverage: Coverage,
     random: &'a mut Random,
     disk: Disk,
-    /// Files of which an end was lost: with pages, nothing that comes after it is there.
+    /// Files whose end was lost. With [`Bytes::Pages`], nothing beyond the lost part is there.
     shortened: BTreeSet<Ino>,
-    /// Files whose new size did not reach the journal: what was written afterwards needs room that they were not given.
+    /// Files whose new size did not reach the journal. Later writes to them are lost, because they need room that the
+    /// files were not given.
     untruncated: BTreeSet<Ino>,
     lost: Vec<String>,
     paths: BTreeMap<Ino, String>,
@@ -74,7 +75,7 @@ impl Rebuilding<'_> {
         }
     }
 
-    /// Whether a change that is made as a whole is there.
+    /// Reports whether an indivisible change is kept.
     fn keeps(&mut self, index: usize, effect: &Effect) -> bool {
         match self.cut.model.names {
             Names::Journal if is_journalled(effect) => index < self.journal_end,
@@ -143,7 +144,7 @@ impl Rebuilding<'_> {
         kept
     }
 
-    /// A size that is on the drive before the bytes: what lies there then are zeros or old bytes.
+    /// Grows a file before its bytes are on the drive. Until then it contains zeros or old bytes there.
     fn grow(&mut self, at: u64, ino: Ino, old_size: u64, end: u64) {
         let may_grow = self.cut.model.bytes == Bytes::Sectors && end > old_size && !self.untruncated.contains(&ino);
         if !may_grow || !self.happens(ino) {
@@ -157,7 +158,7 @@ impl Rebuilding<'_> {
         self.disk.apply(&Effect::Bytes { ino, offset: old_size, bytes: old.into() }, at);
     }
 
-    /// A folder has one name. Which of several a repair leaves is chance; one that leads to nothing goes.
+    /// Leaves each folder a single name, as a repair does. Of several names, a random one stays.
     fn untangle(&mut self) {
         let mut reached = BTreeSet::from([ROOT]);
         let mut open = vec![ROOT];
@@ -175,7 +176,7 @@ impl Rebuilding<'_> {
     }
 }
 
-/// The parts of a write that the drive writes one by one.
+/// Returns the parts of a write that the drive writes one by one.
 fn pieces(written: &Range<u64>, bytes: Bytes) -> impl Iterator<Item = Range<u64>> + use<> {
     let size = if bytes == Bytes::Pages { PAGE } else { SECTOR };
     let Range { start, end } = *written;

@@ -1,25 +1,25 @@
-//! Syncs that the control takes away.
+//! Syncs that a control removes.
 
 use std::fmt;
 
 use crate::disk::Ino;
 use crate::recording::{Recording, Sync};
 
-/// Which syncs do what they are for.
+/// Choice of the syncs that take effect.
 #[derive(Clone, Copy, Debug)]
 pub enum Syncs {
     All,
-    /// Everything may be lost that was not on the drive at the start.
+    /// No sync takes effect: everything may be lost that was not on the drive at the start.
     None,
-    /// All but some, as of a program that forgets them.
+    /// All syncs but some take effect, as if the program had forgotten those.
     But(Forgotten),
 }
 
-/// The syncs of some files and folders. A program that forgets them must be found out.
+/// Files and folders whose syncs are forgotten. The bench must detect a program that does so.
 #[derive(Clone, Copy, Debug)]
 pub struct Forgotten {
     pub name: &'static str,
-    /// Whether it is one of them, by the path by which a file or folder was last known.
+    /// Reports whether a file or folder is one of them, by the path by which it was last known.
     is: fn(&str) -> bool,
 }
 
@@ -44,7 +44,7 @@ impl Forgotten {
     }
 }
 
-/// As the command line takes it.
+/// Writes the choice as an option of the command line.
 impl fmt::Display for Syncs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -56,7 +56,7 @@ impl fmt::Display for Syncs {
 }
 
 impl Syncs {
-    /// Tells of each sync whether it does nothing.
+    /// Returns a function that reports whether a sync takes no effect.
     pub fn forgotten(self, recording: &Recording) -> impl Fn(&Sync) -> bool + use<> {
         let paths = recording.paths();
         let path = move |ino: &Ino| paths.get(ino).cloned().unwrap_or_default();

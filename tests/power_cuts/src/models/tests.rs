@@ -34,7 +34,7 @@ fn sync_file() -> Entry {
     Entry::Sync(Sync::File { ino: FILE, data_only: false })
 }
 
-/// Everything that many cuts at the end leave, as `see` tells it.
+/// Returns what `see` finds in the states that many different cuts at the end leave.
 fn seen<T: Ord>(entries: &[Entry], model: Model, see: impl Fn(&Disk) -> T) -> BTreeSet<T> {
     let recording = Recording { start: Disk::new(0), before: Vec::new(), entries: entries.to_vec() };
     let moods = ANY.into_iter().chain([Mood::AllBut(FILE), Mood::AllBut(FOLDER), Mood::Just(FILE), Mood::Just(FOLDER)]);
