@@ -7,7 +7,7 @@ mod commands;
 mod web;
 
 pub use bundle::Bundle;
-pub use collect::CollectConfig;
+pub use collect::{CollectConfig, LimitsConfig};
 pub use commands::Commands;
 pub use web::Web;
 
@@ -17,17 +17,13 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use jiff::tz::Offset;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use crate::classify;
 use crate::domain::{Method, Rule, is_name};
-use crate::intake::BurstParams;
-use crate::journal;
-use crate::packages::{Place, Store, TrustedKeys};
-use crate::photo::{Decoding, parse_offset};
+use crate::packages::TrustedKeys;
+use crate::photo::parse_offset;
 use crate::position::Protocol;
 
 /// All settings, as `deploy/config.toml` explains them.
@@ -114,15 +110,6 @@ pub struct Intake {
     pub burst_similarity: Similarity,
 }
 
-impl Intake {
-    pub fn bursts(&self) -> BurstParams {
-        BurstParams {
-            similarity_min: self.burst_similarity.get(),
-            span_max: SignedDuration::from_secs(self.burst_s.get().into()),
-        }
-    }
-}
-
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Photo {
@@ -148,13 +135,6 @@ pub enum Decode {
 }
 
 impl Photo {
-    pub fn decoding(&self) -> Decoding {
-        match self.decode {
-            Decode::Exact => Decoding::Exact,
-            Decode::Scaled => Decoding::Scaled { short_side_min: self.short_side_min.get() },
-        }
-    }
-
     /// Returns the long side of thumbnails in pixels; `None` if none are made.
     pub fn thumbnail_px(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.thumbnail_px.get())
@@ -194,10 +174,6 @@ impl Classify {
     pub fn rest_above_celsius(&self) -> Option<f32> {
         Some(self.rest_above_celsius.get() as f32).filter(|celsius| *celsius > 0.0)
     }
-
-    pub fn params(&self) -> classify::Params {
-        classify::Params { method: self.method, rule: self.rule, neighbours: self.neighbours.get() as usize }
-    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -225,21 +201,6 @@ pub struct Storage {
     pub group_ms: Number<0, 200, 100>,
     #[serde(default)]
     pub tries_max: Number<1, 1_000, 5>,
-}
-
-impl Storage {
-    /// Returns the journal's parameters. `metered` is a property of the link.
-    pub fn params(&self, metered: bool) -> journal::Params {
-        let megabytes = |number: u32| u64::from(number) * 1_000_000;
-        journal::Params {
-            group_window: self.group_ms.milliseconds(),
-            tries_max: self.tries_max.get(),
-            quota_bytes: megabytes(self.quota_megabytes.get()),
-            keep_free_bytes: megabytes(self.keep_free_megabytes.get()),
-            reserve_bytes: megabytes(self.reserve_megabytes.get()),
-            metered,
-        }
-    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -363,11 +324,6 @@ impl Config {
         format!("bridge/v1/{}", self.device.name())
     }
 
-    /// Returns the journal's parameters on this device.
-    pub fn journal(&self) -> journal::Params {
-        self.storage.params(self.mqtt.as_ref().is_some_and(|mqtt| mqtt.metered))
-    }
-
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let single = [&mut self.device.data_dir, &mut self.package.dir];
         let optional =
@@ -375,12 +331,6 @@ impl Config {
         let folders = single.into_iter().chain(&mut self.intake.folders).chain(optional.into_iter().flatten());
         let mqtt = self.mqtt.iter_mut().flat_map(Mqtt::paths);
         folders.chain(mqtt).chain(self.commands.iter_mut().flat_map(|commands| &mut commands.public_key_file))
-    }
-}
-
-impl PackageConfig {
-    pub fn place(&self) -> Place<'_> {
-        Place { dir: &self.dir, store: self.store.as_deref().map(Store::at), keys: &self.trusted_keys }
     }
 }
 
@@ -566,32 +516,15 @@ mod tests {
     #[test]
     fn the_shipped_file_is_valid_and_shows_the_defaults() {
         let config = Config::parse(SHIPPED).expect("deploy/config.toml parses");
-        let defaults = Classify::default();
-        assert_eq!(config.classify.params(), defaults.params());
-        assert_eq!(config.classify.params(), classify::Params::default());
-        assert_eq!(config.storage.params(false), journal::Params::default());
         assert_eq!(config.intake.rescan_s, Number::default());
         assert_eq!(config.intake.settle_ms, Number::default());
         assert_eq!(config.intake.incomplete_s, Number::default());
         assert_eq!(config.intake.camera_utc_offset, UtcOffset::default());
         assert_eq!((config.intake.burst_s, config.intake.burst_similarity), (Number::default(), Similarity::default()));
-        let photo = Photo::default();
-        assert_eq!(config.photo.decoding(), photo.decoding());
-        assert_eq!(config.photo.progressive_megabytes_max, photo.progressive_megabytes_max);
-        assert_eq!(config.photo.thumbnail_px, photo.thumbnail_px);
+        assert_eq!(config.photo.thumbnail_px, Photo::default().thumbnail_px);
         let defaults = Position::default();
         assert_eq!((config.position.device, config.position.protocol), (None, defaults.protocol));
         assert_eq!((config.position.baud, config.position.fix_age_s_max), (defaults.baud, defaults.fix_age_s_max));
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_library() {
-        let (photo, limits) = (Photo::default(), crate::photo::Limits::default());
-        assert_eq!(photo.decoding(), limits.decoding);
-        assert_eq!(u64::from(photo.progressive_megabytes_max.get()) * 1_000_000, limits.coefficient_bytes_max);
-        assert_eq!(u64::from(photo.memory_megabytes_max.get()) * 1_000_000, limits.memory_bytes_max);
-        let pixels = Number::<1, 1_000, 250>::default();
-        assert_eq!(u64::from(pixels.get()) * 1_000_000, limits.pixels_max);
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub mod service;
 
 pub mod web;
 
+mod assembly;
+
 pub mod daemon;
 
 pub mod cli;

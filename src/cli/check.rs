@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Outcome, demo};
+use crate::assembly;
 use crate::config::{Config, PackageConfig};
 use crate::kernels::{self, Kernel};
 use crate::package::{Manifest, Package};
@@ -121,7 +122,7 @@ fn clock(now: Timestamp, by_ntp: bool) -> Finding {
 
 /// Checks the package that the daemon would start with, and the keys that it trusts.
 fn installed(config: &PackageConfig) -> Vec<Finding> {
-    let place = config.place();
+    let place = assembly::package_place(config);
     let dir = place.in_use();
     let mut findings = package(Package::open(&dir).map_err(Into::into));
     let finding = |state, text| Finding::new("trust", state, text);

@@ -9,9 +9,10 @@ use anyhow::{Context, Result};
 use log::info;
 
 use super::{Outcome, stop};
+use crate::assembly;
+use crate::assembly::endpoint;
 use crate::collect::{Bounds, CollectError, Collector, Database, DeviceReport, Limits, Params, Report, StoreError};
 use crate::config::{CollectConfig, ConfigError};
-use crate::daemon::endpoint;
 use crate::uplink::read_secret;
 
 /// Time limit for the report, whose sums take long over a large database.
@@ -78,7 +79,7 @@ fn collect(args: &RunArgs) -> Result<Outcome> {
     let params = Params {
         endpoint: endpoint(&config.mqtt, format!("bridgeclip-collect-{name}"))?,
         database: database(&config, &args.settings)?,
-        limits: config.collect.limits.limits(),
+        limits: assembly::database_limits(config.collect.limits),
         prefix: config.collect.prefix.clone(),
         group: config.collect.group.as_str().to_owned(),
         in_flight: config.mqtt.in_flight.get() as u16,
@@ -108,7 +109,7 @@ fn database(config: &CollectConfig, settings: &SettingsArgs) -> Result<Database>
 fn report(args: &ReportArgs) -> Result<Outcome> {
     let config = CollectConfig::read(&args.settings.config)?;
     // The sums over all events take longer than storing a few. Ctrl-C ends the report like any other command.
-    let limits = Limits { statement: REPORT_MAX, ..config.collect.limits.limits() };
+    let limits = Limits { statement: REPORT_MAX, ..assembly::database_limits(config.collect.limits) };
     let bounds = Bounds { limits, stop: Arc::default() };
     let report = database(&config, &args.settings)?.open(&bounds)?.report()?;
     let mut out = std::io::stdout().lock();

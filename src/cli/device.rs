@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::assembly;
 use crate::config::Config;
 use crate::durable;
 use crate::journal::{FILE_NAME, Journal, Reader};
@@ -38,7 +39,7 @@ pub fn reader(config: &Config) -> Result<Reader> {
 
 /// Opens a journal next to the daemon's, calls `work` with it, and waits until everything is written.
 pub fn with_journal<T>(config: &Config, work: impl FnOnce(&Journal) -> Result<T>) -> Result<T> {
-    let (journal, thread) = Journal::join(data_dir(config)?, config.journal())?;
+    let (journal, thread) = Journal::join(data_dir(config)?, assembly::journal(config))?;
     let outcome = work(&journal);
     drop(journal);
     thread.join().map_err(|_| anyhow::anyhow!("the journal thread panicked"))?;

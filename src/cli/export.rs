@@ -14,8 +14,8 @@ use jiff::tz::Offset;
 use super::device::{DeviceArgs, reader};
 use super::new_file::NewFile;
 use super::{Cli, Outcome, progress, stop};
+use crate::assembly;
 use crate::config::Config;
-use crate::daemon;
 use crate::durable;
 use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Place, Progress, Stream, Tally};
 use crate::journal::Reader;
@@ -195,7 +195,7 @@ impl<'a> Export<'a> {
         if args.out.is_none() && io::stdout().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let memory = MemoryBudget::new(daemon::limits(config).photo.memory_bytes_max);
+        let memory = MemoryBudget::new(assembly::limits(config).photo.memory_bytes_max);
         Ok(Export { args, format, config, reader, stop: stop::stop_flag()?, bar, memory })
     }
 
@@ -243,7 +243,7 @@ impl<'a> Export<'a> {
             reader: self.reader,
             filter: self.args.filter.filter(zone),
             zone,
-            limits: daemon::limits(config),
+            limits: assembly::limits(config),
             memory: &self.memory,
             device: config.device.name(),
             members: config.inspection.members.as_deref(),

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::device::{DeviceArgs, reader, with_journal};
 use super::{Outcome, present, progress, stop};
-use crate::daemon;
+use crate::assembly;
 use crate::domain::Verdict;
 use crate::journal::Superseded;
 use crate::packages;
@@ -38,10 +38,10 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.device.config()?;
-    let package = packages::open_in_use(&config.package.place())?;
-    let identity = Arc::new(daemon::identity(&config, &package, &boot_id().context("cannot read the boot id")?));
+    let package = packages::open_in_use(&assembly::package_place(&config.package))?;
+    let identity = Arc::new(assembly::identity(&config, &package, &boot_id().context("cannot read the boot id")?));
     let reader = reader(&config)?;
-    let answerer = daemon::answerer(&config, &package, &reader)?;
+    let answerer = assembly::answerer(&config, &package, &reader)?;
     let stop = stop::stop_flag()?;
     let bar = progress::bar(reader.captures()? as usize, "captures");
     let tally = with_journal(&config, |journal| {

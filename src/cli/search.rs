@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::decode::DecodeArgs;
 use super::device::reader;
 use super::{Outcome, demo, present};
+use crate::assembly;
 use crate::config::Config;
-use crate::daemon;
 use crate::domain::{Embedding, Evidence, Sha256, Tag, Time, Verdict};
 use crate::encoder::TextEncoder;
 use crate::kernels::Threads;
@@ -68,10 +68,10 @@ enum Place {
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.config.as_deref().map(Config::read).transpose()?;
     let package = match &config {
-        Some(config) => packages::open_in_use(&config.package.place())?,
+        Some(config) => packages::open_in_use(&assembly::package_place(&config.package))?,
         None => args.package.open()?,
     };
-    let limits = config.as_ref().map_or_else(|| args.decode.limits(), daemon::limits);
+    let limits = config.as_ref().map_or_else(|| args.decode.limits(), assembly::limits);
     let query = query(args, &package, limits)?;
     let filter = Filter(args.conditions.clone());
     let lines = match (args.place, &config) {

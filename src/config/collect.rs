@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{ConfigError, Mqtt, Number, TopicLevel, present, read_text};
-use crate::collect::Limits;
 
 /// All settings, as `deploy/collect.toml` explains them.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,18 +45,6 @@ pub struct LimitsConfig {
     pub idle_s: Number<1, 3_600, 60>,
     #[serde(default)]
     pub silence_s: Number<4, 3_600, 30>,
-}
-
-impl LimitsConfig {
-    pub fn limits(self) -> Limits {
-        Limits {
-            connect: self.connect_s.seconds(),
-            statement: self.statement_s.seconds(),
-            lock: self.lock_s.seconds(),
-            idle: self.idle_s.seconds(),
-            silence: self.silence_s.seconds(),
-        }
-    }
 }
 
 fn prefix() -> String {

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::assembly;
 use crate::config::Config;
 use crate::domain::Sha256;
 use crate::journal::{DeviceIdentity, Journal, Reader};
@@ -47,9 +48,9 @@ pub fn resend(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) ->
 pub fn judge_again(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) -> Result<Value> {
     let Tools { config, package_dir, identity, journal, link } = tools;
     let package = packages::open(package_dir, &config.package.trusted_keys)?;
-    let identity = Arc::new(super::identity(config, &package, &identity.boot_id));
+    let identity = Arc::new(assembly::identity(config, &package, &identity.boot_id));
     let reader = journal.reader()?;
-    let answerer = super::answerer(config, &package, &reader)?;
+    let answerer = assembly::answerer(config, &package, &reader)?;
     let captures = find(&reader, captures)?;
     let tally = reclassify(reader.results_of(&captures), &answerer, package.embedding_space(), |_, changed| {
         let made = store(journal, &identity, &changed, !link.is_online())?;

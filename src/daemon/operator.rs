@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::captures::{Tools, captures_of, judge_again, resend};
+use super::parts::Parts;
 use super::settings::LiveSettings;
-use super::uplink::Shared;
 use crate::domain::{Change, LABEL_VERSION, SOFTWARE};
 use crate::journal::{Expect, Reader};
 use crate::uplink::{Acting, Captures, Command, CommandHandler, Op, Retag};
@@ -22,18 +22,18 @@ pub struct Operator {
 }
 
 impl Operator {
-    pub fn new(shared: &Shared) -> Result<Self> {
-        let Shared { config, identity, .. } = *shared;
+    pub fn new(parts: &Parts) -> Result<Self> {
+        let Parts { config, identity, .. } = *parts;
         Ok(Operator {
-            reader: shared.journal.reader()?,
+            reader: parts.journal.reader()?,
             tools: Tools {
                 config: config.clone(),
-                package_dir: shared.package.dir().to_owned(),
+                package_dir: parts.package.dir().to_owned(),
                 identity: Arc::clone(identity),
-                journal: shared.journal.clone(),
-                link: shared.link.clone(),
+                journal: parts.journal.clone(),
+                link: parts.link.clone(),
             },
-            settings: shared.settings.clone(),
+            settings: parts.settings.clone(),
             versions: json!({
                 "software": SOFTWARE,
                 "package": identity.package,

@@ -7,19 +7,16 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::sync::Semaphore;
 
-use super::uplink::Shared;
-use super::{DaemonEvent, Observer};
-use crate::config::{self, Config};
+use super::event::{DaemonEvent, Observer};
+use super::parts::Parts;
+use crate::assembly;
 use crate::domain::{Time, TimeQuality};
 use crate::encoder::OnDemandTextEncoder;
 use crate::intake::Arrivals;
 use crate::kernels::Threads;
 use crate::pipeline::Classifier;
 use crate::position::{Locator, monotonic_ns};
-use crate::web::{
-    self, Access, Clock, Live, Pace, Params, Pools, RECEIVING_MAX, Room, SOCKET_NAME, Searcher, Site, UPLOADS_NAME,
-    Uploads, Web,
-};
+use crate::web::{self, Access, Clock, Live, Pace, Pools, RECEIVING_MAX, Searcher, Site, Uploads, Web};
 
 /// The text encoder takes as much memory as the image encoder: it goes when nobody has searched for so long.
 const TEXT_ENCODER_IDLE: Duration = Duration::from_secs(120);
@@ -55,18 +52,8 @@ fn hint(event: &DaemonEvent) -> Option<web::Hint> {
     }
 }
 
-/// The bounds on uploaded photos.
-pub fn room(config: &Config) -> Room {
-    let megabytes = |number: u32| u64::from(number) * 1_000_000;
-    Room {
-        dir: config.device.data_dir.join(UPLOADS_NAME),
-        bytes_max: megabytes(config.storage.uploads_megabytes_max.get()),
-        keep_free_bytes: megabytes(config.storage.keep_free_megabytes.get()),
-    }
-}
-
-pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arrivals) -> Result<Web> {
-    let Shared { config, identity, package, link, journal, locator, vitals, settings, .. } = *shared;
+pub fn start(parts: &Parts, classifier: &Classifier, live: Live, arrivals: Arrivals) -> Result<Web> {
+    let Parts { config, identity, package, link, journal, locator, vitals, settings, .. } = *parts;
     let data_dir = &config.device.data_dir;
     let threads = Threads::new(config.classify.threads.get() as usize)?;
     let (vitals, settings, closed) = (vitals.clone(), settings.clone(), vitals.closed_doors.clone());
@@ -74,7 +61,7 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
     let site = Site {
         device: config.device.name(),
         zone: config.intake.camera_utc_offset.0,
-        limits: super::limits(config),
+        limits: assembly::limits(config),
         identity: Arc::clone(identity),
         journal: journal.clone(),
         link: link.clone(),
@@ -90,8 +77,8 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
             text: OnDemandTextEncoder::new(package.clone(), threads, TEXT_ENCODER_IDLE),
         },
         uploads: Uploads {
-            room: room(config),
-            bytes_max: super::limits(config).bytes_max,
+            room: assembly::uploads_room(config),
+            bytes_max: assembly::limits(config).bytes_max,
             pace: Pace::new(UPLOADS_AT_ONCE, UPLOADS_EACH),
             receiving: Arc::new(Semaphore::new(RECEIVING_MAX)),
             placing: Mutex::default(),
@@ -100,18 +87,7 @@ pub fn start(shared: &Shared, classifier: &Classifier, live: Live, arrivals: Arr
         pools: Pools::default(),
         readers: Mutex::default(),
     };
-    Web::start(params(data_dir, web), site, closed)
-}
-
-fn params(data_dir: &Path, web: Option<&config::Web>) -> Params {
-    Params {
-        socket: data_dir.join(SOCKET_NAME),
-        listen: web.and_then(|web| web.listen),
-        listen_here: web.and_then(|web| web.listen_here),
-        hosts: web.map(|web| web.hosts.clone()).unwrap_or_default(),
-        trusted_proxies: web.map(|web| web.trusted_proxies.clone()).unwrap_or_default(),
-        viewers_export: web.is_some_and(|web| web.viewers_export),
-    }
+    Web::start(assembly::web(config), site, closed)
 }
 
 /// What the device knows of time. Of a calendar only what satellites or NTP tell is believed.

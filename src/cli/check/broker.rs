@@ -1,8 +1,8 @@
 //! Checks the connection to the broker, and what the device publishes there.
 
 use super::{Finding, State};
+use crate::assembly::{command_key, login, tls};
 use crate::config::{Broker, Config, Mqtt};
-use crate::daemon::{command_key, login, tls};
 use crate::uplink::{ProbeError, SecretError, probe};
 
 pub fn findings(config: &Config) -> Vec<Finding> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Finding, State, broker};
+use crate::assembly;
 use crate::config::{Config, Web};
 use crate::drive::Drive;
 use crate::export::read_members;
@@ -16,7 +17,7 @@ const EXAMINATION_MAX: Duration = Duration::from_secs(60);
 
 pub fn findings(config: &Config) -> Vec<Finding> {
     let dir = &config.device.data_dir;
-    let mut findings = vec![disk(dir, config.journal().keep_free_bytes), database(dir)];
+    let mut findings = vec![disk(dir, assembly::journal(config).keep_free_bytes), database(dir)];
     findings.extend(queue(dir));
     findings.extend(config.intake.folders.iter().map(|folder| watched(folder)));
     findings.extend(config.inspection.members.as_deref().map(members));

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
+use crate::assembly;
 use crate::cli::device::{DeviceArgs, reader};
 use crate::cli::{Outcome, api, present};
 use crate::config::Config;
@@ -55,7 +56,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
 }
 
 fn quota(config: &Config) -> u64 {
-    config.journal().quota_bytes
+    assembly::journal(config).quota_bytes
 }
 
 fn counted(losses: &Losses) -> [(u64, &'static str); 8] {

@@ -1,0 +1,170 @@
+//! From the settings to the parameters of each stage. A stage never sees the settings; nothing else translates them.
+
+mod uplink;
+
+pub use self::uplink::{command_key, endpoint, file_settings, login, tls, uplink};
+
+use anyhow::Result;
+use jiff::SignedDuration;
+
+use crate::config::{self, Config, Decode, LimitsConfig, PackageConfig};
+use crate::intake::{self, BurstParams};
+use crate::journal::{self, DeviceIdentity, Reader};
+use crate::kernels::Threads;
+use crate::package::Package;
+use crate::packages::{Place, Store};
+use crate::photo::{self, Decoding};
+use crate::pipeline::{Answerer, Classifier, Limits};
+use crate::web::{Room, SOCKET_NAME, UPLOADS_NAME};
+use crate::{classify, collect, learn, position, web};
+
+fn megabytes(number: u32) -> u64 {
+    u64::from(number) * 1_000_000
+}
+
+/// Where packages are on this device, and whose are trusted.
+pub fn package_place(config: &PackageConfig) -> Place<'_> {
+    Place { dir: &config.dir, store: config.store.as_deref().map(Store::at), keys: &config.trusted_keys }
+}
+
+/// Parameters of the journal.
+pub fn journal(config: &Config) -> journal::Params {
+    let storage = &config.storage;
+    journal::Params {
+        group_window: storage.group_ms.milliseconds(),
+        tries_max: storage.tries_max.get(),
+        quota_bytes: megabytes(storage.quota_megabytes.get()),
+        keep_free_bytes: megabytes(storage.keep_free_megabytes.get()),
+        reserve_bytes: megabytes(storage.reserve_megabytes.get()),
+        metered: config.mqtt.as_ref().is_some_and(|mqtt| mqtt.metered),
+    }
+}
+
+/// Which photos count as one burst.
+pub fn bursts(config: &Config) -> BurstParams {
+    BurstParams {
+        similarity_min: config.intake.burst_similarity.get(),
+        span_max: SignedDuration::from_secs(config.intake.burst_s.get().into()),
+    }
+}
+
+/// How photos are judged.
+pub fn method(config: &Config) -> classify::Params {
+    let config::Classify { method, rule, neighbours, .. } = config.classify;
+    classify::Params { method, rule, neighbours: neighbours.get() as usize }
+}
+
+/// Which folders are watched, and how.
+pub fn watch(config: &Config) -> intake::Params {
+    let uploads = config.web.iter().map(|_| config.device.data_dir.join(UPLOADS_NAME));
+    intake::Params {
+        roots: config.intake.folders.iter().cloned().chain(uploads).collect(),
+        rescan: config.intake.rescan_s.seconds(),
+        settle: config.intake.settle_ms.milliseconds(),
+        own: Some(config.device.data_dir.clone()),
+        once: false,
+    }
+}
+
+/// Bounds on photos, and how they are decoded.
+pub fn limits(config: &Config) -> Limits {
+    Limits {
+        bytes_max: megabytes(config.intake.photo_megabytes_max.get()),
+        photo: photo::Limits {
+            pixels_max: u64::from(config.intake.photo_megapixels_max.get()) * 1_000_000,
+            memory_bytes_max: megabytes(config.photo.memory_megabytes_max.get()),
+            coefficient_bytes_max: megabytes(config.photo.progressive_megabytes_max.get()),
+            decoding: match config.photo.decode {
+                Decode::Exact => Decoding::Exact,
+                Decode::Scaled => Decoding::Scaled { short_side_min: config.photo.short_side_min.get() },
+            },
+        },
+    }
+}
+
+/// Loads what classifies photos.
+pub fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
+    let threads = Threads::new(config.classify.threads.get() as usize)?;
+    Ok(Classifier::load(package, limits(config), method(config), &threads)?)
+}
+
+/// What judges stored embeddings again, as photos are judged now.
+pub fn answerer(config: &Config, package: &Package, reader: &Reader) -> Result<Answerer> {
+    let answerer = Answerer::load(package, method(config))?;
+    if config.inspection.learn {
+        learn::read(reader, package.embedding_space(), &answerer.rated)?;
+    }
+    Ok(answerer)
+}
+
+/// Under which name events are made.
+pub fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIdentity {
+    let manifest = package.manifest();
+    DeviceIdentity {
+        source: config.topic_prefix(),
+        boot_id: boot_id.to_owned(),
+        package: format!("{} {}", manifest.name, manifest.version),
+        package_hash: package.hash().to_string(),
+        embedding_space: package.embedding_space(),
+    }
+}
+
+/// The serial line of the receiver; `None` if there is none.
+pub fn receiver(config: &Config) -> Option<position::Params> {
+    let config::Position { device, protocol, baud, .. } = &config.position;
+    Some(position::Params { device: device.clone()?, protocol: *protocol, baud: baud.0 })
+}
+
+/// The bounds on uploaded photos.
+pub fn uploads_room(config: &Config) -> Room {
+    Room {
+        dir: config.device.data_dir.join(UPLOADS_NAME),
+        bytes_max: megabytes(config.storage.uploads_megabytes_max.get()),
+        keep_free_bytes: megabytes(config.storage.keep_free_megabytes.get()),
+    }
+}
+
+/// Doors of the field page.
+pub fn web(config: &Config) -> web::Params {
+    let page = config.web.as_ref();
+    web::Params {
+        socket: config.device.data_dir.join(SOCKET_NAME),
+        listen: page.and_then(|page| page.listen),
+        listen_here: page.and_then(|page| page.listen_here),
+        hosts: page.map(|page| page.hosts.clone()).unwrap_or_default(),
+        trusted_proxies: page.map(|page| page.trusted_proxies.clone()).unwrap_or_default(),
+        viewers_export: page.is_some_and(|page| page.viewers_export),
+    }
+}
+
+/// Time limits of the central database.
+pub fn database_limits(limits: LimitsConfig) -> collect::Limits {
+    collect::Limits {
+        connect: limits.connect_s.seconds(),
+        statement: limits.statement_s.seconds(),
+        lock: limits.lock_s.seconds(),
+        idle: limits.idle_s.seconds(),
+        silence: limits.silence_s.seconds(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../deploy/config.toml");
+    /// A settings file that leaves out all that can be left out.
+    const SHORTEST: &str =
+        "[device]\nsite = \"kita\"\nid = \"unit-1\"\ndata_dir = \"data\"\n[package]\ndir = \"package\"
+                            [intake]\nfolders = []";
+
+    #[test]
+    fn the_defaults_of_the_settings_are_those_of_the_stages() {
+        for text in [SHIPPED, SHORTEST] {
+            let config = Config::parse(text).expect("settings");
+            assert_eq!(method(&config), classify::Params::default());
+            assert_eq!(journal(&config), journal::Params::default());
+            assert_eq!(limits(&config), Limits::default());
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! What happens to each file: from its bytes to a durable result, or to a reason why there is none.
+
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use log::{error, info, warn};
+
+use super::attempts::{ATTEMPTS_MAX, Attempts};
+use super::event::{DaemonEvent, Observer};
+use super::health::Vitals;
+use super::reads::Reads;
+use crate::config::Config;
+use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag};
+use crate::intake::{Bursts, Candidate, Look, Records};
+use crate::journal::{DeviceIdentity, FileState, Journal, JournalError, NewResult, Reader, Recorded};
+use crate::photo::{Positions, read_metadata};
+use crate::pipeline::{Classifier, Embedded, Inspected, PipelineError, read_file};
+use crate::plain_file;
+use crate::position::{Located, Locator, Sighting, Stored, monotonic_ns};
+use crate::uplink::Link;
+
+/// Pause before a photo without its end is read again.
+const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
+/// Pause after a fault of the device itself (a full disk, say) before the photo is tried again.
+const FAULT_PAUSE: Duration = Duration::from_secs(5);
+/// Longest pause before a file that the drive could not read is tried again. The pauses double up to it.
+const UNREADABLE_PAUSE_MAX: Duration = Duration::from_secs(600);
+/// As much of a file as is read to learn when the photo was taken. An EXIF block of a JPEG has at most 64 KiB (CIPA
+/// DC-008, 4.7.2) and comes first.
+const HEAD_BYTES: u64 = 1 << 16;
+
+/// Takes one file after the other from bytes to a durable result.
+pub struct Worker {
+    pub classifier: Classifier,
+    pub journal: Journal,
+    pub identity: Arc<DeviceIdentity>,
+    pub reader: Reader,
+    pub link: Link,
+    pub locator: Arc<Locator>,
+    pub vitals: Vitals,
+    pub config: Config,
+    pub observer: Observer,
+    pub bursts: Bursts,
+    pub attempts: Attempts,
+    pub reads: Reads,
+    /// Someone waits for the end and wants to know about every file.
+    pub by_hand: bool,
+}
+
+/// What became of a file.
+pub enum Progress {
+    /// The photo is known.
+    Done,
+    /// Why there is no result is recorded, or the file is gone.
+    Failed,
+    /// Nothing is recorded; try again after the pause.
+    Again(Duration),
+}
+
+impl Worker {
+    /// Classifies one file. What is wrong with a photo is recorded; a fault of the device is logged and tried again.
+    pub fn process(&mut self, candidate: &Candidate) -> Progress {
+        match self.result(candidate) {
+            Ok(progress) => progress,
+            Err(error) => {
+                // That the device is full was said once, for all photos.
+                if !matches!(error.downcast_ref(), Some(JournalError::Full(_))) {
+                    error!("{}: {error:#}; trying again in {FAULT_PAUSE:?}", candidate.path.display());
+                }
+                Progress::Again(FAULT_PAUSE)
+            }
+        }
+    }
+
+    /// An error is a fault of the device; what is wrong with a photo is recorded instead.
+    fn result(&mut self, candidate: &Candidate) -> Result<Progress> {
+        let bytes = match self.read(candidate) {
+            Ok(bytes) => bytes,
+            Err(PipelineError::Read(_)) if self.reads.is_stopping() => return Ok(Progress::Again(FAULT_PAUSE)),
+            // To ask whether it is there would hang too.
+            Err(PipelineError::Read(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                return Ok(self.unreadable(candidate, &error));
+            }
+            Err(PipelineError::Read(error)) if !candidate.path.exists() => return Ok(self.vanished(candidate, &error)),
+            Err(PipelineError::Read(error)) if error.kind() != io::ErrorKind::InvalidInput => {
+                return Ok(self.unreadable(candidate, &error));
+            }
+            Err(error) => return self.failed(candidate, &error),
+        };
+        self.vitals.file_readable(&candidate.path);
+        let sha256 = Sha256::of(&bytes);
+        if self.reader.is_known(&sha256)? {
+            self.journal.note_known(&candidate.path, &candidate.stamp, sha256)?;
+            return Ok(self.known(candidate));
+        }
+        self.journal.admit()?;
+        let Candidate { path, stamp, .. } = candidate;
+        let ended = self.attempts.of(path, stamp);
+        if ended >= ATTEMPTS_MAX {
+            let reason =
+                format!("the program ended {ended} times while it decoded this photo, for want of memory perhaps");
+            let failed = self.record_failure(candidate, reason)?;
+            self.attempts.forget(path, stamp);
+            return Ok(failed);
+        }
+        self.attempts.begin(path, stamp);
+        let inspected = self.classifier.inspect(&bytes, self.config.photo.thumbnail_px());
+        self.attempts.end();
+        match inspected {
+            Ok(inspected) => self.store(candidate, &bytes, sha256, inspected),
+            Err(PipelineError::Reference(error)) => Err(error.into()),
+            Err(error) => self.failed(candidate, &error),
+        }
+    }
+
+    fn read(&self, candidate: &Candidate) -> Result<Vec<u8>, PipelineError> {
+        let limits = self.classifier.embedder.limits;
+        self.reads
+            .read(&candidate.path, candidate.stamp.bytes.min(limits.bytes_max), move |path| read_file(path, &limits))?
+    }
+
+    fn store(&mut self, candidate: &Candidate, bytes: &[u8], sha256: Sha256, inspected: Inspected) -> Result<Progress> {
+        let Inspected { embedded, verdict, tag: new_tag, thumbnail } = inspected;
+        let tag = self.tag(candidate, new_tag.as_ref())?;
+        let capture = self.capture(candidate, bytes, sha256, &embedded, tag);
+        let Capture { taken, monotonic_ns, position, burst, .. } = capture.clone();
+        let result = NewResult {
+            capture,
+            stamp: candidate.stamp.clone(),
+            embedding: embedded.embedding.clone(),
+            verdict: verdict.clone(),
+            new_tag,
+            urgent: verdict.urgency.review,
+            thumbnail,
+            queued: !self.link.is_online(),
+            stored_at: Timestamp::now(),
+        };
+        match self.journal.record(&self.identity, result)? {
+            Recorded::Known => Ok(self.known(candidate)),
+            Recorded::New { capture, sequence } => {
+                self.bursts.push(sha256, embedded.embedding, taken.at, burst);
+                self.locator.remember(Stored { capture, monotonic_ns, taken, position });
+                let path = candidate.path.clone();
+                (self.observer)(DaemonEvent::Captured { path, capture, sequence, verdict: Box::new(verdict) });
+                Ok(Progress::Done)
+            }
+        }
+    }
+
+    /// The one that the photo shows, or the last one that was set.
+    fn tag(&self, candidate: &Candidate, new: Option<&Tag>) -> Result<Option<Tag>> {
+        let Some(new) = new else { return Ok(self.reader.tag()?) };
+        info!("{}: a code says: {new}; this holds for the photos from here on", candidate.path.display());
+        Ok(Some(new.clone()))
+    }
+
+    fn capture(
+        &self,
+        candidate: &Candidate,
+        bytes: &[u8],
+        sha256: Sha256,
+        embedded: &Embedded,
+        tag: Option<Tag>,
+    ) -> Capture {
+        let metadata = read_metadata(bytes, self.config.intake.camera_utc_offset.0);
+        let sighting = Sighting {
+            modified: modified(&candidate.stamp),
+            seen_ns: monotonic_ns().saturating_sub(candidate.seen.elapsed().as_nanos() as u64),
+            camera: metadata.taken,
+        };
+        let millimetres_per_pixel = metadata.millimetres_per_pixel(embedded.pixels);
+        let Positions { laser_target, rtk, exif } = metadata.positions;
+        let own = [laser_target, rtk, exif].into_iter().flatten();
+        let file_name = candidate.path.file_name().and_then(OsStr::to_str);
+        let Located { taken, monotonic_ns, position } = self.locator.locate(file_name, &sighting, own);
+        let burst = self.bursts.place(&embedded.embedding, taken.at);
+        Capture {
+            sha256,
+            path: candidate.path.clone(),
+            bytes: bytes.len() as u64,
+            pixels: embedded.pixels,
+            taken,
+            monotonic_ns,
+            position,
+            camera: metadata.camera,
+            exposure: metadata.exposure,
+            drone: metadata.drone,
+            quality: PhotoQuality { millimetres_per_pixel, ..embedded.quality },
+            tag,
+            burst,
+        }
+    }
+
+    fn known(&self, candidate: &Candidate) -> Progress {
+        (self.observer)(DaemonEvent::Known { path: candidate.path.clone() });
+        Progress::Done
+    }
+
+    /// A card was pulled, say. Nothing is recorded, so that the photo is new when it comes back.
+    fn vanished(&self, candidate: &Candidate, error: &io::Error) -> Progress {
+        let path = candidate.path.clone();
+        self.vitals.file_readable(&path);
+        warn!("{}: gone before it was read: {error}", path.display());
+        (self.observer)(DaemonEvent::Failed { path, reason: format!("gone before it was read: {error}") });
+        Progress::Failed
+    }
+
+    /// The drive's fault, not the photo's: nothing is recorded, and the file is tried again, by the next import if this is
+    /// one.
+    fn unreadable(&self, candidate: &Candidate, error: &io::Error) -> Progress {
+        let path = candidate.path.clone();
+        let reason = format!("cannot be read: {error}");
+        let tries = self.vitals.file_unreadable(&path, &format!("{}: {error}", path.display()));
+        if self.by_hand {
+            warn!("{}: {reason}", path.display());
+            (self.observer)(DaemonEvent::Failed { path, reason });
+            return Progress::Failed;
+        }
+        let pause = FAULT_PAUSE.saturating_mul(1 << tries.min(10)).min(UNREADABLE_PAUSE_MAX);
+        if tries == 0 {
+            warn!("{}: {reason}; trying again in {pause:?}, then in longer pauses", path.display());
+        }
+        Progress::Again(pause)
+    }
+
+    /// Waits for the rest of a photo that may still be growing; records any other failure.
+    fn failed(&self, candidate: &Candidate, error: &PipelineError) -> Result<Progress> {
+        let waiting = !self.by_hand && candidate.unchanged < self.config.intake.incomplete_s.seconds();
+        if waiting && matches!(error, PipelineError::Photo(error) if error.may_be_incomplete()) {
+            return Ok(Progress::Again(INCOMPLETE_PAUSE));
+        }
+        self.record_failure(candidate, error.to_string())
+    }
+
+    fn record_failure(&self, candidate: &Candidate, reason: String) -> Result<Progress> {
+        let (path, stamp, noted_at) = (candidate.path.clone(), candidate.stamp.clone(), Some(Timestamp::now()));
+        warn!("{}: {reason}", path.display());
+        self.journal.record_failure(Failure { path: path.clone(), stamp, reason: reason.clone(), noted_at })?;
+        self.vitals.file_failed();
+        (self.observer)(DaemonEvent::Failed { path, reason });
+        Ok(Progress::Failed)
+    }
+}
+
+impl Records for Worker {
+    fn look(&self, path: &Path, stamp: &FileStamp) -> Look {
+        let state = self.reader.file(path).unwrap_or_else(|error| {
+            warn!("{error}");
+            None
+        });
+        match state.filter(|state| state.stamp == *stamp) {
+            None => Look::Offer,
+            Some(FileState { reason: Some(_), .. }) if self.by_hand => Look::Offer,
+            Some(FileState { reason: Some(_), .. }) => Look::Failed,
+            Some(_) => {
+                if self.by_hand {
+                    (self.observer)(DaemonEvent::Known { path: path.to_owned() });
+                }
+                Look::Settled
+            }
+        }
+    }
+
+    /// By the camera's clock, which a copied file keeps, or else the time of the file.
+    fn taken(&self, path: &Path, stamp: &FileStamp) -> Timestamp {
+        if self.attempts.of(path, stamp) > 0 {
+            // One that has ended the program comes after all others.
+            return Timestamp::MAX;
+        }
+        // What cannot be read is told when its turn comes.
+        let head = self.reads.read(path, HEAD_BYTES, read_head).and_then(|head| head).unwrap_or_default();
+        read_metadata(&head, self.config.intake.camera_utc_offset.0).taken.unwrap_or_else(|| modified(stamp))
+    }
+}
+
+fn read_head(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    plain_file::open(path)?.take(HEAD_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// When the file was last written; the start of 1970 if no calendar reaches that far.
+fn modified(stamp: &FileStamp) -> Timestamp {
+    Timestamp::from_nanosecond(stamp.modified_ns.into()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
