@@ -19,9 +19,9 @@ mod thumbnail;
 use std::io;
 
 pub use fields::{FIELDS, Field, Kind, Value};
-pub use filter::{Filter, Moment, MomentError, Place};
+pub use filter::{Filter, Moment, MomentError, TagFilter};
 pub use job::{Job, Progress, Stream};
-pub use jsonl::Line;
+pub use jsonl::ExportLine;
 pub use members::{MembersError, read_members};
 pub use record::Record;
 pub use records::{Records, Tally};

@@ -17,7 +17,7 @@ use super::{Cli, Outcome, progress, stop};
 use crate::assembly;
 use crate::config::Config;
 use crate::durable;
-use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Place, Progress, Stream, Tally};
+use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Progress, Stream, TagFilter, Tally};
 use crate::journal::Reader;
 use crate::photo::MemoryBudget;
 use crate::search::{self, Condition};
@@ -118,7 +118,7 @@ impl FilterArgs {
             since: self.since.map(|moment| moment.first(zone)),
             until: self.until.map(|moment| moment.end(zone)),
             labels: search::Filter(self.conditions.clone()),
-            place: Place { bridge: self.bridge.clone(), span: self.span.clone(), member: self.member.clone() },
+            place: TagFilter { bridge: self.bridge.clone(), span: self.span.clone(), member: self.member.clone() },
             urgent: self.urgent,
         }
     }

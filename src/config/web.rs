@@ -54,7 +54,7 @@ impl Section for Web {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Config;
+    use crate::config::Config;
 
     const SHIPPED: &str = include_str!("../../deploy/config.toml");
 

@@ -16,7 +16,7 @@ use crate::intake::Arrivals;
 use crate::kernels::Threads;
 use crate::pipeline::Classifier;
 use crate::position::{Locator, monotonic_ns};
-use crate::web::{self, Access, Clock, Live, Pace, Pools, RECEIVING_MAX, Searcher, Site, Uploads, Web};
+use crate::web::{self, Access, ApiState, Clock, Live, Pace, Pools, RECEIVING_MAX, Searcher, Uploads, Web};
 
 /// The text encoder takes as much memory as the image encoder: it goes when nobody has searched for so long.
 const TEXT_ENCODER_IDLE: Duration = Duration::from_secs(120);
@@ -58,7 +58,7 @@ pub fn start(parts: &Parts, classifier: &Classifier, live: Live, arrivals: Arriv
     let threads = Threads::new(config.classify.threads.get() as usize)?;
     let (vitals, settings, closed) = (vitals.clone(), settings.clone(), vitals.closed_doors.clone());
     let web = config.web.as_ref();
-    let site = Site {
+    let site = ApiState {
         device: config.device.name(),
         zone: config.intake.camera_utc_offset.0,
         limits: assembly::limits(config),

@@ -6,7 +6,7 @@ mod charts;
 
 use std::fmt::Display;
 
-use self::charts::{BarGroup, Line, bars, confusion, lines};
+use self::charts::{BarGroup, Curve, bars, confusion, lines};
 use super::{AttributeScores, CUTOFFS, CategoryScores, Classification, Direction, Flagged, Run, UrgencyScores};
 use crate::domain::Category;
 use crate::markup::{escape, figure, section, table};
@@ -244,14 +244,14 @@ fn scaling(runs: &[Run]) -> String {
 }
 
 fn scaling_chart(run: &Run) -> String {
-    let line = |name: &str, value: &dyn Fn(&Classification) -> f64| Line {
+    let line = |name: &str, value: &dyn Fn(&Classification) -> f64| Curve {
         name: name.to_owned(),
         points: run.scaling.iter().map(|point| (point.reference_photos as f64, value(&point.classification))).collect(),
     };
     let macro_f1 = |category: Category| {
         line(category.id(), &|scores| scores.categories.get(&category).map_or(0.0, |scores| scores.macro_f1))
     };
-    let all: Vec<Line> =
+    let all: Vec<Curve> =
         Category::ALL.into_iter().map(macro_f1).chain([line("mean", &|scores| scores.mean_macro_f1)]).collect();
     let rows = run.scaling.iter().enumerate().map(|(index, point)| {
         let values = all.iter().map(|line| format!("{:.4}", line.points[index].1));

@@ -18,20 +18,20 @@ pub struct Filter {
     /// First time of capture that is no longer included.
     pub until: Option<Timestamp>,
     pub labels: search::Filter,
-    pub place: Place,
+    pub place: TagFilter,
     /// Whether to include only photos that an engineer should see first.
     pub urgent: bool,
 }
 
 /// Bridge, span and member that a tag must name. A part that is `None` matches any tag.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct TagFilter {
     pub bridge: Option<String>,
     pub span: Option<String>,
     pub member: Option<String>,
 }
 
-impl Place {
+impl TagFilter {
     pub fn fits(&self, tag: Option<&Tag>) -> bool {
         let Tag { bridge, span, member } = tag.cloned().unwrap_or_default();
         let fits = |wanted: &Option<String>, name: Option<TagText>| {
@@ -151,8 +151,8 @@ mod tests {
         }
     }
 
-    fn bridge(name: &str) -> Place {
-        Place { bridge: Some(name.to_owned()), ..Place::default() }
+    fn bridge(name: &str) -> TagFilter {
+        TagFilter { bridge: Some(name.to_owned()), ..TagFilter::default() }
     }
 
     #[test]

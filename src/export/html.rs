@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 pub use self::plan::{Group, Plan};
-use super::{ExportError, Filter, Place, Record};
+use super::{ExportError, Filter, Record, TagFilter};
 use crate::domain::Category;
 use crate::markup::{escape, section, table};
 use crate::texts::{Lang, Text};
@@ -110,7 +110,7 @@ fn selection(filter: &Filter, zone: Offset, lang: Lang) -> String {
     let labels = filter.labels.0.iter().map(|condition| {
         named(Text::of_category(condition.category), lang.class(condition.category.class(condition.class)))
     });
-    let Place { bridge, span, member } = filter.place.clone();
+    let TagFilter { bridge, span, member } = filter.place.clone();
     let place = [(Text::Bridge, bridge), (Text::Span, span), (Text::Member, member)];
     let place = place.into_iter().filter_map(|(text, name)| Some(named(text, name?)));
     let urgent = filter.urgent.then(|| Text::UrgentPhotos.say(lang).to_owned());
@@ -191,7 +191,7 @@ mod tests {
             filter: Filter {
                 since: Some(Timestamp::UNIX_EPOCH),
                 labels: search::Filter(vec!["soundness=III".parse().expect("a condition")]),
-                place: Place { bridge: Some("<B>".to_owned()), ..Place::default() },
+                place: TagFilter { bridge: Some("<B>".to_owned()), ..TagFilter::default() },
                 ..Filter::default()
             },
         }

@@ -14,15 +14,15 @@ pub fn write(
     records: impl Iterator<Item = Result<Record, ExportError>>,
 ) -> Result<(), ExportError> {
     for record in records {
-        serde_json::to_writer(&mut out, &Line::of(&record?))?;
+        serde_json::to_writer(&mut out, &ExportLine::of(&record?))?;
         out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
 }
 
-/// Line of the export: the data of the event, with the capture's ids and the facility that a register knows.
+/// ExportLine of the export: the data of the event, with the capture's ids and the facility that a register knows.
 #[derive(Serialize)]
-pub struct Line<'a> {
+pub struct ExportLine<'a> {
     capture: i64,
     event_id: Option<&'a str>,
     facility_id: Option<&'a str>,
@@ -65,10 +65,10 @@ struct Image<'a> {
     quality: Option<PhotoQuality>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> ExportLine<'a> {
     pub fn of(record: &'a Record) -> Self {
         let capture = &record.capture;
-        Line {
+        ExportLine {
             capture: capture.id,
             event_id: capture.event_id.as_deref(),
             facility_id: record.facility_id(),

@@ -34,7 +34,7 @@ pub struct Seat {
 }
 
 /// Membership in a crowd, which ends when it is dropped.
-pub struct Place {
+pub struct Membership {
     crowd: Crowd,
     pub seat: Arc<Seat>,
 }
@@ -47,7 +47,7 @@ impl Crowd {
 
     /// Adds a connection, and closes a stranger's if there is no room. Returns `None` if there is no room and no
     /// stranger's connection to close.
-    pub fn enter(&self, address: IpAddr, per_address: usize, is_proxy: bool) -> Option<Place> {
+    pub fn enter(&self, address: IpAddr, per_address: usize, is_proxy: bool) -> Option<Membership> {
         let mut seats = self.seats();
         let of_address = seats.iter().filter(|seat| seat.address == address).count();
         if of_address >= per_address {
@@ -59,7 +59,7 @@ impl Crowd {
         let seat = Arc::new(Seat { address, is_proxy, is_known: AtomicBool::new(is_proxy), gone: Notify::new() });
         seats.push(Arc::clone(&seat));
         drop(seats);
-        Some(Place { crowd: self.clone(), seat })
+        Some(Membership { crowd: self.clone(), seat })
     }
 
     fn seats(&self) -> MutexGuard<'_, Vec<Arc<Seat>>> {
@@ -97,7 +97,7 @@ impl Seat {
     }
 }
 
-impl Drop for Place {
+impl Drop for Membership {
     fn drop(&mut self) {
         self.crowd.seats().retain(|seat| !Arc::ptr_eq(seat, &self.seat));
     }
@@ -118,7 +118,7 @@ mod tests {
         let known = enter(1).expect("a place");
         known.seat.note(true);
         let strangers: Vec<_> = (0..127).map(|count| enter(2 + count % 4).expect("a place")).collect();
-        let has_gone = |place: &Place| !crowd.seats().iter().any(|seat| Arc::ptr_eq(seat, &place.seat));
+        let has_gone = |place: &Membership| !crowd.seats().iter().any(|seat| Arc::ptr_eq(seat, &place.seat));
         assert!(!strangers.iter().any(has_gone));
         let another = enter(9).expect("a place");
         assert_eq!(strangers.iter().filter(|place| has_gone(place)).count(), 1);

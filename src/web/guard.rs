@@ -9,11 +9,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Params;
 use super::access::{Access, Role, Visitor};
 use super::attempts::subscriber;
 use super::crowd::Crowd;
 use super::forwarded::{Network, came_through_a_proxy, is_secure, origin};
+use super::params::Params;
 use super::problem::Problem;
 use super::server::Peer;
 use super::while_known::WhileKnown;

@@ -13,7 +13,7 @@ pub struct BarGroup {
 }
 
 /// A curve.
-pub struct Line {
+pub struct Curve {
     pub name: String,
     /// Points of the curve as x and y, with y in [0, 1].
     pub points: Vec<(f64, f64)>,
@@ -58,7 +58,7 @@ const MARGIN: f64 = 44.0;
 const X_LABEL_WIDTH: f64 = 46.0;
 
 /// Draws curves over a common x axis, which starts at 0, with a legend.
-pub fn lines(lines: &[Line]) -> String {
+pub fn lines(lines: &[Curve]) -> String {
     let x_max = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(1.0, f64::max);
     let top = LEGEND_LINE * lines.len() as f64 + GROUP_GAP;
     let place = |(x, y): (f64, f64)| (MARGIN + PLOT.0 * x / x_max, top + PLOT.1 * (1.0 - y.clamp(0.0, 1.0)));
@@ -71,7 +71,7 @@ pub fn lines(lines: &[Line]) -> String {
     svg(PLOT.0 + 2.0 * MARGIN, top + PLOT.1 + MARGIN, "curves of macro-F1", &body)
 }
 
-fn curve(index: usize, line: &Line, place: impl Fn((f64, f64)) -> (f64, f64)) -> String {
+fn curve(index: usize, line: &Curve, place: impl Fn((f64, f64)) -> (f64, f64)) -> String {
     let colour = index % COLOURS;
     let points: Vec<(f64, f64)> = line.points.iter().map(|&point| place(point)).collect();
     let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();

@@ -11,17 +11,17 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
-use super::super::access::Visitor;
-use super::super::pools::{Kind, Listener};
-use super::super::problem::Problem;
-use super::super::site::Site;
 use super::query::{Id, Pairs};
 use super::stream::of_file;
 use crate::domain::{Position, Sha256, Tag};
-use crate::export::{Filter, Line, Record, Thumbnails};
+use crate::export::{ExportLine, Filter, Record, Thumbnails};
 use crate::journal::{Reader, StoredCapture, StoredPlace};
 use crate::plain_file;
 use crate::search::Nearest;
+use crate::web::access::Visitor;
+use crate::web::pools::{Kind, Listener};
+use crate::web::problem::Problem;
+use crate::web::state::ApiState;
 
 /// Maximum number of captures that one request examines. A request that finds few returns where to continue, so it
 /// takes no longer than others.
@@ -37,7 +37,7 @@ const METRES_PER_DEGREE: f64 = 111_195.08;
 
 /// Lists captures, the newest first. The answer has a `next` until the last capture was examined, even if the filter
 /// matches none of them.
-pub async fn list(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
+pub async fn list(State(site): State<Arc<ApiState>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
     let (limit, before) = (pairs.number("limit", 200, 50)? as usize, pairs.id("before")?);
     let filter = pairs.filter(site.zone)?;
     pairs.end()?;
@@ -45,7 +45,13 @@ pub async fn list(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Jso
     Ok(Json(found))
 }
 
-fn newest(site: &Site, reader: &Reader, filter: &Filter, before: Option<i64>, limit: usize) -> Result<Value, Problem> {
+fn newest(
+    site: &ApiState,
+    reader: &Reader,
+    filter: &Filter,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Value, Problem> {
     let (mut found, mut next, mut looked_at) = (Vec::new(), before.or(Some(i64::MAX)), 0);
     while let Some(before) = next.filter(|_| found.len() < limit && looked_at < LOOKED_AT_MAX) {
         let page = reader.captures_before(before, PAGE.min(limit)).map_err(Problem::fault)?;
@@ -67,18 +73,18 @@ fn newest(site: &Site, reader: &Reader, filter: &Filter, before: Option<i64>, li
     Ok(json!({ "captures": found, "next": next }))
 }
 
-fn line(site: &Site, capture: StoredCapture) -> Value {
+fn line(site: &ApiState, capture: StoredCapture) -> Value {
     let record = Record { capture, zone: site.zone };
-    serde_json::to_value(Line::of(&record)).expect("plain values")
+    serde_json::to_value(ExportLine::of(&record)).expect("plain values")
 }
 
 /// Returns all that is known of one capture, with the neighbours that support its verdict.
 pub async fn one(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     Id(id): Id,
 ) -> Result<Json<Value>, Problem> {
-    let work = move |site: &Site, reader: &Reader, _: &Listener| {
+    let work = move |site: &ApiState, reader: &Reader, _: &Listener| {
         let capture = find(reader, id)?;
         let has_original = capture.path.is_file();
         let mut value = line(site, capture);
@@ -101,11 +107,11 @@ fn find(reader: &Reader, id: i64) -> Result<StoredCapture, Problem> {
 }
 
 pub async fn thumbnail(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    let work = move |site: &Site, reader: &Reader, _: &Listener| {
+    let work = move |site: &ApiState, reader: &Reader, _: &Listener| {
         let record = Record { capture: find(reader, id)?, zone: site.zone };
         let thumbnails = Thumbnails { reader, limits: site.limits, memory: site.decoding_memory() };
         let jpeg = thumbnails.of(&record).map_err(Problem::fault)?;
@@ -122,11 +128,11 @@ pub async fn thumbnail(
 
 /// Returns the photo's original file, if it still is where it was taken in.
 pub async fn original(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    let work = move |_: &Site, reader: &Reader, _: &Listener| {
+    let work = move |_: &ApiState, reader: &Reader, _: &Listener| {
         let capture = find(reader, id)?;
         let gone = || Problem::not_found("the photo is not there any more, or another one has its name");
         let mut file = plain_file::open(&capture.path).map_err(|_| gone())?;
@@ -157,14 +163,14 @@ fn sha256(file: &mut File) -> std::io::Result<Sha256> {
 
 /// Lists earlier captures of the same member or place, the most similar first.
 pub async fn earlier(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     Id(id): Id,
     mut pairs: Pairs,
 ) -> Result<Json<Value>, Problem> {
     let top = pairs.number("top", 50, 6)? as usize;
     pairs.end()?;
-    let work = move |site: &Site, reader: &Reader, listener: &Listener| {
+    let work = move |site: &ApiState, reader: &Reader, listener: &Listener| {
         let is_wanted = || !listener.has_left();
         let fault = Problem::fault;
         let this = find(reader, id)?;
@@ -214,8 +220,8 @@ fn metres(a: &Position, b: &Position) -> f64 {
 }
 
 /// Lists where the latest photos of this start of the machine were taken, in order.
-pub async fn track(State(site): State<Arc<Site>>) -> Result<Json<Value>, Problem> {
-    let work = |site: &Site, reader: &Reader| {
+pub async fn track(State(site): State<Arc<ApiState>>) -> Result<Json<Value>, Problem> {
+    let work = |site: &ApiState, reader: &Reader| {
         let places = reader.last_places(&site.identity.boot_id, TRACK_MAX).map_err(Problem::fault)?;
         let point = |place: StoredPlace| {
             let position = place.position?;

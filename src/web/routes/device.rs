@@ -12,14 +12,14 @@ use serde::Serialize;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 
-use super::super::access::Visitor;
-use super::super::live::Hint;
-use super::super::problem::Problem;
-use super::super::site::Site;
-use super::Body;
+use super::query::Body;
 use crate::domain::{Health, Tag};
 use crate::journal::{JournalError, Reader};
 use crate::uplink::{InForce, LinkState, SettingsChange};
+use crate::web::access::Visitor;
+use crate::web::live::Hint;
+use crate::web::problem::Problem;
+use crate::web::state::ApiState;
 
 /// Interval at which a silent stream shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -28,7 +28,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 #[derive(Serialize)]
 pub struct Status {
     version: &'static str,
-    /// Site and name.
+    /// ApiState and name.
     device: String,
     package: String,
     link: LinkState,
@@ -42,11 +42,11 @@ pub struct Status {
     pub health: Health,
 }
 
-pub async fn status(State(site): State<Arc<Site>>) -> Result<Json<Status>, Problem> {
+pub async fn status(State(site): State<Arc<ApiState>>) -> Result<Json<Status>, Problem> {
     Ok(Json(site.look(status_of).await?))
 }
 
-pub fn status_of(site: &Site, reader: &Reader) -> Result<Status, Problem> {
+pub fn status_of(site: &ApiState, reader: &Reader) -> Result<Status, Problem> {
     let time = Timestamp::now();
     let read = || {
         Ok(Status {
@@ -72,13 +72,13 @@ pub fn status_of(site: &Site, reader: &Reader) -> Result<Status, Problem> {
 }
 
 /// Returns the tag of the photos that follow.
-pub async fn tag(State(site): State<Arc<Site>>) -> Result<Json<Tag>, Problem> {
+pub async fn tag(State(site): State<Arc<ApiState>>) -> Result<Json<Tag>, Problem> {
     Ok(Json(site.look(|_, reader| reader.tag().map_err(Problem::fault)).await?.unwrap_or_default()))
 }
 
 /// Sets the tag of the photos that follow; an empty one removes it.
 pub async fn set_tag(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     Body(tag): Body<Tag>,
 ) -> Result<Json<Tag>, Problem> {
@@ -91,7 +91,7 @@ pub async fn set_tag(
 
 /// Returns the settings in force that can be changed while the daemon runs.
 pub async fn settings(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
 ) -> Result<Json<InForce>, Problem> {
     change(site, visitor, SettingsChange::default()).await
@@ -99,20 +99,20 @@ pub async fn settings(
 
 /// Changes settings. A setting that is not named stays as it is; `null` restores the one in the settings file.
 pub async fn set_settings(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     Body(changes): Body<SettingsChange>,
 ) -> Result<Json<InForce>, Problem> {
     change(site, visitor, changes).await
 }
 
-async fn change(site: Arc<Site>, visitor: Visitor, changes: SettingsChange) -> Result<Json<InForce>, Problem> {
+async fn change(site: Arc<ApiState>, visitor: Visitor, changes: SettingsChange) -> Result<Json<InForce>, Problem> {
     site.change(visitor.id, move |site, _| (site.settings)(&changes).map(Json).map_err(Problem::fault)).await
 }
 
 /// Opens the live stream.
 pub async fn events(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let hints = site.live.listen(visitor.id).ok_or_else(|| Problem::busy("too many pages listen", 30))?;

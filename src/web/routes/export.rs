@@ -13,11 +13,6 @@ use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::access::Visitor;
-use super::super::pools::{Kind, Listener};
-use super::super::problem::Problem;
-use super::super::site::Site;
-use super::super::uploads::EXPORT_PREFIX;
 use super::query::Pairs;
 use super::stream::of_file;
 use crate::domain::Category;
@@ -26,6 +21,11 @@ use crate::export::html::Group;
 use crate::export::{ExportError, Filter, Job, Progress, Stream};
 use crate::journal::Reader;
 use crate::texts::Lang;
+use crate::web::access::Visitor;
+use crate::web::pools::{Kind, Listener};
+use crate::web::problem::Problem;
+use crate::web::state::ApiState;
+use crate::web::uploads::EXPORT_PREFIX;
 
 #[derive(Clone, Copy)]
 enum Format {
@@ -35,7 +35,7 @@ enum Format {
 
 /// Exports the captures that match the conditions, as a file.
 pub async fn export(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     mut pairs: Pairs,
 ) -> Result<Response, Problem> {
@@ -52,7 +52,7 @@ pub async fn export(
     };
     let filter = pairs.filter(site.zone)?;
     pairs.end()?;
-    let write = move |site: &Site, reader: &Reader, listener: &Listener| {
+    let write = move |site: &ApiState, reader: &Reader, listener: &Listener| {
         let progress = while_somebody_waits(listener);
         write(&site.uploads.room.dir, &job(site, reader, filter, &progress), format)
     };
@@ -95,7 +95,7 @@ fn while_somebody_waits(listener: &Listener) -> impl Fn(Progress) -> Result<(), 
 }
 
 fn job<'a>(
-    site: &'a Site,
+    site: &'a ApiState,
     reader: &'a Reader,
     filter: Filter,
     progress: &'a dyn Fn(Progress) -> Result<(), ExportError>,
@@ -124,7 +124,7 @@ fn fault(error: ExportError) -> Problem {
 
 /// Lists all members, with the damage that their photos show.
 pub async fn coverage(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     mut pairs: Pairs,
 ) -> Result<Json<Value>, Problem> {

@@ -9,17 +9,16 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::access::Visitor;
-use super::super::problem::Problem;
-use super::super::site::Site;
-use super::Body;
-use super::query::Id;
+use super::query::{Body, Id};
 use crate::domain::{Category, Change, Labels, PersonName, Saying, Statement, Tag, TagText};
 use crate::journal::{Expect, JournalError, Superseded};
+use crate::web::access::Visitor;
+use crate::web::problem::Problem;
+use crate::web::state::ApiState;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Word {
+pub struct JudgementRequest {
     /// Number of the event that the inspector has seen. If the verdict has changed since, they must look at it again.
     sequence: i64,
     /// Correct labels; without them the verdict that is shown is accepted.
@@ -33,11 +32,11 @@ pub struct Word {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Place {
+pub struct NewTag {
     tag: Tag,
 }
 
-impl Word {
+impl JudgementRequest {
     fn saying(self) -> Result<Saying, Problem> {
         match (self.labels, self.undo) {
             (None, false) => Ok(Saying::Accept),
@@ -50,17 +49,17 @@ impl Word {
 
 /// Accepts or corrects a verdict, or takes back the last such judgement.
 pub async fn inspect(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Id(id): Id,
     Extension(visitor): Extension<Visitor>,
-    Body(word): Body<Word>,
+    Body(word): Body<JudgementRequest>,
 ) -> Result<Json<Value>, Problem> {
     let by = visitor.name.or(word.name.clone()).map(TagText::from);
     let by = by.ok_or_else(|| Problem::bad_request("`name` is missing: who has inspected the photo"))?;
     let (seen, saying) = (word.sequence, word.saying()?);
     site.change(visitor.id, move |site, _| {
         let statement = Statement { by, at: Timestamp::now(), saying };
-        let Site { journal, identity, link, .. } = site;
+        let ApiState { journal, identity, link, .. } = site;
         let made = journal.judge(identity, id, statement, Expect::VerdictOf(seen), !link.is_online());
         made.map(|made| told(&made)).map_err(problem)
     })
@@ -79,13 +78,13 @@ fn check(labels: &Labels) -> Result<(), Problem> {
 
 /// Changes the tag of a capture: the member that its photo shows.
 pub async fn retag(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     Id(id): Id,
-    Body(place): Body<Place>,
+    Body(place): Body<NewTag>,
 ) -> Result<Json<Value>, Problem> {
     site.change(visitor.id, move |site, _| {
-        let Site { journal, identity, link, .. } = site;
+        let ApiState { journal, identity, link, .. } = site;
         let change = Change::Tag(place.tag);
         let made = journal.supersede(identity, id, change, Expect::Any, !link.is_online(), Timestamp::now());
         made.map(|made| told(&made)).map_err(problem)

@@ -7,12 +7,12 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::super::problem::Problem;
-use super::super::site::Site;
 use super::device::status_of;
 use crate::journal::EventClass;
+use crate::web::problem::Problem;
+use crate::web::state::ApiState;
 
-pub async fn metrics(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+pub async fn metrics(State(site): State<Arc<ApiState>>) -> Result<Response, Problem> {
     let text = site
         .look(|site, reader| {
             let status = status_of(site, reader)?;

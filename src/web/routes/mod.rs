@@ -19,39 +19,24 @@ pub use self::photos::RECEIVING_MAX;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
-use axum::{Json, Router};
-use serde::de::DeserializeOwned;
 
-use super::Params;
 use super::guard::{Guard, guard};
+use super::params::Params;
 use super::problem::Problem;
-use super::site::Site;
+use super::state::ApiState;
 
 /// Maximum size of a request that carries no photo, in bytes.
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// Time limit for an answer to begin. A photo may arrive over a slow radio link.
 const TIME_MAX: Duration = Duration::from_secs(300);
 
-/// Body of a request as JSON. Errors become problem documents.
-pub struct Body<T>(pub T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Body(body)),
-            Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
-        }
-    }
-}
-
-pub fn router(site: Arc<Site>, params: &Params) -> Router {
+pub fn router(site: Arc<ApiState>, params: &Params) -> Router {
     let guarding = Arc::new(Guard::new(Arc::clone(&site.access), params));
     Router::new()
         .route("/", get(page::index))

@@ -5,10 +5,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::super::problem::Problem;
 use super::export::lang;
 use crate::domain::Category;
 use crate::texts::{self, Lang, Text};
+use crate::web::problem::Problem;
 
 const INDEX: &str = include_str!("../page/index.html");
 

@@ -15,12 +15,12 @@ use sha2::Digest;
 use tempfile::NamedTempFile;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::super::access::Visitor;
-use super::super::problem::Problem;
-use super::super::site::{Site, Uploads};
-use super::super::uploads::{NoRoom, UPLOAD_PREFIX, name_of};
 use crate::domain::Sha256;
 use crate::durable;
+use crate::web::access::Visitor;
+use crate::web::problem::Problem;
+use crate::web::state::{ApiState, Uploads};
+use crate::web::uploads::{NoRoom, UPLOAD_PREFIX, name_of};
 
 /// Maximum number of photos that are received at the same time.
 pub const RECEIVING_MAX: usize = 4;
@@ -45,7 +45,7 @@ pub struct Received {
 
 /// Takes in one photo, from the form's field `photo`. The live stream reports its result.
 pub async fn upload(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Result<(StatusCode, Json<Received>), Problem> {
@@ -132,7 +132,7 @@ fn check_size(bytes: u64, max: u64) -> Result<(), Problem> {
 }
 
 /// Stores the photo under its name, unless it was classified before. The photo is durable before the answer says so.
-fn keep(site: &Site, draft: Draft, name: &str) -> Result<(StatusCode, Json<Received>), Problem> {
+fn keep(site: &ApiState, draft: Draft, name: &str) -> Result<(StatusCode, Json<Received>), Problem> {
     let Draft { file, hasher, .. } = draft;
     let sha256 = Sha256(hasher.finalize().into());
     let reader = site.journal.reader().map_err(Problem::fault)?;

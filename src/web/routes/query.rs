@@ -1,12 +1,14 @@
 //! Parameters of a request: its query and its path.
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use jiff::tz::Offset;
+use serde::de::DeserializeOwned;
 
-use super::super::problem::Problem;
-use crate::export::{Filter, Moment, Place};
+use crate::export::{Filter, Moment, TagFilter};
 use crate::search::Condition;
+use crate::web::problem::Problem;
 
 /// Number of a capture, from the path.
 pub struct Id(pub i64);
@@ -83,7 +85,7 @@ impl Pairs {
             since: moment("since")?.map(|moment| moment.first(zone)),
             until: moment("until")?.map(|moment| moment.end(zone)),
             labels: crate::search::Filter(self.conditions()?),
-            place: Place { bridge: self.take("bridge"), span: self.take("span"), member: self.take("member") },
+            place: TagFilter { bridge: self.take("bridge"), span: self.take("span"), member: self.take("member") },
             urgent: self.flag("urgent")?,
         })
     }
@@ -93,6 +95,20 @@ impl Pairs {
         match self.0.first() {
             None => Ok(()),
             Some((name, _)) => Err(Problem::bad_request(format!("`{name}` means nothing here, or comes twice"))),
+        }
+    }
+}
+
+/// Body of a request as JSON. Errors become problem documents.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Body(body)),
+            Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
         }
     }
 }

@@ -8,12 +8,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::access::Visitor;
-use super::super::problem::Problem;
-use super::super::site::Site;
-use super::Body;
-use super::query::Pairs;
+use super::query::{Body, Pairs};
 use crate::journal::Reader;
+use crate::web::access::Visitor;
+use crate::web::problem::Problem;
+use crate::web::state::ApiState;
 
 /// Selection of events that were set aside.
 #[derive(Deserialize)]
@@ -25,10 +24,10 @@ pub struct Which {
 
 /// Returns the state of the outbox: its size, what the broker does not accept for now, the first events in the order of
 /// delivery, and those that it refused for good.
-pub async fn show(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
+pub async fn show(State(site): State<Arc<ApiState>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
     let limit = pairs.number("limit", 1_000, 50)? as usize;
     pairs.end()?;
-    let work = move |site: &Site, reader: &Reader| {
+    let work = move |site: &ApiState, reader: &Reader| {
         let health = reader.outbox_depth().map_err(Problem::fault)?.health(Timestamp::now());
         let waiting: Result<Vec<Value>, _> =
             reader.waiting().take(limit).map(|row| Ok(json!(row.map_err(Problem::fault)?.outline()))).collect();
@@ -41,11 +40,11 @@ pub async fn show(State(site): State<Arc<Site>>, mut pairs: Pairs) -> Result<Jso
 
 /// Puts events that were set aside back into the queue.
 pub async fn retry(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     Body(which): Body<Which>,
 ) -> Result<Json<Value>, Problem> {
-    let work = move |site: &Site, _: &Reader| {
+    let work = move |site: &ApiState, _: &Reader| {
         let count = site.journal.retry(which.ids).map_err(Problem::fault)?;
         Ok(Json(json!({ "retried": count })))
     };

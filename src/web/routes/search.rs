@@ -10,15 +10,15 @@ use axum::{Extension, Json};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::super::access::Visitor;
-use super::super::pools::{Kind, Listener};
-use super::super::problem::Problem;
-use super::super::site::Site;
 use super::query::Pairs;
 use crate::domain::Embedding;
-use crate::export::{Line, Record};
+use crate::export::{ExportLine, Record};
 use crate::journal::Reader;
 use crate::search::{Filter, in_captures, in_reference};
+use crate::web::access::Visitor;
+use crate::web::pools::{Kind, Listener};
+use crate::web::problem::Problem;
+use crate::web::state::ApiState;
 
 /// Maximum number of characters of a text; the tokenizer cuts off long before.
 const TEXT_MAX: usize = 1_000;
@@ -54,7 +54,7 @@ fn wanted(mut pairs: Pairs) -> Result<Wanted, Problem> {
 }
 
 pub async fn by_text(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     mut pairs: Pairs,
 ) -> Result<Json<Value>, Problem> {
@@ -64,7 +64,7 @@ pub async fn by_text(
         return Err(Problem::bad_request(format!("`text` has more than {TEXT_MAX} characters")));
     }
     let wanted = wanted(pairs)?;
-    let find = move |site: &Site, reader: &Reader, listener: &Listener| {
+    let find = move |site: &ApiState, reader: &Reader, listener: &Listener| {
         find(site, reader, &site.searcher.of_text(&text)?, &wanted, listener)
     };
     site.work(Kind::Search, visitor.id, find).await
@@ -72,7 +72,7 @@ pub async fn by_text(
 
 /// Finds photos that resemble the one in the request's body, which is not kept.
 pub async fn by_photo(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     pairs: Pairs,
     body: Body,
@@ -86,7 +86,7 @@ pub async fn by_photo(
         let detail = format!("the photo has more than {} MB, or broke off", bytes_max / 1_000_000);
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     })?;
-    let find = move |site: &Site, reader: &Reader, listener: &Listener| {
+    let find = move |site: &ApiState, reader: &Reader, listener: &Listener| {
         let query = site.searcher.of_photo(&photo)?;
         drop((photo, place));
         find(site, reader, &query, &wanted, listener)
@@ -95,7 +95,7 @@ pub async fn by_photo(
 }
 
 fn find(
-    site: &Site,
+    site: &ApiState,
     reader: &Reader,
     query: &Embedding,
     wanted: &Wanted,
@@ -114,7 +114,7 @@ fn find(
             let found = found.map_err(Problem::fault)?.into_iter().map(|found| {
                 let capture = reader.capture(found.result.capture).map_err(Problem::fault)?;
                 let record = capture.map(|capture| Record { capture, zone: site.zone });
-                Ok(record.map(|record| json!({ "similarity": found.similarity, "capture": Line::of(&record) })))
+                Ok(record.map(|record| json!({ "similarity": found.similarity, "capture": ExportLine::of(&record) })))
             });
             found.collect::<Result<Vec<_>, Problem>>()?.into_iter().flatten().collect()
         }

@@ -9,13 +9,13 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::access::{CODE_LIFE, PairError, Role, SESSION_LIFE_S, Visitor};
-use super::super::guard::{COOKIE, Origin};
-use super::super::problem::Problem;
-use super::super::site::Site;
-use super::Body;
+use super::query::Body;
 use crate::domain::PersonName;
 use crate::journal::Reader;
+use crate::web::access::{CODE_LIFE, PairError, Role, SESSION_LIFE_S, Visitor};
+use crate::web::guard::{COOKIE, Origin};
+use crate::web::problem::Problem;
+use crate::web::state::ApiState;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,7 +44,7 @@ pub struct Me {
 }
 
 /// Returns what the device knows of this visitor.
-pub async fn show(State(site): State<Arc<Site>>, visitor: Option<Extension<Visitor>>) -> Json<Me> {
+pub async fn show(State(site): State<Arc<ApiState>>, visitor: Option<Extension<Visitor>>) -> Json<Me> {
     let Some(Extension(visitor)) = visitor else {
         return Json(Me { role: None, name: None, is_here: false, lets_in: false, may_export: false });
     };
@@ -61,12 +61,12 @@ pub async fn show(State(site): State<Arc<Site>>, visitor: Option<Extension<Visit
 
 /// Admits a visitor and sets their cookie, which is limited to TLS if the page was loaded over TLS, through a proxy.
 pub async fn enter(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(origin): Extension<Origin>,
     headers: HeaderMap,
     Body(Entry { code, name }): Body<Entry>,
 ) -> Result<Response, Problem> {
-    let pair = move |site: &Site, _: &Reader| site.access.pair(&code, name, origin.address).map_err(problem);
+    let pair = move |site: &ApiState, _: &Reader| site.access.pair(&code, name, origin.address).map_err(problem);
     let (token, role) = site.change(None, pair).await?.map_err(Problem::fault)?;
     let page = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
     let is_secure = origin.is_secure || page.is_some_and(|page| page.starts_with("https://"));
@@ -82,7 +82,10 @@ fn problem(error: PairError) -> Problem {
     }
 }
 
-pub async fn leave(State(site): State<Arc<Site>>, visitor: Option<Extension<Visitor>>) -> Result<Response, Problem> {
+pub async fn leave(
+    State(site): State<Arc<ApiState>>,
+    visitor: Option<Extension<Visitor>>,
+) -> Result<Response, Problem> {
     if let Some(id) = visitor.and_then(|Extension(visitor)| visitor.id) {
         site.change(None, move |site, _| site.access.revoke(&id).map_err(Problem::fault)).await?;
     }
@@ -92,7 +95,7 @@ pub async fn leave(State(site): State<Arc<Site>>, visitor: Option<Extension<Visi
 
 /// Makes a pairing code, for people at the device only.
 pub async fn new_code(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     Body(pairing): Body<Pairing>,
 ) -> Result<Response, Problem> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::super::pools::{Kind, Who};
-use super::super::site::Site;
+use crate::web::pools::{Kind, Who};
+use crate::web::state::ApiState;
 
 const PIECE_BYTES: usize = 64 << 10;
 /// Maximum number of pieces that wait for a slow reader.
@@ -16,7 +16,7 @@ const PIECES_MAX: usize = 2;
 
 /// Streams the rest of a file. Each piece is read on a thread of the pool for `kind`, so a slow client holds no thread
 /// between pieces.
-pub fn of_file(site: Arc<Site>, kind: Kind, who: Who, file: File) -> ReceiverStream<io::Result<Vec<u8>>> {
+pub fn of_file(site: Arc<ApiState>, kind: Kind, who: Who, file: File) -> ReceiverStream<io::Result<Vec<u8>>> {
     let (sender, pieces) = mpsc::channel(PIECES_MAX);
     tokio::spawn(async move {
         let mut file = Some(file);

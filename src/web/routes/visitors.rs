@@ -8,18 +8,18 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::access::Visitor;
-use super::super::problem::Problem;
-use super::super::site::Site;
+use crate::web::access::Visitor;
+use crate::web::problem::Problem;
+use crate::web::state::ApiState;
 
 /// Lists all visitors, the latest admitted first.
-pub async fn list(State(site): State<Arc<Site>>) -> Json<Value> {
+pub async fn list(State(site): State<Arc<ApiState>>) -> Json<Value> {
     Json(json!({ "visitors": site.access.list() }))
 }
 
 /// Sends a visitor away at once.
 pub async fn revoke(
-    State(site): State<Arc<Site>>,
+    State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {

@@ -24,8 +24,8 @@ use crate::uplink::{InForce, Link, SettingsChange};
 type ChangeSettings = dyn Fn(&SettingsChange) -> Result<InForce, String> + Send + Sync;
 
 /// State that all requests share.
-pub struct Site {
-    /// Site and name of the device.
+pub struct ApiState {
+    /// ApiState and name of the device.
     pub device: String,
     /// Time zone of the device's location.
     pub zone: Offset,
@@ -87,7 +87,7 @@ impl Searcher {
     }
 }
 
-impl Site {
+impl ApiState {
     /// Returns the memory budget for decoding photos, which requests share with the watched folders.
     pub fn decoding_memory(&self) -> &MemoryBudget {
         &self.searcher.classifier.embedder.memory
@@ -96,7 +96,7 @@ impl Site {
     /// Reads the database on another thread.
     pub async fn look<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Site, &Reader) -> Result<T, Problem> + Send + 'static,
+        work: impl FnOnce(&ApiState, &Reader) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         self.work(Kind::Quick, None, |site, reader, _| work(site, reader)).await
     }
@@ -105,7 +105,7 @@ impl Site {
     pub async fn change<T: Send + 'static>(
         self: &Arc<Self>,
         who: Who,
-        work: impl FnOnce(&Site, &Reader) -> Result<T, Problem> + Send + 'static,
+        work: impl FnOnce(&ApiState, &Reader) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         self.work(Kind::Write, who, |site, reader, _| work(site, reader)).await
     }
@@ -115,7 +115,7 @@ impl Site {
         self: &Arc<Self>,
         kind: Kind,
         who: Who,
-        work: impl FnOnce(&Site, &Reader, &Listener) -> Result<T, Problem> + Send + 'static,
+        work: impl FnOnce(&ApiState, &Reader, &Listener) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let site = Arc::clone(self);
         let work = move |listener: &Listener| {
