@@ -1,4 +1,4 @@
-//! What the messages of a flight controller say together.
+//! Combines the messages of a flight controller.
 
 use jiff::Timestamp;
 
@@ -7,18 +7,20 @@ use bridgeclip_domain::{FixQuality, Position, PositionSource};
 use super::message::{GlobalPosition, GpsRaw, ImageCaptured, Message, Place};
 use crate::{Arrival, Fix, TakenImage};
 
-/// The last word on its clock and its receiver.
+/// Latest state of a flight controller's clock and receiver.
 #[derive(Debug, Default)]
 pub struct Vehicle {
-    /// Microseconds since 1970 at its start.
+    /// Start of the controller, in microseconds since 1970.
     started_us: Option<i64>,
+    /// Latest state of the receiver, and its arrival in monotonic nanoseconds.
     receiver: Option<(GpsRaw, u64)>,
 }
 
-/// What the receiver said is taken for its state for so long. It is sent about each second.
+/// Time in nanoseconds for which a state of the receiver counts. It is sent about once a second.
 const RECEIVER_NS: u64 = 5_000_000_000;
 
 impl Vehicle {
+    /// Adds a message and returns the fix or picture that it completes.
     pub fn hear(&mut self, message: Message, received_ns: u64) -> Option<Arrival> {
         match message {
             Message::SystemTime { unix_us, boot_ms } => {
@@ -73,7 +75,7 @@ impl Vehicle {
         (now_ns.saturating_sub(received_ns) <= RECEIVER_NS).then_some(state)
     }
 
-    /// A filter that has not started yet says 0/0.
+    /// Converts a position. `None` for one out of range, and for 0/0, which a filter reports before it has started.
     fn position(&self, place: Place, received_ns: u64) -> Option<Position> {
         let [latitude_deg, longitude_deg] = [place.latitude, place.longitude].map(|angle| f64::from(angle) / 1e7);
         let in_range = latitude_deg.abs() <= 90.0 && longitude_deg.abs() <= 180.0;
@@ -96,16 +98,16 @@ impl Vehicle {
     }
 }
 
-/// Microseconds that a controller means; it says 0 while it does not know.
+/// Returns the microseconds since 1970 that a controller sent, or `None` for 0, which means unknown.
 fn known(unix_us: u64) -> Option<i64> {
     i64::try_from(unix_us).ok().filter(|us| *us > 0)
 }
 
-/// `GPS_FIX_TYPE`. Without a fix the filter goes on by its inertial sensors.
+/// Converts a value of `GPS_FIX_TYPE`. Without a fix, the filter goes on with its inertial sensors.
 fn quality(fix_type: u8) -> FixQuality {
     match fix_type {
         2 | 3 => FixQuality::Autonomous,
-        // Corrected ranges; precise point positioning.
+        // 4 has corrected ranges; 8 is precise point positioning.
         4 | 8 => FixQuality::Differential,
         5 => FixQuality::RtkFloat,
         // 7 is a base station.

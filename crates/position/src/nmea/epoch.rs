@@ -1,7 +1,7 @@
 //! Joins the sentences of one moment, an epoch, into one fix.
 //!
-//! Receivers say the same moment in several sentences and in different orders. So every sentence that adds something
-//! gives the fix of its epoch anew, more complete each time.
+//! Receivers describe the same moment in several sentences and in different orders. So every sentence that adds
+//! something yields the fix of its epoch again, more complete each time.
 
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -12,7 +12,7 @@ use bridgeclip_domain::{FixQuality, Position, PositionSource};
 use super::sentence::{Coordinates, DayTime, Movement, Place, Rmc, Sentence};
 use crate::Fix;
 
-/// The epoch in progress, and the calendar for those that bring no date.
+/// Epoch in progress, and the calendar for epochs without a date.
 #[derive(Debug, Default)]
 pub struct Epochs {
     epoch: Option<Epoch>,
@@ -22,7 +22,7 @@ pub struct Epochs {
 #[derive(Debug)]
 struct Epoch {
     time: DayTime,
-    /// When its first sentence came.
+    /// Monotonic arrival of the epoch's first sentence.
     received_ns: u64,
     place: Option<Place>,
     rmc: Option<Rmc>,
@@ -32,18 +32,19 @@ struct Epoch {
     date: Option<Date>,
 }
 
-/// The last moment whose date was given.
+/// Last moment with a known date.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     utc: Timestamp,
     received_ns: u64,
 }
 
-/// A time of day without a date belongs to the day that makes it fit the last known moment this well.
+/// Maximum difference between a time of day without a date and the time expected from the last known moment.
 const SAME_DAY: SignedDuration = SignedDuration::from_hours(6);
 
 impl Epochs {
-    /// Takes a sentence that came at `received_ns`. `None` while its epoch has no valid place.
+    /// Adds a sentence that arrived at `received_ns`, monotonic. Returns the epoch's fix, or `None` while it has no
+    /// valid position.
     pub fn add(&mut self, sentence: &Sentence, received_ns: u64) -> Option<Fix> {
         if let Some(time) = sentence.time()
             && self.epoch.as_ref().is_none_or(|epoch| epoch.time != time)
@@ -100,7 +101,7 @@ impl Epoch {
             Movement { speed_mps: movement.speed_mps.or(speed_mps), course_deg: movement.course_deg.or(course_deg) };
     }
 
-    /// GGA and GNS say more about the quality than RMC, so theirs comes first.
+    /// Returns the position. GGA and GNS describe its quality in more detail than RMC, so they take precedence.
     fn found(&self) -> Option<(Coordinates, FixQuality)> {
         let place = self.place.as_ref().and_then(|place| place.fix);
         let rmc = || self.rmc.as_ref()?.fix.map(|(coordinates, quality, _)| (coordinates, quality));
@@ -131,6 +132,8 @@ impl Epoch {
 }
 
 impl Known {
+    /// Returns the moment of an epoch without a date, on the day that fits the last known moment. `None` if no day
+    /// fits.
     fn same_or_next_day(&self, epoch: &Epoch) -> Option<Timestamp> {
         let elapsed_ns = epoch.received_ns.checked_sub(self.received_ns)?;
         let expected = self.utc.checked_add(SignedDuration::from_nanos(i64::try_from(elapsed_ns).ok()?)).ok()?;
@@ -141,7 +144,7 @@ impl Known {
     }
 }
 
-/// A leap second has no timestamp.
+/// Returns the timestamp of a date and time of day. A leap second has none.
 fn timestamp(date: Date, time: DayTime) -> Option<Timestamp> {
     let of_day = SignedDuration::from_nanos(time.0 as i64);
     if of_day >= SignedDuration::from_hours(24) {
