@@ -30,6 +30,7 @@ pub struct Capture {
     pub camera: Camera,
     pub exposure: Exposure,
     pub drone: Option<Drone>,
+    /// Figures for how well the photo shows its subject.
     pub quality: PhotoQuality,
     /// Bridge, span and member that a person named for this photo and those that follow.
     pub tag: Option<Tag>,

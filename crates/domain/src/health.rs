@@ -43,6 +43,7 @@ pub struct QueueHealth {
 /// Traffic that the broker refuses for now, while everything else goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HeldBack {
+    /// Refused parts, as far as they are listed.
     #[serde(rename = "held", skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<HeldPart>,
     /// Number of refused parts beyond those that are listed.
@@ -103,7 +104,9 @@ pub struct Unreadable {
 /// An address of the field page that cannot be opened, for example because another program uses its port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClosedDoor {
+    /// Address and port of the listener.
     pub listen: SocketAddr,
+    /// Reason in words.
     pub reason: String,
 }
 

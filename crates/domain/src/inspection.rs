@@ -12,6 +12,7 @@ pub struct Statement {
     pub by: TagText,
     /// Time by the device's clock.
     pub at: Timestamp,
+    /// Content of the statement.
     pub saying: Saying,
 }
 

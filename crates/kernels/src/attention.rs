@@ -15,6 +15,7 @@ pub struct AttentionShape {
     pub queries: usize,
     /// Number of tokens that are attended to.
     pub tokens: usize,
+    /// Number of heads.
     pub heads: usize,
     /// Number of values in one head.
     pub head_width: usize,
@@ -39,6 +40,7 @@ pub struct AttentionInput<'a> {
 /// A range of columns of a row-major matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns<'a> {
+    /// Values of the matrix, row by row.
     pub matrix: &'a [f32],
     /// Number of values in a row of the matrix.
     pub row: usize,

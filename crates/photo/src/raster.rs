@@ -19,7 +19,8 @@ pub struct Raster {
     pub pixels: [u32; 2],
     /// Scale of the decoded pixels in eighths of the full size, 1 to 8.
     pub eighths: u8,
-    /// Whether the picture is to be read from right to left, and from bottom to top.
+    /// Maximum number of pixels between the two passes of resizing, unless the picture itself is small in one
+    /// direction.
     pub mirrored: [bool; 2],
 }
 

@@ -110,6 +110,7 @@ fn meaning(symbol: u8) -> Option<(u8, u32)> {
 }
 
 impl AcCodes {
+    /// Builds the tables for the codes.
     pub fn new(codes: Codes) -> Self {
         let mut values = Box::new([Value::default(); 1 << SHORT]);
         for (bits, value) in (0..).zip(values.iter_mut()) {

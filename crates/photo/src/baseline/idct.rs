@@ -17,7 +17,9 @@ const ZIGZAG: [[u8; 8]; 8] = [
 
 /// Transform of a block's coefficients to `width` x `height` samples, each side 1 to 8.
 pub struct Idct {
+    /// Number of samples in a row, 1 to 8.
     pub width: usize,
+    /// Number of rows of samples, 1 to 8.
     pub height: usize,
     /// Factor of each coefficient and its index in a flattened [`Block`], in zigzag order.
     places: [(f32, u8); 64],
@@ -34,6 +36,8 @@ pub struct Idct {
 pub type Block<const SIDE: usize, const ROWS: usize> = [[f32; SIDE]; ROWS];
 
 impl Idct {
+    /// Prepares the transform to `width` x `height` samples, each 1 to 8. `quantization` holds the factors in zigzag
+    /// order.
     pub fn new(width: usize, height: usize, quantization: &[u8; 64]) -> Self {
         let side = if width.max(height) <= 4 { 4 } else { 8 };
         let (mut places, mut last) = ([(0.0, side * side); 64], 0);

@@ -35,6 +35,7 @@ pub enum XmpError {
 }
 
 impl Properties {
+    /// Returns the text of a property.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
