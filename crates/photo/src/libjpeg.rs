@@ -119,8 +119,8 @@ extern "C-unwind" fn format_nothing(_: &mut jpeg_common_struct, _: &[u8; 80]) {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::jpeg::inspect;
     use super::*;
+    use crate::jpeg::inspect;
 
     fn gradient(width: u32, height: u32) -> Vec<u8> {
         (0..height).flat_map(|y| (0..width).flat_map(move |x| [x as u8 * 2, y as u8 * 3, (x + y) as u8])).collect()

@@ -164,8 +164,8 @@ fn to_rgb(rows: &mut [u8], width: usize, lanes: &[Lane], stride: usize) {
 mod tests {
     use bridgeclip_random::Random;
 
-    use super::super::{jpeg, libjpeg};
     use super::*;
+    use crate::{jpeg, libjpeg};
 
     /// A gradient under noise, which has coefficients of all frequencies.
     fn textured(width: u32, height: u32) -> Vec<u8> {

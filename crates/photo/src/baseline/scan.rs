@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::super::jpeg::{START_OF_SCAN, segments};
 use super::huffman::{AcCodes, Codes};
+use crate::jpeg::{START_OF_SCAN, segments};
 
 /// Frame markers of sequential JPEGs with Huffman codes (SOF0, SOF1).
 const FRAMES: [u8; 2] = [0xC0, 0xC1];

@@ -173,8 +173,8 @@ fn fill(attitude: &mut Attitude, candidate: Attitude) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Positions, xmp};
     use super::*;
+    use crate::metadata::{Positions, xmp};
 
     fn read(description: &str) -> Metadata {
         let packet = format!("<x:xmpmeta><rdf:RDF>{description}</rdf:RDF></x:xmpmeta>");

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use bridgeclip_domain::{Camera, Exposure, FixQuality, Position, PositionSource};
 
-use super::super::Orientation;
 use super::{Metadata, Positions};
+use crate::Orientation;
 
 /// Length in bytes at which texts are cut; names are shorter.
 const TEXT_BYTES_MAX: usize = 128;
