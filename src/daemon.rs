@@ -49,7 +49,7 @@ use crate::packages::{self, Loaded};
 use crate::photo::{self, Positions, read_metadata};
 use crate::pipeline::{Answerer, Classifier, Embedded, Inspected, Limits, PipelineError, read_file};
 use crate::plain_file;
-use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, Stored, monotonic_ns};
+use crate::position::{self, Located, Locator, SerialEvent, SerialLine, Sighting, Stored, monotonic_ns};
 use crate::service::Service;
 use crate::uplink::{Link, LinkEvent, Uplink};
 use crate::web::{UPLOADS_NAME, Web};
@@ -105,7 +105,7 @@ pub struct Daemon {
     intake: Intake,
     worker: Worker,
     uplink: Option<Uplink>,
-    line: Option<Line>,
+    line: Option<SerialLine>,
     corrector: Option<CorrectorThread>,
     web: Option<Web>,
     journal_thread: JoinHandle<()>,
@@ -362,16 +362,16 @@ pub fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIden
     }
 }
 
-fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
+fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<SerialLine>> {
     let Some(device) = config.position.device.clone() else { return Ok(None) };
-    let params = position::Params { device, protocol: config.position.protocol, baud: config.position.baud.0 };
+    let params = position::SerialParams { device, protocol: config.position.protocol, baud: config.position.baud.0 };
     let locator = Arc::clone(locator);
     let note = move |event| match event {
-        LineEvent::Arrived(arrival) => locator.note(arrival),
+        SerialEvent::Arrived(arrival) => locator.note(arrival),
         // The line has logged these itself.
-        LineEvent::Found { .. } | LineEvent::Lost(_) => (),
+        SerialEvent::Found { .. } | SerialEvent::Lost(_) => (),
     };
-    Line::start(params, note).map(Some).context("cannot start a thread for the serial line")
+    SerialLine::start(params, note).map(Some).context("cannot start a thread for the serial line")
 }
 
 fn start_corrector(shared: &uplink::Shared, reader: &Reader) -> Result<CorrectorThread> {

@@ -17,7 +17,7 @@ use super::{Arrival, mavlink, nmea};
 
 /// Where the receiver is connected, and how to talk to it.
 #[derive(Clone, Debug)]
-pub struct Params {
+pub struct SerialParams {
     /// Device file, or a link to one. A link in `/dev/serial/by-id/` stays the same when the receiver is plugged in
     /// elsewhere.
     pub device: PathBuf,
@@ -46,7 +46,7 @@ pub const BAUD_RATES: [u32; 8] = [9_600, 115_200, 38_400, 57_600, 4_800, 19_200,
 
 /// An event of a serial line.
 #[derive(Clone, Debug, PartialEq)]
-pub enum LineEvent {
+pub enum SerialEvent {
     /// Valid messages arrive at this rate.
     Found { protocol: Protocol, baud: u32 },
     /// The line is gone or silent, for the reason in the text.
@@ -67,14 +67,14 @@ const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(8);
 
 /// A thread that follows a serial line.
-pub struct Line {
+pub struct SerialLine {
     stopped: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
-impl Line {
+impl SerialLine {
     /// Starts the thread, which calls `tell` for each event.
-    pub fn start(params: Params, tell: impl FnMut(LineEvent) + Send + 'static) -> io::Result<Self> {
+    pub fn start(params: SerialParams, tell: impl FnMut(SerialEvent) + Send + 'static) -> io::Result<Self> {
         let stopped = Arc::new(AtomicBool::new(false));
         let mut follower = Follower {
             decoders: Decoders::new(params.protocol),
@@ -86,7 +86,7 @@ impl Line {
             tell: Box::new(tell),
         };
         let thread = thread::Builder::new().name("position".into()).spawn(move || follower.run())?;
-        Ok(Line { stopped, thread })
+        Ok(SerialLine { stopped, thread })
     }
 
     /// Asks the thread to end, which takes one second at most.
@@ -105,7 +105,7 @@ impl Line {
 }
 
 struct Follower {
-    params: Params,
+    params: SerialParams,
     decoders: Decoders,
     /// Rate of the last valid message.
     baud: Option<u32>,
@@ -113,7 +113,7 @@ struct Follower {
     /// Whether the loss has been reported.
     is_lost: bool,
     stopped: Arc<AtomicBool>,
-    tell: Box<dyn FnMut(LineEvent) + Send>,
+    tell: Box<dyn FnMut(SerialEvent) + Send>,
 }
 
 /// Next step of the thread.
@@ -208,7 +208,7 @@ impl Follower {
         let tell = &mut self.tell;
         self.decoders.push(&buffer[..count], monotonic_ns(), &mut |arrival| match arrival {
             Arrival::Valid => is_valid = true,
-            arrival => tell(LineEvent::Arrived(arrival)),
+            arrival => tell(SerialEvent::Arrived(arrival)),
         });
         Ok(is_valid)
     }
@@ -217,14 +217,14 @@ impl Follower {
         let protocol = self.decoders.spoken();
         (self.baud, self.pause, self.is_lost) = (Some(baud), PAUSE_FIRST, false);
         info!("{}: {protocol} at {baud} baud", self.params.device.display());
-        (self.tell)(LineEvent::Found { protocol, baud });
+        (self.tell)(SerialEvent::Found { protocol, baud });
     }
 
     /// Reports the reason, once per loss, and pauses.
     fn lost(&mut self, reason: &str) -> Mode {
         if !std::mem::replace(&mut self.is_lost, true) {
             warn!("{}: {reason}; trying again", self.params.device.display());
-            (self.tell)(LineEvent::Lost(reason.to_owned()));
+            (self.tell)(SerialEvent::Lost(reason.to_owned()));
         }
         Mode::Pause
     }
@@ -336,19 +336,19 @@ mod tests {
         }
     }
 
-    fn start(name: &Path, protocol: Protocol) -> (Line, Receiver<LineEvent>) {
+    fn start(name: &Path, protocol: Protocol) -> (SerialLine, Receiver<SerialEvent>) {
         let (sender, events) = channel();
-        let params = Params { device: name.to_owned(), protocol, baud: None };
-        let line = Line::start(params, move |event| drop(sender.send(event))).expect("a thread");
+        let params = SerialParams { device: name.to_owned(), protocol, baud: None };
+        let line = SerialLine::start(params, move |event| drop(sender.send(event))).expect("a thread");
         (line, events)
     }
 
     /// Sends a sentence every 20 ms until `wanted` accepts an event of the line.
     fn until<T>(
         receiving: &mut Receiving,
-        events: &Receiver<LineEvent>,
+        events: &Receiver<SerialEvent>,
         mut say: impl FnMut(u32) -> Vec<u8>,
-        wanted: impl Fn(&LineEvent) -> Option<T>,
+        wanted: impl Fn(&SerialEvent) -> Option<T>,
     ) -> T {
         let end = Instant::now() + PATIENCE;
         for second in (0..60).cycle() {
@@ -366,16 +366,16 @@ mod tests {
         unreachable!("an endless loop");
     }
 
-    fn latitude(event: &LineEvent) -> Option<f64> {
+    fn latitude(event: &SerialEvent) -> Option<f64> {
         match event {
-            LineEvent::Arrived(Arrival::Fix(fix)) => Some(fix.position.latitude_deg),
+            SerialEvent::Arrived(Arrival::Fix(fix)) => Some(fix.position.latitude_deg),
             _ => None,
         }
     }
 
-    fn found(event: &LineEvent) -> Option<(Protocol, u32)> {
+    fn found(event: &SerialEvent) -> Option<(Protocol, u32)> {
         match event {
-            LineEvent::Found { protocol, baud } => Some((*protocol, *baud)),
+            SerialEvent::Found { protocol, baud } => Some((*protocol, *baud)),
             _ => None,
         }
     }
@@ -385,7 +385,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let name = dir.path().join("gps");
         let (line, events) = start(&name, Protocol::Auto);
-        assert!(matches!(events.recv_timeout(PATIENCE), Ok(LineEvent::Lost(_))), "not plugged in yet");
+        assert!(matches!(events.recv_timeout(PATIENCE), Ok(SerialEvent::Lost(_))), "not plugged in yet");
         let mut receiving = Receiving::plug(&name);
         assert_eq!(until(&mut receiving, &events, |_| sentence(7), found), (Protocol::Nmea, 9_600));
         assert_eq!(until(&mut receiving, &events, |_| sentence(9), latitude), 35.007, "said before");
@@ -397,7 +397,7 @@ mod tests {
         );
         receiving.unplug(&name);
         let lost = || events.recv_timeout(PATIENCE).expect("an event");
-        assert!(std::iter::repeat_with(lost).any(|event| matches!(event, LineEvent::Lost(_))));
+        assert!(std::iter::repeat_with(lost).any(|event| matches!(event, SerialEvent::Lost(_))));
         let mut receiving = Receiving::plug(&name);
         until(&mut receiving, &events, |_| sentence(11), |event| latitude(event).filter(|at| *at > 35.0105));
         line.stop();
@@ -425,7 +425,7 @@ mod tests {
             receiving.say(&[b'$'; 1]);
             receiving.say(&[b'x'; 1_000]);
         }
-        let only = |event: &LineEvent| latitude(event).filter(|at| (at - 35.059).abs() < 1e-9);
+        let only = |event: &SerialEvent| latitude(event).filter(|at| (at - 35.059).abs() < 1e-9);
         until(&mut receiving, &events, |_| sentence(59), only);
         line.stop();
     }
@@ -446,7 +446,7 @@ mod tests {
     fn a_stop_is_prompt_in_every_mode() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let name = dir.path().join("gps");
-        let prompt = |line: Line| {
+        let prompt = |line: SerialLine| {
             let begin = Instant::now();
             line.stop();
             assert!(begin.elapsed() < READ + LISTEN, "{:?}", begin.elapsed());

@@ -20,14 +20,14 @@ pub struct Locator {
     boot_id: String,
     age_s_max: f64,
     state: Mutex<State>,
-    clock: Clock,
+    clock: ClockReader,
 }
 
 /// Function that reads both clocks of the device.
-pub type Clock = Box<dyn Fn() -> Reading + Send + Sync>;
+pub type ClockReader = Box<dyn Fn() -> Reading + Send + Sync>;
 
 /// Returns a function that reads the clocks of this machine.
-fn real_clock() -> Clock {
+fn machine_clocks() -> ClockReader {
     // A lock of its own, because asking for NTP may take a moment and the line must not wait for it.
     let ntp = Mutex::new(Ntp::default());
     Box::new(move || Reading::now(whole(&ntp).is_synchronised(monotonic_ns())))
@@ -56,11 +56,11 @@ impl Locator {
     /// Creates a locator that reads the clocks of this machine. Fixes older than `age_s_max` seconds at the exposure
     /// are not used.
     pub fn new(age_s_max: f64) -> io::Result<Self> {
-        Ok(Self::with_clock(age_s_max, boot_id()?, real_clock()))
+        Ok(Self::with_clock(age_s_max, boot_id()?, machine_clocks()))
     }
 
     /// Creates a locator that knows the time from this clock alone.
-    pub fn with_clock(age_s_max: f64, boot_id: String, clock: Clock) -> Self {
+    pub fn with_clock(age_s_max: f64, boot_id: String, clock: ClockReader) -> Self {
         Locator { boot_id, age_s_max, state: Mutex::default(), clock }
     }
 

@@ -78,7 +78,7 @@ pub struct GpsRaw {
 pub struct GlobalPosition {
     /// Milliseconds since the controller started.
     pub boot_ms: u32,
-    pub place: Place,
+    pub position: RawPosition,
     /// Speed to the north and to the east, in centimetres per second.
     pub speed_cms: [i16; 2],
 }
@@ -90,7 +90,7 @@ pub struct ImageCaptured {
     pub unix_us: u64,
     /// Milliseconds since the controller started.
     pub boot_ms: u32,
-    pub place: Place,
+    pub position: RawPosition,
     /// 1 if there is a picture.
     pub result: i8,
     /// Path or URL of the picture on the camera.
@@ -99,7 +99,7 @@ pub struct ImageCaptured {
 
 /// Coordinates in the units of the wire format.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
+pub struct RawPosition {
     /// Latitude in degrees times 10^7.
     pub latitude: i32,
     /// Longitude in degrees times 10^7.
@@ -138,20 +138,20 @@ fn gps_raw(fields: &mut Fields) -> GpsRaw {
 
 /// Reads time_boot_ms, lat, lon, alt, relative_alt, vx, vy, vz, hdg.
 fn position(fields: &mut Fields) -> GlobalPosition {
-    let (boot_ms, place) = (fields.u32(), fields.place());
+    let (boot_ms, position) = (fields.u32(), fields.position());
     fields.skip(4);
-    GlobalPosition { boot_ms, place, speed_cms: [fields.i16(), fields.i16()] }
+    GlobalPosition { boot_ms, position, speed_cms: [fields.i16(), fields.i16()] }
 }
 
 /// Reads time_utc, time_boot_ms, lat, lon, alt, relative_alt, q[4], image_index, camera_id, capture_result,
 /// file_url[205].
 fn image(fields: &mut Fields) -> ImageCaptured {
-    let (unix_us, boot_ms, place) = (fields.u64(), fields.u32(), fields.place());
+    let (unix_us, boot_ms, position) = (fields.u64(), fields.u32(), fields.position());
     fields.skip(4 + 4 * 4 + 4 + 1);
     let [result] = fields.take();
     let url: [u8; 205] = fields.take();
     let text = url.split(|byte| *byte == 0).next().unwrap_or_default();
-    ImageCaptured { unix_us, boot_ms, place, result: result as i8, url: String::from_utf8_lossy(text).into_owned() }
+    ImageCaptured { unix_us, boot_ms, position, result: result as i8, url: String::from_utf8_lossy(text).into_owned() }
 }
 
 /// Reader of consecutive little-endian numbers. Callers stay within 255 bytes.
@@ -188,7 +188,7 @@ impl Fields<'_> {
         i16::from_le_bytes(self.take())
     }
 
-    fn place(&mut self) -> Place {
-        Place { latitude: self.i32(), longitude: self.i32(), altitude_mm: self.i32() }
+    fn position(&mut self) -> RawPosition {
+        RawPosition { latitude: self.i32(), longitude: self.i32(), altitude_mm: self.i32() }
     }
 }

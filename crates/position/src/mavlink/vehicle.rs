@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use bridgeclip_domain::{FixQuality, Position, PositionSource};
 
-use super::message::{GlobalPosition, GpsRaw, ImageCaptured, Message, Place};
+use super::message::{GlobalPosition, GpsRaw, ImageCaptured, Message, RawPosition};
 use crate::{Arrival, Fix, TakenImage};
 
 /// Latest state of a flight controller's clock and receiver.
@@ -41,7 +41,7 @@ impl Vehicle {
         let [north, east] = told.speed_cms.map(|speed| f64::from(speed) / 100.0);
         let speed_mps = north.hypot(east);
         Some(Fix {
-            position: self.position(told.place, received_ns)?,
+            position: self.position(told.position, received_ns)?,
             utc: self.utc(told.boot_ms),
             received_ns,
             speed_mps: Some(speed_mps),
@@ -56,7 +56,7 @@ impl Vehicle {
         let file_name = told.url.rsplit(['/', '\\']).next().filter(|name| !name.is_empty())?.to_owned();
         let utc = known(told.unix_us).and_then(|us| Timestamp::from_microsecond(us).ok());
         let fix = Fix {
-            position: self.position(told.place, received_ns)?,
+            position: self.position(told.position, received_ns)?,
             utc: utc.or_else(|| self.utc(told.boot_ms)),
             received_ns,
             speed_mps: None,
@@ -76,10 +76,10 @@ impl Vehicle {
     }
 
     /// Converts a position. `None` for one out of range, and for 0/0, which a filter reports before it has started.
-    fn position(&self, place: Place, received_ns: u64) -> Option<Position> {
-        let [latitude_deg, longitude_deg] = [place.latitude, place.longitude].map(|angle| f64::from(angle) / 1e7);
+    fn position(&self, raw: RawPosition, received_ns: u64) -> Option<Position> {
+        let [latitude_deg, longitude_deg] = [raw.latitude, raw.longitude].map(|angle| f64::from(angle) / 1e7);
         let in_range = latitude_deg.abs() <= 90.0 && longitude_deg.abs() <= 180.0;
-        if !in_range || (place.latitude == 0 && place.longitude == 0) {
+        if !in_range || (raw.latitude == 0 && raw.longitude == 0) {
             return None;
         }
         let receiver = self.receiver(received_ns);
@@ -88,7 +88,7 @@ impl Vehicle {
         Some(Position {
             latitude_deg,
             longitude_deg,
-            altitude_m: Some(f64::from(place.altitude_mm) / 1e3),
+            altitude_m: Some(f64::from(raw.altitude_mm) / 1e3),
             source: if rtk { PositionSource::Rtk } else { PositionSource::Mavlink },
             hdop: receiver.filter(|state| state.hdop_centi < 9_900).map(|state| f64::from(state.hdop_centi) / 100.0),
             std_m: receiver.filter(|state| state.accuracy_mm > 0).map(|state| f64::from(state.accuracy_mm) / 1e3),

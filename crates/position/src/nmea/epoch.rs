@@ -9,14 +9,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use bridgeclip_domain::{FixQuality, Position, PositionSource};
 
-use super::sentence::{Coordinates, DayTime, Movement, Place, Rmc, Sentence};
+use super::sentence::{Coordinates, DayTime, FixData, Movement, Rmc, Sentence};
 use crate::Fix;
 
 /// Epoch in progress, and the calendar for epochs without a date.
 #[derive(Debug, Default)]
 pub struct Epochs {
     epoch: Option<Epoch>,
-    calendar: Option<Known>,
+    calendar: Option<DatedMoment>,
 }
 
 #[derive(Debug)]
@@ -24,7 +24,7 @@ struct Epoch {
     time: DayTime,
     /// Monotonic arrival of the epoch's first sentence.
     received_ns: u64,
-    place: Option<Place>,
+    fix_data: Option<FixData>,
     rmc: Option<Rmc>,
     movement: Movement,
     hdop: Option<f64>,
@@ -34,7 +34,7 @@ struct Epoch {
 
 /// Last moment with a known date.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct DatedMoment {
     utc: Timestamp,
     received_ns: u64,
 }
@@ -64,7 +64,7 @@ impl Epochs {
             return self.calendar.and_then(|known| known.same_or_next_day(epoch));
         };
         let utc = timestamp(date, epoch.time)?;
-        self.calendar = Some(Known { utc, received_ns: epoch.received_ns });
+        self.calendar = Some(DatedMoment { utc, received_ns: epoch.received_ns });
         Some(utc)
     }
 }
@@ -72,13 +72,13 @@ impl Epochs {
 impl Epoch {
     fn new(time: DayTime, received_ns: u64) -> Self {
         let movement = Movement::default();
-        Epoch { time, received_ns, place: None, rmc: None, movement, hdop: None, std_m: None, date: None }
+        Epoch { time, received_ns, fix_data: None, rmc: None, movement, hdop: None, std_m: None, date: None }
     }
 
     fn take(&mut self, sentence: &Sentence) {
         match sentence {
-            Sentence::Place(place) if place.fix.is_some() => self.place = Some(place.clone()),
-            Sentence::Place(_) => (),
+            Sentence::FixData(fix_data) if fix_data.fix.is_some() => self.fix_data = Some(fix_data.clone()),
+            Sentence::FixData(_) => (),
             Sentence::Rmc(rmc) => self.take_rmc(rmc),
             Sentence::Gsa { hdop } => self.hdop = hdop.or(self.hdop),
             Sentence::Zda { date, .. } => self.date = Some(*date),
@@ -103,21 +103,21 @@ impl Epoch {
 
     /// Returns the position. GGA and GNS describe its quality in more detail than RMC, so they take precedence.
     fn found(&self) -> Option<(Coordinates, FixQuality)> {
-        let place = self.place.as_ref().and_then(|place| place.fix);
+        let fix_data = self.fix_data.as_ref().and_then(|fix_data| fix_data.fix);
         let rmc = || self.rmc.as_ref()?.fix.map(|(coordinates, quality, _)| (coordinates, quality));
-        place.or_else(rmc)
+        fix_data.or_else(rmc)
     }
 
     fn fix(&self, coordinates: Coordinates, quality: FixQuality, utc: Option<Timestamp>) -> Fix {
-        let place = self.place.as_ref();
+        let fix_data = self.fix_data.as_ref();
         let rtk = quality == FixQuality::RtkFixed;
         Fix {
             position: Position {
                 latitude_deg: coordinates.latitude_deg,
                 longitude_deg: coordinates.longitude_deg,
-                altitude_m: place.and_then(|place| place.altitude_m),
+                altitude_m: fix_data.and_then(|fix_data| fix_data.altitude_m),
                 source: if rtk { PositionSource::Rtk } else { PositionSource::SerialGps },
-                hdop: place.and_then(|place| place.hdop).or(self.hdop),
+                hdop: fix_data.and_then(|fix_data| fix_data.hdop).or(self.hdop),
                 std_m: self.std_m,
                 quality: Some(quality),
                 age_s: None,
@@ -126,12 +126,12 @@ impl Epoch {
             received_ns: self.received_ns,
             speed_mps: self.movement.speed_mps,
             course_deg: self.movement.course_deg,
-            satellites: place.and_then(|place| place.satellites),
+            satellites: fix_data.and_then(|fix_data| fix_data.satellites),
         }
     }
 }
 
-impl Known {
+impl DatedMoment {
     /// Returns the moment of an epoch without a date, on the day that fits the last known moment. `None` if no day
     /// fits.
     fn same_or_next_day(&self, epoch: &Epoch) -> Option<Timestamp> {

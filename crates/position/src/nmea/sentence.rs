@@ -9,7 +9,7 @@ use bridgeclip_domain::FixQuality;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sentence {
     /// Position, altitude and their quality, from GGA or GNS.
-    Place(Place),
+    FixData(FixData),
     /// Recommended minimum: position, movement and date.
     Rmc(Rmc),
     /// Dilution of precision.
@@ -28,7 +28,7 @@ pub enum Sentence {
 
 /// Contents of GGA and GNS.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct FixData {
     /// Time of day of the epoch.
     pub time: DayTime,
     /// Position and its quality; `None` while the receiver has no fix.
@@ -104,7 +104,7 @@ impl Sentence {
     /// sentence.
     pub fn time(&self) -> Option<DayTime> {
         match self {
-            Sentence::Place(Place { time, .. }) | Sentence::Rmc(Rmc { time, .. }) => Some(*time),
+            Sentence::FixData(FixData { time, .. }) | Sentence::Rmc(Rmc { time, .. }) => Some(*time),
             Sentence::Zda { time, .. } | Sentence::Gst { time, .. } => Some(*time),
             Sentence::Gsa { .. } | Sentence::Vtg(_) => None,
         }
@@ -116,7 +116,7 @@ fn gga(fields: &mut Fields) -> Option<Sentence> {
     let time = fields.time()?;
     let coordinates = fields.coordinates();
     let quality = gga_quality(fields.next())?;
-    place(fields, time, coordinates, quality)
+    fix_data(fields, time, coordinates, quality)
 }
 
 /// Reads GNS: time, latitude, N/S, longitude, E/W, one letter per system, satellites, HDOP, altitude, ...
@@ -124,10 +124,10 @@ fn gns(fields: &mut Fields) -> Option<Sentence> {
     let time = fields.time()?;
     let coordinates = fields.coordinates();
     let quality = best_mode(fields.next())?;
-    place(fields, time, coordinates, quality)
+    fix_data(fields, time, coordinates, quality)
 }
 
-fn place(
+fn fix_data(
     fields: &mut Fields,
     time: DayTime,
     coordinates: Option<Coordinates>,
@@ -138,7 +138,13 @@ fn place(
         None => None,
     };
     let satellites = fields.within(0.0, 200.0).map(|count| count as u8);
-    Some(Sentence::Place(Place { time, fix, satellites, hdop: fields.hdop(), altitude_m: fields.within(-1e3, 1e5) }))
+    Some(Sentence::FixData(FixData {
+        time,
+        fix,
+        satellites,
+        hdop: fields.hdop(),
+        altitude_m: fields.within(-1e3, 1e5),
+    }))
 }
 
 /// Reads RMC: time, A/V, latitude, N/S, longitude, E/W, knots, course, ddmmyy, variation, E/W, and since version 2.3 a
@@ -370,7 +376,7 @@ mod tests {
     }
 
     fn fix(text: &str) -> Option<(f64, f64, FixQuality)> {
-        let Some(Sentence::Place(Place { fix, .. })) = parse(text) else { panic!("refused: {text}") };
+        let Some(Sentence::FixData(FixData { fix, .. })) = parse(text) else { panic!("refused: {text}") };
         fix.map(|(at, quality)| (at.latitude_deg, at.longitude_deg, quality))
     }
 
