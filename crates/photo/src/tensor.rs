@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::raster::Region;
-use super::{Limits, OpenPhoto, PhotoError, Raster, orientation};
+use super::{Limits, OpenPhoto, Orientation, PhotoError, Raster, orientation};
 
 /// Format of the encoder's input, from the model package.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,10 +43,28 @@ pub fn open<'a>(bytes: &'a [u8], preprocess: &Preprocess, limits: &Limits) -> Re
 
 /// Decodes a photo and makes the encoder's input from it.
 pub fn encoder_input(photo: &OpenPhoto<'_>, preprocess: &Preprocess) -> Result<EncoderInput, PhotoError> {
+    input_from(photo, preprocess, || orientation(photo.bytes()))
+}
+
+/// Makes the encoder's input like [`encoder_input`], for a photo whose metadata has already been read:
+/// `orientation` is that of its stored pixels.
+pub fn encoder_input_oriented(
+    photo: &OpenPhoto<'_>,
+    preprocess: &Preprocess,
+    orientation: Orientation,
+) -> Result<EncoderInput, PhotoError> {
+    input_from(photo, preprocess, || orientation)
+}
+
+fn input_from(
+    photo: &OpenPhoto<'_>,
+    preprocess: &Preprocess,
+    orientation: impl FnOnce() -> Orientation,
+) -> Result<EncoderInput, PhotoError> {
     let mut raster = photo.decode()?;
     let pixels = raster.pixels;
     if preprocess.apply_orientation {
-        raster = raster.turned(orientation(photo.bytes()));
+        raster = raster.turned(orientation());
     }
     Ok(EncoderInput { tensor: tensor(&raster, preprocess), raster, pixels })
 }
@@ -132,6 +150,23 @@ mod tests {
         let expected = [0.0, 0.2, 1.0];
         for (value, expected) in tensor(&raster, &preprocess).iter().zip(expected) {
             assert!((value - expected).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn an_orientation_that_is_known_already_gives_the_same_input() {
+        let plain = seed!("textured-420.jpg");
+        // A block whose only field is the orientation, 6.
+        let exif = b"\xff\xe1\0\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let photo = [&plain[..2], exif, &plain[2..]].concat();
+        let known = crate::read_metadata(&photo, jiff::tz::Offset::UTC).orientation;
+        assert_eq!(known, Orientation::from_exif(6));
+        for apply_orientation in [false, true] {
+            let preprocess = Preprocess { size: 16, apply_orientation, ..PREPROCESS };
+            let opened = open(&photo, &preprocess, &Limits::default()).expect("opens");
+            let input = encoder_input(&opened, &preprocess).expect("decodes");
+            assert_eq!(encoder_input_oriented(&opened, &preprocess, known).expect("decodes"), input);
+            assert_eq!(input.raster.mirrored, [apply_orientation, false]);
         }
     }
 }
