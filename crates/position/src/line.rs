@@ -55,9 +55,9 @@ pub enum SerialEvent {
     Arrived(Arrival),
 }
 
-/// Time to listen at each rate. Receivers send once a second.
+/// Time to listen at each rate, and therefore the longest time that a stop takes. Receivers send once a second.
 const LISTEN: Duration = Duration::from_millis(1_500);
-/// Time that a read waits for a byte, and therefore the longest time that a stop takes.
+/// Time that a read of a followed line waits for a byte.
 const READ: Duration = Duration::from_secs(1);
 /// Time without a valid message after which the search starts again, because somebody may have set another rate.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -89,7 +89,7 @@ impl SerialLine {
         Ok(SerialLine { stopped, thread })
     }
 
-    /// Asks the thread to end, which takes one second at most.
+    /// Asks the thread to end, which takes 1.5 seconds at most.
     pub fn ask_to_stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         self.thread.thread().unpark();
