@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their input. The tests of the main crate do the same with every file of the corpus.
+//! Bodies of the photo fuzz targets. The tests of the main crate run them on every file of the corpus.
 
 use std::num::NonZeroU32;
 
@@ -9,14 +9,14 @@ use bridgeclip::photo::{
 };
 use jiff::tz::Offset;
 
-/// A photo file, from its bytes to all that the daemon makes of them.
+/// Fuzzes a photo file, from its bytes to everything that the daemon makes from them.
 pub fn photo(bytes: &[u8]) {
-    // Small enough that an input takes milliseconds.
+    // Small limits, so that an input takes milliseconds.
     let limits = Limits {
         pixels_max: 1_000_000,
         memory_bytes_max: 100_000_000,
         coefficient_bytes_max: 4_000_000,
-        // All of the fractions that a large photo gets.
+        // Gives every fraction that a large photo can get.
         decoding: Decoding::Scaled { short_side_min: 8 },
     };
     let preprocess = Preprocess { size: 8, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
@@ -40,7 +40,7 @@ pub fn photo(bytes: &[u8]) {
     }
 }
 
-/// An EXIF block in a photo that is nothing else.
+/// Fuzzes an EXIF block, wrapped in a photo that contains nothing else.
 pub fn exif(block: &[u8]) {
     let Ok(length) = u16::try_from(block.len() + 8) else { return };
     let photo = [b"\xff\xd8\xff\xe1", &length.to_be_bytes()[..], b"Exif\0\0", block].concat();
@@ -53,7 +53,7 @@ pub fn exif(block: &[u8]) {
     serde_json::to_string(&(&metadata.camera, &metadata.exposure)).expect("JSON");
 }
 
-/// An XMP packet in a photo that is nothing else. WebP has room for packets of any size.
+/// Fuzzes an XMP packet, wrapped in a photo that contains nothing else. WebP has room for packets of any size.
 pub fn xmp(packet: &[u8]) {
     let length = packet.len() as u32;
     let photo = [b"RIFF", &(length + 12).to_le_bytes()[..], b"WEBPXMP ", &length.to_le_bytes(), packet].concat();

@@ -1,4 +1,4 @@
-//! The crates that take bytes from outside, under the names that the main crate gives them.
+//! The crates that read bytes from outside, under the names that the main crate gives them.
 
 pub use bridgeclip_domain as domain;
 pub use bridgeclip_photo as photo;

@@ -1,9 +1,8 @@
-//! What the fuzz targets of the position stage do with their input. A test of the main crate does the same with every
-//! file of the corpus.
+//! Bodies of the position fuzz targets. A test of the main crate runs them on every file of the corpus.
 
 use bridgeclip::position::{Arrival, mavlink, nmea};
 
-/// Any bytes of a serial line: the same fixes however they are cut.
+/// Fuzzes the bytes of a satellite receiver's line: the fixes must not depend on how they are split.
 pub fn nmea(bytes: &[u8]) {
     check(bytes, |chunks| {
         let mut decoder = nmea::Decoder::default();
@@ -11,7 +10,7 @@ pub fn nmea(bytes: &[u8]) {
     });
 }
 
-/// The same for a flight controller's.
+/// Fuzzes the bytes of a flight controller's line: the arrivals must not depend on how they are split.
 pub fn mavlink(bytes: &[u8]) {
     check(bytes, |chunks| {
         let mut decoder = mavlink::Decoder::default();

@@ -110,9 +110,9 @@ pub fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIden
 }
 
 /// The serial line of the receiver; `None` if there is none.
-pub fn receiver(config: &Config) -> Option<position::Params> {
+pub fn receiver(config: &Config) -> Option<position::SerialParams> {
     let config::Position { device, protocol, baud, .. } = &config.position;
-    Some(position::Params { device: device.clone()?, protocol: *protocol, baud: baud.0 })
+    Some(position::SerialParams { device: device.clone()?, protocol: *protocol, baud: baud.0 })
 }
 
 /// The bounds on uploaded photos.

@@ -46,7 +46,7 @@ use crate::intake::{self, Bursts, Intake, IntakeStop};
 use crate::journal::{FILE_NAME, Journal, Reader, Report};
 use crate::learn::Learner;
 use crate::packages::{self, Loaded};
-use crate::position::{Line, LineEvent, Locator};
+use crate::position::{Locator, SerialEvent, SerialLine};
 use crate::service::Service;
 use crate::uplink::{Link, Uplink};
 use crate::web::{UPLOADS_NAME, Web};
@@ -62,7 +62,7 @@ pub struct Daemon {
     intake: Intake,
     worker: Worker,
     uplink: Option<Uplink>,
-    line: Option<Line>,
+    line: Option<SerialLine>,
     corrector: Option<CorrectorThread>,
     web: Option<Web>,
     journal_thread: JoinHandle<()>,
@@ -267,15 +267,15 @@ fn lock(file: &File) -> Result<(), TryLockError> {
     file.try_lock()
 }
 
-fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
+fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<SerialLine>> {
     let Some(params) = assembly::receiver(config) else { return Ok(None) };
     let locator = Arc::clone(locator);
     let note = move |event| match event {
-        LineEvent::Arrived(arrival) => locator.note(arrival),
+        SerialEvent::Arrived(arrival) => locator.note(arrival),
         // The line has logged these itself.
-        LineEvent::Found { .. } | LineEvent::Lost(_) => (),
+        SerialEvent::Found { .. } | SerialEvent::Lost(_) => (),
     };
-    Line::start(params, note).map(Some).context("cannot start a thread for the serial line")
+    SerialLine::start(params, note).map(Some).context("cannot start a thread for the serial line")
 }
 
 fn start_corrector(parts: &Parts, reader: &Reader) -> Result<CorrectorThread> {

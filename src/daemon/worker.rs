@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag};
 use crate::intake::{Bursts, Candidate, Look, Records};
 use crate::journal::{DeviceIdentity, FileState, Journal, JournalError, NewResult, Reader, Recorded};
-use crate::photo::{Positions, read_metadata};
+use crate::photo::{Metadata, Positions, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Inspected, PipelineError, read_file};
 use crate::plain_file;
 use crate::position::{Located, Locator, Sighting, Stored, monotonic_ns};
@@ -109,10 +109,11 @@ impl Worker {
             return Ok(failed);
         }
         self.attempts.begin(path, stamp);
-        let inspected = self.classifier.inspect(&bytes, self.config.photo.thumbnail_px());
+        let metadata = read_metadata(&bytes, self.config.intake.camera_utc_offset.0);
+        let inspected = self.classifier.inspect(&bytes, metadata.orientation, self.config.photo.thumbnail_px());
         self.attempts.end();
         match inspected {
-            Ok(inspected) => self.store(candidate, &bytes, sha256, inspected),
+            Ok(inspected) => self.store(candidate, &bytes, sha256, metadata, inspected),
             Err(PipelineError::Reference(error)) => Err(error.into()),
             Err(error) => self.failed(candidate, &error),
         }
@@ -124,10 +125,17 @@ impl Worker {
             .read(&candidate.path, candidate.stamp.bytes.min(limits.bytes_max), move |path| read_file(path, &limits))?
     }
 
-    fn store(&mut self, candidate: &Candidate, bytes: &[u8], sha256: Sha256, inspected: Inspected) -> Result<Progress> {
+    fn store(
+        &mut self,
+        candidate: &Candidate,
+        bytes: &[u8],
+        sha256: Sha256,
+        metadata: Metadata,
+        inspected: Inspected,
+    ) -> Result<Progress> {
         let Inspected { embedded, verdict, tag: new_tag, thumbnail } = inspected;
         let tag = self.tag(candidate, new_tag.as_ref())?;
-        let capture = self.capture(candidate, bytes, sha256, &embedded, tag);
+        let capture = self.capture(candidate, bytes, sha256, metadata, &embedded, tag);
         let Capture { taken, monotonic_ns, position, burst, .. } = capture.clone();
         let result = NewResult {
             capture,
@@ -164,10 +172,10 @@ impl Worker {
         candidate: &Candidate,
         bytes: &[u8],
         sha256: Sha256,
+        metadata: Metadata,
         embedded: &Embedded,
         tag: Option<Tag>,
     ) -> Capture {
-        let metadata = read_metadata(bytes, self.config.intake.camera_utc_offset.0);
         let sighting = Sighting {
             modified: modified(&candidate.stamp),
             seen_ns: monotonic_ns().saturating_sub(candidate.seen.elapsed().as_nanos() as u64),

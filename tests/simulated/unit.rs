@@ -11,7 +11,7 @@ use bridgeclip::domain::{Position, PositionSource, Sha256};
 use bridgeclip::journal::{
     DeviceIdentity, EventClass, FILE_NAME, Journal, JournalError, Params as JournalParams, Reader, Recorded,
 };
-use bridgeclip::position::{Arrival, Clock, Fix, Located, Locator, Reading, Sighting, Stored};
+use bridgeclip::position::{Arrival, ClockReader, Fix, Located, Locator, Reading, Sighting, Stored};
 use bridgeclip::random::Random;
 use bridgeclip::uplink::{Action, Endpoint, Event, Fate, Group, LinkEvent, LinkState, Loss, Machine, Params};
 use bridgeclip::uplink::{Sent, Settings, Settled, Signal};
@@ -163,7 +163,7 @@ impl Unit {
         self.clocks.wall.store(wall, Ordering::Relaxed);
     }
 
-    fn clock(&self) -> Clock {
+    fn clock(&self) -> ClockReader {
         let clocks = Arc::clone(&self.clocks);
         Box::new(move || Reading {
             monotonic_ns: clocks.up.load(Ordering::Relaxed) * 1_000,

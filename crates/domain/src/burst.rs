@@ -1,14 +1,15 @@
-//! Near-identical frames that were taken within moments.
+//! Bursts: near-identical frames taken within moments.
 
 use serde::{Deserialize, Serialize};
 
 use super::Sha256;
 
-/// A capture's place in a burst. The representative itself, frame 1, has none: it came before there was a burst.
+/// Place of a capture in a burst. The representative, frame 1, has no such entry, because it was stored before the
+/// burst existed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Burst {
-    /// The first frame, whose result stands for all.
+    /// Hash of the first frame, whose result stands for the whole burst.
     pub representative: Sha256,
-    /// Counts from 1; that of the last frame is the size of the burst.
+    /// Number of the frame, counting the representative as 1. The number of the last frame is the size of the burst.
     pub frame: u32,
 }

@@ -1,18 +1,18 @@
-//! Labels to the English caption that the text encoder was trained on, and back, by the published template:
+//! Converts labels to the English caption that the text encoder was trained on, and back. The published template is:
 //!
-//! `<Damage> is observed in the <location>. The soundness rating is <Ⅰ|Ⅱ|Ⅲ|Ⅳ>. The component-wise measure classification
-//! is <code>.`
+//! `<Damage> is observed in the <location>. The soundness rating is <Ⅰ|Ⅱ|Ⅲ|Ⅳ>. The component-wise measure
+//! classification is <code>.`
 //!
-//! Several items are joined by " and ", several kinds of damage take "are". A sentence whose value is unknown is left
-//! out; the first sentence needs both its damage and its location.
+//! Several items are joined by " and ", and several kinds of damage take "are". A sentence whose value is unknown is
+//! left out; the first sentence needs both damage and location.
 
 use super::spellings::class_of;
 use super::{Category, CategoryLabels, Labels};
 
-/// The caption; empty if nothing is known.
+/// Returns the caption, which is empty if nothing is known.
 pub fn caption(labels: &Labels) -> String {
     let first = |category| labels.get(category).indexes().first().map(|&index| category.class(index));
-    // The rating's glyphs U+2160 to U+2163 are tokens of their own; ASCII letters would be others.
+    // The rating's glyphs U+2160 to U+2163 are tokens of their own, unlike ASCII letters.
     let soundness = first(Category::Soundness).map(|class| format!("The soundness rating is {}.", class.ja));
     let measure =
         first(Category::Measure).map(|class| format!("The component-wise measure classification is {}.", class.en));
@@ -28,7 +28,7 @@ fn damage_sentence(labels: &Labels) -> Option<String> {
     Some(format!("{}{rest} {verb} observed in the {location}.", initial.to_uppercase()))
 }
 
-/// A caption that does not follow the template, or names something that is in no class.
+/// Reason why a caption cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaptionError {
     #[error("`{0}` is no sentence of the caption template")]
@@ -46,10 +46,10 @@ fn known(category: Category) -> String {
 const SOUNDNESS: &str = "the soundness rating is ";
 const MEASURE: &str = "the component-wise measure classification is ";
 
-/// The labels that a caption names; a category whose sentence is missing stays empty.
+/// Returns the labels that a caption names. A category whose sentence is missing stays empty.
 ///
-/// Besides the English labels it accepts the Japanese ones in the same places, usual other names and plurals, ratings
-/// in ASCII letters, and lists with commas. Upper and lower case do not matter.
+/// Besides the English labels, this accepts the Japanese ones in the same places, common synonyms and plurals, ratings
+/// in ASCII letters, and lists with commas. Case does not matter.
 pub fn parse_caption(text: &str) -> Result<Labels, CaptionError> {
     let mut found: [Option<CategoryLabels>; 4] = Default::default();
     for sentence in sentences(text) {
@@ -63,7 +63,7 @@ pub fn parse_caption(text: &str) -> Result<Labels, CaptionError> {
     Ok(Labels::new(|category| found[category as usize].take().unwrap_or_default()))
 }
 
-/// Sentences without their full stop, with single spaces.
+/// Splits a text into sentences without their full stop, with single spaces.
 fn sentences(text: &str) -> Vec<String> {
     let text = text.replace('。', ". ");
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -71,9 +71,9 @@ fn sentences(text: &str) -> Vec<String> {
     sentences.filter(|sentence| !sentence.is_empty()).map(str::to_owned).collect()
 }
 
-/// What a sentence says, and of which category.
+/// Returns each list of labels in a sentence, with its category.
 fn parts(sentence: &str) -> Result<Vec<(Category, &str)>, CaptionError> {
-    // Lower case of ASCII alone, so that places are the same in both.
+    // Only ASCII letters are lowered, so that offsets are the same in both texts.
     let lower = sentence.to_ascii_lowercase();
     if lower.starts_with(SOUNDNESS) {
         return Ok(vec![(Category::Soundness, &sentence[SOUNDNESS.len()..])]);
@@ -85,7 +85,7 @@ fn parts(sentence: &str) -> Result<Vec<(Category, &str)>, CaptionError> {
     Ok(vec![(Category::DamageType, &sentence[..damage]), (Category::DamageLocation, &sentence[location..])])
 }
 
-/// Where the damage ends and where the location starts.
+/// Returns the end of the damage and the start of the location.
 fn damage_and_location(lower: &str) -> Option<(usize, usize)> {
     const VERBS: [&str; 2] = [" is observed ", " are observed "];
     let (damage, verb) = VERBS.iter().find_map(|verb| lower.find(verb).map(|place| (place, verb)))?;
@@ -110,13 +110,14 @@ fn parse_list(category: Category, list: &str) -> Result<CategoryLabels, CaptionE
     Ok(CategoryLabels::new(category, indexes))
 }
 
-/// The class at the head of a list, and how many phrases name it: "soil and debris clogging" are two.
+/// Returns the class at the head of a list, and the number of phrases that name it. "soil and debris clogging", for
+/// example, is two phrases.
 fn first_class(category: Category, phrases: &[String]) -> Option<(u8, usize)> {
     let pair = phrases.get(..2).and_then(|pair| class_of(category, &pair.join(" and ")));
     pair.map(|index| (index, 2)).or_else(|| class_of(category, &phrases[0]).map(|index| (index, 1)))
 }
 
-/// A list taken apart at commas and "and".
+/// Splits a list at commas and "and".
 fn phrases(list: &str) -> Vec<String> {
     let list = list.replace([',', '、'], " and ");
     let words: Vec<&str> = list.split_whitespace().collect();
@@ -161,7 +162,7 @@ mod tests {
         }
     }
 
-    /// splitmix64
+    /// Generator splitmix64.
     struct Random(u64);
 
     impl Random {
@@ -177,7 +178,7 @@ mod tests {
             CategoryLabels::new(category, indexes.collect::<Vec<_>>())
         }
 
-        /// Damage and location are both known or both unknown: a caption cannot say only one.
+        /// Damage and location are both known or both unknown, because a caption cannot state only one.
         fn labels(&mut self) -> Labels {
             let items = self.below(4);
             Labels::new(|category| {
@@ -190,7 +191,7 @@ mod tests {
         }
     }
 
-    /// The same caption with the Japanese words.
+    /// Replaces the words of the caption by Japanese ones.
     fn with_japanese_words(labels: &Labels) -> String {
         let joined = |category: Category| {
             let words = labels.get(category).indexes().iter().map(|&index| category.class(index).ja);

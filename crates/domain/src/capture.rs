@@ -1,4 +1,4 @@
-//! One photo as this device took it in.
+//! A photo as this device stored it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,97 +9,109 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Burst, Drone, PhotoQuality, Position, Tag, Time};
 
-/// A photo's identity and circumstances. The same bytes are the same capture, whatever the file is called.
+/// Identity and circumstances of a photo. The same bytes are the same capture, whatever the name of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Capture {
-    /// Hash of the whole file.
+    /// Hash of the complete file.
     pub sha256: Sha256,
-    /// Where the file was found.
+    /// Path at which the file was found.
     pub path: PathBuf,
-    /// File size.
+    /// File size in bytes.
     pub bytes: u64,
     /// Width and height of the stored pixels, before any EXIF rotation.
     pub pixels: [u32; 2],
+    /// Calendar time of the exposure.
     pub taken: Time,
-    /// The same moment by the clock that counts from the start of the machine, if it was seen on this device. It puts
-    /// the captures of one boot in order, whatever the calendar says.
+    /// Exposure in nanoseconds since the start of the machine, if the device observed it. It orders the captures of one
+    /// boot, whatever the calendar says.
     pub monotonic_ns: Option<u64>,
+    /// Position of the camera or of the subject.
     pub position: Option<Position>,
     pub camera: Camera,
     pub exposure: Exposure,
     pub drone: Option<Drone>,
+    /// Figures for how well the photo shows its subject.
     pub quality: PhotoQuality,
-    /// What a person said that the photos from here on show.
+    /// Bridge, span and member that a person named for this photo and those that follow.
     pub tag: Option<Tag>,
+    /// Place in a burst; `None` for single photos and for a burst's first frame.
     pub burst: Option<Burst>,
 }
 
-/// The camera as its own file names it.
+/// Camera, as the metadata names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Camera {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub make: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Of the body.
+    /// Serial number of the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lens: Option<String>,
 }
 
-/// How the photo was exposed, as the camera states it.
+/// Exposure settings, as the camera states them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Exposure {
+    /// Exposure time in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub f_number: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iso: Option<u32>,
+    /// Focal length in millimetres.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub focal_length_mm: Option<f64>,
-    /// Of the lens that would show as much on 35 mm film.
+    /// Focal length in millimetres of the lens with the same view on 35 mm film.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub focal_length_35mm_mm: Option<f64>,
 }
 
 impl Exposure {
+    /// Reports whether the camera stated nothing.
     pub fn is_unknown(&self) -> bool {
         *self == Exposure::default()
     }
 }
 
-/// A file's state on disk, by which an unchanged file is recognised without reading it.
+/// State of a file on disk, by which an unchanged file is recognised without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileStamp {
+    /// File size in bytes.
     pub bytes: u64,
-    /// Nanoseconds since 1970, negative before.
+    /// Time of the last change in nanoseconds since 1970; negative before.
     pub modified_ns: i64,
 }
 
-/// A file that gave no result, and why.
+/// A file that gave no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
+    /// Path at which the file was found.
     pub path: PathBuf,
+    /// State of the file when it failed.
     pub stamp: FileStamp,
+    /// Reason in words.
     pub reason: String,
-    /// The device's clock; `None` if an older program noted it.
+    /// Time of the failure by the device's clock; `None` if an older program noted it.
     pub noted_at: Option<Timestamp>,
 }
 
-/// A SHA-256 digest, written as 64 hexadecimal digits.
+/// SHA-256 digest, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sha256(pub [u8; 32]);
 
 impl Sha256 {
+    /// Hashes `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         use sha2::Digest;
         Sha256(sha2::Sha256::digest(bytes).into())
     }
 }
 
-/// A text that is not 64 hexadecimal digits.
+/// Error for a text that is not 64 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a SHA-256: expected 64 hexadecimal digits")]
 pub struct NotSha256(String);

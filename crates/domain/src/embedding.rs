@@ -1,10 +1,10 @@
-//! The vector that stands for a photo or a text.
+//! Embeddings: vectors that stand for a photo or a text.
 
-/// A unit-length vector of finite `f32` in the shared space of photos and texts.
+/// Unit-length vector of finite `f32` in the shared space of photos and texts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding(Vec<f32>);
 
-/// An encoder output or stored vector that cannot be an embedding.
+/// Reason why an encoder output or stored vector cannot be an embedding.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EmbeddingError {
     #[error("value {index} of the embedding is {value}")]
@@ -14,7 +14,10 @@ pub enum EmbeddingError {
 }
 
 impl Embedding {
-    /// Divides `vector` by its L2 norm (summed in `f64`).
+    /// Divides `vector` by its L2 norm, which is summed in `f64`.
+    ///
+    /// # Errors
+    /// If a value is not finite, or if all values are zero.
     pub fn normalise(mut vector: Vec<f32>) -> Result<Self, EmbeddingError> {
         if let Some(index) = vector.iter().position(|value| !value.is_finite()) {
             return Err(EmbeddingError::NotFinite { index, value: vector[index] });
@@ -27,17 +30,17 @@ impl Embedding {
         Ok(Embedding(vector))
     }
 
-    /// The values; their number is the package's `embedding_dim`.
+    /// Returns the values, as many as the package's `embedding_dim`.
     pub fn values(&self) -> &[f32] {
         &self.0
     }
 
-    /// The form of both databases: little-endian `f32`.
+    /// Returns the values as little-endian `f32`, the form in both databases.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|value| value.to_le_bytes()).collect()
     }
 
-    /// Cosine similarity in [-1, 1].
+    /// Returns the cosine similarity in [-1, 1].
     ///
     /// # Panics
     /// If the dimensions differ.

@@ -1,4 +1,5 @@
-//! The event that leaves the device: CloudEvents 1.0 in JSON. Its bytes are made once, with the result, and never change.
+//! Events that leave the device: CloudEvents 1.0 in JSON. The bytes of an event are made once, with the result, and
+//! never change.
 
 use std::collections::BTreeMap;
 
@@ -11,49 +12,52 @@ use super::{
     Tag, Time, Verdict,
 };
 
-/// `type` of a result event; the number goes up when a consumer of the old form would misread the new one.
+/// CloudEvents `type` of a result event. Its number increases when a consumer of the old form would misread the new
+/// one.
 pub const EVENT_FORMAT: &str = "bridgeclip.capture.result.v1";
 
-/// `type` of a summary, which goes ahead of a result where every byte costs.
+/// CloudEvents `type` of a summary, which is sent before the result where every byte costs.
 pub const SUMMARY_FORMAT: &str = "bridgeclip.capture.summary.v1";
 
-/// Most bytes that a thumbnail may have: a slow link carries it in a few seconds.
+/// Maximum size of a thumbnail in bytes, which a slow link transfers in a few seconds.
 pub const THUMBNAIL_BYTES_MAX: usize = 48 * 1024;
 
-/// What an event says besides the capture and the verdict.
+/// Facts in an event beside the capture and the verdict.
 #[derive(Clone, Debug)]
 pub struct EventContext<'a> {
-    /// Unique for ever; consumers ignore an id that they know.
+    /// Globally unique id. Consumers ignore events with an id that they know.
     pub id: &'a str,
-    /// `bridge/v1/{site}/{device}`.
+    /// Origin of the event: `bridge/v1/{site}/{device}`.
     pub source: &'a str,
-    /// Counts this device's events from 1 without gaps.
+    /// Number of the event. The device counts its events from 1 without gaps.
     pub sequence: i64,
-    /// The start of the machine during which the event was made.
+    /// Id of the boot during which the event was made.
     pub boot_id: &'a str,
     /// Whether the link was down when the result was stored, so that the event had to wait.
     pub queued: bool,
-    /// Name, version and hash of the model package.
+    /// Name and version of the model package.
     pub package: &'a str,
+    /// Hash of the model package.
     pub package_hash: &'a str,
-    /// The device's clock when the result was stored.
+    /// Time by the device's clock when the result was stored.
     pub stored_at: Timestamp,
 }
 
-/// What is now known otherwise than a result said.
+/// A fact that is now known to differ from an earlier result.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// Another model or reference, or a person, has judged the photo again.
+    /// Another model, another reference or a person has judged the photo again.
     Verdict(Verdict),
-    /// The clock was wrong when the photo was taken, or its place was known less well. `None` stays as it was.
+    /// The clock was wrong when the photo was taken, or its position is now known better. A field that is `None` stays
+    /// as it was.
     Located { taken: Option<Time>, position: Option<Position> },
-    /// Somebody said where the photo was taken.
+    /// A person said where the photo was taken.
     Tag(Tag),
-    /// An inspector has accepted or corrected the verdict, or taken that back: the history has grown.
+    /// An inspector has accepted or corrected the verdict, or withdrawn such a judgement: the history has grown.
     Inspected,
 }
 
-/// Entries of a history that an event tells; the earlier ones are in the events before it.
+/// Number of history entries in an event. Earlier entries are in the events before it.
 const HISTORY_TOLD: usize = 20;
 
 /// Makes the bytes of a result event.
@@ -83,7 +87,8 @@ pub fn capture_result(context: &EventContext, capture: &Capture, verdict: &Verdi
     bytes(&cloud_event(context, EVENT_FORMAT, capture.sha256, data))
 }
 
-/// Makes the bytes of a summary: what the photo shows, in a few hundred bytes. The event `detail_id` will tell the rest.
+/// Makes the bytes of a summary: what the photo shows, in a few hundred bytes. The event `detail_id` will carry the
+/// rest.
 pub fn capture_summary(
     context: &EventContext,
     capture: &Capture,
@@ -103,9 +108,12 @@ pub fn capture_summary(
     bytes(&cloud_event(context, SUMMARY_FORMAT, capture.sha256, data))
 }
 
-/// Makes the bytes of the event that takes the place of `event`, a whole result or an earlier correction. All that does
-/// not change is taken over from it. `result_id` is the event that told of the photo first, `history` what inspectors have
-/// said about it so far.
+/// Makes the bytes of the event that supersedes `event`, which is a complete result or an earlier correction.
+/// Everything that does not change is copied from it. `result_id` is the id of the photo's first event, and `history`
+/// is everything that inspectors have said about the photo.
+///
+/// # Errors
+/// If `event` is not valid.
 pub fn correction(
     context: &EventContext,
     event: &[u8],
@@ -143,7 +151,7 @@ pub fn correction(
     Ok(bytes(&event))
 }
 
-/// The device's own answer with its neighbours, which an inspector's judgement may hide.
+/// Removes and returns the device's own answer with its neighbours. An inspector's judgement may hide it.
 fn device_verdict(data: &mut Map<String, Value>) -> Result<Verdict, serde_json::Error> {
     let mut shown: Verdict = serde_json::from_value(data.remove("verdict").unwrap_or_default())?;
     match (data.remove("device_verdict"), data.get("inspection")) {
@@ -151,13 +159,13 @@ fn device_verdict(data: &mut Map<String, Value>) -> Result<Verdict, serde_json::
             let own: Verdict = serde_json::from_value(own)?;
             Ok(Verdict { evidence: std::mem::take(&mut shown.evidence), ..own })
         }
-        // An older program kept of it the labels alone.
+        // Older programs kept only the labels of the device's answer.
         (None, Some(inspection)) => Ok(shown.inspected(&Inspection::deserialize(inspection)?.device)),
         (None, None) => Ok(shown),
     }
 }
 
-/// Puts the device's answer where it stands, or beside the judgement that stands.
+/// Stores the verdict that stands: the device's answer, or an inspector's judgement with the device's answer beside it.
 fn put_verdict(data: &mut Map<String, Value>, device: Verdict, history: &History) -> Result<(), serde_json::Error> {
     for stale in ["device_verdict", "inspection", "history"] {
         data.remove(stale);
@@ -204,7 +212,7 @@ struct CloudEvent<'a, D> {
     subject: Sha256,
     time: Timestamp,
     datacontenttype: &'static str,
-    /// The CloudEvents `sequence` extension is a string.
+    /// Number of the event; the CloudEvents extension `sequence` is a string.
     sequence: String,
     data: D,
 }
@@ -215,7 +223,7 @@ struct ResultData<'a> {
     boot_id: &'a str,
     queued: bool,
     taken: &'a Time,
-    /// `taken` by the clock that counts from the start of the machine; it belongs to `boot_id`.
+    /// Exposure in milliseconds since the start of the machine, within the boot `boot_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     monotonic_ms: Option<u64>,
     image: Image<'a>,
@@ -239,7 +247,7 @@ struct SummaryData<'a> {
     /// Whether an engineer should see the photo first.
     urgent: bool,
     labels: BTreeMap<&'static str, Vec<&'static str>>,
-    /// Id of the event that holds everything.
+    /// Id of the event with the complete result.
     detail: &'a str,
 }
 
@@ -375,7 +383,7 @@ mod tests {
         assert!(correction(&CONTEXT, b"[]", "first", &Change::Verdict(verdict(2)), &History::default()).is_err());
     }
 
-    /// The data of the event after each of these statements.
+    /// Returns the data of the event after each of these statements.
     fn after_each(sayings: Vec<Saying>) -> Vec<Value> {
         let (mut history, device) = (History::default(), verdict(1).labels());
         let mut event = capture_result(&CONTEXT, &capture(), &verdict(1));

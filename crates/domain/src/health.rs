@@ -1,4 +1,4 @@
-//! How the device is, as it tells the central system while there is a link.
+//! Condition of the device, as it is reported to the central system while there is a link.
 
 use std::net::SocketAddr;
 
@@ -7,59 +7,63 @@ use serde::{Deserialize, Serialize};
 
 use super::Position;
 
-/// One report.
+/// One report of the device's condition.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Health {
-    /// The device's clock.
+    /// Time by the device's clock.
     pub time: Timestamp,
+    /// Id of the boot during which the report was made.
     pub boot_id: String,
     pub queue: QueueHealth,
     pub losses: Losses,
-    /// Why the device refuses photos, if it does.
+    /// Reason why the device refuses photos, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full: Option<String>,
+    /// Parts of the traffic that the broker refuses for now.
     #[serde(flatten)]
     pub held: HeldBack,
     #[serde(flatten)]
     pub device: DeviceHealth,
 }
 
-/// The events that are not delivered yet.
+/// Events that are not delivered yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct QueueHealth {
-    /// Events that wait.
+    /// Number of waiting events.
     pub depth: u64,
+    /// Number of waiting events that are urgent.
     pub urgent: u64,
-    /// Age of the oldest of them by the device's clock, which may have been set meanwhile.
+    /// Age of the oldest waiting event by the device's clock, which may have been set in between.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_age_s: Option<u64>,
-    /// Events that the broker refused for good.
+    /// Number of events that the broker refused for good.
     pub set_aside: u64,
 }
 
-/// What the broker does not take for now, while everything else goes on.
+/// Traffic that the broker refuses for now, while everything else goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HeldBack {
+    /// Refused parts, as far as they are listed.
     #[serde(rename = "held", skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<HeldPart>,
-    /// Parts beyond those that are named.
+    /// Number of refused parts beyond those that are listed.
     #[serde(rename = "held_more", skip_serializing_if = "is_zero")]
     pub more: u64,
 }
 
-/// One part of what is sent, which waits because the broker refused it.
+/// One part of the traffic, which waits because the broker refused it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldPart {
-    /// Topics, as a filter, or the part in words.
+    /// Topics as a filter, or the part in words.
     pub what: String,
-    /// Single events of it, of which the others go on. Absent if all of them wait.
+    /// Number of single waiting events, if the rest of the part goes on. Absent if all of the part waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<u64>,
-    /// Why, as the broker gave it.
+    /// Reason, as given by the broker.
     pub reason: String,
-    /// Seconds since it was first refused.
+    /// Seconds since the first refusal.
     pub for_s: u64,
-    /// Seconds until it is tried again.
+    /// Seconds until the next attempt.
     pub next_try_s: u64,
 }
 
@@ -67,69 +71,72 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// The device itself. What it cannot tell is absent.
+/// Condition of the device itself. Values that it cannot determine are absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct DeviceHealth {
-    /// Free for us on the disk that holds `device.db`.
+    /// Bytes that the program may still use on the disk with `device.db`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_free_bytes: Option<u64>,
-    /// Of the hottest sensor.
+    /// Temperature of the hottest sensor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_celsius: Option<f32>,
-    /// Where the device's own receiver says that it is.
+    /// Position by the device's own receiver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
     /// Files that cannot be read at the moment and are tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<Unreadable>,
-    /// Doors of the field page that cannot be opened at the moment and are tried again.
+    /// Listening addresses of the field page that cannot be opened at the moment and are tried again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub closed_doors: Vec<ClosedDoor>,
     pub drops: Drops,
 }
 
-/// Files that the drive, not their content, keeps from being classified.
+/// Files that cannot be classified because of the drive, not because of their content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unreadable {
+    /// Number of files.
     pub files: u64,
-    /// Why the last one that was tried cannot be read.
+    /// Reason for the last file that was tried.
     pub reason: String,
 }
 
-/// A door of the field page that cannot be opened, because another program has its port, say.
+/// An address of the field page that cannot be opened, for example because another program uses its port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClosedDoor {
+    /// Address and port of the listener.
     pub listen: SocketAddr,
+    /// Reason in words.
     pub reason: String,
 }
 
-/// What was lost or turned away, each for a reason that was logged.
+/// Counts of what was lost or turned away, each time for a reason that was logged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Drops {
-    /// Files that gave no result.
+    /// Number of files that gave no result.
     pub files_failed: u64,
-    /// Messages on the topics of commands that were not carried out, since the daemon's start.
+    /// Number of messages on command topics that were not carried out, since the daemon's start.
     pub commands_refused: u64,
 }
 
-/// What was dropped, refused or set aside since this device was first started.
+/// Counts of what was dropped, refused or set aside since this device was first started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Losses {
-    /// Thumbnails that gave way when the quota was reached, or were larger than allowed.
+    /// Thumbnails that were removed when the quota was reached, or that were larger than allowed.
     pub thumbnails_dropped: u64,
-    /// Delivered captures that gave way when the quota was reached.
+    /// Delivered captures that were removed when the quota was reached.
     pub captures_forgotten: u64,
     /// Events that the broker refused for good.
     pub events_set_aside: u64,
     /// Events of other devices that were dropped by hand.
     pub imports_dropped: u64,
-    /// How often the device was full and refused photos.
+    /// Number of times that the device was full and refused photos.
     pub times_full: u64,
     /// Damaged databases that were set aside.
     pub files_quarantined: u64,
-    /// Rows of them that could not be salvaged; their photos were queued again.
+    /// Rows of damaged databases that could not be salvaged; their photos were queued again.
     pub rows_damaged: u64,
-    /// Sequence numbers that were given before damage and are missing since.
+    /// Sequence numbers that were assigned before damage and are missing since.
     pub sequences_skipped: u64,
 }

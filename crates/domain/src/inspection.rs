@@ -1,31 +1,33 @@
-//! What inspectors say about a verdict: an append-only history, and the judgement that stands.
+//! Inspectors' statements about a verdict: an append-only history, and the judgement that stands.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Category, CategoryVerdict, Labels, ScoredClass, TagText, Urgency, UrgentSign, Verdict};
 
-/// What an inspector says about the verdict of one photo.
+/// Statement of an inspector about the verdict of one photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
-    /// Who, as they named themselves.
+    /// Name that the inspector gave.
     pub by: TagText,
-    /// When, by the device's clock.
+    /// Time by the device's clock.
     pub at: Timestamp,
+    /// Content of the statement.
     pub saying: Saying,
 }
 
+/// Content of a statement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Saying {
-    /// What is shown is right.
+    /// The verdict that is shown is right.
     Accept,
     /// These labels are right.
     Correct(Labels),
-    /// The last judgement that stands is taken back.
+    /// The judgement that stands is withdrawn.
     Undo,
 }
 
-/// The kind of an entry of the [`History`].
+/// Kind of an entry in the [`History`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
@@ -37,24 +39,24 @@ pub enum Act {
 /// One entry of a photo's [`History`]. It never changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
-    /// Who, as they named themselves.
+    /// Name that the inspector gave.
     pub by: TagText,
-    /// When, by the device's clock.
+    /// Time by the device's clock.
     pub at: Timestamp,
     pub act: Act,
-    /// The labels that stood before.
+    /// Labels that stood before the entry.
     pub was: Labels,
-    /// The labels that stand from here on.
+    /// Labels that stand after the entry.
     pub labels: Labels,
 }
 
-/// Everything that inspectors have said about one photo, the oldest entry first. Entries are added and never changed:
-/// taking a judgement back is an entry too.
+/// Everything that inspectors have said about one photo, oldest entry first. Entries are added and never changed:
+/// withdrawing a judgement is also an entry.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct History(Vec<Judgement>);
 
-/// Why a statement cannot join the history.
+/// Reason why a statement cannot join the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
     #[error("no judgement stands that could be taken back")]
@@ -63,15 +65,17 @@ pub enum StatementError {
     TooMany,
 }
 
-/// Entries of one history. A photo that people disagree on has a few; the bound keeps a row of the database small.
+/// Maximum number of entries in a history. Even a disputed photo has only a few; the limit keeps a row of the database
+/// small.
 const HISTORY_MAX: usize = 500;
 
 impl History {
-    /// With entries as they were stored, the oldest first.
+    /// Creates a history from stored entries, oldest first.
     pub fn of(entries: Vec<Judgement>) -> Self {
         History(entries)
     }
 
+    /// Returns all entries, oldest first.
     pub fn entries(&self) -> &[Judgement] {
         &self.0
     }
@@ -80,16 +84,17 @@ impl History {
         self.0.is_empty()
     }
 
-    /// At most `count` entries, the last ones.
+    /// Returns the last entries, at most `count`.
     pub fn last(&self, count: usize) -> &[Judgement] {
         &self.0[self.0.len().saturating_sub(count)..]
     }
 
-    /// The last judgement that nobody has taken back.
+    /// Returns the last judgement that has not been withdrawn.
     pub fn standing(&self) -> Option<&Judgement> {
         self.not_taken_back().pop()
     }
 
+    /// Returns all judgements that have not been withdrawn, oldest first.
     fn not_taken_back(&self) -> Vec<&Judgement> {
         let mut standing = Vec::new();
         for entry in &self.0 {
@@ -101,7 +106,7 @@ impl History {
         standing
     }
 
-    /// Adds a statement about a photo for which the device answered `device`. The answer is the new entry.
+    /// Adds a statement about a photo for which the device answered `device`. Returns the new entry.
     pub fn add(&mut self, statement: Statement, device: &Labels) -> Result<&Judgement, StatementError> {
         if self.0.len() >= HISTORY_MAX {
             return Err(StatementError::TooMany);
@@ -118,7 +123,7 @@ impl History {
         Ok(&self.0[self.0.len() - 1])
     }
 
-    /// The labels that stand once the judgement that stands now is taken back.
+    /// Returns the labels that stand after the present judgement is withdrawn.
     fn before_standing(&self, device: &Labels) -> Result<Labels, StatementError> {
         let mut standing = self.not_taken_back();
         standing.pop().ok_or(StatementError::NothingToUndo)?;
@@ -126,36 +131,37 @@ impl History {
     }
 }
 
-/// The judgement that stands: it counts more than anything that a device computes.
+/// The judgement that stands. It takes precedence over anything that a device computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inspection {
-    /// Who spoke last, as they named themselves.
+    /// Name of the inspector who spoke last.
     pub by: TagText,
-    /// When, by the device's clock.
+    /// Time by the device's clock.
     pub at: Timestamp,
-    /// What the device itself answered.
+    /// Labels of the device's own answer.
     #[serde(alias = "was")]
     pub device: Labels,
-    /// What is right; the same as `device` if the device's answer was accepted.
+    /// Labels that are right; equal to `device` if the device's answer was accepted.
     pub labels: Labels,
 }
 
 impl Inspection {
-    /// The judgement that stands in a history, beside the device's own answer.
+    /// Returns the judgement that stands in a history, together with the device's own answer. `None` if there is none.
     pub fn standing(history: &History, device: &Labels) -> Option<Self> {
         let Judgement { by, at, labels, .. } = history.standing()?;
         Some(Inspection { by: by.clone(), at: *at, device: device.clone(), labels: labels.clone() })
     }
 
-    /// Whether the device's answer is what stands.
+    /// Reports whether the judgement equals the device's answer.
     pub fn is_acceptance(&self) -> bool {
         self.device == self.labels
     }
 }
 
 impl Verdict {
-    /// What an inspector says in place of it, or with it: nobody needs to look again. The neighbours stay as the evidence
-    /// that the device had. Its confidences are 1 and mean nothing: a person gives none.
+    /// Returns the verdict with an inspector's labels in place of the device's answer. Nobody needs to look at it
+    /// again. The neighbours stay as the evidence that the device had. The confidences are 1 and have no meaning,
+    /// because a person gives none.
     pub fn inspected(self, labels: &Labels) -> Verdict {
         let certain = |index: &u8| ScoredClass { index: *index, confidence: 1.0 };
         let answer = |category| CategoryVerdict {

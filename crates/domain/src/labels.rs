@@ -1,36 +1,36 @@
 //! The four categories and their 48 classes, in the class order of the published definitions.
 //!
-//! `models/bridgeclip_models/labels.toml` holds the same table for the Python side; a test keeps the two equal.
+//! `models/bridgeclip_models/labels.toml` holds the same table for the Python project; a test keeps the two equal.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Names the class table below. A model package and a reference database made for another table are refused.
+/// Name of the class table below. A model package or a reference database for another table is refused.
 pub const LABEL_VERSION: &str = "xroad-1";
 
-/// One of the four judgements that an inspection record makes about a photo.
+/// One of the four judgements in an inspection record about a photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
     /// Soundness rating of the member, I (sound) to IV (emergency action).
     Soundness,
-    /// Measure classification: what to do about it, A to S2.
+    /// Measure classification, A to S2: the action to take.
     Measure,
-    /// Kinds of damage that the photo shows; several at once are possible.
+    /// Kinds of damage in the photo, possibly several.
     DamageType,
-    /// Members on which the damage is; several at once are possible.
+    /// Damaged members, possibly several.
     DamageLocation,
 }
 
 /// One class of a category.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Class {
-    /// The label in CSV files and results.
+    /// Label in CSV files and results.
     pub en: &'static str,
-    /// The wording of the source inspection records.
+    /// Wording in the source inspection records.
     pub ja: &'static str,
-    /// What the code means, in words; empty where `en` says it already.
+    /// Meaning of the code in words; empty where `en` already says it.
     pub meaning: &'static str,
 }
 
@@ -39,7 +39,7 @@ impl Category {
     pub const ALL: [Category; 4] =
         [Category::Soundness, Category::Measure, Category::DamageType, Category::DamageLocation];
 
-    /// The name in results and settings.
+    /// Returns the name in results and settings.
     pub const fn id(self) -> &'static str {
         match self {
             Category::Soundness => "soundness",
@@ -49,7 +49,7 @@ impl Category {
         }
     }
 
-    /// The CSV column of the published pipeline.
+    /// Returns the CSV column of the published pipeline.
     pub const fn column(self) -> &'static str {
         match self {
             Category::Soundness => "kenzenudo",
@@ -59,12 +59,12 @@ impl Category {
         }
     }
 
-    /// Whether a photo can have several classes of this category.
+    /// Reports whether a photo can have several classes of this category.
     pub const fn is_multi(self) -> bool {
         matches!(self, Category::DamageType | Category::DamageLocation)
     }
 
-    /// The classes in published order. A class is named by its index in this list everywhere in the program.
+    /// Returns the classes in published order. The whole program refers to a class by its index in this list.
     pub const fn classes(self) -> &'static [Class] {
         match self {
             Category::Soundness => &SOUNDNESS,
@@ -74,12 +74,12 @@ impl Category {
         }
     }
 
-    /// The index of the class with this English label (exact match).
+    /// Returns the index of the class with this English label (exact match).
     pub fn class_index(self, en: &str) -> Option<u8> {
         self.classes().iter().position(|class| class.en == en).map(|index| index as u8)
     }
 
-    /// The class at `index`.
+    /// Returns the class at `index`.
     ///
     /// # Panics
     /// If `index` is not below `self.classes().len()`.
@@ -94,7 +94,7 @@ impl fmt::Display for Category {
     }
 }
 
-/// A label that is not in the class table.
+/// Error for a label that is not in the class table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{label}` is not a {category} label; known labels: {}", known(*category))]
 pub struct UnknownLabel {
@@ -106,14 +106,14 @@ fn known(category: Category) -> String {
     category.classes().iter().map(|class| class.en).collect::<Vec<_>>().join(", ")
 }
 
-/// The classes that one photo has in one category: distinct class indexes, in the order of the source record.
+/// Classes of one photo in one category: distinct class indexes, in the order of the source record.
 ///
-/// The order matters: the published tie rule takes the label that was seen first.
+/// The order matters, because the published tie rule takes the label that was seen first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CategoryLabels(Vec<u8>);
 
 impl CategoryLabels {
-    /// Keeps the first of equal indexes.
+    /// Creates a list of classes. Of equal indexes, the first is kept.
     ///
     /// # Panics
     /// If an index is not below the number of classes of `category`.
@@ -128,7 +128,7 @@ impl CategoryLabels {
         CategoryLabels(list)
     }
 
-    /// Parses a CSV cell: English labels joined by `|`; an empty cell has none.
+    /// Parses a CSV cell: English labels joined by `|`. An empty cell has no classes.
     pub fn parse(category: Category, cell: &str) -> Result<Self, UnknownLabel> {
         let labels = cell.split('|').map(str::trim).filter(|label| !label.is_empty());
         let indexes = labels
@@ -136,35 +136,38 @@ impl CategoryLabels {
         Ok(Self::new(category, indexes.collect::<Result<Vec<_>, _>>()?))
     }
 
-    /// The class indexes.
+    /// Returns the class indexes.
     pub fn indexes(&self) -> &[u8] {
         &self.0
     }
 
+    /// Reports whether there are no classes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The English labels.
+    /// Returns the English labels.
     pub fn names(&self, category: Category) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(move |&index| category.class(index).en)
     }
 
-    /// The form of a CSV cell: English labels joined by `|`.
+    /// Returns the CSV cell: English labels joined by `|`.
     pub fn to_cell(&self, category: Category) -> String {
         self.names(category).collect::<Vec<_>>().join("|")
     }
 }
 
-/// The labels of one photo in all four categories.
+/// Labels of one photo in all four categories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Labels([CategoryLabels; 4]);
 
 impl Labels {
+    /// Creates the labels by calling `of` for each category.
     pub fn new(of: impl FnMut(Category) -> CategoryLabels) -> Self {
         Labels(Category::ALL.map(of))
     }
 
+    /// Returns the classes in one category.
     pub fn get(&self, category: Category) -> &CategoryLabels {
         &self.0[category as usize]
     }

@@ -1,6 +1,6 @@
-//! Plain values that pass between the stages. They know no engine, no database and no network.
+//! Plain values that pass between the stages. They depend on no engine, database or network.
 
-/// Name and version of this software, as status messages and command answers give them.
+/// Name and version of this software, as given in status messages and command answers.
 pub const SOFTWARE: &str = concat!("bridgeclip-edge ", env!("CARGO_PKG_VERSION"));
 
 mod burst;

@@ -1,35 +1,35 @@
-//! The ways to answer, and the rules by which neighbours vote.
+//! Methods of classification, and the rules by which neighbours vote.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How a photo's embedding becomes an answer.
+/// Method that turns a photo's embedding into an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Vote of the nearest labelled photos.
     #[default]
     Knn,
-    /// Linear heads that were trained on the labelled photos.
+    /// Linear heads, trained on the labelled photos.
     Linear,
     /// Texts that describe the classes.
     ZeroShot,
 }
 
-/// How the neighbours vote.
+/// Rule by which the neighbours vote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
-    /// One neighbour, one vote; the majority counts.
+    /// One vote for each neighbour; the majority wins.
     #[default]
     Published,
-    /// Near neighbours weigh more, rare classes need fewer votes; by fitted weights.
+    /// Fitted weights: near neighbours count more, and rare classes need fewer votes.
     Balanced,
 }
 
-/// A word that names no method or no rule.
+/// Error for a word that is not the name of a method or rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is no {what}; known: {known}")]
 pub struct UnknownName {
@@ -39,9 +39,10 @@ pub struct UnknownName {
 }
 
 impl Method {
+    /// All methods.
     pub const ALL: [Method; 3] = [Method::Knn, Method::Linear, Method::ZeroShot];
 
-    /// The name in settings, arguments and results.
+    /// Returns the name in settings, arguments and results.
     pub const fn name(self) -> &'static str {
         match self {
             Method::Knn => "knn",
@@ -52,9 +53,10 @@ impl Method {
 }
 
 impl Rule {
+    /// All rules.
     pub const ALL: [Rule; 2] = [Rule::Published, Rule::Balanced];
 
-    /// The name in settings, arguments and results.
+    /// Returns the name in settings, arguments and results.
     pub const fn name(self) -> &'static str {
         match self {
             Rule::Published => "published",

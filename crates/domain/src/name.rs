@@ -1,10 +1,10 @@
-//! Names that stand in topics.
+//! Names that appear in topics.
 
-/// Most bytes of a name.
+/// Maximum length of a name in bytes.
 const BYTES_MAX: usize = 64;
 
-/// Whether a text can be the name of a site, a device, a collector or a command: 1 to 64 ASCII letters, digits, `.`, `_`
-/// or `-`. Such a name is one level of an MQTT topic.
+/// Reports whether a text can be the name of a site, a device, a collector or a command: 1 to 64 ASCII letters, digits,
+/// `.`, `_` or `-`. Such a name is one level of an MQTT topic.
 pub fn is_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{TagError, TagText};
 
-/// A visitor's or an inspector's own name: what is seen of it is all that it holds. Letters that cannot be seen, or that
-/// change the order of others, would make one name look like another, and a list of names like something else.
+/// Name that a visitor or an inspector chose. It contains visible letters only. Letters that are invisible, or that
+/// reorder other letters, could make one name look like another, and a list of names like something else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PersonName(TagText);
 
-/// Letters that cannot be seen: the formatting characters (category Cf of Unicode 16), the fillers of Hangul, the separators
-/// of lines, those for private use, and those that are none.
+/// Ranges of invisible characters: formatting characters (category Cf of Unicode 16), Hangul fillers, line separators,
+/// private-use characters, and noncharacters.
 const UNSEEN: [(char, char); 21] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
@@ -43,16 +43,17 @@ fn is_unseen(letter: &char) -> bool {
 }
 
 impl PersonName {
-    /// The name as it is shown.
+    /// Returns the name as it is shown.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// What can be seen of a name that was taken in before unseen letters were refused.
+    /// Returns the visible part of a name that was stored before invisible letters were refused, or `?` if nothing is
+    /// visible.
     pub fn seen_of(name: &TagText) -> Self {
         let seen: String = name.as_str().chars().filter(|letter| !is_unseen(letter)).collect();
         let seen = if seen.trim().is_empty() { "?".to_owned() } else { seen };
-        // It is no longer than it was.
+        // The text has only become shorter, so it fits.
         PersonName(seen.try_into().unwrap_or_else(|_| name.clone()))
     }
 }

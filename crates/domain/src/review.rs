@@ -1,4 +1,4 @@
-//! Which photos an engineer should see: first, or again.
+//! Selection of photos that an engineer should see first, or see again.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Category, Labels};
 
-/// Whether an engineer should see a photo first. It is a candidate; an engineer decides.
+/// Whether an engineer should see a photo first. The device only proposes candidates; an engineer decides.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Urgency {
-    /// Whether the evidence is enough to ask for it.
+    /// Whether there is enough evidence to ask for a review.
     pub review: bool,
-    /// Share of the neighbourhood, by weight, that carries an urgent label; in [0, 1].
+    /// Share of the neighbourhood, by weight, with an urgent label; in [0, 1].
     pub score: f32,
-    /// What the neighbourhood carries, the weightiest first; empty unless `review`.
+    /// Urgent labels in the neighbourhood, highest weight first; empty unless `review` is set.
     pub signs: Vec<UrgentSign>,
 }
 
@@ -23,7 +23,7 @@ pub struct Urgency {
 pub enum UrgentSign {
     /// Emergency-action stage: the function is impaired or very likely to be.
     SoundnessIv,
-    /// Emergency response for the safety of the structure.
+    /// Emergency response for structural safety.
     MeasureE1,
     /// Emergency response for other reasons, such as harm to third parties.
     MeasureE2,
@@ -37,21 +37,24 @@ pub enum SecondLook {
     FarNeighbours,
     /// Another rating or measure is nearly as likely.
     NearTie,
-    /// The neighbours say otherwise than the linear heads.
+    /// The neighbours contradict the linear heads.
     MethodsDisagree,
-    /// The photo shows no fine detail: it is out of focus or moved, or its subject is plain.
+    /// The photo shows no fine detail: it is out of focus, blurred by motion, or its subject is plain.
     Blurred,
+    /// Too much of the photo is black.
     TooDark,
+    /// Too much of the photo is white.
     TooBright,
-    /// The answer is "other": falling-out of the deck, abnormal gaps, defects of anchorages and deflection have no
-    /// class of their own.
+    /// The answer is "other". Holes through the deck, abnormal gaps, defects of anchorages and deflection have no class
+    /// of their own.
     OtherClass,
 }
 
 impl UrgentSign {
+    /// All urgent signs.
     pub const ALL: [UrgentSign; 3] = [UrgentSign::SoundnessIv, UrgentSign::MeasureE1, UrgentSign::MeasureE2];
 
-    /// Category and label.
+    /// Returns the category and label of the sign.
     pub const fn label(self) -> (Category, &'static str) {
         match self {
             UrgentSign::SoundnessIv => (Category::Soundness, "IV"),
@@ -60,7 +63,7 @@ impl UrgentSign {
         }
     }
 
-    /// Whether a photo with these labels carries it.
+    /// Reports whether a photo with these labels carries the sign.
     pub fn is_in(self, labels: &Labels) -> bool {
         let (category, label) = self.label();
         labels.get(category).names(category).any(|name| name == label)
@@ -68,6 +71,7 @@ impl UrgentSign {
 }
 
 impl SecondLook {
+    /// All reasons.
     pub const ALL: [SecondLook; 7] = [
         SecondLook::FarNeighbours,
         SecondLook::NearTie,
@@ -79,7 +83,7 @@ impl SecondLook {
     ];
 }
 
-/// The name in results.
+/// Writes the name in results.
 impl fmt::Display for SecondLook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)

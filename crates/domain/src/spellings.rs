@@ -1,8 +1,8 @@
-//! Other names of the classes, as people write them in captions.
+//! Synonyms of the classes, as people write them in captions.
 
 use super::Category;
 
-/// The class that a phrase names: by its English or Japanese label, by a usual other name, or by the plural of one.
+/// Returns the class that a phrase names by its English or Japanese label, a common synonym, or the plural of one.
 /// Case, articles, hyphens and the spaces around a slash do not matter.
 pub fn class_of(category: Category, phrase: &str) -> Option<u8> {
     let phrase = plain(phrase);
@@ -19,7 +19,7 @@ fn exact(category: Category, plain_phrase: &str) -> Option<u8> {
     category.class_index(label)
 }
 
-/// Lower case without a leading article, with spaces for hyphens and none around a slash.
+/// Normalises a phrase: lower case, no leading article, spaces for hyphens and none around a slash.
 fn plain(phrase: &str) -> String {
     let lower = phrase.to_lowercase().replace('-', " ").replace('/', " / ");
     let words: Vec<&str> = lower.split_whitespace().collect();
@@ -30,7 +30,7 @@ fn plain(phrase: &str) -> String {
     words.join(" ").replace(" / ", "/")
 }
 
-/// The phrase itself and what it may be the plural of.
+/// Returns the phrase itself and the words that it may be the plural of.
 fn singulars(phrase: &str) -> Vec<String> {
     let mut forms = vec![phrase.to_owned()];
     forms.extend(phrase.strip_suffix("ies").map(|stem| format!("{stem}y")));
@@ -38,7 +38,7 @@ fn singulars(phrase: &str) -> Vec<String> {
     forms
 }
 
-/// A label and its other names, in the form that [`plain`] gives. No name may stand for two classes of a category.
+/// A label and its synonyms, as normalised by [`plain`]. A name must not stand for two classes of a category.
 type OtherNames = (&'static str, &'static [&'static str]);
 
 fn other_names(category: Category) -> &'static [OtherNames] {

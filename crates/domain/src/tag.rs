@@ -1,11 +1,11 @@
-//! What a person says about the photos that follow: no receiver knows the bridge, the span or the member.
+//! Tags: what a person says about the photos that follow. No receiver knows the bridge, the span or the member.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Bridge, span and member, each as far as it was given.
+/// Bridge, span and member, as far as a person gave them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tag {
@@ -22,13 +22,13 @@ pub struct Tag {
 #[serde(try_from = "String")]
 pub struct TagText(String);
 
-/// Most characters of a name.
+/// Maximum number of characters in a name.
 const TEXT_MAX: usize = 64;
 
-/// What a code on paper starts with, if it is not JSON.
+/// Start of a code on paper that is not JSON.
 const PREFIX: &str = "bridgeclip:";
 
-/// Why a text is no tag.
+/// Reason why a text is not a tag.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TagError {
     #[error("a name has 1 to {TEXT_MAX} characters; this one has {0}")]
@@ -46,7 +46,7 @@ pub enum TagError {
 }
 
 impl Tag {
-    /// Whether it says nothing.
+    /// Reports whether the tag says nothing.
     pub fn is_empty(&self) -> bool {
         *self == Tag::default()
     }
@@ -65,8 +65,8 @@ impl Tag {
     }
 }
 
-/// Reads `bridgeclip:bridge=ID;span=S;member=M` (any of the three, in any order) or `{"bridge": "ID", …}`. Values hold
-/// no semicolon in the first form.
+/// Parses `bridgeclip:bridge=ID;span=S;member=M` (any of the three, in any order) or `{"bridge": "ID", ...}`. Values in
+/// the first form contain no semicolon.
 impl FromStr for Tag {
     type Err = TagError;
 
@@ -88,7 +88,7 @@ fn from_pairs(pairs: &str) -> Result<Tag, TagError> {
     Ok(tag)
 }
 
-/// `bridge B-12, span 3, member Girder 2`, or `none`.
+/// Writes `bridge B-12, span 3, member Girder 2`, or `none`.
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [("bridge", &self.bridge), ("span", &self.span), ("member", &self.member)];
@@ -101,6 +101,7 @@ impl fmt::Display for Tag {
 }
 
 impl TagText {
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,28 +1,30 @@
-//! What the device says about a photo, and the evidence for it.
+//! Verdicts: the device's statement about a photo, and the evidence for it.
 
 use super::{Category, CategoryLabels, Labels, Method, Rule, SecondLook, Urgency};
 
-/// The answer in all four categories with the neighbours beside it, and who should look at it.
+/// The answer in all four categories, its evidence, and whether someone should look at it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
-    /// In the order of [`Category::ALL`].
+    /// Answers in the order of [`Category::ALL`].
     pub categories: [CategoryVerdict; 4],
-    /// How the device answered the categories.
+    /// Method by which the device answered.
     pub method: Method,
-    /// How the neighbours voted. The other methods have no votes.
+    /// Rule by which the neighbours voted; `None` for methods without votes.
     pub rule: Option<Rule>,
-    /// Whether the categories hold an inspector's judgement instead of the device's answer. It has no confidences.
+    /// Whether the categories hold an inspector's judgement, which has no confidences, instead of the device's answer.
     pub by_inspector: bool,
-    /// Whether confidences are shares of right answers as found on labelled photos; else they are the method's own.
+    /// Whether confidences are shares of right answers, as measured on labelled photos. Otherwise they are on the
+    /// method's own scale.
     pub confidence_calibrated: bool,
+    /// Whether an engineer should see the photo first.
     pub urgency: Urgency,
     /// Reasons to doubt the answer, in the order of [`SecondLook::ALL`].
     pub second_look: Vec<SecondLook>,
-    /// The nearest reference photos, most similar first, whatever the method.
+    /// Nearest reference photos, most similar first, whatever the method.
     pub evidence: Vec<Evidence>,
 }
 
-/// The answer in one category: at least one class, unless the reference holds no label of it.
+/// The answer in one category: at least one class, unless the reference has no label in this category.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CategoryVerdict {
     pub classes: Vec<ScoredClass>,
@@ -31,40 +33,43 @@ pub struct CategoryVerdict {
 /// One class of an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoredClass {
+    /// Index of the class in its category.
     pub index: u8,
-    /// How likely the class is, in [0, 1]; see [`Verdict::confidence_calibrated`].
+    /// Probability of the class, in [0, 1]; see [`Verdict::confidence_calibrated`].
     pub confidence: f32,
 }
 
 /// One labelled reference photo near the query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
-    /// Row of the reference database; of a photo that an inspector of this device has rated, the negative number of its
+    /// Row in the reference database. For a photo that an inspector rated on this device, the negative number of its
     /// capture.
     pub reference_id: i64,
     /// Cosine similarity in [-1, 1].
     pub similarity: f32,
-    /// The photo's name in the source data set.
+    /// Name of the photo in the source data set.
     pub source: String,
-    /// The finding that was written about it.
+    /// Finding that was written about the photo.
     pub caption: String,
+    /// Labels of the photo.
     pub labels: Labels,
 }
 
 impl Verdict {
+    /// Returns the answer in one category.
     pub fn get(&self, category: Category) -> &CategoryVerdict {
         &self.categories[category as usize]
     }
 
-    /// Whether it tells a reader something else: other classes, another urgency or other doubts. Confidences move with
-    /// every reference; they alone are no news.
+    /// Reports whether the verdict tells a reader something new: other classes, another urgency or other doubts.
+    /// Confidences alone do not count, because they change with every reference.
     pub fn differs_from(&self, other: &Verdict) -> bool {
         self.labels() != other.labels()
             || (self.urgency.review, &self.urgency.signs) != (other.urgency.review, &other.urgency.signs)
             || self.second_look != other.second_look
     }
 
-    /// The classes alone.
+    /// Returns only the classes.
     pub fn labels(&self) -> Labels {
         let indexes = |category| self.get(category).classes.iter().map(|class| class.index);
         Labels::new(|category| CategoryLabels::new(category, indexes(category)))
@@ -72,7 +77,7 @@ impl Verdict {
 }
 
 impl CategoryVerdict {
-    /// The English labels.
+    /// Returns the English labels.
     pub fn names(&self, category: Category) -> impl Iterator<Item = &'static str> {
         self.classes.iter().map(move |class| category.class(class.index).en)
     }

@@ -1,4 +1,4 @@
-//! The JSON of verdicts, in events, in `device.db` and on the command line.
+//! JSON of verdicts, in events, in `device.db` and on the command line.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,10 @@ use super::{
     Urgency, UrgentSign, Verdict,
 };
 
-/// JSON: `{"soundness": [{"label": "II", "confidence": 0.7}], …, "method": "knn", "rule": "published",
+/// Writes `{"soundness": [{"label": "II", "confidence": 0.7}], …, "method": "knn", "rule": "published",
 /// "confidence_calibrated": false, "review_urgent": true, "urgency": {"score": 0.2, "signs": ["soundness_iv"]},
-/// "second_look": ["near_tie"], "neighbours": […]}`. An inspector's judgement has `"by_inspector": true` and no confidences.
+/// "second_look": ["near_tie"], "neighbours": […]}`. An inspector's judgement has `"by_inspector": true` and no
+/// confidences.
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -23,7 +24,8 @@ impl Serialize for Verdict {
     }
 }
 
-/// The JSON of a verdict whose neighbours are not at hand: an empty list would say that there are none.
+/// JSON form of a verdict whose neighbours are not available. It has no list of neighbours, because an empty one would
+/// mean that there are none.
 pub struct Answer<'a>(pub &'a Verdict);
 
 impl Serialize for Answer<'_> {
@@ -59,12 +61,12 @@ fn put_answer<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<(), M::
 #[derive(Serialize, Deserialize)]
 struct Label<S> {
     label: S,
-    /// Missing from an inspector's judgement.
+    /// Confidence of the class; absent in an inspector's judgement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     confidence: Option<f32>,
 }
 
-/// What is left out is empty: `device.db` keeps verdicts without neighbours.
+/// Reads a verdict. Missing parts are empty: `device.db` keeps verdicts without neighbours.
 impl<'de> Deserialize<'de> for Verdict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Default, Deserialize)]
@@ -118,7 +120,7 @@ fn category_verdict(category: Category, labels: Vec<Label<String>>) -> Result<Ca
     Ok(CategoryVerdict { classes: labels.into_iter().map(class).collect::<Result<_, _>>()? })
 }
 
-/// JSON: `{"score": 0.2, "signs": ["soundness_iv"]}`. Whether to review stands beside it.
+/// Writes `{"score": 0.2, "signs": ["soundness_iv"]}`. Whether to review is an entry of the verdict itself.
 impl Serialize for Urgency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
@@ -128,7 +130,7 @@ impl Serialize for Urgency {
     }
 }
 
-/// JSON: `{"id", "similarity", "source", "caption", "labels": {"soundness": ["II"], …}}`.
+/// Writes `{"id", "similarity", "source", "caption", "labels": {"soundness": ["II"], …}}`.
 impl Serialize for Evidence {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(5))?;
@@ -156,7 +158,7 @@ impl<'de> Deserialize<'de> for Evidence {
     }
 }
 
-/// JSON: `{"soundness": ["II"], "measure": ["C1"], …}`.
+/// Writes `{"soundness": ["II"], "measure": ["C1"], …}`.
 impl Serialize for Labels {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let names = |category| self.get(category).names(category).collect::<Vec<_>>();
@@ -175,7 +177,7 @@ impl<'de> Deserialize<'de> for Labels {
     }
 }
 
-/// Four decimals: an int8 engine does not know more, and events stay short.
+/// Rounds to four decimals. An int8 engine is not more precise, and events stay short.
 fn round(value: f32) -> f32 {
     (value * 1e4).round() / 1e4
 }

@@ -9,8 +9,8 @@ use bridgeclip_domain::{Embedding, PhotoQuality, Tag, Verdict};
 use bridgeclip_kernels::Threads;
 use bridgeclip_package::{Package, PackageError};
 use bridgeclip_photo::{
-    self as photo, EncoderInput, MemoryBudget, MemoryShare, Orientation, PhotoError, Preprocess, encoder_input,
-    orientation, quality, read_tag, thumbnail,
+    self as photo, EncoderInput, MemoryBudget, MemoryShare, OpenPhoto, Orientation, PhotoError, Preprocess,
+    encoder_input, encoder_input_oriented, quality, read_tag, thumbnail,
 };
 use bridgeclip_storage::plain_file;
 
@@ -94,15 +94,19 @@ impl Embedder {
     }
 
     pub fn embed(&self, bytes: &[u8]) -> Result<Embedded, PipelineError> {
-        let (input, _memory) = self.input(bytes)?;
+        let (input, _memory) = self.input(bytes, encoder_input)?;
         self.embed_input(&input)
     }
 
     /// Waits for the memory that the photo takes. It is to be held until nothing of the pixels is needed any more.
-    fn input(&self, bytes: &[u8]) -> Result<(EncoderInput, MemoryShare<'_>), PhotoError> {
+    fn input(
+        &self,
+        bytes: &[u8],
+        decode: impl FnOnce(&OpenPhoto<'_>, &Preprocess) -> Result<EncoderInput, PhotoError>,
+    ) -> Result<(EncoderInput, MemoryShare<'_>), PhotoError> {
         let photo = photo::open(bytes, &self.preprocess, &self.limits.photo)?;
         let share = self.memory.take(photo.memory(self.preprocess.apply_orientation));
-        Ok((encoder_input(&photo, &self.preprocess)?, share))
+        Ok((decode(&photo, &self.preprocess)?, share))
     }
 
     fn embed_input(&self, input: &EncoderInput) -> Result<Embedded, PipelineError> {
@@ -200,17 +204,24 @@ impl Classifier {
     }
 
     pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {
-        let (input, _memory) = self.embedder.input(bytes)?;
+        let (input, _memory) = self.embedder.input(bytes, encoder_input)?;
         self.classify_input(&input)
     }
 
-    /// The same, and what else the decoded pixels give: they are decoded once. `thumbnail_px` is the long side of the
-    /// thumbnail, if there shall be one.
-    pub fn inspect(&self, bytes: &[u8], thumbnail_px: Option<NonZeroU32>) -> Result<Inspected, PipelineError> {
-        let (input, _memory) = self.embedder.input(bytes)?;
+    /// Classifies a photo and takes what else its pixels tell, decoding them once. `orientation` is that of the stored pixels,
+    /// from the photo's metadata; `thumbnail_px` is the long side of the thumbnail, if one is wanted.
+    pub fn inspect(
+        &self,
+        bytes: &[u8],
+        orientation: Orientation,
+        thumbnail_px: Option<NonZeroU32>,
+    ) -> Result<Inspected, PipelineError> {
+        let decode =
+            |photo: &OpenPhoto<'_>, preprocess: &Preprocess| encoder_input_oriented(photo, preprocess, orientation);
+        let (input, _memory) = self.embedder.input(bytes, decode)?;
         let (embedded, verdict) = self.classify_input(&input)?;
         let turned = self.embedder.preprocess.apply_orientation;
-        let to_turn = if turned { Orientation::UPRIGHT } else { orientation(bytes) };
+        let to_turn = if turned { Orientation::UPRIGHT } else { orientation };
         let thumbnail = thumbnail_px.map(|long_side| thumbnail(&input.raster, to_turn, long_side));
         Ok(Inspected { embedded, verdict, tag: read_tag(&input.raster), thumbnail })
     }

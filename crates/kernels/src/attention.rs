@@ -8,17 +8,18 @@ use super::float_matrix::{Products, for_each_product};
 use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
 
-/// What the heads share.
+/// Sizes of an attention, common to all heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionShape {
-    /// Tokens whose output is wanted.
+    /// Number of tokens whose output is computed.
     pub queries: usize,
-    /// Tokens that are looked at.
+    /// Number of tokens that are attended to.
     pub tokens: usize,
+    /// Number of heads.
     pub heads: usize,
-    /// Values of one head.
+    /// Number of values in one head.
     pub head_width: usize,
-    /// A token sees only itself and those before it.
+    /// Whether a token sees only itself and earlier tokens.
     pub causal: bool,
 }
 
@@ -28,7 +29,7 @@ impl AttentionShape {
     }
 }
 
-/// Queries, keys and values, a row for each token and in it `[heads][head width]` each.
+/// Queries, keys and values, with a row for each token that consists of `[heads][head width]`.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionInput<'a> {
     pub queries: Columns<'a>,
@@ -36,13 +37,14 @@ pub struct AttentionInput<'a> {
     pub values: Columns<'a>,
 }
 
-/// Some columns of a row-major matrix.
+/// A range of columns of a row-major matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns<'a> {
+    /// Values of the matrix, row by row.
     pub matrix: &'a [f32],
-    /// Values of a whole row.
+    /// Number of values in a row of the matrix.
     pub row: usize,
-    /// The first column.
+    /// Index of the first column.
     pub first: usize,
 }
 
@@ -56,10 +58,10 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// softmax(Q K^T / sqrt(head width)) V for each head; `out` is `[queries][width]`.
+/// Computes softmax(Q K^T / sqrt(head width)) V for each head; `out` is `[queries][width]`.
 ///
 /// # Panics
-/// If a length does not fit, or if a causal attention has not as many queries as tokens.
+/// If a length does not fit, or if a causal attention has more or fewer queries than tokens.
 pub fn attention(kernel: Kernel, shape: AttentionShape, input: &AttentionInput<'_>, out: &mut [f32]) {
     let AttentionShape { queries, tokens, causal, .. } = shape;
     let width = shape.width();
@@ -75,7 +77,7 @@ pub fn attention(kernel: Kernel, shape: AttentionShape, input: &AttentionInput<'
     });
 }
 
-/// The heads whose output columns are in `part`.
+/// Attention of the heads whose output columns are in `part`.
 struct Heads<'a> {
     shape: AttentionShape,
     input: AttentionInput<'a>,
@@ -118,7 +120,7 @@ impl Operation for Heads<'_> {
     }
 }
 
-/// One block of sixteen keys' scores.
+/// Destination for the scores of one block of sixteen keys.
 struct StoreScores<'a> {
     scores: &'a mut [f32],
     stride: usize,
@@ -131,7 +133,7 @@ impl<L: Lanes> Products<L> for StoreScores<'_> {
     }
 }
 
-/// One block of a head's output, divided by the sum of the token's weights.
+/// Destination for one block of a head's output, which is divided by the sum of the token's weights.
 struct StoreContext<'a, 'o> {
     inverse_sums: &'a [f32],
     rows: &'a mut [&'o mut [f32]],
@@ -145,7 +147,7 @@ impl<L: Lanes> Products<L> for StoreContext<'_, '_> {
     }
 }
 
-/// Keys as `[tokens / 16][head width][16]`.
+/// Packs keys as `[tokens / 16][head width][16]`.
 #[inline(always)]
 fn pack_keys<'a>(panels: &mut [f32], head_width: usize, tokens: usize, key: impl Fn(usize) -> &'a [f32]) {
     for token in 0..tokens {
@@ -156,7 +158,7 @@ fn pack_keys<'a>(panels: &mut [f32], head_width: usize, tokens: usize, key: impl
     }
 }
 
-/// Values as `[head width / 16][tokens][16]`.
+/// Packs values as `[head width / 16][tokens][16]`.
 #[inline(always)]
 fn pack_values<'a>(panels: &mut [f32], head_width: usize, tokens: usize, value: impl Fn(usize) -> &'a [f32]) {
     for (block, panel) in panels.chunks_exact_mut(LANES * tokens).enumerate() {
@@ -174,7 +176,7 @@ mod tests {
     use super::super::Threads;
     use super::*;
 
-    /// Queries, keys and values of each token beside each other.
+    /// Uses queries, keys and values that are adjacent in each token's row.
     fn joined(shape: AttentionShape, qkv: &[f32]) -> AttentionInput<'_> {
         let width = shape.width();
         let part = |first| Columns { matrix: qkv, row: 3 * width, first };

@@ -2,10 +2,10 @@
 
 use std::ops::{Deref, DerefMut};
 
-/// Size and alignment of a cache line; also of the widest vector register.
+/// Size and alignment of a cache line in bytes; also the width of the widest vector register.
 const LINE: usize = 64;
 
-/// Zeroed bytes, aligned to 64, with [`AlignedBytes::SLACK`] readable bytes behind the last one.
+/// Zeroed bytes, aligned to 64, with [`AlignedBytes::SLACK`] readable bytes after the last one.
 #[derive(Debug)]
 pub struct AlignedBytes {
     bytes: Vec<u8>,
@@ -14,9 +14,10 @@ pub struct AlignedBytes {
 }
 
 impl AlignedBytes {
-    /// Kernels load ahead of what they use; this much lies behind the end for them to read.
+    /// Number of bytes after the end that kernels may read, because they load ahead of use.
     pub const SLACK: usize = 256;
 
+    /// Allocates `len` zeroed bytes and the slack.
     pub fn zeroed(len: usize) -> Self {
         let bytes = vec![0; len + LINE + Self::SLACK];
         ask_for_huge_pages(&bytes);
@@ -26,13 +27,13 @@ impl AlignedBytes {
     }
 }
 
-/// Whatever is smaller stays on ordinary pages.
+/// Size in bytes from which huge pages are requested.
 const HUGE_FROM: usize = 8 << 20;
-/// The greatest page size of ordinary memory on the processors we know.
+/// Largest base page size of supported processors, in bytes.
 const PAGE: usize = 64 << 10;
 
-/// Asks Linux to put many bytes, none of which has been touched yet, on large pages: fewer of them to set up, and a scan
-/// does not stop at each for its address.
+/// Asks Linux to put many untouched bytes on large pages. Fewer pages have to be set up, and a scan has fewer address
+/// translations to wait for.
 fn ask_for_huge_pages(bytes: &[u8]) {
     #[cfg(target_os = "linux")]
     if bytes.len() >= HUGE_FROM {

@@ -1,21 +1,21 @@
 //! Float functions over rows: layer norm, GELU, softmax, quantising. Each is written once, over [`Lanes`].
 //!
-//! Closures that compute with lanes are avoided: they are functions of their own, without the caller's instruction set,
-//! and where the compiler does not inline them each lane operation becomes a call.
+//! Closures that compute with lanes are avoided. They are separate functions without the caller's instruction set, and
+//! where the compiler does not inline them, each lane operation becomes a call.
 
 use super::simd::{LANES, Lanes, Operation};
 use super::{Kernel, threads};
 
-/// The function after a linear layer.
+/// Function that follows a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
-    /// x Φ(x), Φ being the normal distribution, with an erf of 2e-7 absolute error.
+    /// x Φ(x), where Φ is the normal distribution, with an absolute error of erf of 2e-7.
     Gelu,
-    /// x / (1 + exp(-1.702 x)): OpenAI's original CLIP.
+    /// x / (1 + exp(-1.702 x)), as in OpenAI's original CLIP.
     QuickGelu,
 }
 
-/// A function of each value, known where the code around it is compiled. `apply` must be `#[inline(always)]`.
+/// A function of each value, chosen at compile time. `apply` must be `#[inline(always)]`.
 pub(super) trait Function {
     fn apply<L: Lanes>(x: L) -> L;
 }
@@ -45,7 +45,7 @@ impl Function for QuickGelu {
     }
 }
 
-/// Runs a generic method with the function that an `Option<Activation>` stands for.
+/// Calls a generic method with the function that an `Option<Activation>` stands for.
 macro_rules! with_activation {
     ($activation:expr, $($method:ident).+ :: <$lanes:ident> ()) => {
         match $activation {
@@ -63,7 +63,8 @@ fn gelu<L: Lanes>(x: L) -> L {
     half.mul_add(erf(x.mul(L::splat(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
-/// The rational approximation that Eigen and XLA use: within 2 units in the last place; beyond +-4 erf is +-1 in f32.
+/// Computes erf by the rational approximation of Eigen and XLA, within 2 units in the last place. Beyond +-4, erf is
+/// +-1 in f32.
 #[inline(always)]
 fn erf<L: Lanes>(x: L) -> L {
     const NUMERATOR: [f32; 7] =
@@ -74,8 +75,8 @@ fn erf<L: Lanes>(x: L) -> L {
     x.mul(polynomial(square, NUMERATOR)).div(polynomial(square, DENOMINATOR))
 }
 
-/// A polynomial of 5 to 7 coefficients, the constant one last. By Estrin's scheme: terms are joined to pairs, and pairs to
-/// fours, which makes a shorter chain than one term after the other.
+/// Evaluates a polynomial of 5 to 7 coefficients, the constant one last. Estrin's scheme joins terms to pairs and pairs
+/// to fours, which makes a shorter dependency chain than adding term by term.
 #[inline(always)]
 fn polynomial<L: Lanes, const N: usize>(x: L, coefficients: [f32; N]) -> L {
     const { assert!(N >= 5 && N <= 7) };
@@ -95,25 +96,25 @@ fn two_terms<L: Lanes>(x: L, factor: f32, constant: f32) -> L {
     L::splat(factor).mul_add(x, L::splat(constant))
 }
 
-/// Adding this to a number below 2^22 leaves it, rounded to nearest even, in the low bits.
+/// Constant that moves a number below 2^22, rounded to nearest even, into the low bits of the sum.
 const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
 
-/// e^x within 2 units in the last place; x is held within -87 and 88, where the result is a normal number.
-/// The reduction and the polynomial are those of Cephes' `expf`.
+/// Computes e^x within 2 units in the last place. x is clamped to [-87, 88], where the result is a normal number. The
+/// reduction and the polynomial are those of Cephes' `expf`.
 #[inline(always)]
 fn exp<L: Lanes>(x: L) -> L {
     const POLYNOMIAL: [f32; 6] = [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
     let x = x.max(L::splat(-87.0)).min(L::splat(88.0));
     let shifted = x.mul_add(L::splat(std::f32::consts::LOG2_E), L::splat(ROUND));
     let n = shifted.sub(L::splat(ROUND));
-    // ln 2 in two parts, the first of which has few enough bits for n times it to be exact.
+    // ln 2 is split in two; the first part has so few bits that n times it is exact.
     let rest = n.mul_add(L::splat(-0.693_359_4), x);
     let rest = n.mul_add(L::splat(2.121_944_4e-4), rest);
     let tail = polynomial(rest, POLYNOMIAL).mul_add(rest.mul(rest), rest);
     tail.add(L::splat(1.0)).times_power_of_two(shifted)
 }
 
-/// Sixteen values, or those that are left and then `fill`.
+/// Loads sixteen values, or those that are left, padded with `fill`.
 #[inline(always)]
 pub(super) fn load_up_to<L: Lanes>(from: &[f32], fill: f32) -> L {
     if from.len() >= LANES {
@@ -124,7 +125,7 @@ pub(super) fn load_up_to<L: Lanes>(from: &[f32], fill: f32) -> L {
     L::load(&values)
 }
 
-/// Sixteen values, or as many as there is room for.
+/// Stores sixteen values, or as many as `to` has room for.
 #[inline(always)]
 pub(super) fn store_up_to<L: Lanes>(lanes: L, to: &mut [f32]) {
     if to.len() >= LANES {
@@ -134,7 +135,8 @@ pub(super) fn store_up_to<L: Lanes>(lanes: L, to: &mut [f32]) {
     }
 }
 
-/// The end of a linear layer, for up to sixteen values of a row: the activation, then stored or added to what is there.
+/// Completes up to sixteen values of a row of a linear layer: applies the activation, then stores the values or adds
+/// them to those in `out`.
 #[inline(always)]
 pub(super) fn finish<L: Lanes, F: Function>(value: L, accumulate: bool, out: &mut [f32]) {
     let value = F::apply(value);
@@ -142,7 +144,7 @@ pub(super) fn finish<L: Lanes, F: Function>(value: L, accumulate: bool, out: &mu
     store_up_to(value, out);
 }
 
-/// Normalises each row to mean 0 and variance 1 (of the whole row, plus `epsilon`), then scales and shifts it.
+/// Normalises each row to mean 0 and variance 1 (of the complete row, plus `epsilon`), then scales and shifts it.
 ///
 /// `values` is `[rows][weight.len()]`.
 ///
@@ -194,7 +196,7 @@ impl Operation for LayerNorm<'_> {
     }
 }
 
-/// Turns one row of attention scores into weights that are not yet divided by their sum, and returns one over the sum.
+/// Turns a row of attention scores into weights that are not yet divided by their sum, and returns one over the sum.
 ///
 /// Scores from `valid` on are ignored and become 0. The length is a multiple of 16.
 #[inline(always)]
@@ -215,10 +217,11 @@ pub(super) fn softmax<L: Lanes>(scores: &mut [f32], valid: usize, scale: f32) ->
     1.0 / sum.sum()
 }
 
-/// One row to int8, symmetrically: a value is `scale` times its byte, and the greatest magnitude gets +-127.
+/// Symmetric quantisation of one row to int8: a value is `scale` times its byte, and the greatest magnitude becomes
+/// +-127. Running it returns the scale.
 ///
-/// `flip` is what each byte is xored with. `bytes` is at least as long as `values`, a multiple of 16, and filled up
-/// with the byte for 0. A row that holds NaN or infinity gets a scale that is not finite, so that the fault shows.
+/// `flip` is xored into each byte. `bytes` is a multiple of 16, at least as long as `values`, and padded with the byte
+/// for 0. A row with NaN or infinity gets a scale that is not finite, so that the fault is visible.
 pub(super) struct QuantizeRow<'a> {
     pub values: &'a [f32],
     pub bytes: &'a mut [u8],
@@ -236,7 +239,7 @@ impl Operation for QuantizeRow<'_> {
         }
         let greatest = greatest.to_array().map(f32::to_bits).into_iter().fold(0, u32::max);
         let greatest = f32::from_bits(greatest);
-        // Below this, 127 / greatest is no longer a normal number; such a row is 0 for every purpose.
+        // Below this, 127 / greatest is no longer a normal number, and the row is 0 for every purpose.
         let factor = if greatest < 1e-30 { 0.0 } else { 127.0 / greatest };
         let mut values = self.values.chunks(LANES);
         for bytes in self.bytes.chunks_exact_mut(LANES) {
@@ -257,7 +260,7 @@ mod tests {
     use super::super::simd::Isa;
     use super::*;
 
-    /// A function of one value, over many.
+    /// Applies a function of one value to many values.
     macro_rules! map {
         ($isa:expr, $values:expr, $function:expr) => {{
             struct Map<'a>(&'a [f32]);
@@ -277,7 +280,7 @@ mod tests {
         Kernel::available().into_iter().map(|kernel| kernel.isa).collect()
     }
 
-    /// Values over a range, with some special ones.
+    /// Values over a range, and some special ones.
     fn values(from: f32, to: f32) -> Vec<f32> {
         let mut values: Vec<f32> = (0..160_000).map(|i| from + (to - from) * i as f32 / 160_000.0).collect();
         values.extend([0.0, -0.0, 1e-30, -1e-30, 1e-40, f32::MIN_POSITIVE, 1.0, -1.0]);
@@ -317,7 +320,7 @@ mod tests {
         assert_eq!(map!(Isa::PORTABLE, &[-1e9; 16], exp)[0], map!(Isa::PORTABLE, &[-87.0; 16], exp)[0]);
     }
 
-    /// Complementary error function by its continued fraction or its series, in f64.
+    /// Complementary error function in f64, by its continued fraction or its series.
     fn erfc(x: f64) -> f64 {
         if x < 0.0 {
             return 2.0 - erfc(-x);

@@ -1,4 +1,4 @@
-//! Activations times a packed matrix of float weights: for layers that stay in float, and within attention.
+//! Products of activations with a packed matrix of float weights, for layers that stay in float and for attention.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -21,7 +21,7 @@ impl FloatMatrix {
     /// Packs `[outputs][depth]` weights.
     ///
     /// # Panics
-    /// If there are no weights or no whole number of outputs.
+    /// If there are no weights, or if they do not make complete outputs.
     pub fn pack(kernel: Kernel, weights: &[f32], depth: usize) -> Self {
         assert!(depth > 0 && !weights.is_empty() && weights.len().is_multiple_of(depth), "outputs of {depth} weights");
         let outputs = weights.len() / depth;
@@ -38,7 +38,7 @@ impl FloatMatrix {
     /// Packs weights that are stored as `[depth][outputs]`.
     ///
     /// # Panics
-    /// If there are no weights or no whole number of rows.
+    /// If there are no weights, or if they do not make complete rows.
     pub fn pack_transposed(kernel: Kernel, weights: &[f32], outputs: usize) -> Self {
         assert!(
             outputs > 0 && !weights.is_empty() && weights.len().is_multiple_of(outputs),
@@ -55,16 +55,18 @@ impl FloatMatrix {
         FloatMatrix { kernel, outputs, depth, panels }
     }
 
+    /// Returns the number of outputs.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
 
+    /// Returns the number of weights of each output.
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// `out = activation(rows * weights^T + bias)`, stored or added to what is there. `rows` is `[rows][depth]`, `out`
-    /// is `[rows][outputs]`.
+    /// Computes `activation(rows * weights^T + bias)` and stores it in `out`, or adds it if `accumulate` is set. `rows`
+    /// is `[rows][depth]`, `out` is `[rows][outputs]`.
     ///
     /// # Panics
     /// If a length does not fit.
@@ -121,7 +123,7 @@ impl Multiply<'_> {
     }
 }
 
-/// The end of a row's sixteen products in a layer.
+/// Destination that completes sixteen products of each row of a layer.
 struct FinishRow<'a, 'o, L, F> {
     bias: L,
     accumulate: bool,
@@ -138,12 +140,13 @@ impl<L: Lanes, F: Function> Products<L> for FinishRow<'_, '_, L, F> {
     }
 }
 
-/// What becomes of products. `take` must be `#[inline(always)]`.
+/// Destination of products. `take` must be `#[inline(always)]`.
 pub(super) trait Products<L> {
     fn take(&mut self, row: usize, product: L);
 }
 
-/// Multiplies rows, which start `stride` values apart, by a panel `[depth][16]`; hands out each row's sixteen products.
+/// Multiplies rows, which start `stride` values apart, by a panel `[depth][16]`, and passes on each row's sixteen
+/// products.
 #[inline(always)]
 pub(super) fn for_each_product<L: Lanes>(
     rows: &[f32],
@@ -160,7 +163,8 @@ pub(super) fn for_each_product<L: Lanes>(
         macro_rules! tile {
             ($($size:literal)*) => {
                 match end - start {
-                    // Decided at compile time: sizes that an instruction set has no use for are not compiled for it.
+                    // Decided at compile time, so that sizes without a use on an instruction set are not compiled for
+                    // it.
                     $($size if const { $size <= L::TILE_ROWS } => {
                         let tile: [L; $size] = product_tile(rows, stride, depth, panel);
                         for (row, product) in tile.into_iter().enumerate() {
@@ -201,7 +205,7 @@ fn product_tile<L: Lanes, const ROWS: usize>(rows: &[f32], stride: usize, depth:
     for (index, weights) in (4 * fours.len()..).zip(rest.as_chunks::<LANES>().0) {
         let weights = L::load(weights);
         for (sum, start) in sums.iter_mut().zip(row_starts) {
-            // SAFETY: `index` < `depth`, as above.
+            // SAFETY: `index` < `depth`, and each row has `depth` values from its start on, as asserted above.
             let value = unsafe { *start.add(index) };
             *sum = L::splat(value).mul_add(weights, *sum);
         }

@@ -1,4 +1,4 @@
-//! Activations times a packed matrix of int8 weights.
+//! Products of activations with a packed matrix of int8 weights.
 
 use std::io;
 use std::ops::Range;
@@ -10,10 +10,10 @@ use super::micro::{Activations, Ahead, Layout, MicroAtDepth, PackedSlice, Tile};
 use super::simd::{LANES, Lanes, Operation};
 use super::threads::{self, ColumnsMut};
 
-/// Rows of this many values can be summed in 32 bits: 65,536 * 127 * 255 < 2^31.
+/// Maximum number of values in a row, so that their sum fits 32 bits: 65,536 * 127 * 255 < 2^31.
 const DEPTH_MAX: usize = 65_536;
 
-/// Why weights cannot be packed.
+/// Reason why weights cannot be packed.
 #[derive(Debug, thiserror::Error)]
 pub enum MatrixError {
     #[error("{outputs} outputs of {depth} weights; 1 or more of 1 to {DEPTH_MAX} are possible")]
@@ -35,11 +35,15 @@ pub struct Int8Matrix {
 }
 
 impl Int8Matrix {
-    /// Where a range of outputs may start: every kernel's panels have so many columns or a part of that.
+    /// Step of the outputs at which a range may start. The panels of every kernel have this number of columns or a
+    /// fraction of it.
     pub const RANGE_STEP: usize = 32;
 
-    /// Packs weights that `read` gives: it is called with the first output and a buffer for some outputs' weights, one
-    /// after the other. Only one panel of unpacked weights is in memory at a time.
+    /// Packs weights that `read` supplies. It is called with the number of an output and a buffer for the weights of
+    /// this output and those after it. Only one panel of unpacked weights is in memory at a time.
+    ///
+    /// # Errors
+    /// If the shape is out of range, a weight is -128, or `read` fails.
     pub fn pack(
         kernel: Kernel,
         outputs: usize,
@@ -64,27 +68,31 @@ impl Int8Matrix {
         Ok(Int8Matrix { kernel, outputs, depth, micro, panels })
     }
 
+    /// Returns the number of outputs.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
 
+    /// Returns the number of weights of each output.
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// `out = f(rows * weights^T)` with the scales of rows and outputs, as [`Finish`] says. `out` is `[rows][outputs]`.
+    /// Computes `f(rows * weights^T)` with the scales of rows and outputs, as [`Finish`] describes. `out` is
+    /// `[rows][outputs]`.
     ///
     /// # Panics
-    /// If the rows have another depth or were packed for another kernel, or a length does not fit.
+    /// If the rows have another depth or were packed for another kernel, or if a length does not fit.
     pub fn multiply(&self, rows: &QuantizedRows, finish: &Finish<'_>, out: &mut [f32]) {
         self.multiply_range(rows, finish, 0..self.outputs, out);
     }
 
-    /// Likewise for some of the outputs, from a multiple of [`Self::RANGE_STEP`] on. `finish` holds the parameters of
-    /// these outputs, and `out` is `[rows][range.len()]`.
+    /// Computes some of the outputs of [`Self::multiply`], from a multiple of [`Self::RANGE_STEP`] on. `finish` holds
+    /// the parameters of these outputs, and `out` is `[rows][range.len()]`.
     ///
     /// # Panics
-    /// As for [`Self::multiply`], or if there are no such outputs.
+    /// If there are no such outputs, the rows have another depth or were packed for another kernel, or a length does
+    /// not fit.
     pub fn multiply_range(&self, rows: &QuantizedRows, finish: &Finish<'_>, range: Range<usize>, out: &mut [f32]) {
         let width = range.len();
         assert!(rows.depth == self.depth && rows.kernel.name == self.kernel.name, "rows packed for these weights");
@@ -102,12 +110,12 @@ impl Int8Matrix {
         });
     }
 
-    /// The exact products of a few rows, which fit one tile, with [`Self::RANGE_STEP`] outputs from a multiple of that on,
-    /// or with those that there are; the others' places are left. Meanwhile the weights of as many outputs from `next` on
-    /// are fetched into the cache.
+    /// Computes the exact products of a few rows, which fit into one tile, with up to [`Self::RANGE_STEP`] outputs from
+    /// `start` on, a multiple of it. Places of outputs that do not exist keep their content. Meanwhile, the weights of
+    /// as many outputs from `next` on are fetched into the cache.
     ///
     /// # Panics
-    /// If the number of rows is another one, if they do not fit the weights, or if there is no output at `start`.
+    /// If the rows are not `ROWS` in one tile, do not fit the weights, or if there is no output at `start`.
     pub fn products<const ROWS: usize>(
         &self,
         rows: &QuantizedRows,
@@ -131,8 +139,8 @@ impl Int8Matrix {
         });
     }
 
-    /// Computes the products of all rows with the panels of `columns`, panel by panel, and meanwhile fetches what is
-    /// `ahead`: if nothing is said, each time the next panel.
+    /// Computes the products of all rows with the panels of `columns`, panel by panel, and meanwhile prefetches
+    /// `ahead`. Without it, each panel prefetches the next one.
     fn for_each_tile<'a>(
         &'a self,
         rows: &QuantizedRows,
@@ -185,19 +193,19 @@ impl Int8Matrix {
     }
 }
 
-/// What happens to each product: `activation(product * row scale * scale + bias)`, added to what is there or stored.
+/// Completion of each product: `activation(product * row scale * scale + bias)`, stored or added.
 #[derive(Clone, Copy, Debug)]
 pub struct Finish<'a> {
-    /// Of each output.
+    /// Scale of each output.
     pub scales: &'a [f32],
-    /// Of each output.
+    /// Bias of each output.
     pub bias: &'a [f32],
     pub activation: Option<Activation>,
-    /// Adds to the output instead of replacing it.
+    /// Whether to add to the output instead of replacing it.
     pub accumulate: bool,
 }
 
-/// The products of some rows with one panel.
+/// Products of some rows with one panel.
 struct TileAt<'a> {
     rows: Range<usize>,
     first_column: usize,
@@ -226,7 +234,7 @@ impl Operation for FinishTile<'_, '_> {
 }
 
 impl FinishTile<'_, '_> {
-    /// Sixteen columns after the other; within them, row by row.
+    /// Completes sixteen columns after another, each row by row.
     #[inline(always)]
     fn blocks<L: Lanes, F: Function>(self) {
         for (block, (scales, bias)) in self.scales.chunks(LANES).zip(self.bias.chunks(LANES)).enumerate() {
@@ -242,14 +250,14 @@ impl FinishTile<'_, '_> {
     }
 }
 
-/// Rows of activations as int8, each with its own scale, packed for one kernel.
+/// Rows of activations in int8, each with its own scale, packed for one kernel.
 #[derive(Debug)]
 pub struct QuantizedRows {
     kernel: Kernel,
     depth: usize,
     tiles: Vec<RowTile>,
     bytes: AlignedBytes,
-    /// Of each row; see [`QuantizeRow`].
+    /// Scale of each row; see [`QuantizeRow`].
     scales: Vec<f32>,
 }
 
@@ -257,7 +265,7 @@ pub struct QuantizedRows {
 struct RowTile {
     rows: Range<usize>,
     padded_rows: usize,
-    /// Where the tile lies in `bytes`.
+    /// Offset of the tile in `bytes`.
     start: usize,
     bytes: usize,
 }
@@ -266,7 +274,7 @@ impl QuantizedRows {
     /// Quantises `values`, `[rows][depth]`.
     ///
     /// # Panics
-    /// If `values` is empty or no whole number of rows.
+    /// If `values` is empty or does not make complete rows.
     pub fn quantize(kernel: Kernel, values: &[f32], depth: usize) -> Self {
         assert!(!values.is_empty() && values.len().is_multiple_of(depth), "whole rows of {depth} values");
         let layout = &kernel.micro.layout;
@@ -289,13 +297,13 @@ impl QuantizedRows {
         QuantizedRows { kernel, depth, tiles, bytes, scales }
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn count(&self) -> usize {
         self.scales.len()
     }
 }
 
-/// Cuts rows into tiles of nearly equal size.
+/// Divides rows into tiles of nearly equal size.
 fn row_tiles(layout: &Layout, rows: usize, padded_depth: usize) -> Vec<RowTile> {
     let count = rows.div_ceil(layout.tile_rows);
     let mut start = 0;
@@ -348,7 +356,8 @@ fn interleave<const GROUP: usize>(bytes: &[u8], packed: &mut [u8], row: usize, r
     }
 }
 
-/// Packs up to `panel_columns` outputs' weights. `panel` is zero. Fails with the first output that has a -128.
+/// Packs the weights of up to `panel_columns` outputs into `panel`, which must be zero. Fails with the first output
+/// that has a weight of -128.
 pub(super) fn pack_panel(
     layout: &Layout,
     weights: &[i8],
@@ -394,7 +403,7 @@ mod tests {
 
     use super::*;
 
-    /// The exact products of every row with every output.
+    /// Exact products of every row with every output.
     fn products(matrix: &Int8Matrix, rows: &QuantizedRows) -> Vec<i32> {
         let mut all = vec![0; rows.count() * matrix.outputs];
         let columns = matrix.kernel.micro.layout.panel_columns;
@@ -432,7 +441,7 @@ mod tests {
         for kernel in Kernel::available() {
             for [rows, outputs, depth] in shapes() {
                 let weights: Vec<i8> = (0..outputs * depth).map(|_| random.int8()).collect();
-                // Whole numbers of which each row has +-127 are quantised to themselves.
+                // Rows of whole numbers that contain +-127 are quantised to themselves.
                 let mut bytes: Vec<i8> = (0..rows * depth).map(|_| random.int8()).collect();
                 bytes.iter_mut().step_by(depth).for_each(|first| *first = 127);
                 let values: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte)).collect();

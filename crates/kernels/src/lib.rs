@@ -1,12 +1,12 @@
 //! Arithmetic on this machine's processor: int8 and float matrix products, and the functions between them.
 //!
-//! Everything is exact in the same way everywhere. Integer products have one right answer. Float work is written once,
-//! over sixteen lanes and in a fixed order ([`simd::Lanes`]), so every instruction set gives the same bits. A result
+//! All results are the same everywhere. Integer products have one right answer. Float work is written once, over
+//! sixteen lanes and in a fixed order ([`simd::Lanes`]), so every instruction set gives the same bits. A result
 //! computed on a drone can be compared bit for bit with one computed on a server.
 //!
 //! This is the only module with `unsafe` code. Two things make it sound:
-//! - a [`Kernel`] exists only for instructions that this processor was found to have ([`Kernel::available`]), and with
-//!   it its [`simd::Isa`];
+//! - a [`Kernel`], with its [`simd::Isa`], exists only for instructions that this processor was found to have
+//!   ([`Kernel::available`]);
 //! - [`micro::MicroAtDepth::tile`] checks every length before it hands pointers to a kernel.
 #![allow(unsafe_code)]
 

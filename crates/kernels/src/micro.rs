@@ -1,7 +1,7 @@
-//! The int8 micro-kernels: a few rows of activations times one panel of weights.
+//! Int8 micro-kernels: a few rows of activations times one panel of weights.
 //!
-//! All give the same numbers: `out[r][c] = sum over k of a[r][k] * w[c][k]`, exactly, in 32 bits. They differ in how
-//! they want the operands packed ([`Layout`]).
+//! All of them compute the same numbers: `out[r][c] = sum over k of a[r][k] * w[c][k]`, exactly, in 32 bits. They
+//! differ in the packing of the operands ([`Layout`]).
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -17,60 +17,62 @@ pub use x86::{AVX_VNNI, AVX2, AVX512_VNNI};
 
 use super::buffer::AlignedBytes;
 
-/// The most rows and columns that any kernel has in a tile.
+/// Maximum number of values in a tile of any kernel.
 const TILE_VALUES_MAX: usize = 10 * 32;
 
 /// Products of one tile, `[rows][panel_columns]`.
 pub type Tile = [i32; TILE_VALUES_MAX];
 
-/// How a kernel wants its operands.
+/// Packing of a kernel's operands.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    /// Rows of activations in one tile, at most.
+    /// Maximum number of rows of activations in one tile.
     pub tile_rows: usize,
-    /// The number of rows in a tile is a multiple of this; rows of zeros fill it up.
+    /// Divisor of the number of rows in a tile; rows of zeros pad it.
     pub row_step: usize,
-    /// Outputs (rows of the weight matrix) in one panel; a multiple of 16.
+    /// Outputs (rows of the weight matrix) in one panel, a multiple of 16.
     pub panel_columns: usize,
-    /// Activations of one row that lie together: a tile is `[depth / row_group][rows][row_group]`.
+    /// Number of adjacent activations of one row: a tile is `[depth / row_group][rows][row_group]`.
     pub row_group: usize,
-    /// Weights of one output that lie together: a panel is `[depth / column_group][panel_columns][column_group]`,
-    /// or, for a `column_block`, `[panel_columns / block][depth / column_group][block][column_group]`.
+    /// Number of adjacent weights of one output: a panel is `[depth / column_group][panel_columns][column_group]`, or,
+    /// with a `column_block`, `[panel_columns / block][depth / column_group][block][column_group]`.
     pub column_group: usize,
+    /// Outputs whose groups of weights are adjacent.
     pub column_block: usize,
-    /// The depth (values per row) is padded with zeros to a multiple of this, and of both groups.
+    /// Divisor of the depth (values per row), which is padded with zeros; a multiple of both groups.
     pub depth_step: usize,
     pub activations: Activations,
     pub header: Header,
 }
 
-/// What a panel starts with, before its weights.
+/// Start of a panel, before its weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Header {
-    /// Its size for a padded depth.
+    /// Function that returns the size in bytes for a padded depth.
     pub bytes: fn(depth: usize) -> usize,
-    /// Makes it, given the packed weights, which it may put into another order.
+    /// Function that fills the header from the packed weights, which it may reorder.
     pub fill: fn(header: &mut [u8], weights: &mut [u8]),
 }
 
 impl Header {
+    /// No header.
     pub const NONE: Header = Header { bytes: |_| 0, fill: |_, _| () };
 }
 
-/// How an int8 activation is stored.
+/// Storage form of int8 activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activations {
-    /// As it is.
+    /// Signed bytes.
     Signed,
-    /// Plus 128, as an unsigned byte.
+    /// Unsigned bytes, with 128 added.
     Offset,
-    /// Each group is followed by its magnitudes, as unsigned bytes.
+    /// Signed bytes, each group followed by its magnitudes as unsigned bytes.
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AVX2 wants it"))]
     WithMagnitude,
 }
 
 impl Layout {
-    /// Bytes of one stored activation.
+    /// Returns the bytes of one stored activation.
     pub fn activation_bytes(&self) -> usize {
         match self.activations {
             Activations::WithMagnitude => 2,
@@ -78,32 +80,33 @@ impl Layout {
         }
     }
 
-    /// Bytes of a panel, for a padded depth.
+    /// Returns the bytes of a panel, for a padded depth.
     pub fn panel_bytes(&self, depth: usize) -> usize {
         (self.header.bytes)(depth) + depth * self.panel_columns
     }
 
-    /// Bytes of one row in a tile, for a padded depth.
+    /// Returns the bytes of one row in a tile, for a padded depth.
     pub fn row_bytes(&self, depth: usize) -> usize {
         depth * self.activation_bytes()
     }
 }
 
-/// Pointers and sizes of one call. What must hold is said at [`MicroAtDepth::tile`], which checks it.
+/// Pointers and sizes of one call. Their requirements are stated at [`MicroAtDepth::tile`], which checks them.
 #[derive(Clone, Copy)]
 struct Operands {
     rows: usize,
-    /// Values per row, padded.
+    /// Padded number of values per row.
     depth: usize,
     activations: *const u8,
     panel: *const u8,
     out: *mut i32,
-    /// Where to touch memory ahead, and by how many bytes to go on after each group of weights. Never dereferenced.
+    /// Address to prefetch. It is never dereferenced.
     #[cfg_attr(
         not(any(target_arch = "x86_64", target_arch = "aarch64")),
         expect(dead_code, reason = "scalar code does not")
     )]
     ahead: *const u8,
+    /// Bytes by which `ahead` advances after each group of weights.
     #[cfg_attr(
         not(any(target_arch = "x86_64", target_arch = "aarch64")),
         expect(dead_code, reason = "scalar code does not")
@@ -111,7 +114,7 @@ struct Operands {
     ahead_step: usize,
 }
 
-/// A kernel of one instruction set. The set's presence is for the owner to have checked: see [`super::Kernel`].
+/// A kernel of one instruction set. Its owner must have checked that the processor has it; see [`super::Kernel`].
 #[derive(Debug)]
 pub struct Micro {
     pub layout: Layout,
@@ -119,7 +122,7 @@ pub struct Micro {
 }
 
 impl Micro {
-    /// The kernel at work on rows of a padded depth.
+    /// Prepares the kernel for rows of a padded depth.
     ///
     /// # Panics
     /// If the depth does not fit the layout.
@@ -137,7 +140,7 @@ impl Micro {
     }
 }
 
-/// A kernel, and what follows from the depth of the rows that it works on.
+/// A kernel with the sizes that follow from the depth of its rows.
 #[derive(Clone, Copy, Debug)]
 pub struct MicroAtDepth {
     micro: &'static Micro,
@@ -147,34 +150,35 @@ pub struct MicroAtDepth {
     panel_bytes: usize,
 }
 
-/// What will be needed next: the kernel asks for a share of it while it works.
+/// Bytes that are needed next. The kernel prefetches a share of them while it works.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ahead<'a> {
     bytes: &'a [u8],
-    /// Of one tile.
+    /// Bytes to prefetch during one tile.
     share: usize,
-    /// Of one group of weights.
+    /// Bytes to prefetch during one group of weights.
     step: usize,
 }
 
 impl Ahead<'_> {
-    /// What is left after one tile.
+    /// Returns what is left after one tile.
     pub fn next(self) -> Self {
         Ahead { bytes: self.bytes.get(self.share..).unwrap_or_default(), ..self }
     }
 }
 
 impl MicroAtDepth {
-    /// The padded depth.
+    /// Returns the padded depth.
     pub fn depth(&self) -> usize {
         self.depth
     }
 
+    /// Returns the bytes of a panel.
     pub fn panel_bytes(&self) -> usize {
         self.panel_bytes
     }
 
-    /// Bytes to ask for while `tiles` tiles are worked on.
+    /// Divides the prefetching of `bytes` among `tiles` tiles.
     pub fn ahead<'a>(&self, bytes: &'a [u8], tiles: usize) -> Ahead<'a> {
         let share = bytes.len().div_ceil(tiles);
         Ahead { bytes, share, step: share.div_ceil(self.groups) }
@@ -210,18 +214,19 @@ impl MicroAtDepth {
             ahead: ahead.bytes.as_ptr(),
             ahead_step: ahead.step,
         };
-        // SAFETY: the lengths are as the layout says, `PackedSlice` has slack behind it for loads ahead of use, a tile
-        // of at most `tile_rows * panel_columns` values fits `Tile` (tested for every kernel), and the caller answers
-        // for the instructions.
+        // SAFETY: the lengths match the layout, `PackedSlice` is followed by slack for loads ahead of use, a tile of at
+        // most `tile_rows * panel_columns` values fits `Tile` (tested for every kernel), and the caller guarantees the
+        // instructions.
         unsafe { (self.micro.run)(&operands) }
     }
 }
 
-/// Packed values with [`AlignedBytes::SLACK`] readable bytes behind them.
+/// Packed values, followed by [`AlignedBytes::SLACK`] readable bytes.
 #[derive(Clone, Copy)]
 pub struct PackedSlice<'a>(&'a [u8]);
 
 impl<'a> PackedSlice<'a> {
+    /// Returns `len` bytes from `start` on.
     pub fn of(bytes: &'a AlignedBytes, start: usize, len: usize) -> Self {
         PackedSlice(&bytes[start..][..len])
     }

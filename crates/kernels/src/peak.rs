@@ -1,4 +1,4 @@
-//! The most that the selected kernel can do on this machine.
+//! Measures the peak speed of the selected kernel on this machine.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use super::buffer::AlignedBytes;
 use super::int8_matrix::pack_panel;
 use super::micro::{Ahead, PackedSlice, Tile};
 
-/// Values per row: with these, operands stay in the first-level cache.
+/// Values per row, few enough for the operands to stay in the first-level cache.
 const DEPTH: usize = 256;
-/// Tiles between two looks at the clock.
+/// Number of tiles between two readings of the clock.
 const TILES: usize = 200;
 
 impl Kernel {
-    /// Int8 multiply-adds per second of one core, on operands that stay in its first-level cache: the best of short
-    /// measurements over `time`.
+    /// Measures the int8 multiply-adds per second of one core, on operands that stay in its first-level cache. Returns
+    /// the best of short measurements over `time`.
     pub fn int8_peak(&self, time: Duration) -> f64 {
         let layout = &self.micro.layout;
         let micro = self.micro.at_depth(DEPTH);

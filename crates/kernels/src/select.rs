@@ -1,4 +1,4 @@
-//! Which kernel runs: the best that the processor has, or the one named in the environment.
+//! Selects the kernel: the best one that the processor has, or the one named in the environment.
 
 use std::env;
 use std::sync::OnceLock;
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::micro::{self, Micro};
 use super::simd::Isa;
 
-/// The int8 kernel with the float instructions that go with it. Exists only where the processor has both.
+/// The int8 kernel with its float instructions. It exists only where the processor has both.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     pub name: &'static str,
@@ -14,7 +14,7 @@ pub struct Kernel {
     pub(super) isa: Isa,
 }
 
-/// Why no kernel was selected.
+/// Error for a kernel that this processor does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: this processor has no kernel `{name}`; it has {}", Kernel::VARIABLE, available.join(", "))]
 pub struct KernelError {
@@ -23,19 +23,20 @@ pub struct KernelError {
 }
 
 impl Kernel {
-    /// The environment variable that forces a kernel by its name.
+    /// Environment variable that forces a kernel by its name.
     pub const VARIABLE: &str = "BRIDGECLIP_KERNEL";
 
-    /// Plain Rust, for any processor.
+    /// Kernel in plain Rust, for any processor.
     pub const SCALAR: Kernel = Kernel { name: "scalar", micro: &micro::SCALAR, isa: Isa::PORTABLE };
 
-    /// The kernels that can run here, the fastest first. The last one is `scalar`.
+    /// Returns the kernels that can run here, fastest first. The last one is `scalar`.
     pub fn available() -> Vec<Kernel> {
         let mut kernels = native();
         kernels.push(Kernel::SCALAR);
         kernels
     }
 
+    /// Returns the kernel of this name, if it can run here.
     pub fn named(name: &str) -> Result<Kernel, KernelError> {
         let available = Kernel::available();
         let error =
@@ -51,7 +52,7 @@ impl Kernel {
     }
 }
 
-/// The kernel of this process: chosen once, at the first call.
+/// Returns the kernel of this process, which is chosen once, at the first call.
 pub fn selected() -> Result<Kernel, KernelError> {
     static SELECTED: OnceLock<Result<Kernel, KernelError>> = OnceLock::new();
     SELECTED.get_or_init(Kernel::from_environment).clone()
@@ -95,7 +96,7 @@ fn native() -> Vec<Kernel> {
 mod tests {
     use super::*;
 
-    /// With a kernel forced in the environment, as where each is tested under emulation: fails if it is missing here.
+    /// Fails if a kernel that is forced in the environment is missing, as in tests under emulation.
     #[test]
     fn the_kernel_of_this_process_is_the_fastest_or_the_one_asked_for() {
         let asked = env::var(Kernel::VARIABLE).ok().filter(|name| !name.is_empty());

@@ -1,43 +1,55 @@
-//! Sixteen lanes of f32 on every instruction set, and running code compiled for one.
+//! Sixteen lanes of f32 on every instruction set, and a way to run code that is compiled for one.
 
-/// Values per step of all float work. Fixed, so that sums are formed in the same order everywhere.
+/// Number of values per step of all float work. It is fixed, so that sums are formed in the same order everywhere.
 pub const LANES: usize = 16;
 
-/// Sixteen f32 values. Every operation rounds once, as IEEE 754 says, on every instruction set.
+/// Sixteen f32 values. Every operation rounds once, as IEEE 754 requires, on every instruction set.
 ///
-/// Values of an implementation may exist only where its instructions do: only [`Isa::run`] names implementations.
+/// Values of an implementation may exist only where its instructions do, so only [`Isa::run`] names implementations.
 pub trait Lanes: Copy {
-    /// Rows of a float tile, at most ten, whose sums and addresses fit this instruction set's registers.
+    /// Number of rows of a float tile, at most ten, whose sums and addresses fit this instruction set's registers.
     const TILE_ROWS: usize;
 
     /// Four values, each of which can be spread over all lanes.
     type Four<'a>: Copy;
 
+    /// Loads four values.
     fn four(values: &[f32; 4]) -> Self::Four<'_>;
-    /// The value at INDEX, below 4, in every lane.
+    /// Returns the value at INDEX, below 4, in every lane.
     fn spread<const INDEX: i32>(four: Self::Four<'_>) -> Self;
+    /// Returns the value in every lane.
     fn splat(value: f32) -> Self;
-    /// From the first sixteen values.
+    /// Loads the first sixteen values.
+    ///
+    /// # Panics
+    /// If there are fewer.
     fn load(from: &[f32]) -> Self;
-    /// To the first sixteen places.
+    /// Stores the lanes in the first sixteen places.
+    ///
+    /// # Panics
+    /// If there are fewer.
     fn store(self, to: &mut [f32]);
-    /// The first sixteen integers, rounded to nearest even.
+    /// Converts the first sixteen integers, rounded to nearest even.
+    ///
+    /// # Panics
+    /// If there are fewer.
     fn from_i32(from: &[i32]) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
-    /// `self * factor + term`, rounded once.
+    /// Computes `self * factor + term`, rounded once.
     fn mul_add(self, factor: Self, term: Self) -> Self;
-    /// `self` where it is less than `other`, else `other` (also for NaN).
+    /// Returns `self` where it is less than `other`, and otherwise `other` (also for NaN).
     fn min(self, other: Self) -> Self;
-    /// `self` where it is greater than `other`, else `other` (also for NaN).
+    /// Returns `self` where it is greater than `other`, and otherwise `other` (also for NaN).
     fn max(self, other: Self) -> Self;
-    /// The greater of |self| and `magnitude`, which is not negative. A NaN counts as greater than everything.
+    /// Returns the greater of |self| and `magnitude`, which must not be negative. A NaN counts as greater than
+    /// everything.
     fn max_magnitude(self, magnitude: Self) -> Self;
-    /// Multiplies by 2^n, n being the integer in the low bits of `exponent`. The result must be a normal number.
+    /// Multiplies by 2^n, where n is the integer in the low bits of `exponent`. The result must be a normal number.
     fn times_power_of_two(self, exponent: Self) -> Self;
-    /// The lowest byte of each value's bits.
+    /// Returns the lowest byte of each value's bits.
     fn low_bytes(self) -> [u8; LANES];
 
     fn to_array(self) -> [f32; LANES] {
@@ -46,12 +58,12 @@ pub trait Lanes: Copy {
         values
     }
 
-    /// Sum of all lanes, by halves.
+    /// Returns the sum of all lanes, added by halves.
     fn sum(self) -> f32 {
         fold_halves(self.to_array(), |a, b| a + b)
     }
 
-    /// Greatest lane; not for NaN.
+    /// Returns the greatest lane. There must be no NaN.
     fn greatest(self) -> f32 {
         fold_halves(self.to_array(), |a, b| if a > b { a } else { b })
     }
@@ -69,19 +81,19 @@ fn fold_halves(mut values: [f32; LANES], fold: impl Fn(f32, f32) -> f32) -> f32 
     values[0]
 }
 
-/// Work over [`Lanes`], to be compiled for each instruction set. `run` must be `#[inline(always)]`.
+/// Work over [`Lanes`] that is compiled for each instruction set. `run` must be `#[inline(always)]`.
 pub trait Operation {
     type Output;
     fn run<L: Lanes>(self) -> Self::Output;
 }
 
-/// An instruction set for float work that this processor has: a value is the proof.
+/// Proof that this processor has an instruction set for float work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Level);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
-    /// Scalar code, wherever the compiler has nothing better to assume.
+    /// Scalar code, for the instructions that the compiler may always assume.
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -92,13 +104,16 @@ enum Level {
 }
 
 impl Isa {
+    /// Scalar code, for any processor.
     pub const PORTABLE: Isa = Isa(Level::Portable);
 
+    /// Returns AVX2 with FMA, if the processor has them.
     #[cfg(target_arch = "x86_64")]
     pub fn avx2() -> Option<Isa> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Isa(Level::Avx2))
     }
 
+    /// Returns AVX-512 F, BW, VL and DQ, if the processor has them.
     #[cfg(target_arch = "x86_64")]
     pub fn avx512() -> Option<Isa> {
         let has = is_x86_feature_detected!("avx512f")
@@ -108,6 +123,7 @@ impl Isa {
         (has && Isa::avx2().is_some()).then_some(Isa(Level::Avx512))
     }
 
+    /// Returns NEON, if the processor has it.
     #[cfg(target_arch = "aarch64")]
     pub fn neon() -> Option<Isa> {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Isa(Level::Neon))
@@ -121,10 +137,10 @@ impl Isa {
             // SAFETY: `self` exists only where the instructions were detected.
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { x86::run_avx2(operation) },
-            // SAFETY: as above.
+            // SAFETY: `self` exists only where the instructions were detected.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { x86::run_avx512(operation) },
-            // SAFETY: as above.
+            // SAFETY: `self` exists only where the instructions were detected.
             #[cfg(target_arch = "aarch64")]
             Level::Neon => unsafe { aarch64::run_neon(operation) },
         }
@@ -203,7 +219,7 @@ mod portable {
         }
         #[inline(always)]
         fn max_magnitude(self, magnitude: Self) -> Self {
-            // Positive floats are ordered as their bits.
+            // Positive floats are ordered like their bits.
             self.each(magnitude, |a, b| f32::from_bits(a.abs().to_bits().max(b.to_bits())))
         }
         #[inline(always)]
@@ -337,7 +353,8 @@ mod x86 {
         }
     }
 
-    // SAFETY of all blocks: as for `Avx512`, with `run_avx2`.
+    // SAFETY of all blocks: values exist only inside `run_avx2` (see `Lanes`), whose caller has shown that the
+    // instructions are there. Loads and stores go through references to sixteen values.
     impl Lanes for Avx2 {
         const TILE_ROWS: usize = 6;
 

@@ -1,19 +1,19 @@
-//! One piece of work over several cores.
+//! Splits one piece of work over several cores.
 //!
-//! A [`Threads`] runs a function inside its pool; work below it splits itself for as many threads as the pool that it
-//! finds itself in. Outside of any pool everything runs on the calling thread.
+//! A [`Threads`] runs a function inside its pool. Work below it splits itself for the number of threads of the pool
+//! that it runs in. Outside of any pool, everything runs on the calling thread.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// The cores that one image or text may use.
+/// Threads that one image or text may use.
 #[derive(Clone, Debug, Default)]
 pub struct Threads {
     pool: Option<Arc<rayon::ThreadPool>>,
 }
 
 impl Threads {
-    /// `count` threads, at least one. One needs no pool.
+    /// Creates `count` threads, at least one. A single thread needs no pool.
     pub fn new(count: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
         if count <= 1 {
             return Ok(Threads::default());
@@ -32,11 +32,11 @@ impl Threads {
     }
 }
 
-/// The results of `work` on each item, in the order of the items. Each of so many threads takes the next item when it
-/// is done with one; the work on an item is not split.
+/// Runs `work` on every item and returns the results in the order of the items. Each of up to `threads` threads takes
+/// the next item when it has finished one; the work on an item is not split.
 ///
 /// # Panics
-/// If `work` does.
+/// If `work` panics.
 pub fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let mut results: Vec<Option<R>> = items.iter().map(|_| None).collect();
     let queue = Mutex::new(items.iter().zip(&mut results));
@@ -53,7 +53,8 @@ pub fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -
     results.into_iter().map(|result| result.expect("every item was worked on")).collect()
 }
 
-/// Cuts 0..`count` as even as can be for the threads of the pool that this runs in, and works on each range.
+/// Divides 0..`count` as evenly as possible among the threads of the current pool, runs `work` on each range, and
+/// returns the results in order.
 pub fn over_ranges<R: Send>(count: usize, work: impl Fn(std::ops::Range<usize>) -> R + Sync) -> Vec<R> {
     let ranges = ranges(count);
     let mut results: Vec<Option<R>> = ranges.iter().map(|_| None).collect();
@@ -61,23 +62,23 @@ pub fn over_ranges<R: Send>(count: usize, work: impl Fn(std::ops::Range<usize>) 
     results.into_iter().map(|result| result.expect("every range was worked on")).collect()
 }
 
-/// All processors of this machine that the process may use.
+/// Returns the number of processors that the process may use.
 pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, Into::into)
 }
 
-/// Parts that work should be split into here.
+/// Returns the number of parts that work should be split into here.
 pub(super) fn parts() -> usize {
     rayon::current_thread_index().map_or(1, |_| rayon::current_num_threads())
 }
 
-/// Cuts 0..`count` into [`parts`] ranges (fewer for fewer items), as even as can be.
+/// Divides 0..`count` into [`parts`] ranges (fewer for fewer items), as evenly as possible.
 pub(super) fn ranges(count: usize) -> Vec<std::ops::Range<usize>> {
     let parts = parts().min(count).max(1);
     (0..parts).map(|part| count * part / parts..count * (part + 1) / parts).collect()
 }
 
-/// Works on all items, each on whatever thread is free.
+/// Runs `work` on all items, each on the next free thread.
 pub(super) fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
     if parts() == 1 || items.len() == 1 {
         return items.into_iter().for_each(work);
@@ -90,13 +91,13 @@ pub(super) fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
     });
 }
 
-/// A range of columns of every row of a matrix, so that threads can write side by side.
+/// A range of columns of every row of a matrix, so that threads can write to the matrix at the same time.
 pub(super) struct ColumnsMut<'a> {
     pub columns: std::ops::Range<usize>,
     pub rows: Vec<&'a mut [f32]>,
 }
 
-/// Cuts a row-major matrix into ranges of columns, which follow each other from column 0 on.
+/// Divides a row-major matrix into consecutive ranges of columns, starting with column 0.
 pub(super) fn split_columns<'a>(
     matrix: &'a mut [f32],
     width: usize,

@@ -1,10 +1,10 @@
-//! Memory that photos are decoded in: a fixed amount for the whole process, of which each decoding takes a share first.
+//! Memory for decoding photos: a fixed amount for the whole process, from which each decoding first takes a share.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that all decodings of a process may take at once. Requests are served in the order in which they arrive, so small
-/// photos cannot starve a large one.
+/// Limit in bytes on all decodings of a process together. Requests are served in order of arrival, so small photos
+/// cannot starve a large one.
 #[derive(Debug)]
 pub struct MemoryBudget {
     state: Mutex<State>,
@@ -14,13 +14,15 @@ pub struct MemoryBudget {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Bytes taken and not yet returned.
     taken: u64,
-    /// Those who wait, in the order in which they came.
+    /// Tickets of the waiting requests, in order of arrival.
     waiting: VecDeque<u64>,
+    /// Ticket of the next request.
     next_ticket: u64,
 }
 
-/// A part of a [`MemoryBudget`], which is given back when this is dropped.
+/// Part of a [`MemoryBudget`], returned to the budget on drop.
 #[must_use = "the memory is free again as soon as this is dropped"]
 #[derive(Debug)]
 pub struct MemoryShare<'a> {
@@ -29,13 +31,13 @@ pub struct MemoryShare<'a> {
 }
 
 impl MemoryBudget {
-    /// A budget of this many bytes, none of them taken.
+    /// Creates a budget of this many bytes, all of them free.
     pub fn new(bytes: u64) -> Self {
         MemoryBudget { state: Mutex::default(), changed: Condvar::new(), bytes }
     }
 
-    /// Blocks until this many bytes are free, then takes them. A request beyond the whole budget takes all of it; the limits on
-    /// a photo are what refuses such a one.
+    /// Blocks until this many bytes are free, then takes them. A request for more than the budget takes all of it;
+    /// refusing photos that large is the task of [`Limits`](crate::Limits).
     pub fn take(&self, bytes: u64) -> MemoryShare<'_> {
         let bytes = bytes.min(self.bytes);
         let mut state = self.state();

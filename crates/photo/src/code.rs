@@ -1,4 +1,4 @@
-//! Codes on paper that tell what the photos from here on show. The only file that names the reader of QR codes.
+//! QR codes on paper that say which structure the following photos show. The only file that names the QR code reader.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -13,21 +13,24 @@ use bridgeclip_domain::Tag;
 
 use super::Raster;
 
-/// The picture that is searched is no longer than this, so that the search costs less than the classification. A code
-/// must cover about a sixth of the photo's long side then: its 29 to 41 modules on a side need three pixels each.
+/// Longest side, in pixels, of the picture that is searched; it keeps the search cheaper than the classification. A
+/// code must therefore cover about a sixth of the photo's long side: its 29 to 41 modules a side need three pixels
+/// each.
 const SIDE_MAX: u32 = 800;
 
-/// Looks at a pixel that the search may take, per pixel of the picture. A photo without a code takes 5 to 8.
+/// Pixel accesses that the search may make, per pixel of the picture. A photo without a code takes 5 to 8.
 const LOOKS_MAX: u64 = 60;
-/// Copies of the picture that the search may make: one for each three corners that could belong together.
+/// Copies of the picture that the search may make. It makes one for each three corner marks that could belong together.
 const COPIES_MAX: u32 = 100;
-/// Codes that are read.
+/// Number of detected codes that are decoded, at most.
 const CODES_MAX: usize = 8;
 
-/// The tag in the first QR code that holds one.
+/// Returns the tag in the first QR code that holds one.
+///
+/// Gives up, with a debug message, when the search costs too much or the reader panics.
 pub fn read_tag(raster: &Raster) -> Option<Tag> {
     let picture = Picture::of(raster)?;
-    // The reader has no bound of its own, and asserts what some pictures do not keep.
+    // The reader has no limit of its own, and its assertions fail on some pictures.
     match catch_unwind(AssertUnwindSafe(|| search(picture))) {
         Ok(tag) => tag,
         Err(reason) => {
@@ -46,7 +49,7 @@ fn search(picture: Picture) -> Option<Tag> {
     codes.iter().take(CODES_MAX).find_map(|code| code.decode().ok()?.1.parse().ok())
 }
 
-/// Grey pixels that count what is done with them, and end the search when it is too much.
+/// Greyscale picture that counts the accesses and copies made of it, and ends the search when they exceed their limits.
 struct Picture {
     width: u32,
     height: u32,
@@ -54,12 +57,13 @@ struct Picture {
     spent: Rc<Spent>,
 }
 
+/// Accesses and copies that are left to the search, shared by all copies of a picture.
 struct Spent {
     looks: Cell<u64>,
     copies: Cell<u32>,
 }
 
-/// What ends the search; it is no panic and prints nothing.
+/// Payload that unwinds out of a search that costs too much. It is not reported as a panic, so nothing is printed.
 struct TooMuch;
 
 fn is_cost(reason: &(dyn Any + Send)) -> bool {
@@ -67,8 +71,8 @@ fn is_cost(reason: &(dyn Any + Send)) -> bool {
 }
 
 impl Picture {
-    /// Every pixel is the mean of four of the raster that lie evenly in its place: enough to be read, and no more work
-    /// for a larger photo.
+    /// Shrinks the raster to at most [`SIDE_MAX`] pixels a side. Each pixel is the mean of four evenly spaced pixels of
+    /// the raster: enough to read a code, and no more work for a larger photo. `None` if no pixels are left.
     fn of(raster: &Raster) -> Option<Self> {
         let step = raster.width.max(raster.height).div_ceil(SIDE_MAX).max(1);
         let (width, height) = (raster.width / step, raster.height / step);
@@ -86,6 +90,7 @@ impl Picture {
         Some(Picture { width, height, luma, spent: Rc::new(Spent { looks, copies: Cell::new(COPIES_MAX) }) })
     }
 
+    /// Counts one access and returns the pixel's index in `luma`. Unwinds with [`TooMuch`] once the limit is reached.
     fn index(&self, x: u32, y: u32) -> usize {
         match self.spent.looks.get().checked_sub(1) {
             Some(left) => self.spent.looks.set(left),
@@ -95,7 +100,8 @@ impl Picture {
     }
 }
 
-/// Of the pixels at `columns` of two rows. Green counts twice: near enough to the eye's weights for black on white.
+/// Returns the mean of the pixels at `columns` of two rows. Green counts twice, which is close enough to the eye's
+/// weights for black on white.
 fn mean(upper: &[u8], lower: &[u8], columns: [usize; 2]) -> Luma<u8> {
     let luma = |row: &[u8], column: usize| {
         let rgb = &row[3 * column..][..3];
@@ -158,14 +164,14 @@ mod tests {
         Raster::whole(width, height, rgb)
     }
 
-    /// Concrete-like noise.
+    /// Noise that resembles concrete.
     fn wall(width: u32, height: u32, seed: u64) -> Raster {
         let mut random = Random::new(&[seed]);
         raster(width, height, || 120 + (random.bits() % 40) as u8)
     }
 
-    /// Draws a code with its quiet zone. `across` and `down` are the raster's pixels for one module to the right and
-    /// down.
+    /// Draws a code with its quiet zone. `across` and `down` are the steps, in pixels of the raster, from one module to
+    /// the next to the right and downwards.
     fn paste(raster: &mut Raster, text: &str, corner: (f64, f64), across: (f64, f64), down: (f64, f64)) {
         let code = QrCode::new(text).expect("it fits");
         let (side, colors) = (code.width() as i64, code.to_colors());
@@ -212,7 +218,7 @@ mod tests {
         assert_eq!(read_tag(&raster).map(|tag| tag.to_string()).as_deref(), Some("bridge B-12, span 3"));
     }
 
-    /// Corner marks of codes everywhere, at odds with each other.
+    /// A picture full of corner marks that contradict each other.
     fn many_corners(seed: u64) -> Raster {
         let mut random = Random::new(&[seed]);
         let mut raster = raster(1_000, 1_000, || 220);

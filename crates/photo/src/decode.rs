@@ -1,4 +1,4 @@
-//! Bytes to pixels: what decoding a photo takes, known beforehand, and its bounds.
+//! Bytes to pixels, within limits: what decoding a photo costs is known before it starts.
 
 use std::borrow::Cow;
 
@@ -7,15 +7,16 @@ use super::jpeg::{self, JpegFlaw, JpegHeader};
 use super::others::Other;
 use super::{PhotoError, Raster, baseline, libjpeg, png, tiff, webp};
 
-/// What a photo may cost.
+/// Limits on the cost of decoding one photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest width x height: a bound on time.
+    /// Maximum width x height in pixels, which bounds decoding time.
     pub pixels_max: u64,
-    /// Bytes that a photo may take beside its file: a bound on memory. See [`OpenPhoto::memory`].
+    /// Maximum memory in bytes beside the file itself. See [`OpenPhoto::memory`].
     pub memory_bytes_max: u64,
-    /// For the coefficients of a JPEG that comes in several scans (progressive), two bytes each.
+    /// Maximum size in bytes of the coefficients of a JPEG with several scans (progressive), two bytes each.
     pub coefficient_bytes_max: u64,
+    /// Scale at which JPEGs are decoded.
     pub decoding: Decoding,
 }
 
@@ -30,13 +31,14 @@ impl Default for Limits {
     }
 }
 
-/// How much of a JPEG is decoded. Other formats are always decoded as a whole.
+/// How much of a JPEG is decoded. Other formats are always decoded completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoding {
-    /// Every pixel, as the published pipeline does.
+    /// Every pixel, as in the published pipeline.
     Exact,
-    /// At the smallest of 1/8, 2/8, ... 8/8 of the size that leaves the short side so many pixels. It saves most of the
-    /// time and memory, and changes embeddings very little: twice the encoder's side is enough for a cosine of 0.999.
+    /// The smallest of 1/8, 2/8, ... 8/8 of the size that leaves at least this many pixels on the short side. It saves
+    /// most of the time and memory and changes embeddings very little: twice the encoder's side is enough for a cosine
+    /// of 0.999.
     Scaled { short_side_min: u32 },
 }
 
@@ -47,7 +49,8 @@ impl Default for Decoding {
 }
 
 impl Decoding {
-    /// Never decodes to less than an encoder of this side needs.
+    /// Returns a decoding that keeps at least `size` pixels on the short side, as an encoder with that input side
+    /// needs.
     pub fn at_least(self, size: u32) -> Self {
         match self {
             Decoding::Exact => Decoding::Exact,
@@ -55,6 +58,7 @@ impl Decoding {
         }
     }
 
+    /// Returns the scale for this JPEG in eighths, 1 to 8.
     fn eighths(self, header: &JpegHeader) -> u8 {
         let short_side = u64::from(header.width.min(header.height));
         match self {
@@ -67,8 +71,8 @@ impl Decoding {
     }
 }
 
-/// A photo whose structure and header are within the limits, and what decoding it takes. Nothing of its pixels has been
-/// allocated yet.
+/// A photo whose structure and header are within the limits, with the memory that decoding it takes. None of its pixels
+/// have been allocated yet.
 #[derive(Debug)]
 pub struct OpenPhoto<'a> {
     bytes: &'a [u8],
@@ -77,12 +81,12 @@ pub struct OpenPhoto<'a> {
     memory: Memory,
 }
 
-/// Bytes that a photo takes beside its file.
+/// Memory in bytes that a photo takes beside its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// At the most, while it is decoded and converted.
+    /// Peak while the photo is decoded and converted.
     pub decoding: u64,
-    /// For the decoded pixels, which stay for what is made of them.
+    /// Decoded pixels, which remain until everything is made from them.
     pub raster: u64,
 }
 
@@ -92,20 +96,20 @@ enum Source<'a> {
     Other { bytes: Cow<'a, [u8]>, form: Other },
 }
 
-/// Of a picture that is resized, the first pass makes no more than this; see [`Raster::resample`].
+/// Upper bound in bytes on the result of the first resizing pass; see [`Raster::resample`].
 const RESIZED_BYTES_MAX: u64 = 3 * super::raster::PASS_PIXELS_MAX;
-/// The encoder's input, the pixels that codes are looked for in, the encoded thumbnail.
+/// Allowance in bytes for the encoder's input, the pixels searched for codes and the encoded thumbnail.
 const SMALL_BYTES: u64 = 8 << 20;
-/// Of each column of a JPEG, for each component: rows of blocks on their way through a decoder.
+/// Bytes per column and component of a JPEG for the rows of blocks that a decoder has in transit.
 const JPEG_COLUMN_BYTES: u64 = 160;
 
 impl Memory {
-    /// The raster, and beside it what is made of it.
+    /// Returns the peak in bytes, including what is made from the raster.
     pub fn total(self) -> u64 {
         self.decoding.max(self.raster + self.raster.min(RESIZED_BYTES_MAX)) + SMALL_BYTES
     }
 
-    /// Fails if it is more than allowed.
+    /// Returns itself, or [`PhotoError::TooMuchMemory`] if the total exceeds the limit.
     pub fn check(self, limits: &Limits) -> Result<Self, PhotoError> {
         let (needed, limit) = (self.total(), limits.memory_bytes_max);
         if needed > limit { Err(PhotoError::TooMuchMemory { needed, limit }) } else { Ok(self) }
@@ -113,7 +117,7 @@ impl Memory {
 }
 
 impl<'a> OpenPhoto<'a> {
-    /// Looks at the structure and the header of a file.
+    /// Checks the structure and header of a file against the limits, without allocating any pixels.
     pub fn new(bytes: &'a [u8], limits: &Limits) -> Result<Self, PhotoError> {
         match Format::of(bytes)? {
             Format::Jpeg => Self::jpeg(bytes, bytes, limits),
@@ -133,18 +137,18 @@ impl<'a> OpenPhoto<'a> {
         }
     }
 
-    /// Peak memory in bytes, besides the file itself, until everything that is made of the pixels exists. Turning a picture by a
-    /// quarter (`turned`) takes a second raster.
+    /// Returns the peak memory in bytes, without the file itself, until everything made from the pixels exists. Turning
+    /// a picture by a quarter (`turned`) takes a second raster.
     pub fn memory(&self, turned: bool) -> u64 {
         self.memory.total() + if turned { self.memory.raster } else { 0 }
     }
 
-    /// The file.
+    /// Returns the bytes of the file.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// Decodes the pixels.
+    /// Decodes the pixels. Damaged data gives [`PhotoError::Undecodable`].
     pub fn decode(&self) -> Result<Raster, PhotoError> {
         match &self.source {
             Source::Jpeg { bytes, header } => decode_jpeg(bytes, header, &self.limits),
@@ -152,6 +156,7 @@ impl<'a> OpenPhoto<'a> {
         }
     }
 
+    /// Opens the JPEG `jpeg`, which is the file `bytes` itself or a preview inside it.
     fn jpeg(bytes: &'a [u8], jpeg: &'a [u8], limits: &Limits) -> Result<Self, PhotoError> {
         let format = Format::Jpeg.name();
         let header = jpeg::inspect(jpeg).map_err(|flaw| match flaw {
@@ -174,7 +179,7 @@ impl<'a> OpenPhoto<'a> {
         Ok(OpenPhoto { bytes, source: Source::Jpeg { bytes: jpeg, header }, limits: *limits, memory })
     }
 
-    /// `given` is what the decoder is to see of the file.
+    /// Opens a file of another format. `given` is the part of the file that the decoder gets.
     fn other(bytes: &'a [u8], given: Cow<'a, [u8]>, form: Other, limits: &Limits) -> Result<Self, PhotoError> {
         let copied = if let Cow::Owned(copy) = &given { copy.len() as u64 } else { 0 };
         let memory = form.measure(&given, limits)?;
@@ -183,7 +188,7 @@ impl<'a> OpenPhoto<'a> {
     }
 }
 
-/// Decodes a photo. Nothing is allocated for its pixels before its header has passed the limits.
+/// Decodes a photo. Nothing is allocated for its pixels until its header has passed the limits.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, PhotoError> {
     OpenPhoto::new(bytes, limits)?.decode()
 }
@@ -201,7 +206,7 @@ fn decode_jpeg(bytes: &[u8], header: &JpegHeader, limits: &Limits) -> Result<Ras
     Ok(Raster { pixels: [header.width, header.height], eighths, ..Raster::whole(width, height, rgb) })
 }
 
-/// Fails if a picture is empty or has more pixels than allowed.
+/// Returns an error if a picture is empty or has more pixels than the limit.
 pub fn check_pixels([width, height]: [u32; 2], format: &'static str, limits: &Limits) -> Result<(), PhotoError> {
     if width == 0 || height == 0 {
         return Err(PhotoError::Broken { format, reason: "it has no pixels".to_owned() });
@@ -305,7 +310,7 @@ mod tests {
 
     #[test]
     fn damage_within_the_data_is_refused() {
-        // The structure is whole, but there is data for a few rows only.
+        // The structure is complete, but only a few rows have data.
         assert!(refused(seed!("short-data.jpg")).contains("damaged or incomplete"));
     }
 
@@ -362,7 +367,7 @@ mod tests {
 
     #[test]
     fn data_that_unpacks_to_more_than_the_picture_is_left_alone() {
-        // Each holds 24 MB of zeros, one as a colour profile, one behind its 8 x 8 pixels.
+        // Each file holds 24 MB of zeros: one as a colour profile, the other after its 8 x 8 pixels.
         for bomb in [seed!("icc-bomb.png"), seed!("data-bomb.png")] {
             assert_eq!(decoded(bomb).pixels, [8, 8]);
         }

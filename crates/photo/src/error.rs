@@ -1,6 +1,6 @@
-//! Why a file gives no result. Each reason stands in the record of the failure.
+//! Reasons why a file gives no result. The record of the failure quotes them.
 
-/// What is wrong with a file.
+/// What is wrong with a photo file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PhotoError {
     #[error("the file is empty")]
@@ -30,7 +30,7 @@ pub enum PhotoError {
 }
 
 impl PhotoError {
-    /// Whether the file may still be growing, so that looking again later can help.
+    /// Reports whether the file may still be growing, so that a later attempt can succeed.
     pub fn may_be_incomplete(&self) -> bool {
         matches!(self, PhotoError::Empty | PhotoError::Truncated { .. } | PhotoError::Undecodable { .. })
     }

@@ -1,18 +1,19 @@
-//! Which format a file has, by its first bytes.
+//! Recognises a file's format by its first bytes.
 
 use super::{Blocks, PhotoError, jpeg, png, tiff, webp};
 
-/// A format that photos are read from.
+/// Format that photos are decoded from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Jpeg,
     Png,
-    /// DNG too.
+    /// TIFF, including DNG.
     Tiff,
     WebP,
 }
 
-/// Known, but not read: position and content of their mark (those of ISO media files name a brand).
+/// Formats that are recognised but not decoded: offset and bytes of their signature, and their name. The signatures of
+/// ISO media files include a brand.
 const REFUSED: [(usize, &[u8], &str); 18] = [
     (4, b"ftypheic", "HEIC"),
     (4, b"ftypheix", "HEIC"),
@@ -35,6 +36,8 @@ const REFUSED: [(usize, &[u8], &str); 18] = [
 ];
 
 impl Format {
+    /// Returns the format of a file. Fails with [`PhotoError::Empty`], [`PhotoError::UnknownFormat`] or, for a format
+    /// that is recognised but not decoded, [`PhotoError::Unsupported`].
     pub fn of(bytes: &[u8]) -> Result<Self, PhotoError> {
         match bytes {
             [] => Err(PhotoError::Empty),
@@ -55,7 +58,7 @@ impl Format {
         }
     }
 
-    /// The metadata of a file, which need not be whole.
+    /// Returns the metadata blocks of a file, which may be incomplete.
     pub fn blocks(self, bytes: &[u8]) -> Blocks<'_> {
         match self {
             Format::Jpeg => jpeg::blocks(bytes),
@@ -66,6 +69,7 @@ impl Format {
     }
 }
 
+/// Returns the error for a file that has none of the decoded formats.
 fn refusal(bytes: &[u8]) -> PhotoError {
     let known = REFUSED.iter().find(|(at, mark, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
     known.map_or(PhotoError::UnknownFormat, |&(_, _, what)| PhotoError::Unsupported { what })

@@ -1,29 +1,33 @@
-//! Walks the marker structure of a JPEG file: is it whole, how large is its picture, and what does decoding it cost?
+//! Walks the marker structure of a JPEG file: is the file complete, how large is its picture, and what does decoding
+//! cost?
 //!
-//! A camera that is still writing, a pulled card or a broken transfer leaves a file without its end. Decoders fill
-//! such a picture with grey and say nothing, so the structure is checked first (ITU-T T.81, annex B).
+//! A camera that is still writing, a pulled card or a broken transfer leaves a file without its end. Decoders silently
+//! fill such a picture with grey, so the structure is checked first (ITU-T T.81, annex B).
 
 use std::iter;
 
 use super::{Blocks, PhotoError};
 
-/// What a whole JPEG file says of itself.
+/// Properties of a complete JPEG file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JpegHeader {
+    /// Width in pixels.
     pub width: u32,
+    /// Height in pixels.
     pub height: u32,
-    /// 1 grey, 3 colour, 4 CMYK.
+    /// Number of colour components: 1 for grey, 3 for colour, 4 for CMYK.
     pub components: u8,
     /// Bits per sample.
     pub precision: u8,
     pub coding: Coding,
+    /// Number of scans.
     pub scans: u32,
-    /// What a decoder must hold of the whole picture before the first row comes out: nothing where one scan has all
-    /// components, two bytes for every coefficient otherwise.
+    /// Bytes that a decoder must hold of the whole picture before it can output the first row: 0 if one scan has all
+    /// components, otherwise two bytes per coefficient.
     pub coefficient_bytes: u64,
 }
 
-/// The coding process that a frame header announces.
+/// Coding process that a frame header announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
     /// Rows from top to bottom (SOF0, SOF1).
@@ -35,11 +39,12 @@ pub enum Coding {
     Hierarchical,
 }
 
-/// A progressive photo has about ten. Each scan costs a pass over the whole picture, however short it is.
+/// Maximum number of scans; a progressive photo has about ten. Each scan costs a pass over the whole picture, however
+/// short it is.
 const SCANS_MAX: u32 = 100;
 
 impl JpegHeader {
-    /// Why such a file is not decoded, however whole it is.
+    /// Returns the reason not to decode such a file even if it is complete, or `None`.
     pub fn refusal(&self) -> Option<PhotoError> {
         let what = match *self {
             JpegHeader { coding: Coding::Lossless, .. } => "a lossless JPEG",
@@ -58,7 +63,7 @@ impl JpegHeader {
 }
 
 impl Coding {
-    /// ITU-T T.81, table B.1.
+    /// Returns the coding process of a frame marker (ITU-T T.81, table B.1).
     fn of_marker(marker: u8) -> Self {
         match marker {
             0xC0 | 0xC1 => Coding::Sequential,
@@ -70,7 +75,7 @@ impl Coding {
     }
 }
 
-/// Why a file is not a whole JPEG.
+/// Reason why a file is not a complete JPEG. Numbers are offsets in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JpegFlaw {
     #[error("the file ends at byte {0}, before the end of the picture")]
@@ -88,11 +93,12 @@ const END_OF_IMAGE: u8 = 0xD9;
 pub const START_OF_SCAN: u8 = 0xDA;
 const TEMPORARY: u8 = 0x01;
 const APP1: u8 = 0xE1;
-/// What the bodies of APP1 segments begin with (EXIF 2.32, 4.7.2; XMP specification part 3, 1.1.3).
+/// Start of an APP1 segment's body that holds EXIF (EXIF 2.32, 4.7.2).
 pub const EXIF_NAME: &[u8] = b"Exif\0\0";
+/// Start of an APP1 segment's body that holds XMP (XMP specification part 3, 1.1.3).
 const XMP_NAME: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
-/// Walks all segments up to the end marker. What follows it (previews, maker's trailers) is ignored.
+/// Walks all segments up to the end marker. Ignores what follows it, such as previews and the maker's trailer.
 pub fn inspect(bytes: &[u8]) -> Result<JpegHeader, JpegFlaw> {
     let mut frame: Option<Frame> = None;
     let mut at = 2;
@@ -118,15 +124,16 @@ pub fn inspect(bytes: &[u8]) -> Result<JpegHeader, JpegFlaw> {
     }
 }
 
-/// A marker with what its segment holds.
+/// A segment with its marker.
 pub struct Segment<'a> {
     pub marker: u8,
+    /// Contents without the length field.
     pub body: &'a [u8],
-    /// Where the file goes on.
+    /// Offset of the first byte after the segment.
     pub end: usize,
 }
 
-/// The segments of a file, which need not be whole, up to the header of the first scan.
+/// Iterates over the segments up to the header of the first scan. The file may be incomplete.
 pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     let mut next = Some(2);
     iter::from_fn(move || {
@@ -146,7 +153,7 @@ pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     })
 }
 
-/// The first EXIF and XMP block in front of the first scan, also of a file that is not whole.
+/// Returns the first EXIF and XMP block before the first scan. The file may be incomplete.
 pub fn blocks(bytes: &[u8]) -> Blocks<'_> {
     let mut blocks = Blocks::default();
     for segment in segments(bytes).filter(|segment| segment.marker == APP1) {
@@ -156,12 +163,12 @@ pub fn blocks(bytes: &[u8]) -> Blocks<'_> {
     blocks
 }
 
-/// SOF0..SOF15 without DHT (C4), JPG (C8) and DAC (CC).
+/// Reports whether a marker starts a frame: SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC).
 fn is_frame(marker: u8) -> bool {
     matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)
 }
 
-/// The marker at `at` (fill bytes skipped) and the position after it.
+/// Returns the marker at `at`, after any fill bytes, and the offset after it.
 fn next_marker(bytes: &[u8], at: usize) -> Result<(u8, usize), JpegFlaw> {
     let mut position = at;
     match bytes.get(position) {
@@ -179,7 +186,7 @@ fn next_marker(bytes: &[u8], at: usize) -> Result<(u8, usize), JpegFlaw> {
     }
 }
 
-/// The body of the segment whose length field is at `at`, and the position after it.
+/// Returns the body of the segment whose length field is at `at`, and the offset after it.
 fn segment(bytes: &[u8], at: usize) -> Result<(&[u8], usize), JpegFlaw> {
     let field = bytes.get(at..at + 2).ok_or(JpegFlaw::Truncated(bytes.len()))?;
     let length = usize::from(u16::from_be_bytes([field[0], field[1]]));
@@ -190,15 +197,15 @@ fn segment(bytes: &[u8], at: usize) -> Result<(&[u8], usize), JpegFlaw> {
     Ok((body, at + length))
 }
 
-/// A frame header and what has been seen of its scans.
+/// A frame header, updated by the scans seen so far.
 struct Frame {
     header: JpegHeader,
-    /// Of all coefficients.
+    /// Bytes of all coefficients of the picture.
     bytes: u64,
 }
 
 impl Frame {
-    /// Precision, height, width, number of components; then three bytes for each component.
+    /// Reads precision, height, width and number of components, then three bytes for each component.
     fn read(marker: u8, body: &[u8]) -> Option<Self> {
         let word = |at: usize| Some(u32::from(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?])));
         let (precision, height, width, components) = (*body.first()?, word(1)?, word(3)?, *body.get(5)?);
@@ -221,7 +228,8 @@ impl Frame {
     }
 }
 
-/// Blocks of 64 coefficients cover each component; a sampling byte holds its horizontal and vertical factor, 1 to 4.
+/// Returns the size in bytes of all coefficients, which come in blocks of 64 per component. A sampling byte holds the
+/// horizontal and vertical factor, 1 to 4; `None` if one is out of range.
 fn coefficient_bytes(width: u32, height: u32, samplings: impl Iterator<Item = u8> + Clone) -> Option<u64> {
     let factors = samplings.map(|sampling| (u64::from(sampling >> 4), u64::from(sampling & 15)));
     let (across, down) = factors.clone().fold((1, 1), |most, factor| (most.0.max(factor.0), most.1.max(factor.1)));
@@ -230,7 +238,8 @@ fn coefficient_bytes(width: u32, height: u32, samplings: impl Iterator<Item = u8
     valid.then(|| factors.map(|(x, y)| x * y * units * 64 * 2).sum())
 }
 
-/// The position of the first marker after entropy-coded data: an `FF` that neither is stuffed (`FF 00`) nor restarts.
+/// Returns the offset of the first marker after entropy-coded data: an `FF` that is neither stuffed (`FF 00`) nor a
+/// restart.
 fn end_of_entropy_data(bytes: &[u8], start: usize) -> Result<usize, JpegFlaw> {
     for at in memchr::memchr_iter(0xFF, &bytes[start..]).map(|offset| start + offset) {
         match bytes.get(at + 1) {
@@ -246,7 +255,8 @@ fn end_of_entropy_data(bytes: &[u8], start: usize) -> Result<usize, JpegFlaw> {
 mod tests {
     use super::*;
 
-    /// A structurally whole JPEG: APP1 holding a thumbnail's end marker, SOF0, SOS, entropy data with stuffing, EOI.
+    /// A structurally complete JPEG: APP1 with the end marker of a thumbnail, SOF0, SOS, entropy-coded data with
+    /// stuffing, EOI.
     fn sample() -> Vec<u8> {
         let mut bytes = vec![0xFF, 0xD8];
         bytes.extend([0xFF, 0xE1, 0, 6, b'x', 0xFF, 0xD9, 0]);
@@ -290,7 +300,8 @@ mod tests {
         progressive[11] = 0xC2;
         let expected = JpegHeader { coding: Coding::Progressive, coefficient_bytes: 8 * 6 * 128, ..HEADER };
         assert_eq!(inspect(&progressive), Ok(expected));
-        // 4:2:0: a luma block per 8 x 8 pixels and half as many of chroma, whole units of 16 x 16 pixels.
+        // 4:2:0 has one luma block per 8 x 8 pixels and half as many chroma blocks, in complete units of 16 x 16
+        // pixels.
         assert_eq!(coefficient_bytes(8000, 6000, [0x22, 0x11, 0x11].into_iter()), Some(500 * 375 * 6 * 128));
         assert_eq!(coefficient_bytes(1, 1, [0x22, 0x11, 0x11].into_iter()), Some(6 * 128));
         assert_eq!(coefficient_bytes(8, 8, [0x05].into_iter()), None);

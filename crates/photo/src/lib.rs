@@ -1,10 +1,10 @@
-//! From the bytes of a photo file to the encoder's input, as pure functions.
+//! Turns the bytes of a photo file into the encoder's input, with pure functions.
 //!
-//! A walk over the file's own structure (`jpeg`, `png`, `tiff`, `webp`) refuses what is torn or unusual before a pixel is
-//! allocated. `decode` makes the raster, `tensor` the encoder's input; `metadata` reads what the camera wrote, `quality`
-//! measures how well the photo shows its subject, `code` finds a tag in the picture.
+//! A walk over the file's own structure (`jpeg`, `png`, `tiff`, `webp`) refuses torn or unusual files before a pixel is
+//! allocated. `decode` makes the raster and `tensor` the encoder's input. `metadata` reads what the camera wrote,
+//! `quality` measures how well the photo shows its subject, and `code` finds a tag in the picture.
 
-/// A file of the fuzz targets' corpus.
+/// Bytes of a photo in the fuzz targets' corpus.
 #[cfg(test)]
 macro_rules! seed {
     ($name:literal) => {
@@ -38,14 +38,14 @@ pub use error::PhotoError;
 pub use metadata::{Metadata, Positions, orientation, parse_offset, read as read_metadata};
 pub use quality::quality;
 pub use raster::{Orientation, Raster};
-pub use tensor::{EncoderInput, Preprocess, encoder_input, open, tensor};
+pub use tensor::{EncoderInput, Preprocess, encoder_input, encoder_input_oriented, open, tensor};
 pub use thumbnail::thumbnail;
 
-/// Where the metadata lies in a file.
+/// Metadata blocks of a file, borrowed from its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Blocks<'a> {
-    /// With the structure of a TIFF file.
+    /// EXIF block, structured like a TIFF file.
     exif: Option<&'a [u8]>,
-    /// An XML document.
+    /// XMP packet, an XML document.
     xmp: Option<&'a [u8]>,
 }

@@ -1,8 +1,8 @@
-//! JPEG samples to pixels and back by libjpeg, in mozjpeg's edition. The only file that names it.
+//! Decodes and encodes JPEGs with libjpeg, in mozjpeg's edition. The only file that names it.
 //!
-//! libjpeg decodes row by row, and at m/8 of the size where only that is wanted. Its errors come as panics that unwind
-//! through C; they end here. Where data is missing or damaged it warns and makes up grey; such a warning ends the
-//! decoding too.
+//! libjpeg decodes row by row, and directly at m/8 of the size where that is wanted. Its errors are panics that unwind
+//! through C; they are caught here. Where data is missing or damaged, libjpeg warns and invents grey; such a warning
+//! also ends the decoding.
 
 use std::ffi::c_int;
 use std::panic;
@@ -14,7 +14,7 @@ use mozjpeg_sys::{jpeg_common_struct, jpeg_error_mgr};
 
 use super::jpeg::JpegHeader;
 
-/// Why libjpeg made no picture.
+/// Reason why libjpeg made no picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LibjpegError {
     #[error("its data is damaged or incomplete")]
@@ -29,7 +29,7 @@ pub fn decode(bytes: &[u8], header: &JpegHeader, eighths: u8) -> Result<(u32, u3
         .unwrap_or_else(|payload| Err(payload.downcast_ref().copied().unwrap_or(LibjpegError::Invalid)))
 }
 
-/// Whether libjpeg has nothing against what stands before the picture's data.
+/// Reports whether libjpeg accepts everything before the picture's data.
 pub fn accepts_header(bytes: &[u8], header: &JpegHeader, eighths: u8) -> bool {
     panic::catch_unwind(|| started(bytes, header, eighths).is_ok()).unwrap_or(false)
 }
@@ -45,7 +45,7 @@ fn rows(bytes: &[u8], header: &JpegHeader, eighths: u8) -> Result<(u32, u32, Vec
 fn started<'a>(bytes: &'a [u8], header: &JpegHeader, eighths: u8) -> Result<DecompressStarted<&'a [u8]>, LibjpegError> {
     let invalid = |_| LibjpegError::Invalid;
     let mut jpeg = Decompress::builder().with_err(error_manager()).from_mem(bytes).map_err(invalid)?;
-    // What was measured against the limits must be what is decoded.
+    // The picture that was checked against the limits must be the one that is decoded.
     if jpeg.size() != (header.width as usize, header.height as usize) {
         return Err(LibjpegError::Invalid);
     }
@@ -53,12 +53,13 @@ fn started<'a>(bytes: &'a [u8], header: &JpegHeader, eighths: u8) -> Result<Deco
     jpeg.to_colorspace(ColorSpace::JCS_RGB).map_err(invalid)
 }
 
-/// Encodes RGB rows.
+/// Encodes RGB rows as a JPEG. `quality` is 1 to 100.
 pub fn encode(width: u32, height: u32, rgb: &[u8], quality: u8) -> Vec<u8> {
     compress(settings(width, height, quality), rgb)
 }
 
-/// Encodes with Cb and Cr at a pixel for `sampling` pixels, across and down, and Huffman codes made for this picture.
+/// Encodes with one Cb and Cr sample per `sampling` pixels, across and down, and with Huffman codes optimised for the
+/// picture.
 #[cfg(test)]
 pub fn encode_sampled(width: u32, height: u32, rgb: &[u8], quality: u8, sampling: [u8; 2]) -> Vec<u8> {
     let mut settings = settings(width, height, quality);
@@ -81,7 +82,7 @@ fn compress(settings: Compress, rgb: &[u8]) -> Vec<u8> {
     jpeg.finish().expect("memory can be written")
 }
 
-/// libjpeg calls these functions and looks at nothing else.
+/// Returns the error handlers. libjpeg calls these functions and uses none of the other fields.
 fn error_manager() -> jpeg_error_mgr {
     jpeg_error_mgr {
         error_exit: Some(on_error),
@@ -105,7 +106,7 @@ extern "C-unwind" fn on_error(_: &mut jpeg_common_struct) {
     panic::resume_unwind(Box::new(LibjpegError::Invalid));
 }
 
-/// Level -1 is a warning: data is damaged or missing. Others only tell what goes on.
+/// Ends the decoding on a warning (level -1), which means damaged or missing data. Other levels only trace progress.
 extern "C-unwind" fn on_message(_: &mut jpeg_common_struct, level: c_int) {
     if level < 0 {
         panic::resume_unwind(Box::new(LibjpegError::Damaged));
@@ -118,8 +119,8 @@ extern "C-unwind" fn format_nothing(_: &mut jpeg_common_struct, _: &[u8; 80]) {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::jpeg::inspect;
     use super::*;
+    use crate::jpeg::inspect;
 
     fn gradient(width: u32, height: u32) -> Vec<u8> {
         (0..height).flat_map(|y| (0..width).flat_map(move |x| [x as u8 * 2, y as u8 * 3, (x + y) as u8])).collect()
@@ -133,7 +134,7 @@ mod tests {
             let (width, height, rgb) = decode(&jpeg, &header, eighths).expect("decodes");
             let scaled = |full: u32| (full * u32::from(eighths)).div_ceil(8);
             assert_eq!((width, height, rgb.len()), (scaled(61), scaled(43), (width * height * 3) as usize));
-            // The middle of the picture is where it was.
+            // The centre of the picture keeps its colour.
             let middle = ((height / 2 * width + width / 2) * 3) as usize;
             assert!(rgb[middle].abs_diff(61) < 20, "{eighths}/8: {}", rgb[middle]);
         }

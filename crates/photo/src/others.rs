@@ -1,5 +1,5 @@
-//! PNG, WebP and TIFF, by the library `image`: what its decoders take, and decoding. The only file that names them, with
-//! `pixels`.
+//! PNG, WebP and TIFF through the library `image`: the memory that its decoders take, and decoding. Together with
+//! `pixels`, the only file that names them.
 
 use std::io::Cursor;
 use std::panic::{self, UnwindSafe};
@@ -12,47 +12,48 @@ use super::pixels::{self, to_rgb};
 use super::png::PngHeader;
 use super::{PhotoError, Raster};
 
-/// A colour profile of a PNG, unpacked; a larger one is passed over.
+/// Bytes reserved for the unpacked colour profile of a PNG; the decoder skips larger ones.
 const PROFILE_BYTES: u64 = 4 << 20;
-/// Copies of a PNG's chunk that is no pixels: as it comes, and in parts as it was read.
+/// Copies that a PNG decoder makes of a chunk without pixels: the raw one, and the parts parsed from it.
 const CHUNK_COPIES: u64 = 4;
-/// Rows that a decoder of PNG holds: the last one, the next one, and what was unpacked of those that follow.
+/// Rows that a PNG decoder holds: the previous one, the next one, and unpacked bytes of those that follow.
 const PNG_ROWS: u64 = 3;
-/// What a decoder of TIFF holds for each strip or tile.
+/// Bytes that a TIFF decoder holds for each strip or tile.
 const PART_BYTES: u64 = 128;
 
-/// A file of one of these formats.
+/// Format of a file that `image` decodes, with what its decoder may allocate.
 #[derive(Clone, Copy, Debug)]
 pub struct Other {
     format: Format,
     kind: ImageFormat,
     /// Bytes that the decoder keeps beside the pixels.
     beside: u64,
-    /// Bytes that it may allocate, by its own way of counting.
+    /// Bytes that the decoder may allocate, by its own way of counting.
     allowed: u64,
 }
 
 impl Other {
-    /// Its decoder counts a row and what is no pixels.
+    /// Describes a PNG, whose decoder counts rows and chunks without pixels.
     pub fn png(header: &PngHeader) -> Self {
         let beside = CHUNK_COPIES * header.beside() + PROFILE_BYTES;
         let row = 8 * u64::from(header.width);
         Other { format: Format::Png, kind: ImageFormat::Png, beside, allowed: beside + 2 * row }
     }
 
-    /// Its decoder copies parts out of the file.
+    /// Describes a WebP, whose decoder copies parts of the file.
     pub fn webp(bytes: &[u8], limits: &Limits) -> Self {
         let beside = 2 * bytes.len() as u64;
         Other { format: Format::WebP, kind: ImageFormat::WebP, beside, allowed: limits.memory_bytes_max }
     }
 
-    /// Of a file with so many strips or tiles.
+    /// Describes a TIFF with this many strips or tiles.
     pub fn tiff(parts: usize, limits: &Limits) -> Self {
         let beside = PART_BYTES * parts as u64;
         Other { format: Format::Tiff, kind: ImageFormat::Tiff, beside, allowed: limits.memory_bytes_max }
     }
 
-    /// Reads the header. What the decoders hold at the most is as measured with the version in use: `tests/photo_memory.rs`.
+    /// Reads the header and returns the memory that decoding takes. The decoders' peaks were measured with the version
+    /// in use; see `tests/photo_memory.rs`.
     pub fn measure(&self, bytes: &[u8], limits: &Limits) -> Result<Memory, PhotoError> {
         self.guarded(|| {
             let reader = self.open(bytes)?;
@@ -60,10 +61,9 @@ impl Other {
             check_pixels([width, height], self.format.name(), limits)?;
             let (pixels, samples) = (u64::from(width) * u64::from(height), reader.total_bytes());
             let inside = match self.format {
-                // The samples once more, in the decoder's own form.
+                // The decoder holds the samples a second time, in its own form.
                 Format::Tiff => samples,
-                // Four bytes a pixel of a picture without loss; planes of brightness and colour, and transparency, of another
-                // one.
+                // A lossless picture takes four bytes a pixel; a lossy one takes planes of luma, chroma and alpha.
                 Format::WebP => 6 * pixels,
                 Format::Png | Format::Jpeg => PNG_ROWS * samples / u64::from(height),
             };
@@ -84,7 +84,7 @@ impl Other {
         })
     }
 
-    /// A file that makes the decoder panic must cost its own result and nothing else.
+    /// Runs `work` and turns a panic of the decoder into an error, so that a bad file costs only its own result.
     fn guarded<T>(&self, work: impl FnOnce() -> Result<T, PhotoError> + UnwindSafe) -> Result<T, PhotoError> {
         let reason = || "the decoder failed".to_owned();
         let failed = |_| Err(PhotoError::Undecodable { format: self.format.name(), reason: reason() });
@@ -100,6 +100,7 @@ impl Other {
     }
 }
 
+/// Creates a decoder that may allocate at most `allowed` bytes.
 fn bounded(bytes: &[u8], kind: ImageFormat, allowed: u64) -> ImageResult<impl ImageDecoder> {
     let mut bounds = image::Limits::no_limits();
     bounds.max_alloc = Some(allowed);

@@ -1,18 +1,19 @@
-//! Decoded samples of any kind to 8-bit RGB, without a second copy of the picture where the samples are not smaller.
+//! Converts decoded samples of any kind to 8-bit RGB. Where a pixel's samples take at least three bytes, the conversion
+//! happens in place.
 
 use image::{ColorType, DynamicImage, ImageBuffer};
 
-/// Pixels that are converted at once.
+/// Number of pixels converted at a time.
 const BAND: usize = 1 << 16;
 
-/// Bytes that the conversion takes, the samples counted in.
+/// Returns the bytes that the conversion takes, including the samples.
 pub fn memory(samples: u64, pixels: u64, color: ColorType) -> u64 {
     let rgb = 3 * pixels;
     if fits_in_place(color) { samples } else { samples + rgb }
 }
 
-/// Converts samples in the byte order of this machine. 16-bit samples are rescaled, not clipped; grey is repeated in all three
-/// channels; alpha is dropped. `None` for samples that no photo has.
+/// Converts samples in this machine's byte order to RGB. 16-bit samples are rescaled, not clipped; grey is repeated in
+/// all three channels; alpha is dropped. `None` for kinds of samples that no photo has.
 pub fn to_rgb(mut samples: Vec<u8>, color: ColorType) -> Option<Vec<u8>> {
     if color == ColorType::Rgb8 {
         return Some(samples);

@@ -5,31 +5,35 @@ use std::borrow::Cow;
 use super::decode::{Limits, Memory};
 use super::{Blocks, PhotoError};
 
+/// First bytes of every PNG file.
 pub const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-/// An uncompressed iTXt chunk of this keyword: no compression, language or translation (XMP specification part 3, 1.1.5).
+/// Start of an iTXt chunk that holds XMP: the keyword, then no compression, language or translation (XMP specification
+/// part 3, 1.1.5).
 const XMP_NAME: &[u8] = b"XML:com.adobe.xmp\0\0\0\0\0";
 
 const ANIMATED: PhotoError = PhotoError::Unsupported { what: "an animated PNG" };
 
-/// More that is neither pixels nor needed for them is kept from the decoder.
+/// Bytes of chunks not needed for the pixels up to which the decoder gets the file as it is. Beyond this, it gets a
+/// copy without these chunks.
 const BESIDE_MAX: u64 = 1 << 20;
 
-/// What a whole file says of itself.
+/// Properties of a complete PNG file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PngHeader {
-    /// In pixels; 0 if the file has no header chunk, which the decoder refuses.
+    /// Width in pixels; 0 if the file has no header chunk, which the decoder refuses.
     pub width: u32,
-    /// Bytes of chunks that are neither pixels nor needed for them.
+    /// Bytes of all chunks that are not needed for the pixels.
     beside: u64,
 }
 
 impl PngHeader {
-    /// Bytes of chunks that the decoder is given and that are no pixels.
+    /// Returns the bytes of the chunks without pixels that the decoder gets.
     pub fn beside(&self) -> u64 {
         if self.beside > BESIDE_MAX { 0 } else { self.beside }
     }
 
-    /// What the decoder is to be given of the file: a copy without chunks that it does not need, if these are large.
+    /// Returns what the decoder gets of the file: the file itself, or a copy without the chunks that it does not need
+    /// if these are large. Fails if the copy would exceed the memory limit.
     pub fn essential<'a>(&self, bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, PhotoError> {
         if self.beside <= BESIDE_MAX {
             return Ok(bytes.into());
@@ -47,12 +51,13 @@ impl PngHeader {
     }
 }
 
-/// Critical chunks begin with a capital letter; beside them only transparency says something of pixels.
+/// Reports whether a chunk is needed for the pixels. Critical chunks begin with a capital letter; of the others, only
+/// transparency affects pixels.
 fn is_essential(name: &[u8; 4]) -> bool {
     name[0].is_ascii_uppercase() || name == b"tRNS"
 }
 
-/// Checks that every chunk up to the end is there, and that it is one picture.
+/// Checks that the file has every chunk up to the end, and that it holds a single picture.
 pub fn inspect(bytes: &[u8]) -> Result<PngHeader, PhotoError> {
     let mut at = SIGNATURE.len();
     let mut header = PngHeader { width: 0, beside: 0 };
@@ -73,7 +78,7 @@ fn truncated(bytes: &[u8]) -> PhotoError {
     PhotoError::Truncated { format: "PNG", end: bytes.len() }
 }
 
-/// The first EXIF and XMP block.
+/// Returns the first EXIF and XMP block.
 pub fn blocks(bytes: &[u8]) -> Blocks<'_> {
     let mut blocks = Blocks::default();
     let mut at = SIGNATURE.len();
@@ -88,7 +93,7 @@ pub fn blocks(bytes: &[u8]) -> Blocks<'_> {
     blocks
 }
 
-/// Name, body and end of the chunk at `at`. Its checksum is the decoder's concern.
+/// Returns name, body and end of the chunk at `at`. The decoder checks its checksum.
 fn chunk(bytes: &[u8], at: usize) -> Option<(&[u8; 4], &[u8], usize)> {
     let (length, rest) = bytes.get(at..)?.split_first_chunk()?;
     let (name, rest) = rest.split_first_chunk()?;

@@ -1,21 +1,22 @@
-//! How well a photo shows its subject, in numbers.
+//! Measures how well a photo shows its subject.
 
 use bridgeclip_domain::PhotoQuality;
 
 use super::{Metadata, Raster};
 
-/// The short side at which photos are measured.
+/// Short side, in pixels, at which photos are measured.
 const SHORT_SIDE: u32 = 448;
-/// Pixels at the most, which only pictures that are far longer than wide would have more of.
+/// Maximum number of pixels that are measured. Only pictures far longer than wide would exceed it.
 const PIXELS_MAX: f64 = 16.0 * 448.0 * 448.0;
-/// Darker and brighter pixels show nothing.
+/// Luma up to which a pixel is too dark to show anything.
 const BLACK_MAX: u8 = 5;
+/// Luma from which on a pixel is too bright to show anything.
 const WHITE_MIN: u8 = 250;
-/// Of 35 mm film, 36 x 24 mm; equivalent focal lengths are given for the same angle over the diagonal (CIPA DCG-001).
+/// Diagonal of 35 mm film (36 x 24 mm). Equivalent focal lengths give the same angle over the diagonal (CIPA DCG-001).
 const FILM_DIAGONAL_MM: f64 = 43.267;
 
-/// Measures the picture. How much of the subject a pixel covers is not seen in it: that is for
-/// [`Metadata::millimetres_per_pixel`] to tell.
+/// Measures the picture. `millimetres_per_pixel` stays empty, because the pixels do not show it; see
+/// [`Metadata::millimetres_per_pixel`].
 pub fn quality(raster: &Raster) -> PhotoQuality {
     let (width, luma) = luma(raster);
     let sum: u64 = luma.iter().map(|value| u64::from(*value)).sum();
@@ -28,14 +29,15 @@ pub fn quality(raster: &Raster) -> PhotoQuality {
     }
 }
 
+/// Returns the share of the pixels that `counts` accepts.
 fn share(luma: &[u8], counts: impl Fn(u8) -> bool) -> f32 {
     luma.iter().filter(|value| counts(**value)).count() as f32 / luma.len() as f32
 }
 
-/// The luma (ITU-R BT.601, as in JPEG) at the scale of measuring, and its width.
+/// Returns the width and luma (ITU-R BT.601, as in JPEG) of the picture at the scale at which it is measured.
 fn luma(raster: &Raster) -> (usize, Vec<u8>) {
     let short_side = raster.pixels[0].min(raster.pixels[1]);
-    // Photos are never enlarged: that would add nothing but blur.
+    // Photos are never enlarged, which would only add blur.
     let measured = SHORT_SIDE.min(short_side).min(raster.width.min(raster.height));
     let pixels = f64::from(raster.pixels[0]) * f64::from(raster.pixels[1]);
     let small = raster.shrunk((f64::from(measured) / f64::from(short_side)).min((PIXELS_MAX / pixels).sqrt()));
@@ -46,7 +48,7 @@ fn luma(raster: &Raster) -> (usize, Vec<u8>) {
     (small.width as usize, luma.collect())
 }
 
-/// Over all pixels that have four neighbours.
+/// Returns the variance of the Laplacian over all pixels that have four neighbours, or 0 if there are none.
 fn laplacian_variance(luma: &[u8], width: usize) -> f32 {
     let rows: Vec<&[u8]> = luma.chunks_exact(width).collect();
     let count = width.saturating_sub(2) * rows.len().saturating_sub(2);
@@ -69,7 +71,9 @@ fn laplacian_variance(luma: &[u8], width: usize) -> f32 {
 }
 
 impl Metadata {
-    /// Millimetres of the subject that one pixel covers at the distance that the laser measured, seen straight on.
+    /// Returns the millimetres of the subject that one pixel covers, seen straight on at the distance that the laser
+    /// measured. `pixels` is the picture's full size. `None` if the laser distance or the equivalent focal length is
+    /// unknown.
     pub fn millimetres_per_pixel(&self, pixels: [u32; 2]) -> Option<f32> {
         let distance_mm = self.drone.as_ref()?.laser_distance_m? * 1e3;
         let focal_length_mm = self.exposure.focal_length_35mm_mm?;
@@ -107,7 +111,7 @@ mod tests {
 
     #[test]
     fn sharpness_is_the_variance_of_the_laplacian() {
-        // Two inner pixels, whose Laplacians are 10 - 40 and 20 - 40 + ... by hand.
+        // Two inner pixels, whose Laplacians are 20 - 4 * 10 and 10 - 4 * 20.
         let luma = [0, 0, 0, 0, 0, 10, 20, 0, 0, 0, 0, 0];
         let laplacians = [20.0 - 40.0, 10.0 - 80.0_f32];
         let mean = (laplacians[0] + laplacians[1]) / 2.0;
@@ -117,7 +121,7 @@ mod tests {
 
     #[test]
     fn blur_lowers_sharpness_at_any_resolution() {
-        // Fourteen stripes with edges, and as many ups and downs without.
+        // Fourteen stripes with sharp edges, and seven waves without edges.
         let stripes = |side: u32| measured(side, side, move |x, _| [40, 200][(x * 14 / side % 2) as usize]);
         let waves = |side: u32| measured(side, side, move |x, _| (40 + 5 * (x * 448 / side % 64).abs_diff(32)) as u8);
         for side in [448, 896, 1344] {

@@ -1,28 +1,33 @@
-//! Decoded pixels, how they have to be turned, and how parts of them are resized.
+//! Decoded pixels, their orientation, and the resizing of their parts.
 
 use fast_image_resize as fir;
 use fir::ImageView;
 use fir::images::{TypedImage, TypedImageRef};
 use fir::pixels::U8x3;
 
-/// Decoded pixels: 8-bit RGB, row by row, `height * width * 3` bytes. Alpha is dropped, not composited.
+/// Decoded pixels in 8-bit RGB, row by row. Alpha is dropped, not composited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raster {
+    /// Number of decoded columns.
     pub width: u32,
+    /// Number of decoded rows.
     pub height: u32,
+    /// Samples, `height * width * 3` bytes.
     pub rgb: Vec<u8>,
-    /// Width and height of the whole picture, of which these are the pixels at `eighths`/8 of the size. The last column
-    /// and row of a scaled raster may lie in the picture only partly.
+    /// Width and height of the picture at its full size, of which the decoded pixels are `eighths`/8. The last column
+    /// and row of a scaled raster may extend beyond the picture.
     pub pixels: [u32; 2],
+    /// Scale of the decoded pixels in eighths of the full size, 1 to 8.
     pub eighths: u8,
-    /// Whether the picture is to be seen from right to left, and from bottom to top.
+    /// Maximum number of pixels between the two passes of resizing, unless the picture itself is small in one
+    /// direction.
     pub mirrored: [bool; 2],
 }
 
-/// Pixels that resizing makes at the most between its two passes, unless the picture itself is small in one direction.
+/// Maximum number of pixels between the two passes of resizing, unless the picture itself is small in one direction.
 pub const PASS_PIXELS_MAX: u64 = 1 << 24;
 
-/// Longest side that is resized as a whole: the longest that a JPEG can have.
+/// Longest side that is resized directly: the longest that a JPEG can have.
 const SIDE_MAX: u32 = 65_535;
 
 /// A rectangle of the picture, in pixels of its full size.
@@ -34,18 +39,20 @@ pub struct Region {
     pub height: f64,
 }
 
-/// How stored pixels become upright (EXIF 2.32, tag 274): by exchanging rows and columns, and then mirroring.
+/// The operation that turns stored pixels upright (EXIF 2.32, tag 274): rows and columns are exchanged, then mirrored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Orientation {
+    /// Whether rows and columns are exchanged.
     transposed: bool,
+    /// Whether columns, and rows, are reversed after that.
     mirrored: [bool; 2],
 }
 
 impl Orientation {
-    /// The stored pixels are upright.
+    /// The orientation of pixels that are stored upright.
     pub const UPRIGHT: Orientation = Orientation { transposed: false, mirrored: [false; 2] };
 
-    /// Of the tag's value, 1 to 8; any other says nothing.
+    /// Returns the orientation for a value of the EXIF tag, 1 to 8. Any other value means upright.
     pub fn from_exif(value: u32) -> Self {
         let (transposed, mirrored) = match value {
             2 => (false, [true, false]),
@@ -62,12 +69,13 @@ impl Orientation {
 }
 
 impl Raster {
-    /// A picture at its full size.
+    /// Creates a raster at the picture's full size.
     pub fn whole(width: u32, height: u32, rgb: Vec<u8>) -> Self {
         Raster { width, height, rgb, pixels: [width, height], eighths: 8, mirrored: [false; 2] }
     }
 
-    /// The picture turned by `orientation`.
+    /// Returns the picture turned by `orientation`. Mirroring is only noted; exchanging rows and columns makes a second
+    /// raster.
     pub fn turned(self, orientation: Orientation) -> Self {
         let mut turned = if orientation.transposed { self.transposed() } else { self };
         for (mirrored, again) in turned.mirrored.iter_mut().zip(orientation.mirrored) {
@@ -87,22 +95,24 @@ impl Raster {
         Raster { width: self.height, height: self.width, rgb, pixels: [down, across], eighths: self.eighths, mirrored }
     }
 
-    /// The whole picture.
+    /// Returns the region that covers the whole picture.
     pub fn region(&self) -> Region {
         let [width, height] = self.pixels.map(f64::from);
         Region { left: 0.0, top: 0.0, width, height }
     }
 
-    /// Resizes a region as the picture is to be seen to `width` x `height` pixels, row by row: bicubic (a = -0.5),
-    /// antialiased, first across and then down with 8 bits between, as Pillow does it. Only where that would make more than
-    /// [`PASS_PIXELS_MAX`] pixels between, of pictures that are far longer than wide, it is first down and then across.
+    /// Resizes a region of the picture as it is to be seen, to `width` x `height` pixels, row by row.
+    ///
+    /// The filter is bicubic (a = -0.5) and antialiased, first across and then down with 8 bits in between, as in
+    /// Pillow. Pictures so long and narrow that this order would make more than [`PASS_PIXELS_MAX`] pixels in between
+    /// are resized first down and then across.
     pub fn resample(&self, region: &Region, width: u32, height: u32) -> Vec<[u8; 3]> {
         let (left, across) = self.place([region.left, region.width], 0, self.width);
         let (top, down) = self.place([region.top, region.height], 1, self.height);
-        // Typed pictures: the untyped ones would bring code for all pixel types with them.
+        // Typed pictures, because the untyped ones would link code for all pixel types.
         let source = TypedImageRef::<U8x3>::from_buffer(self.width, self.height, &self.rgb)
             .expect("a raster holds width * height * 3 bytes");
-        // In one go the resizer would work in the other order, which gives other pixels where edges are sharp.
+        // A single call would resize in the other order, which gives different pixels at sharp edges.
         let (first, rows) = rows_needed(top, down, height, self.height);
         let target = if u64::from(width) * u64::from(rows) > PASS_PIXELS_MAX {
             let low = resize(&source, [0.0, top, self.width.into(), down], self.width, height);
@@ -117,7 +127,7 @@ impl Raster {
         pixels
     }
 
-    /// The whole picture at `scale` of its full size, as a raster of its own.
+    /// Returns the picture at `scale` of its full size, as a raster of its own.
     pub fn shrunk(&self, scale: f64) -> Raster {
         let thinned = self.thinned();
         let source = thinned.as_ref().unwrap_or(self);
@@ -127,8 +137,9 @@ impl Raster {
         Raster::whole(width, height, pixels.into_flattened())
     }
 
-    /// Every nth row or column of a picture with a side beyond [`SIDE_MAX`]; `None` for all others. Resizing takes memory and
-    /// time by the side that it starts from, and no camera makes such a picture. A scaled JPEG never has such a side.
+    /// Returns every nth row or column of a picture with a side beyond [`SIDE_MAX`], or `None` for all other pictures.
+    /// The memory and time of resizing grow with the side that it starts from, and no camera makes such a picture. A
+    /// scaled JPEG never has such a side.
     fn thinned(&self) -> Option<Raster> {
         let [across, down] = [self.width, self.height].map(|side| side.div_ceil(SIDE_MAX) as usize);
         if self.eighths < 8 || (across == 1 && down == 1) {
@@ -141,13 +152,14 @@ impl Raster {
         Some(Raster { mirrored: self.mirrored, ..Raster::whole(width, height, rgb) })
     }
 
-    /// Start and length in columns (axis 0) or rows (axis 1) of the raster, of which there are `end`.
+    /// Returns start and length of a span in columns (axis 0) or rows (axis 1) of the raster, which has `end` of them.
     fn place(&self, [start, length]: [f64; 2], axis: usize, end: u32) -> (f64, f64) {
         let start = if self.mirrored[axis] { f64::from(self.pixels[axis]) - start - length } else { start };
         let scale = f64::from(self.eighths) / 8.0;
         fit((start * scale).max(0.0), length * scale, end)
     }
 
+    /// Applies the noted mirroring to resized pixels.
     fn mirror(&self, pixels: &mut [[u8; 3]], width: usize) {
         match self.mirrored {
             [false, false] => (),
@@ -161,7 +173,7 @@ impl Raster {
     }
 }
 
-/// Rounding may lead a hair beyond the last pixel.
+/// Shortens a span that rounding has led slightly beyond the last pixel.
 fn fit(start: f64, mut length: f64, end: u32) -> (f64, f64) {
     while start + length > f64::from(end) {
         length = length.next_down().min(f64::from(end) - start);
@@ -169,9 +181,10 @@ fn fit(start: f64, mut length: f64, end: u32) -> (f64, f64) {
     (start, length)
 }
 
-/// First and number of the rows that have a part in `height` rows made from `top` to `top + down`.
+/// Returns the first row, and the number of rows, that contribute to `height` rows made from the span `top` to `top +
+/// down`.
 fn rows_needed(top: f64, down: f64, height: u32, end: u32) -> (u32, u32) {
-    // The filter reaches two pixels of the smaller scale, and rounding one more.
+    // The filter reaches two pixels of the smaller scale; rounding can add one more.
     let reach = 2.0 * (down / f64::from(height)).max(1.0) + 1.0;
     let first = (top - reach).floor().max(0.0) as u32;
     let last = ((top + down + reach).ceil() as u32).min(end);
@@ -196,7 +209,7 @@ fn resize(
 mod tests {
     use super::*;
 
-    /// Three by two pixels, numbered row by row.
+    /// A raster of three by two pixels, numbered row by row.
     fn numbered() -> Raster {
         Raster::whole(3, 2, (0..6).flat_map(|value| [value; 3]).collect())
     }
@@ -208,7 +221,7 @@ mod tests {
 
     #[test]
     fn every_orientation_is_that_of_pillow() {
-        // `ImageOps.exif_transpose` of the same picture.
+        // Results of Pillow's `ImageOps.exif_transpose` for the same picture.
         let expected: [(u32, [u32; 2], [u8; 6]); 9] = [
             (0, [3, 2], [0, 1, 2, 3, 4, 5]),
             (1, [3, 2], [0, 1, 2, 3, 4, 5]),
@@ -236,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_scaled_picture_ends_where_the_whole_one_does() {
-        // 9 pixels at 4/8 are 4.5 columns: the fifth one counts half.
+        // 9 pixels at 4/8 make 4.5 columns, so the fifth one counts half.
         let scaled = Raster { pixels: [9, 2], eighths: 4, ..Raster::whole(5, 1, [[0; 3]; 5].concat()) };
         assert_eq!(scaled.place([0.0, 9.0], 0, 5), (0.0, 4.5));
         let mirrored = scaled.turned(Orientation::from_exif(2));
@@ -258,7 +271,7 @@ mod tests {
 
     #[test]
     fn both_orders_of_the_passes_agree() {
-        // 448 columns of 60,000 rows would be too many between the passes.
+        // 448 columns of 60,000 rows would be too many pixels between the passes.
         let rgb = (0..1000 * 60_000_u32).flat_map(|index| [(index / 1000 / 300) as u8; 3]).collect();
         let tall = Raster::whole(1000, 60_000, rgb).shrunk(0.448);
         assert_eq!((tall.width, tall.height), (448, 26_880));

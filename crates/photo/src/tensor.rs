@@ -1,20 +1,20 @@
-//! Pixels to the encoder's input, as open_clip and Pillow make it.
+//! Turns pixels into the encoder's input, as open_clip and Pillow do.
 
 use std::fmt;
 
 use super::raster::Region;
-use super::{Limits, OpenPhoto, PhotoError, Raster, orientation};
+use super::{Limits, OpenPhoto, Orientation, PhotoError, Raster, orientation};
 
-/// The encoder's input format, from the model package.
+/// Format of the encoder's input, from the model package.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
-    /// Side of the square input in pixels.
+    /// Side of the square input, in pixels.
     pub size: u32,
-    /// Per channel, of values in [0, 1].
+    /// Mean that is subtracted from each channel, for values in [0, 1].
     pub mean: [f32; 3],
-    /// Per channel, of values in [0, 1]; positive.
+    /// Standard deviation that each channel is divided by, for values in [0, 1]; positive.
     pub std: [f32; 3],
-    /// Whether the encoder wants photos upright. The published pipeline takes the pixels as they are stored.
+    /// Whether the encoder expects upright photos. The published pipeline uses the pixels as they are stored.
     pub apply_orientation: bool,
 }
 
@@ -28,31 +28,49 @@ impl fmt::Display for Preprocess {
 /// A photo, ready for the encoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncoderInput {
-    /// See [`tensor`].
+    /// Values for the encoder, as [`tensor`] makes them.
     pub tensor: Vec<f32>,
-    /// What it was made from; upright where the encoder wants it so.
+    /// Pixels that the tensor was made from, turned upright if the encoder expects that.
     pub raster: Raster,
     /// Width and height of the picture as it is stored.
     pub pixels: [u32; 2],
 }
 
-/// A photo that is to become the encoder's input: decoded to no less than that needs.
+/// Opens a photo for the encoder: it is decoded to no fewer pixels than the encoder's input needs.
 pub fn open<'a>(bytes: &'a [u8], preprocess: &Preprocess, limits: &Limits) -> Result<OpenPhoto<'a>, PhotoError> {
     OpenPhoto::new(bytes, &Limits { decoding: limits.decoding.at_least(preprocess.size), ..*limits })
 }
 
-/// Decodes a photo to the encoder's input.
+/// Decodes a photo and makes the encoder's input from it.
 pub fn encoder_input(photo: &OpenPhoto<'_>, preprocess: &Preprocess) -> Result<EncoderInput, PhotoError> {
+    input_from(photo, preprocess, || orientation(photo.bytes()))
+}
+
+/// Makes the encoder's input like [`encoder_input`], for a photo whose metadata has already been read:
+/// `orientation` is that of its stored pixels.
+pub fn encoder_input_oriented(
+    photo: &OpenPhoto<'_>,
+    preprocess: &Preprocess,
+    orientation: Orientation,
+) -> Result<EncoderInput, PhotoError> {
+    input_from(photo, preprocess, || orientation)
+}
+
+fn input_from(
+    photo: &OpenPhoto<'_>,
+    preprocess: &Preprocess,
+    orientation: impl FnOnce() -> Orientation,
+) -> Result<EncoderInput, PhotoError> {
     let mut raster = photo.decode()?;
     let pixels = raster.pixels;
     if preprocess.apply_orientation {
-        raster = raster.turned(orientation(photo.bytes()));
+        raster = raster.turned(orientation());
     }
     Ok(EncoderInput { tensor: tensor(&raster, preprocess), raster, pixels })
 }
 
-/// Resizes the short side to `size`, crops the centre and normalises: `size * size * 3` values, channel by channel, row
-/// by row. The geometry follows from the full size of the picture, also where the raster is scaled.
+/// Resizes the short side to `size`, crops the centre and normalises. Returns `3 * size * size` values, channel by
+/// channel and row by row. The geometry follows from the full size of the picture, even if the raster is scaled.
 pub fn tensor(raster: &Raster, preprocess: &Preprocess) -> Vec<f32> {
     let size = preprocess.size;
     let pixels = raster.resample(&centre(raster.pixels, size), size, size);
@@ -64,7 +82,8 @@ pub fn tensor(raster: &Raster, preprocess: &Preprocess) -> Vec<f32> {
     tensor
 }
 
-/// The part of a picture that the crop keeps. Nothing else is computed, so an extreme aspect ratio costs nothing.
+/// Returns the part of a picture that the crop keeps. Nothing else is computed, so an extreme aspect ratio costs
+/// nothing.
 fn centre([width, height]: [u32; 2], size: u32) -> Region {
     let [resized_width, resized_height] = resized(width, height, size).map(f64::from);
     let (step_x, step_y) = (f64::from(width) / resized_width, f64::from(height) / resized_height);
@@ -76,14 +95,14 @@ fn centre([width, height]: [u32; 2], size: u32) -> Region {
     }
 }
 
-/// `[width, height]` with the short side at `size`; the long side is truncated, as torchvision does.
+/// Returns `[width, height]` with the short side at `size`. The long side is truncated, as in torchvision.
 fn resized(width: u32, height: u32, size: u32) -> [u32; 2] {
     let (short, long) = (u64::from(width.min(height)), u64::from(width.max(height)));
     let long = (u64::from(size) * long / short) as u32;
     if width <= height { [size, long] } else { [long, size] }
 }
 
-/// Python's `round`: halves go to the even neighbour.
+/// Returns the offset of the crop, rounded like Python's `round`: halves go to the even neighbour.
 fn crop_offset(resized: f64, size: u32) -> f64 {
     ((resized - f64::from(size)) / 2.0).round_ties_even()
 }
@@ -131,6 +150,23 @@ mod tests {
         let expected = [0.0, 0.2, 1.0];
         for (value, expected) in tensor(&raster, &preprocess).iter().zip(expected) {
             assert!((value - expected).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn an_orientation_that_is_known_already_gives_the_same_input() {
+        let plain = seed!("textured-420.jpg");
+        // A block whose only field is the orientation, 6.
+        let exif = b"\xff\xe1\0\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let photo = [&plain[..2], exif, &plain[2..]].concat();
+        let known = crate::read_metadata(&photo, jiff::tz::Offset::UTC).orientation;
+        assert_eq!(known, Orientation::from_exif(6));
+        for apply_orientation in [false, true] {
+            let preprocess = Preprocess { size: 16, apply_orientation, ..PREPROCESS };
+            let opened = open(&photo, &preprocess, &Limits::default()).expect("opens");
+            let input = encoder_input(&opened, &preprocess).expect("decodes");
+            assert_eq!(encoder_input_oriented(&opened, &preprocess, known).expect("decodes"), input);
+            assert_eq!(input.raster.mirrored, [apply_orientation, false]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A small JPEG of a photo, for people who look at results from afar.
+//! Makes a small JPEG of a photo for people who view results remotely.
 
 use std::num::NonZeroU32;
 
@@ -6,11 +6,12 @@ use bridgeclip_domain::THUMBNAIL_BYTES_MAX;
 
 use super::{Orientation, Raster, libjpeg};
 
-/// Share of the long side and quality, from the usual to what fits for noise of 1,024 pixels.
+/// Divisor of the long side and JPEG quality of each attempt, from the usual one to one that fits even for noise at a
+/// long side of 1,024 pixels.
 const ATTEMPTS: [(u32, u8); 6] = [(1, 85), (1, 70), (1, 50), (1, 30), (2, 30), (4, 30)];
 
-/// Shrinks a photo, turns it upright and encodes it as a JPEG of at most [`THUMBNAIL_BYTES_MAX`]. `orientation` is what
-/// is still to be done: that of the file, unless the raster was turned already.
+/// Shrinks a photo, turns it upright and encodes it as a JPEG of at most [`THUMBNAIL_BYTES_MAX`]. `long_side` is in
+/// pixels. `orientation` is the turn that is still needed: that of the file, unless the raster has already been turned.
 pub fn thumbnail(raster: &Raster, orientation: Orientation, long_side: NonZeroU32) -> Vec<u8> {
     let encode = |&(share, quality): &(u32, u8)| encode(raster, orientation, long_side.get() / share, quality);
     let mut encoded = ATTEMPTS.iter().map(encode);
@@ -18,7 +19,7 @@ pub fn thumbnail(raster: &Raster, orientation: Orientation, long_side: NonZeroU3
     encoded.find(|jpeg| jpeg.len() <= THUMBNAIL_BYTES_MAX).or(last).expect("there are attempts")
 }
 
-/// Pictures of which fewer pixels were decoded stay as small as those are.
+/// Encodes the photo at `long_side`, or smaller if fewer pixels were decoded.
 fn encode(raster: &Raster, orientation: Orientation, long_side: u32, quality: u8) -> Vec<u8> {
     let [width, height] = raster.pixels;
     let scale = (f64::from(long_side) / f64::from(width.max(height))).min(f64::from(raster.eighths) / 8.0);
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_top_comes_up() {
-        // Dark on the left; orientation 6 turns the left side up.
+        // The picture is dark on the left; orientation 6 turns the left side up.
         let rgb = (0..64 * 64).flat_map(|index| [if index % 64 < 32 { 20 } else { 220 }; 3]).collect();
         let seen = decoded(&thumbnail(&Raster::whole(64, 64, rgb), Orientation::from_exif(6), LONG_SIDE));
         let at = |x: usize, y: usize| seen.rgb[(y * 64 + x) * 3];

@@ -1,7 +1,8 @@
-//! Walks the directories of a TIFF file (TIFF 6.0, section 2): is every part of it there, and which picture is meant?
+//! Walks the directories of a TIFF file (TIFF 6.0, section 2): is the file complete, and which of its pictures is the
+//! photo?
 //!
-//! A DNG file is a TIFF with a raw picture, which is not developed here, and previews in JPEG (DNG 1.7, chapter 2). The
-//! largest preview stands for the photo. Of a TIFF with several pages the first one is the photo.
+//! A DNG file is a TIFF with a raw picture, which is not developed here, and JPEG previews (DNG 1.7, chapter 2). Its
+//! photo is the largest preview. The photo of a TIFF with several pages is the first one.
 
 use super::{Blocks, PhotoError, jpeg};
 
@@ -23,23 +24,25 @@ mod tag {
     pub const DNG_VERSION: u16 = 50706;
 }
 
-/// Pairs of tags that say where pixels lie.
+/// Pairs of tags that give the offsets and lengths of pixel data.
 const PIXELS: [(u16, u16); 3] = [
     (tag::STRIP_OFFSETS, tag::STRIP_BYTE_COUNTS),
     (tag::TILE_OFFSETS, tag::TILE_BYTE_COUNTS),
     (tag::JPEG_INTERCHANGE_FORMAT, tag::JPEG_INTERCHANGE_FORMAT_LENGTH),
 ];
-/// `Compression`: JPEG as TIFF 6.0 and as its second technical note have it.
+/// Values of `Compression` for JPEG, by TIFF 6.0 and by its second technical note.
 const JPEG: [u32; 2] = [6, 7];
-/// `PhotometricInterpretation`: print colours.
+/// Value of `PhotometricInterpretation` for print colours.
 const SEPARATED: u32 = 5;
-/// `NewSubfileType`: a smaller version of another picture in the file.
+/// Flag of `NewSubfileType` for a smaller version of another picture in the file.
 const REDUCED: u32 = 1;
-/// More are not looked at; cameras write less than ten.
+/// Maximum number of directories in a file; cameras write fewer than ten.
 const DIRECTORIES_MAX: usize = 64;
+/// Maximum number of entries in a directory.
 const ENTRIES_MAX: usize = 4096;
 
-/// Strips or tiles of a picture. Each costs a decoder a visit and entries of its tables, however small it is.
+/// Maximum number of strips or tiles of a picture. Each one costs a decoder a visit and table entries, however small it
+/// is.
 const PARTS_MAX: usize = 1 << 16;
 
 /// Where the pixels of a file are.
@@ -47,11 +50,11 @@ const PARTS_MAX: usize = 1 << 16;
 pub enum Content<'a> {
     /// In a JPEG that stands for a raw picture.
     Preview(&'a [u8]),
-    /// In the file itself, in so many strips or tiles.
+    /// In the file itself, in this many strips or tiles.
     Pixels { parts: usize },
 }
 
-/// Checks that all that the directories name is in the file. Finds the preview if it is a DNG file.
+/// Checks that the file contains everything that its directories refer to. Finds the preview of a DNG file.
 pub fn inspect(bytes: &[u8]) -> Result<Content<'_>, PhotoError> {
     let tiff = Tiff::new(bytes);
     let directories = tiff.directories()?;
@@ -73,7 +76,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Content<'_>, PhotoError> {
     }
 }
 
-/// A TIFF file is itself what an EXIF block is in other files.
+/// Returns the metadata blocks. A TIFF file has the structure of an EXIF block, so it serves as its own.
 pub fn blocks(bytes: &[u8]) -> Blocks<'_> {
     let tiff = Tiff::new(bytes);
     let first = tiff.u32(4).and_then(|offset| tiff.directory(offset).ok());
@@ -94,7 +97,7 @@ struct Entry {
     tag: u16,
     kind: u16,
     count: usize,
-    /// Where its values lie.
+    /// Offset of the values.
     at: usize,
 }
 
@@ -105,7 +108,7 @@ impl Directory {
 }
 
 impl Entry {
-    /// Bytes of one value; none for kinds that are not known.
+    /// Returns the size of one value in bytes, or 0 for unknown kinds.
     fn size(kind: u16) -> usize {
         match kind {
             1 | 2 | 6 | 7 => 1,
@@ -140,7 +143,7 @@ impl<'a> Tiff<'a> {
         PhotoError::Truncated { format: "TIFF", end: self.bytes.len() }
     }
 
-    /// All directories, the first one first. Each is visited once, so a circle ends.
+    /// Reads all directories, beginning with the first one. Each is visited once, so a cycle ends.
     fn directories(&self) -> Result<Vec<Directory>, PhotoError> {
         let (mut found, mut seen) = (Vec::new(), Vec::new());
         let mut open = vec![(self.u32(4).ok_or_else(|| self.truncated())?, true)];
@@ -154,7 +157,7 @@ impl<'a> Tiff<'a> {
             seen.push(offset);
             let (directory, next) = self.directory(offset)?;
             self.check_pixels(&directory)?;
-            // What follows a directory that another one points to is not defined.
+            // The standard does not define what follows a directory that another one points to.
             open.extend(in_chain.then_some((next, true)));
             for tag in [tag::SUB_IFDS, tag::EXIF_IFD, tag::GPS_IFD] {
                 open.extend(self.numbers(&directory, tag).take(DIRECTORIES_MAX).map(|offset| (offset, false)));
@@ -164,7 +167,7 @@ impl<'a> Tiff<'a> {
         Ok(found)
     }
 
-    /// The directory at `offset`, all of whose values are in the file, and the offset of the next one.
+    /// Reads the directory at `offset`, whose values must all be in the file, and the offset of the next one.
     fn directory(&self, offset: u32) -> Result<(Directory, u32), PhotoError> {
         let truncated = || self.truncated();
         let at = offset as usize;
@@ -178,7 +181,7 @@ impl<'a> Tiff<'a> {
         Ok((Directory(entries), next))
     }
 
-    /// Tag, kind, count, and then the values if they fit into four bytes, or their place.
+    /// Reads tag, kind and count, then the values themselves if they fit into four bytes, or else their offset.
     fn entry(&self, at: usize) -> Option<Entry> {
         let (tag, kind, count) = (self.u16(at)?, self.u16(at + 2)?, self.u32(at + 4)? as usize);
         let length = count.checked_mul(Entry::size(kind))?;
@@ -191,7 +194,7 @@ impl<'a> Tiff<'a> {
         self.slice(entry.at, entry.count.checked_mul(Entry::size(entry.kind))?)
     }
 
-    /// The values of a tag that holds whole numbers.
+    /// Iterates over the values of a tag with whole numbers.
     fn numbers(&self, directory: &Directory, tag: u16) -> impl Iterator<Item = u32> {
         let entry = directory.entry(tag).filter(|entry| matches!(entry.kind, 3 | 4 | 13));
         let (at, size, count) = entry.map_or((0, 0, 0), |entry| (entry.at, Entry::size(entry.kind), entry.count));
@@ -205,6 +208,7 @@ impl<'a> Tiff<'a> {
         self.numbers(directory, tag).next()
     }
 
+    /// Returns an error if the file ends before pixel data that the directory refers to.
     fn check_pixels(&self, directory: &Directory) -> Result<(), PhotoError> {
         for (offsets, lengths) in PIXELS {
             let mut parts = self.numbers(directory, offsets).zip(self.numbers(directory, lengths));
@@ -215,7 +219,8 @@ impl<'a> Tiff<'a> {
         Ok(())
     }
 
-    /// Raw pictures may be JPEG too, but of a lossless kind.
+    /// Returns the JPEG with the most pixels that can be decoded. Raw pictures may also be JPEGs, but of a lossless
+    /// kind.
     fn largest_preview(&self, directories: &[Directory]) -> Option<&'a [u8]> {
         let pixels = |preview: &&[u8]| {
             let header = jpeg::inspect(preview).ok().filter(|header| header.refusal().is_none())?;
@@ -228,7 +233,7 @@ impl<'a> Tiff<'a> {
             .map(|it| it.1)
     }
 
-    /// Pictures of the directory that are a JPEG in one piece.
+    /// Iterates over the directory's pictures that are a JPEG in one piece.
     fn jpegs(&self, directory: &Directory) -> impl Iterator<Item = &'a [u8]> {
         let is_jpeg = self.number(directory, tag::COMPRESSION).is_some_and(|kind| JPEG.contains(&kind));
         PIXELS.into_iter().filter(move |_| is_jpeg).filter_map(|(offsets, lengths)| {
@@ -247,7 +252,7 @@ fn broken(reason: &str) -> PhotoError {
 mod tests {
     use super::*;
 
-    /// A little-endian TIFF: directories of (tag, value) with LONG values, which follow each other, and data after them.
+    /// A little-endian TIFF: consecutive directories of (tag, value) with LONG values, then the data.
     fn tiff(directories: &[&[(u16, u32)]], data: &[u8]) -> Vec<u8> {
         let mut bytes = b"II*\0\x08\0\0\0".to_vec();
         for (index, entries) in directories.iter().enumerate() {
@@ -263,7 +268,7 @@ mod tests {
         bytes
     }
 
-    /// Where the data of [`tiff`] begins.
+    /// Offset of the data in a file made by [`tiff`].
     fn data_at(entries: &[usize]) -> u32 {
         entries.iter().fold(8, |at, count| at + 2 + 12 * *count as u32 + 4)
     }
@@ -324,7 +329,7 @@ mod tests {
     #[test]
     fn finds_the_xmp_packet() {
         let mut bytes = tiff(&[&[(tag::XMP, 26)]], b"<x/>!!");
-        bytes[12] = 1; // bytes
+        bytes[12] = 1; // kind: bytes
         bytes[14] = 6;
         assert_eq!(blocks(&bytes).xmp, Some(b"<x/>!!".as_slice()));
         assert_eq!(blocks(b"II*\0").xmp, None);

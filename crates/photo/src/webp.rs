@@ -2,17 +2,17 @@
 
 use super::{Blocks, PhotoError, jpeg};
 
-/// In the flags of the chunk VP8X.
+/// Animation flag in the first byte of the VP8X chunk.
 const ANIMATION: u8 = 0b10;
 
-/// Whether a file starts as WebP files do: `RIFF`, its length, `WEBP`.
+/// Reports whether a file starts like a WebP file: `RIFF`, its length, `WEBP`.
 pub fn is_webp(bytes: &[u8]) -> bool {
     bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP")
 }
 
 const ANIMATED: PhotoError = PhotoError::Unsupported { what: "an animated WebP" };
 
-/// Checks that the file has its announced length, and that it is one picture.
+/// Checks that the file has its announced length, and that it holds a single picture.
 pub fn inspect(bytes: &[u8]) -> Result<(), PhotoError> {
     let length = bytes.get(4..8).map(|field| u32::from_le_bytes(field.try_into().expect("4 bytes")));
     if length.is_none_or(|length| bytes.len() < 8 + length as usize) {
@@ -28,13 +28,13 @@ fn truncated(bytes: &[u8]) -> PhotoError {
     PhotoError::Truncated { format: "WebP", end: bytes.len() }
 }
 
-/// The first EXIF and XMP block.
+/// Returns the first EXIF and XMP block.
 pub fn blocks(bytes: &[u8]) -> Blocks<'_> {
     let mut blocks = Blocks::default();
     let mut at = 12;
     while let Some((name, body, end)) = chunk(bytes, at) {
         match name {
-            // Some programs keep the name that the block has in a JPEG file.
+            // Some programs keep the prefix that the block has in a JPEG file.
             b"EXIF" => blocks.exif = blocks.exif.or(Some(body.strip_prefix(jpeg::EXIF_NAME).unwrap_or(body))),
             b"XMP " => blocks.xmp = blocks.xmp.or(Some(body)),
             _ => (),
@@ -44,7 +44,7 @@ pub fn blocks(bytes: &[u8]) -> Blocks<'_> {
     blocks
 }
 
-/// Name, body and end of the chunk at `at`; chunks start at even places.
+/// Returns name, body and end of the chunk at `at`. Chunks start at even offsets.
 fn chunk(bytes: &[u8], at: usize) -> Option<(&[u8; 4], &[u8], usize)> {
     let (name, rest) = bytes.get(at..)?.split_first_chunk()?;
     let (length, rest) = rest.split_first_chunk()?;

@@ -1,38 +1,43 @@
-//! What a line brings.
+//! Values that the decoders make of a serial line's bytes.
 
 use jiff::Timestamp;
 
 use bridgeclip_domain::Position;
 
-/// Where a receiver was at one moment. The position's age is left open: it depends on who asks.
+/// Position of a receiver at one moment. The age of the position is left open, because it depends on when it is asked
+/// for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fix {
+    /// Position, with an `age_s` of `None`.
     pub position: Position,
-    /// The moment of the fix by the satellites.
+    /// Moment of the fix by satellite time.
     pub utc: Option<Timestamp>,
-    /// When its first byte arrived, by the clock of [`super::monotonic_ns`].
+    /// Arrival of the fix's first byte, by the clock of [`monotonic_ns`](crate::monotonic_ns).
     pub received_ns: u64,
+    /// Speed over ground in metres per second.
     pub speed_mps: Option<f64>,
-    /// Direction of movement, degrees clockwise from true north.
+    /// Direction of movement, in degrees clockwise from true north.
     pub course_deg: Option<f64>,
-    /// Satellites that were used.
+    /// Number of satellites used.
     pub satellites: Option<u8>,
 }
 
-/// A camera told the flight controller that it took a picture.
+/// A camera's report to the flight controller that it took a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TakenImage {
-    /// The name of the file that the camera made, without folders.
+    /// Name of the file that the camera made, without folders.
     pub file_name: String,
+    /// Position of the flight controller when the picture was taken.
     pub fix: Fix,
 }
 
-/// What the bytes of a line turn out to be.
+/// One result of decoding the bytes of a line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Arrival {
-    /// A sentence or frame with a right checksum. What it tells, if anything, follows.
+    /// A sentence or frame with a correct checksum. Its content, if it has a use, follows as another arrival.
     Valid,
-    /// The fix of the current moment, more complete than the one before if that was of the same moment.
+    /// The current fix. It is more complete than the previous one if both belong to the same moment.
     Fix(Fix),
+    /// A camera took a picture.
     Image(TakenImage),
 }

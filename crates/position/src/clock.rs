@@ -1,9 +1,9 @@
-//! What the device knows of time.
+//! The device's knowledge of time.
 //!
-//! A cheap device starts in 1970, or where it was switched off, and its calendar steps when somebody sets it. So
-//! nothing is ordered by the calendar: moments are readings of the clock that counts from the start of the machine and
-//! that nobody can set, together with the id of that start. What the calendar says of a moment is worked out as late as
-//! possible, from the best that is known by then.
+//! A cheap device starts in 1970, or at the time when it was switched off, and its calendar jumps when somebody sets
+//! it. So nothing is ordered by the calendar. Moments are readings of the clock that counts from the start of the
+//! machine and that nobody can set, together with the id of that start (the boot). Their calendar time is worked out as
+//! late as possible, from the best source known by then.
 
 use std::fs;
 use std::io;
@@ -13,14 +13,14 @@ use rustix::time::{ClockId, clock_gettime};
 
 use bridgeclip_domain::{Time, TimeQuality};
 
-/// Nanoseconds since the start of the machine, suspended time included (`CLOCK_BOOTTIME`).
+/// Returns the nanoseconds since the start of the machine, including suspended time (`CLOCK_BOOTTIME`).
 pub fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
-    // Neither is negative: the clock starts at 0.
+    // Neither part is negative, because the clock starts at 0.
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// The id of this start of the machine.
+/// Returns the id of this boot of the machine.
 pub fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
@@ -28,69 +28,75 @@ pub fn boot_id() -> io::Result<String> {
 /// Both clocks of the device, read together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
+    /// Nanoseconds since the start of the machine.
     pub monotonic_ns: u64,
+    /// Wall clock, which may be wrong.
     pub wall: Timestamp,
     /// Whether NTP keeps the wall clock.
     pub ntp: bool,
 }
 
 impl Reading {
+    /// Reads both clocks.
     pub fn now(ntp: bool) -> Self {
         Reading { monotonic_ns: monotonic_ns(), wall: Timestamp::now(), ntp }
     }
 
-    /// What the monotonic clock said when the wall clock, as it is set now, said `wall`. `None` before the start.
+    /// Returns the reading of the monotonic clock at the moment when the wall clock, as it is set now, showed `wall`.
+    /// `None` for moments before the start of the machine.
     pub fn monotonic_at(&self, wall: Timestamp) -> Option<u64> {
         let ago = self.wall.duration_since(wall).as_nanos();
         u64::try_from(i128::from(self.monotonic_ns) - ago).ok()
     }
 
-    /// What the wall clock, as it is set now, said then.
+    /// Returns the time that the wall clock, as it is set now, showed at a moment of this boot.
     fn wall_at(&self, monotonic_ns: u64) -> Timestamp {
         let ahead = i128::from(monotonic_ns) - i128::from(self.monotonic_ns);
         moved(self.wall, ahead).unwrap_or(self.wall)
     }
 }
 
-/// The years in which this program can run. A receiver that has lost count of its weeks is off by 19.6 years, one
-/// without a fix starts in 1980, a device without a battery in 1970.
+/// Years in which this program can run. A receiver that has lost count of its weeks is off by 19.6 years, a receiver
+/// without a fix starts in 1980, and a device without a battery in 1970.
 const YEARS: std::ops::Range<i16> = 2025..2100;
 
 fn is_plausible(time: Timestamp) -> bool {
     YEARS.contains(&jiff::tz::Offset::UTC.to_datetime(time).year())
 }
 
-/// How satellite time relates to the monotonic clock of this boot.
+/// Relation of satellite time to the monotonic clock of this boot.
 ///
-/// A receiver's sentences come some 50 to 500 ms after the moment they tell of, never before it. So the least delay
-/// seen is the best, and it may grow no faster than a cheap crystal drifts.
+/// A receiver's sentences arrive some 50 to 500 ms after the moment that they report, never before it. So the shortest
+/// delay seen is the best one. It may grow no faster than a cheap crystal drifts.
 #[derive(Clone, Debug, Default)]
 pub struct GpsTime {
     relation: Option<Relation>,
-    /// A moment that does not fit, and how many in a row have agreed with it.
+    /// A relation that contradicts the known one, and the number of moments in a row that agree with it.
     doubt: Option<(Relation, u32)>,
 }
 
+/// Offset of satellite time from the monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Relation {
-    /// UTC minus monotonic, nanoseconds.
+    /// UTC minus monotonic time, in nanoseconds.
     offset_ns: i128,
+    /// Monotonic time of the last moment that confirmed the relation.
     received_ns: u64,
 }
 
-/// Drift of a quartz in nanoseconds per nanosecond: 100 ppm.
+/// Drift of a quartz crystal, in nanoseconds per nanosecond: 100 ppm.
 const DRIFT: f64 = 100e-6;
 
-/// Moments that differ by more than this do not belong to the same count of time. A receiver that does not know the leap
-/// seconds yet is off by whole ones; delays of the same receiver differ by less.
+/// Difference in nanoseconds beyond which two moments belong to different counts of time. A receiver that does not know
+/// the leap seconds yet is off by whole seconds; the delays of one receiver differ by less.
 const GPS_STEP_NS: i128 = 800_000_000;
 
-/// So many moments in a row must agree on a new count of time before it is believed.
+/// Number of consecutive moments that must agree on a new count of time before it is believed.
 const STEP_AGREEMENTS: u32 = 5;
 
 impl GpsTime {
-    /// Takes a moment that a receiver with a fix told, and when it came. True when this is the first one, or the start
-    /// of another count of time.
+    /// Adds a moment reported by a receiver with a fix, and its arrival. Returns true if it is the first one or starts
+    /// another count of time.
     pub fn observe(&mut self, utc: Timestamp, received_ns: u64) -> bool {
         if !is_plausible(utc) {
             return false;
@@ -109,7 +115,7 @@ impl GpsTime {
 
     fn doubt(&mut self, new: Relation) -> bool {
         let agreements = match self.doubt {
-            // Several sentences tell of one moment.
+            // Several sentences report the same moment.
             Some((doubt, _)) if doubt.received_ns == new.received_ns => return false,
             Some((doubt, agreements)) if doubt.is_near(&new) => agreements + 1,
             _ => 1,
@@ -124,7 +130,7 @@ impl GpsTime {
         true
     }
 
-    /// UTC at a moment of this boot.
+    /// Returns the UTC time at a moment of this boot, or `None` while no satellite time is known.
     pub fn at(&self, monotonic_ns: u64) -> Option<Timestamp> {
         Timestamp::from_nanosecond(self.relation?.offset_ns + i128::from(monotonic_ns)).ok()
     }
@@ -135,7 +141,7 @@ impl Relation {
         (self.offset_ns - other.offset_ns).abs() <= GPS_STEP_NS
     }
 
-    /// The one with less delay, after what the older one may have drifted.
+    /// Returns the relation with the shorter delay, after allowing for the drift of the older one.
     fn joined(self, new: Relation) -> Relation {
         let elapsed_ns = new.received_ns.saturating_sub(self.received_ns);
         let drifted_ns = self.offset_ns - (elapsed_ns as f64 * DRIFT) as i128;
@@ -143,10 +149,11 @@ impl Relation {
     }
 }
 
-/// After so long without satellites NTP, if there is any, is the better one: by 100 ppm the clock has drifted 2 s.
+/// Time in nanoseconds without satellites after which NTP, if there is any, is the better source: at 100 ppm, the clock
+/// has drifted by 2 s.
 const GPS_HOLD_NS: u64 = 6 * 3600 * 1_000_000_000;
 
-/// The calendar's time at a moment of this boot, from the best that is known now.
+/// Returns the calendar time at a moment of this boot, from the best source known now.
 pub fn time_at(monotonic_ns: u64, gps: &GpsTime, now: &Reading) -> Time {
     let ntp = now.ntp && is_plausible(now.wall);
     let fresh = gps.relation.is_some_and(|known| now.monotonic_ns.saturating_sub(known.received_ns) <= GPS_HOLD_NS);
@@ -157,19 +164,19 @@ pub fn time_at(monotonic_ns: u64, gps: &GpsTime, now: &Reading) -> Time {
     }
 }
 
-/// A wall clock that moves by more against the other one has been set.
+/// Change in nanoseconds against the monotonic clock beyond which the wall clock has been set.
 const WALL_STEP_NS: i128 = 2_000_000_000;
 
-/// Notices when somebody sets the wall clock.
+/// Detector for steps of the wall clock.
 #[derive(Clone, Debug, Default)]
 pub struct WallClock {
-    /// Wall minus monotonic, nanoseconds.
+    /// Wall time minus monotonic time, in nanoseconds.
     offset_ns: Option<i128>,
 }
 
 impl WallClock {
-    /// How far the wall clock has been stepped since the last call; forward is positive. NTP's slow corrections are
-    /// none.
+    /// Returns how far the wall clock has been stepped since the last call; forward is positive. NTP's slow corrections
+    /// are not steps.
     pub fn stepped(&mut self, now: &Reading) -> Option<SignedDuration> {
         let offset_ns = now.wall.as_nanosecond() - i128::from(now.monotonic_ns);
         let step_ns = offset_ns - self.offset_ns.replace(offset_ns)?;
@@ -210,13 +217,13 @@ mod tests {
     fn satellites_come_before_ntp_before_nothing() {
         let mut gps = GpsTime::default();
         let at = |gps: &GpsTime, ntp, now: u64, wall: &str| said(&time_at(100 * S, gps, &reading(now, wall, ntp)));
-        // A device that has just started in 1970, 200 s ago.
+        // A device that started in 1970, 200 s ago.
         assert_eq!(
             at(&gps, false, 200, "1970-01-01T00:03:20Z"),
             ("1970-01-01T00:01:40Z".into(), TimeQuality::Unsynced)
         );
         assert_eq!(at(&gps, true, 200, "2026-11-25T00:01:40Z"), ("2026-11-25T00:00:00Z".into(), TimeQuality::Ntp));
-        // What claims to be kept by NTP in 1970 is not.
+        // A clock that claims to be kept by NTP in 1970 is not.
         assert_eq!(at(&gps, true, 200, "1970-01-01T00:03:20Z").1, TimeQuality::Unsynced);
         assert!(gps.observe(utc("2026-11-25T00:01:00Z"), 150 * S));
         let expected = ("2026-11-25T00:00:10Z".to_owned(), TimeQuality::Gps);
@@ -254,7 +261,7 @@ mod tests {
         assert_eq!(gps.at(100 * S), Some(utc("2026-11-25T00:00:00Z")));
         let turned = (0..6).map(|second| {
             let utc = utc("2026-11-26T00:00:00Z") + SignedDuration::from_secs(second);
-            // Each moment is told by three sentences.
+            // Three sentences report each moment.
             (0..3).any(|_| gps.observe(utc, (200 + second as u64) * S))
         });
         assert_eq!(turned.collect::<Vec<_>>(), [false, false, false, false, true, false]);

@@ -1,4 +1,4 @@
-//! When a photo was taken, as far as the device saw it and the camera wrote it.
+//! Determines when a photo was taken, from what the device observed and what the camera wrote.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,36 +6,39 @@ use bridgeclip_domain::{Time, TimeQuality};
 
 use super::clock::{GpsTime, Reading, time_at};
 
-/// What is known of a photo file.
+/// What is known about a photo file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sighting {
-    /// When the file was last written, by the clock of whoever wrote it.
+    /// Time of the last write to the file, by the clock of the device that wrote it.
     pub modified: Timestamp,
-    /// When it was first seen as it is, see [`super::monotonic_ns`].
+    /// Moment when the file was first seen in its present state, by [`monotonic_ns`](crate::monotonic_ns).
     pub seen_ns: u64,
-    /// The moment of exposure that the camera wrote into it.
+    /// Moment of exposure that the camera wrote into the file.
     pub camera: Option<Timestamp>,
 }
 
-/// A photo's moment.
+/// Moment at which a photo was taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exposure {
+    /// Calendar time of the exposure.
     pub taken: Time,
-    /// The same by the device's own count, if the photo came to be while the device watched.
+    /// Exposure by the monotonic clock, if the photo was written while the device watched.
     pub monotonic_ns: Option<u64>,
 }
 
-/// A file that the device saw come into being is seen this soon after it was written: a change is announced at once,
-/// and folders that announce nothing are looked through every ten seconds unless set otherwise.
+/// Time in nanoseconds within which the device sees a file that is written while it watches. Changes are announced at
+/// once, and folders without announcements are scanned every ten seconds by default.
 const LIVE_NS: u64 = 15_000_000_000;
 
-/// A camera whose clock disagrees by more than this with the moment of writing did not take the photo then: it was
-/// copied.
+/// Difference between the camera's clock and the time of writing beyond which the file is a copy rather than a photo
+/// taken at that moment.
 const CAMERA_AGREES: SignedDuration = SignedDuration::from_mins(2);
 
-/// The best time of a photo. A file that was written while the device watched was taken at that moment, unless the
-/// camera says otherwise; the device's time is the better one then, if anything keeps it. Else the camera is believed,
-/// and if it says nothing, the file's own time, marked as the guess it is.
+/// Returns the best time of a photo.
+///
+/// A file that was written while the device watched was taken at that moment, unless the camera contradicts it. The
+/// device's time is then the better one, provided that something keeps it. Otherwise the camera is believed. If it is
+/// silent, the file's own time serves, marked as a guess.
 pub fn exposure(sighting: &Sighting, gps: &GpsTime, now: &Reading) -> Exposure {
     let live = written_ns(sighting, now).map(|ns| (ns, time_at(ns, gps, now)));
     match (live, sighting.camera) {
@@ -50,10 +53,10 @@ pub fn exposure(sighting: &Sighting, gps: &GpsTime, now: &Reading) -> Exposure {
     }
 }
 
-/// When a file was written that appeared while the device watched.
+/// Returns the moment when the file was written, if that happened while the device watched.
 fn written_ns(sighting: &Sighting, now: &Reading) -> Option<u64> {
     let written_ns = now.monotonic_at(sighting.modified)?;
-    // A file system may round its times up by two seconds (FAT).
+    // A file system may round times up by two seconds (FAT).
     let after = written_ns.saturating_sub(sighting.seen_ns) <= 2_000_000_000;
     let before = sighting.seen_ns.saturating_sub(written_ns) <= LIVE_NS;
     (before && after).then_some(written_ns.min(sighting.seen_ns))
@@ -73,7 +76,7 @@ mod tests {
         text.parse().expect("a moment")
     }
 
-    /// A device that is 1,000 s old, with the wall clock at noon, or wherever it says.
+    /// Clocks of a device that has run for 1,000 s, with the given wall time.
     fn now(wall: &str, ntp: bool) -> Reading {
         Reading { monotonic_ns: 1_000 * S, wall: utc(wall), ntp }
     }
@@ -99,13 +102,13 @@ mod tests {
         let lost = now("1970-01-01T00:16:40Z", false);
         let camera = Some("2026-11-25T11:58:30Z");
         let cases = [
-            // Written 100 s ago while the device watched.
+            // The file was written 100 s ago while the device watched.
             ("2026-11-25T11:58:20Z", 901, None, &none, synced, ("2026-11-25T11:58:20Z", Ntp, Some(900))),
             ("2026-11-25T11:58:20Z", 901, camera, &none, synced, ("2026-11-25T11:58:20Z", Ntp, Some(900))),
             ("2026-11-25T11:58:20Z", 901, None, &gps, synced, ("2026-11-25T11:58:21Z", Gps, Some(900))),
             ("1970-01-01T00:15:00Z", 901, None, &none, lost, ("1970-01-01T00:15:00Z", Unsynced, Some(900))),
             ("1970-01-01T00:15:00Z", 901, None, &gps, lost, ("2026-11-25T11:58:21Z", Gps, Some(900))),
-            // Copied now from a card on which it was taken yesterday.
+            // The file has just been copied from a card; the photo was taken yesterday.
             (
                 "2026-11-25T11:58:20Z",
                 901,
@@ -114,12 +117,12 @@ mod tests {
                 synced,
                 ("2026-11-24T08:00:00Z", Exif, None),
             ),
-            // The device knows no time: it cannot contradict the camera.
+            // The device does not know the time, so it cannot contradict the camera.
             ("1970-01-01T00:15:00Z", 901, camera, &none, lost, ("2026-11-25T11:58:30Z", Exif, None)),
-            // A card that was written long before it was seen here.
+            // The card was written long before the device saw it.
             ("2026-11-25T11:50:00Z", 901, camera, &gps, synced, ("2026-11-25T11:58:30Z", Exif, None)),
             ("2026-11-25T11:50:00Z", 901, None, &gps, synced, ("2026-11-25T11:50:00Z", Unsynced, None)),
-            // From the future.
+            // The file's time is in the future.
             ("2046-11-25T12:00:00Z", 901, None, &none, synced, ("2046-11-25T12:00:00Z", Unsynced, None)),
             ("2026-11-25T11:58:22Z", 901, None, &none, synced, ("2026-11-25T11:58:21Z", Ntp, Some(901))),
         ];

@@ -1,7 +1,7 @@
-//! What stored captures can learn from fixes and synchronisations that come after them.
+//! Finds what stored captures can learn from later fixes and synchronisations.
 //!
-//! A capture that was made before the first fix has no place, and one that was made before the clock was set has a
-//! wrong time. Its event has been sent by then, so the correction is an event of its own that supersedes it.
+//! A capture made before the first fix has no position, and one made before the clock was set has a wrong time. Its
+//! event has been sent by then, so the correction is an event of its own that supersedes it.
 
 use std::collections::VecDeque;
 
@@ -14,45 +14,52 @@ use super::track::{Track, When};
 /// A capture as it was stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
+    /// Id of the capture in the journal.
     pub capture: i64,
+    /// Exposure by the monotonic clock of this boot, if known.
     pub monotonic_ns: Option<u64>,
+    /// Calendar time of the exposure.
     pub taken: Time,
+    /// Position of the capture, if known.
     pub position: Option<Position>,
 }
 
-/// What is known better now; `None` stays as it was.
+/// Facts that are now known better; those that are `None` stay as they were.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correction {
+    /// Id of the capture in the journal.
     pub capture: i64,
+    /// New calendar time.
     pub taken: Option<Time>,
+    /// New position.
     pub position: Option<Position>,
 }
 
-/// The captures of this boot that may still learn something.
+/// Captures of this boot that may still learn something.
 #[derive(Clone, Debug, Default)]
 pub struct Learners(VecDeque<Stored>);
 
-/// So many are waited for, about 200 KB; then the oldest stays as it is.
+/// Maximum number of captures that may still learn something, about 200 KB. Beyond it, the oldest one stays as it is.
 pub const LEARNERS_MAX: usize = 1_024;
 
-/// A place that moves by less is not worth an event.
+/// Shift of a position in metres below which a correction is not worth an event.
 const SHIFT_M_MIN: f64 = 1.0;
 
-/// Mean radius of the earth.
+/// Mean radius of the earth in metres.
 const EARTH_M: f64 = 6_371_009.0;
 
-/// What is known by now.
+/// Everything known about time and positions at this moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     pub gps: &'a GpsTime,
     pub now: &'a Reading,
     pub track: &'a Track,
-    /// Fixes older than this at the exposure are not used.
+    /// Maximum age, in seconds at the exposure, of a fix that is used.
     pub age_s_max: f64,
 }
 
 impl Learners {
-    /// Takes a capture of this boot, if it may still learn something.
+    /// Adds a capture of this boot if it may still learn something.
     pub fn push(&mut self, capture: Stored, known: &Known) {
         if !may_learn(&capture, known) {
             return;
@@ -63,14 +70,16 @@ impl Learners {
         self.0.push_back(capture);
     }
 
-    /// The corrections that can be given now. They are found again until [`Learners::learn`] is told of them.
-    /// Time: only what nothing had set. Place: a missing one is filled by the first fix after it; one that was a last
-    /// fix is interpolated or taken from a nearer fix.
+    /// Returns the corrections that are possible now. They are returned again until they are passed to
+    /// [`Learners::learn`].
+    ///
+    /// A time is corrected only if nothing had set the clock. A missing position is filled from the first fix after the
+    /// exposure. A position that was the last fix is replaced by an interpolated one or by a nearer fix.
     pub fn corrections(&self, known: &Known) -> Vec<Correction> {
         self.0.iter().filter_map(|capture| correction(capture, known)).collect()
     }
 
-    /// Notes that these corrections are stored, and drops who can learn nothing more.
+    /// Notes that these corrections are stored, and drops the captures that can learn nothing more.
     pub fn learn(&mut self, corrections: &[Correction], known: &Known) {
         for Correction { capture, taken, position } in corrections {
             if let Some(stored) = self.0.iter_mut().find(|stored| stored.capture == *capture) {
@@ -89,7 +98,8 @@ fn correction(capture: &Stored, known: &Known) -> Option<Correction> {
     is_new.then_some(Correction { capture: capture.capture, taken, position })
 }
 
-/// A time as long as nothing has set the clock; a place until the first fix after the exposure has told its part.
+/// Reports whether a capture may still learn something: a time while nothing has set the clock, or a position until the
+/// first fix after the exposure has arrived.
 fn may_learn(capture: &Stored, known: &Known) -> bool {
     if capture.taken.quality == TimeQuality::Unsynced && capture.monotonic_ns.is_some() {
         return true;
@@ -99,7 +109,7 @@ fn may_learn(capture: &Stored, known: &Known) -> bool {
     is_open(capture.position.as_ref()) && (waits || correction(capture, known).is_some())
 }
 
-/// Whether a place is missing, or was the last fix.
+/// Reports whether a position is missing or was the last fix.
 fn is_open(position: Option<&Position>) -> bool {
     position.is_none_or(|known| {
         let sources = [PositionSource::SerialGps, PositionSource::Mavlink, PositionSource::Rtk];
@@ -108,7 +118,8 @@ fn is_open(position: Option<&Position>) -> bool {
 }
 
 impl Known<'_> {
-    /// How long ago that was; by a clock that nothing has set nobody knows.
+    /// Returns the seconds since a moment. A time from a clock that has not been set counts as now, because its
+    /// distance is unknown.
     fn elapsed_s(&self, when: When) -> f64 {
         let now = time_at(self.now.monotonic_ns, self.gps, self.now);
         match when {
@@ -143,7 +154,8 @@ fn age_s(position: &Position) -> f64 {
     position.age_s.unwrap_or(0.0)
 }
 
-/// Over short ways, on a sphere: exact to half a percent.
+/// Returns the distance of two positions in metres. It is computed on a sphere and accurate to half a percent over
+/// short distances.
 fn distance_m(a: &Position, b: &Position) -> f64 {
     let north = (b.latitude_deg - a.latitude_deg).to_radians();
     let east = ((b.longitude_deg - a.longitude_deg + 540.0).rem_euclid(360.0) - 180.0).to_radians();
@@ -169,7 +181,7 @@ mod tests {
     }
 
     fn stored(second: u64, quality: TimeQuality, position: Option<Position>) -> Stored {
-        // Before the first synchronisation the calendar says 1970.
+        // Before the first synchronisation, the calendar is in 1970.
         let at = match quality {
             TimeQuality::Unsynced => Timestamp::from_second(second as i64).expect("1970"),
             _ => utc(second as i64),
@@ -177,7 +189,7 @@ mod tests {
         Stored { capture: second as i64, monotonic_ns: Some(second * S), taken: Time { at, quality }, position }
     }
 
-    /// Fixes at 100, 102 and 104 s, 11 m apart.
+    /// A track with fixes at 100, 102 and 104 s, each 11 m from the last.
     fn track() -> Track {
         let mut track = Track::default();
         for second in [100, 102, 104] {

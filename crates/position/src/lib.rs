@@ -1,10 +1,10 @@
-//! Where and when a photo was taken.
+//! Finds out where and when a photo was taken.
 //!
-//! `line` reads a serial receiver; `nmea` and `mavlink` make fixes of its bytes; `track` keeps the last ones and says
-//! where the device was at a moment. `clock` knows how far the device's time can be trusted, `exposure` when a photo
-//! was taken. `locator` brings all of it together for a capture, `trust` chooses between what disagrees, and `later`
-//! finds what a stored capture can learn afterwards. All but `line` and the reading of clocks is pure: moments come in
-//! as arguments.
+//! `line` reads a serial receiver; `nmea` and `mavlink` decode its bytes into fixes. `track` keeps the last fixes and
+//! interpolates the position at a moment. `clock` knows how far the device's time can be trusted, and `exposure` when a
+//! photo was taken. `locator` combines all of it for a capture, `trust` chooses between contradicting positions, and
+//! `later` finds what a stored capture can learn afterwards. Everything except `line` and the reading of clocks is
+//! pure: moments are arguments.
 
 mod arrival;
 
@@ -31,8 +31,8 @@ pub use arrival::{Arrival, Fix, TakenImage};
 pub use clock::{GpsTime, Reading, boot_id, monotonic_ns, time_at};
 pub use exposure::{Exposure, Sighting, exposure};
 pub use later::{Correction, LEARNERS_MAX, Stored};
-pub use line::{Line, LineEvent, Params, Protocol};
-pub use locator::{Clock, Located, Locator};
+pub use line::{Protocol, SerialEvent, SerialLine, SerialParams};
+pub use locator::{ClockReader, Located, Locator};
 pub use ntp::Ntp;
 pub use track::{Track, When};
 pub use trust::most_trusted;

@@ -1,5 +1,4 @@
-//! The serial line: opens it, finds its speed and what is spoken on it, follows it, and comes back when it was
-//! unplugged.
+//! Follows a serial line: opens it, finds its speed and protocol, reads it, and reconnects after it was unplugged.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -16,63 +15,66 @@ use serialport::{ClearBuffer, SerialPort, TTYPort};
 use super::clock::monotonic_ns;
 use super::{Arrival, mavlink, nmea};
 
-/// Where the receiver is and how it is spoken to.
+/// Where the receiver is connected, and how to talk to it.
 #[derive(Clone, Debug)]
-pub struct Params {
-    /// A device file, or a link to one: `/dev/serial/by-id/…` stays the same when it is plugged in elsewhere.
+pub struct SerialParams {
+    /// Device file, or a link to one. A link in `/dev/serial/by-id/` stays the same when the receiver is plugged in
+    /// elsewhere.
     pub device: PathBuf,
+    /// Protocol on the line.
     pub protocol: Protocol,
     /// Bits per second; `None` tries [`BAUD_RATES`].
     pub baud: Option<u32>,
 }
 
-/// What is spoken on the line.
+/// Protocol on a serial line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
-    /// Whichever makes sense first.
+    /// The protocol of the first valid message.
     #[default]
     Auto,
+    /// NMEA 0183 sentences, as satellite receivers send.
     Nmea,
+    /// MAVLink 1 or 2, as flight controllers send.
     Mavlink,
 }
 
-/// The rates that receivers and flight controllers use: the standard's successor to 4800 first, then by how usual they
-/// are.
+/// Rates of receivers and flight controllers, in bits per second and in the order of the search: the standard's
+/// successor to 4800 first, then the most common ones.
 pub const BAUD_RATES: [u32; 8] = [9_600, 115_200, 38_400, 57_600, 4_800, 19_200, 230_400, 460_800];
 
-/// What the line tells.
+/// An event of a serial line.
 #[derive(Clone, Debug, PartialEq)]
-pub enum LineEvent {
-    /// Something sensible comes at this rate.
-    Found {
-        protocol: Protocol,
-        baud: u32,
-    },
-    /// The line is gone or silent; the reason in words.
+pub enum SerialEvent {
+    /// Valid messages arrive at this rate.
+    Found { protocol: Protocol, baud: u32 },
+    /// The line is gone or silent, for the reason in the text.
     Lost(String),
+    /// A fix or a picture arrived.
     Arrived(Arrival),
 }
 
-/// How long each rate is listened to. Receivers speak once a second.
+/// Time to listen at each rate, and therefore the longest time that a stop takes. Receivers send once a second.
 const LISTEN: Duration = Duration::from_millis(1_500);
-/// A read waits so long for a byte. It is also how long a stop may take.
+/// Time that a read of a followed line waits for a byte.
 const READ: Duration = Duration::from_secs(1);
-/// A line on which nothing sensible came for so long is searched anew: somebody may have set another rate.
+/// Time without a valid message after which the search starts again, because somebody may have set another rate.
 const SILENCE: Duration = Duration::from_secs(15);
-/// Pauses before a line that is not there, or on which no rate made sense, is tried again. They double.
+/// First pause before trying again to open the line or to find its rate. The pause doubles each time.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
+/// Longest pause before trying again.
 const PAUSE_MAX: Duration = Duration::from_secs(8);
 
 /// A thread that follows a serial line.
-pub struct Line {
+pub struct SerialLine {
     stopped: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
-impl Line {
-    /// Starts the thread. `tell` is called from there.
-    pub fn start(params: Params, tell: impl FnMut(LineEvent) + Send + 'static) -> io::Result<Self> {
+impl SerialLine {
+    /// Starts the thread, which calls `tell` for each event.
+    pub fn start(params: SerialParams, tell: impl FnMut(SerialEvent) + Send + 'static) -> io::Result<Self> {
         let stopped = Arc::new(AtomicBool::new(false));
         let mut follower = Follower {
             decoders: Decoders::new(params.protocol),
@@ -84,10 +86,10 @@ impl Line {
             tell: Box::new(tell),
         };
         let thread = thread::Builder::new().name("position".into()).spawn(move || follower.run())?;
-        Ok(Line { stopped, thread })
+        Ok(SerialLine { stopped, thread })
     }
 
-    /// Asks the thread to end; it takes [`READ`] at most.
+    /// Asks the thread to end, which takes 1.5 seconds at most.
     pub fn ask_to_stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         self.thread.thread().unpark();
@@ -103,18 +105,18 @@ impl Line {
 }
 
 struct Follower {
-    params: Params,
+    params: SerialParams,
     decoders: Decoders,
-    /// The rate that made sense last.
+    /// Rate of the last valid message.
     baud: Option<u32>,
     pause: Duration,
-    /// Whether the loss has been told.
+    /// Whether the loss has been reported.
     is_lost: bool,
     stopped: Arc<AtomicBool>,
-    tell: Box<dyn FnMut(LineEvent) + Send>,
+    tell: Box<dyn FnMut(SerialEvent) + Send>,
 }
 
-/// What the thread does next.
+/// Next step of the thread.
 enum Mode {
     Search,
     Follow(TTYPort),
@@ -138,7 +140,7 @@ impl Follower {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Listens at each rate, the last good one first.
+    /// Listens at each rate, beginning with the last good one.
     fn search(&mut self) -> io::Result<Mode> {
         let mut rates = match self.params.baud {
             Some(baud) => vec![baud],
@@ -148,7 +150,7 @@ impl Follower {
         let mut port = serialport::new(self.params.device.to_string_lossy(), rates[0]).timeout(READ).open_native()?;
         for baud in rates {
             port.set_baud_rate(baud)?;
-            // What came at another rate is noise.
+            // Bytes received at another rate are noise.
             port.clear(ClearBuffer::Input)?;
             self.decoders = Decoders::new(self.params.protocol);
             debug!("{}: listening at {baud} baud", self.params.device.display());
@@ -163,7 +165,7 @@ impl Follower {
         Ok(self.lost("no NMEA or MAVLink at any usual rate; is it the right device, and does the receiver speak?"))
     }
 
-    /// Whether something sensible comes.
+    /// Reports whether a valid message arrives within [`LISTEN`].
     fn listen(&mut self, port: &mut TTYPort) -> io::Result<bool> {
         let end = Instant::now() + LISTEN;
         while !self.is_stopped() {
@@ -191,7 +193,7 @@ impl Follower {
         Ok(Mode::Search)
     }
 
-    /// Reads what is there, or waits for it, and tells of what it says. Whether any of it made sense.
+    /// Reads available bytes, or waits for some, and reports what they contain. Returns whether any message was valid.
     fn read(&mut self, port: &mut TTYPort) -> io::Result<bool> {
         let mut buffer = [0; 4_096];
         let count = match port.read(&mut buffer) {
@@ -206,7 +208,7 @@ impl Follower {
         let tell = &mut self.tell;
         self.decoders.push(&buffer[..count], monotonic_ns(), &mut |arrival| match arrival {
             Arrival::Valid => is_valid = true,
-            arrival => tell(LineEvent::Arrived(arrival)),
+            arrival => tell(SerialEvent::Arrived(arrival)),
         });
         Ok(is_valid)
     }
@@ -215,14 +217,14 @@ impl Follower {
         let protocol = self.decoders.spoken();
         (self.baud, self.pause, self.is_lost) = (Some(baud), PAUSE_FIRST, false);
         info!("{}: {protocol} at {baud} baud", self.params.device.display());
-        (self.tell)(LineEvent::Found { protocol, baud });
+        (self.tell)(SerialEvent::Found { protocol, baud });
     }
 
-    /// Says why, once, and pauses.
+    /// Reports the reason, once per loss, and pauses.
     fn lost(&mut self, reason: &str) -> Mode {
         if !std::mem::replace(&mut self.is_lost, true) {
             warn!("{}: {reason}; trying again", self.params.device.display());
-            (self.tell)(LineEvent::Lost(reason.to_owned()));
+            (self.tell)(SerialEvent::Lost(reason.to_owned()));
         }
         Mode::Pause
     }
@@ -234,7 +236,7 @@ impl Follower {
     }
 }
 
-/// The decoders that may still be the right one.
+/// Decoders of the protocols that are still possible.
 struct Decoders {
     nmea: Option<nmea::Decoder>,
     mavlink: Option<mavlink::Decoder>,
@@ -248,7 +250,7 @@ impl Decoders {
         }
     }
 
-    /// The first that makes sense of the line stays alone.
+    /// Decodes bytes. The first decoder that finds a valid message remains the only one.
     fn push(&mut self, bytes: &[u8], received_ns: u64, arrival: &mut dyn FnMut(Arrival)) {
         let mut count = 0;
         let mut counted = |told| {
@@ -268,6 +270,7 @@ impl Decoders {
         }
     }
 
+    /// Returns the protocol that has been recognised, or `Auto` while several are possible.
     fn spoken(&self) -> Protocol {
         match (&self.nmea, &self.mavlink) {
             (Some(_), None) => Protocol::Nmea,
@@ -298,7 +301,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A GGA of each second, with 35 + second / 1000 degrees north.
+    /// GGA sentence of a second, at 35 + second / 1000 degrees north.
     fn sentence(second: u32) -> Vec<u8> {
         let minutes = f64::from(second) * 0.06;
         let text = format!("GPGGA,1200{second:02}.00,35{minutes:07.4},N,13900.0000,E,1,08,0.9,5.0,M,46.9,M,,");
@@ -306,11 +309,12 @@ mod tests {
         format!("${text}*{sum:02X}\r\n").into_bytes()
     }
 
-    /// A receiver on a pseudo-terminal, under a name that can point to another one later.
+    /// A receiver on a pseudo-terminal. Its name can point to another pseudo-terminal later.
     struct Receiving {
         master: TTYPort,
         slave: TTYPort,
-        /// Its rate, if it matters. A pseudo-terminal has none: what a wrong one makes of the signal is made here.
+        /// Rate of the receiver, if it matters. A pseudo-terminal has no rate, so the test itself garbles the signal at
+        /// wrong ones.
         baud: Option<u32>,
     }
 
@@ -332,19 +336,19 @@ mod tests {
         }
     }
 
-    fn start(name: &Path, protocol: Protocol) -> (Line, Receiver<LineEvent>) {
+    fn start(name: &Path, protocol: Protocol) -> (SerialLine, Receiver<SerialEvent>) {
         let (sender, events) = channel();
-        let params = Params { device: name.to_owned(), protocol, baud: None };
-        let line = Line::start(params, move |event| drop(sender.send(event))).expect("a thread");
+        let params = SerialParams { device: name.to_owned(), protocol, baud: None };
+        let line = SerialLine::start(params, move |event| drop(sender.send(event))).expect("a thread");
         (line, events)
     }
 
-    /// Lets the receiver speak each 20 ms until the line tells what `wanted` takes.
+    /// Sends a sentence every 20 ms until `wanted` accepts an event of the line.
     fn until<T>(
         receiving: &mut Receiving,
-        events: &Receiver<LineEvent>,
+        events: &Receiver<SerialEvent>,
         mut say: impl FnMut(u32) -> Vec<u8>,
-        wanted: impl Fn(&LineEvent) -> Option<T>,
+        wanted: impl Fn(&SerialEvent) -> Option<T>,
     ) -> T {
         let end = Instant::now() + PATIENCE;
         for second in (0..60).cycle() {
@@ -362,16 +366,16 @@ mod tests {
         unreachable!("an endless loop");
     }
 
-    fn latitude(event: &LineEvent) -> Option<f64> {
+    fn latitude(event: &SerialEvent) -> Option<f64> {
         match event {
-            LineEvent::Arrived(Arrival::Fix(fix)) => Some(fix.position.latitude_deg),
+            SerialEvent::Arrived(Arrival::Fix(fix)) => Some(fix.position.latitude_deg),
             _ => None,
         }
     }
 
-    fn found(event: &LineEvent) -> Option<(Protocol, u32)> {
+    fn found(event: &SerialEvent) -> Option<(Protocol, u32)> {
         match event {
-            LineEvent::Found { protocol, baud } => Some((*protocol, *baud)),
+            SerialEvent::Found { protocol, baud } => Some((*protocol, *baud)),
             _ => None,
         }
     }
@@ -381,7 +385,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let name = dir.path().join("gps");
         let (line, events) = start(&name, Protocol::Auto);
-        assert!(matches!(events.recv_timeout(PATIENCE), Ok(LineEvent::Lost(_))), "not plugged in yet");
+        assert!(matches!(events.recv_timeout(PATIENCE), Ok(SerialEvent::Lost(_))), "not plugged in yet");
         let mut receiving = Receiving::plug(&name);
         assert_eq!(until(&mut receiving, &events, |_| sentence(7), found), (Protocol::Nmea, 9_600));
         assert_eq!(until(&mut receiving, &events, |_| sentence(9), latitude), 35.007, "said before");
@@ -393,7 +397,7 @@ mod tests {
         );
         receiving.unplug(&name);
         let lost = || events.recv_timeout(PATIENCE).expect("an event");
-        assert!(std::iter::repeat_with(lost).any(|event| matches!(event, LineEvent::Lost(_))));
+        assert!(std::iter::repeat_with(lost).any(|event| matches!(event, SerialEvent::Lost(_))));
         let mut receiving = Receiving::plug(&name);
         until(&mut receiving, &events, |_| sentence(11), |event| latitude(event).filter(|at| *at > 35.0105));
         line.stop();
@@ -421,7 +425,7 @@ mod tests {
             receiving.say(&[b'$'; 1]);
             receiving.say(&[b'x'; 1_000]);
         }
-        let only = |event: &LineEvent| latitude(event).filter(|at| (at - 35.059).abs() < 1e-9);
+        let only = |event: &SerialEvent| latitude(event).filter(|at| (at - 35.059).abs() < 1e-9);
         until(&mut receiving, &events, |_| sentence(59), only);
         line.stop();
     }
@@ -432,7 +436,7 @@ mod tests {
         let name = dir.path().join("controller");
         let mut receiving = Receiving::plug(&name);
         let (line, events) = start(&name, Protocol::Auto);
-        // HEARTBEAT of version 1 as pymavlink 2.4.50 packs it.
+        // HEARTBEAT of version 1, as packed by pymavlink 2.4.50.
         let heartbeat = [0xFE, 9, 0, 1, 1, 0, 0, 0, 0, 0, 2, 3, 81, 4, 3, 125, 221];
         assert_eq!(until(&mut receiving, &events, |_| heartbeat.to_vec(), found), (Protocol::Mavlink, 9_600));
         line.stop();
@@ -442,7 +446,7 @@ mod tests {
     fn a_stop_is_prompt_in_every_mode() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let name = dir.path().join("gps");
-        let prompt = |line: Line| {
+        let prompt = |line: SerialLine| {
             let begin = Instant::now();
             line.stop();
             assert!(begin.elapsed() < READ + LISTEN, "{:?}", begin.elapsed());

@@ -1,4 +1,4 @@
-//! Where and when, for a capture: shared by the line that brings fixes and the worker that asks.
+//! Answers where and when for a capture. Shared by the line that delivers fixes and the worker that asks.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,15 +20,15 @@ pub struct Locator {
     boot_id: String,
     age_s_max: f64,
     state: Mutex<State>,
-    clock: Clock,
+    clock: ClockReader,
 }
 
-/// Reads both clocks of the device.
-pub type Clock = Box<dyn Fn() -> Reading + Send + Sync>;
+/// Function that reads both clocks of the device.
+pub type ClockReader = Box<dyn Fn() -> Reading + Send + Sync>;
 
-/// The clocks of this machine.
-fn real_clock() -> Clock {
-    // On its own, because asking may take a moment and the line must not wait for it.
+/// Returns a function that reads the clocks of this machine.
+fn machine_clocks() -> ClockReader {
+    // A lock of its own, because asking for NTP may take a moment and the line must not wait for it.
     let ntp = Mutex::new(Ntp::default());
     Box::new(move || Reading::now(whole(&ntp).is_synchronised(monotonic_ns())))
 }
@@ -41,31 +41,35 @@ struct State {
     learners: Learners,
 }
 
-/// What a capture is told.
+/// Time and position of a capture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Located {
+    /// Calendar time of the exposure.
     pub taken: Time,
+    /// Exposure by the monotonic clock of this boot, if known.
     pub monotonic_ns: Option<u64>,
+    /// Most trusted position, if there is one.
     pub position: Option<Position>,
 }
 
 impl Locator {
-    /// Fixes older than `age_s_max` at the exposure are not used.
+    /// Creates a locator that reads the clocks of this machine. Fixes older than `age_s_max` seconds at the exposure
+    /// are not used.
     pub fn new(age_s_max: f64) -> io::Result<Self> {
-        Ok(Self::with_clock(age_s_max, boot_id()?, real_clock()))
+        Ok(Self::with_clock(age_s_max, boot_id()?, machine_clocks()))
     }
 
-    /// Knows the time from this clock alone.
-    pub fn with_clock(age_s_max: f64, boot_id: String, clock: Clock) -> Self {
+    /// Creates a locator that knows the time from this clock alone.
+    pub fn with_clock(age_s_max: f64, boot_id: String, clock: ClockReader) -> Self {
         Locator { boot_id, age_s_max, state: Mutex::default(), clock }
     }
 
-    /// The start of the machine that its moments belong to.
+    /// Returns the id of the boot that the monotonic times belong to.
     pub fn boot_id(&self) -> &str {
         &self.boot_id
     }
 
-    /// Takes what a line brought.
+    /// Adds what the line has delivered.
     pub fn note(&self, arrival: Arrival) {
         let mut state = whole(&self.state);
         match arrival {
@@ -81,13 +85,13 @@ impl Locator {
         }
     }
 
-    /// What time it is, from the best that is known.
+    /// Returns the current time from the best source known.
     pub fn time(&self) -> Time {
         let now = self.reading();
         time_at(now.monotonic_ns, &whole(&self.state).gps, &now)
     }
 
-    /// Where the device is, by the line.
+    /// Returns the device's current position by the line, if it is recent enough.
     pub fn position(&self) -> Option<Position> {
         let now = self.reading();
         let here = whole(&self.state).track.at(When::Monotonic(now.monotonic_ns));
@@ -98,7 +102,8 @@ impl Locator {
         (self.clock)()
     }
 
-    /// Time and place of a photo. `positions` are those that the photo itself holds.
+    /// Returns time and position of a photo. `file_name` is its name without folders; `positions` are those that the
+    /// photo itself contains.
     pub fn locate(
         &self,
         file_name: Option<&str>,
@@ -115,12 +120,13 @@ impl Locator {
         Located { taken, monotonic_ns, position }
     }
 
-    /// Takes a capture that was stored during this boot: it may learn from what comes later.
+    /// Remembers a capture that was stored during this boot, because it may learn from later fixes.
     pub fn remember(&self, capture: Stored) {
         self.with_learners(|learners, known| learners.push(capture, known));
     }
 
-    /// What stored captures can learn now. They are told so until [`Locator::corrected`] is called.
+    /// Returns what stored captures can learn now. The same corrections are returned until [`Locator::corrected`] is
+    /// called.
     pub fn corrections(&self) -> Vec<Correction> {
         self.with_learners(|learners, known| learners.corrections(known))
     }
@@ -145,12 +151,12 @@ impl State {
     }
 }
 
-/// Every change leaves the value whole, so a panic elsewhere does not spoil it.
+/// Locks a value. Every change leaves it consistent, so a panic in another thread does not spoil it.
 fn whole<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The moment to look for in the track. A guessed time finds no place.
+/// Returns the moment to look up in the track. A guessed time finds no position.
 pub fn when(taken: &Time, monotonic_ns: Option<u64>) -> Option<When> {
     match monotonic_ns {
         Some(ns) => Some(When::Monotonic(ns)),
@@ -181,7 +187,7 @@ mod tests {
     #[test]
     fn a_photo_that_was_just_written_gets_the_receivers_time_and_place() {
         let locator = Locator::new(600.0).expect("a boot id");
-        // Satellites say another time than this machine.
+        // Satellite time differs from the time of this machine.
         let (now, utc) = (monotonic_ns(), "2030-06-01T00:00:00Z".parse().expect("a moment"));
         locator.note(Arrival::Fix(fix(35.0, utc, now)));
         let sighting = Sighting { modified: Timestamp::now(), seen_ns: monotonic_ns(), camera: None };

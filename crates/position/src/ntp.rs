@@ -1,24 +1,26 @@
-//! Whether NTP keeps the wall clock. The kernel knows, but tells only by a system call that no safe library wraps; so
-//! the programs that set the clock are asked.
+//! Finds out whether NTP keeps the wall clock. The kernel knows, but only reports it through a system call that no safe
+//! library wraps. So the programs that set the clock are asked.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// systemd-timesyncd makes this file when it has set the clock, and it is gone after a start.
+/// File that systemd-timesyncd creates when it has set the clock. It is gone after a restart of the machine.
 const TIMESYNCD: &str = "/run/systemd/timesync/synchronized";
-/// chronyd runs.
+/// File that exists while chronyd runs.
 const CHRONYD: &str = "/run/chrony/chronyd.pid";
 
-/// An answer is good for so long.
+/// Time in nanoseconds for which an answer is reused.
 const ASK_AGAIN_NS: u64 = 60_000_000_000;
 
-/// Remembers the last answer.
+/// Query for NTP that remembers the last answer.
 #[derive(Debug, Default)]
 pub struct Ntp {
+    /// Monotonic time of the last query, and its answer.
     asked: Option<(u64, bool)>,
 }
 
 impl Ntp {
+    /// Reports whether NTP keeps the wall clock. Asks again if the last answer is a minute old; `now_ns` is monotonic.
     pub fn is_synchronised(&mut self, now_ns: u64) -> bool {
         match self.asked {
             Some((at_ns, answer)) if now_ns.saturating_sub(at_ns) < ASK_AGAIN_NS => answer,
@@ -41,7 +43,8 @@ fn ask_chrony() -> bool {
     chronyc.output().is_ok_and(|output| chrony_is_synchronised(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// `chronyc -c tracking`: reference id, name, stratum, …, leap status. 7F7F0101 is the local clock itself.
+/// Parses the output of `chronyc -c tracking`: reference id, name, stratum, ..., leap status. The reference 7F7F0101 is
+/// the local clock itself.
 fn chrony_is_synchronised(tracking: &str) -> bool {
     let fields: Vec<&str> = tracking.trim().split(',').collect();
     match (fields.first(), fields.last()) {

@@ -1,4 +1,4 @@
-//! The last fixes, and where the device was at a moment.
+//! Keeps the last fixes and finds the position of the device at a moment.
 
 use std::collections::VecDeque;
 
@@ -8,35 +8,36 @@ use bridgeclip_domain::Position;
 
 use super::{Fix, TakenImage};
 
-/// What is remembered: two hours at one fix a second, about 1.5 MB. A receiver that is faster is thinned.
+/// Number of fixes that are kept: two hours at one fix a second, about 1.5 MB.
 const FIXES_MAX: usize = 7_200;
+/// Distance in nanoseconds to which the fixes of a faster receiver are thinned.
 const SPACING_NS: u64 = 1_000_000_000;
 
-/// A place between two fixes is interpolated if they are no further apart. A device that is carried or flown at 10 m/s
-/// and turns in between is some metres off then; over a longer gap the nearer fix with its age says more.
+/// Longest gap in seconds over which positions are interpolated. A device that is carried or flown at 10 m/s and turns
+/// in between is then some metres off. Over a longer gap, the nearer fix with its age is more informative.
 const GAP_S_MAX: f64 = 10.0;
 
-/// Pictures whose place the flight controller told.
+/// Number of pictures with a position from the flight controller that are kept.
 const IMAGES_MAX: usize = 512;
 
-/// Fixes in the order in which they came.
+/// Fixes and pictures in order of arrival.
 #[derive(Clone, Debug, Default)]
 pub struct Track {
     fixes: VecDeque<Fix>,
     images: VecDeque<TakenImage>,
 }
 
-/// A moment, by the clock that it was seen on.
+/// A moment, by the clock on which it was observed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum When {
-    /// The device's, see [`super::monotonic_ns`].
+    /// Monotonic clock of the device, see [`monotonic_ns`](crate::monotonic_ns).
     Monotonic(u64),
-    /// A camera's, which may be wrong by what the camera's clock is wrong by.
+    /// UTC by a camera's clock, with that clock's error.
     Utc(Timestamp),
 }
 
 impl Track {
-    /// Adds a fix. A more complete one of the same moment replaces the one before; the newest is always kept.
+    /// Adds a fix. A later fix of the same moment replaces the previous one. The newest fix is always kept.
     pub fn push(&mut self, fix: Fix) {
         let newest = self.fixes.back().map(|last| last.received_ns);
         if newest.is_some_and(|newest| fix.received_ns < newest) {
@@ -51,7 +52,8 @@ impl Track {
         }
     }
 
-    /// Whether the newest two are closer than the spacing, so that the newest is only kept until the next comes.
+    /// Reports whether the newest two fixes are closer than the spacing, so that the newest one is kept only until the
+    /// next arrives.
     fn is_crowded(&self) -> bool {
         let mut newest = self.fixes.iter().rev().map(|fix| fix.received_ns);
         match (newest.next(), newest.next()) {
@@ -60,6 +62,7 @@ impl Track {
         }
     }
 
+    /// Adds a picture and drops the oldest one if there are too many.
     pub fn push_image(&mut self, image: TakenImage) {
         self.images.push_back(image);
         if self.images.len() > IMAGES_MAX {
@@ -67,18 +70,21 @@ impl Track {
         }
     }
 
+    /// Returns the newest fix.
     pub fn last(&self) -> Option<&Fix> {
         self.fixes.back()
     }
 
-    /// Where the flight controller was when it had this picture taken.
+    /// Returns the position of the flight controller when it had this picture taken. Upper and lower case do not matter
+    /// in `file_name`.
     pub fn of_image(&self, file_name: &str) -> Option<Position> {
         let image = self.images.iter().rev().find(|image| image.file_name.eq_ignore_ascii_case(file_name))?;
         Some(Position { age_s: Some(0.0), ..image.fix.position.clone() })
     }
 
-    /// Where the device was: between two fixes if they are close, else at the nearer one, with its age. `None` before
-    /// the first fix: what comes later may be somewhere else, see [`Track::first_after`].
+    /// Returns the position of the device at a moment: interpolated between two fixes if they are close, otherwise the
+    /// nearer fix, with its age. `None` before the first fix, because a later fix may be somewhere else; see
+    /// [`Track::first_after`].
     pub fn at(&self, when: When) -> Option<Position> {
         let (before, after) = self.around(when);
         let (before, before_s) = before?;
@@ -91,7 +97,7 @@ impl Track {
         }
     }
 
-    /// The first fix after a moment before all others.
+    /// Returns the first fix after a moment that is earlier than all fixes.
     pub fn first_after(&self, when: When) -> Option<Position> {
         match self.around(when) {
             (None, Some((after, after_s))) => Some(aged(after, after_s)),
@@ -99,12 +105,12 @@ impl Track {
         }
     }
 
-    /// Whether no fix that is still to come can change what [`Track::at`] says.
+    /// Reports whether the result of [`Track::at`] can no longer be changed by a later fix.
     pub fn is_settled(&self, when: When) -> bool {
         self.around(when).1.is_some()
     }
 
-    /// The last fix at or before a moment and the first one after it, each with its distance in seconds.
+    /// Returns the last fix at or before a moment and the first one after it, each with its distance in seconds.
     fn around(&self, when: When) -> (Option<Near<'_>>, Option<Near<'_>>) {
         let fixes = || self.fixes.iter().filter_map(|fix| Some((fix, seconds_since(fix, when)?)));
         let before = fixes().rev().find(|(_, since)| *since >= 0.0);
@@ -113,10 +119,10 @@ impl Track {
     }
 }
 
-/// A fix and its distance to a moment in seconds.
+/// A fix and its distance from a moment in seconds.
 type Near<'a> = (&'a Fix, f64);
 
-/// Seconds from a fix to a moment; `None` if they share no clock.
+/// Returns the seconds from a fix to a moment, or `None` if they have no clock in common.
 fn seconds_since(fix: &Fix, when: When) -> Option<f64> {
     match when {
         When::Monotonic(ns) => Some((i128::from(ns) - i128::from(fix.received_ns)) as f64 / 1e9),
@@ -128,15 +134,15 @@ fn aged(fix: &Fix, age_s: f64) -> Position {
     Position { age_s: Some(rounded(age_s)), ..fix.position.clone() }
 }
 
-/// On the straight line between two fixes. Over some seconds of movement the ellipsoid is as good as flat, so degrees
-/// are weighted directly. What is said of the quality is the worse of the two.
+/// Returns the position on the straight line between two fixes. Over some seconds of movement, the ellipsoid is as good
+/// as flat, so degrees are weighted directly. Each figure of quality is the worse one of the two fixes.
 fn between(before: &Fix, before_s: f64, after: &Fix, after_s: f64) -> Position {
     let (a, b) = (&before.position, &after.position);
     let share = if before_s + after_s > 0.0 { before_s / (before_s + after_s) } else { 0.0 };
     let mix = |a: f64, b: f64| a + share * (b - a);
-    // Degrees to a tenth of a millimetre.
+    // Round degrees to a tenth of a millimetre.
     let degrees = |angle: f64| (angle * 1e9).round() / 1e9;
-    // The short way, also across the date line.
+    // Take the short way, even across the date line.
     let east = (b.longitude_deg - a.longitude_deg + 540.0).rem_euclid(360.0) - 180.0;
     let nearer = if share <= 0.5 { a } else { b };
     let exact = share == 0.0;
@@ -156,7 +162,7 @@ fn worse(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     a.zip(b).map(|(a, b)| a.max(b))
 }
 
-/// To milliseconds, as exact as a receiver's sentences arrive.
+/// Rounds to milliseconds, which is as precise as the arrival of a receiver's sentences.
 fn rounded(seconds: f64) -> f64 {
     (seconds * 1e3).round() / 1e3
 }
@@ -197,7 +203,7 @@ mod tests {
         track
     }
 
-    /// By both clocks, which must agree.
+    /// Looks up the position by both clocks, which must agree.
     fn at(track: &Track, second: f64) -> Option<Position> {
         let monotonic = track.at(When::Monotonic(((100.0 + second) * 1e9) as u64));
         assert_eq!(monotonic, track.at(When::Utc(start() + SignedDuration::from_secs_f64(second))));

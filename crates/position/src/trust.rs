@@ -1,12 +1,13 @@
-//! Which position a capture gets when several are known.
+//! Chooses the position of a capture when several are known.
 
 use bridgeclip_domain::{FixQuality, Position, PositionSource};
 
-/// A centimetre fix is one of the moment only.
+/// Maximum age in seconds at which a fix with RTK is still accurate to centimetres.
 const RTK_AGE_S_MAX: f64 = 2.0;
 
-/// The most trusted of the positions that can be true: the laser's target, then RTK, the camera's own, a receiver's.
-/// Among equals the better quality counts, then the lesser age. Fixes older than `age_s_max` are left out.
+/// Returns the most trusted of the plausible positions: the laser's target, then RTK, the camera's own, a receiver's.
+/// Among positions of the same rank, the better quality wins, then the smaller age. Positions older than `age_s_max`
+/// seconds are left out.
 pub fn most_trusted(candidates: impl IntoIterator<Item = Position>, age_s_max: f64) -> Option<Position> {
     let sane = candidates.into_iter().filter(|position| is_sane(position) && age_s(position) <= age_s_max);
     sane.min_by(|a, b| {
@@ -15,7 +16,7 @@ pub fn most_trusted(candidates: impl IntoIterator<Item = Position>, age_s_max: f
     })
 }
 
-/// Lower is better.
+/// Returns the rank of a position; lower is better.
 fn rank(position: &Position) -> u8 {
     match position.source {
         PositionSource::LaserTarget => 0,
@@ -29,7 +30,8 @@ fn age_s(position: &Position) -> f64 {
     position.age_s.unwrap_or(0.0)
 }
 
-/// On the globe, and not at 0/0 in the Gulf of Guinea, where devices are that do not know where they are.
+/// Reports whether a position is on the globe and not at 0/0 in the Gulf of Guinea, which devices report while they do
+/// not know where they are.
 fn is_sane(position: &Position) -> bool {
     let (latitude, longitude) = (position.latitude_deg.abs(), position.longitude_deg.abs());
     // False for NaN too.

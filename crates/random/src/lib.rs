@@ -1,4 +1,5 @@
-//! Two kinds of chance: a seeded stream of numbers, the same on every machine, and bytes that nobody can guess.
+//! Two kinds of randomness: a seeded stream of numbers that is the same on every machine, and bytes that nobody can
+//! guess.
 
 mod secret;
 mod seeded;

@@ -1,9 +1,9 @@
-//! Random bytes that nobody can guess: keys, tokens and codes.
+//! Random bytes that nobody can guess, for keys, tokens and codes.
 
 use std::fs::File;
 use std::io::{self, Read};
 
-/// From the kernel's generator.
+/// Returns bytes from the kernel's generator.
 pub fn secret<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;

@@ -1,7 +1,7 @@
-//! The seeded stream.
+//! Seeded stream of random numbers.
 
-/// A stream of numbers that its key determines, on every machine. The generator is splitmix64 (Steele, Lea and Flood, "Fast
-/// splittable pseudorandom number generators", 2014); nothing secret may come from it.
+/// Stream of random numbers that its key determines, equal on every machine. The generator is splitmix64 (Steele, Lea
+/// and Flood, "Fast splittable pseudorandom number generators", 2014). It must not be used for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -18,19 +18,19 @@ impl Random {
         scramble(self.0)
     }
 
-    /// Draws a uniform number of [0, 1).
+    /// Draws a uniform number in [0, 1).
     pub fn unit(&mut self) -> f64 {
-        // As many bits as a double holds exactly.
+        // A double holds 53 bits exactly.
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Draws a uniform number of [-end, end).
+    /// Draws a uniform number in [-end, end).
     pub fn within(&mut self, end: f32) -> f32 {
         let uniform = (self.bits() >> 40) as f32 / 16_777_216.0;
         end * (2.0 * uniform - 1.0)
     }
 
-    /// Draws a whole number of 0 to `end` - 1.
+    /// Draws a whole number from 0 to `end` - 1.
     ///
     /// # Panics
     /// If `end` is 0.
@@ -43,7 +43,8 @@ impl Random {
         (0..12).map(|_| (self.bits() >> 40) as f32 / 16_777_216.0).sum::<f32>() - 6.0
     }
 
-    /// Draws a quantised weight of -127 to 127; a quarter of them are the two ends, where a kernel that saturates goes wrong.
+    /// Draws a quantised weight from -127 to 127. A quarter of them are the two extremes, where a saturating kernel
+    /// goes wrong.
     pub fn int8(&mut self) -> i8 {
         match self.below(8) {
             0 => 127,
@@ -52,7 +53,7 @@ impl Random {
         }
     }
 
-    /// Puts items into a uniformly drawn order (Fisher and Yates).
+    /// Puts items into a uniformly random order (Fisher and Yates).
     pub fn shuffle(&mut self, items: &mut [u32]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last + 1);
@@ -61,10 +62,10 @@ impl Random {
     }
 }
 
-/// 2^64 divided by the golden ratio: the step of splitmix64.
+/// 2^64 divided by the golden ratio, which is the step of splitmix64.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The finalizer of splitmix64.
+/// Finaliser of splitmix64.
 #[inline]
 fn scramble(z: u64) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

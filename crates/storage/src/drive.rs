@@ -1,19 +1,21 @@
-//! Room on a drive.
+//! Measures the space on a drive.
 
 use std::io;
 use std::path::Path;
 
 use serde::Serialize;
 
-/// The file system that holds a folder.
+/// Space of the file system that holds a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Drive {
-    /// What an ordinary user may still write.
+    /// Bytes that an unprivileged user can still write.
     pub free_bytes: u64,
+    /// Total size in bytes.
     pub bytes: u64,
 }
 
 impl Drive {
+    /// Measures the file system that holds `folder`, which must exist.
     pub fn of(folder: &Path) -> io::Result<Self> {
         let found = rustix::fs::statvfs(folder)?;
         let in_bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);

@@ -1,7 +1,8 @@
 //! Files that survive a power cut, and small files that did not.
 //!
-//! A file is written beside its place, synced, given its name, and the folder is synced: after a power cut there is the old
-//! file or the new one. A small state file that is empty, torn or garbage all the same costs what it held, never a start.
+//! A file is written under a temporary name in its folder, synced and renamed, and then the folder is synced. After a
+//! power cut there is either the old file or the new one. If a small state file is nevertheless empty, torn or garbage,
+//! the program loses what it held but still starts.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -13,52 +14,52 @@ use log::warn;
 use serde::de::DeserializeOwned;
 use tempfile::{Builder, NamedTempFile};
 
-/// Mode of a file that its owner alone may read.
+/// Mode of a file that only its owner may read.
 pub const PRIVATE: u32 = 0o600;
 /// Mode of a file that everybody may read.
 pub const SHARED: u32 = 0o644;
 
-/// Start of the names of files that are being written. A process that is killed leaves them behind.
+/// Prefix for the names of files that are being written. A killed process leaves them behind.
 pub const DRAFT_PREFIX: &str = ".draft-";
 
-/// Largest state file that is read. Those that this program writes have a few kilobytes.
+/// Maximum size in bytes of a state file that is read. Those that this program writes have a few kilobytes.
 const STATE_BYTES_MAX: u64 = 1 << 20;
 
-/// A file that has no name yet. It goes away with this value unless it is published.
+/// A file without its final name. It is deleted on drop unless it is published.
 pub struct Draft {
     file: NamedTempFile,
     path: PathBuf,
 }
 
 impl Draft {
-    /// Begins the file that will be at `path`, in the same folder.
+    /// Begins the file that will be at `path`, as a draft in the same folder.
     ///
     /// # Errors
-    /// If nothing can be written into that folder.
+    /// If that folder cannot be written to.
     pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
         let file =
             Builder::new().prefix(DRAFT_PREFIX).permissions(Permissions::from_mode(mode)).tempfile_in(folder(path))?;
         Ok(Draft { file, path: path.to_owned() })
     }
 
-    /// The open file.
+    /// Returns the open file.
     pub fn file(&mut self) -> &mut File {
         self.file.as_file_mut()
     }
 
-    /// Where the file is until it has its name.
+    /// Returns the path of the file until it is published.
     pub fn temporary_path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Gives the file its name, in place of one that is there. It is on the drive when this returns.
+    /// Gives the file its final name and replaces an existing file. It is on the drive when this returns.
     pub fn publish(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
         self.file.persist(&self.path)?;
         sync(folder(&self.path))
     }
 
-    /// Gives the file its name, unless there is one of that name: then the error is [`io::ErrorKind::AlreadyExists`].
+    /// Gives the file its final name. Fails with [`io::ErrorKind::AlreadyExists`] if there is a file of that name.
     pub fn publish_new(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
         self.file.persist_noclobber(&self.path)?;
@@ -66,16 +67,16 @@ impl Draft {
     }
 }
 
-/// Replaces a file as a whole. It is on the drive when this returns.
+/// Writes a file, replacing an existing one atomically. It is on the drive when this returns.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut draft = Draft::create(path, mode)?;
     draft.file().write_all(bytes)?;
-    // What the umask took, so that a service with a strict one writes files that others can read.
+    // Restores the bits that a strict umask removed, so that others can read the files of a service.
     fs::set_permissions(draft.temporary_path(), Permissions::from_mode(mode))?;
     draft.publish()
 }
 
-/// Makes a folder and those above it. Each is on the drive when this returns.
+/// Creates a folder and its parents. Each is on the drive when this returns.
 pub fn create_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -88,7 +89,7 @@ pub fn create_folders(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a folder. Whatever else has its name is moved aside, and the log says so.
+/// Creates a folder. Anything else of that name is moved aside and logged.
 pub fn claim_folder(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|there| !there.is_dir()) && !path.is_dir() {
         let aside = set_aside(path)?;
@@ -97,7 +98,7 @@ pub fn claim_folder(path: &Path) -> io::Result<()> {
     create_folders(path)
 }
 
-/// Makes a file that its owner alone may read, or one that is there such a file. What it holds stays.
+/// Creates a file that only its owner may read, or restricts an existing file to its owner. Its content stays.
 pub fn claim_private(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(path)?;
     match file.metadata()?.mode() & 0o777 {
@@ -111,14 +112,16 @@ pub fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Moves a file into another folder of the same drive. After a power cut it is in one of them, or in both: a rename
-/// between folders may reach the drive as a file that is in neither. Whoever looks for it asks [`is_same_file`].
+/// Moves a file into another folder of the same drive.
+///
+/// After a power cut, the file is in one of the folders or in both, whereas a rename between folders may leave it in
+/// neither. Use [`is_same_file`] to recognise the second case.
 pub fn move_between_folders(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
         Ok(()) => (),
         // The first half was done before a power cut.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_same_file(from, to) => (),
-        // FAT has no links.
+        // FAT has no hard links.
         Err(error) if is_without_links(&error) => {
             fs::rename(from, to)?;
             sync(folder(to))?;
@@ -137,13 +140,13 @@ fn is_without_links(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| without.iter().any(|errno| errno.raw_os_error() == code))
 }
 
-/// Whether two names are of one file.
+/// Reports whether two names refer to the same file. Symbolic links are not followed.
 pub fn is_same_file(a: &Path, b: &Path) -> bool {
     let number = |path| fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()));
     matches!((number(a), number(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Removes a file, and tells whether it was there.
+/// Removes a file. Returns whether it existed.
 pub fn remove(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
@@ -152,20 +155,22 @@ pub fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// The folder of a file.
+/// Returns the folder of a file, `.` for a bare name.
 pub fn folder(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The path with something added to its file name.
+/// Returns the path with `end` appended to its file name.
 pub fn with_end(path: &Path, end: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(end);
     name.into()
 }
 
-/// Reads a small state file in JSON. Without one, and from one that cannot be used, comes the default; the log then says
-/// what is wrong, and that `consequence` follows. What is no state file is kept beside its place under another name.
+/// Reads a small state file in JSON.
+///
+/// If the file is missing or unusable, returns the default; in the second case it logs what is wrong and the
+/// `consequence`. A file that is not valid state is kept beside its place under another name.
 pub fn read_state<T: DeserializeOwned + Default>(path: &Path, consequence: &str) -> T {
     let bytes = match read_small(path) {
         Ok(Some(bytes)) => bytes,
@@ -194,7 +199,7 @@ fn what_is_wrong(bytes: &[u8], error: &serde_json::Error) -> String {
     }
 }
 
-/// A whole file of at most a megabyte; `None` if there is none.
+/// Reads a file of at most a megabyte. `None` if it does not exist; [`io::ErrorKind::FileTooLarge`] if it is larger.
 pub fn read_small(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -208,11 +213,11 @@ pub fn read_small(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Gives a file that cannot be used another name, `NAME.damaged`, in place of one that has it. The answer is that name.
+/// Renames an unusable file to `NAME.damaged`, replacing an earlier one, and returns the new path.
 pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = with_end(path, ".damaged");
     match fs::rename(path, &aside) {
-        // A folder in the way, say.
+        // The name may be taken by a folder, for example.
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let other = with_end(path, &format!(".damaged-{}", std::process::id()));
             fs::rename(path, &other)?;

@@ -1,5 +1,5 @@
-//! What files and drives do to a program, handled once: power cuts, files that are not what their names say, full drives,
-//! and SQLite databases that several processes open.
+//! Handles in one place what can go wrong with files and drives: power cuts, files that are not what their names say,
+//! full drives, and SQLite databases that several processes open.
 
 pub mod drive;
 pub mod durable;

@@ -1,4 +1,4 @@
-//! Files that come from outside: a path may name anything.
+//! Opens files that come from outside, where a path may name anything.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -7,10 +7,10 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens a plain file for reading. A named pipe, which would wait for a writer, a device, a socket and a folder are
+/// Opens a regular file for reading. Named pipes, which would wait for a writer, devices, sockets and folders are
 /// refused with [`io::ErrorKind::InvalidInput`] without being read.
 pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
-    // Without waiting: the open of a named pipe waits for whoever writes into it.
+    // Opening a named pipe would otherwise wait for a writer.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     match file.metadata()?.is_file() {

@@ -1,16 +1,18 @@
-//! What every database of ours that several processes may open at once needs.
+//! Helpers for SQLite databases that several processes may open at once.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
-/// Between two attempts to get a lock.
+/// Pause between two attempts to get a lock.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Switches a file to a write-ahead log, or leaves it there. `patience` is how long this, and every later statement, waits
-/// for other processes. SQLite's own waiting does not cover the switch: of two processes that make the same new file, one
-/// is told at once that the database is locked.
+/// Switches a database to a write-ahead log, or keeps it there.
+///
+/// `patience` is how long this call and every later statement wait for other processes. SQLite's own waiting does not
+/// cover the switch: if two processes create the same database, one of them immediately gets the error that it is
+/// locked.
 pub fn use_write_ahead_log(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
     connection.busy_timeout(patience)?;
     let begin = Instant::now();
@@ -22,7 +24,7 @@ pub fn use_write_ahead_log(connection: &Connection, patience: Duration) -> rusql
     }
 }
 
-/// Whether another process was in the way.
+/// Reports whether an error means that another process held a lock.
 pub fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }

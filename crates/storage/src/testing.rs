@@ -1,14 +1,14 @@
-//! What tests of other crates share. The program calls nothing of it.
+//! Helpers that tests of other crates share. The program itself uses none of them.
 
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
 
-/// Opens the same new file with four threads at once, fifty times over.
+/// Opens the same new file with four threads at once, and repeats this fifty times.
 ///
 /// # Panics
-/// If one of them cannot open it.
+/// If one of the threads cannot open it.
 pub fn open_at_once<E: Debug + Send>(open: impl Fn(&Path) -> Result<(), E> + Sync) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     for round in 0..50 {

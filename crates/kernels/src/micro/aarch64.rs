@@ -1,15 +1,15 @@
-//! Kernels for 64-bit ARM, in assembly: the intrinsics for SDOT and SMMLA are not stable in Rust, and the loops are laid
-//! out for in-order cores, where a value is loaded well before it is used.
+//! Kernels for 64-bit ARM, in assembly. The intrinsics for SDOT and SMMLA are not stable in Rust, and the loops are
+//! arranged for in-order cores, where a value must be loaded well before it is used.
 //!
-//! Registers: v0..v19 hold sums; the rest activations and weights. A loop goes 32 values deep and loads one step ahead,
-//! so up to 160 bytes behind the operands are read and not used.
+//! Registers v0 to v19 hold sums, the others activations and weights. A loop is 32 values deep and loads one step
+//! ahead, so up to 160 bytes after the operands are read and not used.
 
 use std::arch::asm;
 
 use super::{Activations, Header, Layout, Micro, Operands};
 
-/// `smull`, `smlal2`, `sadalp`: what every 64-bit ARM has. Two products fit 16 bits as no operand is -128 (a product of
-/// two such is the only one that does not leave room for a second).
+/// Kernel with `smull`, `smlal2` and `sadalp`, which every 64-bit ARM has. Two products fit into 16 bits because no
+/// operand is -128; only a product of two such operands would leave no room for a second.
 pub static NEON: Micro = Micro {
     layout: Layout {
         tile_rows: 5,
@@ -25,7 +25,7 @@ pub static NEON: Micro = Micro {
     run: neon,
 };
 
-/// `sdot` by element: four columns by four values times one row's four values.
+/// Kernel with `sdot` by element: four columns by four values times one row's four values.
 pub static SDOT: Micro = Micro {
     layout: Layout {
         tile_rows: 10,
@@ -41,7 +41,7 @@ pub static SDOT: Micro = Micro {
     run: sdot,
 };
 
-/// `smmla`: two rows times two columns, eight values deep.
+/// Kernel with `smmla`: two rows times two columns, eight values deep.
 pub static I8MM: Micro = Micro {
     layout: Layout {
         tile_rows: 10,
@@ -57,7 +57,7 @@ pub static I8MM: Micro = Micro {
     run: i8mm,
 };
 
-/// v0..v19 = 0.
+/// Sets v0 to v19 to 0.
 macro_rules! clear_sums {
     () => {
         concat!(
@@ -69,7 +69,7 @@ macro_rules! clear_sums {
     };
 }
 
-/// The assembly of a kernel, with every vector register taken.
+/// Emits the assembly of a kernel, which uses every vector register.
 macro_rules! vector_asm {
     ([$($text:expr),* $(,)?], $($operands:tt)*) => {
         asm!(
@@ -85,14 +85,14 @@ macro_rules! vector_asm {
     };
 }
 
-/// Sums `4 * c` to `4 * c + 3` of one row: four columns' weights times element `lane` of the row.
+/// Adds to sums `4 * c` to `4 * c + 3` of one row: four columns' weights times element `lane` of the row.
 macro_rules! sdot {
     ($sums:literal, $weights:literal, $row:literal, $lane:literal) => {
         concat!("sdot v", $sums, ".4s, v", $weights, ".16b, v", $row, ".4b[", $lane, "]\n")
     };
 }
 
-/// Columns 0..4 of rows 4 to 9.
+/// Adds to columns 0..4 of rows 4 to 9.
 #[rustfmt::skip]
 macro_rules! sdot_rows_4_to_9 {
     ($lane:literal) => {
@@ -103,7 +103,7 @@ macro_rules! sdot_rows_4_to_9 {
     };
 }
 
-/// Columns 0..4 of all rows.
+/// Adds to columns 0..4 of all rows.
 #[rustfmt::skip]
 macro_rules! sdot_columns_0 {
     ($lane:literal) => {
@@ -114,7 +114,7 @@ macro_rules! sdot_columns_0 {
     };
 }
 
-/// Columns 4..8 of all rows.
+/// Adds to columns 4..8 of all rows.
 #[rustfmt::skip]
 macro_rules! sdot_columns_4 {
     ($lane:literal) => {
@@ -126,7 +126,7 @@ macro_rules! sdot_columns_4 {
     };
 }
 
-/// Columns 0..4, then 4..8 of rows `r` and `r + 1`.
+/// Adds to columns 0..4, then 4..8, of rows `r` and `r + 1`.
 macro_rules! sdot_two_rows {
     ($s0:literal, $s1:literal, $t0:literal, $t1:literal, $r0:literal, $r1:literal, $lane:literal) => {
         concat!(
@@ -138,16 +138,16 @@ macro_rules! sdot_two_rows {
     };
 }
 
-/// A load from `offset` bytes behind a pointer.
+/// Loads from `offset` bytes after a pointer.
 macro_rules! load {
     ($registers:literal, $pointer:literal, $offset:literal) => {
         concat!($registers, ", [{", $pointer, "}, #", $offset, "]\n")
     };
 }
 
-/// Sixteen values deep. Weights of lane 0 and rows 0..6, 8 and 9 have been loaded, except those that `$late` names: the
-/// step loads them where the load unit of an in-order core is free. Then the next step's: weights from `b0` on, rows
-/// from `a0` on, each two (weights) or ten (rows) times 16 bytes.
+/// One step, sixteen values deep. The weights of lane 0 and rows 0..6, 8 and 9 are already loaded, except those that
+/// `$late` names; the step loads these where the load unit of an in-order core is free. Then it loads the operands of
+/// the next step: weights from `b0` on and rows from `a0` on, two (weights) or ten (rows) times 16 bytes each.
 #[rustfmt::skip]
 macro_rules! sdot_step {
     ([$late_rows_6:expr, $late_row_7:expr, $late_weights:expr], [$w1:literal, $x1:literal, $w2:literal, $x2:literal,
@@ -170,14 +170,14 @@ macro_rules! sdot_step {
 }
 
 /// # Safety
-/// As [`MicroAtDepth::tile`] has checked, on a processor with dot product instructions.
+/// The operands must be as [`MicroAtDepth::tile`] has checked, and the processor must have dot product instructions.
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn sdot(operands: &Operands) {
     let &Operands { depth, activations, panel, out, .. } = operands;
     for block in 0..2 {
-        // SAFETY: the activations are depth / 16 groups of 160 bytes, a block of the panel depth / 4 times 32 bytes, both
-        // with slack (or the next block) for the loads of the step after the last; `out` has 10 rows of 16 places, of
-        // which a block is 8.
+        // SAFETY: the activations are depth / 16 groups of 160 bytes, and a block of the panel is depth / 4 times 32
+        // bytes. Both are followed by slack (or the next block) for the loads of the step after the last. `out` has 10
+        // rows of 16 places, of which a block is 8.
         unsafe {
             vector_asm!(
                 [
@@ -222,7 +222,7 @@ unsafe fn sdot(operands: &Operands) {
     }
 }
 
-/// One column pair's weights times five pairs of rows.
+/// Multiplies one column pair's weights by five pairs of rows.
 macro_rules! smmla_column {
     ($weights:literal, $s0:literal, $s1:literal, $s2:literal, $s3:literal, $s4:literal) => {
         concat!(
@@ -255,8 +255,8 @@ macro_rules! smmla_column {
     };
 }
 
-/// Eight values deep, loading the next weights from `b1`, `b2` and the next activations from `a0` .. `a2` bytes on. `!`
-/// behind a place moves the pointer there.
+/// One step, eight values deep. It loads the next weights from `b1` and `b2` and the next activations from `a0` to
+/// `a2`, all offsets in bytes. `!` after an offset moves the pointer there.
 macro_rules! smmla_step {
     ($b1:literal, $b2:literal, $a0:literal, $a1:literal, $a2:literal) => {
         concat!(
@@ -287,7 +287,7 @@ macro_rules! smmla_step {
     };
 }
 
-/// Rows `2 * pair` and `2 * pair + 1`, eight columns each, from four 2 x 2 sums.
+/// Stores eight columns each of rows `2 * pair` and `2 * pair + 1`, from four 2 x 2 sums.
 macro_rules! store_smmla_pair {
     ($s0:literal, $s1:literal, $s2:literal, $s3:literal, $even:literal, $odd:literal) => {
         concat!(
@@ -322,14 +322,14 @@ macro_rules! store_smmla_pair {
 }
 
 /// # Safety
-/// As [`MicroAtDepth::tile`] has checked, on a processor with int8 matrix instructions.
+/// The operands must be as [`MicroAtDepth::tile`] has checked, and the processor must have int8 matrix instructions.
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn i8mm(operands: &Operands) {
     let &Operands { depth, activations, panel, out, ahead, ahead_step, .. } = operands;
     for block in 0..2 {
-        // SAFETY: the activations are depth / 8 groups of 80 bytes, a block of the panel depth / 8 times 64 bytes, both
-        // with slack (or the next block) for the loads of the step after the last; `out` has 10 rows of 16 places, of
-        // which a block is 8. Prefetches cannot fault.
+        // SAFETY: the activations are depth / 8 groups of 80 bytes, and a block of the panel is depth / 8 times 64
+        // bytes. Both are followed by slack (or the next block) for the loads of the step after the last. `out` has 10
+        // rows of 16 places, of which a block is 8. Prefetches cannot fault.
         unsafe {
             vector_asm!(
                 [
@@ -365,7 +365,7 @@ unsafe fn i8mm(operands: &Operands) {
     }
 }
 
-/// One column's sixteen weights times the five rows' sixteen activations, into four partial sums each.
+/// Multiplies one column's sixteen weights by the five rows' sixteen activations, into four partial sums each.
 macro_rules! neon_column {
     ($weights:literal, $s0:literal, $s1:literal, $s2:literal, $s3:literal, $s4:literal) => {
         concat!(
@@ -418,7 +418,8 @@ macro_rules! neon_column {
     };
 }
 
-/// Sixteen values deep. The first two columns' weights have been loaded, and the next ones are.
+/// One step, sixteen values deep. The first two columns' weights are already loaded, and the step loads those of the
+/// next one.
 macro_rules! neon_sixteen {
     () => {
         concat!(
@@ -435,7 +436,7 @@ macro_rules! neon_sixteen {
     };
 }
 
-/// One row's four columns, each the sum of its four partial sums.
+/// Stores four columns of one row, each the sum of its four partial sums.
 macro_rules! store_neon_row {
     ($s0:literal, $s1:literal, $s2:literal, $s3:literal, $row:literal) => {
         concat!(
@@ -458,14 +459,14 @@ macro_rules! store_neon_row {
 }
 
 /// # Safety
-/// As [`MicroAtDepth::tile`] has checked.
+/// The operands must be as [`MicroAtDepth::tile`] has checked.
 #[target_feature(enable = "neon")]
 unsafe fn neon(operands: &Operands) {
     let &Operands { depth, activations, panel, out, .. } = operands;
     for block in 0..4 {
-        // SAFETY: the activations are depth / 16 groups of 80 bytes, a block of the panel depth / 16 times 64 bytes,
-        // both with slack (or the next block) for the loads of the step after the last; `out` has 5 rows of 16 places,
-        // of which a block is 4.
+        // SAFETY: the activations are depth / 16 groups of 80 bytes, and a block of the panel is depth / 16 times 64
+        // bytes. Both are followed by slack (or the next block) for the loads of the step after the last. `out` has 5
+        // rows of 16 places, of which a block is 4.
         unsafe {
             vector_asm!(
                 [

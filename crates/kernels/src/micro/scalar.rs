@@ -1,7 +1,8 @@
-//! Plain Rust: what every other kernel is compared with, and what runs where there is nothing better.
+//! Kernel in plain Rust: the standard for all other kernels, and the one for processors without a better one.
 
 use super::{Activations, Header, Layout, Micro, Operands};
 
+/// Kernel in plain Rust.
 pub static SCALAR: Micro = Micro {
     layout: Layout {
         tile_rows: 4,
@@ -18,7 +19,7 @@ pub static SCALAR: Micro = Micro {
 };
 
 /// # Safety
-/// As [`MicroAtDepth::tile`] has checked.
+/// The operands must be as [`MicroAtDepth::tile`] has checked.
 unsafe fn run(operands: &Operands) {
     let &Operands { rows, depth, activations, panel, out, .. } = operands;
     let columns = SCALAR.layout.panel_columns;

@@ -1,11 +1,12 @@
-//! Kernels for x86-64: one row's group of activations is broadcast, the panel's columns lie in the lanes.
+//! Kernels for x86-64: a group of one row's activations is broadcast, and the panel's columns are in the lanes.
 
 use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::{Activations, Header, Layout, Micro, Operands};
 
-/// 512-bit `vpdpbusd`: ten rows by 32 columns, so that a ViT-B/32 image's 50 tokens are five full tiles.
+/// Kernel with 512-bit `vpdpbusd`: ten rows by 32 columns, so that the 50 tokens of a ViT-B/32 image are five full
+/// tiles.
 pub static AVX512_VNNI: Micro = Micro {
     layout: Layout {
         tile_rows: 10,
@@ -21,7 +22,7 @@ pub static AVX512_VNNI: Micro = Micro {
     run: avx512_vnni,
 };
 
-/// 256-bit `vpdpbusd` in its VEX form.
+/// Kernel with 256-bit `vpdpbusd` in its VEX form.
 pub static AVX_VNNI: Micro = Micro {
     layout: Layout {
         tile_rows: 6,
@@ -37,9 +38,9 @@ pub static AVX_VNNI: Micro = Micro {
     run: avx_vnni,
 };
 
-/// `vpmaddubsw`, which wants one operand unsigned: |a| times w with the sign of a. Its 16-bit sums of two products are
-/// at most 2 * 127 * 127 and cannot saturate. Where the weights allow ([`narrow`]), two of them are added before they
-/// become 32 bits, which saves one of two `vpmaddwd`.
+/// Kernel with `vpmaddubsw`, which requires one unsigned operand: |a| times w with the sign of a. Its 16-bit sums of
+/// two products are at most 2 * 127 * 127 and cannot saturate. Where the weights allow it ([`is_narrow`]), two such
+/// sums are added before they are widened to 32 bits, which saves one of two `vpmaddwd`.
 pub static AVX2: Micro = Micro {
     layout: Layout {
         tile_rows: 5,
@@ -55,8 +56,9 @@ pub static AVX2: Micro = Micro {
     run: avx2,
 };
 
-/// For activations that have 128 added: for each output an i32, -128 times the sum of its weights.
+/// Header for 32 columns and activations with 128 added: for each output an i32, -128 times the sum of its weights.
 const OFFSETS_32: Header = Header { bytes: |_| 32 * 4, fill: fill_offsets };
+/// Header for 16 columns and activations with 128 added: for each output an i32, -128 times the sum of its weights.
 const OFFSETS_16: Header = Header { bytes: |_| 16 * 4, fill: fill_offsets };
 
 fn fill_offsets(header: &mut [u8], weights: &mut [u8]) {
@@ -68,8 +70,8 @@ fn fill_offsets(header: &mut [u8], weights: &mut [u8]) {
     }
 }
 
-/// Weights of eight values' depth come as one pair of groups, `[2][16][4]`; the narrow pairs first. As u16: how many
-/// of them are narrow, then which place in the depth each pair has.
+/// Header for weights in pairs of groups, `[2][16][4]` for a depth of eight values, narrow pairs first. It holds u16
+/// numbers: the count of narrow pairs, then the place of each pair in the depth.
 const ORDER: Header = Header { bytes: |depth| (2 + depth / 8 * 2).next_multiple_of(64), fill: narrow_pairs_first };
 
 const PAIR_BYTES: usize = 2 * 16 * 4;
@@ -86,7 +88,8 @@ fn narrow_pairs_first(header: &mut [u8], weights: &mut [u8]) {
     }
 }
 
-/// Whether sums over the pair's two groups fit 16 bits for all activations: 127 * (|w0| + |w1| + |w2| + |w3|) < 2^15.
+/// Reports whether sums over the pair's two groups fit 16 bits for all activations: 127 * (|w0| + |w1| + |w2| + |w3|) <
+/// 2^15.
 fn is_narrow(pair: &[u8; PAIR_BYTES]) -> bool {
     let magnitude = |weight: u8| u32::from(weight.cast_signed().unsigned_abs());
     let (first, second) = pair.split_at(PAIR_BYTES / 2);
@@ -105,7 +108,7 @@ macro_rules! for_rows {
 }
 
 /// # Safety
-/// As [`MicroAtDepth::tile`] has checked, on a processor with AVX-512 F, BW and VNNI.
+/// The operands must be as [`MicroAtDepth::tile`] has checked, and the processor must have AVX-512 F, BW and VNNI.
 unsafe fn avx512_vnni(operands: &Operands) {
     for_rows!(operands, avx512_vnni_tile, 1 2 3 4 5 6 7 8 9 10);
 }
@@ -113,8 +116,8 @@ unsafe fn avx512_vnni(operands: &Operands) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 unsafe fn avx512_vnni_tile<const ROWS: usize>(operands: &Operands) {
     let &Operands { depth, mut activations, panel, out, mut ahead, ahead_step, .. } = operands;
-    // SAFETY: the panel is a header of 32 i32, then depth / 4 groups of 128 bytes; the activations are depth / 4
-    // groups of 4 * ROWS bytes; `out` has ROWS * 32 places. `ahead` is only prefetched, which cannot fault.
+    // SAFETY: the panel is a header of 32 i32, then depth / 4 groups of 128 bytes; the activations are depth / 4 groups
+    // of 4 * ROWS bytes; `out` has ROWS * 32 places. `ahead` is only prefetched, which cannot fault.
     unsafe {
         let start = [_mm512_loadu_si512(panel.cast()), _mm512_loadu_si512(panel.add(64).cast())];
         let mut sums = [start; ROWS];
@@ -139,7 +142,7 @@ unsafe fn avx512_vnni_tile<const ROWS: usize>(operands: &Operands) {
 }
 
 /// # Safety
-/// As [`MicroAtDepth::tile`] has checked, on a processor with AVX2 and AVX-VNNI.
+/// The operands must be as [`MicroAtDepth::tile`] has checked, and the processor must have AVX2 and AVX-VNNI.
 unsafe fn avx_vnni(operands: &Operands) {
     for_rows!(operands, avx_vnni_tile, 1 2 3 4 5 6);
 }
@@ -147,8 +150,8 @@ unsafe fn avx_vnni(operands: &Operands) {
 #[target_feature(enable = "avx2,avxvnni")]
 unsafe fn avx_vnni_tile<const ROWS: usize>(operands: &Operands) {
     let &Operands { depth, mut activations, panel, out, mut ahead, ahead_step, .. } = operands;
-    // SAFETY: the panel is a header of 16 i32, then depth / 4 groups of 64 bytes; the activations are depth / 4
-    // groups of 4 * ROWS bytes; `out` has ROWS * 16 places. `ahead` is only prefetched, which cannot fault.
+    // SAFETY: the panel is a header of 16 i32, then depth / 4 groups of 64 bytes; the activations are depth / 4 groups
+    // of 4 * ROWS bytes; `out` has ROWS * 16 places. `ahead` is only prefetched, which cannot fault.
     unsafe {
         let start = [_mm256_loadu_si256(panel.cast()), _mm256_loadu_si256(panel.add(32).cast())];
         let mut sums = [start; ROWS];
@@ -170,7 +173,7 @@ unsafe fn avx_vnni_tile<const ROWS: usize>(operands: &Operands) {
 }
 
 /// # Safety
-/// As [`MicroAtDepth::tile`] has checked, on a processor with AVX2.
+/// The operands must be as [`MicroAtDepth::tile`] has checked, and the processor must have AVX2.
 unsafe fn avx2(operands: &Operands) {
     for_rows!(operands, avx2_tile, 1 2 3 4 5);
 }
@@ -180,8 +183,8 @@ unsafe fn avx2_tile<const ROWS: usize>(operands: &Operands) {
     let &Operands { depth, panel, out, .. } = operands;
     let pairs = depth / 8;
     let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
-    // SAFETY: the panel starts with the header of `ORDER`; the ranges lie within the number of pairs. `out` has
-    // ROWS * 16 places.
+    // SAFETY: the panel starts with the header of `ORDER`; the ranges are within the number of pairs. `out` has ROWS *
+    // 16 places.
     unsafe {
         let narrow = usize::from(panel.cast::<u16>().read_unaligned()).min(pairs);
         avx2_pairs::<ROWS, true>(operands, 0..narrow, &mut sums);
@@ -193,7 +196,7 @@ unsafe fn avx2_tile<const ROWS: usize>(operands: &Operands) {
 /// Adds the products of some of the panel's pairs of groups.
 ///
 /// # Safety
-/// As [`MicroAtDepth::tile`] has checked; `range` must lie within the number of pairs.
+/// The operands must be as [`MicroAtDepth::tile`] has checked, and `range` must be within the number of pairs.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn avx2_pairs<const ROWS: usize, const NARROW: bool>(
@@ -204,9 +207,8 @@ unsafe fn avx2_pairs<const ROWS: usize, const NARROW: bool>(
     let &Operands { depth, activations, panel, ahead, ahead_step, .. } = operands;
     let pairs = depth / 8;
     let ones = _mm256_set1_epi16(1);
-    // SAFETY: the header has a place for each pair, after its first u16; then come the pairs. The activations are depth
-    // / 8 times 16 * ROWS bytes, and a place counts for no more than that. `ahead` is only prefetched, which cannot
-    // fault.
+    // SAFETY: the header has a place for each pair, after its first u16; then the pairs follow. The activations are
+    // depth / 8 times 16 * ROWS bytes, and `place` is limited to them. `ahead` is only prefetched, which cannot fault.
     unsafe {
         let weights = panel.add((ORDER.bytes)(depth));
         for index in range {

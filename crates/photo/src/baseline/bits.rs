@@ -1,42 +1,46 @@
-//! The bits of a JPEG's entropy-coded data (ITU-T T.81, F.2.2.5), many at a time.
+//! Bit reader for a JPEG's entropy-coded data (ITU-T T.81, F.2.2.5) that fetches many bits at a time.
 
-/// Reads between two markers. Behind the last bit come zeros; [`Bits::is_overdrawn`] tells whether some of them were read.
+/// Reader of the bits between two markers. It delivers zeros after the last bit; [`Bits::is_overdrawn`] reports whether
+/// any of them were read.
 #[derive(Clone, Copy)]
 pub struct Bits<'a> {
     data: &'a [u8],
-    /// Of the next byte that is not in the window.
+    /// Offset of the next byte that is not in the window yet.
     at: usize,
-    /// Of the next `FF`, or the end of the data.
+    /// Offset of the next `FF`, or the end of the data.
     plain_end: usize,
-    /// The next bits, from the highest one on. Behind `left` come zeros, or the first bits of the next byte.
+    /// Next bits of the data, the first one at the top. Below the `left` valid bits are zeros or the first bits of the
+    /// next byte.
     window: u64,
-    /// How many bits of the window have been fetched and not read yet; negative after reading beyond the end of the data.
+    /// Number of bits fetched into the window and not read yet. It is negative after reading past the end of the data.
     left: i32,
 }
 
 impl<'a> Bits<'a> {
+    /// Creates a reader of `data`, which may go on after the first marker.
     pub fn new(data: &'a [u8]) -> Self {
         Bits { data, at: 0, plain_end: 0, window: 0, left: 0 }.starting_at(0)
     }
 
-    /// Goes on at a byte, with the same window.
+    /// Continues at the byte at `at` with the same window.
     fn starting_at(self, at: usize) -> Self {
         let plain = memchr::memchr(0xFF, self.data.get(at..).unwrap_or_default());
         Bits { at, plain_end: plain.map_or(self.data.len(), |length| at + length), ..self }
     }
 
-    /// The next bits, of which after [`Bits::refill`] at least 56 are there, or all that the data has.
+    /// Returns the next bits, the first one at the top. After [`Bits::refill`], at least 56 of them are valid, or all
+    /// that the data still has.
     #[inline]
     pub fn window(&self) -> u64 {
         self.window
     }
 
-    /// Before no more than 56 bits are skipped or taken.
+    /// Refills the window, after which up to 56 bits may be skipped or taken.
     #[inline]
     pub fn refill(&mut self) {
         match self.data.get(self.at..).and_then(<[u8]>::first_chunk) {
             Some(eight) if self.at + 8 <= self.plain_end => {
-                // Without a branch: as many whole bytes as there is room for (after F. Giesen, "Reading bits in far too many
+                // Takes as many complete bytes as fit, without a branch (F. Giesen, "Reading bits in far too many
                 // ways", part 2, variant 4).
                 self.window |= u64::from_be_bytes(*eight) >> self.left;
                 self.at += (63 - self.left as usize) / 8;
@@ -46,7 +50,8 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// `FF 00` stands for `FF`; any other byte behind `FF` makes a marker, before which the data ends.
+    /// Refills the window byte by byte. `FF 00` stands for `FF`; any other byte after `FF` makes a marker, which ends
+    /// the data.
     #[cold]
     fn refilled_by_bytes(mut self) -> Self {
         while self.left < 56 {
@@ -67,13 +72,14 @@ impl<'a> Bits<'a> {
         self
     }
 
+    /// Skips `count` bits of the window, at most 56 after a refill.
     #[inline]
     pub fn skip(&mut self, count: u32) {
         self.window <<= count;
         self.left -= count as i32;
     }
 
-    /// The value of the next `size` bits, 1 to 15.
+    /// Takes the next `size` bits, 1 to 15, and returns their value.
     #[inline]
     pub fn take_value(&mut self, size: u32) -> i32 {
         let bits = (self.window >> (64 - size)) as i32;
@@ -81,17 +87,18 @@ impl<'a> Bits<'a> {
         extended(bits, size)
     }
 
-    /// How many bits have been read, in data without `FF`.
+    /// Returns the number of bits read so far, for data without `FF`.
     #[cfg(test)]
     pub fn position(&self) -> i64 {
         8 * self.at as i64 - i64::from(self.left)
     }
 
+    /// Reports whether bits were read past the end of the data.
     pub fn is_overdrawn(&self) -> bool {
         self.left < 0
     }
 
-    /// The marker behind the data, if all of them have been read but the bits that fill up the last byte.
+    /// Returns the marker after the data if only the padding bits of the last byte are left unread.
     pub fn marker(&self) -> Option<u8> {
         match self.data.get(self.at..)? {
             [0xFF, marker @ 1..=0xFE, ..] if (0..8).contains(&self.left) => Some(*marker),
@@ -99,13 +106,13 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Goes on behind the marker.
+    /// Continues after the marker.
     pub fn pass_marker(&mut self) {
         *self = Bits { window: 0, left: 0, ..*self }.starting_at(self.at + 2);
     }
 }
 
-/// The value that `size` bits, 1 to 15, stand for: negative ones begin with 0 (F.2.2.1, figure F.12).
+/// Returns the value that `size` bits, 1 to 15, stand for. Negative values begin with 0 (F.2.2.1, figure F.12).
 #[inline]
 pub fn extended(bits: i32, size: u32) -> i32 {
     if bits >> (size - 1) == 0 { bits - (1 << size) + 1 } else { bits }

@@ -1,25 +1,26 @@
-//! Huffman codes of a JPEG (ITU-T T.81, annex C and F.2.2.3), by tables of what the next bits mean.
+//! Huffman codes of a JPEG (ITU-T T.81, annex C and F.2.2.3), decoded through tables indexed by the next bits.
 
 use super::bits::{Bits, extended};
 
-/// Codes up to this length are found at once.
+/// Length in bits up to which a code is found with one table access.
 const SHORT: u32 = 10;
-/// Bits that are looked at to pass over coefficients.
+/// Number of bits that one step looks ahead to pass over coefficients.
 const AHEAD: u32 = 12;
 
-/// The codes of one table.
+/// Decoder for the codes of one Huffman table.
 pub struct Codes {
-    /// By the next bits: `length << 8 | symbol`, or 0 where the code is longer.
+    /// Entry for each value of the next [`SHORT`] bits: `length << 8 | symbol`, or 0 if the code is longer.
     short: Vec<u16>,
-    /// For each length, what the next 16 bits of a code of this length or a shorter one are below.
+    /// Exclusive upper bound, for each length, of the next 16 bits if they begin with a code of that length or shorter.
     below: [u32; 17],
-    /// For each length, the first code and the place of its symbol.
+    /// First code of each length, and the index of its symbol.
     first: [(u32, usize); 17],
     symbols: Vec<u8>,
 }
 
 impl Codes {
-    /// From the number of codes of each length, 1 to 16, and their symbols. None if there are more codes than fit.
+    /// Builds the codes from the number of codes of each length, 1 to 16, and their symbols. `None` if more codes are
+    /// announced than fit, or if the number of symbols differs.
     pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let (mut below, mut first) = ([0; 17], [(0, 0); 17]);
         let (mut code, mut place) = (0, 0);
@@ -43,7 +44,7 @@ impl Codes {
         found.map_or(0, |(symbol, length)| (length as u16) << 8 | u16::from(symbol))
     }
 
-    /// Symbol and length of the code that the window begins with.
+    /// Returns symbol and length of the code at the top of the window.
     #[inline]
     fn find(&self, window: u64) -> Option<(u8, u32)> {
         match self.short[(window >> (64 - SHORT)) as usize] {
@@ -60,7 +61,7 @@ impl Codes {
         Some((*symbol, length as u32))
     }
 
-    /// The difference to the DC coefficient before (F.2.2.1); at most 11 bits in a JPEG of 8-bit samples.
+    /// Reads the difference from the previous DC coefficient (F.2.2.1), at most 11 bits in a JPEG with 8-bit samples.
     #[inline]
     pub fn difference(&self, bits: &mut Bits) -> Option<i16> {
         bits.refill();
@@ -74,40 +75,42 @@ impl Codes {
     }
 }
 
-/// The codes of AC coefficients, each for some zeros and the coefficient behind them.
+/// Decoder for the codes of AC coefficients. Each code announces a run of zeros and the coefficient after it.
 pub struct AcCodes {
     codes: Codes,
-    /// By the next bits: the value that is whole in them.
+    /// Run and coefficient for each value of the next [`SHORT`] bits, if these hold both completely.
     values: Box<[Value; 1 << SHORT]>,
-    /// By the next bits: all codes that are whole in them, to be passed over together.
+    /// All codes that are complete in each value of the next [`AHEAD`] bits, so that they can be passed over together.
     passes: Box<[Pass; 1 << AHEAD]>,
 }
 
-/// Zeros and a coefficient.
+/// A run of zeros and the coefficient after it.
 #[derive(Clone, Copy, Default)]
 struct Value {
-    /// Or [`END_OF_BLOCK`].
+    /// Number of zeros, or [`END_OF_BLOCK`].
     zeros: u8,
-    /// Of code and value together; 0 if they are not whole.
+    /// Length of code and value together, in bits; 0 if they are incomplete.
     bits: u8,
     value: i16,
 }
 
-/// In place of a number of zeros: there is nothing but zeros behind.
+/// Marks, in place of a number of zeros, that only zeros follow in the block.
 const END_OF_BLOCK: u8 = 64;
 
-/// What a symbol says: the number of zeros, and of the bits of the value. None where a sequential JPEG has no such symbol.
+/// Returns the number of zeros and the size of the value in bits that a symbol announces. `None` for symbols that a
+/// sequential JPEG does not have.
 #[inline]
 fn meaning(symbol: u8) -> Option<(u8, u32)> {
     match (symbol >> 4, symbol & 15) {
         (0, 0) => Some((END_OF_BLOCK, 0)),
         (zeros, 0) if zeros < 15 => None,
-        // Sixteen zeros are fifteen, and one as the value.
+        // The symbol for sixteen zeros (15, 0) reads as fifteen zeros and a value of 0.
         (zeros, size) => Some((zeros, size.into())),
     }
 }
 
 impl AcCodes {
+    /// Builds the tables for the codes.
     pub fn new(codes: Codes) -> Self {
         let mut values = Box::new([Value::default(); 1 << SHORT]);
         for (bits, value) in (0..).zip(values.iter_mut()) {
@@ -120,11 +123,11 @@ impl AcCodes {
         AcCodes { codes, values, passes }
     }
 
-    /// The coefficients of a block in the order of the data, from the second on, up to at least number `last`: those that
-    /// are not 0 are given to `keep` with their numbers. The others are passed over. None if the data are damaged.
+    /// Reads a block's coefficients in data order, from the second up to at least number `last`, and calls `keep` with
+    /// number and value of those that are not 0. Passes over the remaining ones. `None` if the data is damaged.
     #[inline]
     pub fn coefficients(&self, bits: &mut Bits, last: usize, mut keep: impl FnMut(usize, i16)) -> Option<()> {
-        // In a variable of its own the state stays in registers.
+        // A local copy of the state stays in registers.
         let mut local = *bits;
         let mut number = 1;
         while number <= last {
@@ -157,17 +160,18 @@ impl AcCodes {
         Some(Value { zeros, bits: 0, value })
     }
 
-    /// Passes over the coefficients of a block from `number` on.
+    /// Passes over the coefficients of a block from `number` to the end.
     #[inline(always)]
     fn pass<'a>(&self, mut bits: Bits<'a>, mut number: usize) -> Option<Bits<'a>> {
         while number < 64 {
             bits.refill();
-            // Of 56 bits, which are enough for two of them.
+            // One refill gives 56 bits, which are enough for two passes.
             for _ in 0..2 {
                 let pass = self.passes[(bits.window() >> (64 - AHEAD)) as usize];
                 let next = number + pass.coefficients();
                 if pass.bits() == 0 || next >= 64 {
-                    // A long code, or the last one of a block that no mark ends: what is behind it is another block's.
+                    // Either the code is too long for the table, or the block ends here without an end-of-block symbol.
+                    // In the second case, the codes after its last one belong to the next block.
                     bits.refill();
                     let Value { zeros, .. } = self.long_value(&mut bits)?;
                     if zeros == END_OF_BLOCK {
@@ -199,7 +203,8 @@ impl Value {
     }
 }
 
-/// Some codes together, with their values. In one number, so that all tables stay in the fastest cache.
+/// Several codes with their values, to be passed over together. One number holds everything, so that all tables stay in
+/// the fastest cache.
 #[derive(Clone, Copy, Default)]
 struct Pass(u16);
 
@@ -208,25 +213,26 @@ impl Pass {
         Pass((bits | u32::from(ends) << 5 | coefficients << 8) as u16)
     }
 
-    /// At most 31; 0 if not one code is whole.
+    /// Number of bits to skip, at most 31; 0 if not even one code is complete.
     #[inline]
     fn bits(self) -> u32 {
         u32::from(self.0 & 31)
     }
 
-    /// At most 16 for each bit.
+    /// Number of coefficients passed over, at most 16 per code.
     #[inline]
     fn coefficients(self) -> usize {
         usize::from(self.0 >> 8)
     }
 
-    /// Whether the last code ends the block.
+    /// Reports whether the last code ends the block.
     #[inline]
     fn ends(self) -> bool {
         self.0 & 32 != 0
     }
 
-    /// All codes that are whole in the first [`AHEAD`] bits of a window. The value of the first one may end behind them.
+    /// Collects all codes that are complete in the first [`AHEAD`] bits of a window. The value of the first one may end
+    /// after these bits.
     fn of(codes: &Codes, window: u64) -> Self {
         let (mut pass, mut bits, mut coefficients) = (Pass::default(), 0, 0);
         while !pass.ends()
@@ -249,7 +255,7 @@ mod tests {
 
     use super::*;
 
-    /// A complete code: 2 of each length up to 14 and what remains at 16, for symbols in mixed order.
+    /// A complete code: 2 codes of each length up to 14 and the remainder at length 16, with symbols in mixed order.
     fn codes() -> Codes {
         let counts = [0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 7];
         let common = [0x01, 0x11, 0x02, 0x21, 0x03, 0x12, 0x00, 0x31, 0xF0, 0x41, 0x04, 0x51, 0x13, 0x05];
@@ -262,10 +268,10 @@ mod tests {
     fn codes_are_numbered_by_length_and_order() {
         let codes = codes();
         let find = |bits: u16| codes.find(u64::from(bits) << 48);
-        // The first ones are 00, 01, 100, 101, 1100 ...
+        // The first codes are 00, 01, 100, 101, 1100, ...
         assert_eq!([find(0), find(0x4000)], [Some((0x01, 2)), Some((0x11, 2))]);
         assert_eq!([find(0x8000), find(0xA000), find(0xC000)], [Some((0x02, 3)), Some((0x21, 3)), Some((0x03, 4))]);
-        // ... and the last of 16 bits; all ones are no code (C.2).
+        // ... and the last ones have 16 bits. Sixteen ones are not a code (C.2).
         assert_eq!(find(0xFFFE).map(|(_, length)| length), Some(16));
         assert_eq!(find(0xFFFF), None);
     }

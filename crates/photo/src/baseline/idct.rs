@@ -1,9 +1,9 @@
-//! The inverse DCT of a block at a fraction of its size: a block of 8 x 8 becomes one of, say, 2 x 2, from its lowest 2 x 2
-//! coefficients.
+//! Inverse DCT of a block at a fraction of its size: the lowest 2 x 2 coefficients of an 8 x 8 block, for example, give
+//! a block of 2 x 2 samples.
 
 use std::f64::consts::PI;
 
-/// Numbers of the coefficients of a block by row and column (ITU-T T.81, figure A.6).
+/// Zigzag numbers of a block's coefficients, by row and column (ITU-T T.81, figure A.6).
 const ZIGZAG: [[u8; 8]; 8] = [
     [0, 1, 5, 6, 14, 15, 27, 28],
     [2, 4, 7, 13, 16, 26, 29, 42],
@@ -15,24 +15,29 @@ const ZIGZAG: [[u8; 8]; 8] = [
     [35, 36, 48, 49, 57, 58, 62, 63],
 ];
 
-/// From the coefficients of a block to `width` x `height` samples, each 1 to 8.
+/// Transform of a block's coefficients to `width` x `height` samples, each side 1 to 8.
 pub struct Idct {
+    /// Number of samples in a row, 1 to 8.
     pub width: usize,
+    /// Number of rows of samples, 1 to 8.
     pub height: usize,
-    /// For each coefficient in the order of the data, its factor and where it belongs in a [`Block`].
+    /// Factor of each coefficient and its index in a flattened [`Block`], in zigzag order.
     places: [(f32, u8); 64],
-    /// The last coefficient that matters.
+    /// Zigzag number of the last coefficient that affects the samples.
     pub last: usize,
-    /// What the coefficient of column (row) u adds to the sample at x (y): `across[u][x]`, `down[y][u]`.
+    /// Contribution of the coefficient in column u to the sample at x: `across[u][x]`.
     across: [[f32; 8]; 8],
+    /// Contribution of the coefficient in row u to the sample at y: `down[y][u]`.
     down: [[f32; 8]; 8],
 }
 
-/// The coefficients of a block that are kept, at most `SIDE` x `SIDE`, by row and column; the last row is for the others.
-/// There are two kinds: `Block<4, 5>` costs half as much where it is enough.
+/// Dequantised coefficients of a block that are kept, at most `SIDE` x `SIDE`, by row and column. The last row collects
+/// all the others. There are two sizes, because `Block<4, 5>` costs half as much as `Block<8, 9>` where it suffices.
 pub type Block<const SIDE: usize, const ROWS: usize> = [[f32; SIDE]; ROWS];
 
 impl Idct {
+    /// Prepares the transform to `width` x `height` samples, each 1 to 8. `quantization` holds the factors in zigzag
+    /// order.
     pub fn new(width: usize, height: usize, quantization: &[u8; 64]) -> Self {
         let side = if width.max(height) <= 4 { 4 } else { 8 };
         let (mut places, mut last) = ([(0.0, side * side); 64], 0);
@@ -57,13 +62,13 @@ impl Idct {
         Idct { width, height, places, last, across, down }
     }
 
-    /// Whether a `Block<4, 5>` is enough.
+    /// Reports whether a `Block<4, 5>` suffices.
     #[inline]
     pub fn is_small(&self) -> bool {
         self.width <= 4 && self.height <= 4
     }
 
-    /// Puts a coefficient that is in the data into its place.
+    /// Stores coefficient `number`, in zigzag order, in the block.
     #[inline]
     pub fn place<const SIDE: usize, const ROWS: usize>(
         &self,
@@ -75,7 +80,7 @@ impl Idct {
         block.as_flattened_mut()[usize::from(place)] = factor * f32::from(value);
     }
 
-    /// Samples around 0, by row and column.
+    /// Computes the samples, centred on 0, by row and column.
     #[inline]
     pub fn samples<const SIDE: usize, const ROWS: usize>(&self, block: &Block<SIDE, ROWS>) -> [[f32; SIDE]; SIDE] {
         let mut samples = [[0.0; SIDE]; SIDE];
@@ -92,8 +97,8 @@ impl Idct {
     }
 }
 
-/// What a coefficient of this frequency adds to sample `at` of `count`: the inverse DCT of 8 points (A.3.3) read at
-/// `count` points.
+/// Returns the contribution of a coefficient of this frequency to sample `at` of `count`: the inverse DCT of 8 points
+/// (A.3.3) evaluated at `count` points.
 fn basis(frequency: usize, at: usize, count: usize) -> f32 {
     let scale = if frequency == 0 { 0.5_f64.sqrt() } else { 1.0 };
     let angle = (2 * at + 1) as f64 * frequency as f64 * PI / (2 * count) as f64;
@@ -106,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    /// ITU-T T.81, A.3.3, word for word.
+    /// Formula of ITU-T T.81, A.3.3, taken literally.
     fn by_the_standard(coefficients: &[[f64; 8]; 8], x: usize, y: usize) -> f64 {
         let constant = |frequency: usize| if frequency == 0 { 0.5_f64.sqrt() } else { 1.0 };
         let wave = |at: usize, frequency: usize| ((2 * at + 1) as f64 * frequency as f64 * PI / 16.0).cos();
@@ -143,13 +148,13 @@ mod tests {
         let idct = Idct::new(4, 2, &[2; 64]);
         assert_eq!((idct.last, idct.is_small()), (13, true));
         let mut block: Block<4, 5> = [[0.0; 4]; 5];
-        // Mean 40; columns 4 and rows 2 are not kept.
+        // The mean is 40; the coefficients in column 4, row 2 and the last one are not kept.
         [(0, 160), (14, 99), (3, 99), (63, 99)]
             .iter()
             .for_each(|&(number, value)| idct.place(number, value, &mut block));
         let samples = idct.samples(&block);
         assert!(samples[..2].iter().flatten().all(|sample| (sample - 40.0).abs() < 1e-4), "{samples:?}");
-        // One wave across, read at four points.
+        // One wave across, sampled at four points.
         idct.place(1, 20, &mut block);
         let [first, second, third, last] = idct.samples(&block)[0].map(|sample| sample - 40.0);
         assert!(first > second && second > 0.0 && (first + last).abs() < 1e-4 && (second + third).abs() < 1e-4);

@@ -1,8 +1,9 @@
-//! Baseline JPEGs at a fraction of their size, several times faster than by libjpeg.
+//! Decoder for baseline JPEGs at a fraction of their size, several times faster than libjpeg.
 //!
-//! Most of the time of decoding goes into Huffman codes, and most of these belong to coefficients that a small picture does
-//! not show. libjpeg reads them one by one all the same; here they are passed over, several at a time (`huffman`). This is
-//! for the photos of cameras alone: anything else, anything damaged too, is left to libjpeg, which says what is wrong.
+//! Huffman codes take most of the decoding time, and most of them belong to coefficients that a small picture does not
+//! show. libjpeg still reads them one by one; this decoder passes over several at a time (`huffman`). It serves only
+//! the usual photos of cameras. Anything else, including anything damaged, is left to libjpeg, which reports what is
+//! wrong.
 
 mod bits;
 mod huffman;
@@ -15,11 +16,11 @@ use scan::{Component, Scan};
 
 use super::jpeg::JpegHeader;
 
-/// Largest fraction, in eighths: a component of half as many blocks then gives whole ones.
+/// Largest fraction in eighths. At 4/8, a component with half as many blocks is decoded at its own full size.
 const EIGHTHS_MAX: u8 = 4;
 
-/// Decodes at `eighths`/8 of the size: width, height and RGB rows. `bytes` are those that `header` was read from. None if
-/// this file or fraction is for libjpeg.
+/// Decodes at `eighths`/8 of the size and returns width, height and RGB rows. `header` must come from the same `bytes`.
+/// `None` if libjpeg has to decode this file or fraction.
 pub fn decode(bytes: &[u8], header: &JpegHeader, eighths: u8) -> Option<(u32, u32, Vec<u8>)> {
     if eighths > EIGHTHS_MAX || header.scans != 1 || header.components != 3 {
         return None;
@@ -55,16 +56,18 @@ pub fn decode(bytes: &[u8], header: &JpegHeader, eighths: u8) -> Option<(u32, u3
 
 const FIRST_RESTART: u8 = 0xD0;
 
-/// Markers at equal distances in the data, where reading can begin anew (ITU-T T.81, E.2.4).
+/// Restart markers: equally spaced points in the data where decoding starts afresh (ITU-T T.81, E.2.4).
 struct Restarts {
+    /// Units between two markers; 0 if there are none.
     interval: u32,
-    /// Since the last one.
+    /// Units since the last marker.
     units: u32,
-    /// The next one.
+    /// Next marker, `D0` to `D7` in turn.
     marker: u8,
 }
 
 impl Restarts {
+    /// Passes a restart marker if one is due before the next unit. `None` if it is missing.
     fn before_unit(&mut self, bits: &mut Bits, lanes: &mut [Lane]) -> Option<()> {
         if self.interval > 0 && self.units == self.interval {
             if bits.marker()? != self.marker {
@@ -79,14 +82,14 @@ impl Restarts {
     }
 }
 
-/// One component on its way to samples: as many as the picture has pixels, because a component with fewer blocks gives
-/// larger ones.
+/// Decoder of one component. It makes one sample per pixel of the picture: blocks of a component that has fewer of them
+/// are decoded to a larger size.
 struct Lane<'a> {
     component: &'a Component,
     idct: Idct,
-    /// The DC coefficient of the block before.
+    /// DC coefficient of the previous block.
     dc: i16,
-    /// The samples of a row of units.
+    /// Samples of one row of units, `stride` in each line.
     plane: Vec<u8>,
     stride: usize,
 }
@@ -100,7 +103,7 @@ impl<'a> Lane<'a> {
         Some(Lane { component, idct, dc: 0, plane: vec![0; stride * unit[1]], stride })
     }
 
-    /// Reads the blocks of a unit whose samples begin in column `at`.
+    /// Decodes the blocks of a unit whose samples begin in column `at`.
     #[inline]
     fn unit(&mut self, bits: &mut Bits, at: usize) -> Option<()> {
         let [across, down] = self.component.sampling;
@@ -139,12 +142,12 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// Samples are stored around 0 (A.3.1).
+/// Returns the sample for a value centred on 0 (A.3.1).
 fn to_sample(value: f32) -> u8 {
     (value + 128.5) as u8
 }
 
-/// By the weights of JFIF 1.02, in 65,536ths as libjpeg has them.
+/// Converts to RGB with the weights of JFIF 1.02, in 65,536ths like libjpeg.
 fn to_rgb(rows: &mut [u8], width: usize, lanes: &[Lane], stride: usize) {
     for (y, row) in rows.chunks_exact_mut(width * 3).enumerate() {
         let [lumas, blues, reds] = [0, 1, 2].map(|lane| &lanes[lane].plane[y * stride..][..width]);
@@ -161,10 +164,10 @@ fn to_rgb(rows: &mut [u8], width: usize, lanes: &[Lane], stride: usize) {
 mod tests {
     use bridgeclip_random::Random;
 
-    use super::super::{jpeg, libjpeg};
     use super::*;
+    use crate::{jpeg, libjpeg};
 
-    /// Slopes under noise: coefficients of all frequencies.
+    /// A gradient under noise, which has coefficients of all frequencies.
     fn textured(width: u32, height: u32) -> Vec<u8> {
         let mut random = Random::new(&[width.into(), height.into()]);
         let pixel = |x: u32, y: u32| [x * 3, y * 5, x * 2 + y].map(|value| (value % 200) as f32 + 28.0);
@@ -186,14 +189,14 @@ mod tests {
 
     #[test]
     fn at_three_eighths_pictures_are_those_of_libjpeg() {
-        // There libjpeg keeps the lowest coefficients too; for 1/8, 2/8 and 4/8 it has older code.
+        // At 3/8, libjpeg also keeps the lowest coefficients; at 1/8, 2/8 and 4/8 it runs older code.
         for (width, height) in [(1, 1), (7, 9), (8, 8), (16, 17), (33, 1), (67, 45), (200, 131)] {
             for (sampling, quality) in [([1, 1], 95), ([2, 2], 95), ([1, 1], 40), ([2, 2], 30)] {
                 let bytes = libjpeg::encode_sampled(width, height, &textured(width, height), quality, sampling);
                 let [ours, theirs] = by_both(&bytes, 3);
                 assert_eq!((ours.0, ours.1, ours.2.len()), (theirs.0, theirs.1, theirs.2.len()));
                 let difference = largest_difference(&ours.2, &theirs.2);
-                // A grey level in each of Y, Cb and Cr.
+                // One grey level in each of Y, Cb and Cr.
                 assert!(difference <= 3, "{width} x {height}, {sampling:?}, quality {quality}: {difference}");
             }
         }
@@ -212,7 +215,7 @@ mod tests {
             for eighths in (1..=EIGHTHS_MAX).filter(|eighths| sampling[0] * eighths <= 8) {
                 let (width, height, rgb) = decode(&bytes, &header, eighths).expect("the plain case");
                 assert_eq!((width, height), (20 * u32::from(eighths), 16 * u32::from(eighths)));
-                // A pixel shows the middle of those that it stands for.
+                // A pixel shows the centre of the area that it stands for.
                 let middle = |index: u32| (f64::from(index) + 0.5) * 8.0 / f64::from(eighths) - 0.5;
                 let expected: Vec<u8> = (0..width * height)
                     .flat_map(|index| at(middle(index % width), middle(index / width)).map(|value| value.round() as u8))
@@ -225,7 +228,7 @@ mod tests {
 
     #[test]
     fn restarts_change_nothing() {
-        // Each pair holds the same coefficients.
+        // Both files of a pair hold the same coefficients.
         let pairs = [
             [seed!("textured-420.jpg"), seed!("textured-420-restarts.jpg")],
             [seed!("textured-422.jpg"), seed!("textured-422-restarts.jpg")],

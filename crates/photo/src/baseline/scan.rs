@@ -1,55 +1,58 @@
-//! What the segments of a baseline JPEG say of its one scan (ITU-T T.81, annex B.2).
+//! Parameters of a baseline JPEG's only scan, read from its segments (ITU-T T.81, annex B.2).
 
 use std::rc::Rc;
 
-use super::super::jpeg::{START_OF_SCAN, segments};
 use super::huffman::{AcCodes, Codes};
+use crate::jpeg::{START_OF_SCAN, segments};
 
-/// Sequential, Huffman codes (SOF0, SOF1).
+/// Frame markers of sequential JPEGs with Huffman codes (SOF0, SOF1).
 const FRAMES: [u8; 2] = [0xC0, 0xC1];
 const HUFFMAN_TABLES: u8 = 0xC4;
 const QUANTIZATION_TABLES: u8 = 0xDB;
 const RESTART_INTERVAL: u8 = 0xDD;
 const APP14: u8 = 0xEE;
-/// The most blocks that a unit may have (B.2.3).
+/// Maximum number of blocks in a unit (B.2.3).
 const UNIT_BLOCKS_MAX: usize = 10;
 
-/// A scan of the three components of a colour photo.
+/// A scan with the three components of a colour photo.
 pub struct Scan<'a> {
+    /// Y, Cb and Cr.
     pub components: [Component; 3],
-    /// Units between two restarts; 0 where there are none.
+    /// Units between two restarts; 0 if there are none.
     pub restart_interval: u32,
-    /// From the first byte of the entropy-coded data to the end of the file.
+    /// Bytes from the start of the entropy-coded data to the end of the file.
     pub data: &'a [u8],
 }
 
-/// Y, Cb or Cr.
+/// One of the components Y, Cb and Cr.
 pub struct Component {
-    /// Blocks in a unit (MCU), across and down; 1 to 4.
+    /// Blocks in a unit (MCU), across and down, each 1 to 4.
     pub sampling: [usize; 2],
-    /// What the coefficients are multiplied by, in the order of the data.
+    /// Factors of the coefficients, in zigzag order.
     pub quantization: [u8; 64],
-    /// Cb and Cr mostly have the same.
+    /// Codes of the DC coefficients; Cb and Cr mostly share them.
     pub dc: Rc<Codes>,
+    /// Codes of the AC coefficients; Cb and Cr mostly share them.
     pub ac: Rc<AcCodes>,
 }
 
-/// What stands before the scan.
+/// Tables and parameters from the segments before the scan.
 #[derive(Default)]
 struct Tables<'a> {
     quantization: [Option<&'a [u8; 64]>; 4],
     dc: [Option<Definition<'a>>; 4],
     ac: [Option<Definition<'a>>; 4],
     restart_interval: u32,
-    /// Of each component, its identifier, sampling factors, and quantization table.
+    /// Identifier, sampling factors and quantisation table of each component.
     frame: Option<&'a [[u8; 3]; 3]>,
 }
 
-/// How many Huffman codes there are of each length, and the symbols.
+/// Number of Huffman codes of each length, and their symbols.
 type Definition<'a> = (&'a [u8; 16], &'a [u8]);
 
 impl<'a> Scan<'a> {
-    /// Reads up to the data. None if it is not the plain case: Huffman codes, YCbCr, all components in the scan.
+    /// Reads the segments up to the data. `None` unless this is the usual case: Huffman codes, YCbCr, all components in
+    /// one scan.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut tables = Tables::default();
         for segment in segments(bytes) {
@@ -68,7 +71,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Adobe's segment says 1 for YCbCr (its technical note 5116).
+/// Reports whether Adobe's segment names another colour space than YCbCr, which is 1 (Adobe technical note 5116).
 fn is_other_colour(body: &[u8]) -> bool {
     body.starts_with(b"Adobe") && body.get(11) != Some(&1)
 }
@@ -76,7 +79,7 @@ fn is_other_colour(body: &[u8]) -> bool {
 impl<'a> Tables<'a> {
     fn add_quantization(&mut self, mut body: &'a [u8]) -> Option<()> {
         while let Some((&place, rest)) = body.split_first() {
-            // A precision in the upper half, 0 for bytes, and the table's number.
+            // The upper half of the byte is the precision, 0 for bytes; the lower half is the table's number.
             let (table, rest) = rest.split_first_chunk()?;
             *self.quantization.get_mut(usize::from(place))? = Some(table);
             body = rest;
@@ -86,7 +89,7 @@ impl<'a> Tables<'a> {
 
     fn add_huffman(&mut self, mut body: &'a [u8]) -> Option<()> {
         while let Some((&place, rest)) = body.split_first() {
-            // A class in the upper half, and the table's number.
+            // The upper half of the byte is the class, 0 for DC; the lower half is the table's number.
             let (counts, rest) = rest.split_first_chunk()?;
             let (symbols, rest) = rest.split_at_checked(counts.iter().map(|&count| usize::from(count)).sum())?;
             let (class, number) = if place < 0x10 { (&mut self.dc, place) } else { (&mut self.ac, place - 0x10) };
@@ -96,14 +99,15 @@ impl<'a> Tables<'a> {
         Some(())
     }
 
-    /// Behind precision, size and number of components, three bytes each.
+    /// Reads the frame header: precision, size, number of components, then three bytes for each of them.
     fn set_frame(&mut self, body: &'a [u8]) -> Option<()> {
         let (components, rest) = body.get(6..)?.as_chunks();
         let is_second = self.frame.replace(components.try_into().ok()?).is_some();
         (rest.is_empty() && !is_second).then_some(())
     }
 
-    /// By the header of the scan: the number of components, two bytes each, and what a progressive one would say.
+    /// Reads the scan header: number of components, two bytes for each of them, then three bytes that only vary in
+    /// progressive files.
     fn scan(&self, header: &[u8], data: &'a [u8]) -> Option<Scan<'a>> {
         let [3, choices @ .., 0, 63, 0] = header else { return None };
         let choices: &[[u8; 2]; 3] = match choices.as_chunks() {
@@ -128,7 +132,7 @@ impl<'a> Tables<'a> {
         (blocks <= UNIT_BLOCKS_MAX).then_some(Scan { components, restart_interval: self.restart_interval, data })
     }
 
-    /// For DC and AC coefficients, from these tables.
+    /// Builds the decoders of DC and AC coefficients from the tables with these numbers.
     fn codes(&self, [dc, ac]: [u8; 2]) -> Option<(Rc<Codes>, Rc<AcCodes>)> {
         let codes = |tables: &[Option<Definition>; 4], number: u8| {
             let (counts, symbols) = (*tables.get(usize::from(number))?)?;

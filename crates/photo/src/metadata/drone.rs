@@ -1,19 +1,20 @@
-//! What the makers of drones put into XMP, as one set of facts.
+//! Unifies what drone makers write into XMP.
 //!
 //! Names, units and signs are from DJI's manuals (Zenmuse P1, Mavic 3 Enterprise, Matrice 4: "XMP data list"), Skydio's
 //! "Camera and metadata overview" for the X2 and X10, Parrot's "Embedded Photo Metadata", and ExifTool's tables. Autel
-//! writes DJI's fields under the prefix `drone` since 2022, and those of Pix4D (`Camera`) before.
+//! has written DJI's fields under the prefix `drone` since 2022, and those of Pix4D (`Camera`) before.
 
 use bridgeclip_domain::{Attitude, Drone, FixQuality, Position, PositionSource};
 
 use super::Metadata;
 use super::xmp::Properties;
 
-/// Beyond these, values are errors: no drone flies so high, and no laser on one reaches so far.
+/// Altitude in metres, on either side of zero, beyond which a value is an error: no drone flies that high.
 const ALTITUDE_M_MAX: f64 = 20_000.0;
+/// Distance in metres beyond which a value is an error: no laser on a drone reaches that far.
 const DISTANCE_M_MAX: f64 = 10_000.0;
 
-/// Adds to the metadata what the packet says.
+/// Adds the facts of an XMP packet to the metadata.
 pub fn add(properties: &Properties, metadata: &mut Metadata) {
     let mut drone = Drone::default();
     for prefix in ["drone-dji:", "drone:"] {
@@ -25,7 +26,7 @@ pub fn add(properties: &Properties, metadata: &mut Metadata) {
     metadata.drone = (drone != Drone::default()).then_some(drone);
 }
 
-/// The fields of one maker.
+/// Fields of one maker, by their common prefix.
 struct Fields<'a> {
     properties: &'a Properties,
     prefix: &'static str,
@@ -40,7 +41,7 @@ impl Fields<'_> {
         self.properties.number(&format!("{}{name}", self.prefix))
     }
 
-    /// Within `limit` on both sides of zero.
+    /// Returns a number if it is within `limit` on both sides of zero.
     fn within(&self, name: &str, limit: f64) -> Option<f64> {
         self.number(name).filter(|value| value.abs() <= limit)
     }
@@ -49,18 +50,19 @@ impl Fields<'_> {
         self.within(name, ALTITUDE_M_MAX)
     }
 
-    /// More than nothing: devices without a value write 0.
+    /// Returns a length in metres if it is positive. Devices without a value write 0.
     fn length(&self, name: &str) -> Option<f64> {
         self.within(name, DISTANCE_M_MAX).filter(|value| *value > 0.0)
     }
 
-    /// `names` are those of roll, pitch and yaw.
+    /// Reads an attitude from the fields with these `names` for roll, pitch and yaw, in degrees.
     fn attitude(&self, names: [&str; 3]) -> Attitude {
         let [roll_deg, pitch_deg, yaw_deg] = names.map(|name| self.within(name, 360.0));
         Attitude { roll_deg, pitch_deg, yaw_deg }
     }
 
-    /// A place, unless it is the point 0, 0, which is written where there is none.
+    /// Reads a latitude and longitude in degrees. The point 0, 0 counts as none, because devices without a position
+    /// write it.
     fn place(&self, latitude: &str, longitude: &str) -> Option<(f64, f64)> {
         let place = (self.within(latitude, 90.0)?, self.within(longitude, 180.0)?);
         (place != (0.0, 0.0)).then_some(place)
@@ -81,7 +83,7 @@ fn add_dji(fields: &Fields, metadata: &mut Metadata, drone: &mut Drone) {
         position.quality = position.quality.max(quality);
     }
     metadata.positions.rtk = metadata.positions.rtk.take().or_else(|| rtk(fields, quality?));
-    // The laser says when it measured nothing.
+    // A laser that measured nothing reports another status.
     if fields.text("LRFStatus").is_none_or(|status| status == "Normal")
         && let Some(distance) = fields.length("LRFTargetDistance")
     {
@@ -90,7 +92,8 @@ fn add_dji(fields: &Fields, metadata: &mut Metadata, drone: &mut Drone) {
     }
 }
 
-/// `RtkFlag`: 0 no position, 16 single point, 32 to 49 a floating solution, 50 a fixed one.
+/// Returns the quality that `RtkFlag` stands for: 0 is no position, 16 a single point, 32 to 49 a floating solution, 50
+/// a fixed one.
 fn rtk_quality(fields: &Fields) -> Option<FixQuality> {
     match fields.text("RtkFlag")?.parse().ok()? {
         16 => Some(FixQuality::Autonomous),
@@ -104,7 +107,7 @@ fn rtk(fields: &Fields, quality: FixQuality) -> Option<Position> {
     if quality < FixQuality::RtkFloat {
         return None;
     }
-    // Some firmware writes the longitude's name with a letter too many.
+    // Some firmware misspells the longitude's name.
     let place = |longitude| fields.place("GpsLatitude", longitude);
     let place = place("GpsLongitude").or_else(|| place("GpsLongtitude"))?;
     let deviations = fields.length("RtkStdLat").zip(fields.length("RtkStdLon"));
@@ -120,7 +123,7 @@ fn laser_target(fields: &Fields) -> Option<Position> {
     Some(position(PositionSource::LaserTarget, place, fields.altitude("LRFTargetAbsAlt")))
 }
 
-/// Measured at the moment of exposure.
+/// Returns a position that was measured at the moment of exposure.
 fn position(source: PositionSource, place: (f64, f64), altitude_m: Option<f64>) -> Position {
     Position {
         latitude_deg: place.0,
@@ -150,7 +153,7 @@ fn add_parrot(fields: &Fields, drone: &mut Drone) {
     fill(&mut drone.flight, fields.attitude(["DroneRollDegree", "DronePitchDegree", "DroneYawDegree"]));
 }
 
-/// Pix4D counts the camera's pitch from straight down; 90 is the horizon.
+/// Adds Pix4D's fields. Pix4D counts the camera's pitch from straight down, so 90 is the horizon.
 fn add_pix4d(fields: &Fields, metadata: &mut Metadata, drone: &mut Drone) {
     let mut gimbal = fields.attitude(["Roll", "Pitch", "Yaw"]);
     gimbal.pitch_deg = gimbal.pitch_deg.map(|pitch| pitch - 90.0);
@@ -161,7 +164,7 @@ fn add_pix4d(fields: &Fields, metadata: &mut Metadata, drone: &mut Drone) {
     }
 }
 
-/// The first maker that knows an attitude is believed: angles of several are not mixed.
+/// Sets an attitude unless an earlier maker's fields did. Angles of several makers are not mixed.
 fn fill(attitude: &mut Attitude, candidate: Attitude) {
     if attitude.is_unknown() {
         *attitude = candidate;
@@ -170,8 +173,8 @@ fn fill(attitude: &mut Attitude, candidate: Attitude) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Positions, xmp};
     use super::*;
+    use crate::metadata::{Positions, xmp};
 
     fn read(description: &str) -> Metadata {
         let packet = format!("<x:xmpmeta><rdf:RDF>{description}</rdf:RDF></x:xmpmeta>");

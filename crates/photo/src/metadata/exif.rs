@@ -1,4 +1,4 @@
-//! The EXIF block (CIPA DC-008): time, position, camera and exposure.
+//! Reads the EXIF block (CIPA DC-008): time, position, camera and exposure.
 
 use exif::{Exif, In, Tag, Value};
 use jiff::civil::DateTime;
@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use bridgeclip_domain::{Camera, Exposure, FixQuality, Position, PositionSource};
 
-use super::super::Orientation;
 use super::{Metadata, Positions};
+use crate::Orientation;
 
-/// Longer texts are no names.
+/// Length in bytes at which texts are cut; names are shorter.
 const TEXT_BYTES_MAX: usize = 128;
 
-/// Reads as much of the block as can be understood. `local` is the offset of clocks that do not write one.
+/// Reads as much of the block as is intelligible. `local` is the UTC offset of camera clocks that do not record one.
 pub fn read(block: &[u8], local: Offset) -> Metadata {
     let Some(exif) = parse(block) else { return Metadata::default() };
     Metadata {
@@ -28,11 +28,12 @@ pub fn read(block: &[u8], local: Offset) -> Metadata {
     }
 }
 
-/// How the stored pixels become upright.
+/// Returns the orientation of the stored pixels, upright if the block does not give one.
 pub fn orientation(block: &[u8]) -> Orientation {
     parse(block).as_ref().map(orientation_of).unwrap_or_default()
 }
 
+/// Parses a block, or as much of it as possible if it is damaged.
 fn parse(block: &[u8]) -> Option<Exif> {
     let mut reader = exif::Reader::new();
     reader.continue_on_error(true);
@@ -56,7 +57,7 @@ fn whole(exif: &Exif, tag: Tag) -> Option<u32> {
 
 fn rationals(exif: &Exif, tag: Tag) -> Option<Vec<f64>> {
     let Value::Rational(values) = &exif.get_field(tag, In::PRIMARY)?.value else { return None };
-    // No tag that is read here has more than three.
+    // No tag that is read here has more than three values.
     let values: Vec<f64> = values.iter().take(3).map(exif::Rational::to_f64).collect();
     values.iter().all(|value| value.is_finite()).then_some(values)
 }
@@ -65,7 +66,7 @@ fn rational(exif: &Exif, tag: Tag) -> Option<f64> {
     rationals(exif, tag)?.first().copied()
 }
 
-/// Zero stands for unknown where it makes no sense.
+/// Returns a positive number. Zero means unknown in tags where it makes no sense.
 fn positive(exif: &Exif, tag: Tag) -> Option<f64> {
     rational(exif, tag).filter(|value| *value > 0.0)
 }
@@ -90,7 +91,7 @@ fn exposure(exif: &Exif) -> Exposure {
     }
 }
 
-/// `DateTimeOriginal` with its fraction and offset.
+/// Returns `DateTimeOriginal` with its fraction and offset.
 fn taken(exif: &Exif, local: Offset) -> Option<Timestamp> {
     let civil = DateTime::strptime("%Y:%m:%d %H:%M:%S", text(exif, Tag::DateTimeOriginal)?).ok()?;
     let offset = text(exif, Tag::OffsetTimeOriginal).and_then(|text| parse_offset(&text)).unwrap_or(local);
@@ -98,7 +99,7 @@ fn taken(exif: &Exif, local: Offset) -> Option<Timestamp> {
     offset.to_timestamp(civil).ok()?.checked_add(fraction.unwrap_or_default()).ok()
 }
 
-/// `+09:00` as EXIF 2.31 writes it.
+/// Parses a UTC offset such as `+09:00`, as EXIF 2.31 writes it, up to 14 hours. `None` for anything else.
 pub fn parse_offset(text: &str) -> Option<Offset> {
     let sign = match text.as_bytes().first()? {
         b'+' => 1,
@@ -111,14 +112,14 @@ pub fn parse_offset(text: &str) -> Option<Offset> {
     (hours <= 14 && minutes < 60).then(|| Offset::from_seconds(sign * seconds).ok())?
 }
 
-/// Digits after the decimal point, at most nine of them.
+/// Parses the digits after the decimal point of a second, at most nine of them.
 fn fraction(digits: &str) -> Option<SignedDuration> {
     let digits = digits.get(..digits.len().min(9))?;
     let value: i64 = digits.parse().ok().filter(|value| *value >= 0)?;
     Some(SignedDuration::from_nanos(value * 10_i64.pow(9 - digits.len() as u32)))
 }
 
-/// Date and time of day, both UTC.
+/// Returns the moment of the position from its UTC date and time of day.
 fn gps_time(exif: &Exif) -> Option<Timestamp> {
     let date = text(exif, Tag::GPSDateStamp)?;
     let time = rationals(exif, Tag::GPSTimeStamp)?;
@@ -131,19 +132,19 @@ fn gps_time(exif: &Exif) -> Option<Timestamp> {
 }
 
 fn position(exif: &Exif) -> Option<Position> {
-    // `V` is a receiver without a fix.
+    // `V` means a receiver without a fix.
     if text(exif, Tag::GPSStatus).is_some_and(|status| status == "V") {
         return None;
     }
     let latitude_deg = degrees(exif, Tag::GPSLatitude, Tag::GPSLatitudeRef, "S", 90.0)?;
     let longitude_deg = degrees(exif, Tag::GPSLongitude, Tag::GPSLongitudeRef, "W", 180.0)?;
-    // So is one at 0, 0 exactly.
+    // A position at exactly 0, 0 also comes from a receiver without a fix.
     (latitude_deg != 0.0 || longitude_deg != 0.0).then(|| Position {
         latitude_deg,
         longitude_deg,
         altitude_m: altitude(exif),
         source: PositionSource::Exif,
-        // In three dimensions it is the PDOP, which is never smaller.
+        // For a three-dimensional fix this tag is the PDOP, which is never smaller than the HDOP.
         hdop: positive(exif, Tag::GPSDOP),
         std_m: positive(exif, Tag::GPSHPositioningError),
         quality: quality(exif),
@@ -159,7 +160,7 @@ fn quality(exif: &Exif) -> Option<FixQuality> {
     }
 }
 
-/// Degrees, minutes and seconds with their hemisphere; `None` beyond `limit`.
+/// Returns degrees, minutes and seconds with the sign of their hemisphere; `None` beyond `limit`.
 fn degrees(exif: &Exif, tag: Tag, reference: Tag, negative: &str, limit: f64) -> Option<f64> {
     let parts = rationals(exif, tag)?;
     let [degrees, minutes, seconds] = parts.as_slice() else { return None };
@@ -168,14 +169,15 @@ fn degrees(exif: &Exif, tag: Tag, reference: Tag, negative: &str, limit: f64) ->
     (value <= limit).then_some(sign * value)
 }
 
-/// Metres; references 1 and 3 mean below the sea level or the ellipsoid.
+/// Returns the altitude in metres. References 1 and 3 mean below sea level or the ellipsoid.
 fn altitude(exif: &Exif) -> Option<f64> {
     let metres = rational(exif, Tag::GPSAltitude)?;
     let below = whole(exif, Tag::GPSAltitudeRef).is_some_and(|reference| reference == 1 || reference == 3);
     Some(if below { -metres } else { metres })
 }
 
-/// From true north; a magnetic direction would need the place's declination.
+/// Returns the camera's direction in degrees from true north. A magnetic direction is left out, because it would need
+/// the local declination.
 fn heading(exif: &Exif) -> Option<f64> {
     let is_true = text(exif, Tag::GPSImgDirectionRef).is_none_or(|reference| reference == "T");
     rational(exif, Tag::GPSImgDirection).filter(|degrees| is_true && (0.0..=360.0).contains(degrees))
@@ -241,12 +243,12 @@ pub mod tests {
         block.into_inner()
     }
 
-    /// With every tag that is read.
+    /// An EXIF block with every tag that is read.
     pub fn block() -> Vec<u8> {
         written(fields())
     }
 
-    /// The block with one tag changed or added.
+    /// Metadata of the block with one tag changed or added.
     fn with(tag: Tag, value: Value) -> Metadata {
         let mut fields = fields();
         fields.retain(|(known, _)| *known != tag);
@@ -344,7 +346,7 @@ pub mod tests {
             damaged[at] = !damaged[at];
             read(&damaged, Offset::UTC);
         }
-        // A text of a gigabyte, in a block of 26 bytes.
+        // A text of a gigabyte, announced in a block of 26 bytes.
         let mut huge = b"II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0".to_vec();
         huge.extend(1_u32.wrapping_shl(30).to_le_bytes());
         huge.extend([0; 8]);

@@ -1,5 +1,5 @@
-//! What the camera wrote into the file: when, where, which camera. All of it is optional, and broken metadata never
-//! spoils the photo's result.
+//! Metadata that the camera wrote into the file: when, where and with which camera the photo was taken. All of it is
+//! optional, and broken metadata never costs a photo its result.
 
 mod drone;
 mod exif;
@@ -17,34 +17,39 @@ use bridgeclip_domain::{Camera, Drone, Exposure, Position};
 use super::format::Format;
 use super::{Blocks, Orientation};
 
-/// The facts that the product uses.
+/// Facts from a file's metadata that the product uses.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metadata {
-    /// The moment of exposure by the camera's clock.
+    /// Moment of exposure by the camera's clock.
     pub taken: Option<Timestamp>,
-    /// The moment of the position by the satellites' clock.
+    /// Moment of the position by the satellites' clock.
     pub gps_time: Option<Timestamp>,
+    /// Positions of the camera and of its subject.
     pub positions: Positions,
-    /// Where the camera looked: degrees from north, clockwise.
+    /// Direction that the camera faced, in degrees clockwise from true north.
     pub heading_deg: Option<f64>,
+    /// Orientation of the stored pixels.
     pub orientation: Orientation,
     pub camera: Camera,
     pub exposure: Exposure,
     pub drone: Option<Drone>,
 }
 
-/// All that a file says about where the photo was taken and what it shows.
+/// Positions that a file gives for the camera and for what the photo shows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Positions {
+    /// Point that the drone's laser hit.
     pub laser_target: Option<Position>,
+    /// Drone's position with RTK corrections.
     pub rtk: Option<Position>,
+    /// Position in the EXIF block.
     pub exif: Option<Position>,
 }
 
-/// Reads the EXIF and XMP blocks of a photo, which need not be whole. `local` is the offset of camera clocks that do not
-/// write one.
+/// Reads the EXIF and XMP blocks of a photo, which may be incomplete. `local` is the UTC offset of camera clocks that
+/// do not record one.
 pub fn read(bytes: &[u8], local: Offset) -> Metadata {
-    // A parser that panics must not cost the photo its result.
+    // A panic of the parser must not cost the photo its result.
     panic::catch_unwind(|| read_blocks(&blocks(bytes), local)).unwrap_or_default()
 }
 
@@ -56,12 +61,13 @@ fn read_blocks(blocks: &Blocks, local: Offset) -> Metadata {
     metadata
 }
 
-/// How the stored pixels become upright.
+/// Returns the orientation of the stored pixels, upright if the file does not give one.
 pub fn orientation(bytes: &[u8]) -> Orientation {
     let read = || blocks(bytes).exif.map(exif::orientation);
     panic::catch_unwind(read).ok().flatten().unwrap_or_default()
 }
 
+/// Returns the metadata blocks of a file of any format, none if it is not a photo.
 fn blocks(bytes: &[u8]) -> Blocks<'_> {
     Format::of(bytes).map(|format| format.blocks(bytes)).unwrap_or_default()
 }

@@ -1,30 +1,30 @@
-//! The XMP packet (ISO 16684-1) as a flat list of those properties that drones write.
+//! Reads the XMP packet (ISO 16684-1) as a flat list of the properties that drones write.
 //!
-//! Anybody may have written the packet, so reading it is bounded: no document type and hence no entities, and no more
-//! bytes, levels, attributes and values than a camera needs. Makers always use the same prefixes, so these stand for
-//! their namespaces.
+//! The packet may come from anybody, so reading it is bounded: no document type and hence no entities, and no more
+//! bytes, levels, attributes and values than a camera needs. Makers always use the same prefixes, so a prefix stands
+//! for its namespace.
 
 use std::collections::BTreeMap;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-/// Packets of drones have a few KB; more than 64 KB do not fit into a JPEG segment.
+/// Maximum size of a packet. Drones write a few KB, and a JPEG segment holds at most 64 KB.
 const BYTES_MAX: usize = 256 * 1024;
 const DEPTH_MAX: usize = 16;
 const ATTRIBUTES_MAX: usize = 4096;
 const VALUE_BYTES_MAX: usize = 128;
 const PROPERTIES_MAX: usize = 512;
-/// Of the properties that are kept.
+/// Prefixes of the properties that are kept.
 const PREFIXES: [&str; 5] = ["drone-dji:", "drone:", "drone-skydio:", "drone-parrot:", "Camera:"];
-/// Of elements that only give structure.
+/// Prefixes of elements that only give structure.
 const STRUCTURE: [&str; 2] = ["rdf:", "x:"];
 
-/// Simple values by their name, `drone-dji:GimbalYawDegree`; fields of a structure by `structure/field`.
+/// Simple values by name, such as `drone-dji:GimbalYawDegree`. A field of a structure is named `structure/field`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Properties(BTreeMap<String, String>);
 
-/// Why a packet is not read.
+/// Reason why a packet is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum XmpError {
     TooLarge,
@@ -35,11 +35,12 @@ pub enum XmpError {
 }
 
 impl Properties {
+    /// Returns the text of a property.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A finite number, written as `+12.30` or as a fraction.
+    /// Returns a finite number, written as `+12.30` or as a fraction.
     pub fn number(&self, name: &str) -> Option<f64> {
         let text = self.text(name)?;
         let value = match text.split_once('/') {
@@ -55,7 +56,7 @@ pub fn parse(packet: &[u8]) -> Result<Properties, XmpError> {
     if packet.len() > BYTES_MAX {
         return Err(XmpError::TooLarge);
     }
-    // A foreign encoding in some comment must not cost the position.
+    // A wrong encoding in an unrelated text must not cost the position.
     let text = String::from_utf8_lossy(packet);
     let mut reader = Reader::from_str(text.trim_end_matches('\0'));
     let mut walk = Walk::default();
@@ -69,7 +70,7 @@ pub fn parse(packet: &[u8]) -> Result<Properties, XmpError> {
             Event::End(_) => walk.close(),
             Event::Text(text) => walk.add_text(&text),
             Event::CData(text) => walk.add_text(&text),
-            // No value that is wanted here needs one.
+            // No value that is kept contains a reference.
             Event::GeneralRef(_) => walk.add_text("&"),
             Event::DocType(_) => return Err(XmpError::DocumentType),
             Event::Eof if walk.path.is_empty() => return Ok(walk.found),
@@ -83,7 +84,7 @@ pub fn parse(packet: &[u8]) -> Result<Properties, XmpError> {
 struct Walk {
     /// Names of the open elements, from the outside in.
     path: Vec<String>,
-    /// Of the innermost element, as far as it can be a value.
+    /// Text of the innermost element, no longer than a value can be.
     text: String,
     attributes: usize,
     found: Properties,
@@ -97,7 +98,7 @@ impl Walk {
         self.text.clear();
         self.path.push(element.name().0.to_owned());
         let structure = self.property().map(str::to_owned);
-        // Looking for repeated names would take quadratic time.
+        // A search for repeated names would take quadratic time.
         for attribute in element.attributes().with_checks(false) {
             let attribute = attribute.map_err(|_| XmpError::Malformed)?;
             self.attributes += 1;
@@ -122,13 +123,13 @@ impl Walk {
         }
     }
 
-    /// The innermost open element that is a property.
+    /// Returns the innermost open element that is a property.
     fn property(&self) -> Option<&str> {
         let is_property = |name: &&String| !STRUCTURE.iter().any(|prefix| name.starts_with(prefix));
         self.path.iter().rev().find(is_property).map(String::as_str)
     }
 
-    /// The first value of a name stays.
+    /// Keeps a value, unless the name already has one.
     fn keep(&mut self, structure: Option<&str>, name: &str, value: &str) {
         let value = value.trim();
         let wanted = PREFIXES.iter().any(|prefix| name.starts_with(prefix));

@@ -1,9 +1,10 @@
-//! Frames out of bytes. Only frames of known messages can be checked, because each message has its own checksum seed;
-//! all others are looked through byte by byte, as noise is.
+//! Cuts frames out of bytes. Only frames of known messages can be verified, because each message has its own checksum
+//! seed; all others are searched byte by byte, like noise.
 //!
 //! Version 1: FE, length, sequence, system, component, message, payload, checksum. Version 2: FD, length, flags, flags,
-//! sequence, system, component, message (3 bytes), payload, checksum, and 13 bytes of signature if the first flag says
-//! so. Trailing zeros of its payload are not sent. See <https://mavlink.io/en/guide/serialization.html>.
+//! sequence, system, component, message (3 bytes), payload, checksum, and 13 bytes of signature if the first flags byte
+//! announces one. Version 2 does not send trailing zeros of the payload. See
+//! <https://mavlink.io/en/guide/serialization.html>.
 
 use memchr::memchr2;
 
@@ -14,26 +15,26 @@ const MAGIC_2: u8 = 0xFD;
 const HEADER_1: usize = 6;
 const HEADER_2: usize = 10;
 const CHECKSUM: usize = 2;
-/// "This frame is signed." Frames with other flags have a form that is not known here.
+/// Flag of a signed frame. Frames with other flags have an unknown layout.
 const SIGNED: u8 = 0x01;
 
-/// A frame of version 2 without its signature, which nobody looks at.
+/// Maximum length in bytes of a version 2 frame without its signature, which is ignored.
 const FRAME_MAX: usize = HEADER_2 + 255 + CHECKSUM;
 
-/// Calls on whole frames; keeps the bytes of the one that has begun.
+/// Splitter that keeps the bytes of the frame in progress.
 #[derive(Debug)]
 pub struct Framer {
     bytes: [u8; FRAME_MAX],
     length: usize,
 }
 
-/// What the bytes from a magic byte on are.
+/// Interpretation of the bytes that start with a magic byte.
 enum Start {
-    /// More bytes are needed to tell.
+    /// More bytes are needed to decide.
     Short,
-    /// A frame of so many bytes.
+    /// A frame of `end` bytes, without the signature.
     Frame { kind: &'static Kind, payload: std::ops::Range<usize>, end: usize },
-    /// No frame that is known here.
+    /// No frame of a known message.
     Other,
 }
 
@@ -44,7 +45,7 @@ impl Default for Framer {
 }
 
 impl Framer {
-    /// Calls `frame` with message number and payload of every known message whose checksum is right.
+    /// Calls `frame` with number and payload of every known message with a correct checksum.
     pub fn push(&mut self, mut bytes: &[u8], mut frame: impl FnMut(u32, &[u8])) {
         loop {
             let room = &mut self.bytes[self.length..];
@@ -52,7 +53,7 @@ impl Framer {
             room[..taken].copy_from_slice(&bytes[..taken]);
             self.length += taken;
             bytes = &bytes[taken..];
-            // A full buffer is never short of bytes, so this makes room.
+            // A full buffer always holds enough bytes to decide, so this makes room.
             let used = take_frames(&self.bytes[..self.length], &mut frame);
             self.bytes.copy_within(used..self.length, 0);
             self.length -= used;
@@ -63,7 +64,7 @@ impl Framer {
     }
 }
 
-/// How many bytes at the front are done with.
+/// Reports the frames in `bytes` and returns how many bytes at the front are finished.
 fn take_frames(bytes: &[u8], frame: &mut impl FnMut(u32, &[u8])) -> usize {
     let mut at = 0;
     loop {
@@ -107,7 +108,7 @@ fn number(head: &[u8]) -> u32 {
     }
 }
 
-/// CRC-16/MCRF4XX of the frame after its magic byte and of the message's seed.
+/// Computes CRC-16/MCRF4XX over the frame after its magic byte and the message's seed.
 pub fn checksum(bytes: &[u8], seed: u8) -> u16 {
     bytes.iter().chain([&seed]).fold(0xFFFF, |sum: u16, byte| {
         let mut low = byte ^ sum as u8;

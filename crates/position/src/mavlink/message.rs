@@ -1,14 +1,15 @@
-//! The messages that matter here. Fields lie in the order of their size, as the wire format wants it.
+//! Reads the few messages that matter here. Their fields are ordered by size, as the wire format requires.
 
-/// A message of the protocol.
+/// Layout of a message.
 #[derive(Debug)]
 pub struct Kind {
+    /// Number of the message.
     pub id: u32,
-    /// Goes into the checksum, so that both sides know the same fields (CRC_EXTRA).
+    /// Seed that is part of the checksum, so that both sides agree on the fields (CRC_EXTRA).
     pub seed: u8,
-    /// Bytes of the fields of version 1.
+    /// Bytes of the fields in version 1.
     base: usize,
-    /// Bytes with the fields that version 2 added.
+    /// Bytes including the fields that version 2 added.
     full: usize,
 }
 
@@ -17,7 +18,7 @@ impl Kind {
         Kind { id, seed, base, full }
     }
 
-    /// Whether a payload may have this length. Newer senders may have added fields of version 2.
+    /// Reports whether a payload may have this length. Newer senders may have added fields in version 2.
     pub fn allows(&self, first_version: bool, length: usize) -> bool {
         if first_version { length == self.base } else { length >= 1 }
     }
@@ -29,7 +30,8 @@ const GPS_RAW_INT: u32 = 24;
 const GLOBAL_POSITION_INT: u32 = 33;
 const CAMERA_IMAGE_CAPTURED: u32 = 263;
 
-/// Every flight controller sends HEARTBEAT each second: by it the line is recognised before any position comes.
+/// Messages that are recognised. Every flight controller sends HEARTBEAT each second, so the line is recognised before
+/// any position arrives.
 static KINDS: [Kind; 5] = [
     Kind::new(HEARTBEAT, 50, 9, 9),
     Kind::new(SYSTEM_TIME, 137, 12, 12),
@@ -38,15 +40,19 @@ static KINDS: [Kind; 5] = [
     Kind::new(CAMERA_IMAGE_CAPTURED, 133, 255, 255),
 ];
 
+/// Returns the layout of a message, or `None` if it is unknown here.
 pub fn kind(id: u32) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.id == id)
 }
 
+/// Contents of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
+    /// Clock of the flight controller.
     SystemTime {
-        /// Microseconds since 1970; 0 while the controller does not know.
+        /// Microseconds since 1970; 0 while the controller does not know the time.
         unix_us: u64,
+        /// Milliseconds since the controller started.
         boot_ms: u32,
     },
     GpsRaw(GpsRaw),
@@ -54,51 +60,56 @@ pub enum Message {
     Image(ImageCaptured),
 }
 
-/// What the controller's own receiver says of its fix.
+/// Fix of the controller's own receiver, as it reports it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GpsRaw {
-    /// `GPS_FIX_TYPE`.
+    /// Kind of fix, a value of `GPS_FIX_TYPE`.
     pub fix_type: u8,
     /// HDOP times 100; 65,535 if unknown.
     pub hdop_centi: u16,
-    /// 255 if unknown.
+    /// Number of visible satellites; 255 if unknown.
     pub satellites: u8,
-    /// Uncertainty of the place in millimetres; 0 from senders that do not know it.
+    /// Horizontal uncertainty in millimetres; 0 from senders that do not know it.
     pub accuracy_mm: u32,
 }
 
-/// The estimate of the controller's filter.
+/// Position estimated by the controller's filter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GlobalPosition {
+    /// Milliseconds since the controller started.
     pub boot_ms: u32,
-    pub place: Place,
-    /// To the north and the east, centimetres per second.
+    pub position: RawPosition,
+    /// Speed to the north and to the east, in centimetres per second.
     pub speed_cms: [i16; 2],
 }
 
+/// Report that the camera took a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageCaptured {
     /// Microseconds since 1970; 0 if unknown.
     pub unix_us: u64,
+    /// Milliseconds since the controller started.
     pub boot_ms: u32,
-    pub place: Place,
+    pub position: RawPosition,
     /// 1 if there is a picture.
     pub result: i8,
-    /// Where the camera keeps it: a path or a URL.
+    /// Path or URL of the picture on the camera.
     pub url: String,
 }
 
+/// Coordinates in the units of the wire format.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
-    /// Degrees times 10^7.
+pub struct RawPosition {
+    /// Latitude in degrees times 10^7.
     pub latitude: i32,
+    /// Longitude in degrees times 10^7.
     pub longitude: i32,
-    /// Above mean sea level.
+    /// Altitude above mean sea level in millimetres.
     pub altitude_mm: i32,
 }
 
 impl Message {
-    /// Reads a payload whose checksum was right. `None` for messages without use here.
+    /// Reads a payload with a correct checksum. `None` for messages that have no use here.
     pub fn read(id: u32, payload: &[u8]) -> Option<Self> {
         let mut whole = [0; 255];
         let kind = kind(id)?;
@@ -115,7 +126,7 @@ impl Message {
     }
 }
 
-/// time_usec, lat, lon, alt, eph, epv, vel, cog, fix_type, satellites_visible; alt_ellipsoid, h_acc, …
+/// Reads time_usec, lat, lon, alt, eph, epv, vel, cog, fix_type, satellites_visible; alt_ellipsoid, h_acc, ...
 fn gps_raw(fields: &mut Fields) -> GpsRaw {
     fields.skip(8 + 3 * 4);
     let hdop_centi = fields.u16();
@@ -125,24 +136,25 @@ fn gps_raw(fields: &mut Fields) -> GpsRaw {
     GpsRaw { fix_type, hdop_centi, satellites, accuracy_mm: fields.u32() }
 }
 
-/// time_boot_ms, lat, lon, alt, relative_alt, vx, vy, vz, hdg
+/// Reads time_boot_ms, lat, lon, alt, relative_alt, vx, vy, vz, hdg.
 fn position(fields: &mut Fields) -> GlobalPosition {
-    let (boot_ms, place) = (fields.u32(), fields.place());
+    let (boot_ms, position) = (fields.u32(), fields.position());
     fields.skip(4);
-    GlobalPosition { boot_ms, place, speed_cms: [fields.i16(), fields.i16()] }
+    GlobalPosition { boot_ms, position, speed_cms: [fields.i16(), fields.i16()] }
 }
 
-/// time_utc, time_boot_ms, lat, lon, alt, relative_alt, q[4], image_index, camera_id, capture_result, file_url[205]
+/// Reads time_utc, time_boot_ms, lat, lon, alt, relative_alt, q[4], image_index, camera_id, capture_result,
+/// file_url[205].
 fn image(fields: &mut Fields) -> ImageCaptured {
-    let (unix_us, boot_ms, place) = (fields.u64(), fields.u32(), fields.place());
+    let (unix_us, boot_ms, position) = (fields.u64(), fields.u32(), fields.position());
     fields.skip(4 + 4 * 4 + 4 + 1);
     let [result] = fields.take();
     let url: [u8; 205] = fields.take();
     let text = url.split(|byte| *byte == 0).next().unwrap_or_default();
-    ImageCaptured { unix_us, boot_ms, place, result: result as i8, url: String::from_utf8_lossy(text).into_owned() }
+    ImageCaptured { unix_us, boot_ms, position, result: result as i8, url: String::from_utf8_lossy(text).into_owned() }
 }
 
-/// Little-endian numbers, one after the other. Callers stay within 255 bytes.
+/// Reader of consecutive little-endian numbers. Callers stay within 255 bytes.
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
@@ -176,7 +188,7 @@ impl Fields<'_> {
         i16::from_le_bytes(self.take())
     }
 
-    fn place(&mut self) -> Place {
-        Place { latitude: self.i32(), longitude: self.i32(), altitude_mm: self.i32() }
+    fn position(&mut self) -> RawPosition {
+        RawPosition { latitude: self.i32(), longitude: self.i32(), altitude_mm: self.i32() }
     }
 }

@@ -1,7 +1,7 @@
-//! MAVLink 1 and 2: a flight controller's estimate of where it is, and its camera's reports of pictures.
+//! Decodes MAVLink 1 and 2: a flight controller's estimate of its position, and its camera's reports of pictures.
 //!
-//! `frame` cuts frames out of the bytes, `message` reads the few that matter here, `vehicle` joins them. Numbers of
-//! messages, layouts and checksum seeds are those of `common.xml` and what it includes (`standard.xml`,
+//! `frame` cuts frames out of the bytes, `message` reads the few that matter here, and `vehicle` combines them. Message
+//! numbers, layouts and checksum seeds are those of `common.xml` and the files it includes (`standard.xml`,
 //! `minimal.xml`) in <https://github.com/mavlink/mavlink>.
 
 mod frame;
@@ -14,7 +14,8 @@ use vehicle::Vehicle;
 
 use super::Arrival;
 
-/// Turns the bytes of one line into fixes and pictures. Its memory is fixed; any bytes are fine.
+/// Decoder that turns the bytes of one line into fixes and pictures. It uses a fixed amount of memory and accepts any
+/// bytes.
 #[derive(Debug, Default)]
 pub struct Decoder {
     framer: Framer,
@@ -22,7 +23,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes bytes as they come, cut anywhere. `received_ns` is when they came.
+    /// Decodes bytes as they arrive, split anywhere. `received_ns` is the monotonic time of their arrival.
     pub fn push(&mut self, bytes: &[u8], received_ns: u64, mut arrival: impl FnMut(Arrival)) {
         let vehicle = &mut self.vehicle;
         self.framer.push(bytes, |id, payload| {

@@ -1,4 +1,4 @@
-//! Frames of both versions, made up here after the public layouts, and what becomes of them on a bad line.
+//! Frames of both versions, built here from the public layouts, and their fate on a bad line.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::frame::checksum;
 use super::*;
 use crate::{Fix, TakenImage};
 
-/// Seeds of the messages as the public generators state them: CRC_EXTRA in `common.h`.
+/// Seeds of the messages (CRC_EXTRA) as the public generators write them in `common.h`.
 const SEEDS: [(u32, u8); 5] = [(0, 50), (2, 137), (24, 24), (33, 104), (263, 133)];
 
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ fn frame(version: Version, id: u32, payload: &[u8]) -> Vec<u8> {
             head.extend(&payload[..sent]);
             let sum = checksum(&head[1..], seed);
             head.extend(sum.to_le_bytes());
-            // The signature may hold magic bytes.
+            // The signature may contain magic bytes.
             head.extend(if signed == 1 { &[0xFE, 0xFD, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0xFE][..] } else { &[] });
             return head;
         }
@@ -91,10 +91,10 @@ fn fixes(chunks: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<Fix> {
     arrivals(chunks).into_iter().filter_map(fix).collect()
 }
 
-/// 2026-11-25T00:00:00Z
+/// 2026-11-25T00:00:00Z.
 const UNIX_US: u64 = 1_795_564_800_000_000;
 
-/// Positions 200 ms apart with what else a controller sends, and the latitudes in order.
+/// Positions 200 ms apart between other messages of a controller, and their latitudes in order.
 fn log(seed: u64, count: u32) -> (Vec<i32>, Vec<u8>) {
     let mut random = Random::new(&[seed]);
     let (mut latitudes, mut bytes) = (Vec::new(), Vec::new());
@@ -102,7 +102,7 @@ fn log(seed: u64, count: u32) -> (Vec<i32>, Vec<u8>) {
         let version = [Version::One, Version::Two, Version::Signed][random.bits() as usize % 3];
         let boot_ms = 1_000 + 200 * index;
         bytes.extend(frame(version, 0, &[1, 2, 3, 4, 5, 6, 7, 8, 3]));
-        // ATTITUDE, which is not known here, full of magic bytes.
+        // ATTITUDE, which is unknown here, full of magic bytes.
         bytes.extend(frame(version, 30, &[0xFE; 28]));
         bytes.extend(frame(Version::Two, 2, &system_time(UNIX_US + u64::from(boot_ms) * 1_000, boot_ms)));
         let raw = gps_raw(6, 70, 18, 14);
@@ -133,7 +133,7 @@ fn a_controller_gives_fixes_with_time_and_quality() {
     assert_eq!((at.quality, at.source), (Some(FixQuality::RtkFixed), PositionSource::Rtk));
 }
 
-/// Frames as pymavlink 2.4.50 packs them: SYSTEM_TIME, GPS_RAW_INT, GLOBAL_POSITION_INT; of version 2 also
+/// Frames as packed by pymavlink 2.4.50: SYSTEM_TIME, GPS_RAW_INT, GLOBAL_POSITION_INT; in version 2 also
 /// CAMERA_IMAGE_CAPTURED and a signed GLOBAL_POSITION_INT.
 const PACKED: [&[&str]; 2] = [
     &[
@@ -205,7 +205,7 @@ fn noise_and_wrong_checksums_change_nothing() {
     let mut noisy = Vec::new();
     let mut latitudes = Vec::new();
     for index in 0..300 {
-        // Without magic bytes at its end, which would claim bytes of the frame after it.
+        // Without magic bytes at the end, which would claim bytes of the next frame.
         noisy.extend((0..random.bits() % 100).map(|_| random.bits() as u8 % 0xFD));
         let good = frame(Version::Two, 33, &position(index, index as i32 + 1, 1, 1, [0, 0]));
         let mut broken = good.clone();
@@ -264,7 +264,7 @@ fn any_bytes_are_fine() {
     assert!(size_of::<Decoder>() < 1_000, "no heap, and little of its own");
 }
 
-/// `cargo test --release -- --ignored mavlink_throughput --nocapture`
+/// Measures the throughput: `cargo test --release -- --ignored mavlink_throughput --nocapture`.
 #[test]
 #[ignore = "a measurement; needs a quiet machine"]
 fn mavlink_throughput() {

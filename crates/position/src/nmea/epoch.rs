@@ -1,7 +1,7 @@
 //! Joins the sentences of one moment, an epoch, into one fix.
 //!
-//! Receivers say the same moment in several sentences and in different orders. So every sentence that adds something
-//! gives the fix of its epoch anew, more complete each time.
+//! Receivers describe the same moment in several sentences and in different orders. So every sentence that adds
+//! something yields the fix of its epoch again, more complete each time.
 
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -9,22 +9,22 @@ use jiff::{SignedDuration, Timestamp};
 
 use bridgeclip_domain::{FixQuality, Position, PositionSource};
 
-use super::sentence::{Coordinates, DayTime, Movement, Place, Rmc, Sentence};
+use super::sentence::{Coordinates, DayTime, FixData, Movement, Rmc, Sentence};
 use crate::Fix;
 
-/// The epoch in progress, and the calendar for those that bring no date.
+/// Epoch in progress, and the calendar for epochs without a date.
 #[derive(Debug, Default)]
 pub struct Epochs {
     epoch: Option<Epoch>,
-    calendar: Option<Known>,
+    calendar: Option<DatedMoment>,
 }
 
 #[derive(Debug)]
 struct Epoch {
     time: DayTime,
-    /// When its first sentence came.
+    /// Monotonic arrival of the epoch's first sentence.
     received_ns: u64,
-    place: Option<Place>,
+    fix_data: Option<FixData>,
     rmc: Option<Rmc>,
     movement: Movement,
     hdop: Option<f64>,
@@ -32,18 +32,19 @@ struct Epoch {
     date: Option<Date>,
 }
 
-/// The last moment whose date was given.
+/// Last moment with a known date.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct DatedMoment {
     utc: Timestamp,
     received_ns: u64,
 }
 
-/// A time of day without a date belongs to the day that makes it fit the last known moment this well.
+/// Maximum difference between a time of day without a date and the time expected from the last known moment.
 const SAME_DAY: SignedDuration = SignedDuration::from_hours(6);
 
 impl Epochs {
-    /// Takes a sentence that came at `received_ns`. `None` while its epoch has no valid place.
+    /// Adds a sentence that arrived at `received_ns`, monotonic. Returns the epoch's fix, or `None` while it has no
+    /// valid position.
     pub fn add(&mut self, sentence: &Sentence, received_ns: u64) -> Option<Fix> {
         if let Some(time) = sentence.time()
             && self.epoch.as_ref().is_none_or(|epoch| epoch.time != time)
@@ -63,7 +64,7 @@ impl Epochs {
             return self.calendar.and_then(|known| known.same_or_next_day(epoch));
         };
         let utc = timestamp(date, epoch.time)?;
-        self.calendar = Some(Known { utc, received_ns: epoch.received_ns });
+        self.calendar = Some(DatedMoment { utc, received_ns: epoch.received_ns });
         Some(utc)
     }
 }
@@ -71,13 +72,13 @@ impl Epochs {
 impl Epoch {
     fn new(time: DayTime, received_ns: u64) -> Self {
         let movement = Movement::default();
-        Epoch { time, received_ns, place: None, rmc: None, movement, hdop: None, std_m: None, date: None }
+        Epoch { time, received_ns, fix_data: None, rmc: None, movement, hdop: None, std_m: None, date: None }
     }
 
     fn take(&mut self, sentence: &Sentence) {
         match sentence {
-            Sentence::Place(place) if place.fix.is_some() => self.place = Some(place.clone()),
-            Sentence::Place(_) => (),
+            Sentence::FixData(fix_data) if fix_data.fix.is_some() => self.fix_data = Some(fix_data.clone()),
+            Sentence::FixData(_) => (),
             Sentence::Rmc(rmc) => self.take_rmc(rmc),
             Sentence::Gsa { hdop } => self.hdop = hdop.or(self.hdop),
             Sentence::Zda { date, .. } => self.date = Some(*date),
@@ -100,23 +101,23 @@ impl Epoch {
             Movement { speed_mps: movement.speed_mps.or(speed_mps), course_deg: movement.course_deg.or(course_deg) };
     }
 
-    /// GGA and GNS say more about the quality than RMC, so theirs comes first.
+    /// Returns the position. GGA and GNS describe its quality in more detail than RMC, so they take precedence.
     fn found(&self) -> Option<(Coordinates, FixQuality)> {
-        let place = self.place.as_ref().and_then(|place| place.fix);
+        let fix_data = self.fix_data.as_ref().and_then(|fix_data| fix_data.fix);
         let rmc = || self.rmc.as_ref()?.fix.map(|(coordinates, quality, _)| (coordinates, quality));
-        place.or_else(rmc)
+        fix_data.or_else(rmc)
     }
 
     fn fix(&self, coordinates: Coordinates, quality: FixQuality, utc: Option<Timestamp>) -> Fix {
-        let place = self.place.as_ref();
+        let fix_data = self.fix_data.as_ref();
         let rtk = quality == FixQuality::RtkFixed;
         Fix {
             position: Position {
                 latitude_deg: coordinates.latitude_deg,
                 longitude_deg: coordinates.longitude_deg,
-                altitude_m: place.and_then(|place| place.altitude_m),
+                altitude_m: fix_data.and_then(|fix_data| fix_data.altitude_m),
                 source: if rtk { PositionSource::Rtk } else { PositionSource::SerialGps },
-                hdop: place.and_then(|place| place.hdop).or(self.hdop),
+                hdop: fix_data.and_then(|fix_data| fix_data.hdop).or(self.hdop),
                 std_m: self.std_m,
                 quality: Some(quality),
                 age_s: None,
@@ -125,12 +126,14 @@ impl Epoch {
             received_ns: self.received_ns,
             speed_mps: self.movement.speed_mps,
             course_deg: self.movement.course_deg,
-            satellites: place.and_then(|place| place.satellites),
+            satellites: fix_data.and_then(|fix_data| fix_data.satellites),
         }
     }
 }
 
-impl Known {
+impl DatedMoment {
+    /// Returns the moment of an epoch without a date, on the day that fits the last known moment. `None` if no day
+    /// fits.
     fn same_or_next_day(&self, epoch: &Epoch) -> Option<Timestamp> {
         let elapsed_ns = epoch.received_ns.checked_sub(self.received_ns)?;
         let expected = self.utc.checked_add(SignedDuration::from_nanos(i64::try_from(elapsed_ns).ok()?)).ok()?;
@@ -141,7 +144,7 @@ impl Known {
     }
 }
 
-/// A leap second has no timestamp.
+/// Returns the timestamp of a date and time of day. A leap second has none.
 fn timestamp(date: Date, time: DayTime) -> Option<Timestamp> {
     let of_day = SignedDuration::from_nanos(time.0 as i64);
     if of_day >= SignedDuration::from_hours(24) {

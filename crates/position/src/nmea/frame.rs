@@ -1,13 +1,13 @@
-//! Sentences out of bytes: from `$` to the checksum.
+//! Cuts sentences out of bytes: from `$` to the checksum.
 
 use memchr::memchr2;
 
-/// Longest text between `$` and `*`. The standard allows 82 bytes with the line end; receivers that write centimetres
-/// or many satellites send up to about 110.
+/// Maximum length in bytes of the text between `$` and `*`. The standard allows 82 bytes including the line end;
+/// receivers that write centimetres or many satellites send up to about 110.
 const LENGTH_MAX: usize = 120;
 
-/// Waits for `$` (or `!`), collects up to `*`, compares the checksum. A new start or a byte that is no text drops what
-/// was begun. The line end is not needed.
+/// Splitter that waits for `$` (or `!`), collects up to `*`, and verifies the checksum. A new start or a byte that is
+/// not text drops the sentence in progress. The line end is not needed.
 #[derive(Debug)]
 pub struct Framer {
     text: [u8; LENGTH_MAX],
@@ -20,9 +20,9 @@ pub struct Framer {
 enum State {
     Outside,
     Text,
-    /// The first digit of the checksum is next.
+    /// Before the first digit of the checksum.
     First,
-    /// The second one is next; the first is the upper half.
+    /// Before the second digit of the checksum; the first one is the upper half.
     Second(u8),
 }
 
@@ -39,7 +39,7 @@ impl Default for Framer {
 }
 
 impl Framer {
-    /// Calls `sentence` with what stands between start and `*` of every sentence whose checksum is right.
+    /// Calls `sentence` with the text between start and `*` of every sentence with a correct checksum.
     pub fn push(&mut self, bytes: &[u8], mut sentence: impl FnMut(&[u8])) {
         let mut rest = bytes;
         loop {
@@ -56,7 +56,7 @@ impl Framer {
                     self.state = State::Outside;
                     rest = after;
                 }
-                // The byte is looked at again: it may be the next start.
+                // The same byte is examined again, because it may be the next start.
                 Step::Broken => {
                     self.state = State::Outside;
                     self.broken += 1;
@@ -65,6 +65,7 @@ impl Framer {
         }
     }
 
+    /// Returns the number of sentences that were begun and dropped.
     pub fn broken(&self) -> u64 {
         self.broken
     }

@@ -1,7 +1,7 @@
-//! NMEA 0183: bytes of a receiver to fixes.
+//! Decodes NMEA 0183: from a receiver's bytes to fixes.
 //!
-//! `frame` cuts sentences out of the bytes, `sentence` reads their fields, `epoch` joins those of one moment. Written
-//! after the standard's public description (<https://gpsd.gitlab.io/gpsd/NMEA.html>).
+//! `frame` cuts sentences out of the bytes, `sentence` reads their fields, and `epoch` joins those of one moment.
+//! Written from the public description of the standard (<https://gpsd.gitlab.io/gpsd/NMEA.html>).
 
 mod epoch;
 mod frame;
@@ -13,7 +13,7 @@ use sentence::Sentence;
 
 use super::Arrival;
 
-/// Turns the bytes of one line into fixes. Its memory is fixed; any bytes are fine.
+/// Decoder that turns the bytes of one line into fixes. It uses a fixed amount of memory and accepts any bytes.
 #[derive(Debug, Default)]
 pub struct Decoder {
     framer: Framer,
@@ -21,7 +21,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes bytes as they come, cut anywhere. `received_ns` is when they came.
+    /// Decodes bytes as they arrive, split anywhere. `received_ns` is the monotonic time of their arrival.
     pub fn push(&mut self, bytes: &[u8], received_ns: u64, mut arrival: impl FnMut(Arrival)) {
         let epochs = &mut self.epochs;
         self.framer.push(bytes, |text| {
@@ -33,7 +33,8 @@ impl Decoder {
         });
     }
 
-    /// Sentences that were begun and then given up: wrong checksum, too long, or bytes that are no text.
+    /// Returns the number of sentences that were begun and dropped: wrong checksum, too long, or bytes that are not
+    /// text.
     pub fn broken(&self) -> u64 {
         self.framer.broken()
     }

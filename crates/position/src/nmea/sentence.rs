@@ -1,60 +1,68 @@
-//! The fields of a sentence. A sentence is refused when what it must have is malformed or out of range; a broken field
-//! that may be absent counts as absent.
+//! Reads the fields of a sentence. A sentence is refused if a required field is malformed or out of range; a broken
+//! optional field counts as absent.
 
 use jiff::civil::Date;
 
 use bridgeclip_domain::FixQuality;
 
-/// The sentences that tell of place and time.
+/// A sentence about position or time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sentence {
-    /// GGA and GNS: place, height and how they were found.
-    Place(Place),
+    /// Position, altitude and their quality, from GGA or GNS.
+    FixData(FixData),
+    /// Recommended minimum: position, movement and date.
     Rmc(Rmc),
-    Gsa {
-        hdop: Option<f64>,
-    },
-    Zda {
-        time: DayTime,
-        date: Date,
-    },
+    /// Dilution of precision.
+    Gsa { hdop: Option<f64> },
+    /// Time and date.
+    Zda { time: DayTime, date: Date },
+    /// Statistics of the position's error.
     Gst {
         time: DayTime,
-        /// Root of the summed variances of latitude and longitude.
+        /// Standard deviation in metres: the root of the summed variances of latitude and longitude.
         std_m: Option<f64>,
     },
+    /// Speed and course over ground.
     Vtg(Movement),
 }
 
+/// Contents of GGA and GNS.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct FixData {
+    /// Time of day of the epoch.
     pub time: DayTime,
-    /// `None` while the receiver has no fix.
+    /// Position and its quality; `None` while the receiver has no fix.
     pub fix: Option<(Coordinates, FixQuality)>,
+    /// Number of satellites used.
     pub satellites: Option<u8>,
     pub hdop: Option<f64>,
-    /// Above mean sea level.
+    /// Altitude above mean sea level in metres.
     pub altitude_m: Option<f64>,
 }
 
-/// Recommended minimum: place, movement and date.
+/// Contents of RMC, the recommended minimum: position, movement and date.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rmc {
+    /// Time of day of the epoch.
     pub time: DayTime,
-    /// `None` while the receiver warns; its date may be a guess then.
+    /// Position, quality and date; `None` while the receiver warns, because its date may then be a guess.
     pub fix: Option<(Coordinates, FixQuality, Date)>,
     pub movement: Movement,
 }
 
+/// A place on the globe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coordinates {
     pub latitude_deg: f64,
     pub longitude_deg: f64,
 }
 
+/// Movement over ground.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Movement {
+    /// Speed in metres per second.
     pub speed_mps: Option<f64>,
+    /// Course in degrees clockwise from true north, in [0, 360).
     pub course_deg: Option<f64>,
 }
 
@@ -62,17 +70,18 @@ pub struct Movement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DayTime(pub u64);
 
-/// Receivers of satellites, by system; GN is several at once.
+/// Talkers of satellite receivers, one per system. GN means several systems at once.
 const TALKERS: [&[u8; 2]; 8] = [b"GP", b"GN", b"GL", b"GA", b"GB", b"BD", b"GQ", b"QZ"];
 
 /// Metres per second in a knot.
 const KNOT: f64 = 1852.0 / 3600.0;
+/// Metres per second in a kilometre per hour.
 const KMH: f64 = 1.0 / 3.6;
 
 const SECOND: u64 = 1_000_000_000;
 
 impl Sentence {
-    /// Reads what stands between `$` and `*`. `None` for other sentences, other talkers and malformed ones.
+    /// Parses the text between `$` and `*`. `None` for sentences of other kinds or talkers, and for malformed ones.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut fields = Fields(Some(text));
         let (talker, kind) = fields.next().split_at_checked(2)?;
@@ -91,33 +100,34 @@ impl Sentence {
         }
     }
 
-    /// The moment that it belongs to; `None` for those that belong to the one before.
+    /// Returns the time of day of the sentence's epoch. `None` for kinds that belong to the epoch of the previous
+    /// sentence.
     pub fn time(&self) -> Option<DayTime> {
         match self {
-            Sentence::Place(Place { time, .. }) | Sentence::Rmc(Rmc { time, .. }) => Some(*time),
+            Sentence::FixData(FixData { time, .. }) | Sentence::Rmc(Rmc { time, .. }) => Some(*time),
             Sentence::Zda { time, .. } | Sentence::Gst { time, .. } => Some(*time),
             Sentence::Gsa { .. } | Sentence::Vtg(_) => None,
         }
     }
 }
 
-/// time, latitude, N/S, longitude, E/W, quality, satellites, HDOP, height, M, …
+/// Reads GGA: time, latitude, N/S, longitude, E/W, quality, satellites, HDOP, altitude, M, ...
 fn gga(fields: &mut Fields) -> Option<Sentence> {
     let time = fields.time()?;
     let coordinates = fields.coordinates();
     let quality = gga_quality(fields.next())?;
-    place(fields, time, coordinates, quality)
+    fix_data(fields, time, coordinates, quality)
 }
 
-/// time, latitude, N/S, longitude, E/W, a letter per system, satellites, HDOP, height, …
+/// Reads GNS: time, latitude, N/S, longitude, E/W, one letter per system, satellites, HDOP, altitude, ...
 fn gns(fields: &mut Fields) -> Option<Sentence> {
     let time = fields.time()?;
     let coordinates = fields.coordinates();
     let quality = best_mode(fields.next())?;
-    place(fields, time, coordinates, quality)
+    fix_data(fields, time, coordinates, quality)
 }
 
-fn place(
+fn fix_data(
     fields: &mut Fields,
     time: DayTime,
     coordinates: Option<Coordinates>,
@@ -128,10 +138,17 @@ fn place(
         None => None,
     };
     let satellites = fields.within(0.0, 200.0).map(|count| count as u8);
-    Some(Sentence::Place(Place { time, fix, satellites, hdop: fields.hdop(), altitude_m: fields.within(-1e3, 1e5) }))
+    Some(Sentence::FixData(FixData {
+        time,
+        fix,
+        satellites,
+        hdop: fields.hdop(),
+        altitude_m: fields.within(-1e3, 1e5),
+    }))
 }
 
-/// time, A/V, latitude, N/S, longitude, E/W, knots, course, ddmmyy, variation, E/W, and since version 2.3 a mode
+/// Reads RMC: time, A/V, latitude, N/S, longitude, E/W, knots, course, ddmmyy, variation, E/W, and since version 2.3 a
+/// mode.
 fn rmc(fields: &mut Fields) -> Option<Sentence> {
     let time = fields.time()?;
     let active = match fields.next() {
@@ -154,8 +171,8 @@ fn rmc(fields: &mut Fields) -> Option<Sentence> {
     Some(Sentence::Rmc(Rmc { time, fix, movement }))
 }
 
-/// A/M, 1 (none) 2 or 3 dimensions, twelve satellites, PDOP, HDOP, VDOP, and since version 4.1 the system. Receivers
-/// that write more satellites are left alone.
+/// Reads GSA: A/M, 1 (none), 2 or 3 dimensions, twelve satellites, PDOP, HDOP, VDOP, and since version 4.1 the system.
+/// Sentences with more satellites are refused.
 fn gsa(fields: &mut Fields) -> Option<Sentence> {
     if !matches!(fields.left(), 17 | 18) {
         return None;
@@ -166,7 +183,7 @@ fn gsa(fields: &mut Fields) -> Option<Sentence> {
     Some(Sentence::Gsa { hdop: fields.hdop().filter(|_| has_fix) })
 }
 
-/// time, day, month, year, and the local zone, which the time is not in
+/// Reads ZDA: time, day, month, year, and the local zone, which does not apply to the time.
 fn zda(fields: &mut Fields) -> Option<Sentence> {
     let time = fields.time()?;
     let [day, month] = [fields.within(1.0, 31.0)?, fields.within(1.0, 12.0)?];
@@ -175,7 +192,8 @@ fn zda(fields: &mut Fields) -> Option<Sentence> {
     Some(Sentence::Zda { time, date })
 }
 
-/// time, RMS of ranges, ellipse: major, minor, orientation, then the deviations of latitude, longitude and height
+/// Reads GST: time, RMS of ranges, ellipse (major, minor, orientation), then the deviations of latitude, longitude and
+/// altitude.
 fn gst(fields: &mut Fields) -> Option<Sentence> {
     let time = fields.time()?;
     fields.skip(4);
@@ -184,7 +202,7 @@ fn gst(fields: &mut Fields) -> Option<Sentence> {
     Some(Sentence::Gst { time, std_m })
 }
 
-/// course, T, magnetic course, M, knots, N, km/h, K, mode
+/// Reads VTG: course, T, magnetic course, M, knots, N, km/h, K, mode.
 fn vtg(fields: &mut Fields) -> Option<Sentence> {
     let course_deg = fields.course();
     fields.skip(3);
@@ -193,7 +211,8 @@ fn vtg(fields: &mut Fields) -> Option<Sentence> {
     Some(Sentence::Vtg(Movement { speed_mps: knots.or(fields.speed(KMH)), course_deg }))
 }
 
-/// GGA's digit; the inner `None` is no fix. A simulator's position (8) is none.
+/// Returns the quality for GGA's digit; the inner `None` means no fix. A simulator's position (8) does not count as
+/// one.
 fn gga_quality(digit: &[u8]) -> Option<Option<FixQuality>> {
     Some(match digit {
         b"0" | b"8" => None,
@@ -202,13 +221,13 @@ fn gga_quality(digit: &[u8]) -> Option<Option<FixQuality>> {
         b"2" => Some(FixQuality::Differential),
         b"4" => Some(FixQuality::RtkFixed),
         b"5" => Some(FixQuality::RtkFloat),
-        // By dead reckoning, or typed in.
+        // 6 is dead reckoning, 7 a position that was typed in.
         b"6" | b"7" => Some(FixQuality::Estimated),
         _ => return None,
     })
 }
 
-/// The best among the letters that stand for satellite systems; the inner `None` is no fix.
+/// Returns the best quality of the letters for the satellite systems; the inner `None` means no fix.
 fn best_mode(letters: &[u8]) -> Option<Option<FixQuality>> {
     letters.iter().try_fold(None, |best: Option<FixQuality>, letter| Some(best.max(mode(*letter)?)))
 }
@@ -225,7 +244,7 @@ fn mode(letter: u8) -> Option<Option<FixQuality>> {
     })
 }
 
-/// ddmmyy. The century is not sent; receivers count from 1980, the start of GPS time.
+/// Parses ddmmyy. The century is not sent; receivers count from 1980, the start of GPS time.
 fn short_date(digits: &[u8]) -> Option<Date> {
     let [day, month, year] = three_pairs(digits)?;
     let century = if year >= 80 { 1900 } else { 2000 };
@@ -242,7 +261,7 @@ fn decimal(digit: u8) -> Option<u8> {
     digit.is_ascii_digit().then(|| digit - b'0')
 }
 
-/// The fields that are left. Those after the last one are empty.
+/// Remaining fields of a sentence. After the last field, all are empty.
 struct Fields<'a>(Option<&'a [u8]>);
 
 impl<'a> Fields<'a> {
@@ -266,7 +285,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// hhmmss with an optional fraction. Second 60 exists at the end of a day only.
+    /// Reads hhmmss with an optional fraction. Second 60 exists only at the end of a day.
     fn time(&mut self) -> Option<DayTime> {
         let (whole, fraction) = self.next().split_at_checked(6)?;
         let [hour, minute, second] = three_pairs(whole)?.map(u64::from);
@@ -282,14 +301,14 @@ impl<'a> Fields<'a> {
         Some(DayTime((hour * 3600 + minute * 60 + second) * SECOND + nanoseconds))
     }
 
-    /// Latitude and longitude, each with its hemisphere.
+    /// Reads latitude and longitude, each with its hemisphere.
     fn coordinates(&mut self) -> Option<Coordinates> {
         let latitude_deg = self.angle(90.0, b"N", b"S");
         let longitude_deg = self.angle(180.0, b"E", b"W");
         Some(Coordinates { latitude_deg: latitude_deg?, longitude_deg: longitude_deg? })
     }
 
-    /// dddmm.mmm and the letter of the hemisphere.
+    /// Reads dddmm.mmm and the letter of the hemisphere.
     fn angle(&mut self, limit: f64, positive: &[u8], negative: &[u8]) -> Option<f64> {
         let (value, hemisphere) = (self.number(), self.next());
         let value = value.filter(|value| *value >= 0.0)?;
@@ -299,7 +318,7 @@ impl<'a> Fields<'a> {
         if minutes >= 60.0 || angle > limit {
             return None;
         }
-        // To a tenth of a millimetre: what division by 60 leaves below that is not the receiver's.
+        // Round to a tenth of a millimetre, because digits below that come from the division by 60.
         let angle = (angle * 1e9).round() / 1e9;
         match hemisphere {
             letter if letter == positive => Some(angle),
@@ -308,24 +327,27 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Receivers without a fix write 99.9 or 99.99.
+    /// Reads an HDOP. Receivers without a fix write 99.9 or 99.99, which counts as absent.
     fn hdop(&mut self) -> Option<f64> {
         self.within(0.0, 99.0)
     }
 
+    /// Reads a speed in `unit` metres per second and converts it.
     fn speed(&mut self, unit: f64) -> Option<f64> {
         self.within(0.0, 2_000.0).map(|value| value * unit)
     }
 
+    /// Reads a course in degrees and brings 360 to 0.
     fn course(&mut self) -> Option<f64> {
         self.within(0.0, 360.0).map(|degrees| degrees % 360.0)
     }
 
+    /// Reads a number, if it is within these limits.
     fn within(&mut self, least: f64, most: f64) -> Option<f64> {
         self.number().filter(|value| (least..=most).contains(value))
     }
 
-    /// A decimal number without an exponent.
+    /// Reads a decimal number without an exponent.
     fn number(&mut self) -> Option<f64> {
         let field = self.next();
         let plain = field.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'));
@@ -333,7 +355,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Digits after the decimal point; from the tenth on they are dropped.
+/// Parses the digits after the decimal point of a second. Digits after the ninth are dropped.
 fn nanoseconds(digits: &[u8]) -> Option<u64> {
     let mut value = 0;
     for place in 0..9 {
@@ -354,7 +376,7 @@ mod tests {
     }
 
     fn fix(text: &str) -> Option<(f64, f64, FixQuality)> {
-        let Some(Sentence::Place(Place { fix, .. })) = parse(text) else { panic!("refused: {text}") };
+        let Some(Sentence::FixData(FixData { fix, .. })) = parse(text) else { panic!("refused: {text}") };
         fix.map(|(at, quality)| (at.latitude_deg, at.longitude_deg, quality))
     }
 
@@ -432,7 +454,7 @@ mod tests {
     fn centuries_and_zones() {
         assert_eq!(short_date(b"050980"), Some(Date::constant(1980, 9, 5)));
         assert_eq!(short_date(b"050979"), Some(Date::constant(2079, 9, 5)));
-        // 21:00 UTC is the next day in Japan: neither time nor date move.
+        // 21:00 UTC is the next day in Japan, but neither time nor date moves.
         let date = Date::constant(2026, 12, 31);
         let time = DayTime(21 * 3600 * SECOND);
         assert_eq!(parse("GPZDA,210000.00,31,12,2026,-09,00"), Some(Sentence::Zda { time, date }));

@@ -1,4 +1,4 @@
-//! Logs that are made up from known fixes, and what becomes of them on a bad line.
+//! Logs generated from known fixes, and their fate on a bad line.
 
 use std::fmt::Write;
 use std::time::Instant;
@@ -12,20 +12,20 @@ use bridgeclip_random::Random;
 use super::*;
 use crate::Fix;
 
-/// One epoch as the log writes it.
+/// Content of one epoch, as the log writes it.
 struct Truth {
     utc: Timestamp,
-    /// Degrees, minutes and millionths of a minute, with signs.
+    /// Degrees, minutes and millionths of a minute. The degrees carry the sign.
     latitude: (i32, u32, u32),
     longitude: (i32, u32, u32),
     altitude_dm: i64,
-    /// GGA's digit and the letter of GNS and RMC.
+    /// Digit of GGA, letter of GNS and RMC, and the quality that they stand for.
     quality: (u8, char, FixQuality),
     hdop_centi: u64,
     satellites: u64,
     speed_centiknots: u64,
     course_deci: u64,
-    /// Of latitude and longitude, millimetres.
+    /// Standard deviations of latitude and longitude in millimetres.
     std_mm: (u64, u64),
 }
 
@@ -37,7 +37,7 @@ const QUALITIES: [(u8, char, FixQuality); 5] = [
     (6, 'E', FixQuality::Estimated),
 ];
 
-/// Sentences that give a whole fix together, in the orders of common receivers.
+/// Sentences that together give a complete fix, in the orders of common receivers.
 const ORDERS: [&[&str]; 4] = [
     &["RMC", "VTG", "GGA", "GSA", "GST", "ZDA"],
     &["GGA", "GSA", "GST", "RMC", "VTG"],
@@ -141,17 +141,17 @@ fn with_checksum(text: &str) -> String {
     format!("${text}*{sum:02X}\r\n")
 }
 
-/// Epochs and the order in which the sentences of each came.
+/// Epochs, and the order of each epoch's sentences.
 type Log = Vec<(Truth, &'static [&'static str])>;
 
-/// A log across midnight and the end of a year, one epoch a second, and its bytes.
+/// A log across midnight at the end of a year, one epoch a second, and its bytes.
 fn log(seed: u64, epochs: usize) -> (Log, Vec<u8>) {
     let mut random = Random::new(&[seed]);
     let start: Timestamp = "2026-12-31T23:59:30.25Z".parse().expect("a moment");
     let (mut truths, mut text) = (Vec::new(), String::new());
     for second in 0..epochs {
         let truth = Truth::new(&mut random, start + SignedDuration::from_secs(second as i64));
-        // RMC or ZDA gives the date first; then orders without one may follow.
+        // RMC or ZDA gives the date first; then orders without a date may follow.
         let order = ORDERS[second % ORDERS.len()];
         let talker = ["GP", "GN", "GL", "GA", "GB", "BD", "GQ", "QZ"][random.bits() as usize % 8];
         order.iter().for_each(|kind| text += &truth.sentence(talker, kind));
@@ -160,7 +160,7 @@ fn log(seed: u64, epochs: usize) -> (Log, Vec<u8>) {
     (truths, text.into_bytes())
 }
 
-/// The last, most complete fix of each epoch.
+/// Last, most complete fix of each epoch.
 fn fixes(chunks: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<Fix> {
     let (mut decoder, mut fixes) = (Decoder::default(), Vec::<Fix>::new());
     for (index, chunk) in chunks.into_iter().enumerate() {
@@ -205,7 +205,7 @@ fn noise_between_sentences_and_broken_copies_change_nothing() {
     for sentence in bytes.split_inclusive(|byte| *byte == b'\n') {
         noisy.extend((0..random.bits() % 200).map(|_| random.bits() as u8));
         let mut broken = sentence.to_vec();
-        // Another digit in the middle: the checksum cannot be right.
+        // A changed digit in the middle, so that the checksum is wrong.
         let at = 10 + random.bits() as usize % (broken.len() - 16);
         broken[at] ^= 1;
         noisy.extend(broken);
@@ -242,7 +242,7 @@ fn without_a_valid_place_there_is_no_fix() {
     assert_eq!(fixes([text]), []);
 }
 
-/// Bytes that look like sentences more often than chance would have it.
+/// Bytes that resemble sentences more often than pure chance would.
 fn almost_sentences(random: &mut Random, length: usize) -> Vec<u8> {
     const PARTS: [&[u8]; 16] = [
         b"$",
@@ -278,7 +278,7 @@ fn any_bytes_are_fine() {
     for _ in 0..2_000 {
         let noise = almost_sentences(&mut random, 500);
         fixes([noise]);
-        // The same with right checksums, so that the fields are read.
+        // The same bytes with correct checksums, so that the fields are read.
         let inner: Vec<u8> =
             almost_sentences(&mut random, 60).into_iter().filter(|byte| (b' '..=b'~').contains(byte)).collect();
         let inner = String::from_utf8(inner).expect("ASCII").replace(['$', '!', '*'], "1");
@@ -298,7 +298,7 @@ fn a_megabyte_without_a_line_end_leaves_the_decoder_as_it_was() {
     assert!(size_of::<Decoder>() < 1_000, "no heap, and little of its own");
 }
 
-/// `cargo test --release -- --ignored nmea_throughput --nocapture`
+/// Measures the throughput: `cargo test --release -- --ignored nmea_throughput --nocapture`.
 #[test]
 #[ignore = "a measurement; needs a quiet machine"]
 fn nmea_throughput() {
