@@ -1,11 +1,11 @@
-//! A bundle: events that wait, in a signed file that a USB stick carries where no link reaches.
+//! A bundle: waiting events in a signed file, which a USB stick carries where no link reaches.
 //!
-//! JSON lines: a head, a line for each event, and an end with their number, the SHA-256 of all lines before it and the
-//! device's Ed25519 signature of that. The events keep their ids, topics and bytes, so one that arrives by the link
-//! too is one event.
+//! A bundle consists of JSON lines: a head, one line for each event, and an end. The end holds the number of events,
+//! the SHA-256 of all lines before it, and the device's Ed25519 signature of that hash. Events keep their ids, topics
+//! and bytes, so a receiver recognises an event that also arrives by the link.
 //!
-//! A signature tells who brings events, not whose they are: a key speaks for the devices that `trust.rs` is told, and for
-//! no others.
+//! A signature proves who brings events, not whose they are: a key speaks only for the devices that [`Trust`] names for
+//! it.
 
 mod key;
 mod read;
@@ -22,12 +22,13 @@ use serde::{Deserialize, Serialize};
 
 use bridgeclip_domain::Sha256;
 
-/// The form; the number goes up when an older program would misread a newer bundle.
+/// Format of a bundle. The number goes up when an older program would misread a newer bundle.
 const FORMAT: &str = "bridgeclip.bundle.v1";
 
-/// Longest line: far more than any event needs.
+/// Maximum length of a line in bytes, newline included; far more than any event needs.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
+/// One JSON line of a bundle.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Line {
@@ -36,39 +37,45 @@ enum Line {
     End(End),
 }
 
-/// Who made a bundle.
+/// First line of a bundle: who made it, and when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
     format: String,
-    /// `bridge/v1/{site}/{device}`.
+    /// Topic prefix of the exporting device, `bridge/v1/{site}/{device}`.
     pub device: String,
+    /// Time of the export, by the exporting device's clock.
     pub exported_at: Timestamp,
-    /// With which the end is signed.
+    /// Public key that verifies the signature in the bundle's end.
     pub key: PublicKey,
 }
 
+/// Line of a bundle that carries one event; exactly one of the two payload fields is set.
 #[derive(Debug, Serialize, Deserialize)]
 struct Event {
     class: String,
     id: String,
     topic: String,
-    /// Of a payload that is text.
+    /// Payload that is UTF-8 text.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<String>,
-    /// Of any other.
+    /// Payload that is not UTF-8 text, in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_base64: Option<String>,
 }
 
+/// Last line of a bundle.
 #[derive(Debug, Serialize, Deserialize)]
 struct End {
+    /// Number of events in the bundle.
     events: u64,
+    /// SHA-256 of all lines before this one.
     sha256: Sha256,
-    /// Base64.
+    /// Ed25519 signature of [`signed_bytes`], in base64.
     signature: String,
 }
 
-/// What is signed.
+/// Returns the bytes that a bundle's signature covers: the format, a newline, and the SHA-256 of all lines before the
+/// end.
 fn signed_bytes(sha256: &Sha256) -> Vec<u8> {
     [FORMAT.as_bytes(), b"\n", &sha256.0].concat()
 }
@@ -103,7 +110,7 @@ mod tests {
         out
     }
 
-    /// Of an importer that trusts this key with the events of one device.
+    /// Returns the trust of an importer that accepts the events of one device from this key.
     fn trusting(key: &DeviceKey, device: &str) -> Trust {
         let trusted = vec![Trusted { key: key.public(), devices: vec![device.parse().expect("a device")] }];
         Trust { trusted, own: "bridge/v1/site/office".to_owned() }

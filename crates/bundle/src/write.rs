@@ -1,4 +1,4 @@
-//! Writing a bundle.
+//! Writes bundles.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,9 @@ use bridgeclip_journal::ForeignEvent;
 
 use super::{DeviceKey, End, Event, FORMAT, Head, Line, signed_bytes};
 
-/// Writes the events in their order. The answer is how many there were.
+/// Writes a bundle with the events in the given order, and returns their number.
+///
+/// `device` is the topic prefix of the exporting device. The first error of `out` or of `events` ends the writing.
 pub fn write<E: From<io::Error>>(
     out: impl Write,
     device: &str,
@@ -34,6 +36,7 @@ pub fn write<E: From<io::Error>>(
     Ok(count)
 }
 
+/// Writer of a bundle's lines, which hashes them.
 struct Lines<W> {
     out: W,
     hasher: sha2::Sha256,
