@@ -1,4 +1,4 @@
-//! What the log says of messages that are set aside: enough to find the cause, not a line for each of thousands.
+//! Log messages about refused messages: enough to find the cause, but not a line for each of thousands.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +6,18 @@ use log::warn;
 
 use super::Refused;
 
-/// Lines within a [`SPAN`].
+/// Maximum number of log lines within one [`SPAN`].
 const LINES_MAX: u32 = 20;
+/// Time after which the count of lines starts again.
 const SPAN: Duration = Duration::from_secs(60);
 
-/// Counts lines.
+/// Rate limiter for log lines about refused messages.
 pub struct Notices {
+    /// Start of the current [`SPAN`].
     since: Instant,
+    /// Number of refused messages since the start of the span.
     lines: u32,
+    /// Number of refused messages that were not logged.
     unsaid: u64,
 }
 
@@ -22,6 +26,7 @@ impl Notices {
         Notices { since: Instant::now(), lines: 0, unsaid: 0 }
     }
 
+    /// Logs a refused message, unless the current span has its [`LINES_MAX`] lines already.
     pub fn set_aside(&mut self, refused: &Refused) {
         self.look_at_the_clock();
         self.lines += 1;
@@ -31,7 +36,7 @@ impl Notices {
         }
     }
 
-    /// Says how many lines were left out.
+    /// Ends a span whose time is over, and logs how many lines it left out.
     pub fn look_at_the_clock(&mut self) {
         if self.since.elapsed() < SPAN {
             return;
@@ -40,6 +45,7 @@ impl Notices {
         (self.since, self.lines) = (Instant::now(), 0);
     }
 
+    /// Logs how many refused messages were left out of the log, if any.
     pub fn say_the_rest(&mut self) {
         if self.unsaid > 0 {
             warn!("{} more messages were set aside; the table `refused` says why", self.unsaid);

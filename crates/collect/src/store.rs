@@ -1,4 +1,4 @@
-//! Where events are kept: PostgreSQL, or a SQLite file for one small office.
+//! The database of a collector: PostgreSQL, or an SQLite file for one small office.
 
 use std::ops::AddAssign;
 use std::path::PathBuf;
@@ -11,29 +11,33 @@ use log::warn;
 
 use super::{Event, Message, Refused, Report, postgres, sqlite};
 
-/// A database that takes messages in.
+/// A database that stores messages.
 pub trait Store: Send {
-    /// Stores all of them in one durable transaction; those that are there already are passed over. What is stored under
-    /// the id of another event is set aside.
+    /// Stores all messages in one durable transaction.
+    ///
+    /// Messages that are stored already are skipped. A message whose id is stored with different content is set aside.
     fn write(&mut self, messages: &[Message]) -> Result<Stored, StoreError>;
 
-    /// Whether the database takes messages at all: stores an event like `sample`, a thumbnail and a refusal, and takes
-    /// them back.
+    /// Checks that the database accepts messages at all: stores an event like `sample`, a thumbnail and a refusal, and
+    /// rolls them back.
     fn probe(&mut self, sample: &Event) -> Result<(), StoreError>;
 
-    /// What is here and what is missing.
+    /// Returns a report of the stored and the missing events.
     fn report(&mut self) -> Result<Report, StoreError>;
 }
 
-/// What a transaction brought.
+/// Result of a transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stored {
+    /// Numbers of messages by outcome.
     pub written: Written,
-    /// What the database would not store as it came. It is in the table `refused`.
+    /// Messages that the database would not store as received. They are in the table `refused`.
     pub set_aside: Vec<Refused>,
 }
 
-/// Why a message that met no error is not in its table.
+/// Returns why a message is not in its table although the database reported no error.
+///
+/// `is_absent` tells that nothing is stored under the message's id.
 pub fn why_not_stored(is_absent: bool) -> &'static str {
     match is_absent {
         true => "the database took it and did not store it: a trigger or a rule of its owner",
@@ -41,12 +45,12 @@ pub fn why_not_stored(is_absent: bool) -> &'static str {
     }
 }
 
-/// Numbers of messages.
+/// Numbers of messages by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Events and thumbnails that were not there before.
+    /// Events and thumbnails that were not stored before.
     pub new: u64,
-    /// Messages that were there.
+    /// Events and thumbnails that were stored already.
     pub known: u64,
     /// Messages that were set aside.
     pub refused: u64,
@@ -60,72 +64,83 @@ impl AddAssign for Written {
     }
 }
 
-/// How long a database may take before the connection is given up and made again.
+/// Time limits for a database, after which the connection is closed and opened again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Until a connection stands, sign-in included.
+    /// Time limit for connecting, sign-in included.
     pub connect: Duration,
-    /// For a statement.
+    /// Time limit for a statement.
     pub statement: Duration,
-    /// For a lock that somebody else holds.
+    /// Time limit for waiting on a lock that another session holds.
     pub lock: Duration,
-    /// For a transaction in which nothing happens: the server ends that of a collector that hangs.
+    /// Time limit for an idle transaction: the server ends the transaction of a collector that hangs.
     pub idle: Duration,
-    /// For a network on which nothing comes back.
+    /// Time limit for a network that returns nothing.
     pub silence: Duration,
 }
 
-/// What bounds the waiting for a database.
+/// Limits for every wait on a database.
 #[derive(Clone, Debug)]
 pub struct Bounds {
+    /// Time limits.
     pub limits: Limits,
-    /// Ends the waiting when it becomes true.
+    /// Flag that ends every wait when it becomes true.
     pub stop: Arc<AtomicBool>,
 }
 
 impl Bounds {
+    /// Reports whether the collector was told to stop.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 }
 
-/// What is wrong with the database. Nothing of the transaction is in it.
+/// The reason why a transaction failed. The database contains nothing of that transaction.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    // Their own words come with the reason.
+    // The reasons contain the source's own words, so there is no `#[source]` to repeat them.
+    /// PostgreSQL or the connection to it reported an error.
     #[error("{name}: {}", postgres::words(source))]
     Postgres { name: String, source: tokio_postgres::Error },
+    /// SQLite reported an error.
     #[error("{}: {source}{}", path.display(), sqlite::advice(source))]
     Sqlite { path: PathBuf, source: rusqlite::Error },
+    /// Tables or rights do not fit; the error lasts until somebody changes them.
     #[error("{name}: {reason}")]
     Unsuitable { name: String, reason: String },
+    /// A newer program made the tables; the number is their version.
     #[error("{0}: its tables were made by a newer program (version {1}); update this one")]
     Newer(String, i64),
+    /// The database did not answer within the time limit.
     #[error("{name}: no answer within {} s; look whether the server, its drive and the network work", limit.as_secs())]
     TimedOut { name: String, limit: Duration },
+    /// The server ended the idle connection.
     #[error("{0}: the connection was lost while it was not used")]
     Lost(String),
+    /// The SQLite file was removed or replaced while it was open.
     #[error("{}: the file was removed or replaced", .0.display())]
     Gone(PathBuf),
+    /// The operating system reported an error.
     #[error("{name}: {source}")]
     Io { name: String, source: std::io::Error },
-    /// Told to stop.
+    /// The collector was told to stop.
     #[error("{0}: given up, as the collector stops")]
     Stopped(String),
 }
 
-/// What an error was caused by, as far as it tells.
+/// Likely cause of an error, as far as the error tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
-    /// The database or the way to it: any other message would have met the same.
+    /// The database or the connection to it: any other message would fail in the same way.
     Database,
-    /// More likely the database; a message that meets it again and again while others do not is the cause.
+    /// More likely the database. A message that fails repeatedly while others succeed is the cause, though.
     Unclear,
-    /// A message, if the database takes others.
+    /// A message, provided that the database accepts others.
     Message,
 }
 
 impl StoreError {
+    /// Returns the likely cause of the error.
     pub fn blame(&self) -> Blame {
         match self {
             StoreError::Postgres { source, .. } => postgres::blame(source),
@@ -135,7 +150,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the connection can be used on.
+    /// Reports whether the connection remains usable.
     pub fn is_usable_after(&self) -> bool {
         match self {
             StoreError::Postgres { source, .. } => source.code().is_some() && !postgres::is_fatal(source),
@@ -144,7 +159,7 @@ impl StoreError {
         }
     }
 
-    /// Whether it is about the values of a row: a rule of the database's owner refuses it, and others may pass.
+    /// Reports whether a rule of the database's owner refused a row's values; other rows may pass.
     pub fn is_about_a_row(&self) -> bool {
         match self {
             StoreError::Postgres { source, .. } => postgres::is_about_a_row(source),
@@ -153,7 +168,9 @@ impl StoreError {
         }
     }
 
-    /// What is wrong with tables or rights, told as such: it stays wrong until somebody changes it.
+    /// Turns an error about tables or rights into [`StoreError::Unsuitable`], as it lasts until somebody changes them.
+    ///
+    /// Any other error is returned as it is.
     pub fn unsuitable(self) -> Self {
         let name = match &self {
             StoreError::Postgres { name, .. } => name.clone(),
@@ -166,7 +183,7 @@ impl StoreError {
         }
     }
 
-    /// The error without the name of the database.
+    /// Returns the error's text without the name of the database.
     pub fn reason(&self) -> String {
         match self {
             StoreError::Postgres { source, .. } => postgres::words(source),
@@ -175,7 +192,7 @@ impl StoreError {
         }
     }
 
-    /// The database's code, if it gave one.
+    /// Returns PostgreSQL's SQLSTATE, if the error has one.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
             StoreError::Postgres { source, .. } => source.code().map(tokio_postgres::error::SqlState::code),
@@ -184,15 +201,16 @@ impl StoreError {
     }
 }
 
-/// The address of a database.
+/// Address of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
     /// `postgresql://USER@HOST/NAME`, or `host=/run/postgresql dbname=NAME`.
     Postgres(String),
+    /// Path of an SQLite file, written `sqlite:FILE`.
     Sqlite(PathBuf),
 }
 
-/// A text that is no address.
+/// A text that is not the address of a database.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no database; give postgresql://USER@HOST/NAME, or sqlite:FILE")]
 pub struct DatabaseError(String);
@@ -212,18 +230,18 @@ impl FromStr for Database {
 }
 
 impl Database {
-    /// Opens the database, makes what tables are missing, and tries whether they take what a collector stores.
+    /// Opens the database, creates missing tables, and checks that they accept what a collector stores.
     pub fn open_to_write(&self, bounds: &Bounds, sample: &Event) -> Result<Box<dyn Store>, StoreError> {
         let mut store = self.open(bounds)?;
         match store.probe(sample) {
-            // A rule of the database's owner may refuse the sample and take true events.
+            // A rule of the database's owner may refuse the sample but accept real events.
             Err(error) if error.is_about_a_row() => warn!("{error}; this was a sample row, events may pass"),
             tried => tried.map_err(StoreError::unsuitable)?,
         }
         Ok(store)
     }
 
-    /// Opens the database and makes what tables are missing.
+    /// Opens the database and creates missing tables.
     pub fn open(&self, bounds: &Bounds) -> Result<Box<dyn Store>, StoreError> {
         match self {
             Database::Postgres(address) => Ok(Box::new(postgres::Postgres::open(address, bounds)?)),

@@ -1,4 +1,4 @@
-//! What PostgreSQL says, in words for the log, and what it means for the messages at hand.
+//! PostgreSQL's errors: their words for the log, and their meaning for the messages at hand.
 //!
 //! Classes of codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
@@ -9,11 +9,11 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::store::Blame;
 
-/// Classes of codes that pass by themselves or when somebody mends the server: connection, transaction state, conflict with
-/// another transaction, resources, object in use, operator, drive.
+/// Classes of codes that pass by themselves or once somebody repairs the server: connection, transaction state,
+/// conflict with another transaction, resources, object in use, operator, drive.
 const PASSING: [&str; 7] = ["08", "25", "40", "53", "55", "57", "58"];
 
-/// What the error was caused by, as far as it tells. No code: the connection broke.
+/// Returns the likely cause of an error, as far as its code tells. An error without a code is a broken connection.
 pub fn blame(error: &Error) -> Blame {
     match error.code().map(SqlState::code) {
         Some(code) if !is_of(&PASSING, code) => Blame::Message,
@@ -21,22 +21,25 @@ pub fn blame(error: &Error) -> Blame {
     }
 }
 
-/// Whether the server ends the connection after this.
+/// Reports whether the server ends the connection after this error.
 pub fn is_fatal(error: &Error) -> bool {
     let severity = error.as_db_error().and_then(DbError::parsed_severity);
     matches!(severity, Some(Severity::Fatal | Severity::Panic))
 }
 
-/// A constraint or a trigger of the database's owner; a column of theirs that needs a value refuses every row.
+/// Reports whether a constraint or a trigger of the database's owner refused a row's values.
+///
+/// An owner's column that needs a value does not count: it refuses every row.
 pub fn is_about_a_row(error: &Error) -> bool {
     error.code().map(SqlState::code).is_some_and(|code| is_of(&["23", "P0"], code) && code != "23502")
 }
 
+/// Reports whether a code belongs to one of the classes.
 fn is_of(classes: &[&str], code: &str) -> bool {
     code.get(..2).is_some_and(|class| classes.contains(&class))
 }
 
-/// All that is known of the error, and what to do.
+/// Returns everything known of an error, and what to do about it.
 pub fn words(error: &Error) -> String {
     if error.is_closed() {
         return "the server ended the connection without a word; look into its log".to_owned();
@@ -58,7 +61,7 @@ pub fn words(error: &Error) -> String {
     text
 }
 
-/// The error with its causes.
+/// Returns the error with its causes, separated by colons.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -69,6 +72,7 @@ fn chain(error: &Error) -> String {
     text
 }
 
+/// Returns what to do about an error with this code, or `None` if there is nothing to advise.
 fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         "42501" => "grant this user SELECT and INSERT on event, thumbnail and refused, or let it own them",
