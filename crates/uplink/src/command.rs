@@ -1,7 +1,7 @@
-//! Commands to the device: signed envelopes on `…/cmd/{op}/{id}`, and what became of them.
+//! Commands to the device, signed envelopes on `…/cmd/{op}/{id}`, and their outcomes.
 //!
-//! A command is judged by its bytes alone (`judge`), its counter is stored durably, and only then is it carried out
-//! (`desk`). So a command is carried out once at most, whatever is sent again.
+//! A command is judged by its bytes alone (`judge`); then its counter is stored durably; only then is it carried out
+//! (`desk`). A command is therefore carried out at most once, however often it is sent.
 
 mod desk;
 mod envelope;
@@ -16,56 +16,69 @@ use serde_json::Value;
 
 use bridgeclip_domain::{Sha256, Tag};
 
-/// An order that was found to be genuine, ours and new.
+/// An order that was found to be genuine, meant for this device, and new.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
+    /// Id of the command, chosen by the sender.
     pub id: String,
+    /// Counter of the command, greater than that of every earlier one.
     pub counter: u64,
+    /// Time of issue, by the sender's clock.
     pub issued_at: Timestamp,
+    /// Operation to carry out.
     pub op: Op,
 }
 
-/// What to do.
+/// An operation, with its arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// Answer with the versions in use.
     Ping,
+    /// Change settings of the running device.
     Set(SettingsChange),
     /// Queue the events of delivered captures again.
     Resend(Captures),
-    /// Say where captures were taken.
+    /// Set the tag of captures: where they were taken.
     Retag(Retag),
-    /// Classify captures again with the package of today.
+    /// Classify captures again with the current package.
     Reclassify(Captures),
 }
 
-/// Settings that may be changed from afar; each stays as it is unless named.
+/// Settings that can be changed remotely. A setting that is not named keeps its value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsChange {
+    /// Whether the link costs money: details and thumbnails then wait.
     #[serde(default)]
     pub metered: SetTo<bool>,
+    /// Maximum rate for events in bytes per second; 0 removes the limit.
     #[serde(default)]
     pub bytes_per_s_max: SetTo<u32>,
+    /// Level of the daemon's log.
     #[serde(default)]
     pub log_level: SetTo<LogLevel>,
 }
 
-/// Settings as they are after a change.
+/// Settings in force after a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InForce {
+    /// Whether the link costs money.
     pub metered: bool,
-    /// 0 without a limit.
+    /// Maximum rate for events in bytes per second; 0 means no limit.
     pub bytes_per_s_max: u32,
+    /// Level of the daemon's log.
     pub log_level: String,
 }
 
+/// A change of one setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SetTo<T> {
+    /// Keeps the current value.
     #[default]
     Keep,
-    /// Back to what the settings file says; `null` in JSON.
+    /// Returns to the value of the settings file; `null` in JSON.
     Reset,
+    /// Sets a new value.
     To(T),
 }
 
@@ -75,7 +88,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for SetTo<T> {
     }
 }
 
-/// How much the daemon logs.
+/// Level of the daemon's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
@@ -85,45 +98,49 @@ pub enum LogLevel {
     Debug,
 }
 
-/// Captures, either by the hashes of their photos or by the sequence numbers of their results.
+/// A selection of captures, either by the SHA-256 of their photos or by the sequence numbers of their results.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Captures {
+    /// SHA-256 hashes of the photos; 1 to [`PHOTOS_MAX`], or none if `sequence` is given.
     #[serde(default)]
     pub photos: Vec<Sha256>,
-    /// First and last.
+    /// First and last sequence number, both included; the first is at least 1.
     pub sequence: Option<(i64, i64)>,
 }
 
-/// What captures show.
+/// A new tag for captures.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retag {
+    /// SHA-256 hashes of the photos; 1 to [`PHOTOS_MAX`].
     pub photos: Vec<Sha256>,
+    /// Tag that the captures receive.
     pub tag: Tag,
 }
 
-/// Photos that one command may name.
+/// Maximum number of photos that one command may name.
 const PHOTOS_MAX: usize = 1_000;
 
-/// Carries commands out; what it answers goes to the sender.
+/// The part of the program that carries out commands; its results go to the sender.
 pub trait CommandHandler: Send {
-    /// Called on the desk's own thread; the command's counter is durable by then.
+    /// Carries out a command, or starts to. Called on the desk's own thread, once the command's counter is durable.
     fn act(&mut self, command: &Command) -> Acting;
 }
 
-/// How a command is carried out. An error is told in words.
+/// The way in which a command is carried out. An error is a text for the sender.
 pub enum Acting {
+    /// The command is done, with this result.
     Done(Result<Value, String>),
-    /// It takes long, and is done beside the commands that follow.
+    /// The command takes long, and is carried out beside the commands that follow.
     Long(LongWork),
 }
 
-/// Asks now and then whether to go on.
+/// Work that takes long. It regularly calls its argument, which returns false when it should give up.
 pub type LongWork = Box<dyn FnOnce(&dyn Fn() -> bool) -> Result<Value, String> + Send>;
 
 impl Op {
-    /// `None` for an operation that this version does not know.
+    /// Parses an operation and its arguments. `None` means that this version does not know the operation.
     fn parse(op: &str, args: Value) -> Option<Result<Self, String>> {
         Some(match op {
             "ping" => args_of::<NoArgs>(args).map(|NoArgs {}| Op::Ping),
@@ -163,7 +180,7 @@ impl Retag {
     }
 }
 
-/// What the sender learns, on `…/cmd/{op}/{id}/state`.
+/// The outcome of a command, as its sender receives it on `…/cmd/{op}/{id}/state`.
 #[derive(Clone, Debug, Serialize)]
 struct State<'a> {
     op: &'a str,

@@ -1,4 +1,4 @@
-//! Carries out what the machine wants: the sockets, threads and clocks of the uplink.
+//! The driver of the state machine: sockets, threads and clocks of the uplink.
 
 use std::future::pending;
 use std::time::Instant;
@@ -18,10 +18,10 @@ use super::machine::Machine;
 use super::settlement::{Group, Settled};
 use super::{Around, Params, messages};
 
-/// Signals that are handled before anything else is looked at.
+/// Maximum number of signals that are handled before anything else.
 const SIGNALS_MAX: usize = 256;
 
-/// Runs until `stopped` says so, and the goodbye is over.
+/// Runs until `stopped` becomes true and the device has left the broker.
 pub async fn run(params: Params, around: Around, seed: u64, stopped: watch::Receiver<bool>) {
     let (settings, takes_commands) = (around.link.settings(), around.desk.is_some());
     let machine = Machine::new(params.clone(), settings, takes_commands, seed, Instant::now());
@@ -34,8 +34,9 @@ struct Driver {
     around: Around,
     machine: Machine,
     connection: Option<Connection>,
-    /// The group of answers that is being stored.
+    /// The task that stores a group of answers.
     storing: Option<JoinHandle<Settled>>,
+    /// Whether the machine has ended.
     is_over: bool,
 }
 
@@ -68,7 +69,7 @@ impl Driver {
         Event::Woken { settings: self.around.link.settings(), replies }
     }
 
-    /// A segment brings many acknowledgements.
+    /// Handles the signals that have arrived already: one TCP segment brings many acknowledgements.
     fn tell_what_came_with_it(&mut self) {
         for _ in 0..SIGNALS_MAX {
             match self.connection.as_mut().and_then(Connection::signal_now) {
@@ -78,18 +79,20 @@ impl Driver {
         }
     }
 
+    /// Passes an event to the machine, and carries out the resulting actions.
     fn tell(&mut self, event: Event) {
         let mut next = Some(event);
         while let Some(event) = next.take() {
             for action in self.machine.handle(event, Instant::now(), &self.around.reader) {
-                // The others are carried out all the same: a group that is not stored would be waited for.
+                // The remaining actions are carried out anyway: the machine would wait for a group that is never
+                // stored.
                 next = self.perform(action).err().map(|loss| Event::Signal(Signal::Lost(loss))).or(next);
             }
             next = next.filter(|_| self.connection.is_some());
         }
     }
 
-    /// An error is the end of the connection.
+    /// Carries out an action. An error is the end of the connection.
     fn perform(&mut self, action: Action) -> Result<(), Loss> {
         match action {
             Action::Open { will } => self.connection = Some(Connection::open(&self.params, will)),
@@ -138,7 +141,7 @@ impl Driver {
     }
 }
 
-/// The next signal of the connection, if there is one.
+/// Waits for the next signal of the connection; for ever if there is no connection.
 async fn signal(connection: &mut Option<Connection>) -> Signal {
     match connection {
         Some(connection) => connection.signal().await,
@@ -146,6 +149,7 @@ async fn signal(connection: &mut Option<Connection>) -> Signal {
     }
 }
 
+/// Waits for the result of the group that is being stored; for ever if there is none.
 async fn stored(storing: &mut Option<JoinHandle<Settled>>) -> Settled {
     match storing {
         Some(task) => task.await.unwrap_or_else(|_| Settled::failed(JournalError::Stopped)),
@@ -153,6 +157,7 @@ async fn stored(storing: &mut Option<JoinHandle<Settled>>) -> Settled {
     }
 }
 
+/// Waits for the deadline; for ever if there is none.
 async fn sleep(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline.into()).await,

@@ -1,8 +1,9 @@
-//! Delivers the outbox to an MQTT 5 broker while there is a link. SQLite alone owns the retries: every connection
-//! starts clean and reads the unacknowledged rows again.
+//! Delivers the outbox to an MQTT 5 broker while there is a link. SQLite alone is responsible for retries: every
+//! connection starts clean, and reads the unacknowledged rows again.
 //!
-//! `machine` decides: it is told what happens, and when, and answers with what has to be done. `session` is what lives as
-//! long as a connection, `dispatch` what outlives it. `driver` carries out, with sockets, threads and clocks.
+//! `machine` decides: its input is what happens, and when; its output is what to do. `session` is state that lives as
+//! long as one connection, `dispatch` is state that outlives connections. `driver` carries out the decisions, with
+//! sockets, threads and clocks.
 
 mod action;
 pub mod backoff;
@@ -53,60 +54,68 @@ use bridgeclip_domain::DeviceHealth;
 use bridgeclip_journal::{Journal, Reader};
 use bridgeclip_random::secret;
 
-/// How the uplink reaches its broker.
+/// Settings of the uplink.
 #[derive(Clone, Debug)]
 pub struct Params {
+    /// Address of the broker and the device's login.
     pub endpoint: Endpoint,
-    /// `bridge/v1/{site}/{device}`; all topics lie below it.
+    /// Prefix of all topics of this device, `bridge/v1/{site}/{device}`.
     pub prefix: String,
+    /// Id of the current boot, for status messages.
     pub boot_id: String,
+    /// Name of the model package in use, for status messages.
     pub package: String,
-    /// Events that were sent and are still in the outbox. They are the most that can arrive twice.
+    /// Maximum number of events that were sent but are still in the outbox; at most this many can arrive twice.
     pub in_flight: u16,
-    /// The link is given up when events are on their way and nothing was acknowledged for this long.
+    /// Time without acknowledgements after which the link is given up while events are on their way.
     pub stall: Duration,
     /// Longest pause between two attempts.
     pub retry_max: Duration,
-    /// Pause when somebody has to change something before another attempt makes sense.
+    /// Pause before a new attempt when somebody must change something first.
     pub refused_pause: Duration,
-    /// Keep events that the broker would drop because nobody has subscribed.
+    /// Whether to keep events that the broker would drop because nobody has subscribed.
     pub hold_without_subscriber: bool,
-    /// Time between two reports of the device's health.
+    /// Interval between two reports of the device's health.
     pub health: Duration,
 }
 
-/// What the uplink works with.
+/// The parts of the program with which the uplink works.
 pub struct Around {
+    /// State and settings that the uplink shares with the rest of the program.
     pub link: Link,
+    /// Reader of the outbox and of the counters.
     pub reader: Reader,
+    /// Journal that stores the answers.
     pub journal: Journal,
-    /// Receives commands; without it none are subscribed to.
+    /// Receiver of commands; without it, the uplink subscribes to none.
     pub desk: Option<Desk>,
-    /// How the device is now. Called on the uplink's thread.
+    /// Returns the device's current health. Called on the uplink's thread.
     pub health: Box<dyn Fn() -> DeviceHealth + Send>,
-    /// Called on the uplink's thread.
+    /// Receives the events of the link. Called on the uplink's thread.
     pub report: Box<dyn Fn(LinkEvent) + Send>,
 }
 
-/// What the rest of the program may know of the link.
+/// An event of the link, for the rest of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEvent {
+    /// A connection was established.
     Online,
-    /// The reason in words.
+    /// The connection ended or could not be established, for the given reason.
     Offline(String),
-    /// Somebody has to change something; the reason in words.
+    /// The link stays down until somebody changes something; the text is the reason.
     Refused(String),
-    /// The broker does not take a part of the events for now, and the others go on; or it has another reason now.
+    /// The broker refuses a part of the events, while the rest goes on; or the reason for that has changed.
     Held {
-        /// Topics, as a filter, or the part in words.
+        /// The refused part: a topic filter, or a description.
         what: String,
+        /// The broker's reason.
         reason: String,
     },
-    /// It takes this part again.
+    /// The broker takes this part of the events again.
     Lifted(String),
-    /// So many events were acknowledged and are out of the queue.
+    /// This number of events was acknowledged and has left the queue.
     Delivered(usize),
-    /// The event with this id in the outbox is not sent any more; the reason in words.
+    /// The event with this outbox id is no longer sent, for the given reason.
     SetAside(i64, String),
 }
 
@@ -117,21 +126,21 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// Starts the uplink on a thread of its own.
+    /// Starts the uplink on a thread of its own. Fails if the thread or its runtime cannot be started.
     pub fn start(params: Params, around: Around) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let seed = u64::from_le_bytes(secret()?);
         let run = move || {
             runtime.block_on(driver::run(params, around, seed, stopped));
-            // A connect that hangs must not hold up the exit.
+            // A connect that hangs must not delay the exit.
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("uplink".into()).spawn(run)?;
         Ok(Uplink { stop, thread })
     }
 
-    /// Says goodbye to the broker, within two seconds, and waits for the end.
+    /// Leaves the broker within two seconds, and waits for the uplink's thread to end.
     pub fn stop(self) {
         self.stop.send_replace(true);
         if self.thread.join().is_err() {

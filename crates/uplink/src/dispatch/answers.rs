@@ -1,4 +1,4 @@
-//! What answers, and ends of connections, say of events.
+//! The consequences of answers, and of ends of connections, for events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,23 +17,29 @@ use crate::scope::{Kind, Scope};
 use crate::settlement::Fate;
 use crate::window::Sent;
 
-/// Connections in a row that took events on a topic and acknowledged none, after which these are sent one at a time.
+/// Number of connections in a row that took events on a topic and acknowledged none, after which these events are sent
+/// one at a time.
 const BARREN_MAX: u32 = 2;
-/// Twice as many as can be on their way at once. Some may have gone without being sent again.
+/// Maximum number of suspects, twice as many events as can be on their way at once: some may have left the queue
+/// without being sent again.
 const SUSPECTS_MAX: usize = 2_048;
-/// Topics that are held one by one; beyond, all of other devices are held together. A device has a handful of its own.
+/// Number of topics that are held one by one. Beyond it, all topics of other devices are held together; a device has
+/// only a handful of its own.
 const HOLDS_MAX: usize = 64;
 
+/// Reason for a refusal that the broker expresses only by closing the connection.
 const OVER_IT: &str = "the broker ends the connection over it";
 
-/// What a refusal is about, as far as its reason tells.
+/// The subject of a refusal, as far as its reason shows.
 enum Refusal {
+    /// All events of a scope are refused.
     Scope(Scope, Why),
+    /// A single event is refused.
     Event(Flaw),
 }
 
 impl Dispatch {
-    /// The broker has answered for an event. True if it took it.
+    /// Handles the broker's answer to an event. Returns true if the broker took the event.
     pub fn answered(&mut self, row: i64, answer: Answer, turn: &mut Turn) -> bool {
         let Some(way) = self.on_way.remove(&row) else { return false };
         self.suspects.remove(&row);
@@ -73,7 +79,7 @@ impl Dispatch {
         turn.report(LinkEvent::Lifted(words));
     }
 
-    /// A packet that would be larger than the broker has said that it takes is not sent.
+    /// Handles an event whose packet would exceed the broker's stated limit; it is not sent.
     pub fn too_large(&mut self, row: &OutboxRow, bytes: usize, limit: usize, turn: &mut Turn) {
         let reason = format!("a packet of {bytes} bytes; this broker takes {limit}");
         let flaw = Flaw { reason, guilt: Guilt::Proven, ended_connection: false, pause_max: turn.params.refused_pause };
@@ -96,7 +102,7 @@ impl Dispatch {
                 scope.map(|scope| (scope, why))
             }
         };
-        // What is held already stays held until one of its events is taken, whatever else is wrong with them.
+        // A held scope stays held until one of its events is taken, whatever else is wrong with its events.
         if let Some((scope, why)) = to_hold.filter(|_| tried.is_none()) {
             self.hold(scope, why, turn);
         }
@@ -108,7 +114,7 @@ impl Dispatch {
         let reason = why.reason.clone();
         if self.holds.hold(scope.clone(), why, turn.now, &mut turn.random) {
             self.holds.remove_within(&scope);
-            // Now it is known what it is.
+            // The cause is known now, so the scope's events are no longer suspects.
             self.suspects.retain(|_, kind| !scope.covers(kind));
             self.lanes.drop_rows(|row| scope.topics().is_some() && scope.covers(&Kind::of(row)));
             self.candidate = None;
@@ -116,7 +122,7 @@ impl Dispatch {
         }
     }
 
-    /// The connection has ended. `others`: messages besides events were on their way.
+    /// Handles the end of the connection. `others` tells that messages other than events were on their way.
     pub fn lost(&mut self, loss: &Loss, others: bool, turn: &mut Turn) -> Blame {
         let on_way = std::mem::take(&mut self.on_way);
         let only = if others || on_way.len() != 1 { None } else { on_way.iter().next() };
@@ -133,7 +139,7 @@ impl Dispatch {
         }
     }
 
-    /// This event was on its way, and nothing else. True if the end of the connection is put down to it.
+    /// Handles the end of a connection on which only this event was on its way. Returns true if the event is blamed.
     fn blamed(&mut self, row: i64, way: &OnWay, loss: &Loss, turn: &mut Turn) -> bool {
         let (retry_max, refused_pause) = (turn.params.retry_max, turn.params.refused_pause);
         match loss {
@@ -161,8 +167,9 @@ impl Dispatch {
         self.refused(row, kind, Refusal::Event(flaw), turn);
     }
 
-    /// Several events were on their way, or one by chance: they are sent one at a time, if the broker said that it is one
-    /// of them, or if it happens again.
+    /// Makes suspects of the events that were on their way, which are then sent one at a time.
+    ///
+    /// This happens if the broker said that one of them is at fault, or if such an end repeats.
     fn suspect(&mut self, on_way: &BTreeMap<i64, OnWay>, loss: &Loss) {
         let is_said = matches!(loss, Loss::Denied(_) | Loss::Unacceptable(_));
         let topics: BTreeSet<_> = on_way.values().map(|way| &way.kind.topics).collect();
@@ -179,7 +186,7 @@ impl Dispatch {
         }
     }
 
-    /// Everything that is not answered is read again.
+    /// Prepares for the next connection: every unanswered event is read again.
     fn begin_anew(&mut self) {
         self.holds.forget_tries();
         self.lanes.rewind(|_| true);
@@ -189,7 +196,7 @@ impl Dispatch {
 }
 
 impl Flaw {
-    /// Why all events like it are held, if it is none of them.
+    /// Returns the reason for holding all events like it, if none of them alone is at fault.
     fn as_why(&self) -> Why {
         Why { reason: self.reason.clone(), pause_max: self.pause_max, alone: self.ended_connection }
     }
