@@ -53,12 +53,12 @@ pub struct Params {
 pub type Collected = Written;
 
 /// The reason why a collector gave up.
-/// The database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
-    /// A thread of the connection could not be started.
+    /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A thread of the connection could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
     /// The broker could not be told to end the session of a leaving collector.

@@ -71,15 +71,15 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
+    /// Opens the file, creates it if necessary, and creates missing tables.
+    ///
+    /// Fails with [`StoreError::Newer`] if a newer program made the tables, and with [`StoreError::Unsuitable`] if a
+    /// table lacks a column.
     pub fn open(path: &Path, bounds: &Bounds) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Sqlite { path: path.to_owned(), source };
         let connection = Connection::open(path).map_err(failed)?;
         let identity = identity(path).ok_or_else(|| StoreError::Gone(path.to_owned()))?;
         let sqlite = Sqlite { path: path.to_owned(), identity, connection, bounds: bounds.clone() };
-        /// Opens the file, creates it if necessary, and creates missing tables.
-        ///
-        /// Fails with [`StoreError::Newer`] if a newer program made the tables, and with [`StoreError::Unsuitable`] if
-        /// a table lacks a column.
         sqlite.patiently(|connection| {
             use_write_ahead_log(connection, TICK)?;
             connection.pragma_update(None, "synchronous", "FULL")

@@ -98,7 +98,7 @@ impl Bounds {
 /// The reason why a transaction failed. The database contains nothing of that transaction.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    // The reasons contain the source's own words, so there is no `#[source]` to repeat them.
+    // `Display` includes what the database's library says, so callers must not print the source again.
     /// PostgreSQL or the connection to it reported an error.
     #[error("{name}: {}", postgres::words(source))]
     Postgres { name: String, source: tokio_postgres::Error },

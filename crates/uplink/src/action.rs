@@ -66,7 +66,7 @@ pub enum Action {
         /// Parts of the events that the broker currently refuses.
         held: Vec<Held>,
     },
-    /// End: everything is done, and the machine expects no more events.
+    /// Everything is done, and the machine expects no more events.
     End,
 }
 

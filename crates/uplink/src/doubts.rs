@@ -54,11 +54,11 @@ pub struct Doubt {
 }
 
 /// An event's fault, as far as it shows.
-/// Text for the log and for observers of the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
-    /// Consequence if the broker takes similar events.
+    /// Text for the log and for observers of the link.
     pub reason: String,
+    /// Consequence once the broker takes similar events.
     pub guilt: Guilt,
     /// Whether the connection ended. The cause may be an access list, which speaks of topics rather than classes.
     pub ended_connection: bool,

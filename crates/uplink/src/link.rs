@@ -21,7 +21,7 @@ pub enum LinkState {
     /// Not connected; waiting for the next attempt.
     #[default]
     Offline,
-    /// Connecting.
+    /// A connection is being made.
     Connecting,
     /// Connected, and events wait.
     Draining,

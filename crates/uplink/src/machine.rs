@@ -58,13 +58,13 @@ enum Phase {
     Refused(Instant),
     /// Connecting, until the time limit.
     Connecting(Instant),
-    /// Connected.
+    /// A connection is established.
     Online(Box<Session>),
     /// Leaving the broker, until the time limit.
     Leaving(Box<Session>, Instant),
     /// Storing the last answers, in at most this many groups.
     Storing(u32),
-    /// Ended.
+    /// Everything is done.
     Ended,
 }
 

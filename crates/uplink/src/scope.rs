@@ -3,11 +3,11 @@
 use bridgeclip_journal::{EventClass, OutboxRow, Topics};
 
 /// The properties of an event that decide whether it may be sent.
-/// Class of the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kind {
-    /// Topics to which the event's topic belongs.
+    /// Class of the event.
     pub class: EventClass,
+    /// Topics to which the event's topic belongs.
     pub topics: Topics,
 }
 
