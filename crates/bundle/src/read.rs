@@ -10,7 +10,7 @@ use bridgeclip_journal::{EventClass, ForeignEvent};
 
 use super::{Authority, Denial, End, Event, FORMAT, Head, LINE_BYTES_MAX, Line, PublicKey, Trust, signed_bytes};
 
-/// Why a bundle is refused.
+/// The reason why a bundle is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// The file could not be read.

@@ -37,7 +37,7 @@ pub struct Stored {
 
 /// Returns why a message is not in its table although the database reported no error.
 ///
-/// `is_absent` tells that nothing is stored under the message's id.
+/// `is_absent` says whether nothing is stored under the message's id.
 pub fn why_not_stored(is_absent: bool) -> &'static str {
     match is_absent {
         true => "the database took it and did not store it: a trigger or a rule of its owner",

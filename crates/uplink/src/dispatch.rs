@@ -126,7 +126,7 @@ impl Dispatch {
 
     /// Returns the next event, and whether it must be alone on its way.
     ///
-    /// Returns `None` if there is no event, or if `fits` says that it must wait. `is_unclear` tells that another
+    /// Returns `None` if there is no event, or if `fits` says that it must wait. `is_unclear` says whether another
     /// message is on its way over which the broker may end the connection; no event that must be alone is tried then.
     pub fn next(
         &mut self,

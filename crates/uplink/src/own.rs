@@ -130,7 +130,7 @@ impl Own {
         }
     }
 
-    /// Notes that the broker took the message, as far as can be known.
+    /// Notes that the broker took the message, as far as anything shows.
     pub fn taken(&mut self, sent: Sent, turn: &mut Turn) {
         self.silent_ends.remove(&topics(sent));
         for scope in self.holds.accepted(sent) {

@@ -122,7 +122,7 @@ impl Dispatch {
         }
     }
 
-    /// Handles the end of the connection. `others` tells that messages other than events were on their way.
+    /// Handles the end of the connection. `others` says whether messages other than events were on their way.
     pub fn lost(&mut self, loss: &Loss, others: bool, turn: &mut Turn) -> Blame {
         let on_way = std::mem::take(&mut self.on_way);
         let only = if others || on_way.len() != 1 { None } else { on_way.iter().next() };
