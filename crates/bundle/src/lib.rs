@@ -7,86 +7,28 @@
 //! A signature proves who brings events, not whose they are: a key speaks only for the devices that [`Trust`] names for
 //! it.
 
+mod format;
 mod key;
 mod read;
 mod trust;
 mod write;
 
+pub use format::BundleHead;
 pub use key::{DeviceKey, KeyError, NotAKey, PublicKey};
 pub use read::{BundleError, Contents, Verified, read, verify};
 pub use trust::{Authority, DEVICE_ROOT, Denial, Device, Devices, NotDevices, Trust, Trusted};
 pub use write::write;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
-use bridgeclip_domain::Sha256;
-
-/// Format of a bundle. The number goes up when an older program would misread a newer bundle.
-const FORMAT: &str = "bridgeclip.bundle.v1";
-
-/// Maximum length of a line in bytes, newline included; far more than any event needs.
-const LINE_BYTES_MAX: usize = 1 << 20;
-
-/// One JSON line of a bundle.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Line {
-    Head(Head),
-    Event(Event),
-    End(End),
-}
-
-/// First line of a bundle: who made it, and when.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Head {
-    format: String,
-    /// Topic prefix of the exporting device, `bridge/v1/{site}/{device}`.
-    pub device: String,
-    /// Time of the export, by the exporting device's clock.
-    pub exported_at: Timestamp,
-    /// Public key that verifies the signature in the bundle's end.
-    pub key: PublicKey,
-}
-
-/// Line of a bundle that carries one event; exactly one of the two payload fields is set.
-#[derive(Debug, Serialize, Deserialize)]
-struct Event {
-    class: String,
-    id: String,
-    topic: String,
-    /// Payload that is UTF-8 text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<String>,
-    /// Payload that is not UTF-8 text, in base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload_base64: Option<String>,
-}
-
-/// Last line of a bundle.
-#[derive(Debug, Serialize, Deserialize)]
-struct End {
-    /// Number of events in the bundle.
-    events: u64,
-    /// SHA-256 of all lines before this one.
-    sha256: Sha256,
-    /// Ed25519 signature of [`signed_bytes`], in base64.
-    signature: String,
-}
-
-/// Returns the bytes that a bundle's signature covers: the format, a newline, and the SHA-256 of all lines before the
-/// end.
-fn signed_bytes(sha256: &Sha256) -> Vec<u8> {
-    [FORMAT.as_bytes(), b"\n", &sha256.0].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
 
+    use jiff::Timestamp;
+
     use bridgeclip_journal::{EventClass, ForeignEvent};
 
     use super::*;
+    use crate::format::LINE_BYTES_MAX;
 
     fn events() -> Vec<ForeignEvent> {
         let event = |class, name: &str, payload: &[u8]| ForeignEvent {

@@ -8,7 +8,9 @@ use sha2::Digest;
 use bridgeclip_domain::Sha256;
 use bridgeclip_journal::{EventClass, ForeignEvent};
 
-use super::{Authority, Denial, End, Event, FORMAT, Head, LINE_BYTES_MAX, Line, PublicKey, Trust, signed_bytes};
+use crate::format::{BundleEnd, BundleEvent, BundleHead, BundleLine, FORMAT, LINE_BYTES_MAX, signed_bytes};
+use crate::key::PublicKey;
+use crate::trust::{Authority, Denial, Trust};
 
 /// The reason why a bundle is refused.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +60,7 @@ pub enum BundleError {
 /// A bundle's head and number of events, as signed by the exporting device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
-    pub head: Head,
+    pub head: BundleHead,
     /// Number of events in the bundle.
     pub events: u64,
 }
@@ -74,7 +76,7 @@ pub struct Verified {
 /// Reads a complete bundle, and checks that a trusted key signed exactly this content and speaks for every device in
 /// it.
 pub fn verify(input: impl BufRead, trust: &Trust) -> Result<Verified, BundleError> {
-    let mut lines = Lines { input, number: 0, hasher: sha2::Sha256::new() };
+    let mut lines = LineReader { input, number: 0, hasher: sha2::Sha256::new() };
     let head = lines.head()?;
     let Some(authority) = trust.authority(head.key) else {
         return Err(BundleError::UnknownKey { device: head.device, key: head.key.to_string() });
@@ -83,12 +85,12 @@ pub fn verify(input: impl BufRead, trust: &Trust) -> Result<Verified, BundleErro
     let mut events = 0;
     let end = loop {
         match lines.next()? {
-            Some((Line::Event(event), _)) => {
+            Some((BundleLine::Event(event), _)) => {
                 lines.checked(event, &authority)?;
                 events += 1;
             }
-            Some((Line::End(end), before)) => break check_end(end, before, &head.key)?,
-            Some((Line::Head(_), _)) => return Err(lines.broken("a second head")),
+            Some((BundleLine::End(end), before)) => break check_end(end, before, &head.key)?,
+            Some((BundleLine::Head(_), _)) => return Err(lines.broken("a second head")),
             None => return Err(BundleError::Incomplete),
         }
     };
@@ -111,7 +113,7 @@ fn allow(authority: &Authority, device: &str) -> Result<(), BundleError> {
     })
 }
 
-fn check_end(end: End, before: Sha256, key: &PublicKey) -> Result<End, BundleError> {
+fn check_end(end: BundleEnd, before: Sha256, key: &PublicKey) -> Result<BundleEnd, BundleError> {
     let is_signed = end.sha256 == before && key.has_signed(&signed_bytes(&before), &end.signature);
     if is_signed { Ok(end) } else { Err(BundleError::Changed) }
 }
@@ -122,7 +124,7 @@ fn check_end(end: End, before: Sha256, key: &PublicKey) -> Result<End, BundleErr
 /// first error.
 pub fn read(input: impl BufRead, verified: &Verified) -> impl Iterator<Item = Result<ForeignEvent, BundleError>> {
     let authority = verified.authority.clone();
-    let mut lines = Lines { input, number: 0, hasher: sha2::Sha256::new() };
+    let mut lines = LineReader { input, number: 0, hasher: sha2::Sha256::new() };
     let head = lines.head().err();
     let mut ended = false;
     let rest = std::iter::from_fn(move || {
@@ -130,12 +132,12 @@ pub fn read(input: impl BufRead, verified: &Verified) -> impl Iterator<Item = Re
             return None;
         }
         let event = match lines.next() {
-            Ok(Some((Line::Event(event), _))) => lines.checked(event, &authority),
-            Ok(Some((Line::End(_), _)) | None) => {
+            Ok(Some((BundleLine::Event(event), _))) => lines.checked(event, &authority),
+            Ok(Some((BundleLine::End(_), _)) | None) => {
                 ended = true;
                 return None;
             }
-            Ok(Some((Line::Head(_), _))) => Err(lines.broken("a second head")),
+            Ok(Some((BundleLine::Head(_), _))) => Err(lines.broken("a second head")),
             Err(error) => Err(error),
         };
         ended = event.is_err();
@@ -144,7 +146,7 @@ pub fn read(input: impl BufRead, verified: &Verified) -> impl Iterator<Item = Re
     head.map(Err).into_iter().chain(rest)
 }
 
-fn checked(event: Event) -> Result<ForeignEvent, String> {
+fn checked(event: BundleEvent) -> Result<ForeignEvent, String> {
     let class = EventClass::from_name(&event.class).ok_or_else(|| format!("unknown class `{}`", event.class))?;
     if event.id.is_empty() || event.id.len() > 128 || !event.id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("`{}` cannot be an event's id", event.id));
@@ -176,7 +178,7 @@ fn device_of(topic: &str) -> Option<&str> {
 }
 
 /// Reader of a bundle's lines, which counts and hashes them.
-struct Lines<R> {
+struct LineReader<R> {
     input: R,
     /// Number of the line read last, from 1; 0 before the first.
     number: u64,
@@ -184,18 +186,18 @@ struct Lines<R> {
     hasher: sha2::Sha256,
 }
 
-impl<R: BufRead> Lines<R> {
-    fn head(&mut self) -> Result<Head, BundleError> {
+impl<R: BufRead> LineReader<R> {
+    fn head(&mut self) -> Result<BundleHead, BundleError> {
         match self.next()? {
-            Some((Line::Head(head), _)) if head.format == FORMAT => Ok(head),
-            Some((Line::Head(head), _)) => Err(BundleError::Format(head.format)),
+            Some((BundleLine::Head(head), _)) if head.format == FORMAT => Ok(head),
+            Some((BundleLine::Head(head), _)) => Err(BundleError::Format(head.format)),
             Some(_) => Err(self.broken("a bundle begins with a head")),
             None => Err(BundleError::Incomplete),
         }
     }
 
     /// Returns the next line and the hash of the lines before it; `None` at the end of the file.
-    fn next(&mut self) -> Result<Option<(Line, Sha256)>, BundleError> {
+    fn next(&mut self) -> Result<Option<(BundleLine, Sha256)>, BundleError> {
         self.number += 1;
         let mut bytes = Vec::new();
         (&mut self.input).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut bytes)?;
@@ -212,7 +214,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// Checks the event of the line read last, and that `authority` allows its device.
-    fn checked(&self, event: Event, authority: &Authority) -> Result<ForeignEvent, BundleError> {
+    fn checked(&self, event: BundleEvent, authority: &Authority) -> Result<ForeignEvent, BundleError> {
         let event = checked(event).map_err(|reason| self.broken(&reason))?;
         allow(authority, device_of(&event.topic).unwrap_or_default())?;
         Ok(event)

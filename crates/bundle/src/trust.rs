@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use bridgeclip_domain::is_name;
 
-use super::PublicKey;
+use crate::key::PublicKey;
 
 /// Start of every device's topics, before site and id.
 pub const DEVICE_ROOT: &str = "bridge/v1/";
@@ -25,7 +25,7 @@ pub struct Trusted {
 /// An entry of `[[bundle.trusted]]` before it is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Unchecked {
+struct UncheckedTrusted {
     key: PublicKey,
     devices: Vec<Devices>,
 }
@@ -149,17 +149,17 @@ impl<'de> Deserialize<'de> for Devices {
 
 impl<'de> Deserialize<'de> for Trusted {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Entry)
+        deserializer.deserialize_any(TrustedVisitor)
     }
 }
 
 /// Visitor for an entry of the settings. It answers a bare key without devices with what to write instead.
-struct Entry;
+struct TrustedVisitor;
 
 const REMEDY: &str = "a key speaks only for the devices that are named: write [[bundle.trusted]], key = \"...\" and devices = \
                       [\"kita/unit-1\"]";
 
-impl<'de> Visitor<'de> for Entry {
+impl<'de> Visitor<'de> for TrustedVisitor {
     type Value = Trusted;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -171,7 +171,7 @@ impl<'de> Visitor<'de> for Entry {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Trusted, A::Error> {
-        let Unchecked { key, devices } = Unchecked::deserialize(MapAccessDeserializer::new(map))?;
+        let UncheckedTrusted { key, devices } = UncheckedTrusted::deserialize(MapAccessDeserializer::new(map))?;
         if devices.is_empty() { Err(A::Error::custom(REMEDY)) } else { Ok(Trusted { key, devices }) }
     }
 }
