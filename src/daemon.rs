@@ -51,7 +51,7 @@ use crate::pipeline::{Answerer, Classifier, Embedded, Inspected, Limits, Pipelin
 use crate::plain_file;
 use crate::position::{self, Line, LineEvent, Located, Locator, Sighting, Stored, monotonic_ns};
 use crate::service::Service;
-use crate::uplink::{Link, LinkEvent, Uplink};
+use crate::uplink::{Link, LinkEvent, UplinkThread};
 use crate::web::{UPLOADS_NAME, Web};
 
 /// Pause before a photo without its end is read again.
@@ -104,7 +104,7 @@ pub enum Notice {
 pub struct Daemon {
     intake: Intake,
     worker: Worker,
-    uplink: Option<Uplink>,
+    uplink: Option<UplinkThread>,
     line: Option<Line>,
     corrector: Option<CorrectorThread>,
     web: Option<Web>,

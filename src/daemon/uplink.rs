@@ -14,8 +14,8 @@ use crate::encoder::Package;
 use crate::journal::{DeviceIdentity, Journal};
 use crate::position::Locator;
 use crate::uplink::{
-    self, Around, Desk, DeskParams, Endpoint, Link, Login, SecretError, Settings, Tls, TlsError, TlsFiles, Uplink,
-    client_config, public_key, read_credential, read_secret,
+    self, Desk, DeskParams, DeviceSide, Endpoint, Link, Login, SecretError, Settings, Tls, TlsError, TlsFiles,
+    UplinkThread, client_config, public_key, read_credential, read_secret,
 };
 
 /// What the uplink shares with the rest of the daemon.
@@ -38,10 +38,10 @@ pub fn file_settings(config: &Config) -> Settings {
     Settings { metered: mqtt.metered, bytes_per_s_max }
 }
 
-pub fn start(shared: &Shared, mqtt: &Mqtt) -> Result<Uplink> {
+pub fn start(shared: &Shared, mqtt: &Mqtt) -> Result<UplinkThread> {
     let Shared { config, link, vitals, .. } = *shared;
     let (observer, vitals) = (shared.observer.clone(), vitals.clone());
-    let around = Around {
+    let device_side = DeviceSide {
         link: link.clone(),
         reader: shared.journal.reader()?,
         journal: shared.journal.clone(),
@@ -49,7 +49,7 @@ pub fn start(shared: &Shared, mqtt: &Mqtt) -> Result<Uplink> {
         health: Box::new(move || vitals.now()),
         report: Box::new(move |event| observer(Notice::Link(event))),
     };
-    Uplink::start(params(shared, mqtt)?, around).context("cannot start the uplink")
+    UplinkThread::start(params(shared, mqtt)?, device_side).context("cannot start the uplink")
 }
 
 fn params(shared: &Shared, mqtt: &Mqtt) -> Result<uplink::Params> {

@@ -8,11 +8,13 @@ use log::{info, warn};
 
 use bridgeclip_uplink::{Endpoint, backoff};
 
-use super::notices::Notices;
-use super::store::{Bounds, Limits};
-use super::subscription::{Arrival, Delivery, Receipt, Subscription, Topics, Wish};
-use super::work::{Sample, Work};
-use super::{Database, Message, Store, StoreError, Written};
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::message::Message;
+use crate::refusal_log::RefusalLog;
+use crate::store::{Bounds, Limits, Store, Written};
+use crate::subscription::{Arrival, Delivery, Receipt, Subscription, Topics, Wish};
+use crate::work::{MessageGroup, Sample};
 
 /// Maximum number of messages in one transaction.
 const GROUP_MAX: usize = 500;
@@ -73,7 +75,7 @@ pub struct Collector {
     store: Option<Box<dyn Store>>,
     sample: Sample,
     collected: Collected,
-    notices: Notices,
+    refusals: RefusalLog,
     /// Number of failures since the last success.
     failures: u32,
 }
@@ -94,8 +96,8 @@ impl Collector {
     pub fn open(params: Params, stop: Arc<AtomicBool>) -> Result<Self, CollectError> {
         let (bounds, sample) = (Bounds { limits: params.limits, stop }, Sample::default());
         let store = Some(params.database.open_to_write(&bounds, &sample.0)?);
-        let (collected, notices) = (Collected::default(), Notices::new());
-        Ok(Collector { params, bounds, store, sample, collected, notices, failures: 0 })
+        let (collected, refusals) = (Collected::default(), RefusalLog::new());
+        Ok(Collector { params, bounds, store, sample, collected, refusals, failures: 0 })
     }
 
     /// Collects until told to stop, and reconnects to the broker and the database when a connection breaks.
@@ -114,7 +116,7 @@ impl Collector {
             }
             self.pause();
         }
-        self.notices.say_the_rest();
+        self.refusals.flush();
         Ok(self.collected)
     }
 
@@ -162,7 +164,7 @@ impl Collector {
     fn serve(&mut self, subscription: &Subscription) -> End {
         let mut last = Instant::now();
         while !self.bounds.is_stopped() {
-            self.notices.look_at_the_clock();
+            self.refusals.tick();
             match subscription.next(TICK) {
                 None if self.params.leave && last.elapsed() >= QUIET => return End::Quiet,
                 None => (),
@@ -186,7 +188,7 @@ impl Collector {
     /// Stores a group and acknowledges it, however long the database takes. An error is the end of the connection.
     fn take_in(&mut self, subscription: &Subscription, group: Vec<Delivery>) -> Result<(), End> {
         let (mut receipts, messages) = self.look_at(group);
-        let mut work = Work::new(messages);
+        let mut work = MessageGroup::new(messages);
         while let Err(error) = self.go_on(&mut work) {
             if self.bounds.is_stopped() {
                 return Err(End::Stopped);
@@ -207,12 +209,12 @@ impl Collector {
     /// Splits deliveries into receipts and messages, and logs the refused messages.
     fn look_at(&mut self, group: Vec<Delivery>) -> (Vec<Receipt>, Vec<Message>) {
         let (receipts, messages): (Vec<_>, Vec<_>) = group.into_iter().map(Delivery::into_parts).unzip();
-        messages.iter().filter_map(Message::as_refused).for_each(|refused| self.notices.set_aside(refused));
+        messages.iter().filter_map(Message::as_refused).for_each(|refused| self.refusals.log(refused));
         (receipts, messages)
     }
 
     /// Opens the database if necessary, and stores as many of the remaining messages as possible.
-    fn go_on(&mut self, work: &mut Work) -> Result<(), StoreError> {
+    fn go_on(&mut self, work: &mut MessageGroup) -> Result<(), StoreError> {
         if self.store.is_none() {
             self.store = Some(self.params.database.open_to_write(&self.bounds, &self.sample.0)?);
             // The database accepted the sample, so a message may be at fault: short pauses find it soon.
@@ -221,7 +223,7 @@ impl Collector {
         let Some(store) = &mut self.store else { return Ok(()) };
         let done = work.go_on(&mut **store, &mut self.sample);
         let stored = std::mem::take(&mut work.stored);
-        stored.set_aside.iter().for_each(|refused| self.notices.set_aside(refused));
+        stored.set_aside.iter().for_each(|refused| self.refusals.log(refused));
         if stored.written != Written::default() {
             self.failures = 0;
         }

@@ -6,10 +6,12 @@
 //! in common.
 
 mod collector;
+mod database;
+mod error;
 mod form;
 mod message;
-mod notices;
 mod postgres;
+mod refusal_log;
 mod report;
 mod sqlite;
 mod store;
@@ -18,6 +20,8 @@ mod tables;
 mod work;
 
 pub use collector::{CollectError, Collected, Collector, Params};
+pub use database::{Database, DatabaseError};
+pub use error::{Blame, StoreError};
 pub use message::{Event, Message, Refused, Thumbnail};
 pub use report::{DeviceReport, Gap, Report};
-pub use store::{Blame, Bounds, Database, DatabaseError, Limits, Store, StoreError, Stored, Written};
+pub use store::{Bounds, Limits, Store, Stored, Written};

@@ -10,7 +10,7 @@ use sha2::Digest;
 use bridgeclip_domain::THUMBNAIL_BYTES_MAX;
 use bridgeclip_domain::{Sha256, is_name};
 
-use super::form;
+use crate::form;
 
 /// Maximum size of an accepted payload in bytes. A device's largest events have some 10 KB; its thumbnails have at most
 /// 48 KiB.
@@ -204,21 +204,21 @@ struct Envelope<'a> {
     subject: Cow<'a, str>,
     time: Timestamp,
     #[serde(borrow)]
-    data: Data<'a>,
+    data: EventData<'a>,
 }
 
 /// The checked parts of an event's `data`.
 #[derive(Deserialize)]
-struct Data<'a> {
+struct EventData<'a> {
     sequence: i64,
     #[serde(borrow)]
     supersedes: Option<Cow<'a, str>>,
-    position: Option<Place>,
+    position: Option<CapturePosition>,
 }
 
 /// Position of a capture, in degrees.
 #[derive(Deserialize)]
-struct Place {
+struct CapturePosition {
     latitude_deg: f64,
     longitude_deg: f64,
 }
@@ -303,7 +303,9 @@ fn check(envelope: &Envelope, source: &str) -> Result<(), String> {
         return Err(format!("time {} is before the year 1", envelope.time));
     }
     match &data.position {
-        Some(Place { latitude_deg: north, longitude_deg: east }) if north.abs() > 90.0 || east.abs() > 180.0 => {
+        Some(CapturePosition { latitude_deg: north, longitude_deg: east })
+            if north.abs() > 90.0 || east.abs() > 180.0 =>
+        {
             Err(format!("latitude {north}, longitude {east} is no position"))
         }
         _ => Ok(()),

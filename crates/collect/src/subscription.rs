@@ -12,7 +12,7 @@ use rumqttc::v5::{Client, Connection, ConnectionError, Event};
 
 use bridgeclip_uplink::Endpoint;
 
-use super::Message;
+use crate::message::Message;
 
 /// Time in seconds for which the broker keeps the messages of an absent collector: a week, so that a long weekend loses
 /// nothing.

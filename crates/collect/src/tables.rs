@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use bridgeclip_domain::{EVENT_FORMAT, Sha256};
 
-use super::{Event, Message, Refused, Thumbnail};
+use crate::message::{Event, Message, Refused, Thumbnail};
 
 /// Version of the tables. Version 2 identifies a refused message by its hash.
 pub const VERSION: i64 = 2;

@@ -7,8 +7,10 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::store::{Blame, Store, StoreError, Stored};
-use super::{Event, Message, Refused, tables};
+use crate::error::{Blame, StoreError};
+use crate::message::{Event, Message, Refused};
+use crate::store::{Store, Stored};
+use crate::tables;
 
 /// Number of failures in a row, of unclear cause, after which a group is halved.
 const STRIKES_OF_A_GROUP: u32 = 2;
@@ -34,14 +36,14 @@ impl Sample {
 
 /// A group of messages, some of which may be stored already.
 #[derive(Default)]
-pub struct Work {
+pub struct MessageGroup {
     messages: Vec<Message>,
     pieces: VecDeque<Piece>,
     /// Single messages that the database refused, as it refuses the sample.
     deferred: VecDeque<Piece>,
     /// Pieces that failed for unclear reasons in this round.
     suspects: VecDeque<Piece>,
-    /// Result of the calls of [`Work::go_on`] since the caller last took it.
+    /// Result of the calls of [`MessageGroup::go_on`] since the caller last took it.
     pub stored: Stored,
 }
 
@@ -86,10 +88,10 @@ impl Piece {
     }
 }
 
-impl Work {
+impl MessageGroup {
     /// Starts with the given messages, none of which is stored.
     pub fn new(messages: Vec<Message>) -> Self {
-        let mut work = Work::default();
+        let mut work = MessageGroup::default();
         work.add(messages);
         work
     }
@@ -358,7 +360,7 @@ mod tests {
     }
 
     /// Repeats the work until all is done, and returns the number of rounds that ended with an error.
-    fn finish(work: &mut Work, fake: &mut Fake, sample: &mut Sample) -> u32 {
+    fn finish(work: &mut MessageGroup, fake: &mut Fake, sample: &mut Sample) -> u32 {
         for round in 0..10_000 {
             if fake.opened(|fake| work.go_on(fake, sample).is_ok()) {
                 return round;
@@ -380,7 +382,7 @@ mod tests {
                 _ => "good",
             };
             let mut messages: Vec<Message> = (0..count).map(|number| event(kind(&mut random), number)).collect();
-            let mut work = Work::new(messages.clone());
+            let mut work = MessageGroup::new(messages.clone());
             if seed % 3 > 0 {
                 messages.push(event("good", count));
                 work.add(messages[count..].to_vec());
@@ -403,7 +405,7 @@ mod tests {
     #[test]
     fn one_message_that_breaks_the_connection_costs_few_attempts() {
         let messages = (0..500).map(|number| event(if number == 333 { "breaks" } else { "good" }, number)).collect();
-        let (mut work, mut fake) = (Work::new(messages), Fake::new(1, 0));
+        let (mut work, mut fake) = (MessageGroup::new(messages), Fake::new(1, 0));
         let failures = finish(&mut work, &mut fake, &mut Sample::default());
         assert!(failures <= 13, "{failures} broken connections");
         assert_eq!((fake.stored.len(), fake.refused.len()), (499, 1));
@@ -414,7 +416,7 @@ mod tests {
         let mut fake = Fake::new(1, 0);
         fake.takes_nothing = true;
         let (mut work, mut sample) =
-            (Work::new((0..9).map(|number| event("good", number)).collect()), Sample::default());
+            (MessageGroup::new((0..9).map(|number| event("good", number)).collect()), Sample::default());
         for _ in 0..100 {
             work.go_on(&mut fake, &mut sample).expect_err("held");
         }
@@ -428,7 +430,7 @@ mod tests {
     fn a_rule_that_refuses_everything_holds_everything() {
         let mut fake = Fake::new(1, 0);
         let (mut work, mut sample) =
-            (Work::new((0..9).map(|number| event("rule", number)).collect()), Sample::default());
+            (MessageGroup::new((0..9).map(|number| event("rule", number)).collect()), Sample::default());
         for _ in 0..20 {
             work.go_on(&mut fake, &mut sample).expect_err("held");
         }
@@ -443,7 +445,7 @@ mod tests {
     fn what_cannot_even_be_stored_as_refused_is_kept_reduced() {
         let mut fake = Fake::new(1, 0);
         fake.takes_refused = false;
-        let mut work = Work::new(vec![event("good", 1), event("refuses", 2)]);
+        let mut work = MessageGroup::new(vec![event("good", 1), event("refuses", 2)]);
         finish(&mut work, &mut fake, &mut Sample::default());
         assert_eq!((fake.stored.len(), fake.refused.len()), (1, 1));
     }

@@ -6,17 +6,17 @@ use std::time::Instant;
 use bridgeclip_journal::{EventClass, JournalError, Page, Reader, Which};
 use bridgeclip_random::Random;
 
-use super::command::Reply;
-use super::connection::{Incoming, Message, Signal};
-use super::link::{Held, LinkState, Settings};
-use super::settlement::{Group, Settled};
-use super::window::Sent;
-use super::{LinkEvent, Params};
+use crate::command::Reply;
+use crate::connection::{Incoming, Message, Signal};
+use crate::link::{Held, LinkEvent, LinkState, Settings};
+use crate::params::Params;
+use crate::settlement::{Group, Settled};
+use crate::window::Sent;
 
 /// An input of the machine: something that happened.
 #[derive(Debug)]
 pub enum Event {
-    /// A moment that [`super::Machine::deadline`] named has come. The event is harmless at any other moment.
+    /// A moment that [`crate::Machine::deadline`] named has come. The event is harmless at any other moment.
     Time,
     /// New rows may be in the outbox. The event carries the current settings and new replies to commands.
     Woken { settings: Settings, replies: Vec<Reply> },

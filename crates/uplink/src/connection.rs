@@ -2,6 +2,8 @@
 
 mod reasons;
 
+pub use self::reasons::{Answer, Loss};
+
 use std::error::Error;
 use std::io;
 use std::time::Duration;
@@ -16,7 +18,8 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, S
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Params, tls};
+use crate::params::Params;
+use crate::tls;
 
 /// A message from the broker, or an event of the network.
 #[derive(Debug)]
@@ -48,40 +51,6 @@ pub struct BrokerLimits {
     pub receive_max: usize,
     /// Interval between pings: the device's own, unless the broker asks for another.
     pub keep_alive: Duration,
-}
-
-/// The broker's answer to a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The broker accepted the message.
-    Accepted,
-    /// The broker accepted the message but dropped it, as nobody has subscribed.
-    NoSubscriber,
-    /// The device may not publish on this topic.
-    NotAuthorised,
-    /// The broker currently takes no more messages of any kind.
-    Busy(String),
-    /// The broker may take this message later.
-    Later(String),
-    /// The message itself is at fault.
-    Unacceptable(String),
-}
-
-/// The reason why there is no connection, with a text for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// The network failed, or the broker gave a reason that may pass.
-    Broken(String),
-    /// The broker closed the connection without a reason.
-    Closed(String),
-    /// The link was silent for too long.
-    Dead(String),
-    /// A new attempt is useless until somebody changes something.
-    Refused(String),
-    /// The device did something that it is not allowed to do.
-    Denied(String),
-    /// The broker rejects a message that was on its way.
-    Unacceptable(String),
 }
 
 /// A message for this device.

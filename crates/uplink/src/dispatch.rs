@@ -11,15 +11,14 @@ use log::warn;
 
 use bridgeclip_journal::{EventClass, JournalError, OutboxRow, Topics, Which};
 
-use super::LinkEvent;
-use super::action::Turn;
-use super::doubts::Doubts;
-use super::holds::Holds;
-use super::lanes::Lanes;
-use super::link::Held;
-use super::scope::{Kind, Scope};
-use super::settlement::{Settled, Settlement};
-use super::window::Sent;
+use crate::action::Turn;
+use crate::doubts::Doubts;
+use crate::holds::Holds;
+use crate::lanes::Lanes;
+use crate::link::{Held, LinkEvent};
+use crate::scope::{EventKind, Scope};
+use crate::settlement::{Settled, Settlement};
+use crate::window::Sent;
 
 /// Pause after a failure to read `device.db`.
 const FAULT_PAUSE: Duration = Duration::from_secs(1);
@@ -39,7 +38,7 @@ pub struct Dispatch {
     /// of them.
     barren: BTreeMap<Topics, u32>,
     /// Events that were on their way when connections ended, and may be the cause. Each is sent alone.
-    suspects: BTreeMap<i64, Kind>,
+    suspects: BTreeMap<i64, EventKind>,
     /// The held or doubted event that is tried next.
     candidate: Option<OutboxRow>,
     /// End of the pause after a failure to read `device.db`.
@@ -62,7 +61,7 @@ pub enum Blame {
 
 /// An event on its way.
 struct OnWay {
-    kind: Kind,
+    kind: EventKind,
     /// Number of events sent up to and including this one.
     number: u64,
     /// Whether nothing else may be on its way at the same time.
@@ -185,7 +184,7 @@ impl Dispatch {
 
     /// Reports whether events like this one go first, because it is still unknown whether the event itself is at fault.
     fn comes_after_others(&self, row: &OutboxRow) -> bool {
-        self.doubts.is_fresh(row.id) && self.holds.is_free(&Kind::of(row))
+        self.doubts.is_fresh(row.id) && self.holds.is_free(&EventKind::of(row))
     }
 
     fn fill(&mut self, class: EventClass, turn: &Turn) -> Result<(), JournalError> {
@@ -197,14 +196,14 @@ impl Dispatch {
 
     fn must_be_alone(&self, row: &OutboxRow) -> bool {
         let is_doubted = self.suspects.contains_key(&row.id) || self.doubts.wants_alone(row.id);
-        is_doubted || self.holds.wants_alone(&Kind::of(row))
+        is_doubted || self.holds.wants_alone(&EventKind::of(row))
     }
 
     /// Notes that the event is handed over now.
     pub fn sends(&mut self, row: &OutboxRow, alone: bool) {
         self.sent += 1;
         self.candidate = None;
-        let kind = Kind::of(row);
+        let kind = EventKind::of(row);
         self.holds.tries(&kind, Sent::Event(row.id));
         self.on_way.insert(row.id, OnWay { kind, number: self.sent, alone });
     }

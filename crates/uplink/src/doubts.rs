@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use bridgeclip_journal::EventClass;
 use bridgeclip_random::Random;
 
-use super::backoff;
-use super::scope::{Kind, Scope};
-use super::settlement::Fate;
+use crate::backoff;
+use crate::scope::{EventKind, Scope};
+use crate::settlement::Fate;
 
 /// Pause before the second try.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub struct Doubts {
 #[derive(Debug)]
 pub struct Doubt {
     /// Class and topics of the event.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// Fault that the event showed last.
     pub flaw: Flaw,
     /// Time of the first refusal.
@@ -144,7 +144,7 @@ impl Doubts {
     pub fn refused(
         &mut self,
         row: i64,
-        kind: &Kind,
+        kind: &EventKind,
         flaw: Flaw,
         sent: u64,
         now: Instant,
@@ -171,7 +171,7 @@ impl Doubts {
     /// count.
     ///
     /// A scope for which `is_held` returns true was refused as a whole; its refusals say nothing about single events.
-    pub fn accepted(&mut self, kind: &Kind, number: u64, is_held: impl Fn(&Scope) -> bool) -> Vec<(i64, Fate)> {
+    pub fn accepted(&mut self, kind: &EventKind, number: u64, is_held: impl Fn(&Scope) -> bool) -> Vec<(i64, Fate)> {
         let mut guilty = Vec::new();
         for (row, doubt) in self.by_row.iter_mut().filter(|(_, doubt)| !doubt.is_vouched && doubt.sent_before < number)
         {
@@ -198,7 +198,7 @@ impl Doubts {
     }
 
     /// Returns the event of a class that is due for a try and has waited longest.
-    pub fn due(&self, class: EventClass, now: Instant, may_go: impl Fn(i64, &Kind) -> bool) -> Option<i64> {
+    pub fn due(&self, class: EventClass, now: Instant, may_go: impl Fn(i64, &EventKind) -> bool) -> Option<i64> {
         let due = self
             .iter()
             .filter(|(row, doubt)| doubt.until <= now && doubt.kind.class == class && may_go(*row, &doubt.kind));
@@ -206,7 +206,7 @@ impl Doubts {
     }
 
     /// Returns the event in this scope whose last try is the longest ago.
-    pub fn oldest(&self, scope: &Scope, may_go: impl Fn(i64, &Kind) -> bool) -> Option<i64> {
+    pub fn oldest(&self, scope: &Scope, may_go: impl Fn(i64, &EventKind) -> bool) -> Option<i64> {
         let covered = self.iter().filter(|(row, doubt)| scope.covers(&doubt.kind) && may_go(*row, &doubt.kind));
         covered.min_by_key(|(_, doubt)| doubt.sent_before).map(|(row, _)| row)
     }
@@ -235,8 +235,8 @@ mod tests {
             Bench { doubts: Doubts::default(), random: Random::new(&[1]), now: Instant::now(), sent: 0 }
         }
 
-        fn kind() -> Kind {
-            Kind { class: EventClass::Result, topics: Topics::like("capture/result") }
+        fn kind() -> EventKind {
+            EventKind { class: EventClass::Result, topics: Topics::like("capture/result") }
         }
 
         fn refuse(&mut self, row: i64, guilt: Guilt) -> Option<Scope> {

@@ -8,30 +8,48 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
-use bridgeclip_domain::Health;
-use bridgeclip_journal::JournalError;
+use bridgeclip_domain::{DeviceHealth, Health};
+use bridgeclip_journal::{Journal, JournalError, Reader};
 
-use super::action::{Action, Event};
-use super::command::Desk;
-use super::connection::{Connection, Loss, Signal};
-use super::machine::Machine;
-use super::settlement::{Group, Settled};
-use super::{Around, Params, messages};
+use crate::action::{Action, Event};
+use crate::command::Desk;
+use crate::connection::{Connection, Loss, Signal};
+use crate::link::{Link, LinkEvent};
+use crate::machine::Machine;
+use crate::messages;
+use crate::params::Params;
+use crate::settlement::{Group, Settled};
 
 /// Maximum number of signals that are handled before anything else.
 const SIGNALS_MAX: usize = 256;
 
+/// The device's side of the uplink: the parts of the program with which it works.
+pub struct DeviceSide {
+    /// State and settings that the uplink shares with the rest of the program.
+    pub link: Link,
+    /// Reader of the outbox and of the counters.
+    pub reader: Reader,
+    /// Journal that stores the answers.
+    pub journal: Journal,
+    /// Receiver of commands; without it, the uplink subscribes to none.
+    pub desk: Option<Desk>,
+    /// Returns the device's current health. Called on the uplink's thread.
+    pub health: Box<dyn Fn() -> DeviceHealth + Send>,
+    /// Receives the events of the link. Called on the uplink's thread.
+    pub report: Box<dyn Fn(LinkEvent) + Send>,
+}
+
 /// Runs until `stopped` becomes true and the device has left the broker.
-pub async fn run(params: Params, around: Around, seed: u64, stopped: watch::Receiver<bool>) {
-    let (settings, takes_commands) = (around.link.settings(), around.desk.is_some());
+pub async fn run(params: Params, device: DeviceSide, seed: u64, stopped: watch::Receiver<bool>) {
+    let (settings, takes_commands) = (device.link.settings(), device.desk.is_some());
     let machine = Machine::new(params.clone(), settings, takes_commands, seed, Instant::now());
-    let mut driver = Driver { params, around, machine, connection: None, storing: None, is_over: false };
+    let mut driver = Driver { params, device, machine, connection: None, storing: None, is_over: false };
     driver.run(stopped).await;
 }
 
 struct Driver {
     params: Params,
-    around: Around,
+    device: DeviceSide,
     machine: Machine,
     connection: Option<Connection>,
     /// The task that stores a group of answers.
@@ -48,7 +66,7 @@ impl Driver {
             let deadline = self.machine.deadline(Instant::now());
             let event = tokio::select! {
                 signal = signal(&mut self.connection) => Event::Signal(signal),
-                () = self.around.link.woken() => self.woken(),
+                () = self.device.link.woken() => self.woken(),
                 settled = stored(&mut self.storing) => {
                     self.storing = None;
                     Event::Settled(settled)
@@ -65,8 +83,8 @@ impl Driver {
     }
 
     fn woken(&self) -> Event {
-        let replies = self.around.desk.as_ref().map(Desk::take_replies).unwrap_or_default();
-        Event::Woken { settings: self.around.link.settings(), replies }
+        let replies = self.device.desk.as_ref().map(Desk::take_replies).unwrap_or_default();
+        Event::Woken { settings: self.device.link.settings(), replies }
     }
 
     /// Handles the signals that have arrived already: one TCP segment brings many acknowledgements.
@@ -83,7 +101,7 @@ impl Driver {
     fn tell(&mut self, event: Event) {
         let mut next = Some(event);
         while let Some(event) = next.take() {
-            for action in self.machine.handle(event, Instant::now(), &self.around.reader) {
+            for action in self.machine.handle(event, Instant::now(), &self.device.reader) {
                 // The remaining actions are carried out anyway: the machine would wait for a group that is never
                 // stored.
                 next = self.perform(action).err().map(|loss| Event::Signal(Signal::Lost(loss))).or(next);
@@ -102,9 +120,9 @@ impl Driver {
             Action::Disconnect => self.connection.iter().for_each(Connection::disconnect),
             Action::Cut => self.connection = None,
             Action::Settle(group) => self.store(group),
-            Action::HandIn(incoming) => self.around.desk.iter().for_each(|desk| desk.hand_in(incoming.clone())),
-            Action::Report(event) => (self.around.report)(event),
-            Action::Show { state, trouble, held } => self.around.link.show(state, trouble, held),
+            Action::HandIn(incoming) => self.device.desk.iter().for_each(|desk| desk.hand_in(incoming.clone())),
+            Action::Report(event) => (self.device.report)(event),
+            Action::Show { state, trouble, held } => self.device.link.show(state, trouble, held),
             Action::End => self.is_over = true,
         }
         Ok(())
@@ -115,7 +133,7 @@ impl Driver {
     }
 
     fn store(&mut self, group: Group) {
-        let journal = self.around.journal.clone();
+        let journal = self.device.journal.clone();
         self.storing = Some(tokio::task::spawn_blocking(move || group.settle(&journal)));
     }
 
@@ -125,18 +143,18 @@ impl Driver {
     }
 
     fn health(&self) -> Option<Health> {
-        let Around { reader, .. } = &self.around;
+        let DeviceSide { reader, .. } = &self.device;
         let time = Timestamp::now();
-        let mut device = (self.around.health)();
-        device.drops.commands_refused = self.around.desk.as_ref().map_or(0, Desk::refused);
+        let mut health = (self.device.health)();
+        health.drops.commands_refused = self.device.desk.as_ref().map_or(0, Desk::refused);
         Some(Health {
             time,
             boot_id: self.params.boot_id.clone(),
             queue: reader.outbox_depth().ok()?.health(time),
             losses: reader.losses().ok()?,
             full: reader.full().ok()?,
-            held: self.around.link.held_back(&self.params.prefix),
-            device,
+            held: self.device.link.held_back(&self.params.prefix),
+            device: health,
         })
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use rumqttc::v5::MqttOptions;
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
-use super::{Secret, Tls};
+use crate::secret::Secret;
+use crate::tls::Tls;
 
 /// Address of a broker, and the way in which a client connects to it.
 #[derive(Clone, Debug)]

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use bridgeclip_journal::{EventClass, Topics};
 use bridgeclip_random::Random;
 
-use super::backoff;
-use super::link::Held;
-use super::scope::{Kind, Scope};
-use super::window::Sent;
+use crate::backoff;
+use crate::link::Held;
+use crate::scope::{EventKind, Scope};
+use crate::window::Sent;
 
 /// Pause before the second try.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ pub struct Holds {
 
 /// The reason for a hold, and the way in which it is tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Why {
+pub struct HoldReason {
     /// Text for the log and for observers of the link.
     pub reason: String,
     /// Longest pause between two tries.
@@ -37,7 +37,7 @@ pub struct Why {
 /// The state of one held scope.
 #[derive(Debug)]
 struct Hold {
-    why: Why,
+    why: HoldReason,
     /// Start of the hold.
     since: Instant,
     /// Time from which it may be tried again.
@@ -95,17 +95,17 @@ impl Holds {
     }
 
     /// Reports whether an event of this kind may be sent now, even if only as a try.
-    pub fn is_open(&self, kind: &Kind, now: Instant) -> bool {
+    pub fn is_open(&self, kind: &EventKind, now: Instant) -> bool {
         self.over(kind).all(|(_, hold)| hold.is_due(now))
     }
 
     /// Reports whether an event of this kind must be alone on its way.
-    pub fn wants_alone(&self, kind: &Kind) -> bool {
+    pub fn wants_alone(&self, kind: &EventKind) -> bool {
         self.over(kind).any(|(_, hold)| hold.why.alone)
     }
 
     /// Reports whether no hold on topics covers events of this kind; a hold on the link as a whole may.
-    pub fn is_free(&self, kind: &Kind) -> bool {
+    pub fn is_free(&self, kind: &EventKind) -> bool {
         self.over(kind).all(|(scope, _)| scope.topics().is_none())
     }
 
@@ -122,7 +122,7 @@ impl Holds {
     }
 
     /// Returns the holds that cover events of this kind.
-    fn over(&self, kind: &Kind) -> impl Iterator<Item = (&Scope, &Hold)> {
+    fn over(&self, kind: &EventKind) -> impl Iterator<Item = (&Scope, &Hold)> {
         self.by_scope.iter().filter(|(scope, _)| scope.covers(kind))
     }
 
@@ -148,7 +148,7 @@ impl Holds {
 
     /// Holds a scope. Returns false if it is held already: then only the refusal of a try counts, see
     /// [`Holds::refused`].
-    pub fn hold(&mut self, scope: Scope, why: Why, now: Instant, random: &mut Random) -> bool {
+    pub fn hold(&mut self, scope: Scope, why: HoldReason, now: Instant, random: &mut Random) -> bool {
         if self.contains(&scope) {
             return false;
         }
@@ -160,7 +160,7 @@ impl Holds {
     }
 
     /// Notes that a message is sent, which is a try of every scope that covers it.
-    pub fn tries(&mut self, kind: &Kind, sent: Sent) {
+    pub fn tries(&mut self, kind: &EventKind, sent: Sent) {
         self.by_scope.iter_mut().filter(|(scope, _)| scope.covers(kind)).for_each(|(_, hold)| hold.probe = Some(sent));
     }
 
@@ -214,14 +214,14 @@ mod tests {
 
     const MAX: Duration = Duration::from_secs(60);
 
-    fn why() -> Why {
-        Why { reason: "no".to_owned(), pause_max: MAX, alone: false }
+    fn why() -> HoldReason {
+        HoldReason { reason: "no".to_owned(), pause_max: MAX, alone: false }
     }
 
     #[test]
     fn what_is_held_is_tried_with_one_event_after_pauses_that_grow() {
         let (mut holds, mut random, mut now) = (Holds::default(), Random::new(&[1]), Instant::now());
-        let thumbnail = Kind { class: EventClass::Thumbnail, topics: Topics::like("capture/thumb/1") };
+        let thumbnail = EventKind { class: EventClass::Thumbnail, topics: Topics::like("capture/thumb/1") };
         let scope = Scope::On(thumbnail.topics.clone());
         assert!(holds.hold(scope.clone(), why(), now, &mut random));
         assert!(!holds.hold(scope.clone(), why(), now, &mut random), "those on their way with it change nothing");
@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn what_lies_within_another_scope_waits_for_both() {
         let (mut holds, mut random, now) = (Holds::default(), Random::new(&[1]), Instant::now());
-        let result = Kind { class: EventClass::Result, topics: Topics::like("capture/result") };
-        holds.hold(Scope::From(EventClass::Result), Why { pause_max: MAX * 9, ..why() }, now, &mut random);
+        let result = EventKind { class: EventClass::Result, topics: Topics::like("capture/result") };
+        holds.hold(Scope::From(EventClass::Result), HoldReason { pause_max: MAX * 9, ..why() }, now, &mut random);
         holds.hold(Scope::On(result.topics.clone()), why(), now, &mut random);
         let first = holds.next_due(now).expect("a try");
         assert!(!holds.is_open(&result, first) || holds.next_due(first).is_none());

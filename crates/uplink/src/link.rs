@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use bridgeclip_domain::{HeldBack, HeldPart};
 use bridgeclip_journal::EventClass;
 
-use super::scope::Scope;
+use crate::scope::Scope;
 
 /// Maximum number of parts that a report names; the rest is only counted.
 const PARTS_MAX: usize = 32;
@@ -63,6 +63,30 @@ impl Held {
     }
 }
 
+/// An event of the link, for the rest of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// A connection was established.
+    Online,
+    /// The connection ended or could not be established, for the given reason.
+    Offline(String),
+    /// The link stays down until somebody changes something; the text is the reason.
+    Refused(String),
+    /// The broker refuses a part of the events, while the rest goes on; or the reason for that has changed.
+    Held {
+        /// The refused part: a topic filter, or a description.
+        what: String,
+        /// The broker's reason.
+        reason: String,
+    },
+    /// The broker takes this part of the events again.
+    Lifted(String),
+    /// This number of events was acknowledged and has left the queue.
+    Delivered(usize),
+    /// The event with this outbox id is no longer sent, for the given reason.
+    SetAside(i64, String),
+}
+
 /// Settings that can be changed while the uplink runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -82,12 +106,13 @@ impl Settings {
 /// A handle to the state and settings of the link, shared by the uplink and the rest of the program. Clones share them.
 #[derive(Clone, Default)]
 pub struct Link {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<StatusAndSettings>>,
     wake: Arc<Notify>,
 }
 
+/// The shared contents of a [`Link`].
 #[derive(Default)]
-struct Shared {
+struct StatusAndSettings {
     state: LinkState,
     trouble: Option<String>,
     held: Vec<Held>,
@@ -97,7 +122,10 @@ struct Shared {
 impl Link {
     /// Creates the state of a link that is offline.
     pub fn new(settings: Settings) -> Self {
-        Link { shared: Arc::new(Mutex::new(Shared { settings, ..Shared::default() })), wake: Arc::default() }
+        Link {
+            shared: Arc::new(Mutex::new(StatusAndSettings { settings, ..StatusAndSettings::default() })),
+            wake: Arc::default(),
+        }
     }
 
     /// Returns the current state.
@@ -144,17 +172,17 @@ impl Link {
     }
 
     /// Waits for [`Link::wake`].
-    pub(super) async fn woken(&self) {
+    pub(crate) async fn woken(&self) {
         self.wake.notified().await;
     }
 
     /// Sets what observers of the link see.
-    pub(super) fn show(&self, state: LinkState, trouble: Option<String>, held: Vec<Held>) {
+    pub(crate) fn show(&self, state: LinkState, trouble: Option<String>, held: Vec<Held>) {
         let mut shared = self.shared();
         (shared.state, shared.trouble, shared.held) = (state, trouble, held);
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    fn shared(&self) -> MutexGuard<'_, StatusAndSettings> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

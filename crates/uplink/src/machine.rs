@@ -10,15 +10,17 @@ use log::{info, warn};
 
 use bridgeclip_random::Random;
 
-use super::action::{Action, Event, Queue, Turn};
-use super::command::Reply;
-use super::connection::{BrokerLimits, Loss, Signal};
-use super::dispatch::{Blame, Dispatch};
-use super::link::{LinkState, Settings};
-use super::own::Own;
-use super::session::Session;
-use super::window::Sent;
-use super::{Endpoint, LinkEvent, Params, backoff, messages};
+use crate::action::{Action, Event, Queue, Turn};
+use crate::command::Reply;
+use crate::connection::{BrokerLimits, Loss, Signal};
+use crate::dispatch::{Blame, Dispatch};
+use crate::endpoint::Endpoint;
+use crate::link::{LinkEvent, LinkState, Settings};
+use crate::own::OwnMessages;
+use crate::params::Params;
+use crate::session::Session;
+use crate::window::Sent;
+use crate::{backoff, messages};
 
 /// Time limit for connecting. It includes the name look-up, which the client library does not limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -43,7 +45,7 @@ pub struct Machine {
     /// once does not reset the pauses.
     attempts: u32,
     dispatch: Dispatch,
-    own: Own,
+    own: OwnMessages,
     /// Reason why the last connection ended or could not be established; `None` while connected.
     trouble: Option<String>,
     /// The state shown last, and the count of changes in the held parts at that time.
@@ -81,7 +83,7 @@ impl Machine {
             phase: Phase::Offline(now),
             attempts: 0,
             dispatch: Dispatch::new(),
-            own: Own::default(),
+            own: OwnMessages::default(),
             trouble: None,
             shown: (LinkState::Offline, 0),
         }

@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use bridgeclip_domain::{Health, SOFTWARE};
 
-use super::connection::Message;
-use super::{Params, Settings};
+use crate::connection::Message;
+use crate::link::Settings;
+use crate::params::Params;
 
 const JSON: &str = "application/json";
 

@@ -8,15 +8,14 @@ use log::{info, warn};
 
 use bridgeclip_journal::{EventClass, Topics};
 
-use super::LinkEvent;
-use super::action::Turn;
-use super::command::Reply;
-use super::connection::{Answer, Loss};
-use super::dispatch::Blame;
-use super::holds::{Holds, Why};
-use super::link::Held;
-use super::scope::{Kind, Scope};
-use super::window::Sent;
+use crate::action::Turn;
+use crate::command::Reply;
+use crate::connection::{Answer, Loss};
+use crate::dispatch::Blame;
+use crate::holds::{HoldReason, Holds};
+use crate::link::{Held, LinkEvent};
+use crate::scope::{EventKind, Scope};
+use crate::window::Sent;
 
 /// Number of connections that end without a reason while a message is the only one on its way, after which the message
 /// is to blame.
@@ -24,7 +23,7 @@ const SILENT_ENDS_MAX: u32 = 3;
 
 /// State of the device's own messages. It outlives connections.
 #[derive(Default)]
-pub struct Own {
+pub struct OwnMessages {
     /// Replies that the broker has not acknowledged yet.
     pub replies: Replies,
     /// Messages that the broker currently refuses.
@@ -93,11 +92,11 @@ fn topics(sent: Sent) -> Topics {
 }
 
 /// Returns the kind of one of the device's own messages.
-fn kind(sent: Sent) -> Kind {
-    Kind { class: EventClass::Urgent, topics: topics(sent) }
+fn kind(sent: Sent) -> EventKind {
+    EventKind { class: EventClass::Urgent, topics: topics(sent) }
 }
 
-impl Own {
+impl OwnMessages {
     /// Reports whether this message may be sent now.
     pub fn may_send(&self, sent: Sent, now: Instant) -> bool {
         self.holds.is_open(&kind(sent), now)
@@ -143,7 +142,7 @@ impl Own {
     fn refused(&mut self, sent: Sent, reason: &str, pause_max: Duration, turn: &mut Turn) {
         let scope = Scope::On(topics(sent));
         let tried = self.holds.refused(sent, reason, turn.now, &mut turn.random);
-        let why = Why { reason: reason.to_owned(), pause_max, alone: false };
+        let why = HoldReason { reason: reason.to_owned(), pause_max, alone: false };
         let is_new = tried.is_none() && self.holds.hold(scope.clone(), why, turn.now, &mut turn.random);
         if is_new || tried.is_some_and(|changed| !changed.is_empty()) {
             let what = scope.words(&turn.params.prefix);
@@ -189,7 +188,7 @@ impl Own {
         Blame::Found
     }
 
-    /// Returns a count that goes up with every change in what [`Own::held`] returns.
+    /// Returns a count that goes up with every change in what [`OwnMessages::held`] returns.
     pub fn changes(&self) -> u64 {
         self.holds.changes()
     }

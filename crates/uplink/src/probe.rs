@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::tls::{self, Tls};
+use crate::tls::{self, Tls};
 
 /// Time limit for each step with each address of the host.
 const STEP_MAX: Duration = Duration::from_secs(5);

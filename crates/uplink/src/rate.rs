@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A token bucket of bytes or pieces. A single large piece may overdraw it, and later pieces wait for the balance.
 #[derive(Debug)]
-pub struct Bucket {
+pub struct TokenBucket {
     /// Rate per second, and the bucket's capacity: after a rest, at most one second's worth passes at once. `None`
     /// means no limit.
     per_s: Option<f64>,
@@ -14,11 +14,11 @@ pub struct Bucket {
     at: Instant,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Creates a full bucket.
     pub fn new(per_s: Option<u32>, now: Instant) -> Self {
         let per_s = per_s.map(f64::from);
-        Bucket { per_s, level: per_s.unwrap_or(0.0), at: now }
+        TokenBucket { per_s, level: per_s.unwrap_or(0.0), at: now }
     }
 
     /// Changes the rate. An overdraft remains.
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_large_piece_is_waited_for_afterwards() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(Some(1_000), start);
+        let mut bucket = TokenBucket::new(Some(1_000), start);
         assert_eq!(bucket.wait(start), Duration::ZERO);
         bucket.take(5_000, start);
         assert_eq!(bucket.wait(start), Duration::from_secs(4));
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn over_a_long_time_the_rate_is_kept() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(Some(2_000), start);
+        let mut bucket = TokenBucket::new(Some(2_000), start);
         let mut now = start;
         for _ in 0..100 {
             now += bucket.wait(now);

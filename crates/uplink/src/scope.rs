@@ -4,7 +4,7 @@ use bridgeclip_journal::{EventClass, OutboxRow, Topics};
 
 /// The properties of an event that decide whether it may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct EventKind {
     /// Class of the event.
     pub class: EventClass,
     /// Topics to which the event's topic belongs.
@@ -23,16 +23,16 @@ pub enum Scope {
     Of(EventClass, Topics),
 }
 
-impl Kind {
+impl EventKind {
     /// Returns the kind of an event in the outbox.
     pub fn of(row: &OutboxRow) -> Self {
-        Kind { class: row.class, topics: Topics::like(&row.topic) }
+        EventKind { class: row.class, topics: Topics::like(&row.topic) }
     }
 }
 
 impl Scope {
     /// Reports whether the scope covers events of this kind.
-    pub fn covers(&self, kind: &Kind) -> bool {
+    pub fn covers(&self, kind: &EventKind) -> bool {
         self.may_cover(kind.class) && self.topics().is_none_or(|topics| topics.include(&kind.topics))
     }
 
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_scope_covers_its_own() {
-        let kind = |class, topic: &str| Kind { class, topics: Topics::like(topic) };
+        let kind = |class, topic: &str| EventKind { class, topics: Topics::like(topic) };
         let result = kind(EventClass::Result, "capture/result");
         let urgent = kind(EventClass::Urgent, "capture/result");
         let foreign = kind(EventClass::Result, "/bridge/v1/a/b/capture/result");

@@ -7,13 +7,14 @@ use bytes::Bytes;
 
 use bridgeclip_journal::{EventClass, OutboxRow};
 
-use super::action::{Action, Turn};
-use super::connection::{Answer, BrokerLimits, Loss, Message, Signal, packet_bytes};
-use super::dispatch::Dispatch;
-use super::own::Own;
-use super::rate::Bucket;
-use super::window::{Sent, Window};
-use super::{Params, messages};
+use crate::action::{Action, Turn};
+use crate::connection::{Answer, BrokerLimits, Loss, Message, Signal, packet_bytes};
+use crate::dispatch::Dispatch;
+use crate::messages;
+use crate::own::OwnMessages;
+use crate::params::Params;
+use crate::rate::TokenBucket;
+use crate::window::{Sent, Window};
 
 /// Share of the ping interval after which an unanswered ping ends the link. As the interval begins with a ping, a dead
 /// link is noticed within 1.4 times the interval.
@@ -43,7 +44,7 @@ pub struct Session {
     limits: BrokerLimits,
     /// The device's own messages that wait; they go before all events.
     control: VecDeque<Control>,
-    rate: Bucket,
+    rate: TokenBucket,
     /// Time at which the next health report is due.
     health_due: Instant,
     /// Time at which the next health report is considered; later than `health_due` while a search is under way.
@@ -74,13 +75,13 @@ enum Control {
 const INTRODUCTION: [(Sent, Control); 2] = [(Sent::Status, Control::Status), (Sent::Subscription, Control::Subscribe)];
 
 impl Session {
-    pub fn new(limits: BrokerLimits, own: &Own, turn: &Turn) -> Self {
+    pub fn new(limits: BrokerLimits, own: &OwnMessages, turn: &Turn) -> Self {
         let (now, in_flight) = (turn.now, usize::from(turn.params.in_flight));
         let mut session = Session {
             window: Window::new(in_flight.min(limits.receive_max)),
             limits,
             control: VecDeque::new(),
-            rate: Bucket::new(turn.settings.bytes_per_s_max, now),
+            rate: TokenBucket::new(turn.settings.bytes_per_s_max, now),
             health_due: now,
             health_at: now,
             health_sent: None,
@@ -96,7 +97,7 @@ impl Session {
     }
 
     /// Queues the device's status, and its subscription to commands if it takes any.
-    fn introduce(&mut self, own: &Own, turn: &Turn) {
+    fn introduce(&mut self, own: &OwnMessages, turn: &Turn) {
         for (sent, control) in INTRODUCTION {
             let is_wanted = control == Control::Status || turn.takes_commands;
             if is_wanted && own.may_send(sent, turn.now) {
@@ -106,7 +107,7 @@ impl Session {
     }
 
     /// Queues refused introductory messages that are due for another try.
-    fn introduce_again(&mut self, own: &Own, now: Instant) {
+    fn introduce_again(&mut self, own: &OwnMessages, now: Instant) {
         for (sent, control) in INTRODUCTION {
             if own.due(sent, now) && !self.control.contains(&control) {
                 self.control.push_back(control);
@@ -125,13 +126,13 @@ impl Session {
     }
 
     /// Hands over everything for which there is room.
-    pub fn fill(&mut self, dispatch: &mut Dispatch, own: &mut Own, turn: &mut Turn) {
+    pub fn fill(&mut self, dispatch: &mut Dispatch, own: &mut OwnMessages, turn: &mut Turn) {
         self.send_control(own, turn);
         self.rate.set_rate(turn.settings.bytes_per_s_max, turn.now);
         while self.may_send(dispatch, turn) && self.send_next(dispatch, turn) {}
     }
 
-    fn send_control(&mut self, own: &mut Own, turn: &mut Turn) {
+    fn send_control(&mut self, own: &mut OwnMessages, turn: &mut Turn) {
         // One of them ended the connection: send one at a time, to find out which.
         while let Some(next) = self.control.front().copied()
             && (self.window.is_empty() || !own.is_careful)
@@ -153,7 +154,7 @@ impl Session {
     }
 
     /// Returns a control message and its identity; the message is `None` for a subscription, which is no PUBLISH.
-    fn message(&self, control: Control, own: &Own, turn: &Turn) -> Option<(Option<Message>, Sent)> {
+    fn message(&self, control: Control, own: &OwnMessages, turn: &Turn) -> Option<(Option<Message>, Sent)> {
         Some(match control {
             Control::Status => (Some(messages::online(turn.params, turn.settings, turn.queue.depth())), Sent::Status),
             Control::Subscribe => (None, Sent::Subscription),
@@ -227,7 +228,7 @@ impl Session {
         &mut self,
         signal: Signal,
         dispatch: &mut Dispatch,
-        own: &mut Own,
+        own: &mut OwnMessages,
         turn: &mut Turn,
     ) -> Result<(), Loss> {
         match signal {
@@ -251,7 +252,7 @@ impl Session {
         Ok(())
     }
 
-    fn subscribed(&mut self, packet: u16, granted: bool, own: &mut Own, turn: &mut Turn) {
+    fn subscribed(&mut self, packet: u16, granted: bool, own: &mut OwnMessages, turn: &mut Turn) {
         self.last_progress = turn.now;
         if self.window.acknowledged(packet).is_some() {
             let answer = if granted { Answer::Accepted } else { Answer::NotAuthorised };
@@ -259,7 +260,14 @@ impl Session {
         }
     }
 
-    fn answered(&mut self, packet: u16, answer: Answer, dispatch: &mut Dispatch, own: &mut Own, turn: &mut Turn) {
+    fn answered(
+        &mut self,
+        packet: u16,
+        answer: Answer,
+        dispatch: &mut Dispatch,
+        own: &mut OwnMessages,
+        turn: &mut Turn,
+    ) {
         let Some(sent) = self.window.acknowledged(packet) else { return };
         self.last_progress = turn.now;
         if self.after_health == Some(sent) {
@@ -273,7 +281,7 @@ impl Session {
     }
 
     /// Handles the answer to a ping. If the ping followed a health report, the broker has read that report.
-    fn ponged(&mut self, own: &mut Own, turn: &mut Turn) {
+    fn ponged(&mut self, own: &mut OwnMessages, turn: &mut Turn) {
         if let (Some(health), Some(ping)) = (self.health_sent, self.ping_sent)
             && health + PING_AFTER <= ping
         {
@@ -281,7 +289,7 @@ impl Session {
         }
     }
 
-    fn health_arrived(&mut self, own: &mut Own, turn: &mut Turn) {
+    fn health_arrived(&mut self, own: &mut OwnMessages, turn: &mut Turn) {
         (self.health_sent, self.after_health) = (None, None);
         own.taken(Sent::Health, turn);
     }
@@ -298,7 +306,7 @@ impl Session {
     }
 
     /// Returns the time at which `on_time` is due.
-    pub fn deadline(&self, own: &Own, params: &Params, now: Instant) -> Instant {
+    pub fn deadline(&self, own: &OwnMessages, params: &Params, now: Instant) -> Instant {
         let stall = (!self.window.is_empty()).then(|| self.last_progress + self.stall_limit(params.stall));
         let ping = self.ping_sent.map(|sent| sent + self.ping_limit());
         let rate = Some(self.rate.wait(now)).filter(|wait| !wait.is_zero()).map(|wait| now + wait);
@@ -307,7 +315,7 @@ impl Session {
     }
 
     /// Does what is due. An error is the end of the connection.
-    pub fn on_time(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) -> Result<(), Loss> {
+    pub fn on_time(&mut self, dispatch: &Dispatch, own: &mut OwnMessages, turn: &mut Turn) -> Result<(), Loss> {
         let now = turn.now;
         let stall = self.stall_limit(turn.params.stall);
         if !self.window.is_empty() && now >= self.last_progress + stall {
@@ -323,7 +331,7 @@ impl Session {
         Ok(())
     }
 
-    fn report_health(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) {
+    fn report_health(&mut self, dispatch: &Dispatch, own: &mut OwnMessages, turn: &mut Turn) {
         let now = turn.now;
         let has_own = self.window.open().any(|sent| !matches!(sent, Sent::Event(_)));
         let is_unclear = dispatch.searches(now) || !self.control.is_empty() || has_own;

@@ -1,6 +1,6 @@
 //! The broker's answers on their way into `device.db`.
 //!
-//! Acknowledged rows are deleted in groups by whoever carries out [`super::Action::Settle`], because each sync of a
+//! Acknowledged rows are deleted in groups by whoever carries out [`crate::Action::Settle`], because each sync of a
 //! memory card takes time and wears it. Rows count as open until they are deleted: after a crash they are sent again.
 
 use std::collections::BTreeSet;

@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, RootCertStore, Stream};
 
-use super::secret::{SecretError, read_secret};
+use crate::secret::{SecretError, read_secret};
 
 /// Configuration of TLS connections: accepted authorities, and the device's own certificate.
 pub type Tls = Arc<ClientConfig>;

@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_postgres::{Client, Config, Error, NoTls};
 
-use crate::store::{Bounds, Limits, StoreError};
+use crate::error::StoreError;
+use crate::store::{Bounds, Limits};
 
 /// Interval between two checks whether to stop.
 const TICK: Duration = Duration::from_millis(100);
@@ -23,7 +24,7 @@ const GOODBYE: Duration = Duration::from_millis(200);
 const KEEPALIVES: u32 = 3;
 
 /// A connection's driver, which also limits every wait on it.
-pub struct Link {
+pub struct BoundedConnection {
     /// Address of the database without the password.
     pub name: String,
     /// Limits for every wait.
@@ -34,7 +35,7 @@ pub struct Link {
     connection: JoinHandle<()>,
 }
 
-impl Link {
+impl BoundedConnection {
     /// Connects, and sets the session's limits on the server.
     pub fn open(address: &str, bounds: &Bounds) -> Result<(Self, Client), StoreError> {
         let (name, limits) = (without_password(address), &bounds.limits);
@@ -42,7 +43,7 @@ impl Link {
         let config = config(address, limits).map_err(failed)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| StoreError::Io { name: name.clone(), source })?;
-        let mut link = Link {
+        let mut link = BoundedConnection {
             name: name.clone(),
             bounds: bounds.clone(),
             connection: runtime.spawn(async {}),
@@ -98,7 +99,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for BoundedConnection {
     fn drop(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
         runtime.block_on(async {

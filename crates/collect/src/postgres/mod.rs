@@ -2,17 +2,16 @@
 
 mod link;
 mod tables;
-mod words;
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, IsolationLevel, Statement, Transaction};
 
-use self::link::Link;
-pub use self::words::{blame, is_about_a_row, is_fatal, words};
-use super::report::{GAPS_SQL, Totals, report, totals_sql};
-use super::store::{Bounds, Store, StoreError, Stored, why_not_stored};
-use super::tables::probes;
-use super::{Event, Gap, Message, Refused, Report, Thumbnail};
+use self::link::BoundedConnection;
+use crate::error::StoreError;
+use crate::message::{Event, Message, Refused, Thumbnail};
+use crate::report::{GAPS_SQL, Gap, Report, Totals, report, totals_sql};
+use crate::store::{Bounds, Store, Stored, why_not_stored};
+use crate::tables::probes;
 
 /// Inserts events, and skips those whose id is stored already.
 const PUT_EVENTS: &str = "
@@ -54,7 +53,7 @@ pub struct Postgres {
     // Must be dropped before `link`: the connection ends with its client.
     client: Client,
     statements: Statements,
-    link: Link,
+    link: BoundedConnection,
 }
 
 /// Prepared statements; each is sent and planned once.
@@ -81,7 +80,7 @@ impl Statements {
 impl Postgres {
     /// Connects and creates missing tables. `address` is a connection string or URL.
     pub fn open(address: &str, bounds: &Bounds) -> Result<Self, StoreError> {
-        let (link, mut client) = Link::open(address, bounds)?;
+        let (link, mut client) = BoundedConnection::open(address, bounds)?;
         tables::prepare(&link, &mut client)?;
         let statements = link.wait(bounds.limits.statement, Statements::prepare(&client));
         Ok(Postgres { client, statements: statements.map_err(StoreError::unsuitable)?, link })

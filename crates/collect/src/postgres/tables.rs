@@ -2,8 +2,8 @@
 
 use tokio_postgres::{Client, Error, GenericClient};
 
-use super::Link;
-use crate::store::StoreError;
+use crate::error::StoreError;
+use crate::postgres::link::BoundedConnection;
 use crate::tables::{ADDED, FIRST, VERSION, lacking};
 
 /// Statement that keeps two collectors from creating the same tables at the same time. No other program uses this
@@ -57,7 +57,7 @@ const VIEW: &str = "
 
 /// Creates missing tables and columns. A user without the right to create tables can use those that somebody else
 /// created.
-pub fn prepare(link: &Link, client: &mut Client) -> Result<(), StoreError> {
+pub fn prepare(link: &BoundedConnection, client: &mut Client) -> Result<(), StoreError> {
     let limit = link.bounds.limits.statement;
     let suited = |lacking: Option<String>| match lacking {
         Some(reason) => Err(StoreError::Unsuitable { name: link.name.clone(), reason }),

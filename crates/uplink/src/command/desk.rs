@@ -9,15 +9,18 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use log::{info, warn};
+use serde::Serialize;
 use serde_json::Value;
 
 use bridgeclip_domain::Time;
 use bridgeclip_journal::{CommandNote, Journal};
 
-use super::judge::{Facts, Refusal, address, judge};
-use super::{Acting, Command, CommandHandler, LongWork, State, VerifyingKey};
+use crate::command::envelope::VerifyingKey;
+use crate::command::handler::{Acting, CommandHandler, LongWork};
+use crate::command::judge::{Facts, Refusal, address, judge};
+use crate::command::operation::Command;
 use crate::connection::Incoming;
-use crate::rate::Bucket;
+use crate::rate::TokenBucket;
 
 /// Maximum number of messages that wait for the desk.
 const INBOX_MAX: usize = 16;
@@ -137,9 +140,25 @@ enum Outcome {
     Failed(String),
 }
 
+/// The outcome of a command, as its sender receives it on `…/cmd/{op}/{id}/state`.
+#[derive(Clone, Debug, Serialize)]
+struct CommandState<'a> {
+    op: &'a str,
+    id: &'a str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Value>,
+    boot_id: &'a str,
+    time: Timestamp,
+}
+
 impl Clerk {
     fn work(mut self, messages: &Receiver<Incoming>) {
-        let mut bucket = Bucket::new(Some(PER_S_MAX), Instant::now());
+        let mut bucket = TokenBucket::new(Some(PER_S_MAX), Instant::now());
         for incoming in messages {
             let now = Instant::now();
             match address(&incoming.topic, &self.params.device) {
@@ -211,7 +230,8 @@ impl Answers {
             Outcome::Done(result) => ("done", None, None, Some(result)),
             Outcome::Failed(detail) => ("failed", None, Some(detail), None),
         };
-        let state = State { op, id, state, reason, detail, result, boot_id: &self.boot_id, time: Timestamp::now() };
+        let state =
+            CommandState { op, id, state, reason, detail, result, boot_id: &self.boot_id, time: Timestamp::now() };
         let payload = serde_json::to_vec(&state).expect("a state has string keys");
         self.keep(Reply { topic: format!("cmd/{op}/{id}/state"), payload });
         (self.wake)();
@@ -241,8 +261,8 @@ mod tests {
     use bridgeclip_domain::TimeQuality;
     use bridgeclip_journal::Params;
 
-    use super::super::{Op, Order, SigningKey, sign};
     use super::*;
+    use crate::{Op, Order, SigningKey, sign};
 
     const DEVICE: &str = "bridge/v1/site/unit";
 

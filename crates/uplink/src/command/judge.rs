@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 
 use bridgeclip_domain::{Time, TimeQuality, is_name};
 
-use super::envelope::{Broken, Order, open};
-use super::{Command, Op, VerifyingKey};
+use crate::command::envelope::{Broken, Order, VerifyingKey, open};
+use crate::command::operation::{Command, Op};
 use crate::connection::Incoming;
 
 /// Maximum size of a payload in bytes.
@@ -144,8 +144,8 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::json;
 
-    use super::super::envelope::{SigningKey, sign};
     use super::*;
+    use crate::{SigningKey, sign};
 
     const DEVICE: &str = "bridge/v1/site/unit";
 

@@ -1,4 +1,4 @@
-//! The meaning of MQTT 5's reason codes for the uplink (MQTT 5, section 2.4).
+//! The broker's answers and the ends of connections, as MQTT 5's reason codes tell them (MQTT 5, section 2.4).
 
 use std::io;
 
@@ -6,7 +6,39 @@ use rumqttc::v5::mqttbytes::Error as PacketError;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode, PubAckReason};
 use rumqttc::v5::{ConnectionError, StateError};
 
-use super::{Answer, Loss};
+/// The broker's answer to a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The broker accepted the message.
+    Accepted,
+    /// The broker accepted the message but dropped it, as nobody has subscribed.
+    NoSubscriber,
+    /// The device may not publish on this topic.
+    NotAuthorised,
+    /// The broker currently takes no more messages of any kind.
+    Busy(String),
+    /// The broker may take this message later.
+    Later(String),
+    /// The message itself is at fault.
+    Unacceptable(String),
+}
+
+/// The reason why there is no connection, with a text for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The network failed, or the broker gave a reason that may pass.
+    Broken(String),
+    /// The broker closed the connection without a reason.
+    Closed(String),
+    /// The link was silent for too long.
+    Dead(String),
+    /// A new attempt is useless until somebody changes something.
+    Refused(String),
+    /// The device did something that it is not allowed to do.
+    Denied(String),
+    /// The broker rejects a message that was on its way.
+    Unacceptable(String),
+}
 
 /// Code with which mosquitto acknowledges an event that exceeds its `message_size_limit`. MQTT 5 defines it for
 /// DISCONNECT only, so the client library does not understand it and gives up the connection.

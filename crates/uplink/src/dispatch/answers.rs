@@ -7,13 +7,13 @@ use log::{info, warn};
 
 use bridgeclip_journal::{OutboxRow, Topics};
 
-use super::{Blame, Dispatch, OnWay};
-use crate::LinkEvent;
 use crate::action::Turn;
 use crate::connection::{Answer, Loss};
+use crate::dispatch::{Blame, Dispatch, OnWay};
 use crate::doubts::{Flaw, Guilt};
-use crate::holds::Why;
-use crate::scope::{Kind, Scope};
+use crate::holds::HoldReason;
+use crate::link::LinkEvent;
+use crate::scope::{EventKind, Scope};
 use crate::settlement::Fate;
 use crate::window::Sent;
 
@@ -33,7 +33,7 @@ const OVER_IT: &str = "the broker ends the connection over it";
 /// The subject of a refusal, as far as its reason shows.
 enum Refusal {
     /// All events of a scope are refused.
-    Scope(Scope, Why),
+    Scope(Scope, HoldReason),
     /// A single event is refused.
     Event(Flaw),
 }
@@ -84,10 +84,10 @@ impl Dispatch {
         let reason = format!("a packet of {bytes} bytes; this broker takes {limit}");
         let flaw = Flaw { reason, guilt: Guilt::Proven, ended_connection: false, pause_max: turn.params.refused_pause };
         self.sent += 1;
-        self.refused(row.id, &Kind::of(row), Refusal::Event(flaw), turn);
+        self.refused(row.id, &EventKind::of(row), Refusal::Event(flaw), turn);
     }
 
-    fn refused(&mut self, row: i64, kind: &Kind, refusal: Refusal, turn: &mut Turn) {
+    fn refused(&mut self, row: i64, kind: &EventKind, refusal: Refusal, turn: &mut Turn) {
         let reason = match &refusal {
             Refusal::Scope(_, why) => &why.reason,
             Refusal::Event(flaw) => &flaw.reason,
@@ -108,7 +108,7 @@ impl Dispatch {
         }
     }
 
-    fn hold(&mut self, scope: Scope, why: Why, turn: &mut Turn) {
+    fn hold(&mut self, scope: Scope, why: HoldReason, turn: &mut Turn) {
         let is_foreign = scope.topics().is_some_and(Topics::are_foreign);
         let scope = if is_foreign && self.holds.len() >= HOLDS_MAX { Scope::On(Topics::foreign()) } else { scope };
         let reason = why.reason.clone();
@@ -116,7 +116,7 @@ impl Dispatch {
             self.holds.remove_within(&scope);
             // The cause is known now, so the scope's events are no longer suspects.
             self.suspects.retain(|_, kind| !scope.covers(kind));
-            self.lanes.drop_rows(|row| scope.topics().is_some() && scope.covers(&Kind::of(row)));
+            self.lanes.drop_rows(|row| scope.topics().is_some() && scope.covers(&EventKind::of(row)));
             self.candidate = None;
             tell_held(&scope, &reason, turn);
         }
@@ -144,7 +144,7 @@ impl Dispatch {
         let (retry_max, refused_pause) = (turn.params.retry_max, turn.params.refused_pause);
         match loss {
             Loss::Denied(reason) => {
-                let why = Why { reason: reason.clone(), pause_max: refused_pause, alone: true };
+                let why = HoldReason { reason: reason.clone(), pause_max: refused_pause, alone: true };
                 self.refused(row, &way.kind, Refusal::Scope(Scope::On(way.kind.topics.clone()), why), turn);
             }
             Loss::Unacceptable(reason) => {
@@ -162,7 +162,15 @@ impl Dispatch {
         true
     }
 
-    fn broke(&mut self, row: i64, kind: &Kind, reason: String, guilt: Guilt, pause_max: Duration, turn: &mut Turn) {
+    fn broke(
+        &mut self,
+        row: i64,
+        kind: &EventKind,
+        reason: String,
+        guilt: Guilt,
+        pause_max: Duration,
+        turn: &mut Turn,
+    ) {
         let flaw = Flaw { reason, guilt, ended_connection: true, pause_max };
         self.refused(row, kind, Refusal::Event(flaw), turn);
     }
@@ -197,15 +205,15 @@ impl Dispatch {
 
 impl Flaw {
     /// Returns the reason for holding all events like it, if none of them alone is at fault.
-    fn as_why(&self) -> Why {
-        Why { reason: self.reason.clone(), pause_max: self.pause_max, alone: self.ended_connection }
+    fn as_why(&self) -> HoldReason {
+        HoldReason { reason: self.reason.clone(), pause_max: self.pause_max, alone: self.ended_connection }
     }
 }
 
-fn refusal(answer: Answer, kind: &Kind, turn: &Turn) -> Refusal {
+fn refusal(answer: Answer, kind: &EventKind, turn: &Turn) -> Refusal {
     let (retry_max, refused_pause) = (turn.params.retry_max, turn.params.refused_pause);
     let flaw = |reason, guilt, pause_max| Refusal::Event(Flaw { reason, guilt, ended_connection: false, pause_max });
-    let hold = |scope, reason, pause_max| Refusal::Scope(scope, Why { reason, pause_max, alone: false });
+    let hold = |scope, reason, pause_max| Refusal::Scope(scope, HoldReason { reason, pause_max, alone: false });
     let on_topics = || Scope::On(kind.topics.clone());
     match answer {
         Answer::NotAuthorised => {

@@ -2,9 +2,9 @@
 
 use bridgeclip_journal::{EventClass, JournalError, OutboxRow, Topics, Which};
 
-use super::Dispatch;
 use crate::action::Turn;
-use crate::scope::{Kind, Scope};
+use crate::dispatch::Dispatch;
+use crate::scope::{EventKind, Scope};
 
 /// Number of rows that are read at once in search of an event to try.
 const PAGE_ROWS: usize = 16;
@@ -75,7 +75,7 @@ impl Dispatch {
     fn find(&mut self, scope: &Scope, topics: &Topics, turn: &Turn) -> Result<Found, JournalError> {
         let mut found = Found::Nothing;
         for class in turn.classes().filter(|class| scope.may_cover(*class)) {
-            if !self.holds.is_open(&Kind { class, topics: topics.clone() }, turn.now) {
+            if !self.holds.is_open(&EventKind { class, topics: topics.clone() }, turn.now) {
                 found = Found::NotNow;
             } else if let Some(row) = self.unknown_row(class, topics, turn)? {
                 return Ok(Found::Row(row));
@@ -92,7 +92,7 @@ impl Dispatch {
     }
 
     /// Reports whether a doubted event may be sent now.
-    fn may_go(&self, row: i64, kind: &Kind, turn: &Turn) -> bool {
+    fn may_go(&self, row: i64, kind: &EventKind, turn: &Turn) -> bool {
         let is_under_way = self.settlement.contains(row) || self.on_way.contains_key(&row);
         !is_under_way && kind.class <= turn.settings.last_class() && self.holds.is_open(kind, turn.now)
     }
@@ -134,7 +134,7 @@ impl Dispatch {
 
     /// Returns the id of the doubted event of a class that may be tried now and has waited longest.
     fn next_doubted(&self, class: EventClass, turn: &Turn) -> Option<i64> {
-        let may_go = |row, kind: &Kind| self.holds.is_free(kind) && self.may_go(row, kind, turn);
+        let may_go = |row, kind: &EventKind| self.holds.is_free(kind) && self.may_go(row, kind, turn);
         self.doubts.due(class, turn.now, may_go)
     }
 
