@@ -17,8 +17,11 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum BundleLine {
+    /// The first line.
     Head(BundleHead),
+    /// A line with an event.
     Event(BundleEvent),
+    /// The last line.
     End(BundleEnd),
 }
 
@@ -38,8 +41,11 @@ pub struct BundleHead {
 /// Line of a bundle that carries one event; exactly one of the two payload fields is set.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct BundleEvent {
+    /// Name of the event's class.
     pub class: String,
+    /// Id of the event, 1 to 128 printable ASCII characters without space.
     pub id: String,
+    /// Complete topic of the event, at most 512 bytes.
     pub topic: String,
     /// Payload that is UTF-8 text.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -60,6 +60,7 @@ pub enum BundleError {
 /// A bundle's head and number of events, as signed by the exporting device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
+    /// First line of the bundle.
     pub head: BundleHead,
     /// Number of events in the bundle.
     pub events: u64,
@@ -68,6 +69,7 @@ pub struct Contents {
 /// A bundle whose signature, content and authority were verified.
 #[derive(Debug)]
 pub struct Verified {
+    /// Head and number of events.
     pub contents: Contents,
     /// Devices for which the bundle's key speaks.
     authority: Authority,

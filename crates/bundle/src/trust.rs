@@ -17,6 +17,7 @@ pub const DEVICE_ROOT: &str = "bridge/v1/";
 /// A public key, and the devices for which it speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trusted {
+    /// Public key of the signer.
     pub key: PublicKey,
     /// Devices for which the key speaks; at least one when read from the settings.
     pub devices: Vec<Devices>,

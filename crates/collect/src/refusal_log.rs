@@ -22,6 +22,7 @@ pub struct RefusalLog {
 }
 
 impl RefusalLog {
+    /// Starts with the first span.
     pub fn new() -> Self {
         RefusalLog { since: Instant::now(), lines: 0, unsaid: 0 }
     }

@@ -93,6 +93,7 @@ impl Queue for Reader {
 pub struct Turn<'a> {
     /// Time of the event.
     pub now: Instant,
+    /// Settings of the uplink.
     pub params: &'a Params,
     /// Current settings of the link.
     pub settings: Settings,

@@ -69,6 +69,7 @@ struct OnWay {
 }
 
 impl Dispatch {
+    /// Creates the state of an uplink that has sent nothing.
     pub fn new() -> Self {
         Dispatch {
             settlement: Settlement::default(),

@@ -31,7 +31,9 @@ pub struct Endpoint {
 /// User name and password at the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
+    /// User name.
     pub username: String,
+    /// Password; `None` if the broker asks for a user name only.
     pub password: Option<Secret>,
 }
 

@@ -75,6 +75,7 @@ enum Control {
 const INTRODUCTION: [(Sent, Control); 2] = [(Sent::Status, Control::Status), (Sent::Subscription, Control::Subscribe)];
 
 impl Session {
+    /// Starts a session on a new connection, and queues the device's introduction and its unacknowledged replies.
     pub fn new(limits: BrokerLimits, own: &OwnMessages, turn: &Turn) -> Self {
         let (now, in_flight) = (turn.now, usize::from(turn.params.in_flight));
         let mut session = Session {
