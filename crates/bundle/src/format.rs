@@ -28,7 +28,7 @@ pub enum BundleLine {
 /// First line of a bundle: who made it, and when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BundleHead {
-    /// Always [`FORMAT`] in a bundle that this version accepts.
+    /// Format of the bundle; this version accepts only `bridgeclip.bundle.v1`.
     pub format: String,
     /// Topic prefix of the exporting device, `bridge/v1/{site}/{device}`.
     pub device: String,

@@ -70,14 +70,13 @@ pub struct Thumbnail {
 /// A message that is set aside, kept with the reason for somebody to examine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Topic, with control characters replaced, and shortened to [`WORDS_MAX`] characters.
+    /// Topic, with control characters replaced, and shortened to 400 characters.
     pub topic: String,
-    /// Reason for the refusal, with control characters replaced, and shortened to [`WORDS_MAX`] characters.
+    /// Reason for the refusal, with control characters replaced, and shortened to 400 characters.
     pub reason: String,
     /// SQLSTATE of the refusal, if PostgreSQL refused the message.
     pub sqlstate: Option<String>,
-    /// Payload: complete if it has the form of an event or a thumbnail, otherwise its first [`REFUSED_BYTES_MAX`]
-    /// bytes.
+    /// Payload: complete if it has the form of an event or a thumbnail, otherwise its first 16 KiB.
     pub payload: Vec<u8>,
     /// Length of the complete payload in bytes.
     pub bytes: u64,

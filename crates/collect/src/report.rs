@@ -26,7 +26,7 @@ pub struct DeviceReport {
     pub last_sequence: i64,
     /// Number of sequence numbers between 1 and the greatest that no stored event has.
     pub missing: u64,
-    /// Ranges of the missing sequence numbers; the first [`GAPS_MAX`].
+    /// Ranges of the missing sequence numbers; the first 100.
     pub gaps: Vec<Gap>,
     /// Arrival time of the last event.
     pub last_received: Timestamp,

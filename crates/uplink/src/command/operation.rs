@@ -92,7 +92,7 @@ pub enum LogLevel {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Captures {
-    /// SHA-256 hashes of the photos; 1 to [`PHOTOS_MAX`], or none if `sequence` is given.
+    /// SHA-256 hashes of the photos; 1 to 1,000, or none if `sequence` is given.
     #[serde(default)]
     pub photos: Vec<Sha256>,
     /// First and last sequence number, both included; the first is at least 1.
@@ -103,7 +103,7 @@ pub struct Captures {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retag {
-    /// SHA-256 hashes of the photos; 1 to [`PHOTOS_MAX`].
+    /// SHA-256 hashes of the photos; 1 to 1,000.
     pub photos: Vec<Sha256>,
     /// Tag that the captures receive.
     pub tag: Tag,
