@@ -48,7 +48,7 @@ use crate::learn::Learner;
 use crate::packages::{self, Loaded};
 use crate::position::{Locator, SerialEvent, SerialLine};
 use crate::service::Service;
-use crate::uplink::{Link, Uplink};
+use crate::uplink::{Link, UplinkThread};
 use crate::web::{UPLOADS_NAME, Web};
 use crate::{assembly, durable};
 
@@ -61,7 +61,7 @@ const SALVAGE_MAX: Duration = Duration::from_secs(3600);
 pub struct Daemon {
     intake: Intake,
     worker: Worker,
-    uplink: Option<Uplink>,
+    uplink: Option<UplinkThread>,
     line: Option<SerialLine>,
     corrector: Option<CorrectorThread>,
     web: Option<Web>,

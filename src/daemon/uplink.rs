@@ -11,12 +11,12 @@ use crate::assembly;
 use crate::config::{Commands, Mqtt};
 use crate::domain::{Time, TimeQuality};
 use crate::position::Locator;
-use crate::uplink::{Around, Desk, DeskParams, Uplink};
+use crate::uplink::{Desk, DeskParams, DeviceSide, UplinkThread};
 
-pub fn start(parts: &Parts, mqtt: &Mqtt) -> Result<Uplink> {
+pub fn start(parts: &Parts, mqtt: &Mqtt) -> Result<UplinkThread> {
     let Parts { config, link, vitals, .. } = *parts;
     let (observer, vitals) = (parts.observer.clone(), vitals.clone());
-    let around = Around {
+    let device_side = DeviceSide {
         link: link.clone(),
         reader: parts.journal.reader()?,
         journal: parts.journal.clone(),
@@ -24,7 +24,8 @@ pub fn start(parts: &Parts, mqtt: &Mqtt) -> Result<Uplink> {
         health: Box::new(move || vitals.now()),
         report: Box::new(move |event| observer(DaemonEvent::Link(event))),
     };
-    Uplink::start(assembly::uplink(parts.config, mqtt, parts.identity)?, around).context("cannot start the uplink")
+    UplinkThread::start(assembly::uplink(parts.config, mqtt, parts.identity)?, device_side)
+        .context("cannot start the uplink")
 }
 
 fn desk(parts: &Parts, commands: &Commands) -> Result<Desk> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bridgeclip::domain::DeviceHealth;
 use bridgeclip::journal::{EventClass, FILE_NAME, ForeignEvent, Journal, OutboxDepth, Reader, Report};
-use bridgeclip::uplink::{Around, Desk, Endpoint, Link, LinkEvent, Params, Settings, Uplink};
+use bridgeclip::uplink::{Desk, DeviceSide, Endpoint, Link, LinkEvent, Params, Settings, UplinkThread};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -21,7 +21,7 @@ pub struct Station {
     dir: TempDir,
     pub link: Link,
     pub journal: Journal,
-    uplink: Option<Uplink>,
+    uplink: Option<UplinkThread>,
     events: Arc<Mutex<Vec<(Instant, LinkEvent)>>>,
 }
 
@@ -69,7 +69,7 @@ impl Station {
 
     pub fn start_with(&mut self, params: Params, desk: Option<Desk>) {
         let events = Arc::clone(&self.events);
-        let around = Around {
+        let device_side = DeviceSide {
             link: self.link.clone(),
             reader: self.reader(),
             journal: self.journal.clone(),
@@ -77,7 +77,7 @@ impl Station {
             health: Box::new(DeviceHealth::default),
             report: Box::new(move |event| events.lock().expect("no panic").push((Instant::now(), event))),
         };
-        self.uplink = Some(Uplink::start(params, around).expect("the uplink starts"));
+        self.uplink = Some(UplinkThread::start(params, device_side).expect("the uplink starts"));
     }
 
     pub fn stop(&mut self) {

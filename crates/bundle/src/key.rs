@@ -1,4 +1,4 @@
-//! The key with which a device signs what it gives out by hand.
+//! The Ed25519 key with which a device signs the bundles it exports.
 
 use std::fmt;
 use std::fs;
@@ -17,31 +17,36 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use bridgeclip_random::secret;
 use bridgeclip_storage::durable::{self, Draft, PRIVATE};
 
-/// The file in the data folder.
+/// Name of the key file in the data folder.
 const FILE_NAME: &str = "device.key";
 
-/// A device's own Ed25519 key.
+/// A device's own Ed25519 key pair, kept in the data folder and readable by its owner only.
 pub struct DeviceKey(SigningKey);
 
-/// What tells that a device has signed something. In text: base64.
+/// A device's Ed25519 public key, which verifies its signatures. Its text form is base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublicKey(VerifyingKey);
 
+/// The reason why a device's key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
+    /// The key file could not be read, written or replaced.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    /// Group or others can access the key file; `mode` holds its permission bits.
     #[error("{}: others may read it (mode {mode:o}); run: chmod 600 {}", path.display(), path.display())]
     Exposed { path: PathBuf, mode: u32 },
 }
 
-/// A text that is no public key.
+/// A text that is not an Ed25519 public key in base64.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an Ed25519 public key in base64; `bridgeclip queue key` prints a device's own")]
 pub struct NotAKey(String);
 
 impl DeviceKey {
-    /// The key in a data folder; made when it is first asked for.
+    /// Returns the key in the data folder `dir`.
+    ///
+    /// A missing key is made. A damaged key file is set aside and replaced by a new key, and an error is logged.
     pub fn open(dir: &Path) -> Result<Self, KeyError> {
         let path = dir.join(FILE_NAME);
         let failed = |source| KeyError::File { path: path.clone(), source };
@@ -56,24 +61,25 @@ impl DeviceKey {
         key.map_or_else(|reason| replace(&path, &reason).map_err(failed), Ok).map(DeviceKey)
     }
 
+    /// Returns the public half of the key.
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key())
     }
 
-    /// In base64.
+    /// Signs `message` and returns the signature in base64.
     pub fn sign(&self, message: &[u8]) -> String {
         Base64::encode_string(&self.0.sign(message).to_bytes())
     }
 }
 
-/// The key in a file, or why there is none in it.
+/// Returns the key in a file, or the reason why the file does not contain one.
 fn read(path: &Path) -> io::Result<Result<SigningKey, String>> {
     let pem = fs::read(path)?;
     let key = std::str::from_utf8(&pem).map_err(|error| error.to_string());
     Ok(key.and_then(|pem| SigningKey::from_pkcs8_pem(pem).map_err(|error| error.to_string())))
 }
 
-/// Makes a new key in place of a damaged one, which is kept beside it.
+/// Sets a damaged key file aside and makes a new key in its place.
 fn replace(path: &Path, reason: &str) -> io::Result<SigningKey> {
     let aside = durable::set_aside(path)?;
     error!(
@@ -86,11 +92,11 @@ fn replace(path: &Path, reason: &str) -> io::Result<SigningKey> {
     read(path)?.map_err(io::Error::other)
 }
 
-/// Another process may make one at the same time: the first one counts.
+/// Makes a key file. If another process makes one at the same time, the first one wins.
 fn make(path: &Path) -> io::Result<()> {
     let seed = secret()?;
     let pem = SigningKey::from_bytes(&seed).to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
-    // Readable by its owner only from the start.
+    // No other user can read the file, not even before it has its final name.
     let mut draft = Draft::create(path, PRIVATE)?;
     draft.file().write_all(pem.as_bytes())?;
     match draft.publish_new() {
@@ -100,7 +106,7 @@ fn make(path: &Path) -> io::Result<()> {
 }
 
 impl PublicKey {
-    /// Whether the key's owner signed the message. `signature` is in base64.
+    /// Reports whether the key's owner signed `message`. `signature` is in base64; an invalid text counts as unsigned.
     pub fn has_signed(&self, message: &[u8], signature: &str) -> bool {
         let mut bytes = [0; Signature::BYTE_SIZE];
         let decoded = Base64::decode(signature, &mut bytes).is_ok_and(|decoded| decoded.len() == Signature::BYTE_SIZE);

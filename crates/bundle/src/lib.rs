@@ -1,85 +1,34 @@
-//! A bundle: events that wait, in a signed file that a USB stick carries where no link reaches.
+//! A bundle: waiting events in a signed file, which a USB stick carries where no link reaches.
 //!
-//! JSON lines: a head, a line for each event, and an end with their number, the SHA-256 of all lines before it and the
-//! device's Ed25519 signature of that. The events keep their ids, topics and bytes, so one that arrives by the link
-//! too is one event.
+//! A bundle consists of JSON lines: a head, one line for each event, and an end. The end holds the number of events,
+//! the SHA-256 of all lines before it, and the device's Ed25519 signature of that hash. Events keep their ids, topics
+//! and bytes, so a receiver recognises an event that also arrives by the link.
 //!
-//! A signature tells who brings events, not whose they are: a key speaks for the devices that `trust.rs` is told, and for
-//! no others.
+//! A signature proves who brings events, not whose they are: a key speaks only for the devices that [`Trust`] names for
+//! it.
 
+mod format;
 mod key;
 mod read;
 mod trust;
 mod write;
 
+pub use format::BundleHead;
 pub use key::{DeviceKey, KeyError, NotAKey, PublicKey};
 pub use read::{BundleError, Contents, Verified, read, verify};
 pub use trust::{Authority, DEVICE_ROOT, Denial, Device, Devices, NotDevices, Trust, Trusted};
 pub use write::write;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
-use bridgeclip_domain::Sha256;
-
-/// The form; the number goes up when an older program would misread a newer bundle.
-const FORMAT: &str = "bridgeclip.bundle.v1";
-
-/// Longest line: far more than any event needs.
-const LINE_BYTES_MAX: usize = 1 << 20;
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Line {
-    Head(Head),
-    Event(Event),
-    End(End),
-}
-
-/// Who made a bundle.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Head {
-    format: String,
-    /// `bridge/v1/{site}/{device}`.
-    pub device: String,
-    pub exported_at: Timestamp,
-    /// With which the end is signed.
-    pub key: PublicKey,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Event {
-    class: String,
-    id: String,
-    topic: String,
-    /// Of a payload that is text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<String>,
-    /// Of any other.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload_base64: Option<String>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct End {
-    events: u64,
-    sha256: Sha256,
-    /// Base64.
-    signature: String,
-}
-
-/// What is signed.
-fn signed_bytes(sha256: &Sha256) -> Vec<u8> {
-    [FORMAT.as_bytes(), b"\n", &sha256.0].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
 
+    use jiff::Timestamp;
+
     use bridgeclip_journal::{EventClass, ForeignEvent};
 
     use super::*;
+    use crate::format::LINE_BYTES_MAX;
 
     fn events() -> Vec<ForeignEvent> {
         let event = |class, name: &str, payload: &[u8]| ForeignEvent {
@@ -103,7 +52,7 @@ mod tests {
         out
     }
 
-    /// Of an importer that trusts this key with the events of one device.
+    /// Returns the trust of an importer that accepts the events of one device from this key.
     fn trusting(key: &DeviceKey, device: &str) -> Trust {
         let trusted = vec![Trusted { key: key.public(), devices: vec![device.parse().expect("a device")] }];
         Trust { trusted, own: "bridge/v1/site/office".to_owned() }

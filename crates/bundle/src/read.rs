@@ -1,4 +1,4 @@
-//! Reading a bundle that may come from anywhere.
+//! Verifies and reads bundles from untrusted sources.
 
 use std::io::{self, BufRead, Read};
 
@@ -8,60 +8,77 @@ use sha2::Digest;
 use bridgeclip_domain::Sha256;
 use bridgeclip_journal::{EventClass, ForeignEvent};
 
-use super::{Authority, Denial, End, Event, FORMAT, Head, LINE_BYTES_MAX, Line, PublicKey, Trust, signed_bytes};
+use crate::format::{BundleEnd, BundleEvent, BundleHead, BundleLine, FORMAT, LINE_BYTES_MAX, signed_bytes};
+use crate::key::PublicKey;
+use crate::trust::{Authority, Denial, Trust};
 
-/// Why a bundle is refused.
+/// The reason why a bundle is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
+    /// The file could not be read.
     #[error("cannot read the bundle: {0}")]
     Read(#[from] io::Error),
+    /// A line exceeds the maximum length.
     #[error("line {line} of the bundle is longer than {LINE_BYTES_MAX} bytes")]
     TooLong { line: u64 },
+    /// A line is not valid JSON, is out of place, or carries an invalid event.
     #[error("line {line} of the bundle cannot be read: {reason}")]
     Broken { line: u64, reason: String },
+    /// A newer program made the bundle; the field names its format.
     #[error("the bundle has the form {0}, this program knows {FORMAT}; update the program")]
     Format(String),
+    /// The file stops before the bundle's end.
     #[error("the bundle is not complete; copy it again, and eject the stick before pulling it out")]
     Incomplete,
+    /// Bytes follow the bundle's end.
     #[error("there are bytes in the bundle after its end")]
     Trailing,
+    /// The number of events differs from the number in the bundle's end.
     #[error("the bundle holds {found} events, its end says {said}")]
     Count { found: u64, said: u64 },
+    /// The hash or the signature does not match the content.
     #[error("the bundle was changed after it was made")]
     Changed,
+    /// The key that signed the bundle is not trusted.
     #[error(
         "the bundle of {device} is signed with the key {key}, which is not trusted; if it is what `bridgeclip queue key` \
          prints on that device, name it in [[bundle.trusted]] of the settings, with the devices for which it speaks, or \
          give --key {key} and --device"
     )]
     UnknownKey { device: String, key: String },
+    /// The bundle carries events of a device for which its key does not speak.
     #[error(
         "the bundle carries events of {device}, and its key {key} speaks for {devices} alone; if it may carry them, name the \
          device in its `devices` in [[bundle.trusted]], or with --device"
     )]
     NotItsDevice { device: String, key: String, devices: String },
+    /// The bundle carries events of the importing device itself.
     #[error("the bundle carries events of {device}, which is this device; nobody else speaks for it")]
     Own { device: String },
 }
 
-/// What a bundle is said to hold by the device that signed it.
+/// A bundle's head and number of events, as signed by the exporting device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
-    pub head: Head,
+    /// First line of the bundle.
+    pub head: BundleHead,
+    /// Number of events in the bundle.
     pub events: u64,
 }
 
-/// A bundle that was verified.
+/// A bundle whose signature, content and authority were verified.
 #[derive(Debug)]
 pub struct Verified {
+    /// Head and number of events.
     pub contents: Contents,
-    /// For whom its key speaks.
+    /// Devices for which the bundle's key speaks.
     authority: Authority,
 }
 
-/// Reads a whole bundle and checks that a trusted key signed exactly that, and speaks for every device in it.
+/// Reads a complete bundle, and checks that a trusted key signed exactly this content and speaks for every device in
+/// it.
 pub fn verify(input: impl BufRead, trust: &Trust) -> Result<Verified, BundleError> {
-    let mut lines = Lines { input, number: 0, hasher: sha2::Sha256::new() };
+    let mut lines = LineReader { input, number: 0, hasher: sha2::Sha256::new() };
     let head = lines.head()?;
     let Some(authority) = trust.authority(head.key) else {
         return Err(BundleError::UnknownKey { device: head.device, key: head.key.to_string() });
@@ -70,12 +87,12 @@ pub fn verify(input: impl BufRead, trust: &Trust) -> Result<Verified, BundleErro
     let mut events = 0;
     let end = loop {
         match lines.next()? {
-            Some((Line::Event(event), _)) => {
+            Some((BundleLine::Event(event), _)) => {
                 lines.checked(event, &authority)?;
                 events += 1;
             }
-            Some((Line::End(end), before)) => break check_end(end, before, &head.key)?,
-            Some((Line::Head(_), _)) => return Err(lines.broken("a second head")),
+            Some((BundleLine::End(end), before)) => break check_end(end, before, &head.key)?,
+            Some((BundleLine::Head(_), _)) => return Err(lines.broken("a second head")),
             None => return Err(BundleError::Incomplete),
         }
     };
@@ -98,15 +115,18 @@ fn allow(authority: &Authority, device: &str) -> Result<(), BundleError> {
     })
 }
 
-fn check_end(end: End, before: Sha256, key: &PublicKey) -> Result<End, BundleError> {
+fn check_end(end: BundleEnd, before: Sha256, key: &PublicKey) -> Result<BundleEnd, BundleError> {
     let is_signed = end.sha256 == before && key.has_signed(&signed_bytes(&before), &end.signature);
     if is_signed { Ok(end) } else { Err(BundleError::Changed) }
 }
 
-/// The events of a bundle that was verified, each checked once more: the file may have changed meanwhile.
+/// Returns the events of a verified bundle.
+///
+/// Each event is checked again, because the file may have changed since it was verified. The iterator ends after the
+/// first error.
 pub fn read(input: impl BufRead, verified: &Verified) -> impl Iterator<Item = Result<ForeignEvent, BundleError>> {
     let authority = verified.authority.clone();
-    let mut lines = Lines { input, number: 0, hasher: sha2::Sha256::new() };
+    let mut lines = LineReader { input, number: 0, hasher: sha2::Sha256::new() };
     let head = lines.head().err();
     let mut ended = false;
     let rest = std::iter::from_fn(move || {
@@ -114,12 +134,12 @@ pub fn read(input: impl BufRead, verified: &Verified) -> impl Iterator<Item = Re
             return None;
         }
         let event = match lines.next() {
-            Ok(Some((Line::Event(event), _))) => lines.checked(event, &authority),
-            Ok(Some((Line::End(_), _)) | None) => {
+            Ok(Some((BundleLine::Event(event), _))) => lines.checked(event, &authority),
+            Ok(Some((BundleLine::End(_), _)) | None) => {
                 ended = true;
                 return None;
             }
-            Ok(Some((Line::Head(_), _))) => Err(lines.broken("a second head")),
+            Ok(Some((BundleLine::Head(_), _))) => Err(lines.broken("a second head")),
             Err(error) => Err(error),
         };
         ended = event.is_err();
@@ -128,7 +148,7 @@ pub fn read(input: impl BufRead, verified: &Verified) -> impl Iterator<Item = Re
     head.map(Err).into_iter().chain(rest)
 }
 
-fn checked(event: Event) -> Result<ForeignEvent, String> {
+fn checked(event: BundleEvent) -> Result<ForeignEvent, String> {
     let class = EventClass::from_name(&event.class).ok_or_else(|| format!("unknown class `{}`", event.class))?;
     if event.id.is_empty() || event.id.len() > 128 || !event.id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("`{}` cannot be an event's id", event.id));
@@ -144,7 +164,9 @@ fn checked(event: Event) -> Result<ForeignEvent, String> {
     Ok(ForeignEvent { class, event_id: event.id, topic: event.topic, payload })
 }
 
-/// The device of a topic `bridge/v1/{site}/{device}/capture/…`: its prefix. A bundle must not speak in commands.
+/// Returns the device prefix `bridge/v1/{site}/{device}` of a topic `bridge/v1/{site}/{device}/capture/…`.
+///
+/// Returns `None` for any other topic: a bundle may carry captures, but never commands.
 fn device_of(topic: &str) -> Option<&str> {
     let levels: Vec<&str> = topic.split('/').collect();
     let is_name = |level: &&str| !level.is_empty() && !level.contains(['+', '#', '\0']);
@@ -157,25 +179,27 @@ fn device_of(topic: &str) -> Option<&str> {
     is_one.then(|| &topic[..end])
 }
 
-struct Lines<R> {
+/// Reader of a bundle's lines, which counts and hashes them.
+struct LineReader<R> {
     input: R,
+    /// Number of the line read last, from 1; 0 before the first.
     number: u64,
-    /// Of all lines so far.
+    /// Hash of all lines read so far.
     hasher: sha2::Sha256,
 }
 
-impl<R: BufRead> Lines<R> {
-    fn head(&mut self) -> Result<Head, BundleError> {
+impl<R: BufRead> LineReader<R> {
+    fn head(&mut self) -> Result<BundleHead, BundleError> {
         match self.next()? {
-            Some((Line::Head(head), _)) if head.format == FORMAT => Ok(head),
-            Some((Line::Head(head), _)) => Err(BundleError::Format(head.format)),
+            Some((BundleLine::Head(head), _)) if head.format == FORMAT => Ok(head),
+            Some((BundleLine::Head(head), _)) => Err(BundleError::Format(head.format)),
             Some(_) => Err(self.broken("a bundle begins with a head")),
             None => Err(BundleError::Incomplete),
         }
     }
 
-    /// The next line, and the hash of those before it; `None` at the end of the file.
-    fn next(&mut self) -> Result<Option<(Line, Sha256)>, BundleError> {
+    /// Returns the next line and the hash of the lines before it; `None` at the end of the file.
+    fn next(&mut self) -> Result<Option<(BundleLine, Sha256)>, BundleError> {
         self.number += 1;
         let mut bytes = Vec::new();
         (&mut self.input).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut bytes)?;
@@ -191,8 +215,8 @@ impl<R: BufRead> Lines<R> {
         Ok(Some((line, before)))
     }
 
-    /// The event of the last line, if it may be brought.
-    fn checked(&self, event: Event, authority: &Authority) -> Result<ForeignEvent, BundleError> {
+    /// Checks the event of the line read last, and that `authority` allows its device.
+    fn checked(&self, event: BundleEvent, authority: &Authority) -> Result<ForeignEvent, BundleError> {
         let event = checked(event).map_err(|reason| self.broken(&reason))?;
         allow(authority, device_of(&event.topic).unwrap_or_default())?;
         Ok(event)

@@ -1,4 +1,4 @@
-//! Whose events the owner of a key may carry.
+//! Which devices' events the owner of a key may carry.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,34 +9,37 @@ use serde::{Deserialize, Deserializer};
 
 use bridgeclip_domain::is_name;
 
-use super::PublicKey;
+use crate::key::PublicKey;
 
-/// What all topics of a device begin with, before site and id.
+/// Start of every device's topics, before site and id.
 pub const DEVICE_ROOT: &str = "bridge/v1/";
 
-/// A key, and the devices for which it speaks.
+/// A public key, and the devices for which it speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trusted {
+    /// Public key of the signer.
     pub key: PublicKey,
+    /// Devices for which the key speaks; at least one when read from the settings.
     pub devices: Vec<Devices>,
 }
 
+/// An entry of `[[bundle.trusted]]` before it is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Unchecked {
+struct UncheckedTrusted {
     key: PublicKey,
     devices: Vec<Devices>,
 }
 
-/// One device, `site/id`.
+/// A single device, written `site/id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device(String);
 
-/// One device, `site/id`, or all of a site, `site/*`.
+/// A single device, written `site/id`, or all devices of a site, written `site/*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Devices {
     site: String,
-    /// `None` for all.
+    /// Id of the device; `None` means all devices of the site.
     id: Option<String>,
 }
 
@@ -45,33 +48,35 @@ pub struct Devices {
 #[error("`{0}` names no device: write site/id, as in \"kita/unit-1\", or \"kita/*\" for all of a site")]
 pub struct NotDevices(String);
 
-/// Who may bring what to this device.
+/// The keys that may bring events to this device, and the devices for which they speak.
 #[derive(Clone, Debug)]
 pub struct Trust {
-    /// A key may stand there more than once.
+    /// Trusted keys. The same key may appear more than once; its devices add up.
     pub trusted: Vec<Trusted>,
-    /// What the topics of this device begin with. Nobody else speaks for it.
+    /// Topic prefix of this device. No key may bring events for it.
     pub own: String,
 }
 
-/// The devices for which one key speaks, at one importer.
+/// The devices for which one key speaks, as one importer sees it.
 #[derive(Clone, Debug)]
 pub struct Authority {
+    /// Key that has this authority.
     pub key: PublicKey,
     devices: Vec<Devices>,
     own: String,
 }
 
-/// Why a key does not speak for a device.
+/// The reason why a key does not speak for a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// It is the device that imports.
+    /// The device is the importer itself.
     Own,
+    /// No entry of the key names the device.
     Unnamed,
 }
 
 impl Trust {
-    /// What the owner of this key may bring; `None` for a stranger's.
+    /// Returns the authority of a key, or `None` for an unknown key.
     pub fn authority(&self, key: PublicKey) -> Option<Authority> {
         let entries: Vec<_> = self.trusted.iter().filter(|trusted| trusted.key == key).collect();
         let devices = entries.iter().flat_map(|trusted| trusted.devices.clone()).collect();
@@ -80,7 +85,7 @@ impl Trust {
 }
 
 impl Authority {
-    /// Whether the key speaks for the device whose topics begin with `prefix`.
+    /// Checks that the key speaks for the device whose topics begin with `prefix`.
     pub fn check(&self, prefix: &str) -> Result<(), Denial> {
         if prefix == self.own {
             return Err(Denial::Own);
@@ -89,7 +94,7 @@ impl Authority {
         if is_named { Ok(()) } else { Err(Denial::Unnamed) }
     }
 
-    /// For whom it speaks, in words.
+    /// Returns the devices for which the key speaks, separated by commas.
     pub fn words(&self) -> String {
         self.devices.iter().map(Devices::to_string).collect::<Vec<_>>().join(", ")
     }
@@ -103,7 +108,7 @@ impl Devices {
 }
 
 impl Device {
-    /// What its topics begin with.
+    /// Returns the prefix of the device's topics, `bridge/v1/{site}/{id}`.
     pub fn prefix(&self) -> String {
         format!("{DEVICE_ROOT}{}", self.0)
     }
@@ -145,17 +150,17 @@ impl<'de> Deserialize<'de> for Devices {
 
 impl<'de> Deserialize<'de> for Trusted {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Entry)
+        deserializer.deserialize_any(TrustedVisitor)
     }
 }
 
-/// Reads an entry of the settings; a key alone, without its devices, is answered with what to write.
-struct Entry;
+/// Visitor for an entry of the settings. It answers a bare key without devices with what to write instead.
+struct TrustedVisitor;
 
 const REMEDY: &str = "a key speaks only for the devices that are named: write [[bundle.trusted]], key = \"...\" and devices = \
                       [\"kita/unit-1\"]";
 
-impl<'de> Visitor<'de> for Entry {
+impl<'de> Visitor<'de> for TrustedVisitor {
     type Value = Trusted;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -167,7 +172,7 @@ impl<'de> Visitor<'de> for Entry {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Trusted, A::Error> {
-        let Unchecked { key, devices } = Unchecked::deserialize(MapAccessDeserializer::new(map))?;
+        let UncheckedTrusted { key, devices } = UncheckedTrusted::deserialize(MapAccessDeserializer::new(map))?;
         if devices.is_empty() { Err(A::Error::custom(REMEDY)) } else { Ok(Trusted { key, devices }) }
     }
 }

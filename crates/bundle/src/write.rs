@@ -1,4 +1,4 @@
-//! Writing a bundle.
+//! Writes bundles.
 
 use std::io::{self, Write};
 
@@ -9,9 +9,12 @@ use sha2::Digest;
 use bridgeclip_domain::Sha256;
 use bridgeclip_journal::ForeignEvent;
 
-use super::{DeviceKey, End, Event, FORMAT, Head, Line, signed_bytes};
+use crate::format::{BundleEnd, BundleEvent, BundleHead, BundleLine, FORMAT, signed_bytes};
+use crate::key::DeviceKey;
 
-/// Writes the events in their order. The answer is how many there were.
+/// Writes a bundle with the events in the given order, and returns their number.
+///
+/// `device` is the topic prefix of the exporting device. The first error of `out` or of `events` ends the writing.
 pub fn write<E: From<io::Error>>(
     out: impl Write,
     device: &str,
@@ -19,28 +22,29 @@ pub fn write<E: From<io::Error>>(
     key: &DeviceKey,
     events: impl Iterator<Item = Result<ForeignEvent, E>>,
 ) -> Result<u64, E> {
-    let mut lines = Lines { out, hasher: sha2::Sha256::new() };
-    let head = Head { format: FORMAT.to_owned(), device: device.to_owned(), exported_at, key: key.public() };
-    lines.write(&Line::Head(head))?;
+    let mut lines = LineWriter { out, hasher: sha2::Sha256::new() };
+    let head = BundleHead { format: FORMAT.to_owned(), device: device.to_owned(), exported_at, key: key.public() };
+    lines.write(&BundleLine::Head(head))?;
     let mut count = 0;
     for event in events {
-        lines.write(&Line::Event(line_of(event?)))?;
+        lines.write(&BundleLine::Event(line_of(event?)))?;
         count += 1;
     }
     let sha256 = Sha256(lines.hasher.clone().finalize().into());
     let signature = key.sign(&signed_bytes(&sha256));
-    lines.write(&Line::End(End { events: count, sha256, signature }))?;
+    lines.write(&BundleLine::End(BundleEnd { events: count, sha256, signature }))?;
     lines.out.flush()?;
     Ok(count)
 }
 
-struct Lines<W> {
+/// Writer of a bundle's lines, which hashes them.
+struct LineWriter<W> {
     out: W,
     hasher: sha2::Sha256,
 }
 
-impl<W: Write> Lines<W> {
-    fn write(&mut self, line: &Line) -> io::Result<()> {
+impl<W: Write> LineWriter<W> {
+    fn write(&mut self, line: &BundleLine) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');
         self.hasher.update(&bytes);
@@ -48,10 +52,16 @@ impl<W: Write> Lines<W> {
     }
 }
 
-fn line_of(event: ForeignEvent) -> Event {
+fn line_of(event: ForeignEvent) -> BundleEvent {
     let (payload, payload_base64) = match String::from_utf8(event.payload) {
         Ok(text) => (Some(text), None),
         Err(error) => (None, Some(Base64::encode_string(error.as_bytes()))),
     };
-    Event { class: event.class.name().to_owned(), id: event.event_id, topic: event.topic, payload, payload_base64 }
+    BundleEvent {
+        class: event.class.name().to_owned(),
+        id: event.event_id,
+        topic: event.topic,
+        payload,
+        payload_base64,
+    }
 }

@@ -1,4 +1,4 @@
-//! The work of one collector: messages into the database in groups, then their acknowledgements.
+//! The work of one collector: stores messages in groups, then acknowledges them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,85 +8,101 @@ use log::{info, warn};
 
 use bridgeclip_uplink::{Endpoint, backoff};
 
-use super::notices::Notices;
-use super::store::{Bounds, Limits};
-use super::subscription::{Arrival, Delivery, Receipt, Subscription, Topics, Wish};
-use super::work::{Sample, Work};
-use super::{Database, Message, Store, StoreError, Written};
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::message::Message;
+use crate::refusal_log::RefusalLog;
+use crate::store::{Bounds, Limits, Store, Written};
+use crate::subscription::{Arrival, Delivery, Receipt, Subscription, Topics, Wish};
+use crate::work::{MessageGroup, Sample};
 
-/// Messages that share a transaction at most.
+/// Maximum number of messages in one transaction.
 const GROUP_MAX: usize = 500;
-/// How long a transaction waits for more of them.
+/// Time that a group waits for more messages before it is stored.
 const GROUP_WAIT: Duration = Duration::from_millis(20);
-/// How often is looked whether to stop.
+/// Longest time between two checks whether to stop.
 const TICK: Duration = Duration::from_millis(200);
+/// Pause after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// Of which the pause does not grow any more if the database works and a message may be at fault: up to a second.
+/// Number of failures to which the count is capped once the database works again: a message may then be at fault, and
+/// the pause stays within a second.
 const FAILURES_OF_MESSAGES: u32 = 1;
-/// Nothing comes any more when so long nothing came.
+/// Silence after which a leaving collector counts its subscription as drained.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// What a collector works with.
+/// Settings of a collector.
 #[derive(Clone, Debug)]
 pub struct Params {
+    /// Broker to which the collector connects.
     pub endpoint: Endpoint,
+    /// Database that receives the messages.
     pub database: Database,
+    /// Time limits for the database.
     pub limits: Limits,
-    /// What the topics of all devices begin with.
+    /// Start of the topics of all devices, for example `bridge/v1`.
     pub prefix: String,
-    /// Collectors of the same group share the messages.
+    /// Name of the shared subscription's group; collectors of the same group share the messages.
     pub group: String,
-    /// Messages that the broker may have on their way to this collector.
+    /// Maximum number of unacknowledged messages that the broker sends to this collector.
     pub in_flight: u16,
-    /// Take no new messages; store those that the broker holds for this collector, and end.
+    /// Whether the collector leaves: it takes no new messages, stores those that the broker holds for it, and ends.
     pub leave: bool,
 }
 
-/// What was stored since the start.
+/// Numbers of messages stored since the collector's start.
 pub type Collected = Written;
 
-/// Why a collector gave up.
+/// The reason why a collector gave up.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
+    /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A thread of the connection could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
+    /// The broker could not be told to end the session of a leaving collector.
     #[error("{0}")]
     Broker(String),
 }
 
-/// A collector at work.
+/// A collector with its open database.
 pub struct Collector {
     params: Params,
     bounds: Bounds,
     store: Option<Box<dyn Store>>,
     sample: Sample,
     collected: Collected,
-    notices: Notices,
-    /// Failures in a row.
+    refusals: RefusalLog,
+    /// Number of failures since the last success.
     failures: u32,
 }
 
-/// Why a connection to the broker is over.
+/// The reason why a connection to the broker ended.
 enum End {
+    /// The collector was told to stop.
     Stopped,
-    /// Nothing comes any more.
+    /// A leaving collector has received nothing for [`QUIET`].
     Quiet,
+    /// The connection broke, for the given reason.
     Lost(String),
 }
 
 impl Collector {
-    /// Opens the database: what is wrong with its address is to be known at the start. `stop` ends this, and the work.
+    /// Opens the database, so that a wrong address fails at the start. Setting `stop` ends this call and the later
+    /// work.
     pub fn open(params: Params, stop: Arc<AtomicBool>) -> Result<Self, CollectError> {
         let (bounds, sample) = (Bounds { limits: params.limits, stop }, Sample::default());
         let store = Some(params.database.open_to_write(&bounds, &sample.0)?);
-        let (collected, notices) = (Collected::default(), Notices::new());
-        Ok(Collector { params, bounds, store, sample, collected, notices, failures: 0 })
+        let (collected, refusals) = (Collected::default(), RefusalLog::new());
+        Ok(Collector { params, bounds, store, sample, collected, refusals, failures: 0 })
     }
 
-    /// Works until it is stopped; broken connections to broker and database are made again.
+    /// Collects until told to stop, and reconnects to the broker and the database when a connection breaks.
+    ///
+    /// Returns the numbers of messages stored. A leaving collector also returns when its subscription is drained.
     pub fn run(mut self) -> Result<Collected, CollectError> {
         while !self.bounds.is_stopped() {
             match self.connection()? {
@@ -100,10 +116,11 @@ impl Collector {
             }
             self.pause();
         }
-        self.notices.say_the_rest();
+        self.refusals.flush();
         Ok(self.collected)
     }
 
+    /// Sleeps after a failure, longer with each failure in a row.
     fn pause(&mut self) {
         let pause = backoff::pause(FIRST_PAUSE, PAUSE_MAX, self.failures, backoff::random());
         self.failures = self.failures.saturating_add(1);
@@ -113,7 +130,7 @@ impl Collector {
         }
     }
 
-    /// One connection to the broker, from its beginning to its end.
+    /// Serves one connection to the broker from its start to its end.
     fn connection(&mut self) -> Result<End, CollectError> {
         let Params { endpoint, prefix, group, in_flight, leave, .. } = &self.params;
         let topics = Topics { group: group.clone(), prefix: prefix.clone() };
@@ -126,7 +143,9 @@ impl Collector {
         info!("connected to {}", self.params.endpoint.host);
     }
 
-    /// The message and those that come with it. The second value tells if the connection was lost meanwhile.
+    /// Collects the messages that arrive within [`GROUP_WAIT`] after `first`, at most [`GROUP_MAX`].
+    ///
+    /// The second value is the reason if the connection was lost in the meantime.
     fn gather(&self, subscription: &Subscription, first: Delivery) -> (Vec<Delivery>, Option<String>) {
         let deadline = Instant::now() + GROUP_WAIT;
         let mut group = vec![first];
@@ -141,10 +160,11 @@ impl Collector {
         (group, None)
     }
 
+    /// Stores what arrives on a connection, until the connection ends or the collector stops.
     fn serve(&mut self, subscription: &Subscription) -> End {
         let mut last = Instant::now();
         while !self.bounds.is_stopped() {
-            self.notices.look_at_the_clock();
+            self.refusals.tick();
             match subscription.next(TICK) {
                 None if self.params.leave && last.elapsed() >= QUIET => return End::Quiet,
                 None => (),
@@ -165,10 +185,10 @@ impl Collector {
         End::Stopped
     }
 
-    /// Stores a group, however long that takes, and acknowledges it.
+    /// Stores a group and acknowledges it, however long the database takes. An error is the end of the connection.
     fn take_in(&mut self, subscription: &Subscription, group: Vec<Delivery>) -> Result<(), End> {
         let (mut receipts, messages) = self.look_at(group);
-        let mut work = Work::new(messages);
+        let mut work = MessageGroup::new(messages);
         while let Err(error) = self.go_on(&mut work) {
             if self.bounds.is_stopped() {
                 return Err(End::Stopped);
@@ -177,7 +197,7 @@ impl Collector {
             self.store = None;
             self.pause();
             if error.is_about_a_row() && receipts.len() < usize::from(self.params.in_flight) {
-                // Others may pass, and show that the database takes events.
+                // Further messages may succeed, and so show that the database accepts events.
                 let (more, messages) = self.look_at(waiting(subscription)?);
                 receipts.extend(more);
                 work.add(messages);
@@ -186,23 +206,24 @@ impl Collector {
         subscription.acknowledge(&receipts).map_err(End::Lost)
     }
 
+    /// Splits deliveries into receipts and messages, and logs the refused messages.
     fn look_at(&mut self, group: Vec<Delivery>) -> (Vec<Receipt>, Vec<Message>) {
         let (receipts, messages): (Vec<_>, Vec<_>) = group.into_iter().map(Delivery::into_parts).unzip();
-        messages.iter().filter_map(Message::as_refused).for_each(|refused| self.notices.set_aside(refused));
+        messages.iter().filter_map(Message::as_refused).for_each(|refused| self.refusals.log(refused));
         (receipts, messages)
     }
 
-    /// Opens the database if need be, and stores what it can of what is left.
-    fn go_on(&mut self, work: &mut Work) -> Result<(), StoreError> {
+    /// Opens the database if necessary, and stores as many of the remaining messages as possible.
+    fn go_on(&mut self, work: &mut MessageGroup) -> Result<(), StoreError> {
         if self.store.is_none() {
             self.store = Some(self.params.database.open_to_write(&self.bounds, &self.sample.0)?);
-            // It took the sample: a message that breaks the connection is found soon.
+            // The database accepted the sample, so a message may be at fault: short pauses find it soon.
             self.failures = self.failures.min(FAILURES_OF_MESSAGES);
         }
         let Some(store) = &mut self.store else { return Ok(()) };
         let done = work.go_on(&mut **store, &mut self.sample);
         let stored = std::mem::take(&mut work.stored);
-        stored.set_aside.iter().for_each(|refused| self.notices.set_aside(refused));
+        stored.set_aside.iter().for_each(|refused| self.refusals.log(refused));
         if stored.written != Written::default() {
             self.failures = 0;
         }
@@ -211,7 +232,7 @@ impl Collector {
     }
 }
 
-/// What has arrived meanwhile.
+/// Returns the messages that have arrived in the meantime, without waiting.
 fn waiting(subscription: &Subscription) -> Result<Vec<Delivery>, End> {
     let mut group = Vec::new();
     while group.len() < GROUP_MAX {

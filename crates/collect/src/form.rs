@@ -1,27 +1,29 @@
-//! JSON that every database and every consumer can hold.
+//! A check for JSON that every database and every consumer can hold.
 //!
-//! A grammar allows more than programs can take: nesting without end, numbers beyond a double, half a surrogate pair, and
-//! the character NUL, which PostgreSQL has no place for. What is ignored here would be met by somebody else later.
+//! JSON's grammar allows more than programs can handle: unlimited nesting, numbers beyond a double, unpaired
+//! surrogates, and the character NUL, which PostgreSQL cannot store. Whatever passes here becomes somebody else's
+//! problem later.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
-/// Levels of nesting. The deepest event of a device has seven; a consumer that recurses can take many more than this.
+/// Maximum depth of nesting. A device's deepest event has seven levels; recursive consumers manage far more than 32.
 const DEPTH_MAX: u32 = 32;
 
-/// Fails with words unless the text is one JSON value that is nested at most [`DEPTH_MAX`] levels deep, whose numbers are
-/// finite as doubles, and whose texts are Unicode without the character NUL.
+/// Checks that the text is one JSON value, nested at most [`DEPTH_MAX`] levels deep.
+///
+/// Its numbers must be finite as doubles, and its strings must be Unicode without the character NUL.
 pub fn check(text: &str) -> Result<(), serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     Plain { levels: DEPTH_MAX }.deserialize(&mut reader)?;
     reader.end()
 }
 
-/// Reads any value and keeps nothing of it.
+/// Visitor that decodes any value and discards it.
 #[derive(Clone, Copy)]
 struct Plain {
-    /// Levels that may follow below this one.
+    /// Levels of nesting that may still open below this value.
     levels: u32,
 }
 
@@ -38,7 +40,7 @@ impl<'de> DeserializeSeed<'de> for Plain {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
-        // Decodes every text and number, which a value that is ignored would not be.
+        // Decodes every string and number; `IgnoredAny` would skip them unchecked.
         value.deserialize_any(self)
     }
 }

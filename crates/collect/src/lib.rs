@@ -1,13 +1,17 @@
-//! The receiving side for a central system: events of many devices from the broker into a database, each one once.
+//! The receiving side at a central system: moves the events of many devices from the broker into a database, each event
+//! once.
 //!
-//! A message is acknowledged only when it is in the database; what the broker sends again is recognised by its id. Several
-//! collectors share the work by one shared subscription. They share nothing else but the database.
+//! A collector acknowledges a message only when it is in the database; a message that the broker sends again is
+//! recognised by its id. Several collectors share the messages of one shared subscription, and have only the database
+//! in common.
 
 mod collector;
+mod database;
+mod error;
 mod form;
 mod message;
-mod notices;
 mod postgres;
+mod refusal_log;
 mod report;
 mod sqlite;
 mod store;
@@ -16,6 +20,8 @@ mod tables;
 mod work;
 
 pub use collector::{CollectError, Collected, Collector, Params};
+pub use database::{Database, DatabaseError};
+pub use error::{Blame, StoreError};
 pub use message::{Event, Message, Refused, Thumbnail};
 pub use report::{DeviceReport, Gap, Report};
-pub use store::{Blame, Bounds, Database, DatabaseError, Limits, Store, StoreError, Stored, Written};
+pub use store::{Bounds, Limits, Store, Stored, Written};

@@ -1,4 +1,4 @@
-//! What devices send, checked before anything is stored: a device speaks for itself alone, in the form that
+//! The messages of devices, checked before anything is stored: a device speaks for itself alone, in the form that
 //! `deploy/asyncapi.yaml` describes.
 
 use std::borrow::Cow;
@@ -10,81 +10,88 @@ use sha2::Digest;
 use bridgeclip_domain::THUMBNAIL_BYTES_MAX;
 use bridgeclip_domain::{Sha256, is_name};
 
-use super::form;
+use crate::form;
 
-/// Larger payloads are no events of ours. The largest that devices make have some 10 KB; thumbnails have 48 KiB.
+/// Maximum size of an accepted payload in bytes. A device's largest events have some 10 KB; its thumbnails have at most
+/// 48 KiB.
 const PAYLOAD_BYTES_MAX: usize = 256 << 10;
-/// An id is a UUID; others may be longer.
+/// Maximum length of an id in bytes. Devices use UUIDs; the ids of other senders may be longer.
 const ID_BYTES_MAX: usize = 128;
-/// The greatest whole number that every reader of JSON has exactly. Devices count from 1.
+/// Greatest integer that every JSON reader represents exactly. Devices count from 1.
 const SEQUENCE_MAX: i64 = (1 << 53) - 1;
-/// 0001-01-01T00:00:00Z: RFC 3339 begins a year earlier, PostgreSQL has no year 0.
+/// 0001-01-01T00:00:00Z in seconds since 1970. RFC 3339 begins a year earlier, but PostgreSQL has no year 0.
 const FIRST_SECOND: i64 = -62_135_596_800;
-/// What the types of all events of a device begin with. The number at their end may go up.
+/// Start of the types of all device events. The version number at their end may go up.
 const KINDS: &str = "bridgeclip.capture.";
 
-/// A message, as it goes into the database.
+/// A message in the form in which it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
+    /// A device's event.
     Event(Event),
+    /// A device's thumbnail.
     Thumbnail(Thumbnail),
+    /// A message that is set aside.
     Refused(Refused),
 }
 
-/// A CloudEvent.
+/// A CloudEvent of a device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// The device, `bridge/v1/{site}/{device}`.
+    /// Topic prefix of the device, `bridge/v1/{site}/{device}`.
     pub source: String,
-    /// Unique for ever.
+    /// Id of the event, unique for ever.
     pub id: String,
     /// `type` of the CloudEvent.
     pub kind: String,
-    /// Counts the device's events from 1 without gaps; below 2^53.
+    /// Number of the event; the device counts its events from 1 without gaps. Below 2^53.
     pub sequence: i64,
     /// SHA-256 of the photo.
     pub subject: String,
-    /// The device's clock when the result was stored; from the year 1 to the year 9999.
+    /// The device's clock when it stored the result, between the years 1 and 9999.
     pub time: Timestamp,
-    /// The event that told of the photo first, if this one corrects it.
+    /// Id of the photo's first event, if this event corrects it.
     pub supersedes: Option<String>,
-    /// The whole event as it came.
+    /// The complete event as received.
     pub body: String,
 }
 
 /// A small JPEG of a photo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thumbnail {
+    /// Topic prefix of the device, `bridge/v1/{site}/{device}`.
     pub source: String,
-    /// Of the event that told of the photo.
+    /// Id of the photo's event.
     pub event_id: String,
+    /// JPEG file, at most 48 KiB.
     pub jpeg: Vec<u8>,
 }
 
-/// A message that is set aside, kept with the reason so that somebody can look at it.
+/// A message that is set aside, kept with the reason for somebody to examine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Without control characters; its first characters, if it is long.
+    /// Topic, with control characters replaced, and shortened to 400 characters.
     pub topic: String,
-    /// Likewise.
+    /// Reason for the refusal, with control characters replaced, and shortened to 400 characters.
     pub reason: String,
-    /// The database's code for the reason, if it was the database that refused.
+    /// SQLSTATE of the refusal, if PostgreSQL refused the message.
     pub sqlstate: Option<String>,
-    /// The first bytes of the payload; all of it, if it has the form of an event or a thumbnail.
+    /// Payload: complete if it has the form of an event or a thumbnail, otherwise its first 16 KiB.
     pub payload: Vec<u8>,
-    /// Length of the whole payload.
+    /// Length of the complete payload in bytes.
     pub bytes: u64,
-    /// Of topic, NUL and the whole payload: a message that comes again is known by it.
+    /// SHA-256 of topic, NUL and complete payload. It identifies a message that arrives again.
     pub sha256: Sha256,
 }
 
-/// Kept of a payload that has not our form: more than the largest event of a device.
+/// Number of bytes kept of a malformed payload; more than a device's largest event has.
 const REFUSED_BYTES_MAX: usize = 16 << 10;
-/// Kept of its topic and of the reason.
+/// Number of characters kept of a refused message's topic and of the reason.
 const WORDS_MAX: usize = 400;
 
 impl Message {
-    /// Reads a message. `prefix` is what the topics of all devices begin with, `bridge/v1`.
+    /// Reads a message; a malformed one becomes [`Message::Refused`]. `prefix` is the start of all devices' topics,
+    /// `bridge/v1`.
     pub fn read(prefix: &str, topic: &[u8], payload: &[u8]) -> Self {
         let text = std::str::from_utf8(topic).map_err(|_| "its topic is not UTF-8".to_owned());
         text.and_then(|topic| read(prefix, topic, payload)).unwrap_or_else(|reason| {
@@ -92,6 +99,7 @@ impl Message {
         })
     }
 
+    /// Returns the event, if the message is one.
     pub fn as_event(&self) -> Option<&Event> {
         match self {
             Message::Event(event) => Some(event),
@@ -99,6 +107,7 @@ impl Message {
         }
     }
 
+    /// Returns the thumbnail, if the message is one.
     pub fn as_thumbnail(&self) -> Option<&Thumbnail> {
         match self {
             Message::Thumbnail(thumbnail) => Some(thumbnail),
@@ -106,6 +115,7 @@ impl Message {
         }
     }
 
+    /// Returns the refusal, if the message is one.
     pub fn as_refused(&self) -> Option<&Refused> {
         match self {
             Message::Refused(refused) => Some(refused),
@@ -113,7 +123,7 @@ impl Message {
         }
     }
 
-    /// The same message set aside, with its whole payload.
+    /// Returns the message as set aside, with its complete payload, the reason and the database's SQLSTATE.
     pub fn refused(&self, reason: &str, sqlstate: Option<&str>) -> Refused {
         let refused = match self {
             Message::Event(event) => event.refused(reason),
@@ -125,14 +135,14 @@ impl Message {
 }
 
 impl Event {
-    /// The event set aside.
+    /// Returns the event as set aside for the given reason.
     pub fn refused(&self, reason: &str) -> Refused {
         Refused::new(&format!("{}/{RESULT}", self.source), self.body.as_bytes(), PAYLOAD_BYTES_MAX, reason)
     }
 }
 
 impl Thumbnail {
-    /// The thumbnail set aside.
+    /// Returns the thumbnail as set aside for the given reason.
     pub fn refused(&self, reason: &str) -> Refused {
         let topic = format!("{}/{THUMBNAIL}{}", self.source, self.event_id);
         Refused::new(&topic, &self.jpeg, PAYLOAD_BYTES_MAX, reason)
@@ -155,7 +165,7 @@ impl Refused {
         }
     }
 
-    /// What can be stored of it in any case: hash, size and reason, in ASCII.
+    /// Returns a version that every database can store: hash, size and reason in ASCII, without the payload.
     pub fn reduced(&self) -> Self {
         let ascii = |text: &str| text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
         Refused {
@@ -167,7 +177,8 @@ impl Refused {
     }
 }
 
-/// The first characters of a text, without what a terminal, a log or a database would stumble over.
+/// Returns the first [`WORDS_MAX`] characters of a text, with control characters replaced: a terminal, a log or a
+/// database could stumble over them.
 fn in_short(text: &str) -> String {
     let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     let mut short: String = text.chars().take(WORDS_MAX).map(plain).collect();
@@ -177,7 +188,7 @@ fn in_short(text: &str) -> String {
     short
 }
 
-/// Only what is needed here.
+/// The parts of a CloudEvent that a collector checks or stores in columns.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
@@ -192,25 +203,28 @@ struct Envelope<'a> {
     subject: Cow<'a, str>,
     time: Timestamp,
     #[serde(borrow)]
-    data: Data<'a>,
+    data: EventData<'a>,
 }
 
+/// The checked parts of an event's `data`.
 #[derive(Deserialize)]
-struct Data<'a> {
+struct EventData<'a> {
     sequence: i64,
     #[serde(borrow)]
     supersedes: Option<Cow<'a, str>>,
-    position: Option<Place>,
+    position: Option<CapturePosition>,
 }
 
+/// Position of a capture, in degrees.
 #[derive(Deserialize)]
-struct Place {
+struct CapturePosition {
     latitude_deg: f64,
     longitude_deg: f64,
 }
 
-/// What follows the device in a topic.
+/// End of the topic of results, after the device's prefix.
 const RESULT: &str = "capture/result";
+/// Middle of the topic of thumbnails, between the device's prefix and the event's id.
 const THUMBNAIL: &str = "capture/thumb/";
 
 fn read(prefix: &str, topic: &str, payload: &[u8]) -> Result<Message, String> {
@@ -225,7 +239,7 @@ fn read(prefix: &str, topic: &str, payload: &[u8]) -> Result<Message, String> {
     }
 }
 
-/// The device and what is below it.
+/// Splits a topic into the device's prefix and the rest below it.
 fn split<'a>(prefix: &str, topic: &'a str) -> Result<(&'a str, &'a str), String> {
     let levels = || {
         let (site, rest) = topic.strip_prefix(prefix)?.strip_prefix('/')?.split_once('/')?;
@@ -288,13 +302,16 @@ fn check(envelope: &Envelope, source: &str) -> Result<(), String> {
         return Err(format!("time {} is before the year 1", envelope.time));
     }
     match &data.position {
-        Some(Place { latitude_deg: north, longitude_deg: east }) if north.abs() > 90.0 || east.abs() > 180.0 => {
+        Some(CapturePosition { latitude_deg: north, longitude_deg: east })
+            if north.abs() > 90.0 || east.abs() > 180.0 =>
+        {
             Err(format!("latitude {north}, longitude {east} is no position"))
         }
         _ => Ok(()),
     }
 }
 
+/// Reports whether the text is an id: 1 to [`ID_BYTES_MAX`] printable ASCII characters without space and `/`.
 fn is_id(id: &str) -> bool {
     (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
 }

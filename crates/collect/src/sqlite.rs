@@ -1,20 +1,21 @@
-//! Events in a SQLite file.
+//! Storage of events in an SQLite file.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use bridgeclip_storage::sqlite::{is_busy, use_write_ahead_log};
 
-use super::report::{GAPS_SQL, Totals, report, totals_sql};
-use super::store::{Blame, Bounds, Store, StoreError, Stored, why_not_stored};
-use super::tables::{ADDED, FIRST, VERSION, lacking, probes};
-use super::{Event, Gap, Message, Refused, Report, Thumbnail};
+use crate::error::StoreError;
+use crate::message::{Event, Message, Refused, Thumbnail};
+use crate::report::{GAPS_SQL, Gap, Report, Totals, report, totals_sql};
+use crate::store::{Bounds, Store, Stored, why_not_stored};
+use crate::tables::{ADDED, FIRST, VERSION, lacking, probes};
 
-/// Between two looks whether to stop, while another process writes.
+/// Interval between two checks whether to stop, while another process writes.
 const TICK: Duration = Duration::from_millis(200);
 
 const TABLES: &str = "
@@ -53,7 +54,7 @@ const TABLES: &str = "
         WHERE place = 1;
 ";
 
-/// The second version. The code is that of PostgreSQL and stays empty here.
+/// Additions of the tables' second version. The column `sqlstate` is for PostgreSQL and stays empty here.
 const ADDITIONS: &str = "
     ALTER TABLE refused ADD COLUMN sqlstate TEXT;
     ALTER TABLE refused ADD COLUMN sha256 TEXT;    -- of topic, NUL and whole payload
@@ -61,16 +62,20 @@ const ADDITIONS: &str = "
     CREATE UNIQUE INDEX refused_sha256 ON refused (sha256);
 ";
 
-/// An open file.
+/// An open SQLite file.
 pub struct Sqlite {
     path: PathBuf,
-    /// Device and inode of the file that is open.
+    /// Device and inode of the open file.
     identity: (u64, u64),
     connection: Connection,
     bounds: Bounds,
 }
 
 impl Sqlite {
+    /// Opens the file, creates it if necessary, and creates missing tables.
+    ///
+    /// Fails with [`StoreError::Newer`] if a newer program made the tables, and with [`StoreError::Unsuitable`] if a
+    /// table lacks a column.
     pub fn open(path: &Path, bounds: &Bounds) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Sqlite { path: path.to_owned(), source };
         let connection = Connection::open(path).map_err(failed)?;
@@ -84,7 +89,7 @@ impl Sqlite {
         Ok(sqlite)
     }
 
-    /// Makes what is missing.
+    /// Creates missing tables and columns.
     fn prepare(&self) -> Result<(), StoreError> {
         let version: i64 =
             self.patiently(|connection| connection.pragma_query_value(None, "user_version", |row| row.get(0)))?;
@@ -96,11 +101,12 @@ impl Sqlite {
         if version == VERSION && is_whole {
             return self.suited(lacking(&[&FIRST[..], &ADDED[..]].concat(), &found));
         }
-        // A table of somebody else's that has the name of one of ours is left alone.
+        // Never alters a foreign table that happens to have the name of one of ours.
         self.suited(lacking(&FIRST, &found))?;
         self.patiently(make).map_err(StoreError::unsuitable)
     }
 
+    /// Fails with the reason, if there is one.
     fn suited(&self, lacking: Option<String>) -> Result<(), StoreError> {
         match lacking {
             Some(reason) => Err(StoreError::Unsuitable { name: self.path.display().to_string(), reason }),
@@ -108,7 +114,8 @@ impl Sqlite {
         }
     }
 
-    /// Does what may meet another process that writes, until it is done with, the time is over, or the collector stops.
+    /// Repeats work that a writing process may block, until it succeeds, the lock's time limit is over, or the
+    /// collector stops.
     fn patiently<T>(&self, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let begin = Instant::now();
         loop {
@@ -126,7 +133,7 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn write(&mut self, messages: &[Message]) -> Result<Stored, StoreError> {
-        // What is written into a file that nobody can open any more is lost.
+        // Whatever is written into a file that nobody can open any more is lost.
         if identity(&self.path) != Some(self.identity) {
             return Err(StoreError::Gone(self.path.clone()));
         }
@@ -151,11 +158,12 @@ impl Store for Sqlite {
     }
 }
 
+/// Returns the device and inode of a file, or `None` if it does not exist.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Table and column of all that is there under the names of our tables.
+/// Returns (table, column) for every existing column of the tables that bear our names.
 fn columns(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     for (table, _) in FIRST {
@@ -166,6 +174,7 @@ fn columns(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     Ok(found)
 }
 
+/// Creates the tables, and adds the columns of the second version if they are missing.
 fn make(connection: &Connection) -> rusqlite::Result<()> {
     let change = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     change.execute_batch(TABLES)?;
@@ -174,48 +183,6 @@ fn make(connection: &Connection) -> rusqlite::Result<()> {
     }
     change.pragma_update(None, "user_version", VERSION)?;
     change.commit()
-}
-
-/// What the error was caused by, as far as it tells.
-pub fn blame(error: &rusqlite::Error) -> Blame {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Blame::Database,
-        None
-        | Some(
-            ErrorCode::ConstraintViolation
-            | ErrorCode::ParameterOutOfRange
-            | ErrorCode::TooBig
-            | ErrorCode::TypeMismatch
-            | ErrorCode::Unknown,
-        ) => Blame::Message,
-        Some(_) => Blame::Unclear,
-    }
-}
-
-/// A constraint or a trigger of the file's owner; a column of theirs that needs a value refuses every row.
-pub fn is_about_a_row(error: &rusqlite::Error) -> bool {
-    let extended = error.sqlite_error().map(|error| error.extended_code);
-    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
-        && extended != Some(rusqlite::ffi::SQLITE_CONSTRAINT_NOTNULL)
-}
-
-/// What to do about it, after a semicolon.
-pub fn advice(error: &rusqlite::Error) -> &'static str {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "; another program has it locked: let it end",
-        Some(ErrorCode::DiskFull) => "; make room on its drive",
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            "; look whether its folder is there and this user may write to both"
-        }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            "; the file is damaged or no database: move it away, and a new one is made"
-        }
-        Some(ErrorCode::Unknown) => {
-            "; if its tables are not as `collect` made them, put them back or name another file"
-        }
-        Some(ErrorCode::SystemIoFailure) => "; look whether its drive works",
-        _ => "",
-    }
 }
 
 fn put(change: &Connection, messages: &[Message]) -> rusqlite::Result<Stored> {
@@ -245,17 +212,21 @@ fn put(change: &Connection, messages: &[Message]) -> rusqlite::Result<Stored> {
     Ok(stored)
 }
 
-/// What is stored under the id of a message, once it was to be stored.
+/// What a message's table contains under the message's id after the insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
+    /// The message, which was not there before.
     New,
+    /// The same message, stored before.
     Known,
-    /// Another content.
+    /// Different content under the same id.
     Other,
+    /// Nothing: a trigger or a rule of the file's owner prevented the insertion.
     Nothing,
 }
 
 impl Found {
+    /// Interprets whether the stored content equals the message's; `None` means that nothing is stored.
     fn of(is_same: Option<bool>) -> Self {
         match is_same {
             Some(true) => Found::Known,
@@ -300,7 +271,7 @@ fn put_refused(change: &Connection, refused: &Refused, now: i64) -> rusqlite::Re
 }
 
 fn read_report(connection: &Connection) -> rusqlite::Result<Report> {
-    // One view for all three, while others write.
+    // One transaction gives all three queries the same view while others write.
     let view = connection.unchecked_transaction()?;
     let mut totals = view.prepare(&totals_sql("max(received_us)"))?;
     let totals = totals.query_map([], |row| {

@@ -1,4 +1,4 @@
-//! The collector's connection to the broker. The only file here that names the MQTT client library.
+//! The collector's connection to the broker. No other file of this crate names the MQTT client library.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -12,27 +12,33 @@ use rumqttc::v5::{Client, Connection, ConnectionError, Event};
 
 use bridgeclip_uplink::Endpoint;
 
-use super::Message;
+use crate::message::Message;
 
-/// How long the broker keeps messages for a collector that is away: a week, so that a long weekend loses nothing.
+/// Time in seconds for which the broker keeps the messages of an absent collector: a week, so that a long weekend loses
+/// nothing.
 const SESSION_S: u32 = 7 * 24 * 3600;
-/// Four times what the shipped broker takes from a device. A broker drops what is larger, and tells nobody; up to here it
-/// is set aside with its reason. No more than the first bytes of a large payload are kept in memory.
+/// Maximum packet size in bytes, four times the shipped broker's limit for packets from devices.
+///
+/// A broker silently drops a larger packet; up to this size, a message can be set aside with a reason. Only the first
+/// bytes of a large payload stay in memory.
 const PACKET_BYTES_MAX: u32 = 4 << 20;
-/// Packet numbers that there are: more messages cannot be on their way. While the client waits for room for a message, it
-/// takes no acknowledgement from us; with room for all of them we never wait for it in turn.
+/// Number of packet ids, and thus the maximum number of unacknowledged messages.
+///
+/// While the client waits for room for a message, it takes no acknowledgement from the collector. A queue with room for
+/// all of them spares the collector from waiting for the client in turn.
 const ACKNOWLEDGEMENTS_MAX: usize = u16::MAX as usize;
-/// How often is looked whether to stop.
+/// Interval between two checks whether to stop.
 const TICK: Duration = Duration::from_millis(200);
-/// Subscriptions and the goodbye, beside the acknowledgements.
+/// Room in the client's queue for subscriptions and the disconnect, beside the acknowledgements.
 const CONTROL_MAX: usize = 16;
 
-/// What the broker or the network said.
+/// An event of the connection to the broker.
 pub enum Arrival {
-    /// The subscription stands, or was given up.
+    /// The broker confirmed the subscription, or its end.
     Ready,
+    /// A message arrived.
     Message(Delivery),
-    /// The connection is over; the reason in words.
+    /// The connection ended, for the given reason.
     Lost(String),
 }
 
@@ -42,47 +48,52 @@ pub struct Delivery {
     message: Message,
 }
 
-/// What a message is acknowledged with.
+/// Proof of a message's arrival, with which it is acknowledged.
 pub struct Receipt(Box<Publish>);
 
 impl Delivery {
+    /// Reads the message, and drops the payload from its receipt.
     fn new(prefix: &str, mut publish: Publish) -> Self {
         let message = Message::read(prefix, &publish.topic, &publish.payload);
         publish.payload = Bytes::new();
         Delivery { receipt: Receipt(Box::new(publish)), message }
     }
 
+    /// Splits the delivery into its receipt and its message.
     pub fn into_parts(self) -> (Receipt, Message) {
         (self.receipt, self.message)
     }
 }
 
-/// What a collector subscribes to.
+/// The topics that a collector subscribes to.
 #[derive(Clone, Debug)]
 pub struct Topics {
-    /// Collectors of the same group share the messages.
+    /// Name of the shared subscription's group; collectors of the same group share the messages.
     pub group: String,
-    /// What the topics of all devices begin with.
+    /// Start of the topics of all devices, for example `bridge/v1`.
     pub prefix: String,
 }
 
-/// A connection with a session that outlives it.
+/// A connection to the broker, with a session that outlives it.
 pub struct Subscription {
     client: Client,
     arrivals: Receiver<Arrival>,
 }
 
-/// What to do with the subscription.
+/// What a new connection does with the subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
+    /// Subscribes, or renews the subscription.
     Subscribe,
-    /// Take no new messages, only those that the broker holds for this session.
+    /// Unsubscribes: takes only those messages that the broker holds for this session.
     GiveUp,
 }
 
 impl Subscription {
-    /// Connects, and subscribes. The broker may have `in_flight` messages on their way. They are read by a thread of its
-    /// own, while others are stored.
+    /// Connects and subscribes, or unsubscribes.
+    ///
+    /// The broker sends at most `in_flight` unacknowledged messages. A thread of its own reads them while earlier ones
+    /// are stored.
     pub fn open(endpoint: &Endpoint, topics: Topics, in_flight: u16, wish: Wish) -> std::io::Result<Self> {
         let Topics { group, prefix } = topics;
         let filter = format!("$share/{group}/{prefix}/+/+/capture/#");
@@ -104,7 +115,7 @@ impl Subscription {
         Ok(Subscription { client, arrivals })
     }
 
-    /// The next arrival; `None` if none comes within `wait`.
+    /// Returns the next arrival, or `None` if nothing arrives within `wait`.
     pub fn next(&self, wait: Duration) -> Option<Arrival> {
         match self.arrivals.recv_timeout(wait) {
             Ok(arrival) => Some(arrival),
@@ -113,7 +124,7 @@ impl Subscription {
         }
     }
 
-    /// Tells the broker that the messages are safe.
+    /// Acknowledges the messages of the receipts. An error is the reason why the connection was lost.
     pub fn acknowledge(&self, receipts: &[Receipt]) -> Result<(), String> {
         match receipts.iter().all(|receipt| self.client.ack(&receipt.0).is_ok()) {
             true => Ok(()),
@@ -121,7 +132,7 @@ impl Subscription {
         }
     }
 
-    /// The connection is over; the reason stands behind what arrived before.
+    /// Returns the reason why the connection was lost; it is queued after everything that arrived before.
     fn why_lost(&self) -> String {
         loop {
             if let Some(Arrival::Lost(reason)) = self.next(Duration::ZERO) {
@@ -130,7 +141,7 @@ impl Subscription {
         }
     }
 
-    /// Ends the session, so that the broker keeps nothing for it any more. `stop` ends the waiting for the broker.
+    /// Ends the session, so that the broker keeps no more messages for it. Setting `stop` ends the wait for the broker.
     pub fn end_session(endpoint: &Endpoint, stop: &AtomicBool) -> Result<(), String> {
         let mut options = endpoint.options();
         options.set_clean_start(true).set_session_expiry_interval(Some(0));
@@ -150,12 +161,13 @@ impl Subscription {
 }
 
 impl Drop for Subscription {
-    /// A goodbye; the session stays.
+    /// Disconnects; the broker keeps the session.
     fn drop(&mut self) {
         let _ = self.client.try_disconnect();
     }
 }
 
+/// Disconnects as soon as the broker has confirmed the connection.
 fn say_goodbye(client: &Client, mut connection: Connection) -> Result<(), String> {
     for event in connection.iter() {
         match event {
@@ -168,7 +180,7 @@ fn say_goodbye(client: &Client, mut connection: Connection) -> Result<(), String
     Ok(())
 }
 
-/// Passes on what arrives, until the connection is over or nobody wants it any more.
+/// Passes arrivals on, until the connection ends or the receiver is gone.
 fn listen(mut connection: Connection, prefix: &str, sender: &SyncSender<Arrival>) {
     for event in connection.iter() {
         let arrival = match event {
@@ -179,7 +191,7 @@ fn listen(mut connection: Connection, prefix: &str, sender: &SyncSender<Arrival>
             Err(error) => Arrival::Lost(in_words(&error)),
         };
         let is_over = matches!(arrival, Arrival::Lost(_));
-        // Waits for room: a broker that sends more at once than it may must not fill the memory.
+        // Waits for room: a broker that exceeds its limit must not fill the memory.
         if sender.send(arrival).is_err() || is_over {
             return;
         }

@@ -1,25 +1,27 @@
-//! What both databases have in common: tables, their columns, and what an event to try them with looks like.
+//! What both databases share: tables, their columns, and the sample event that tests them.
 
 use jiff::Timestamp;
 
 use bridgeclip_domain::{EVENT_FORMAT, Sha256};
 
-use super::{Event, Message, Refused, Thumbnail};
+use crate::message::{Event, Message, Refused, Thumbnail};
 
-/// Version of the tables: 2 knows a refused message by its hash.
+/// Version of the tables. Version 2 identifies a refused message by its hash.
 pub const VERSION: i64 = 2;
 
-/// Columns of the first version, beside the time of arrival. An owner may add others that need no value.
+/// Tables and columns of the first version, without the time of arrival. An owner may add columns that need no value.
 pub const FIRST: [(&str, &[&str]); 3] = [
     ("event", &["source", "id", "kind", "sequence", "subject", "time", "supersedes", "body"]),
     ("thumbnail", &["source", "event_id", "jpeg"]),
     ("refused", &["topic", "reason", "payload"]),
 ];
 
-/// Columns that came later.
+/// Tables and columns that the second version added.
 pub const ADDED: [(&str, &[&str]); 1] = [("refused", &["sqlstate", "sha256", "bytes"])];
 
-/// Says which column of ours a table lacks. `found` holds table and column of all that is there.
+/// Returns which of the needed columns is missing from an existing table, as an error's text.
+///
+/// `found` contains (table, column) for every existing column. A missing table lacks nothing: it is created later.
 pub fn lacking(needed: &[(&str, &[&str])], found: &[(String, String)]) -> Option<String> {
     let is_there = |table: &str| found.iter().any(|(name, _)| name == table);
     let has = |table: &str, column: &str| found.iter().any(|(name, other)| name == table && other == column);
@@ -31,7 +33,7 @@ pub fn lacking(needed: &[(&str, &[&str])], found: &[(String, String)]) -> Option
     })
 }
 
-/// An event that no device sends.
+/// Returns an event that no device sends.
 pub fn sample() -> Event {
     Event {
         source: "bridge/v1/collect/probe".to_owned(),
@@ -45,11 +47,11 @@ pub fn sample() -> Event {
     }
 }
 
-/// Messages that touch every table: an event like the sample under another id and sequence number, its thumbnail, and a
-/// refusal.
+/// Returns messages that touch every table: an event like `sample` under a new id and sequence number, its thumbnail,
+/// and a refusal.
 pub fn probes(sample: &Event) -> [Message; 3] {
     let id = uuid::Uuid::new_v4();
-    // Beyond those of devices: the owner may have made them unique.
+    // Lies beyond the sequence numbers of devices: the database's owner may have made them unique.
     let sequence = (1 << 52) + i64::from(id.as_u128() as u32);
     let event = Event { id: id.to_string(), sequence, ..sample.clone() };
     let thumbnail = Thumbnail { source: event.source.clone(), event_id: event.id.clone(), jpeg: vec![0xff, 0xd8] };

@@ -1,21 +1,23 @@
-//! A group of messages on its way into the database, and which of them is to blame when that fails.
+//! A group of messages on its way into the database, and the search for the one to blame when that fails.
 //!
-//! A message that the database refuses is found by halving the group, and set aside once the database has been seen to take
-//! others. A message at which the connection breaks, or whose error may as well come from the server's state, is only
-//! suspected: it is set aside when it fails three times in a row by itself, on a database that works otherwise.
+//! A message that the database refuses is found by halving the group; it is set aside once the database has accepted
+//! others. A message that breaks the connection, or whose error may come from the server's state, is only suspected: it
+//! is set aside after three failures in a row by itself, on a database that otherwise works.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::store::{Blame, Store, StoreError, Stored};
-use super::{Event, Message, Refused, tables};
+use crate::error::{Blame, StoreError};
+use crate::message::{Event, Message, Refused};
+use crate::store::{Store, Stored};
+use crate::tables;
 
-/// Failures in a row, of unclear cause, after which a group is halved.
+/// Number of failures in a row, of unclear cause, after which a group is halved.
 const STRIKES_OF_A_GROUP: u32 = 2;
-/// The same, after which a single message is set aside.
+/// Number of failures in a row, of unclear cause, after which a single message is set aside.
 const STRIKES_ALONE: u32 = 3;
 
-/// What the database is tried with: the last event that it took, or one that no device sends.
+/// The event that tests the database: the last one that it accepted, or at first one that no device sends.
 pub struct Sample(pub Event);
 
 impl Default for Sample {
@@ -25,33 +27,37 @@ impl Default for Sample {
 }
 
 impl Sample {
-    /// From messages that were stored; false if there is no event among them.
+    /// Takes the last event of stored messages as the sample. Returns false if there is no event among them.
     fn learn(&mut self, messages: &[Message]) -> bool {
         let event = messages.iter().rev().find_map(Message::as_event);
         event.map(|event| self.0.clone_from(event)).is_some()
     }
 }
 
-/// Messages of which some may be stored.
+/// A group of messages, some of which may be stored already.
 #[derive(Default)]
-pub struct Work {
+pub struct MessageGroup {
     messages: Vec<Message>,
     pieces: VecDeque<Piece>,
-    /// Single messages that the database refused, as it does the sample.
+    /// Single messages that the database refused, as it refuses the sample.
     deferred: VecDeque<Piece>,
-    /// What failed for unclear reasons in this round.
+    /// Pieces that failed for unclear reasons in this round.
     suspects: VecDeque<Piece>,
+    /// Result of the calls of [`MessageGroup::go_on`] since the caller last took it.
     pub stored: Stored,
 }
 
+/// A range of messages that are stored in one transaction.
 #[derive(Clone, Debug)]
 struct Piece {
     range: Range<usize>,
+    /// Number of failures in a row.
     strikes: u32,
-    /// To be set aside instead of stored.
+    /// The reason to set the message aside instead of storing it.
     condemned: Option<Reason>,
 }
 
+/// The database's reason for refusing a message.
 #[derive(Clone, Debug)]
 struct Reason {
     text: String,
@@ -74,21 +80,23 @@ impl Piece {
         self.range.len() == 1
     }
 
-    /// Both with the strikes of a piece that has failed before: they are halved again at their first failure.
+    /// Halves the piece. Both halves start with `strikes`, those of a failed piece: they are halved again at their
+    /// first failure.
     fn halves(self, strikes: u32) -> [Piece; 2] {
         let middle = self.range.start + self.range.len() / 2;
         [self.range.start..middle, middle..self.range.end].map(|range| Piece::new(range, strikes))
     }
 }
 
-impl Work {
+impl MessageGroup {
+    /// Starts with the given messages, none of which is stored.
     pub fn new(messages: Vec<Message>) -> Self {
-        let mut work = Work::default();
+        let mut work = MessageGroup::default();
         work.add(messages);
         work
     }
 
-    /// Takes more messages along.
+    /// Adds more messages to the group; they are stored first.
     pub fn add(&mut self, messages: Vec<Message>) {
         let begin = self.messages.len();
         self.messages.extend(messages);
@@ -97,9 +105,9 @@ impl Work {
         }
     }
 
-    /// Stores what is left. After an error the database is to be opened anew, and this to be called again.
+    /// Stores the remaining messages. After an error, the caller must reopen the database and call this again.
     pub fn go_on(&mut self, store: &mut dyn Store, sample: &mut Sample) -> Result<(), StoreError> {
-        // Some time has passed since these were tried.
+        // Time has passed since these were last tried.
         self.pieces.append(&mut self.suspects);
         self.pieces.append(&mut self.deferred);
         let mut doubt = None;
@@ -119,10 +127,11 @@ impl Work {
         }
     }
 
+    /// Records the result of a stored piece, and makes the sample from its last event.
     fn note(&mut self, piece: &Piece, stored: Stored, sample: &mut Sample) {
         let is_stored = piece.condemned.is_none() && stored.set_aside.is_empty();
         if is_stored && sample.learn(&self.messages[piece.range.clone()]) {
-            // Now that another event was taken, those count as refused once more.
+            // The database has accepted another event, so the deferred pieces count as refused again.
             let deferred = self.deferred.drain(..);
             self.pieces.extend(deferred.map(|piece| Piece { strikes: piece.strikes + 1, ..piece }));
         }
@@ -130,7 +139,7 @@ impl Work {
         self.stored.set_aside.extend(stored.set_aside);
     }
 
-    /// Decides what becomes of a piece that was not stored. An error ends this round; one that is given back lets it go on.
+    /// Decides what happens to a piece that was not stored. `Err` ends this round; a returned error lets it continue.
     fn failed(
         &mut self,
         piece: Piece,
@@ -139,7 +148,7 @@ impl Work {
         sample: &Sample,
     ) -> Result<Option<StoreError>, StoreError> {
         if piece.condemned.is_some() {
-            // Not even that could be stored: it is the database.
+            // Not even the refusal could be stored, so the database is to blame.
             self.pieces.push_back(Piece::new(piece.range, 1));
             return Err(error);
         }
@@ -153,7 +162,7 @@ impl Work {
         }
     }
 
-    /// The database refused values of this piece.
+    /// Handles a piece whose values the database refused: halves it, defers it, or condemns its single message.
     fn refuse(
         &mut self,
         piece: Piece,
@@ -162,7 +171,7 @@ impl Work {
         sample: &Sample,
     ) -> Result<Option<StoreError>, StoreError> {
         match store.probe(&sample.0) {
-            // The owner's rules may refuse the sample and some of these, and take the others: that is to be seen first.
+            // The owner's rules may refuse the sample and some of these messages, yet accept others: try those first.
             Err(probe) if probe.is_about_a_row() && piece.is_single() && piece.strikes < STRIKES_ALONE => {
                 self.deferred.push_back(piece);
                 return Ok(Some(probe));
@@ -179,7 +188,8 @@ impl Work {
         Ok(None)
     }
 
-    /// The database may be to blame as well. Others go first, so that it is seen whether it takes them.
+    /// Handles a piece whose failure may be the database's fault. Other pieces go first, to show whether the database
+    /// accepts them.
     fn suspect(
         &mut self,
         piece: Piece,
@@ -207,7 +217,7 @@ impl Work {
         if is_usable { Ok(Some(error)) } else { Err(error) }
     }
 
-    /// Stores the refusal of a single message; if that cannot be stored either, what is known of it.
+    /// Stores the refusal of a single message. If the database refuses that too, stores a reduced version.
     fn set_aside(&self, piece: &Piece, reason: &Reason, store: &mut dyn Store) -> Result<Stored, StoreError> {
         let refused = self.messages[piece.range.start].refused(&reason.text, reason.sqlstate.as_deref());
         let mut write = |refused: &Refused| store.write(&[Message::Refused(refused.clone())]);
@@ -232,26 +242,26 @@ mod tests {
     use super::*;
     use crate::{Report, Written};
 
-    /// What the database does at a message.
+    /// What the fake database does with a message.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Manner {
         Takes,
         Refuses,
-        /// A rule of its owner; the sample that no device sends meets it too.
+        /// Refuses it by a rule of the database's owner, which also refuses the sample.
         Rule,
-        /// The connection breaks.
+        /// Breaks the connection.
         Breaks,
-        /// An error that the state of the server may have caused.
+        /// Reports an error that the server's state may have caused.
         Doubts,
     }
 
-    /// A database whose manners are told by the ids of events.
+    /// A database that treats each event as its id says.
     struct Fake {
         stored: BTreeSet<String>,
         refused: BTreeSet<String>,
         is_open: bool,
         random: Random,
-        /// Of 100 calls, those that fail for reasons of the server.
+        /// Percentage of calls that fail for reasons of the server.
         outages: usize,
         takes_refused: bool,
         takes_nothing: bool,
@@ -349,8 +359,8 @@ mod tests {
         Message::Event(Event { id: format!("{kind}-{number}"), source, ..tables::sample() })
     }
 
-    /// Calls until all is done; gives the number of calls that ended with an error.
-    fn finish(work: &mut Work, fake: &mut Fake, sample: &mut Sample) -> u32 {
+    /// Repeats the work until all is done, and returns the number of rounds that ended with an error.
+    fn finish(work: &mut MessageGroup, fake: &mut Fake, sample: &mut Sample) -> u32 {
         for round in 0..10_000 {
             if fake.opened(|fake| work.go_on(fake, sample).is_ok()) {
                 return round;
@@ -372,19 +382,20 @@ mod tests {
                 _ => "good",
             };
             let mut messages: Vec<Message> = (0..count).map(|number| event(kind(&mut random), number)).collect();
-            let mut work = Work::new(messages.clone());
+            let mut work = MessageGroup::new(messages.clone());
             if seed % 3 > 0 {
                 messages.push(event("good", count));
                 work.add(messages[count..].to_vec());
                 finish(&mut work, &mut fake, &mut Sample::default());
             } else if !(0..200).any(|_| fake.opened(|fake| work.go_on(fake, &mut Sample::default()).is_ok())) {
-                // Without an event that is taken, nobody knows whether any would be.
+                // Without an accepted event, nobody knows whether the database would accept any.
                 continue;
             }
             for message in &messages {
                 let event = message.as_event().expect("all are events");
                 let (is_good, topic) = (event.id.starts_with("good"), format!("{}/capture/result", event.source));
-                // Three outages in a row at one message cannot be told from its own fault: it is set aside with all it has.
+                // Three outages in a row at one message look like the message's own fault: it is set aside with its
+                // complete payload.
                 let is_kept = fake.stored.contains(&event.id) || (fake.outages > 0 && fake.refused.contains(&topic));
                 assert!(if is_good { is_kept } else { fake.refused.contains(&topic) }, "seed {seed}: {}", event.id);
             }
@@ -394,7 +405,7 @@ mod tests {
     #[test]
     fn one_message_that_breaks_the_connection_costs_few_attempts() {
         let messages = (0..500).map(|number| event(if number == 333 { "breaks" } else { "good" }, number)).collect();
-        let (mut work, mut fake) = (Work::new(messages), Fake::new(1, 0));
+        let (mut work, mut fake) = (MessageGroup::new(messages), Fake::new(1, 0));
         let failures = finish(&mut work, &mut fake, &mut Sample::default());
         assert!(failures <= 13, "{failures} broken connections");
         assert_eq!((fake.stored.len(), fake.refused.len()), (499, 1));
@@ -405,7 +416,7 @@ mod tests {
         let mut fake = Fake::new(1, 0);
         fake.takes_nothing = true;
         let (mut work, mut sample) =
-            (Work::new((0..9).map(|number| event("good", number)).collect()), Sample::default());
+            (MessageGroup::new((0..9).map(|number| event("good", number)).collect()), Sample::default());
         for _ in 0..100 {
             work.go_on(&mut fake, &mut sample).expect_err("held");
         }
@@ -419,12 +430,12 @@ mod tests {
     fn a_rule_that_refuses_everything_holds_everything() {
         let mut fake = Fake::new(1, 0);
         let (mut work, mut sample) =
-            (Work::new((0..9).map(|number| event("rule", number)).collect()), Sample::default());
+            (MessageGroup::new((0..9).map(|number| event("rule", number)).collect()), Sample::default());
         for _ in 0..20 {
             work.go_on(&mut fake, &mut sample).expect_err("held");
         }
         assert!(fake.refused.is_empty());
-        // Another event passes: it is not the database.
+        // Another event passes, so the database is not to blame.
         work.add(vec![event("good", 10)]);
         finish(&mut work, &mut fake, &mut sample);
         assert_eq!((fake.stored.len(), fake.refused.len()), (1, 9));
@@ -434,7 +445,7 @@ mod tests {
     fn what_cannot_even_be_stored_as_refused_is_kept_reduced() {
         let mut fake = Fake::new(1, 0);
         fake.takes_refused = false;
-        let mut work = Work::new(vec![event("good", 1), event("refuses", 2)]);
+        let mut work = MessageGroup::new(vec![event("good", 1), event("refuses", 2)]);
         finish(&mut work, &mut fake, &mut Sample::default());
         assert_eq!((fake.stored.len(), fake.refused.len()), (1, 1));
     }

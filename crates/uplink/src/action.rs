@@ -1,73 +1,81 @@
-//! What the uplink is told, and what it wants done. Nothing here waits, reads a clock or draws a number of its own.
+//! The inputs and outputs of the uplink's state machine. Nothing in the machine waits, reads a clock or draws random
+//! numbers of its own.
 
 use std::time::Instant;
 
 use bridgeclip_journal::{EventClass, JournalError, Page, Reader, Which};
 use bridgeclip_random::Random;
 
-use super::command::Reply;
-use super::connection::{Incoming, Message, Signal};
-use super::link::{Held, LinkState, Settings};
-use super::settlement::{Group, Settled};
-use super::window::Sent;
-use super::{LinkEvent, Params};
+use crate::command::Reply;
+use crate::connection::{Incoming, Message, Signal};
+use crate::link::{Held, LinkEvent, LinkState, Settings};
+use crate::params::Params;
+use crate::settlement::{Group, Settled};
+use crate::window::Sent;
 
-/// What happened.
+/// An input of the machine: something that happened.
 #[derive(Debug)]
 pub enum Event {
-    /// A moment has come that [`super::Machine::deadline`] named. At any other moment it does no harm.
+    /// A moment that [`crate::Machine::deadline`] named has come. The event is harmless at any other moment.
     Time,
-    /// There may be new rows; with the settings that hold now, and new answers to commands.
+    /// New rows may be in the outbox. The event carries the current settings and new replies to commands.
     Woken { settings: Settings, replies: Vec<Reply> },
-    /// From the connection that was opened last.
+    /// The connection that was opened last sent a signal.
     Signal(Signal),
-    /// What became of a group of answers.
+    /// The storing of a group of answers ended.
     Settled(Settled),
-    /// The uplink shall end.
+    /// The uplink must end.
     Stop,
 }
 
-/// What has to be done, in this order.
+/// An output of the machine: something to do, in the order in which the machine returns it.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Open a connection; the broker publishes this when it breaks.
+    /// Open a connection.
     Open {
+        /// Message that the broker publishes when the connection breaks.
         will: Message,
     },
-    /// Hand a message with QoS 1 to the connection.
+    /// Hand a message to the connection, with QoS 1.
     Publish {
+        /// Message for the broker.
         message: Message,
+        /// Identity of the message, under which its answer is looked up.
         sent: Sent,
     },
     /// Hand a report of the device's health to the connection, with QoS 0.
     PublishHealth,
+    /// Subscribe to a topic filter.
     Subscribe(String),
-    /// Say goodbye, after everything that was handed over before.
+    /// Disconnect, after everything that was handed over before.
     Disconnect,
-    /// Drop the connection, if there is one. No signal of it may be told any more.
+    /// Drop the connection, if there is one. None of its signals may reach the machine any more.
     Cut,
-    /// Store answers, and tell what became of them.
+    /// Store a group of answers, and return the result as [`Event::Settled`].
     Settle(Group),
-    /// Hand a message in at the desk for commands.
+    /// Pass a received message to the desk for commands.
     HandIn(Incoming),
+    /// Report an event of the link to the rest of the program.
     Report(LinkEvent),
-    /// How the link is now.
+    /// Publish the current state of the link to its observers.
     Show {
+        /// Current state.
         state: LinkState,
-        /// Why there is no connection.
+        /// The reason why there is no connection, if there is one.
         trouble: Option<String>,
+        /// Parts of the events that the broker currently refuses.
         held: Vec<Held>,
     },
-    /// Everything is done; no event is expected any more.
+    /// Everything is done, and the machine expects no more events.
     End,
 }
 
-/// The outbox as the uplink reads it.
+/// The outbox, as the uplink reads it.
 pub trait Queue {
-    /// Up to `limit` events of a class with an id above `after`, oldest first.
+    /// Returns up to `limit` events of a class with ids greater than `after`, oldest first.
     fn page(&self, class: EventClass, after: i64, limit: usize, which: Which) -> Result<Page, JournalError>;
 
-    /// How many events wait; `None` if that cannot be told now.
+    /// Returns the number of waiting events, or `None` if it cannot be determined now.
     fn depth(&self) -> Option<u64>;
 }
 
@@ -81,24 +89,31 @@ impl Queue for Reader {
     }
 }
 
-/// What one event is handled with.
+/// The context in which the machine handles one event.
 pub struct Turn<'a> {
+    /// Time of the event.
     pub now: Instant,
+    /// Settings of the uplink.
     pub params: &'a Params,
+    /// Current settings of the link.
     pub settings: Settings,
+    /// Whether the device takes commands.
     pub takes_commands: bool,
+    /// Outbox.
     pub queue: &'a dyn Queue,
+    /// Random numbers for pauses.
     pub random: Random,
-    /// What has to be done so far.
+    /// Actions collected so far.
     pub actions: Vec<Action>,
 }
 
 impl Turn<'_> {
+    /// Adds a report to the actions.
     pub fn report(&mut self, event: LinkEvent) {
         self.actions.push(Action::Report(event));
     }
 
-    /// The classes that may be sent, the most urgent first.
+    /// Returns the classes that may be sent, the most urgent first.
     pub fn classes(&self) -> impl Iterator<Item = EventClass> + use<> {
         let last = self.settings.last_class();
         EventClass::ALL.into_iter().filter(move |class| *class <= last)

@@ -1,15 +1,18 @@
-//! Pauses between attempts: doubling, bounded, with jitter, so that a fleet does not return all at once.
+//! Pauses between attempts: they double, have an upper bound, and vary randomly, so that a fleet does not return all at
+//! once.
 
 use std::time::Duration;
 
-/// The pause before attempt `attempt` (from 0): between half and all of `first * 2^attempt`, at most `max`.
+/// Returns the pause before attempt number `attempt`, counted from 0.
+///
+/// The pause is at least half of, and at most all of, `first * 2^attempt`, where that product is capped at `max`.
 /// `random` is uniform in [0, 1).
 pub fn pause(first: Duration, max: Duration, attempt: u32, random: f64) -> Duration {
     let doubled = first.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
     doubled.min(max).mul_f64(0.5 + random / 2.0)
 }
 
-/// Uniform in [0, 1), from the system's randomness.
+/// Returns a number from the system's random source, uniform in [0, 1).
 pub fn random() -> f64 {
     let bits = uuid::Uuid::new_v4().as_u128() as u32;
     f64::from(bits) / (f64::from(u32::MAX) + 1.0)

@@ -1,6 +1,8 @@
-//! One connection to the broker. With `endpoint.rs` the only file here that names the MQTT client library.
+//! One connection to the broker. Only this module and `endpoint.rs` name the MQTT client library.
 
 mod reasons;
+
+pub use self::reasons::{Answer, Loss};
 
 use std::error::Error;
 use std::io;
@@ -16,123 +18,106 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, S
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Params, tls};
+use crate::params::Params;
+use crate::tls;
 
-/// What the broker or the network said.
+/// A message from the broker, or an event of the network.
 #[derive(Debug)]
 pub enum Signal {
+    /// The broker accepted the connection, with these limits.
     Connected(BrokerLimits),
-    /// The next message left under this packet number.
+    /// The client sent the next message under this packet id.
     Sent(u16),
+    /// The broker answered the message with this packet id.
     Answered(u16, Answer),
-    /// Whether the subscription was granted.
+    /// The broker granted or denied the subscription with this packet id.
     Subscribed(u16, bool),
-    /// A message to us.
+    /// The broker forwarded a message for this device.
     Incoming(Incoming),
+    /// The client sent a ping.
     PingSent,
+    /// The broker answered a ping.
     Pong,
-    /// The connection is over.
+    /// The connection ended.
     Lost(Loss),
 }
 
-/// What the broker said of itself when it accepted the connection.
+/// Limits that the broker stated when it accepted the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokerLimits {
-    /// Of one packet.
+    /// Maximum size of one packet in bytes.
     pub packet_bytes_max: usize,
-    /// Messages before the first is acknowledged.
+    /// Maximum number of unacknowledged messages.
     pub receive_max: usize,
-    /// Time between pings, ours unless the broker wants another.
+    /// Interval between pings: the device's own, unless the broker asks for another.
     pub keep_alive: Duration,
 }
 
-/// What the broker did with a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Accepted,
-    /// Accepted and dropped: nobody has subscribed.
-    NoSubscriber,
-    /// We may not publish there.
-    NotAuthorised,
-    /// It takes no more for now, whatever it is.
-    Busy(String),
-    /// It may take this one later.
-    Later(String),
-    /// It is this message that is wrong.
-    Unacceptable(String),
-}
-
-/// Why there is no connection, in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Loss {
-    Broken(String),
-    /// The broker closed the connection, and said nothing.
-    Closed(String),
-    /// Nothing was heard for too long.
-    Dead(String),
-    /// Trying again soon is of no use: somebody has to change something.
-    Refused(String),
-    /// This device may not do something that it did.
-    Denied(String),
-    /// The broker dislikes a message that was on its way.
-    Unacceptable(String),
-}
-
-/// A message to us.
+/// A message for this device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
+    /// Topic of the message.
     pub topic: String,
+    /// Payload of the message.
     pub payload: Bytes,
+    /// Whether the broker delivered a retained message.
     pub retained: bool,
 }
 
 /// A message for the broker.
 #[derive(Clone, Debug)]
 pub struct Message {
+    /// Complete topic.
     pub topic: String,
+    /// Payload.
     pub payload: Bytes,
+    /// Whether the broker retains the message.
     pub retain: bool,
+    /// MIME type of the payload.
     pub content_type: &'static str,
 }
 
 impl Message {
-    /// Size of the packet that carries it with QoS 1.
+    /// Returns the size in bytes of the packet that carries the message with QoS 1.
     pub fn packet_bytes(&self) -> usize {
         packet_bytes(self.topic.len(), self.content_type.len(), self.payload.len())
     }
 }
 
-/// Size of a PUBLISH packet with QoS 1 and a content type (MQTT 5, section 3.3).
+/// Returns the size in bytes of a PUBLISH packet with QoS 1 and a content type (MQTT 5, section 3.3).
+///
+/// The arguments are the lengths of topic, content type and payload in bytes.
 pub fn packet_bytes(topic: usize, content_type: usize, payload: usize) -> usize {
     let properties = 1 + 2 + content_type;
     let remaining = 2 + topic + 2 + length_bytes(properties) + properties + payload;
     1 + length_bytes(remaining) + remaining
 }
 
-/// Size of a variable byte integer: seven bits a byte.
+/// Returns the size in bytes of a variable byte integer, which has seven bits per byte.
 fn length_bytes(length: usize) -> usize {
     (1..4).find(|bytes| length < 1 << (7 * bytes)).unwrap_or(4)
 }
 
-/// A connection being made or standing. Dropping it cuts it at once, so that the broker publishes the will.
+/// A connection that is being made or is open. Dropping it closes the socket at once, so that the broker publishes the
+/// will.
 pub struct Connection {
     client: AsyncClient,
     poll: JoinHandle<()>,
     signals: mpsc::Receiver<Signal>,
 }
 
-/// Largest packet that we accept from a broker: a command of 64 KiB with its headers.
+/// Maximum size in bytes of a packet from the broker: a command of 64 KiB with its headers.
 const INCOMING_BYTES_MAX: u32 = 80 * 1024;
-/// Messages to us that the broker may send before we acknowledge the first.
+/// Maximum number of messages that the broker may send before the first is acknowledged.
 const INCOMING_MAX: u16 = 16;
-/// Packet numbers are used again after so many messages, or after as many as the broker takes at once. An
-/// acknowledgement that is repeated before is recognised as foreign.
+/// Number of messages after which packet ids are reused, unless the broker's own limit is lower. Until then, a repeated
+/// acknowledgement is recognised as foreign.
 const PACKET_NUMBERS: u16 = 1024;
-/// Control messages beside the events: status, subscription, replies.
+/// Room for control messages beside the events: status, subscription and replies.
 const CONTROL_MAX: usize = 16;
 
 impl Connection {
-    /// Starts to connect. `will` is what the broker publishes when the connection breaks.
+    /// Starts to connect. The broker publishes `will` when the connection breaks.
     pub fn open(params: &Params, will: Message) -> Self {
         let channel = usize::from(params.in_flight) + CONTROL_MAX;
         let (client, event_loop) = AsyncClient::new(options(params, will), channel);
@@ -141,22 +126,22 @@ impl Connection {
         Connection { client, poll, signals }
     }
 
-    /// The next signal; after `Lost` there is none.
+    /// Waits for the next signal. [`Signal::Lost`] is the last one.
     pub async fn signal(&mut self) -> Signal {
         self.signals.recv().await.unwrap_or_else(|| Signal::Lost(Loss::Broken("the connection has ended".to_owned())))
     }
 
-    /// The next signal, if there is one already.
+    /// Returns the next signal if one has arrived already.
     pub fn signal_now(&mut self) -> Option<Signal> {
         self.signals.try_recv().ok()
     }
 
-    /// Hands a message with QoS 1 to the client. Fails only if more are handed over than the window allows.
+    /// Hands a message to the client with QoS 1. Fails only if more messages are handed over than the window allows.
     pub fn publish(&self, message: Message) -> Result<(), Loss> {
         self.hand_over(message, QoS::AtLeastOnce)
     }
 
-    /// Hands over a message that may be lost. It is, when the client has its hands full.
+    /// Hands over a message with QoS 0, which may be lost. It is dropped if the client's queue is full.
     pub fn publish_once(&self, message: Message) {
         let _ = self.hand_over(message, QoS::AtMostOnce);
     }
@@ -169,15 +154,15 @@ impl Connection {
             .map_err(|error| Loss::Broken(error.to_string()))
     }
 
-    /// Asks for the messages of a topic filter. Retained ones are marked as such, also when they are new.
+    /// Subscribes to a topic filter. Retained messages stay marked as such, even if they are new.
     pub fn subscribe(&self, filter: String) -> Result<(), Loss> {
         let filter = Filter { preserve_retain: true, ..Filter::new(filter, QoS::AtLeastOnce) };
         self.client.try_subscribe_many([filter]).map_err(|error| Loss::Broken(error.to_string()))
     }
 
-    /// Asks the client to say goodbye, after what it was handed before.
+    /// Asks the client to disconnect, after everything that was handed over before.
     pub fn disconnect(&self) {
-        // A full channel means that the link is stuck; it is cut then.
+        // A full channel means that the link is stuck; the caller cuts it then.
         let _ = self.client.try_disconnect();
     }
 }
@@ -209,7 +194,7 @@ fn options(params: &Params, will: Message) -> MqttOptions {
     options
 }
 
-/// Polls until the connection is over. A task of its own: a `poll` that is dropped half-way would lose a slow connect.
+/// Polls until the connection ends. This runs in a task of its own, because a dropped `poll` would lose a slow connect.
 async fn poll(mut event_loop: EventLoop, signals: mpsc::Sender<Signal>) {
     let error = loop {
         match event_loop.poll().await {
@@ -223,7 +208,7 @@ async fn poll(mut event_loop: EventLoop, signals: mpsc::Sender<Signal>) {
             Err(error) => break error,
         }
     };
-    // What came before the error counts: acknowledgements in the same segment, say.
+    // Events before the error still count: acknowledgements in the same segment, for example.
     while let Some(event) = event_loop.state.events.pop_front() {
         if let Some(signal) = signal(event, &event_loop.options)
             && signals.send(signal).await.is_err()
@@ -241,7 +226,7 @@ fn signal(event: Event, options: &MqttOptions) -> Option<Signal> {
         Event::Incoming(Packet::SubAck(ack)) => Some(Signal::Subscribed(ack.pkid, is_granted(&ack))),
         Event::Incoming(Packet::Publish(publish)) => Some(incoming(publish)),
         Event::Incoming(Packet::PingResp(_)) => Some(Signal::Pong),
-        // Number 0 is a message that nobody answers.
+        // Packet id 0 belongs to a QoS 0 message, which the broker does not answer.
         Event::Outgoing(Outgoing::Publish(packet) | Outgoing::Subscribe(packet)) if packet > 0 => {
             Some(Signal::Sent(packet))
         }
@@ -254,7 +239,7 @@ fn connected(ack: &ConnAck, options: &MqttOptions) -> Signal {
     let (packet_bytes_max, receive_max) =
         ack.properties.as_ref().map_or((None, None), |limits| (limits.max_packet_size, limits.receive_max));
     let receive_max = usize::from(receive_max.unwrap_or(u16::MAX));
-    // The client library has put the broker's wish into its options.
+    // The client library has put the broker's keep-alive time into its options.
     let keep_alive = options.keep_alive();
     if receive_max == 0 || keep_alive.is_zero() {
         let reason = "the broker answered with a receive maximum or keep-alive time of 0, which MQTT 5 forbids";
@@ -270,7 +255,7 @@ fn is_granted(ack: &SubAck) -> bool {
 
 fn incoming(publish: Publish) -> Signal {
     if publish.properties.is_some_and(|properties| properties.topic_alias.is_some()) {
-        // We allow none, and the client library would keep them all in memory.
+        // The device allows no aliases, and the client library would keep them all in memory.
         return Signal::Lost(Loss::Broken("the broker used a topic alias, which it was not allowed".to_owned()));
     }
     Signal::Incoming(Incoming {
@@ -292,9 +277,9 @@ fn loss(error: &ConnectionError) -> Loss {
     }
 }
 
-/// The error of the socket, or of TLS above it, that ended the connection.
+/// Returns the error of the socket, or of TLS above it, that ended the connection.
 fn io_error(error: &ConnectionError) -> Option<&io::Error> {
-    // The client library does not name this one as a cause.
+    // The client library does not name this error as a cause.
     if let ConnectionError::MqttState(StateError::Deserialization(PacketError::Io(error))) = error {
         return Some(error);
     }

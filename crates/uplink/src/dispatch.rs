@@ -1,5 +1,5 @@
-//! Which event is sent next, and what the broker's answer to it means for others. This outlives connections: what is held
-//! back stays so, and what was answered is stored.
+//! The choice of the next event, and the consequences of the broker's answers. This state outlives connections: what is
+//! held stays held, and what was answered is stored.
 
 mod answers;
 mod tries;
@@ -11,57 +11,65 @@ use log::warn;
 
 use bridgeclip_journal::{EventClass, JournalError, OutboxRow, Topics, Which};
 
-use super::LinkEvent;
-use super::action::Turn;
-use super::doubts::Doubts;
-use super::holds::Holds;
-use super::lanes::Lanes;
-use super::link::Held;
-use super::scope::{Kind, Scope};
-use super::settlement::{Settled, Settlement};
-use super::window::Sent;
+use crate::action::Turn;
+use crate::doubts::Doubts;
+use crate::holds::Holds;
+use crate::lanes::Lanes;
+use crate::link::{Held, LinkEvent};
+use crate::scope::{EventKind, Scope};
+use crate::settlement::{Settled, Settlement};
+use crate::window::Sent;
 
-/// Pause after `device.db` could not be read.
+/// Pause after a failure to read `device.db`.
 const FAULT_PAUSE: Duration = Duration::from_secs(1);
 
+/// The events to send: what is queued, on its way, held back, doubted or answered.
 pub struct Dispatch {
+    /// Answers on their way into `device.db`.
     pub settlement: Settlement,
     lanes: Lanes,
     holds: Holds,
     doubts: Doubts,
-    /// Events that were sent in this connection and not answered.
+    /// Events that were sent on this connection and are unanswered, by outbox id.
     on_way: BTreeMap<i64, OnWay>,
-    /// Topics of events that the broker took in this connection.
+    /// Topics of the events that the broker took on this connection.
     taken: BTreeSet<Topics>,
-    /// Connections in a row that ended while events on these topics were on their way and acknowledged none of them.
+    /// Number of connections in a row that ended while events on these topics were on their way and acknowledged none
+    /// of them.
     barren: BTreeMap<Topics, u32>,
-    /// Events that were on their way when connections ended, and may be why. Each is sent alone.
-    suspects: BTreeMap<i64, Kind>,
-    /// The event that is tried next, of what is held or doubted.
+    /// Events that were on their way when connections ended, and may be the cause. Each is sent alone.
+    suspects: BTreeMap<i64, EventKind>,
+    /// The held or doubted event that is tried next.
     candidate: Option<OutboxRow>,
+    /// End of the pause after a failure to read `device.db`.
     fault_until: Option<Instant>,
-    /// Events sent so far.
+    /// Number of events sent so far.
     sent: u64,
 }
 
-/// Whether a connection ended because of an event.
+/// Whether a message caused the end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
+    /// No message is to blame.
     None,
-    /// Perhaps; it will be found out.
+    /// A message may be to blame; the search for it goes on.
     Searched,
-    /// This one alone was on its way. It waits, and what holds it says when it is tried again: the others need not wait
-    /// longer for the next connection.
+    /// A message that was alone on its way is to blame. It now waits on its own, so the other messages need no longer
+    /// pause before the next connection.
     Found,
 }
 
+/// An event on its way.
 struct OnWay {
-    kind: Kind,
+    kind: EventKind,
+    /// Number of events sent up to and including this one.
     number: u64,
+    /// Whether nothing else may be on its way at the same time.
     alone: bool,
 }
 
 impl Dispatch {
+    /// Creates the state of an uplink that has sent nothing.
     pub fn new() -> Self {
         Dispatch {
             settlement: Settlement::default(),
@@ -78,46 +86,48 @@ impl Dispatch {
         }
     }
 
-    /// There may be new rows, or other settings.
+    /// Notes that there may be new rows or other settings.
     pub fn woken(&mut self) {
         self.lanes.woken();
         self.candidate = None;
     }
 
-    /// Whether there is something to send now, or there may be.
+    /// Reports whether there is, or may be, something to send now. `last` is the least urgent class that may go.
     pub fn has_work(&self, last: EventClass, now: Instant) -> bool {
         let may_go = |class| class <= last && self.holds.is_class_open(class, now);
         self.fault_until.is_some() || self.candidate.is_some() || self.lanes.may_have_rows(may_go)
     }
 
-    /// Whether everything that was sent was answered, and `device.db` knows it.
+    /// Reports whether every sent event was answered, and every answer is in `device.db`.
     pub fn is_settled(&self) -> bool {
         self.on_way.is_empty() && self.settlement.open() == 0
     }
 
-    /// Whether events wait that the broker does not take.
+    /// Reports whether events wait that the broker does not take.
     pub fn holds_back(&self) -> bool {
         !self.holds.is_empty() || !self.doubts.is_empty()
     }
 
-    /// Events that a crash would have sent again.
+    /// Returns the number of events that would be sent again after a crash.
     pub fn open(&self) -> usize {
         self.on_way.len() + self.settlement.open()
     }
 
-    /// Whether an event is on its way with which no other may be.
+    /// Reports whether an event is on its way that must be alone.
     pub fn is_one_alone(&self) -> bool {
         self.on_way.values().any(|way| way.alone)
     }
 
-    /// Whether it is being found out which event the broker ends connections over, or whether it still does.
+    /// Reports whether the search for an event over which the broker ends connections is under way, or such an event is
+    /// due.
     pub fn searches(&self, now: Instant) -> bool {
         !self.suspects.is_empty() || self.holds.tries_alone(now) || self.doubts.tries_alone(now)
     }
 
-    /// The next event, and whether it has to be on its way alone, unless there is none or `fits` says that it must wait.
-    /// `is_unclear`: something else is on its way that the broker may end the connection over. What has to be alone is
-    /// not tried then.
+    /// Returns the next event, and whether it must be alone on its way.
+    ///
+    /// Returns `None` if there is no event, or if `fits` says that it must wait. `is_unclear` says whether another
+    /// message is on its way over which the broker may end the connection; no event that must be alone is tried then.
     pub fn next(
         &mut self,
         turn: &Turn,
@@ -161,7 +171,8 @@ impl Dispatch {
         Ok(None)
     }
 
-    /// Whether it is the candidate's turn in this class, and not that of the next event of the queue, which is fetched.
+    /// Reports whether it is the candidate's turn in this class, rather than that of the next event of the queue, which
+    /// is fetched if necessary.
     fn offers_candidate(&mut self, class: EventClass, is_unclear: bool, turn: &Turn) -> Result<bool, JournalError> {
         let may_try = |row: &&OutboxRow| row.class == class && !(is_unclear && self.must_be_alone(row));
         let candidate = self.candidate.as_ref().filter(may_try);
@@ -172,9 +183,9 @@ impl Dispatch {
         Ok(is_one && !(others_first && self.lanes.front(class).is_some()))
     }
 
-    /// Whether nothing has been sent since the event was refused that could tell whether it is at fault.
+    /// Reports whether events like this one go first, because it is still unknown whether the event itself is at fault.
     fn comes_after_others(&self, row: &OutboxRow) -> bool {
-        self.doubts.is_fresh(row.id) && self.holds.is_free(&Kind::of(row))
+        self.doubts.is_fresh(row.id) && self.holds.is_free(&EventKind::of(row))
     }
 
     fn fill(&mut self, class: EventClass, turn: &Turn) -> Result<(), JournalError> {
@@ -186,19 +197,19 @@ impl Dispatch {
 
     fn must_be_alone(&self, row: &OutboxRow) -> bool {
         let is_doubted = self.suspects.contains_key(&row.id) || self.doubts.wants_alone(row.id);
-        is_doubted || self.holds.wants_alone(&Kind::of(row))
+        is_doubted || self.holds.wants_alone(&EventKind::of(row))
     }
 
-    /// The event is handed over now.
+    /// Notes that the event is handed over now.
     pub fn sends(&mut self, row: &OutboxRow, alone: bool) {
         self.sent += 1;
         self.candidate = None;
-        let kind = Kind::of(row);
+        let kind = EventKind::of(row);
         self.holds.tries(&kind, Sent::Event(row.id));
         self.on_way.insert(row.id, OnWay { kind, number: self.sent, alone });
     }
 
-    /// To be told what became of a group of answers.
+    /// Notes the result of storing a group of answers.
     pub fn settled(&mut self, mut settled: Settled, turn: &mut Turn) {
         if settled.delivered > 0 {
             turn.report(LinkEvent::Delivered(settled.delivered));
@@ -214,23 +225,23 @@ impl Dispatch {
         self.settlement.after(&mut settled, turn.now);
     }
 
-    /// When there is something to do, if nothing happens before.
+    /// Returns the next moment at which something has to be done, if nothing happens before.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let all = [self.fault_until, self.holds.next_due(now), self.doubts.next_due(now)];
         all.into_iter().flatten().min()
     }
 
-    /// Goes up with whatever changes what [`Dispatch::held`] tells.
+    /// Returns a count that goes up with every change in what [`Dispatch::held`] returns.
     pub fn changes(&self) -> u64 {
         self.holds.changes() + self.doubts.changes()
     }
 
-    /// What the broker does not take for now.
+    /// Returns the parts of the events that the broker currently refuses.
     pub fn held(&self) -> impl Iterator<Item = Held> {
         self.holds.held().chain(self.single())
     }
 
-    /// Single events, those of a class on the same topics together.
+    /// Returns the events that are refused singly, summed up by class and topics.
     fn single(&self) -> impl Iterator<Item = Held> {
         let mut single: BTreeMap<Scope, Held> = BTreeMap::new();
         for (_, doubt) in self.doubts.iter().filter(|(_, doubt)| self.holds.is_free(&doubt.kind)) {

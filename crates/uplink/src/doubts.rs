@@ -1,9 +1,10 @@
-//! Events that seem to be at fault themselves: the broker refused them, or ended the connection while they alone were on
-//! their way.
+//! Events that seem to be at fault themselves: the broker refused them, or ended the connection while they alone were
+//! on their way.
 //!
-//! They are left out and tried again after pauses that grow, and the others go on. Whether it is the event shows in the
-//! others like it: if one that is sent later is taken, it is; a refusal counts then, and an event with too many of them is
-//! set aside. If one after the other is refused and none is taken, it is none of them: then all like them are held.
+//! A doubted event is left out and tried again after growing pauses, while the other events go on. Similar events show
+//! whether the event itself is at fault. If the broker takes a similar event that was sent later, it is: the refusal
+//! counts, and an event with too many refusals is set aside. If the broker refuses one similar event after another and
+//! takes none, no single event is at fault: then all of them are held.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,64 +12,73 @@ use std::time::{Duration, Instant};
 use bridgeclip_journal::EventClass;
 use bridgeclip_random::Random;
 
-use super::backoff;
-use super::scope::{Kind, Scope};
-use super::settlement::Fate;
+use crate::backoff;
+use crate::scope::{EventKind, Scope};
+use crate::settlement::Fate;
 
-/// Before the second try.
+/// Pause before the second try.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// So many different events in a row, and none like them taken: it is not the events.
+/// Number of different similar events refused in a row, with none taken, after which the events are not to blame.
 const EVENTS_IN_A_ROW: usize = 3;
-/// Events that are remembered singly, some 100 bytes each. From then on all like the next one are held.
+/// Maximum number of events that are remembered singly, at some 100 bytes each. Beyond it, a refused event's whole
+/// scope is held.
 const DOUBTS_MAX: usize = 1_024;
 
-/// The events that are left out, by their ids in the outbox.
+/// The doubted events, by their ids in the outbox.
 #[derive(Debug, Default)]
 pub struct Doubts {
     by_row: BTreeMap<i64, Doubt>,
+    /// Number of changes so far; see [`Doubts::changes`].
     changes: u64,
 }
 
+/// A doubted event.
 #[derive(Debug)]
 pub struct Doubt {
-    pub kind: Kind,
+    /// Class and topics of the event.
+    pub kind: EventKind,
+    /// Fault that the event showed last.
     pub flaw: Flaw,
+    /// Time of the first refusal.
     pub since: Instant,
-    /// When it is tried again.
+    /// Time of the next try.
     pub until: Instant,
+    /// Number of refusals so far.
     refusals: u32,
-    /// Messages that were sent before it was last refused.
+    /// Number of messages sent before the last refusal.
     sent_before: u64,
-    /// One like it was taken after it was last refused.
+    /// Whether a similar event was taken after the last refusal.
     is_vouched: bool,
-    /// Others like it go through, as one showed at some time.
+    /// Whether similar events are known to pass, so that the doubt concerns this event alone.
     is_single: bool,
 }
 
-/// What is wrong with an event, as far as it shows.
+/// An event's fault, as far as it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
+    /// Text for the log and for observers of the link.
     pub reason: String,
+    /// Consequence once the broker takes similar events.
     pub guilt: Guilt,
-    /// The connection ended: an access list may be why, which speaks of topics.
+    /// Whether the connection ended. The cause may be an access list, which speaks of topics rather than classes.
     pub ended_connection: bool,
     /// Longest pause between two tries.
     pub pause_max: Duration,
 }
 
-/// What it means that the broker takes others like it.
+/// The meaning of a refusal once the broker takes similar events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guilt {
-    /// Nothing: it may be taken later, or it was the network.
+    /// The refusal proves nothing: the event may be taken later, or the network was to blame.
     None,
-    /// This refusal counts.
+    /// The refusal counts against the event.
     Counts,
-    /// It will never be taken: its bytes are what the broker said that it does not take.
+    /// The event can never be sent: the broker has stated that it does not take such bytes.
     Proven,
 }
 
 impl Doubt {
-    /// The others like it.
+    /// Returns the scope of similar events.
     fn likes(&self) -> Scope {
         match self.flaw.ended_connection {
             true => Scope::On(self.kind.topics.clone()),
@@ -76,10 +86,12 @@ impl Doubt {
         }
     }
 
+    /// Reports whether it is unknown if similar events pass.
     fn is_fresh(&self) -> bool {
         !self.is_vouched && !self.is_single
     }
 
+    /// Returns what the doubt means for the event once a similar event was taken.
     fn fate(&self) -> Option<Fate> {
         let reason = || self.flaw.reason.clone();
         match self.flaw.guilt {
@@ -91,45 +103,48 @@ impl Doubt {
 }
 
 impl Doubts {
-    /// Goes up with whatever changes which events are doubted, why, and until when.
+    /// Returns a count that goes up with every change in the doubted events, their reasons or their next tries.
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
+    /// Reports whether no event is doubted.
     pub fn is_empty(&self) -> bool {
         self.by_row.is_empty()
     }
 
+    /// Returns the doubted events with their outbox ids.
     pub fn iter(&self) -> impl Iterator<Item = (i64, &Doubt)> {
         self.by_row.iter().map(|(row, doubt)| (*row, doubt))
     }
 
-    /// Whether the event is left out for now.
+    /// Reports whether the event is left out for now.
     pub fn contains(&self, row: i64) -> bool {
         self.by_row.contains_key(&row)
     }
 
-    /// Whether nothing is known yet of others like the event.
+    /// Reports whether it is unknown if events similar to this one pass.
     pub fn is_fresh(&self, row: i64) -> bool {
         self.by_row.get(&row).is_some_and(Doubt::is_fresh)
     }
 
-    /// Whether the connection ended over the event: nothing else may be on its way with it then.
+    /// Reports whether the connection ended over the event, which must then be alone on its way.
     pub fn wants_alone(&self, row: i64) -> bool {
         self.by_row.get(&row).is_some_and(|doubt| doubt.flaw.ended_connection)
     }
 
-    /// Whether an event may be tried over which the connection ended.
+    /// Reports whether an event over which the connection ended is due for a try.
     pub fn tries_alone(&self, now: Instant) -> bool {
         self.by_row.values().any(|doubt| doubt.flaw.ended_connection && doubt.until <= now)
     }
 
-    /// Leaves an event out, of which a refusal has just come. `sent`: messages sent so far. The answer is what has to be
-    /// held, because it is not the events.
+    /// Leaves out an event that was just refused. `sent` is the number of messages sent so far.
+    ///
+    /// Returns the scope that must be held, if the events are not to blame.
     pub fn refused(
         &mut self,
         row: i64,
-        kind: &Kind,
+        kind: &EventKind,
         flaw: Flaw,
         sent: u64,
         now: Instant,
@@ -152,9 +167,11 @@ impl Doubts {
         (in_a_row >= EVENTS_IN_A_ROW).then_some(likes)
     }
 
-    /// An event was taken, the `number`th message that was sent. Gives the events whose refusals count now. What `is_held`
-    /// was refused as a whole, and says nothing of single events.
-    pub fn accepted(&mut self, kind: &Kind, number: u64, is_held: impl Fn(&Scope) -> bool) -> Vec<(i64, Fate)> {
+    /// Notes that the broker took an event, the `number`th message sent, and returns the events whose refusals now
+    /// count.
+    ///
+    /// A scope for which `is_held` returns true was refused as a whole; its refusals say nothing about single events.
+    pub fn accepted(&mut self, kind: &EventKind, number: u64, is_held: impl Fn(&Scope) -> bool) -> Vec<(i64, Fate)> {
         let mut guilty = Vec::new();
         for (row, doubt) in self.by_row.iter_mut().filter(|(_, doubt)| !doubt.is_vouched && doubt.sent_before < number)
         {
@@ -167,7 +184,7 @@ impl Doubts {
         guilty
     }
 
-    /// What held these events back is over. They are tried again at once; they may be at fault none the less.
+    /// Notes that a scope is no longer held. Its events are tried again at once, although they may still be at fault.
     pub fn lifted(&mut self, scope: &Scope, now: Instant) {
         for doubt in self.by_row.values_mut().filter(|doubt| doubt.likes() == *scope) {
             (doubt.is_vouched, doubt.is_single, doubt.until) = (true, true, now);
@@ -175,25 +192,26 @@ impl Doubts {
         self.changes += 1;
     }
 
+    /// Forgets an event.
     pub fn remove(&mut self, row: i64) {
         self.changes += u64::from(self.by_row.remove(&row).is_some());
     }
 
-    /// The event of a class that may be tried again and has waited longest.
-    pub fn due(&self, class: EventClass, now: Instant, may_go: impl Fn(i64, &Kind) -> bool) -> Option<i64> {
+    /// Returns the event of a class that is due for a try and has waited longest.
+    pub fn due(&self, class: EventClass, now: Instant, may_go: impl Fn(i64, &EventKind) -> bool) -> Option<i64> {
         let due = self
             .iter()
             .filter(|(row, doubt)| doubt.until <= now && doubt.kind.class == class && may_go(*row, &doubt.kind));
         due.min_by_key(|(_, doubt)| doubt.until).map(|(row, _)| row)
     }
 
-    /// The event that was tried longest ago of those that this scope covers.
-    pub fn oldest(&self, scope: &Scope, may_go: impl Fn(i64, &Kind) -> bool) -> Option<i64> {
+    /// Returns the event in this scope whose last try is the longest ago.
+    pub fn oldest(&self, scope: &Scope, may_go: impl Fn(i64, &EventKind) -> bool) -> Option<i64> {
         let covered = self.iter().filter(|(row, doubt)| scope.covers(&doubt.kind) && may_go(*row, &doubt.kind));
         covered.min_by_key(|(_, doubt)| doubt.sent_before).map(|(row, _)| row)
     }
 
-    /// When the next event may be tried again that may not be yet.
+    /// Returns the next time at which an event becomes due that is not yet due.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
         self.by_row.values().map(|doubt| doubt.until).filter(|until| *until > now).min()
     }
@@ -217,8 +235,8 @@ mod tests {
             Bench { doubts: Doubts::default(), random: Random::new(&[1]), now: Instant::now(), sent: 0 }
         }
 
-        fn kind() -> Kind {
-            Kind { class: EventClass::Result, topics: Topics::like("capture/result") }
+        fn kind() -> EventKind {
+            EventKind { class: EventClass::Result, topics: Topics::like("capture/result") }
         }
 
         fn refuse(&mut self, row: i64, guilt: Guilt) -> Option<Scope> {

@@ -1,4 +1,4 @@
-//! Carries out what the machine wants: the sockets, threads and clocks of the uplink.
+//! The driver of the state machine: sockets, threads and clocks of the uplink.
 
 use std::future::pending;
 use std::time::Instant;
@@ -8,34 +8,53 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
-use bridgeclip_domain::Health;
-use bridgeclip_journal::JournalError;
+use bridgeclip_domain::{DeviceHealth, Health};
+use bridgeclip_journal::{Journal, JournalError, Reader};
 
-use super::action::{Action, Event};
-use super::command::Desk;
-use super::connection::{Connection, Loss, Signal};
-use super::machine::Machine;
-use super::settlement::{Group, Settled};
-use super::{Around, Params, messages};
+use crate::action::{Action, Event};
+use crate::command::Desk;
+use crate::connection::{Connection, Loss, Signal};
+use crate::link::{Link, LinkEvent};
+use crate::machine::Machine;
+use crate::messages;
+use crate::params::Params;
+use crate::settlement::{Group, Settled};
 
-/// Signals that are handled before anything else is looked at.
+/// Maximum number of signals that are handled before anything else.
 const SIGNALS_MAX: usize = 256;
 
-/// Runs until `stopped` says so, and the goodbye is over.
-pub async fn run(params: Params, around: Around, seed: u64, stopped: watch::Receiver<bool>) {
-    let (settings, takes_commands) = (around.link.settings(), around.desk.is_some());
+/// The device's side of the uplink: the parts of the program with which it works.
+pub struct DeviceSide {
+    /// State and settings that the uplink shares with the rest of the program.
+    pub link: Link,
+    /// Reader of the outbox and of the counters.
+    pub reader: Reader,
+    /// Journal that stores the answers.
+    pub journal: Journal,
+    /// Receiver of commands; without it, the uplink subscribes to none.
+    pub desk: Option<Desk>,
+    /// Returns the device's current health. Called on the uplink's thread.
+    pub health: Box<dyn Fn() -> DeviceHealth + Send>,
+    /// Receives the events of the link. Called on the uplink's thread.
+    pub report: Box<dyn Fn(LinkEvent) + Send>,
+}
+
+/// Runs until `stopped` becomes true and the device has left the broker.
+pub async fn run(params: Params, device: DeviceSide, seed: u64, stopped: watch::Receiver<bool>) {
+    let (settings, takes_commands) = (device.link.settings(), device.desk.is_some());
     let machine = Machine::new(params.clone(), settings, takes_commands, seed, Instant::now());
-    let mut driver = Driver { params, around, machine, connection: None, storing: None, is_over: false };
+    let mut driver = Driver { params, device, machine, connection: None, storing: None, is_over: false };
     driver.run(stopped).await;
 }
 
 struct Driver {
     params: Params,
-    around: Around,
+    device: DeviceSide,
     machine: Machine,
     connection: Option<Connection>,
-    /// The group of answers that is being stored.
+    /// The task that stores a group of answers.
     storing: Option<JoinHandle<Settled>>,
+    /// Whether the machine has ended.
     is_over: bool,
 }
 
@@ -47,7 +66,7 @@ impl Driver {
             let deadline = self.machine.deadline(Instant::now());
             let event = tokio::select! {
                 signal = signal(&mut self.connection) => Event::Signal(signal),
-                () = self.around.link.woken() => self.woken(),
+                () = self.device.link.woken() => self.woken(),
                 settled = stored(&mut self.storing) => {
                     self.storing = None;
                     Event::Settled(settled)
@@ -64,11 +83,11 @@ impl Driver {
     }
 
     fn woken(&self) -> Event {
-        let replies = self.around.desk.as_ref().map(Desk::take_replies).unwrap_or_default();
-        Event::Woken { settings: self.around.link.settings(), replies }
+        let replies = self.device.desk.as_ref().map(Desk::take_replies).unwrap_or_default();
+        Event::Woken { settings: self.device.link.settings(), replies }
     }
 
-    /// A segment brings many acknowledgements.
+    /// Handles the signals that have arrived already: one TCP segment brings many acknowledgements.
     fn tell_what_came_with_it(&mut self) {
         for _ in 0..SIGNALS_MAX {
             match self.connection.as_mut().and_then(Connection::signal_now) {
@@ -78,18 +97,20 @@ impl Driver {
         }
     }
 
+    /// Passes an event to the machine, and carries out the resulting actions.
     fn tell(&mut self, event: Event) {
         let mut next = Some(event);
         while let Some(event) = next.take() {
-            for action in self.machine.handle(event, Instant::now(), &self.around.reader) {
-                // The others are carried out all the same: a group that is not stored would be waited for.
+            for action in self.machine.handle(event, Instant::now(), &self.device.reader) {
+                // The remaining actions are carried out anyway: the machine would wait for a group that is never
+                // stored.
                 next = self.perform(action).err().map(|loss| Event::Signal(Signal::Lost(loss))).or(next);
             }
             next = next.filter(|_| self.connection.is_some());
         }
     }
 
-    /// An error is the end of the connection.
+    /// Carries out an action. An error is the end of the connection.
     fn perform(&mut self, action: Action) -> Result<(), Loss> {
         match action {
             Action::Open { will } => self.connection = Some(Connection::open(&self.params, will)),
@@ -99,9 +120,9 @@ impl Driver {
             Action::Disconnect => self.connection.iter().for_each(Connection::disconnect),
             Action::Cut => self.connection = None,
             Action::Settle(group) => self.store(group),
-            Action::HandIn(incoming) => self.around.desk.iter().for_each(|desk| desk.hand_in(incoming.clone())),
-            Action::Report(event) => (self.around.report)(event),
-            Action::Show { state, trouble, held } => self.around.link.show(state, trouble, held),
+            Action::HandIn(incoming) => self.device.desk.iter().for_each(|desk| desk.hand_in(incoming.clone())),
+            Action::Report(event) => (self.device.report)(event),
+            Action::Show { state, trouble, held } => self.device.link.show(state, trouble, held),
             Action::End => self.is_over = true,
         }
         Ok(())
@@ -112,7 +133,7 @@ impl Driver {
     }
 
     fn store(&mut self, group: Group) {
-        let journal = self.around.journal.clone();
+        let journal = self.device.journal.clone();
         self.storing = Some(tokio::task::spawn_blocking(move || group.settle(&journal)));
     }
 
@@ -122,23 +143,23 @@ impl Driver {
     }
 
     fn health(&self) -> Option<Health> {
-        let Around { reader, .. } = &self.around;
+        let DeviceSide { reader, .. } = &self.device;
         let time = Timestamp::now();
-        let mut device = (self.around.health)();
-        device.drops.commands_refused = self.around.desk.as_ref().map_or(0, Desk::refused);
+        let mut health = (self.device.health)();
+        health.drops.commands_refused = self.device.desk.as_ref().map_or(0, Desk::refused);
         Some(Health {
             time,
             boot_id: self.params.boot_id.clone(),
             queue: reader.outbox_depth().ok()?.health(time),
             losses: reader.losses().ok()?,
             full: reader.full().ok()?,
-            held: self.around.link.held_back(&self.params.prefix),
-            device,
+            held: self.device.link.held_back(&self.params.prefix),
+            device: health,
         })
     }
 }
 
-/// The next signal of the connection, if there is one.
+/// Waits for the next signal of the connection; for ever if there is no connection.
 async fn signal(connection: &mut Option<Connection>) -> Signal {
     match connection {
         Some(connection) => connection.signal().await,
@@ -146,6 +167,7 @@ async fn signal(connection: &mut Option<Connection>) -> Signal {
     }
 }
 
+/// Waits for the result of the group that is being stored; for ever if there is none.
 async fn stored(storing: &mut Option<JoinHandle<Settled>>) -> Settled {
     match storing {
         Some(task) => task.await.unwrap_or_else(|_| Settled::failed(JournalError::Stopped)),
@@ -153,6 +175,7 @@ async fn stored(storing: &mut Option<JoinHandle<Settled>>) -> Settled {
     }
 }
 
+/// Waits for the deadline; for ever if there is none.
 async fn sleep(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline.into()).await,

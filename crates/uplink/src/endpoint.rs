@@ -1,45 +1,54 @@
-//! Where the broker is and who we are to it. With `connection.rs` the only file here that names the MQTT client library.
+//! The address of the broker and the device's login. Only this module and `connection.rs` name the MQTT client library.
 
 use std::time::Duration;
 
 use rumqttc::v5::MqttOptions;
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
-use super::{Secret, Tls};
+use crate::secret::Secret;
+use crate::tls::Tls;
 
-/// How a broker is reached.
+/// Address of a broker, and the way in which a client connects to it.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
+    /// Host name or IP address.
     pub host: String,
+    /// TCP port.
     pub port: u16,
-    /// The path of a WebSocket at that address.
+    /// Path of the WebSocket at that address; `None` for plain MQTT.
     #[cfg(feature = "websocket")]
     pub websocket_path: Option<String>,
-    /// Without it everything is sent in plain text.
+    /// TLS configuration. Without it, everything is sent in plain text.
     pub tls: Option<Tls>,
+    /// User name and password; `None` for a broker without a login.
     pub login: Option<Login>,
+    /// MQTT client id, unique at the broker.
     pub client_id: String,
+    /// Interval between pings, unless the broker asks for another.
     pub keep_alive: Duration,
 }
 
-/// Who we are to the broker.
+/// User name and password at the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
+    /// User name.
     pub username: String,
+    /// Password; `None` if the broker asks for a user name only.
     pub password: Option<Secret>,
 }
 
-/// For TCP, TLS, and the broker's answer.
+/// Time limit for TCP, TLS and the broker's answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The kernel doubles it. A larger one would hide from us for minutes that a slow link is stuck.
+/// Size of the socket's send buffer in bytes, which the kernel doubles. A larger buffer would hide a stuck link for
+/// minutes.
 const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 
 impl Endpoint {
-    /// What every connection to the broker needs.
+    /// Returns the options that every connection to the broker needs.
     pub fn options(&self) -> MqttOptions {
         let (address, transport) = self.transport();
         let mut network = NetworkOptions::new();
-        // A message must not wait for the acknowledgement of the one before (Nagle).
+        // Nagle's algorithm would make a message wait for the acknowledgement of the previous one.
         network.set_tcp_nodelay(true);
         network.set_tcp_send_buffer_size(SEND_BUFFER_BYTES);
         let mut options = MqttOptions::new(&self.client_id, address, self.port);
@@ -54,7 +63,7 @@ impl Endpoint {
         options
     }
 
-    /// The address in the form that the transport wants, and the transport.
+    /// Returns the address in the form that the transport needs, and the transport.
     #[cfg(not(feature = "websocket"))]
     fn transport(&self) -> (String, Transport) {
         let transport = match &self.tls {
@@ -64,7 +73,7 @@ impl Endpoint {
         (self.host.clone(), transport)
     }
 
-    /// The address in the form that the transport wants, and the transport.
+    /// Returns the address in the form that the transport needs, and the transport.
     #[cfg(feature = "websocket")]
     fn transport(&self) -> (String, Transport) {
         let tls = self.tls.clone().map(TlsConfiguration::Rustls);

@@ -1,5 +1,5 @@
-//! What the broker does not take for now. It is tried again with one event at a time, after pauses that grow, and goes on
-//! when that one is taken.
+//! The scopes that the broker currently refuses. Each is tried with one event at a time, after growing pauses, and
+//! lifted when that event is taken.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,48 +7,54 @@ use std::time::{Duration, Instant};
 use bridgeclip_journal::{EventClass, Topics};
 use bridgeclip_random::Random;
 
-use super::backoff;
-use super::link::Held;
-use super::scope::{Kind, Scope};
-use super::window::Sent;
+use crate::backoff;
+use crate::link::Held;
+use crate::scope::{EventKind, Scope};
+use crate::window::Sent;
 
-/// Before the second try.
+/// Pause before the second try.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// All that is held.
+/// The scopes that are held.
 #[derive(Debug, Default)]
 pub struct Holds {
     by_scope: BTreeMap<Scope, Hold>,
+    /// Number of changes so far; see [`Holds::changes`].
     changes: u64,
 }
 
-/// Why something is held, and how it is tried again.
+/// The reason for a hold, and the way in which it is tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Why {
+pub struct HoldReason {
+    /// Text for the log and for observers of the link.
     pub reason: String,
     /// Longest pause between two tries.
     pub pause_max: Duration,
-    /// The broker ends the connection over it, so nothing else may be on its way with it.
+    /// Whether a try must be alone on its way, because the broker ends the connection over it.
     pub alone: bool,
 }
 
+/// The state of one held scope.
 #[derive(Debug)]
 struct Hold {
-    why: Why,
+    why: HoldReason,
+    /// Start of the hold.
     since: Instant,
-    /// When it may be tried again.
+    /// Time from which it may be tried again.
     until: Instant,
-    /// In a row.
+    /// Number of refusals in a row.
     refusals: u32,
-    /// With what it is being tried.
+    /// Message that is on its way as a try.
     probe: Option<Sent>,
 }
 
 impl Hold {
+    /// Reports whether the scope may be tried now.
     fn is_due(&self, now: Instant) -> bool {
         self.until <= now && self.probe.is_none()
     }
 
+    /// Starts the pause after a refusal.
     fn pause(&mut self, now: Instant, random: &mut Random) {
         self.until = now + backoff::pause(FIRST_PAUSE, self.why.pause_max, self.refusals, random.unit());
         self.refusals = self.refusals.saturating_add(1);
@@ -57,20 +63,22 @@ impl Hold {
 }
 
 impl Holds {
-    /// Goes up with whatever changes what [`Holds::held`] tells.
+    /// Returns a count that goes up with every change in what [`Holds::held`] returns.
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
+    /// Reports whether nothing is held.
     pub fn is_empty(&self) -> bool {
         self.by_scope.is_empty()
     }
 
+    /// Returns the number of held scopes.
     pub fn len(&self) -> usize {
         self.by_scope.len()
     }
 
-    /// For whoever watches the link.
+    /// Returns the held scopes, for observers of the link.
     pub fn held(&self) -> impl Iterator<Item = Held> {
         self.by_scope.iter().map(|(scope, hold)| Held {
             scope: scope.clone(),
@@ -81,52 +89,54 @@ impl Holds {
         })
     }
 
+    /// Reports whether this very scope is held.
     pub fn contains(&self, scope: &Scope) -> bool {
         self.by_scope.contains_key(scope)
     }
 
-    /// Whether an event of this kind may be sent now, if only to try.
-    pub fn is_open(&self, kind: &Kind, now: Instant) -> bool {
+    /// Reports whether an event of this kind may be sent now, even if only as a try.
+    pub fn is_open(&self, kind: &EventKind, now: Instant) -> bool {
         self.over(kind).all(|(_, hold)| hold.is_due(now))
     }
 
-    /// Whether an event of this kind must be on its way alone.
-    pub fn wants_alone(&self, kind: &Kind) -> bool {
+    /// Reports whether an event of this kind must be alone on its way.
+    pub fn wants_alone(&self, kind: &EventKind) -> bool {
         self.over(kind).any(|(_, hold)| hold.why.alone)
     }
 
-    /// Whether nothing but the link as a whole holds an event of this kind back.
-    pub fn is_free(&self, kind: &Kind) -> bool {
+    /// Reports whether no hold on topics covers events of this kind; a hold on the link as a whole may.
+    pub fn is_free(&self, kind: &EventKind) -> bool {
         self.over(kind).all(|(scope, _)| scope.topics().is_none())
     }
 
-    /// Whether events of this class may be sent now, if only to try, as far as the link as a whole is concerned.
+    /// Reports whether the holds on the link as a whole let events of this class go now, even if only as a try.
     pub fn is_class_open(&self, class: EventClass, now: Instant) -> bool {
         let link = self.by_scope.iter().filter(|(scope, _)| scope.topics().is_none() && scope.may_cover(class));
         link.map(|(_, hold)| hold).all(|hold| hold.is_due(now))
     }
 
-    /// The topics on which events of this class are held back.
+    /// Returns the topics on which events of this class are held.
     pub fn topics_of(&self, class: EventClass) -> Vec<Topics> {
         let of_class = self.by_scope.keys().filter(|scope| scope.may_cover(class));
         of_class.filter_map(|scope| scope.topics().cloned()).collect()
     }
 
-    fn over(&self, kind: &Kind) -> impl Iterator<Item = (&Scope, &Hold)> {
+    /// Returns the holds that cover events of this kind.
+    fn over(&self, kind: &EventKind) -> impl Iterator<Item = (&Scope, &Hold)> {
         self.by_scope.iter().filter(|(scope, _)| scope.covers(kind))
     }
 
-    /// What may be tried.
+    /// Returns the scopes that may be tried now.
     pub fn due(&self, now: Instant) -> impl Iterator<Item = &Scope> {
         self.by_scope.iter().filter(move |(_, hold)| hold.is_due(now)).map(|(scope, _)| scope)
     }
 
-    /// Whether something may be tried over which the broker ends connections.
+    /// Reports whether a scope over which the broker ends connections is due for a try.
     pub fn tries_alone(&self, now: Instant) -> bool {
         self.by_scope.values().any(|hold| hold.why.alone && hold.until <= now)
     }
 
-    /// When the next thing may be tried that may not be tried yet.
+    /// Returns the next time at which a scope becomes due that is not yet due.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
         self.by_scope
             .values()
@@ -136,8 +146,9 @@ impl Holds {
             .min()
     }
 
-    /// Holds this back. False if that was done before: then only a refusal of the try counts, see [`Holds::refused`].
-    pub fn hold(&mut self, scope: Scope, why: Why, now: Instant, random: &mut Random) -> bool {
+    /// Holds a scope. Returns false if it is held already: then only the refusal of a try counts, see
+    /// [`Holds::refused`].
+    pub fn hold(&mut self, scope: Scope, why: HoldReason, now: Instant, random: &mut Random) -> bool {
         if self.contains(&scope) {
             return false;
         }
@@ -148,12 +159,14 @@ impl Holds {
         true
     }
 
-    /// This is sent to try what covers it.
-    pub fn tries(&mut self, kind: &Kind, sent: Sent) {
+    /// Notes that a message is sent, which is a try of every scope that covers it.
+    pub fn tries(&mut self, kind: &EventKind, sent: Sent) {
         self.by_scope.iter_mut().filter(|(scope, _)| scope.covers(kind)).for_each(|(_, hold)| hold.probe = Some(sent));
     }
 
-    /// A try was refused. Tells whether this was one, and what is held for another reason than before.
+    /// Notes that a message was refused.
+    ///
+    /// Returns `None` if the message was no try, otherwise the scopes whose reason has changed.
     pub fn refused(&mut self, sent: Sent, reason: &str, now: Instant, random: &mut Random) -> Option<Vec<Scope>> {
         let mut was_try = false;
         let mut changed = Vec::new();
@@ -169,7 +182,7 @@ impl Holds {
         was_try.then_some(changed)
     }
 
-    /// What was sent was accepted. Gives what was tried with it and is held no more.
+    /// Notes that a message was accepted, lifts the scopes that it tried, and returns them.
     pub fn accepted(&mut self, sent: Sent) -> Vec<Scope> {
         let lifted: Vec<Scope> =
             self.by_scope.extract_if(.., |_, hold| hold.probe == Some(sent)).map(|(scope, _)| scope).collect();
@@ -177,17 +190,18 @@ impl Holds {
         lifted
     }
 
-    /// The connection is gone: nobody will answer for what was on its way.
+    /// Forgets the tries on their way, which a lost connection leaves unanswered.
     pub fn forget_tries(&mut self) {
         self.by_scope.values_mut().for_each(|hold| hold.probe = None);
     }
 
+    /// Removes a scope.
     pub fn remove(&mut self, scope: &Scope) {
         self.by_scope.remove(scope);
         self.changes += 1;
     }
 
-    /// Removes what this scope covers as well.
+    /// Removes the scopes that `wide` includes, but not `wide` itself.
     pub fn remove_within(&mut self, wide: &Scope) {
         self.by_scope.retain(|scope, _| scope == wide || !wide.includes(scope));
         self.changes += 1;
@@ -200,14 +214,14 @@ mod tests {
 
     const MAX: Duration = Duration::from_secs(60);
 
-    fn why() -> Why {
-        Why { reason: "no".to_owned(), pause_max: MAX, alone: false }
+    fn why() -> HoldReason {
+        HoldReason { reason: "no".to_owned(), pause_max: MAX, alone: false }
     }
 
     #[test]
     fn what_is_held_is_tried_with_one_event_after_pauses_that_grow() {
         let (mut holds, mut random, mut now) = (Holds::default(), Random::new(&[1]), Instant::now());
-        let thumbnail = Kind { class: EventClass::Thumbnail, topics: Topics::like("capture/thumb/1") };
+        let thumbnail = EventKind { class: EventClass::Thumbnail, topics: Topics::like("capture/thumb/1") };
         let scope = Scope::On(thumbnail.topics.clone());
         assert!(holds.hold(scope.clone(), why(), now, &mut random));
         assert!(!holds.hold(scope.clone(), why(), now, &mut random), "those on their way with it change nothing");
@@ -236,8 +250,8 @@ mod tests {
     #[test]
     fn what_lies_within_another_scope_waits_for_both() {
         let (mut holds, mut random, now) = (Holds::default(), Random::new(&[1]), Instant::now());
-        let result = Kind { class: EventClass::Result, topics: Topics::like("capture/result") };
-        holds.hold(Scope::From(EventClass::Result), Why { pause_max: MAX * 9, ..why() }, now, &mut random);
+        let result = EventKind { class: EventClass::Result, topics: Topics::like("capture/result") };
+        holds.hold(Scope::From(EventClass::Result), HoldReason { pause_max: MAX * 9, ..why() }, now, &mut random);
         holds.hold(Scope::On(result.topics.clone()), why(), now, &mut random);
         let first = holds.next_due(now).expect("a try");
         assert!(!holds.is_open(&result, first) || holds.next_due(first).is_none());

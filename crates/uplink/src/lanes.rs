@@ -1,56 +1,63 @@
-//! The outbox as the uplink reads it: a lane for each class, the most urgent first. A row that comes while thousands
-//! wait in a lower lane leaves with the next publish.
+//! The outbox as the uplink reads it: one lane for each class, the most urgent first.
+//!
+//! An urgent row that arrives while thousands wait in lower lanes leaves with the next publish.
 
 use std::collections::VecDeque;
 
 use bridgeclip_journal::{EventClass, OutboxRow, Page};
 
-/// Rows that are fetched at once. They are few, so that little is read twice after a broken link.
+/// Number of rows fetched at once: few, so that a broken link causes little repeated reading.
 const PAGE_ROWS: usize = 64;
 
-/// Where reading stands in each class.
+/// The reading positions of all classes.
 #[derive(Debug)]
 pub struct Lanes([Lane; 5]);
 
+/// The reading position of one class.
 #[derive(Debug)]
 struct Lane {
     class: EventClass,
-    /// The last row that was fetched.
+    /// Id up to which rows were fetched.
     after: i64,
-    /// Whether the outbox may hold rows beyond `after`.
+    /// Whether the outbox may contain rows beyond `after`.
     more: bool,
+    /// Rows that were fetched but not sent yet.
     rows: VecDeque<OutboxRow>,
 }
 
 impl Lanes {
+    /// Starts all lanes at their oldest rows.
     pub fn new() -> Self {
         Lanes(EventClass::ALL.map(|class| Lane { class, after: 0, more: true, rows: VecDeque::new() }))
     }
 
-    /// The outbox may have new rows.
+    /// Notes that the outbox may have new rows.
     pub fn woken(&mut self) {
         self.0.iter_mut().for_each(|lane| lane.more = true);
     }
 
-    /// Starts again with the oldest rows of the classes that `of` names.
+    /// Starts again with the oldest rows of the classes for which `of` returns true.
     pub fn rewind(&mut self, of: impl Fn(EventClass) -> bool) {
         for lane in self.0.iter_mut().filter(|lane| of(lane.class)) {
             *lane = Lane { class: lane.class, after: 0, more: true, rows: VecDeque::new() };
         }
     }
 
-    /// Drops the rows that are held back from now on.
+    /// Drops fetched rows for which `is_held` returns true.
     pub fn drop_rows(&mut self, is_held: impl Fn(&OutboxRow) -> bool) {
         self.0.iter_mut().for_each(|lane| lane.rows.retain(|row| !is_held(row)));
     }
 
-    /// Whether there is something, or may be, in the classes that `of` names.
+    /// Reports whether there are, or may be, rows in the classes for which `of` returns true.
     pub fn may_have_rows(&self, of: impl Fn(EventClass) -> bool) -> bool {
         self.0.iter().any(|lane| of(lane.class) && (lane.more || !lane.rows.is_empty()))
     }
 
-    /// Fetches rows of a class, if there are none here. `read` is told the class, the row before and the row count. Rows
-    /// that `is_known` tells are left out as they are fetched: later they may be forgotten, because delivered.
+    /// Fetches rows of a class if none are fetched.
+    ///
+    /// The arguments of `read` are the class, the id after which to start, and the number of rows. Rows for which
+    /// `is_known` returns true are dropped at once, as they may no longer be known, because delivered, by the time it
+    /// is their turn.
     pub fn fill<E>(
         &mut self,
         class: EventClass,
@@ -64,12 +71,12 @@ impl Lanes {
         Ok(())
     }
 
-    /// The next row of a class, of those that were fetched.
+    /// Returns the next fetched row of a class.
     pub fn front(&self, class: EventClass) -> Option<&OutboxRow> {
         self.0[class as usize].rows.front()
     }
 
-    /// Takes the row that `front` showed.
+    /// Takes the row that `front` returned.
     pub fn take(&mut self, class: EventClass) -> Option<OutboxRow> {
         self.0[class as usize].rows.pop_front()
     }
@@ -96,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// An outbox in memory, and the rows that are on their way.
+    /// An outbox in memory, and the ids of the rows that are on their way.
     struct Rows(RefCell<Vec<(EventClass, i64)>>, std::ops::Range<i64>);
 
     impl Rows {
@@ -116,7 +123,7 @@ mod tests {
             Ok(Page { rows, read_to })
         }
 
-        /// The next row of the classes up to `last`.
+        /// Returns the next row of the classes up to `last`.
         fn next(&self, lanes: &mut Lanes, last: EventClass) -> Option<i64> {
             let next = |class| {
                 let is_known = |id| self.1.contains(&id);

@@ -1,4 +1,4 @@
-//! What the uplink and the program around it share.
+//! State and settings that the uplink shares with the rest of the program.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,43 +9,49 @@ use tokio::sync::Notify;
 use bridgeclip_domain::{HeldBack, HeldPart};
 use bridgeclip_journal::EventClass;
 
-use super::scope::Scope;
+use crate::scope::Scope;
 
-/// Parts that are named in a report; of more only the number is told.
+/// Maximum number of parts that a report names; the rest is only counted.
 const PARTS_MAX: usize = 32;
 
-/// Where the link stands.
+/// State of the link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkState {
-    /// Waiting for the next attempt.
+    /// Not connected; waiting for the next attempt.
     #[default]
     Offline,
+    /// A connection is being made.
     Connecting,
     /// Connected, and events wait.
     Draining,
-    /// Connected, and everything is delivered that the link may carry.
+    /// Connected, and everything that the link may carry is delivered.
     Live,
-    /// Connected, and what waits is what the broker does not take for now: see [`Held`].
+    /// Connected, and only those events wait that the broker currently refuses: see [`Held`].
     Held,
-    /// Waiting for somebody to change something.
+    /// Not connected, and waiting for somebody to change something.
     Refused,
 }
 
-/// A part of the events that the broker does not take for now, while the others go on.
+/// A part of the events that the broker currently refuses, while the rest goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
+    /// Events concerned.
     pub scope: Scope,
-    /// Single events of the scope, of which the others go on; `None` if all of them are held.
+    /// Number of refused events, if they are single events of the scope; `None` if the whole scope is held.
     pub events: Option<u64>,
+    /// Reason for the refusal.
     pub reason: String,
+    /// Start of the hold.
     pub since: Instant,
+    /// Time of the next try.
     pub next_try: Instant,
 }
 
 impl Held {
+    /// Returns the part for a report; `prefix` is that of the device's topics.
     fn part(&self, prefix: &str, now: Instant) -> HeldPart {
-        // A part of a second is a second: what is tried again in 0 s is being tried.
+        // Rounds up: 0 s would mean that the try is under way.
         let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
         HeldPart {
             what: self.scope.words(prefix),
@@ -57,31 +63,56 @@ impl Held {
     }
 }
 
-/// What may be changed while the uplink runs.
+/// An event of the link, for the rest of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// A connection was established.
+    Online,
+    /// The connection ended or could not be established, for the given reason.
+    Offline(String),
+    /// The link stays down until somebody changes something; the text is the reason.
+    Refused(String),
+    /// The broker refuses a part of the events, while the rest goes on; or the reason for that has changed.
+    Held {
+        /// The refused part: a topic filter, or a description.
+        what: String,
+        /// The broker's reason.
+        reason: String,
+    },
+    /// The broker takes this part of the events again.
+    Lifted(String),
+    /// This number of events was acknowledged and has left the queue.
+    Delivered(usize),
+    /// The event with this outbox id is no longer sent, for the given reason.
+    SetAside(i64, String),
+}
+
+/// Settings that can be changed while the uplink runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// The link costs money: details and thumbnails wait until this is off.
+    /// Whether the link costs money: details and thumbnails then wait.
     pub metered: bool,
-    /// For events; nothing keeps the rate down if not given.
+    /// Maximum rate for events in bytes per second; `None` means no limit.
     pub bytes_per_s_max: Option<u32>,
 }
 
 impl Settings {
-    /// The last class that is sent.
+    /// Returns the least urgent class that is sent.
     pub fn last_class(self) -> EventClass {
         if self.metered { EventClass::Correction } else { EventClass::Thumbnail }
     }
 }
 
-/// Shared by the uplink and the program around it.
+/// A handle to the state and settings of the link, shared by the uplink and the rest of the program. Clones share them.
 #[derive(Clone, Default)]
 pub struct Link {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<StatusAndSettings>>,
     wake: Arc<Notify>,
 }
 
+/// The shared contents of a [`Link`].
 #[derive(Default)]
-struct Shared {
+struct StatusAndSettings {
     state: LinkState,
     trouble: Option<String>,
     held: Vec<Held>,
@@ -89,62 +120,69 @@ struct Shared {
 }
 
 impl Link {
+    /// Creates the state of a link that is offline.
     pub fn new(settings: Settings) -> Self {
-        Link { shared: Arc::new(Mutex::new(Shared { settings, ..Shared::default() })), wake: Arc::default() }
+        Link {
+            shared: Arc::new(Mutex::new(StatusAndSettings { settings, ..StatusAndSettings::default() })),
+            wake: Arc::default(),
+        }
     }
 
+    /// Returns the current state.
     pub fn state(&self) -> LinkState {
         self.shared().state
     }
 
-    /// Whether a connection to the broker stands.
+    /// Reports whether a connection to the broker is established.
     pub fn is_online(&self) -> bool {
         matches!(self.state(), LinkState::Draining | LinkState::Live | LinkState::Held)
     }
 
-    /// What the broker does not take for now.
+    /// Returns the parts of the events that the broker currently refuses.
     pub fn held(&self) -> Vec<Held> {
         self.shared().held.clone()
     }
 
-    /// The same for a report, of a device whose topics begin with `prefix`.
+    /// Returns the refused parts for a report; `prefix` is that of the device's topics.
     pub fn held_back(&self, prefix: &str) -> HeldBack {
         let (shared, now) = (self.shared(), Instant::now());
         let parts = shared.held.iter().take(PARTS_MAX).map(|held| held.part(prefix, now)).collect();
         HeldBack { parts, more: shared.held.len().saturating_sub(PARTS_MAX) as u64 }
     }
 
-    /// Why there is no connection, if there is none and that is known.
+    /// Returns the reason why there is no connection, if there is none and the reason is known.
     pub fn trouble(&self) -> Option<String> {
         self.shared().trouble.clone()
     }
 
+    /// Returns the current settings.
     pub fn settings(&self) -> Settings {
         self.shared().settings
     }
 
-    /// Changes the settings from the next event on.
+    /// Changes the settings, from the next event on.
     pub fn set(&self, settings: Settings) {
         self.shared().settings = settings;
         self.wake();
     }
 
-    /// Tells the uplink that there may be something to send.
+    /// Notifies the uplink that there may be something to send.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// Waits for `wake`.
-    pub(super) async fn woken(&self) {
+    /// Waits for [`Link::wake`].
+    pub(crate) async fn woken(&self) {
         self.wake.notified().await;
     }
 
-    pub(super) fn show(&self, state: LinkState, trouble: Option<String>, held: Vec<Held>) {
+    /// Sets what observers of the link see.
+    pub(crate) fn show(&self, state: LinkState, trouble: Option<String>, held: Vec<Held>) {
         let mut shared = self.shared();
         (shared.state, shared.trouble, shared.held) = (state, trouble, held);
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    fn shared(&self) -> MutexGuard<'_, StatusAndSettings> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,7 @@
-//! The uplink as a function of its state, an event and the time. What it wants done is the answer; the only thing that it
-//! asks for is rows of the outbox. `driver.rs` gives it sockets and clocks, the tests give it others.
+//! The uplink as a function of its state, an event and the time.
+//!
+//! Its output is a list of actions; its only other input is the rows of the outbox. `driver.rs` supplies sockets and
+//! clocks, tests supply their own.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,61 +10,70 @@ use log::{info, warn};
 
 use bridgeclip_random::Random;
 
-use super::action::{Action, Event, Queue, Turn};
-use super::command::Reply;
-use super::connection::{BrokerLimits, Loss, Signal};
-use super::dispatch::{Blame, Dispatch};
-use super::link::{LinkState, Settings};
-use super::own::Own;
-use super::session::Session;
-use super::window::Sent;
-use super::{Endpoint, LinkEvent, Params, backoff, messages};
+use crate::action::{Action, Event, Queue, Turn};
+use crate::command::Reply;
+use crate::connection::{BrokerLimits, Loss, Signal};
+use crate::dispatch::{Blame, Dispatch};
+use crate::endpoint::Endpoint;
+use crate::link::{LinkEvent, LinkState, Settings};
+use crate::own::OwnMessages;
+use crate::params::Params;
+use crate::session::Session;
+use crate::window::Sent;
+use crate::{backoff, messages};
 
-/// Includes the name look-up, which the client library does not bound.
+/// Time limit for connecting. It includes the name look-up, which the client library does not limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for leaving the broker.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Pause after the first failed attempt.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// A connection that stood this long was a good one, even if nothing had to be sent.
+/// Duration after which a connection counts as stable, even if nothing had to be sent.
 const GOOD_CONNECTION: Duration = Duration::from_secs(60);
-/// Answers are stored in two groups at the end: the one under way, and the rest. A row that stays is sent again, and its
-/// receiver ignores the known id.
+/// Number of groups in which answers are stored at the end: the one under way, and the rest. A row that remains is sent
+/// again, and its receiver ignores the known id.
 const LAST_GROUPS: u32 = 2;
 
-/// The uplink.
+/// State machine of the uplink.
 pub struct Machine {
     params: Arc<Params>,
     settings: Settings,
     takes_commands: bool,
     random: Random,
     phase: Phase,
-    /// Attempts since the broker last took something. One that accepts connections and drops them at once does not
-    /// reset the pauses.
+    /// Number of attempts since the broker last took something. A broker that accepts connections and drops them at
+    /// once does not reset the pauses.
     attempts: u32,
     dispatch: Dispatch,
-    own: Own,
-    /// Why the last connection ended or did not come about; none while one stands.
+    own: OwnMessages,
+    /// Reason why the last connection ended or could not be established; `None` while connected.
     trouble: Option<String>,
-    /// What was told last, and how often that had changed what is held.
+    /// The state shown last, and the count of changes in the held parts at that time.
     shown: (LinkState, u64),
 }
 
+/// A phase of the link; its time is when the phase ends at the latest.
 enum Phase {
-    /// Until the next attempt.
+    /// Waiting for the next attempt.
     Offline(Instant),
-    /// The same; somebody has to change something.
+    /// Waiting for the next attempt, which is useless until somebody changes something.
     Refused(Instant),
-    /// Until it takes too long.
+    /// Connecting, until the time limit.
     Connecting(Instant),
+    /// A connection is established.
     Online(Box<Session>),
-    /// Until the goodbye takes too long.
+    /// Leaving the broker, until the time limit.
     Leaving(Box<Session>, Instant),
-    /// Storing what was answered, in at most that many groups.
+    /// Storing the last answers, in at most this many groups.
     Storing(u32),
+    /// Everything is done.
     Ended,
 }
 
 impl Machine {
-    /// Begins to connect with the first event, which should be [`Event::Time`]. `seed` decides how pauses vary.
+    /// Creates a machine that starts to connect with the first event, which should be [`Event::Time`].
+    ///
+    /// `seed` determines how pauses vary.
     pub fn new(params: Params, settings: Settings, takes_commands: bool, seed: u64, now: Instant) -> Self {
         Machine {
             params: Arc::new(params),
@@ -72,13 +83,13 @@ impl Machine {
             phase: Phase::Offline(now),
             attempts: 0,
             dispatch: Dispatch::new(),
-            own: Own::default(),
+            own: OwnMessages::default(),
             trouble: None,
             shown: (LinkState::Offline, 0),
         }
     }
 
-    /// What has to be done because of an event. `now` must not go back.
+    /// Handles an event and returns the resulting actions. `now` must never decrease.
     pub fn handle(&mut self, event: Event, now: Instant, queue: &dyn Queue) -> Vec<Action> {
         let params = Arc::clone(&self.params);
         let mut turn = Turn {
@@ -97,7 +108,7 @@ impl Machine {
         turn.actions
     }
 
-    /// When the next [`Event::Time`] has to come; `None` if nothing depends on time.
+    /// Returns the time at which the next [`Event::Time`] is due, or `None` if nothing depends on time.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let phase = match &self.phase {
             Phase::Offline(until) | Phase::Refused(until) | Phase::Connecting(until) | Phase::Leaving(_, until) => {
@@ -181,7 +192,7 @@ impl Machine {
         turn.report(LinkEvent::Online);
     }
 
-    /// The connection has ended, or did not come about.
+    /// Handles the end of a connection, or a failed attempt.
     fn lost(&mut self, loss: &Loss, turn: &mut Turn) {
         turn.actions.push(Action::Cut);
         let is_over = match std::mem::replace(&mut self.phase, Phase::Ended) {
@@ -200,7 +211,7 @@ impl Machine {
         }
     }
 
-    /// Whether the broker ended the connection because of a message, or may have.
+    /// Reports whether the broker ended the connection because of a message, or may have.
     fn is_over_a_message(&mut self, session: &Session, loss: &Loss, turn: &mut Turn) -> bool {
         let own = session.own_on_way(turn.now);
         let blame = match self.dispatch.lost(loss, !own.is_empty(), turn) {
@@ -222,7 +233,7 @@ impl Machine {
         warn!("no link to {host}:{port}: {reason}");
         self.trouble = Some(reason.to_owned());
         turn.report(LinkEvent::Refused(reason.to_owned()));
-        // The broker, or a certificate, will not change its mind soon.
+        // Neither the broker nor a certificate will change soon.
         let pause = turn.params.refused_pause;
         self.phase = Phase::Refused(turn.now + backoff::pause(pause, pause, 0, turn.random.unit()));
     }
@@ -244,7 +255,7 @@ impl Machine {
             Phase::Online(mut session) => {
                 let goodbye = messages::offline(turn.params, turn.queue.depth());
                 session.publish(goodbye, Sent::Status, turn);
-                // The broker closes the connection when it has read everything; closing it ourselves could throw that away.
+                // The broker closes the connection once it has read everything; closing it here could discard messages.
                 turn.actions.push(Action::Disconnect);
                 self.phase = Phase::Leaving(session, turn.now + GOODBYE_TIMEOUT);
             }
@@ -255,7 +266,7 @@ impl Machine {
         }
     }
 
-    /// A broker that has not closed the connection by now publishes our will instead.
+    /// Cuts the connection. A broker that has not closed it by now publishes the will instead.
     fn leave(&mut self, turn: &mut Turn) {
         turn.actions.push(Action::Cut);
         self.store();
@@ -265,7 +276,7 @@ impl Machine {
         self.phase = Phase::Storing(LAST_GROUPS);
     }
 
-    /// Does what can be done now.
+    /// Sends, subscribes and stores whatever is possible now.
     fn proceed(&mut self, turn: &mut Turn) {
         if let Phase::Online(session) = &mut self.phase {
             session.fill(&mut self.dispatch, &mut self.own, turn);
@@ -277,6 +288,7 @@ impl Machine {
         turn.actions.extend(self.dispatch.settlement.group(full, turn.now).map(Action::Settle));
     }
 
+    /// Stores the remaining answers, then ends.
     fn store_the_rest(&mut self, left: u32, turn: &mut Turn) {
         if self.dispatch.settlement.is_running() {
             return;
@@ -293,6 +305,7 @@ impl Machine {
         }
     }
 
+    /// Shows the state to observers if it has changed.
     fn show(&mut self, turn: &mut Turn) {
         let now = (self.state(turn), self.dispatch.changes() + self.own.changes());
         if now != self.shown {

@@ -1,34 +1,39 @@
-//! The messages that are not events: status and health.
+//! The messages other than events: status, health, and replies to commands.
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use bridgeclip_domain::{Health, SOFTWARE};
 
-use super::connection::Message;
-use super::{Params, Settings};
+use crate::connection::Message;
+use crate::link::Settings;
+use crate::params::Params;
 
 const JSON: &str = "application/json";
 
-/// What the device says of itself when it comes and goes.
+/// The device's status, published when it comes and goes.
 #[derive(Serialize)]
 struct Status<'a> {
     state: &'static str,
     boot_id: &'a str,
     software: &'static str,
     package: &'a str,
+    /// Number of waiting events; absent if it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_depth: Option<u64>,
+    /// Whether the link costs money; absent in the message of a device that goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     metered: Option<bool>,
 }
 
-/// The retained message that a consumer finds when it subscribes.
+/// Returns the retained message that a consumer finds while the device is online.
 pub fn online(params: &Params, settings: Settings, queue_depth: Option<u64>) -> Message {
     status(params, &Status { queue_depth, metered: Some(settings.metered), ..Status::of(params, "online") })
 }
 
-/// Takes its place when the device goes; what it says of the queue is known only if it goes in order.
+/// Returns the retained message that replaces the online status when the device goes.
+///
+/// `queue_depth` is known only if the device leaves in order; the will goes without it.
 pub fn offline(params: &Params, queue_depth: Option<u64>) -> Message {
     status(params, &Status { queue_depth, ..Status::of(params, "offline") })
 }
@@ -50,12 +55,12 @@ fn status(params: &Params, status: &Status) -> Message {
     Message { retain: true, ..message(params, "status", status) }
 }
 
-/// How the device is. Never kept: the next one is more true.
+/// Returns a report of the device's health. It is not retained, because the next report supersedes it.
 pub fn health(params: &Params, health: &Health) -> Message {
     message(params, "health", health)
 }
 
-/// What became of a command.
+/// Returns the reply to a command. `topic` is the part below the device's prefix.
 pub fn reply(params: &Params, topic: &str, payload: Vec<u8>) -> Message {
     let topic = format!("{}/{topic}", params.prefix);
     Message { topic, payload: Bytes::from(payload), retain: false, content_type: JSON }

@@ -1,5 +1,5 @@
-//! What the device says of itself and asks for: status, health, commands, and what became of them. A broker that denies
-//! one of these still takes events.
+//! The device's own messages: status, health, the subscription to commands, and replies. A broker that denies one of
+//! these still takes events.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,38 +8,43 @@ use log::{info, warn};
 
 use bridgeclip_journal::{EventClass, Topics};
 
-use super::LinkEvent;
-use super::action::Turn;
-use super::command::Reply;
-use super::connection::{Answer, Loss};
-use super::dispatch::Blame;
-use super::holds::{Holds, Why};
-use super::link::Held;
-use super::scope::{Kind, Scope};
-use super::window::Sent;
+use crate::action::Turn;
+use crate::command::Reply;
+use crate::connection::{Answer, Loss};
+use crate::dispatch::Blame;
+use crate::holds::{HoldReason, Holds};
+use crate::link::{Held, LinkEvent};
+use crate::scope::{EventKind, Scope};
+use crate::window::Sent;
 
-/// So often a connection has ended without a word while a message was the only one on its way: it is because of that.
+/// Number of connections that end without a reason while a message is the only one on its way, after which the message
+/// is to blame.
 const SILENT_ENDS_MAX: u32 = 3;
 
+/// State of the device's own messages. It outlives connections.
 #[derive(Default)]
-pub struct Own {
+pub struct OwnMessages {
+    /// Replies that the broker has not acknowledged yet.
     pub replies: Replies,
+    /// Messages that the broker currently refuses.
     holds: Holds,
-    /// A connection ended while several were on their way: they go one at a time.
+    /// Whether own messages go one at a time, because a connection ended while several were on their way.
     pub is_careful: bool,
-    /// Connections that ended while only this was on its way, without a word; since it was last taken.
+    /// Number of connections that ended without a reason while only this message was on its way, since it was last
+    /// taken.
     silent_ends: BTreeMap<Topics, u32>,
 }
 
-/// Answers to commands that the broker has not acknowledged yet. They outlive a connection.
+/// Replies to commands that the broker has not acknowledged yet. They outlive connections.
 #[derive(Default)]
 pub struct Replies {
     open: BTreeMap<u64, Reply>,
+    /// Number of the last reply, counted from 1.
     last: u64,
 }
 
 impl Replies {
-    /// Takes answers in; gives the numbers that they have here.
+    /// Adds replies, and returns the numbers that they receive.
     pub fn add(&mut self, replies: Vec<Reply>) -> Vec<u64> {
         let number = |reply| {
             self.last += 1;
@@ -49,15 +54,17 @@ impl Replies {
         replies.into_iter().map(number).collect()
     }
 
+    /// Returns the numbers of the unacknowledged replies, oldest first.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
         self.open.keys().copied()
     }
 
+    /// Returns the reply with this number, if it is unacknowledged.
     pub fn get(&self, number: u64) -> Option<&Reply> {
         self.open.get(&number)
     }
 
-    /// Whoever gave the command asks again, if the broker does not take the answer.
+    /// Removes an answered reply. If the broker refused it, the sender of the command must ask again.
     pub fn answered(&mut self, number: u64, answer: &Answer) {
         let reply = self.open.remove(&number);
         if let (Some(reply), Some(reason)) = (reply, refusal(answer)) {
@@ -66,7 +73,7 @@ impl Replies {
     }
 }
 
-/// Why the broker does not take a message of the device itself.
+/// Returns why the broker refuses a message of the device itself, or `None` if it takes it.
 fn refusal(answer: &Answer) -> Option<&str> {
     match answer {
         Answer::Accepted | Answer::NoSubscriber => None,
@@ -75,7 +82,7 @@ fn refusal(answer: &Answer) -> Option<&str> {
     }
 }
 
-/// The topic of what is sent; only of the device's own.
+/// Returns the topics of one of the device's own messages.
 fn topics(sent: Sent) -> Topics {
     match sent {
         Sent::Status => Topics::like("status"),
@@ -84,30 +91,33 @@ fn topics(sent: Sent) -> Topics {
     }
 }
 
-fn kind(sent: Sent) -> Kind {
-    Kind { class: EventClass::Urgent, topics: topics(sent) }
+/// Returns the kind of one of the device's own messages.
+fn kind(sent: Sent) -> EventKind {
+    EventKind { class: EventClass::Urgent, topics: topics(sent) }
 }
 
-impl Own {
+impl OwnMessages {
+    /// Reports whether this message may be sent now.
     pub fn may_send(&self, sent: Sent, now: Instant) -> bool {
         self.holds.is_open(&kind(sent), now)
     }
 
-    /// It is handed over now.
+    /// Notes that the message is handed over now.
     pub fn sends(&mut self, sent: Sent) {
         self.holds.tries(&kind(sent), sent);
     }
 
-    /// What was refused and may be tried again now.
+    /// Reports whether the message was refused and may be tried again now.
     pub fn due(&self, sent: Sent, now: Instant) -> bool {
         self.holds.due(now).any(|scope| *scope == Scope::On(topics(sent)))
     }
 
+    /// Returns the next time at which a refused message may be tried again.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
         self.holds.next_due(now)
     }
 
-    /// The broker has answered.
+    /// Handles the broker's answer to the message.
     pub fn answered(&mut self, sent: Sent, answer: &Answer, turn: &mut Turn) {
         let pause_max = match answer {
             Answer::NotAuthorised | Answer::Unacceptable(_) => turn.params.refused_pause,
@@ -119,7 +129,7 @@ impl Own {
         }
     }
 
-    /// The broker took it, as far as can be known.
+    /// Notes that the broker took the message, as far as anything shows.
     pub fn taken(&mut self, sent: Sent, turn: &mut Turn) {
         self.silent_ends.remove(&topics(sent));
         for scope in self.holds.accepted(sent) {
@@ -132,7 +142,7 @@ impl Own {
     fn refused(&mut self, sent: Sent, reason: &str, pause_max: Duration, turn: &mut Turn) {
         let scope = Scope::On(topics(sent));
         let tried = self.holds.refused(sent, reason, turn.now, &mut turn.random);
-        let why = Why { reason: reason.to_owned(), pause_max, alone: false };
+        let why = HoldReason { reason: reason.to_owned(), pause_max, alone: false };
         let is_new = tried.is_none() && self.holds.hold(scope.clone(), why, turn.now, &mut turn.random);
         if is_new || tried.is_some_and(|changed| !changed.is_empty()) {
             let what = scope.words(&turn.params.prefix);
@@ -141,7 +151,7 @@ impl Own {
         }
     }
 
-    /// The connection ended while these were on their way, and no event was.
+    /// Handles the end of a connection on which only these messages, and no event, were on their way.
     pub fn lost(&mut self, loss: &Loss, on_way: &[Sent], turn: &mut Turn) -> Blame {
         let blame = match (loss, on_way) {
             (Loss::Denied(reason), [one]) => {
@@ -159,7 +169,7 @@ impl Own {
         blame
     }
 
-    /// Answers to commands are not tried again: whoever gave the command asks.
+    /// Blames a message for a refusal. Replies are not tried again: the sender of the command asks.
     fn blamed(&mut self, sent: Sent, reason: &str, pause_max: Duration, turn: &mut Turn) {
         match sent {
             Sent::Reply(number) => self.replies.answered(number, &Answer::Unacceptable(reason.to_owned())),
@@ -167,7 +177,7 @@ impl Own {
         }
     }
 
-    /// Once or twice may be chance.
+    /// Counts an end without a reason. Only the last of [`SILENT_ENDS_MAX`] blames the message, as fewer may be chance.
     fn ended_silently(&mut self, sent: Sent, turn: &mut Turn) -> Blame {
         let ends = self.silent_ends.entry(topics(sent)).or_default();
         *ends = ends.saturating_add(1);
@@ -178,10 +188,12 @@ impl Own {
         Blame::Found
     }
 
+    /// Returns a count that goes up with every change in what [`OwnMessages::held`] returns.
     pub fn changes(&self) -> u64 {
         self.holds.changes()
     }
 
+    /// Returns the messages that the broker currently refuses.
     pub fn held(&self) -> impl Iterator<Item = Held> {
         self.holds.held()
     }

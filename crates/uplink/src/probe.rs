@@ -1,26 +1,27 @@
-//! Whether a broker can be reached, without logging in: a login under the device's name would end its own session.
+//! A test whether a broker can be reached, without a login: a login under the device's name would end the device's own
+//! session.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::tls::{self, Tls};
+use crate::tls::{self, Tls};
 
-/// For each step with each address of the name.
+/// Time limit for each step with each address of the host.
 const STEP_MAX: Duration = Duration::from_secs(5);
 
-/// Why there is no connection.
+/// The reason why the broker cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// The network or the broker is away; events wait.
     #[error("{0}")]
     Unreachable(String),
-    /// Somebody has to change something.
+    /// Nothing works until somebody changes something.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Connects, with TLS if it is given, and says goodbye. Gives the address that answered.
+/// Connects, with TLS if it is given, and disconnects. Returns the address that answered.
 pub fn probe(host: &str, port: u16, tls: Option<&Tls>) -> Result<SocketAddr, ProbeError> {
     let mut failed = ProbeError::Unreachable("the name has no address".to_owned());
     for address in (host, port).to_socket_addrs().map_err(|error| ProbeError::Unreachable(error.to_string()))? {

@@ -1,30 +1,33 @@
-//! How much may pass in a time: a bucket that fills evenly.
+//! A limit for a rate: a token bucket that fills evenly.
 
 use std::time::{Duration, Instant};
 
-/// A bucket of bytes or pieces. It may be overdrawn by one large piece, which then has to be waited for.
+/// A token bucket of bytes or pieces. A single large piece may overdraw it, and later pieces wait for the balance.
 #[derive(Debug)]
-pub struct Bucket {
-    /// Also what the bucket holds, so that a pause is followed by one second's worth at most. Without a rate
-    /// everything passes.
+pub struct TokenBucket {
+    /// Rate per second, and the bucket's capacity: after a rest, at most one second's worth passes at once. `None`
+    /// means no limit.
     per_s: Option<f64>,
+    /// Current level; negative if the bucket is overdrawn.
     level: f64,
+    /// Time at which `level` was computed.
     at: Instant,
 }
 
-impl Bucket {
+impl TokenBucket {
+    /// Creates a full bucket.
     pub fn new(per_s: Option<u32>, now: Instant) -> Self {
         let per_s = per_s.map(f64::from);
-        Bucket { per_s, level: per_s.unwrap_or(0.0), at: now }
+        TokenBucket { per_s, level: per_s.unwrap_or(0.0), at: now }
     }
 
-    /// Changes the rate; what was overdrawn stays so.
+    /// Changes the rate. An overdraft remains.
     pub fn set_rate(&mut self, per_s: Option<u32>, now: Instant) {
         self.fill(now);
         self.per_s = per_s.map(f64::from);
     }
 
-    /// How long the next piece has to wait.
+    /// Returns the time that the next piece must wait.
     pub fn wait(&self, now: Instant) -> Duration {
         match self.per_s {
             Some(per_s) if self.level_at(per_s, now) < 0.0 => {
@@ -34,6 +37,7 @@ impl Bucket {
         }
     }
 
+    /// Takes an amount out of the bucket, even if that overdraws it.
     pub fn take(&mut self, amount: usize, now: Instant) {
         self.fill(now);
         self.level -= amount as f64;
@@ -56,7 +60,7 @@ mod tests {
     #[test]
     fn a_large_piece_is_waited_for_afterwards() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(Some(1_000), start);
+        let mut bucket = TokenBucket::new(Some(1_000), start);
         assert_eq!(bucket.wait(start), Duration::ZERO);
         bucket.take(5_000, start);
         assert_eq!(bucket.wait(start), Duration::from_secs(4));
@@ -71,7 +75,7 @@ mod tests {
     #[test]
     fn over_a_long_time_the_rate_is_kept() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(Some(2_000), start);
+        let mut bucket = TokenBucket::new(Some(2_000), start);
         let mut now = start;
         for _ in 0..100 {
             now += bucket.wait(now);

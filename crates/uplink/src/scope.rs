@@ -1,39 +1,42 @@
-//! What a refusal is about: single events, a topic, a class of events on it, or the link. What is refused waits, and all
-//! else goes on.
+//! The scope of a refusal: a topic, a class of events on it, or the link. What is refused waits, and all else goes on.
 
 use bridgeclip_journal::{EventClass, OutboxRow, Topics};
 
-/// What of an event decides whether it may be sent.
+/// The properties of an event that decide whether it may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct EventKind {
+    /// Class of the event.
     pub class: EventClass,
+    /// Topics to which the event's topic belongs.
     pub topics: Topics,
 }
 
 /// The events that a refusal holds back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// Those of this class and of all that come after it, whatever their topics. A quota is shared by all: what comes
-    /// later must not use up what is refused to this one.
+    /// Events of this class and of all less urgent classes, whatever their topics. All share the broker's quota, so
+    /// less urgent events must not use up what is refused to this class.
     From(EventClass),
-    /// All on these topics.
+    /// All events on these topics.
     On(Topics),
-    /// Those of one class on these topics.
+    /// Events of one class on these topics.
     Of(EventClass, Topics),
 }
 
-impl Kind {
+impl EventKind {
+    /// Returns the kind of an event in the outbox.
     pub fn of(row: &OutboxRow) -> Self {
-        Kind { class: row.class, topics: Topics::like(&row.topic) }
+        EventKind { class: row.class, topics: Topics::like(&row.topic) }
     }
 }
 
 impl Scope {
-    pub fn covers(&self, kind: &Kind) -> bool {
+    /// Reports whether the scope covers events of this kind.
+    pub fn covers(&self, kind: &EventKind) -> bool {
         self.may_cover(kind.class) && self.topics().is_none_or(|topics| topics.include(&kind.topics))
     }
 
-    /// Whether it holds everything on topics that the other one holds.
+    /// Reports whether the scope covers everything that `other`, a scope of topics, covers.
     pub fn includes(&self, other: &Scope) -> bool {
         match (self, other) {
             (Scope::On(wide), Scope::On(topics) | Scope::Of(_, topics)) => wide.include(topics),
@@ -42,7 +45,7 @@ impl Scope {
         }
     }
 
-    /// Whether it can hold events of this class.
+    /// Reports whether the scope may cover events of this class.
     pub fn may_cover(&self, class: EventClass) -> bool {
         match self {
             Scope::From(first) => class >= *first,
@@ -51,7 +54,7 @@ impl Scope {
         }
     }
 
-    /// `None` if it holds events on all topics.
+    /// Returns the scope's topics, or `None` if it covers events on all topics.
     pub fn topics(&self) -> Option<&Topics> {
         match self {
             Scope::From(_) => None,
@@ -59,7 +62,7 @@ impl Scope {
         }
     }
 
-    /// The class that it names.
+    /// Returns the class that the scope names.
     pub fn class(&self) -> Option<EventClass> {
         match self {
             Scope::From(class) | Scope::Of(class, _) => Some(*class),
@@ -67,7 +70,7 @@ impl Scope {
         }
     }
 
-    /// For a log, of a device whose topics begin with `prefix`.
+    /// Returns the scope in words for a log; `prefix` is that of the device's topics.
     pub fn words(&self, prefix: &str) -> String {
         match self {
             Scope::From(EventClass::Urgent) => "all events".to_owned(),
@@ -85,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_scope_covers_its_own() {
-        let kind = |class, topic: &str| Kind { class, topics: Topics::like(topic) };
+        let kind = |class, topic: &str| EventKind { class, topics: Topics::like(topic) };
         let result = kind(EventClass::Result, "capture/result");
         let urgent = kind(EventClass::Urgent, "capture/result");
         let foreign = kind(EventClass::Result, "/bridge/v1/a/b/capture/result");

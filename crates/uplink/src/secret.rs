@@ -6,11 +6,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// A text that is never printed.
+/// A secret text. Its debug form is a placeholder.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
+    /// Returns the secret itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -22,24 +23,30 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Why a secret cannot be used.
+/// The reason why a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
+    /// The file cannot be read, or is not UTF-8.
     #[error("{}: cannot read: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// Other users may access the file; `mode` holds its permission bits, `remedy` the mode to set.
     #[error("{}: others may read or change this secret (mode {mode:03o}); run: chmod {remedy} {}", path.display(), path.display())]
     Open { path: PathBuf, mode: u32, remedy: &'static str },
+    /// The file is longer than a password or key can be.
     #[error("{}: more than {BYTES_MAX} bytes are not a password or key", path.display())]
     TooLong { path: PathBuf },
+    /// The file contains nothing but white space.
     #[error("{}: empty", path.display())]
     Empty { path: PathBuf },
+    /// The service has no systemd credentials.
     #[error("there are no systemd credentials here ($CREDENTIALS_DIRECTORY); set LoadCredential={0} in the service")]
     NoCredentials(String),
+    /// The text cannot be the name of a credential.
     #[error("`{0}` is not the name of a systemd credential")]
     NotACredential(String),
 }
 
-/// A chain of certificates with its key fits.
+/// Maximum size of a secret in bytes; a chain of certificates with its key fits.
 const BYTES_MAX: u64 = 64 * 1024;
 
 /// Reads a file that only its owner may read. White space at the end is not part of the secret.
@@ -47,8 +54,9 @@ pub fn read_secret(path: &Path) -> Result<Secret, SecretError> {
     read(path, 0o077, "600")
 }
 
-/// Reads a systemd credential (`LoadCredential=`). systemd lets the service in by an access list, which shows as
-/// permissions of the group.
+/// Reads a systemd credential (`LoadCredential=`).
+///
+/// Permissions of the group are allowed: systemd admits the service through an access list, which appears as such.
 pub fn read_credential(name: &str) -> Result<Secret, SecretError> {
     if name.is_empty() || name.contains('/') || name.starts_with('.') {
         return Err(SecretError::NotACredential(name.to_owned()));

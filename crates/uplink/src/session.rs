@@ -1,4 +1,4 @@
-//! What lives as long as one connection: what is on its way, and what has to happen when.
+//! State that lives as long as one connection: the messages on their way, and the times at which something is due.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,53 +7,63 @@ use bytes::Bytes;
 
 use bridgeclip_journal::{EventClass, OutboxRow};
 
-use super::action::{Action, Turn};
-use super::connection::{Answer, BrokerLimits, Loss, Message, Signal, packet_bytes};
-use super::dispatch::Dispatch;
-use super::own::Own;
-use super::rate::Bucket;
-use super::window::{Sent, Window};
-use super::{Params, messages};
+use crate::action::{Action, Turn};
+use crate::connection::{Answer, BrokerLimits, Loss, Message, Signal, packet_bytes};
+use crate::dispatch::Dispatch;
+use crate::messages;
+use crate::own::OwnMessages;
+use crate::params::Params;
+use crate::rate::TokenBucket;
+use crate::window::{Sent, Window};
 
-/// A ping unanswered for this share of the time between pings, which begins with a ping, is the end of the link. So a
-/// link that dies is noticed within 1.4 times that time.
+/// Share of the ping interval after which an unanswered ping ends the link. As the interval begins with a ping, a dead
+/// link is noticed within 1.4 times the interval.
 const PING_SHARE: f64 = 0.4;
-/// For a large message the stall timer waits longer: the slowest link that is of use takes a second for so much.
+/// Rate in bytes per second of the slowest usable link: for a large message, the stall timer waits that much longer.
 const SLOWEST_BYTES_PER_S: usize = 1024;
-/// After a report of the device's health, which nobody answers, the connection ends this soon if the broker ends it over
-/// that.
+/// Time after a health report within which a broker that ends the connection does so because of the report, which it
+/// never acknowledges.
 const OVER_HEALTH: Duration = Duration::from_secs(5);
 
-/// A ping that was sent so long after a report was sent behind it, and does not cross it in the client library.
+/// Delay after a health report from which on a ping is certain to follow the report, rather than to cross it in the
+/// client library.
 const PING_AFTER: Duration = Duration::from_secs(1);
-/// A moment later than the one before.
+/// Smallest step of time, for a deadline just after a moment.
 const TICK: Duration = Duration::from_millis(1);
-/// While it is being found out which event the broker ends connections over, and while another message of the device itself
-/// is on its way, a report of health waits: nobody could tell whether it was that. But not longer than this.
+/// Longest time that a health report waits.
+///
+/// A report waits during the search for an event over which the broker ends connections, and while another of the
+/// device's own messages is on its way: otherwise nobody could tell which of them is to blame.
 const SEARCH_MAX: Duration = Duration::from_secs(60);
+/// Pause before a waiting health report is considered again.
 const HEALTH_AFTER_SEARCH: Duration = Duration::from_secs(1);
 
+/// The state of one connection.
 pub struct Session {
     window: Window,
     limits: BrokerLimits,
-    /// Messages of the device itself. They go before all events.
+    /// The device's own messages that wait; they go before all events.
     control: VecDeque<Control>,
-    rate: Bucket,
-    /// When the next report is due, and when it is looked at next whether it may go.
+    rate: TokenBucket,
+    /// Time at which the next health report is due.
     health_due: Instant,
+    /// Time at which the next health report is considered; later than `health_due` while a search is under way.
     health_at: Instant,
-    /// The last report of health that nothing tells to have arrived.
+    /// Time of the last health report, until something shows that it arrived.
     health_sent: Option<Instant>,
-    /// The first message after that report. Its answer tells that the report was read.
+    /// First message after that report. Its answer shows that the broker has read the report.
     after_health: Option<Sent>,
-    /// Since when a ping waits for anything to be heard.
+    /// Time of the last ping, while nothing was heard from the broker since.
     ping_sent: Option<Instant>,
+    /// Time of the last acknowledgement or sent packet.
     last_progress: Instant,
+    /// Start of the connection.
     pub began: Instant,
-    /// Events that the broker took.
+    /// Number of events that the broker took on this connection.
     pub accepted: u64,
 }
 
+/// One of the device's own messages that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Control {
     Status,
@@ -61,16 +71,18 @@ enum Control {
     Reply(u64),
 }
 
+/// The messages with which a device introduces itself.
 const INTRODUCTION: [(Sent, Control); 2] = [(Sent::Status, Control::Status), (Sent::Subscription, Control::Subscribe)];
 
 impl Session {
-    pub fn new(limits: BrokerLimits, own: &Own, turn: &Turn) -> Self {
+    /// Starts a session on a new connection, and queues the device's introduction and its unacknowledged replies.
+    pub fn new(limits: BrokerLimits, own: &OwnMessages, turn: &Turn) -> Self {
         let (now, in_flight) = (turn.now, usize::from(turn.params.in_flight));
         let mut session = Session {
             window: Window::new(in_flight.min(limits.receive_max)),
             limits,
             control: VecDeque::new(),
-            rate: Bucket::new(turn.settings.bytes_per_s_max, now),
+            rate: TokenBucket::new(turn.settings.bytes_per_s_max, now),
             health_due: now,
             health_at: now,
             health_sent: None,
@@ -85,8 +97,8 @@ impl Session {
         session
     }
 
-    /// What the device says of itself, and asks for, when it comes.
-    fn introduce(&mut self, own: &Own, turn: &Turn) {
+    /// Queues the device's status, and its subscription to commands if it takes any.
+    fn introduce(&mut self, own: &OwnMessages, turn: &Turn) {
         for (sent, control) in INTRODUCTION {
             let is_wanted = control == Control::Status || turn.takes_commands;
             if is_wanted && own.may_send(sent, turn.now) {
@@ -95,8 +107,8 @@ impl Session {
         }
     }
 
-    /// What the broker refused is tried again.
-    fn introduce_again(&mut self, own: &Own, now: Instant) {
+    /// Queues refused introductory messages that are due for another try.
+    fn introduce_again(&mut self, own: &OwnMessages, now: Instant) {
         for (sent, control) in INTRODUCTION {
             if own.due(sent, now) && !self.control.contains(&control) {
                 self.control.push_back(control);
@@ -104,25 +116,25 @@ impl Session {
         }
     }
 
-    /// There are new answers to commands.
+    /// Queues new replies to commands.
     pub fn add_replies(&mut self, numbers: Vec<u64>) {
         self.control.extend(numbers.into_iter().map(Control::Reply));
     }
 
-    /// Whether nothing of the device itself waits or is on its way.
+    /// Reports whether none of the device's own messages waits, and no message at all is on its way.
     pub fn is_idle(&self) -> bool {
         self.control.is_empty() && self.window.is_empty()
     }
 
-    /// Hands over what there is room for.
-    pub fn fill(&mut self, dispatch: &mut Dispatch, own: &mut Own, turn: &mut Turn) {
+    /// Hands over everything for which there is room.
+    pub fn fill(&mut self, dispatch: &mut Dispatch, own: &mut OwnMessages, turn: &mut Turn) {
         self.send_control(own, turn);
         self.rate.set_rate(turn.settings.bytes_per_s_max, turn.now);
         while self.may_send(dispatch, turn) && self.send_next(dispatch, turn) {}
     }
 
-    fn send_control(&mut self, own: &mut Own, turn: &mut Turn) {
-        // One of them ended the connection: they go one at a time, to find out which.
+    fn send_control(&mut self, own: &mut OwnMessages, turn: &mut Turn) {
+        // One of them ended the connection: send one at a time, to find out which.
         while let Some(next) = self.control.front().copied()
             && (self.window.is_empty() || !own.is_careful)
         {
@@ -142,8 +154,8 @@ impl Session {
         }
     }
 
-    /// The message, or none for a subscription.
-    fn message(&self, control: Control, own: &Own, turn: &Turn) -> Option<(Option<Message>, Sent)> {
+    /// Returns a control message and its identity; the message is `None` for a subscription, which is no PUBLISH.
+    fn message(&self, control: Control, own: &OwnMessages, turn: &Turn) -> Option<(Option<Message>, Sent)> {
         Some(match control {
             Control::Status => (Some(messages::online(turn.params, turn.settings, turn.queue.depth())), Sent::Status),
             Control::Subscribe => (None, Sent::Subscription),
@@ -167,7 +179,7 @@ impl Session {
             && self.rate.wait(turn.now).is_zero()
     }
 
-    /// Hands the next event over. False if there is none, or no room for it.
+    /// Hands over the next event. Returns false if there is none, or no room for it.
     fn send_next(&mut self, dispatch: &mut Dispatch, turn: &mut Turn) -> bool {
         let (window, limit, is_clear) = (&self.window, self.limits.packet_bytes_max, !self.is_health_open(turn.now));
         let fits = |row: &OutboxRow, alone: bool| {
@@ -196,6 +208,7 @@ impl Session {
         self.publish(message, Sent::Event(row.id), turn);
     }
 
+    /// Hands over a message for the broker.
     pub fn publish(&mut self, message: Message, sent: Sent, turn: &mut Turn) {
         self.hand_over(sent, message.packet_bytes(), turn.now);
         turn.actions.push(Action::Publish { message, sent });
@@ -211,11 +224,12 @@ impl Session {
         self.window.handed_over(sent, bytes);
     }
 
+    /// Handles a signal of the connection. An error is the end of the connection.
     pub fn handle(
         &mut self,
         signal: Signal,
         dispatch: &mut Dispatch,
-        own: &mut Own,
+        own: &mut OwnMessages,
         turn: &mut Turn,
     ) -> Result<(), Loss> {
         match signal {
@@ -239,7 +253,7 @@ impl Session {
         Ok(())
     }
 
-    fn subscribed(&mut self, packet: u16, granted: bool, own: &mut Own, turn: &mut Turn) {
+    fn subscribed(&mut self, packet: u16, granted: bool, own: &mut OwnMessages, turn: &mut Turn) {
         self.last_progress = turn.now;
         if self.window.acknowledged(packet).is_some() {
             let answer = if granted { Answer::Accepted } else { Answer::NotAuthorised };
@@ -247,7 +261,14 @@ impl Session {
         }
     }
 
-    fn answered(&mut self, packet: u16, answer: Answer, dispatch: &mut Dispatch, own: &mut Own, turn: &mut Turn) {
+    fn answered(
+        &mut self,
+        packet: u16,
+        answer: Answer,
+        dispatch: &mut Dispatch,
+        own: &mut OwnMessages,
+        turn: &mut Turn,
+    ) {
         let Some(sent) = self.window.acknowledged(packet) else { return };
         self.last_progress = turn.now;
         if self.after_health == Some(sent) {
@@ -260,8 +281,8 @@ impl Session {
         }
     }
 
-    /// A ping that was sent after the report was answered, so the broker has read the report.
-    fn ponged(&mut self, own: &mut Own, turn: &mut Turn) {
+    /// Handles the answer to a ping. If the ping followed a health report, the broker has read that report.
+    fn ponged(&mut self, own: &mut OwnMessages, turn: &mut Turn) {
         if let (Some(health), Some(ping)) = (self.health_sent, self.ping_sent)
             && health + PING_AFTER <= ping
         {
@@ -269,24 +290,24 @@ impl Session {
         }
     }
 
-    fn health_arrived(&mut self, own: &mut Own, turn: &mut Turn) {
+    fn health_arrived(&mut self, own: &mut OwnMessages, turn: &mut Turn) {
         (self.health_sent, self.after_health) = (None, None);
         own.taken(Sent::Health, turn);
     }
 
-    /// Whether the broker may still end the connection over a report of health.
+    /// Reports whether the broker may still end the connection over a health report.
     fn is_health_open(&self, now: Instant) -> bool {
         self.health_sent.is_some_and(|sent| now <= sent + OVER_HEALTH)
     }
 
-    /// What besides events is on its way and the broker may end the connection over.
+    /// Returns the messages other than events on their way, over which the broker may end the connection.
     pub fn own_on_way(&self, now: Instant) -> Vec<Sent> {
         let health = self.is_health_open(now).then_some(Sent::Health);
         self.window.open().filter(|sent| !matches!(sent, Sent::Event(_))).chain(health).collect()
     }
 
-    /// When `on_time` has something to do.
-    pub fn deadline(&self, own: &Own, params: &Params, now: Instant) -> Instant {
+    /// Returns the time at which `on_time` is due.
+    pub fn deadline(&self, own: &OwnMessages, params: &Params, now: Instant) -> Instant {
         let stall = (!self.window.is_empty()).then(|| self.last_progress + self.stall_limit(params.stall));
         let ping = self.ping_sent.map(|sent| sent + self.ping_limit());
         let rate = Some(self.rate.wait(now)).filter(|wait| !wait.is_zero()).map(|wait| now + wait);
@@ -294,8 +315,8 @@ impl Session {
         [stall, ping, rate, health, own.next_due(now)].into_iter().flatten().fold(self.health_at, Instant::min)
     }
 
-    /// Does what is due.
-    pub fn on_time(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) -> Result<(), Loss> {
+    /// Does what is due. An error is the end of the connection.
+    pub fn on_time(&mut self, dispatch: &Dispatch, own: &mut OwnMessages, turn: &mut Turn) -> Result<(), Loss> {
         let now = turn.now;
         let stall = self.stall_limit(turn.params.stall);
         if !self.window.is_empty() && now >= self.last_progress + stall {
@@ -311,7 +332,7 @@ impl Session {
         Ok(())
     }
 
-    fn report_health(&mut self, dispatch: &Dispatch, own: &mut Own, turn: &mut Turn) {
+    fn report_health(&mut self, dispatch: &Dispatch, own: &mut OwnMessages, turn: &mut Turn) {
         let now = turn.now;
         let has_own = self.window.open().any(|sent| !matches!(sent, Sent::Event(_)));
         let is_unclear = dispatch.searches(now) || !self.control.is_empty() || has_own;
@@ -328,11 +349,14 @@ impl Session {
         }
     }
 
+    /// Returns how long the connection may go without progress: longer with a large message on its way, but never
+    /// longer than the time within which pings reveal a dead link.
     fn stall_limit(&self, stall: Duration) -> Duration {
         let allowance = Duration::from_secs((self.window.bytes_largest() / SLOWEST_BYTES_PER_S) as u64);
         (stall + allowance).min(self.limits.keep_alive.mul_f64(1.0 + PING_SHARE))
     }
 
+    /// Returns how long a ping may remain unanswered.
     fn ping_limit(&self) -> Duration {
         self.limits.keep_alive.mul_f64(PING_SHARE)
     }

@@ -1,73 +1,80 @@
-//! What the broker has answered for, until `device.db` knows it.
+//! The broker's answers on their way into `device.db`.
 //!
-//! Acknowledged rows are deleted in groups, by whoever carries out [`super::Action::Settle`]: a sync of a memory card may
-//! take long, and each one wears it. They count as open until they are gone: after a crash they are sent again.
+//! Acknowledged rows are deleted in groups by whoever carries out [`crate::Action::Settle`], because each sync of a
+//! memory card takes time and wears it. Rows count as open until they are deleted: after a crash they are sent again.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bridgeclip_journal::{Journal, JournalError, Refused};
 
-/// How long acknowledged rows wait for others to share a commit with.
+/// Time that acknowledged rows wait for others to share a commit with.
 const GROUP_TIME: Duration = Duration::from_millis(100);
 /// Pause after `device.db` refused a change.
 const FAULT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Answers of the broker on their way into `device.db`.
+/// The answers that are not stored yet.
 #[derive(Debug, Default)]
 pub struct Settlement {
     waiting: Vec<Answered>,
-    /// When the first of `waiting` has waited long enough.
+    /// Time at which the first of `waiting` has waited long enough.
     due: Option<Instant>,
-    /// After a failed change: when the next may be tried.
+    /// Time before which no change is tried, after one failed.
     paused_until: Option<Instant>,
-    /// All rows that were answered and are not settled yet.
+    /// All answered rows that are not settled yet.
     rows: BTreeSet<i64>,
+    /// Whether a group is being stored.
     is_running: bool,
 }
 
-/// A row, and what the broker's answer makes of it.
+/// A row of the outbox, and the effect of the broker's answer on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
+    /// Id of the row in the outbox.
     pub row: i64,
+    /// Effect of the answer.
     pub fate: Fate,
 }
 
-/// What becomes of a row.
+/// The effect of an answer on a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
+    /// The broker took the event, which leaves the outbox.
     Delivered,
     /// The broker refused this one event; it is tried again, but not for ever.
     Refused(String),
-    /// It cannot be sent to this broker.
+    /// The event cannot be sent to this broker.
     Impossible(String),
 }
 
 /// Answers that are stored together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
+    /// Answers of the group.
     pub answers: Vec<Answered>,
-    /// Others that would share the commit are not waited for.
+    /// Whether to commit at once, without waiting for other changes that could share the commit.
     pub at_once: bool,
 }
 
-/// What one group came to.
+/// The result of storing a group.
 #[derive(Debug, Default)]
 pub struct Settled {
+    /// Number of events that were removed from the outbox.
     pub delivered: usize,
-    /// Rows that are not sent any more, with the reason.
+    /// Rows that are no longer sent, with the reasons.
     pub set_aside: Vec<(i64, String)>,
-    /// Nothing of `left` is known to be in the database.
+    /// The failure, if there was one.
     pub error: Option<JournalError>,
+    /// Answers that may not have reached the database.
     pub left: Vec<Answered>,
 }
 
-/// Where answers are stored.
+/// The database in which answers are stored.
 pub trait Ledger {
-    /// Removes acknowledged events from the outbox. `at_once`: without waiting for other changes.
+    /// Removes acknowledged events from the outbox. `at_once` commits without waiting for other changes.
     fn delivered(&self, rows: Vec<i64>, at_once: bool) -> Result<(), JournalError>;
 
-    /// Notes that the broker refused an event while it took others; after too often it is set aside.
+    /// Notes that the broker refused an event while it took others. An event with too many refusals is set aside.
     fn refused(&self, row: i64, reason: String) -> Result<Refused, JournalError>;
 
     /// Sets aside an event that cannot be delivered.
@@ -89,40 +96,43 @@ impl Ledger for Journal {
 }
 
 impl Settlement {
+    /// Adds an answer.
     pub fn add(&mut self, row: i64, fate: Fate, now: Instant) {
         self.rows.insert(row);
         self.waiting.push(Answered { row, fate });
         self.due.get_or_insert(now + GROUP_TIME);
     }
 
-    /// Rows that were answered and are still in the outbox.
+    /// Returns the number of rows that were answered but are still in the outbox.
     pub fn open(&self) -> usize {
         self.rows.len()
     }
 
+    /// Reports whether the row was answered and is not settled yet.
     pub fn contains(&self, row: i64) -> bool {
         self.rows.contains(&row)
     }
 
-    /// Whether a group is being stored.
+    /// Reports whether a group is being stored.
     pub fn is_running(&self) -> bool {
         self.is_running
     }
 
-    /// When [`Settlement::group`] has something to give.
+    /// Returns the time at which [`Settlement::group`] has a group.
     pub fn due(&self) -> Option<Instant> {
         let due = self.due.filter(|_| !self.is_running)?;
         Some(self.paused_until.map_or(due, |paused| paused.max(due)))
     }
 
-    /// What has to be stored now: if it is time, or a group of `full` rows waits.
+    /// Returns the group that must be stored now, because its time has come or because `full` answers wait.
     pub fn group(&mut self, full: usize, now: Instant) -> Option<Group> {
         let due = self.due()?;
         let full = self.waiting.len() >= full && self.paused_until.is_none_or(|paused| paused <= now);
         if due <= now || full { self.all(full) } else { None }
     }
 
-    /// What has to be stored, now or later.
+    /// Returns all waiting answers as a group, whether they are due or not; `None` if there are none, or one is being
+    /// stored.
     pub fn all(&mut self, at_once: bool) -> Option<Group> {
         if self.is_running || self.waiting.is_empty() {
             return None;
@@ -131,7 +141,7 @@ impl Settlement {
         Some(Group { answers: std::mem::take(&mut self.waiting), at_once })
     }
 
-    /// To be told what became of the last group.
+    /// Notes the result of the last group.
     pub fn after(&mut self, settled: &mut Settled, now: Instant) {
         self.is_running = false;
         self.waiting.append(&mut settled.left);
@@ -161,11 +171,12 @@ impl Group {
 }
 
 impl Settled {
-    /// What was to be stored may not be: its rows are read again.
+    /// Returns the result of a group that is lost with its storing task: its rows are read and sent again.
     pub fn failed(error: JournalError) -> Self {
         Settled { error: Some(error), ..Settled::default() }
     }
 
+    /// Stores an answer other than a delivery, and adds its result.
     fn note(&mut self, ledger: &impl Ledger, answered: Answered) {
         let (outcome, reason) = match &answered.fate {
             Fate::Delivered => return,

@@ -1,6 +1,7 @@
-//! TLS: who may be the broker, who we are, and what went wrong. The only file that names the TLS library.
+//! TLS: whom the device accepts as the broker, how it identifies itself, and what went wrong, in words. Only this
+//! module names the TLS library.
 //!
-//! The broker is always verified. There is no switch to leave that out.
+//! The device always verifies the broker; no setting turns that off.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,43 +15,50 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, RootCertStore, Stream};
 
-use super::secret::{SecretError, read_secret};
+use crate::secret::{SecretError, read_secret};
 
-/// Everything that a TLS connection needs.
+/// Configuration of TLS connections: accepted authorities, and the device's own certificate.
 pub type Tls = Arc<ClientConfig>;
 
-/// Files in PEM form.
+/// Paths of the files for TLS, all in PEM form.
 #[derive(Clone, Debug, Default)]
 pub struct TlsFiles {
-    /// Certificates of those who may vouch for the broker; the system's if not given.
+    /// Certificates of the authorities that may vouch for the broker; `None` means the system's.
     pub ca: Option<PathBuf>,
-    /// Our own certificate with its chain, and its key.
+    /// The device's own certificate with its chain, and its key.
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
-/// Why TLS cannot be set up.
+/// The reason why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
+    /// A file cannot be read.
     #[error("{}: cannot read: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// A file contains no usable certificate.
     #[error("{}: no certificate in PEM form in it ({reason})", path.display())]
     NoCertificate { path: PathBuf, reason: String },
+    /// A file contains no private key.
     #[error("{}: no private key in PEM form in it", path.display())]
     NoKey { path: PathBuf },
+    /// The file with the private key cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The system has no certificate authorities.
     #[error("this system has no certificate authorities; install ca-certificates or set mqtt.tls.ca_file")]
     NoSystemCertificates,
+    /// The broker's host cannot be the name in a certificate.
     #[error("`{0}` cannot be the name in a certificate; give the broker's host name or its IPv4 address")]
     Host(String),
+    /// Certificate and key do not fit each other, or are not supported.
     #[error("{}: not usable with {}: {source}", certificate.display(), key.display())]
     Client { certificate: PathBuf, key: PathBuf, source: Error },
 }
 
-/// Larger files hold something else. The system's authorities are some 250 KB.
+/// Maximum number of bytes read from a file; the system's authorities take some 250 KB.
 const FILE_BYTES_MAX: u64 = 4_000_000;
 
-/// Reads the files and checks that they can be used for this host.
+/// Reads the files, and checks that they are usable for a broker on this host.
 pub fn client_config(host: &str, files: &TlsFiles) -> Result<Tls, TlsError> {
     if ServerName::try_from(host).is_err() {
         return Err(TlsError::Host(host.to_owned()));
@@ -113,7 +121,7 @@ fn no_certificate(path: &Path, reason: &impl ToString) -> TlsError {
     TlsError::NoCertificate { path: path.to_owned(), reason: reason.to_string() }
 }
 
-/// Verifies whoever is at the other end of a connection, and lets itself be verified.
+/// Completes a handshake, in which both sides verify each other, and closes the session.
 pub fn shake_hands(tls: &Tls, host: &str, mut stream: TcpStream) -> io::Result<()> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let mut session = ClientConnection::new(Arc::clone(tls), name).map_err(io::Error::other)?;
@@ -121,14 +129,14 @@ pub fn shake_hands(tls: &Tls, host: &str, mut stream: TcpStream) -> io::Result<(
         session.complete_io(&mut stream)?;
     }
     session.send_close_notify();
-    // Under TLS 1.3 a server says only now that it does not like our certificate.
+    // Under TLS 1.3, a server rejects the client's certificate only after the handshake.
     match Stream::new(&mut session, &mut stream).read(&mut [0]) {
         Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::UnexpectedEof) => Err(error),
         _ => Ok(()),
     }
 }
 
-/// What TLS found wrong, in words. `None` if it was not TLS.
+/// Returns TLS's complaint in words, or `None` if the error is not one of TLS.
 pub fn explain(error: &io::Error) -> Option<String> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     Some(match error {

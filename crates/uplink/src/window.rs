@@ -1,40 +1,44 @@
-//! Which messages are on their way, and which packet carries which.
+//! The messages on their way, and the packets that carry them.
 //!
-//! The client library numbers packets itself and tells the numbers in the order of sending, so the n-th number
-//! belongs to the n-th message that was handed over.
+//! The client library numbers packets itself and reports the numbers in the order of sending, so the n-th number
+//! belongs to the n-th message handed over.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Bytes on their way before the next message waits. Pings queue up behind them: at 2 KB/s, the slowest link that is
-/// of use, a ping must be answered within the keep-alive time.
+/// Maximum number of bytes on their way before the next message waits. Pings queue behind them: at 2 KB/s, the slowest
+/// usable rate, a ping must be answered within the keep-alive time.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// A message that was handed to the client and that the broker answers.
+/// Identity of a message that was handed to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sent {
+    /// The device's status.
     Status,
-    /// With QoS 0: it is never in a window.
+    /// A health report; it has QoS 0, so it is never in a window.
     Health,
+    /// The subscription to commands.
     Subscription,
-    /// What became of a command, by our number of it.
+    /// A reply to a command, by the number that the uplink gave it.
     Reply(u64),
     /// An event, by its id in the outbox.
     Event(i64),
 }
 
-/// The messages of one connection that are not acknowledged yet.
+/// The unacknowledged messages of one connection.
 #[derive(Debug)]
 pub struct Window {
+    /// Maximum number of entries in `order`.
     limit: usize,
-    /// Handed over, packet number not known yet.
+    /// Messages whose packet id is not known yet, in the order of sending.
     unnumbered: VecDeque<Sent>,
+    /// Unacknowledged messages by packet id.
     numbered: BTreeMap<u16, Sent>,
-    /// Every message since the oldest unacknowledged one. Packet numbers wrap after `limit` messages, so this never
-    /// grows beyond it.
+    /// Every message since the oldest unacknowledged one. Packet ids wrap after `limit` messages, so this never grows
+    /// beyond it.
     order: VecDeque<Entry>,
-    /// Of the unacknowledged ones.
+    /// Size of all unacknowledged messages in bytes.
     bytes: usize,
-    /// Of the largest message since the window was last empty.
+    /// Size in bytes of the largest message since the window was last empty.
     bytes_largest: usize,
 }
 
@@ -46,6 +50,7 @@ struct Entry {
 }
 
 impl Window {
+    /// Creates an empty window for at most `limit` messages.
     pub fn new(limit: usize) -> Self {
         Window {
             limit,
@@ -57,25 +62,27 @@ impl Window {
         }
     }
 
-    /// Whether a message of this size may be handed over. One always may if nothing else is on its way.
+    /// Reports whether a message of this size may be handed over. A single message always may.
     pub fn takes(&self, bytes: usize) -> bool {
         self.is_empty() || (self.order.len() < self.limit && self.bytes + bytes <= BYTES_MAX)
     }
 
+    /// Reports whether all messages are acknowledged.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
+    /// Returns the size in bytes of the largest message since the window was last empty.
     pub fn bytes_largest(&self) -> usize {
         self.bytes_largest
     }
 
-    /// The messages that are not acknowledged.
+    /// Returns the unacknowledged messages, oldest first.
     pub fn open(&self) -> impl Iterator<Item = Sent> {
         self.order.iter().filter(|entry| !entry.acknowledged).map(|entry| entry.sent)
     }
 
-    /// A message was handed to the client.
+    /// Notes that a message was handed to the client.
     pub fn handed_over(&mut self, sent: Sent, bytes: usize) {
         self.unnumbered.push_back(sent);
         self.order.push_back(Entry { sent, bytes, acknowledged: false });
@@ -83,14 +90,14 @@ impl Window {
         self.bytes_largest = self.bytes_largest.max(bytes);
     }
 
-    /// The client sent the next message under this number.
+    /// Notes that the client sent the next message under this packet id.
     pub fn numbered(&mut self, packet: u16) {
         if let Some(sent) = self.unnumbered.pop_front() {
             self.numbered.insert(packet, sent);
         }
     }
 
-    /// The broker answered for this number. `None` for a number that is not on its way.
+    /// Notes that the broker acknowledged this packet id. Returns `None` for an id that is not on its way.
     pub fn acknowledged(&mut self, packet: u16) -> Option<Sent> {
         let sent = self.numbered.remove(&packet)?;
         if let Some(entry) = self.order.iter_mut().find(|entry| entry.sent == sent && !entry.acknowledged) {

@@ -1,4 +1,4 @@
-//! A connection to PostgreSQL on which nothing waits without a bound.
+//! A connection to PostgreSQL on which every wait has a time limit.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,45 +10,49 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_postgres::{Client, Config, Error, NoTls};
 
-use crate::store::{Bounds, Limits, StoreError};
+use crate::error::StoreError;
+use crate::store::{Bounds, Limits};
 
-/// How often is looked whether to stop.
+/// Interval between two checks whether to stop.
 const TICK: Duration = Duration::from_millis(100);
-/// What a statement still gets when the collector stops: most end within it, and a stop takes five seconds at most.
+/// Time that a running statement gets when the collector stops. Most statements end within it, and a stop takes at most
+/// five seconds.
 const GRACE: Duration = Duration::from_secs(2);
-/// For the goodbye to the server.
+/// Time limit for taking leave of the server.
 const GOODBYE: Duration = Duration::from_millis(200);
-/// Packets without an answer before the connection is given up.
+/// Number of unanswered keep-alive packets after which the connection is given up.
 const KEEPALIVES: u32 = 3;
 
-/// What drives a connection and bounds what is waited for.
-pub struct Link {
-    /// The address without a password.
+/// A connection's driver, which also limits every wait on it.
+pub struct BoundedConnection {
+    /// Address of the database without the password.
     pub name: String,
+    /// Limits for every wait.
     pub bounds: Bounds,
-    /// `None` while this is dropped.
+    /// Runtime of the connection; `None` only while this is dropped.
     runtime: Option<Runtime>,
+    /// Task that reads and writes the socket.
     connection: JoinHandle<()>,
 }
 
-impl Link {
-    /// Connects and sets what bounds the session.
+impl BoundedConnection {
+    /// Connects, and sets the session's limits on the server.
     pub fn open(address: &str, bounds: &Bounds) -> Result<(Self, Client), StoreError> {
         let (name, limits) = (without_password(address), &bounds.limits);
         let failed = |source| StoreError::Postgres { name: name.clone(), source };
         let config = config(address, limits).map_err(failed)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| StoreError::Io { name: name.clone(), source })?;
-        let mut link = Link {
+        let mut link = BoundedConnection {
             name: name.clone(),
             bounds: bounds.clone(),
             connection: runtime.spawn(async {}),
             runtime: Some(runtime),
         };
-        // The time limit of the configuration ends with the socket; a server may accept it and say nothing.
+        // The configuration's time limit covers only the socket; a server may accept it and then stay silent.
         let (client, connection) = link.wait(limits.connect, config.connect(NoTls))?;
         link.connection = link.runtime().spawn(async move {
-            // Whoever waits for an answer has the error.
+            // Whoever waits for an answer receives the error.
             let _ = connection.await;
         });
         link.wait(limits.connect, client.batch_execute(&session(limits)))?;
@@ -60,7 +64,7 @@ impl Link {
         self.runtime.as_ref().expect("it is there until this is dropped")
     }
 
-    /// Waits for an answer, no longer than `limit`, and only a moment more once the collector stops.
+    /// Waits for an answer for at most `limit`. Once the collector stops, only [`GRACE`] remains.
     pub fn wait<T>(&self, limit: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
         let name = || self.name.clone();
         self.runtime().block_on(async {
@@ -72,10 +76,10 @@ impl Link {
         })
     }
 
-    /// Fails if the server has ended the connection since it was last used.
+    /// Fails if the server has ended the connection since its last use.
     pub fn look(&self, client: &Client) -> Result<(), StoreError> {
         self.runtime().block_on(async {
-            // Twice: for what the socket has, and for the task that reads it.
+            // Yields twice: once for the socket's data, once for the task that reads it.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
         });
@@ -85,7 +89,7 @@ impl Link {
         }
     }
 
-    /// Of a server that may forget what it has confirmed.
+    /// Logs a warning if the server may forget what it has confirmed.
     fn warn_of_lost_commits(&self, client: &Client) -> Result<(), StoreError> {
         let fsync = self.wait(self.bounds.limits.connect, client.query_one("SHOW fsync", &[]))?;
         if fsync.get::<_, &str>(0) == "off" {
@@ -95,18 +99,19 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for BoundedConnection {
     fn drop(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
         runtime.block_on(async {
-            // The client is gone, and its connection says goodbye.
+            // The client is gone, so its connection takes leave of the server.
             let _ = tokio::time::timeout(GOODBYE, &mut self.connection).await;
         });
-        // A name that is being looked up is not waited for.
+        // Does not wait for a pending name lookup.
         runtime.shutdown_background();
     }
 }
 
+/// Completes [`GRACE`] after the collector was told to stop.
 async fn stopped(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         sleep(TICK).await;
@@ -114,7 +119,7 @@ async fn stopped(stop: &AtomicBool) {
     sleep(GRACE).await;
 }
 
-/// What the address says goes before the limits.
+/// Returns the connection's configuration. Settings in the address take precedence over the limits.
 fn config(address: &str, limits: &Limits) -> Result<Config, Error> {
     let mut config: Config = address.parse()?;
     if config.get_connect_timeout().is_none() {
@@ -133,7 +138,9 @@ fn config(address: &str, limits: &Limits) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// Bounds on the server's side; and a commit is on its drive when it is confirmed, whatever its settings say.
+/// Returns the statements that set the session's limits on the server.
+///
+/// They also make a confirmed commit durable, whatever the server's settings say.
 fn session(limits: &Limits) -> String {
     let Limits { statement, lock, idle, .. } = limits;
     format!(
@@ -146,7 +153,7 @@ fn session(limits: &Limits) -> String {
     )
 }
 
-/// For messages: the password of an address is nobody's business. Options may hold it too.
+/// Returns an address for messages, without the password and without the options, which may contain it too.
 fn without_password(address: &str) -> String {
     let shown = address.split_once('?').map_or(address, |(shown, _)| shown);
     let Some((scheme, rest)) = shown.split_once("://") else { return shown.to_owned() };

@@ -1,19 +1,19 @@
-//! Events in PostgreSQL.
+//! Storage of events in PostgreSQL.
 
 mod link;
 mod tables;
-mod words;
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, IsolationLevel, Statement, Transaction};
 
-use self::link::Link;
-pub use self::words::{blame, is_about_a_row, is_fatal, words};
-use super::report::{GAPS_SQL, Totals, report, totals_sql};
-use super::store::{Bounds, Store, StoreError, Stored, why_not_stored};
-use super::tables::probes;
-use super::{Event, Gap, Message, Refused, Report, Thumbnail};
+use self::link::BoundedConnection;
+use crate::error::StoreError;
+use crate::message::{Event, Message, Refused, Thumbnail};
+use crate::report::{GAPS_SQL, Gap, Report, Totals, report, totals_sql};
+use crate::store::{Bounds, Store, Stored, why_not_stored};
+use crate::tables::probes;
 
+/// Inserts events, and skips those whose id is stored already.
 const PUT_EVENTS: &str = "
     INSERT INTO event (source, id, kind, sequence, subject, time, supersedes, body)
     SELECT source, id, kind, sequence, subject, time::timestamptz, supersedes, body::jsonb
@@ -21,38 +21,42 @@ const PUT_EVENTS: &str = "
         AS new (source, id, kind, sequence, subject, time, supersedes, body)
     ON CONFLICT (source, id) DO NOTHING";
 
+/// Inserts thumbnails, and skips those whose event has one already.
 const PUT_THUMBNAILS: &str = "
     INSERT INTO thumbnail (source, event_id, jpeg) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
     ON CONFLICT (source, event_id) DO NOTHING";
 
+/// Inserts refused messages, and skips those whose hash is stored already.
 const PUT_REFUSED: &str = "
     INSERT INTO refused (topic, reason, payload, sqlstate, sha256, bytes)
     SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bigint[])
     ON CONFLICT (sha256) DO NOTHING";
 
-/// Those of the events that are not here as they came: their places, from 1, and whether nothing is here under their id.
+/// Query for the events that are not stored as received: index in the arguments, from 1, and whether nothing is stored
+/// under the event's id.
 const OTHER_EVENTS: &str = "
     SELECT new.place, old.id IS NULL
     FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS new (source, id, body, place)
     LEFT JOIN event AS old ON old.source = new.source AND old.id = new.id
     WHERE old.body::jsonb IS DISTINCT FROM new.body::jsonb";
 
-/// The same of thumbnails.
+/// Query for the thumbnails that are not stored as received: index in the arguments, from 1, and whether nothing is
+/// stored under the event's id.
 const OTHER_THUMBNAILS: &str = "
     SELECT new.place, old.event_id IS NULL
     FROM unnest($1::text[], $2::text[], $3::bytea[]) WITH ORDINALITY AS new (source, event_id, jpeg, place)
     LEFT JOIN thumbnail AS old ON old.source = new.source AND old.event_id = new.event_id
     WHERE old.jpeg IS DISTINCT FROM new.jpeg";
 
-/// A connection.
+/// A connection to a PostgreSQL database.
 pub struct Postgres {
-    // Dropped first: the connection ends with its client.
+    // Must be dropped before `link`: the connection ends with its client.
     client: Client,
     statements: Statements,
-    link: Link,
+    link: BoundedConnection,
 }
 
-/// Each is sent and planned once.
+/// Prepared statements; each is sent and planned once.
 struct Statements {
     put_events: Statement,
     put_thumbnails: Statement,
@@ -74,8 +78,9 @@ impl Statements {
 }
 
 impl Postgres {
+    /// Connects and creates missing tables. `address` is a connection string or URL.
     pub fn open(address: &str, bounds: &Bounds) -> Result<Self, StoreError> {
-        let (link, mut client) = Link::open(address, bounds)?;
+        let (link, mut client) = BoundedConnection::open(address, bounds)?;
         tables::prepare(&link, &mut client)?;
         let statements = link.wait(bounds.limits.statement, Statements::prepare(&client));
         Ok(Postgres { client, statements: statements.map_err(StoreError::unsuitable)?, link })
@@ -85,7 +90,7 @@ impl Postgres {
 impl Store for Postgres {
     fn write(&mut self, messages: &[Message]) -> Result<Stored, StoreError> {
         self.link.look(&self.client)?;
-        // The server bounds each statement; a server that is frozen bounds nothing.
+        // The server limits each statement; a frozen server limits nothing.
         let limit = self.link.bounds.limits.statement * 2;
         self.link.wait(limit, write(&mut self.client, &self.statements, messages))
     }
@@ -100,7 +105,7 @@ impl Store for Postgres {
     }
 }
 
-/// The messages of a transaction by their kinds.
+/// The messages of a transaction, by kind.
 struct Sorted<'a> {
     events: Vec<&'a Event>,
     thumbnails: Vec<&'a Thumbnail>,
@@ -111,7 +116,7 @@ impl<'a> Sorted<'a> {
     fn of(messages: &'a [Message]) -> Self {
         let mut events: Vec<&Event> = messages.iter().filter_map(Message::as_event).collect();
         let mut thumbnails: Vec<&Thumbnail> = messages.iter().filter_map(Message::as_thumbnail).collect();
-        // Two collectors that store the same rows in one order cannot wait for each other.
+        // Two collectors that store the same rows in the same order cannot deadlock.
         events.sort_by_key(|event| (&event.source, &event.id));
         thumbnails.sort_by_key(|thumbnail| (&thumbnail.source, &thumbnail.event_id));
         Sorted { events, thumbnails, refused: messages.iter().filter_map(Message::as_refused).collect() }
@@ -125,7 +130,7 @@ async fn write(client: &mut Client, statements: &Statements, messages: &[Message
     Ok(stored)
 }
 
-/// Takes everything back at its end.
+/// Stores the sample's messages and rolls back.
 async fn probe(client: &mut Client, statements: &Statements, sample: &Event) -> Result<(), Error> {
     let change = client.transaction().await?;
     put(&change, statements, &Sorted::of(&probes(sample))).await?;
@@ -146,6 +151,7 @@ async fn put(change: &Transaction<'_>, statements: &Statements, messages: &Sorte
     Ok(stored)
 }
 
+/// Parameters of a statement.
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 async fn put_events(
@@ -196,7 +202,8 @@ async fn put_thumbnails(
     Ok(new)
 }
 
-/// Places, from 0, and whether nothing is stored there.
+/// Returns the indices, from 0, of messages that are not stored as received, and whether nothing is stored under their
+/// ids.
 async fn others(
     change: &Transaction<'_>,
     statement: &Statement,
@@ -220,7 +227,7 @@ async fn put_refused(change: &Transaction<'_>, statement: &Statement, refused: &
 }
 
 async fn read_report(client: &mut Client) -> Result<Report, Error> {
-    // One view for all three, while others write.
+    // One transaction gives all three queries the same view while others write.
     let view = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let view = view.start().await?;
     let last_received = "(extract(epoch FROM max(received)) * 1000000)::bigint";

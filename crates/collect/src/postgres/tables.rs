@@ -1,14 +1,16 @@
-//! The tables in PostgreSQL: made where they are missing, and looked at before anything is stored.
+//! The tables in PostgreSQL: created where they are missing, and checked before anything is stored.
 
 use tokio_postgres::{Client, Error, GenericClient};
 
-use super::Link;
-use crate::store::StoreError;
+use crate::error::StoreError;
+use crate::postgres::link::BoundedConnection;
 use crate::tables::{ADDED, FIRST, VERSION, lacking};
 
-/// Keeps two collectors that start together from making the same tables; the number is ours alone.
+/// Statement that keeps two collectors from creating the same tables at the same time. No other program uses this
+/// number.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(4723519301)";
 
+/// Statements that create the tables of the current version, or bring older ones up to it.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS bridgeclip_version (version bigint NOT NULL);
     CREATE TABLE IF NOT EXISTS event (
@@ -46,15 +48,16 @@ const TABLES: &str = "
     DELETE FROM bridgeclip_version;
 ";
 
-/// What is known of each photo now: its result, or the last correction of it.
+/// Statement that creates the view of each photo's current state: its result, or the last correction of it.
 const VIEW: &str = "
     CREATE VIEW capture AS
         SELECT DISTINCT ON (source, subject) source, id, kind, sequence, subject, time, supersedes, body, received
         FROM event WHERE kind = 'bridgeclip.capture.result.v1'
         ORDER BY source, subject, sequence DESC";
 
-/// Makes what is missing. Who may not make tables can use those that somebody else has made.
-pub fn prepare(link: &Link, client: &mut Client) -> Result<(), StoreError> {
+/// Creates missing tables and columns. A user without the right to create tables can use those that somebody else
+/// created.
+pub fn prepare(link: &BoundedConnection, client: &mut Client) -> Result<(), StoreError> {
     let limit = link.bounds.limits.statement;
     let suited = |lacking: Option<String>| match lacking {
         Some(reason) => Err(StoreError::Unsuitable { name: link.name.clone(), reason }),
@@ -66,7 +69,7 @@ pub fn prepare(link: &Link, client: &mut Client) -> Result<(), StoreError> {
     }
     let found = link.wait(limit, columns(client))?;
     if version != Some(VERSION) || FIRST.iter().any(|(table, _)| found.iter().all(|(name, _)| name != table)) {
-        // A table of somebody else's that has the name of one of ours is left alone.
+        // Never alters a foreign table that happens to have the name of one of ours.
         suited(lacking(&FIRST, &found))?;
         link.wait(limit, make(client)).map_err(StoreError::unsuitable)?;
     }
@@ -74,6 +77,7 @@ pub fn prepare(link: &Link, client: &mut Client) -> Result<(), StoreError> {
     suited(lacking(&needed, &link.wait(limit, columns(client))?))
 }
 
+/// Returns the version of the tables, or `None` if there are none.
 async fn version(client: &impl GenericClient) -> Result<Option<i64>, Error> {
     let is_there = client.query_one("SELECT to_regclass('bridgeclip_version') IS NOT NULL", &[]).await?;
     if !is_there.get::<_, bool>(0) {
@@ -82,10 +86,11 @@ async fn version(client: &impl GenericClient) -> Result<Option<i64>, Error> {
     Ok(client.query_one("SELECT max(version) FROM bridgeclip_version", &[]).await?.get(0))
 }
 
+/// Creates or updates the tables in one transaction.
 async fn make(client: &mut Client) -> Result<(), Error> {
     let change = client.transaction().await?;
     change.batch_execute(LOCK).await?;
-    // Another collector may have been first, and be newer.
+    // Another collector may have been first, and may be newer.
     if version(&change).await?.is_none_or(|found| found <= VERSION) {
         change.batch_execute(TABLES).await?;
         change.execute("INSERT INTO bridgeclip_version VALUES ($1)", &[&VERSION]).await?;
@@ -97,7 +102,7 @@ async fn make(client: &mut Client) -> Result<(), Error> {
     change.commit().await
 }
 
-/// Table and column of all that is there under the names of our tables.
+/// Returns (table, column) for every existing column of the tables that bear our names.
 async fn columns(client: &impl GenericClient) -> Result<Vec<(String, String)>, Error> {
     let sql = "SELECT name, attname::text FROM unnest($1::text[]) AS name
                JOIN pg_attribute ON attrelid = to_regclass(name)

@@ -1,5 +1,5 @@
-//! Where commands are received and carried out, one after the other, on a thread of its own. One that takes long has
-//! another thread, and the others go on.
+//! The desk that receives commands and carries them out, one after the other, on a thread of its own. A command that
+//! takes long gets another thread, so that the following ones go on.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -9,53 +9,61 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use log::{info, warn};
+use serde::Serialize;
 use serde_json::Value;
 
 use bridgeclip_domain::Time;
 use bridgeclip_journal::{CommandNote, Journal};
 
-use super::judge::{Facts, Refusal, address, judge};
-use super::{Acting, Command, CommandHandler, LongWork, State, VerifyingKey};
+use crate::command::envelope::VerifyingKey;
+use crate::command::handler::{Acting, CommandHandler, LongWork};
+use crate::command::judge::{Facts, Refusal, address, judge};
+use crate::command::operation::Command;
 use crate::connection::Incoming;
-use crate::rate::Bucket;
+use crate::rate::TokenBucket;
 
-/// Messages that wait for the desk.
+/// Maximum number of messages that wait for the desk.
 const INBOX_MAX: usize = 16;
-/// Messages a second that are looked at; a signature costs up to a millisecond to check.
+/// Maximum number of messages per second that are examined; checking a signature takes up to a millisecond.
 const PER_S_MAX: u32 = 10;
-/// Answers that wait for the link. The sender of one that is lost asks again.
+/// Maximum number of replies that wait for the link. The oldest are dropped first; their senders ask again.
 const REPLIES_MAX: usize = 64;
 
 const BUSY: &str = "another command that takes long is being carried out; give this one again when that is done";
 
-/// What the desk needs to know.
+/// Settings of the desk.
 pub struct DeskParams {
-    /// `bridge/v1/{site}/{device}`.
+    /// Prefix of the device's topics, `bridge/v1/{site}/{device}`.
     pub device: String,
+    /// Id of the current boot, for replies.
     pub boot_id: String,
+    /// Public key that commands must be signed with.
     pub key: VerifyingKey,
+    /// Journal that stores the counter of the last command.
     pub journal: Journal,
-    /// What time it is, and whether that can be trusted.
+    /// Returns the time, and whether it can be trusted.
     pub clock: Box<dyn Fn() -> Time + Send>,
 }
 
-/// Takes messages in and keeps the answers until they are fetched.
+/// A handle to the desk: it takes messages, and keeps the replies until they are fetched.
 #[derive(Clone)]
 pub struct Desk {
     inbox: SyncSender<Incoming>,
     replies: Arc<Mutex<Replies>>,
-    /// While it lives, work goes on.
+    /// Sign of life: long work goes on while a handle to it exists.
     _open: Arc<()>,
 }
 
-/// An answer, for the topic `cmd/{op}/{id}/state`.
+/// A reply, for the topic `cmd/{op}/{id}/state`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// Below the device's prefix.
+    /// Topic below the device's prefix.
     pub topic: String,
+    /// JSON of the reply.
     pub payload: Vec<u8>,
 }
 
+/// Replies and counters that the desk shares with its handles.
 #[derive(Default)]
 struct Replies {
     waiting: VecDeque<Reply>,
@@ -63,8 +71,9 @@ struct Replies {
 }
 
 impl Desk {
-    /// Starts the thread; when the last handle is dropped it ends, and long work is told to. `wake` is called after every
-    /// answer.
+    /// Starts the desk's thread, and calls `wake` after every reply.
+    ///
+    /// When the last handle is dropped, the thread ends, and long work is told to.
     pub fn start(
         params: DeskParams,
         handler: Box<dyn CommandHandler>,
@@ -83,19 +92,19 @@ impl Desk {
         Ok(Desk { inbox, replies, _open: open })
     }
 
-    /// Hands in a message. One that comes while too many wait is dropped.
+    /// Hands in a message. It is dropped, and counted as refused, if too many wait.
     pub fn hand_in(&self, incoming: Incoming) {
         if self.inbox.try_send(incoming).is_err() {
             self.replies().refused += 1;
         }
     }
 
-    /// The answers since the last call.
+    /// Returns the replies since the last call.
     pub fn take_replies(&self) -> Vec<Reply> {
         self.replies().waiting.drain(..).collect()
     }
 
-    /// Messages that were not carried out, since the start.
+    /// Returns the number of messages since the start that were not carried out.
     pub fn refused(&self) -> u64 {
         self.replies().refused
     }
@@ -105,15 +114,16 @@ impl Desk {
     }
 }
 
+/// The worker on the desk's thread.
 struct Clerk {
     params: DeskParams,
     handler: Box<dyn CommandHandler>,
     answers: Answers,
-    /// Work beside this thread, one at a time: each may hold the reference in memory once more.
+    /// Thread of the current long work. There is one at a time, as each may load the reference into memory again.
     long: Option<JoinHandle<()>>,
 }
 
-/// Where answers go; its clones put them into the same place.
+/// The outlet for replies. Its clones share one queue.
 #[derive(Clone)]
 struct Answers {
     boot_id: String,
@@ -122,7 +132,7 @@ struct Answers {
     desk: Weak<()>,
 }
 
-/// What happened to a command.
+/// The outcome of a command.
 enum Outcome {
     Accepted,
     Refused(Refusal),
@@ -130,9 +140,25 @@ enum Outcome {
     Failed(String),
 }
 
+/// The outcome of a command, as its sender receives it on `…/cmd/{op}/{id}/state`.
+#[derive(Clone, Debug, Serialize)]
+struct CommandState<'a> {
+    op: &'a str,
+    id: &'a str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Value>,
+    boot_id: &'a str,
+    time: Timestamp,
+}
+
 impl Clerk {
     fn work(mut self, messages: &Receiver<Incoming>) {
-        let mut bucket = Bucket::new(Some(PER_S_MAX), Instant::now());
+        let mut bucket = TokenBucket::new(Some(PER_S_MAX), Instant::now());
         for incoming in messages {
             let now = Instant::now();
             match address(&incoming.topic, &self.params.device) {
@@ -174,7 +200,7 @@ impl Clerk {
         }
     }
 
-    /// Judges the message and makes its counter durable: from then on it is a replay.
+    /// Judges a message, and makes its counter durable; any repetition is a replay from then on.
     fn accept(&self, incoming: &Incoming, op: &str, id: &str) -> Result<Command, Refusal> {
         let DeskParams { device, key, journal, clock, .. } = &self.params;
         let not_stored = |error: bridgeclip_journal::JournalError| Refusal::NotStored(error.to_string());
@@ -204,7 +230,8 @@ impl Answers {
             Outcome::Done(result) => ("done", None, None, Some(result)),
             Outcome::Failed(detail) => ("failed", None, Some(detail), None),
         };
-        let state = State { op, id, state, reason, detail, result, boot_id: &self.boot_id, time: Timestamp::now() };
+        let state =
+            CommandState { op, id, state, reason, detail, result, boot_id: &self.boot_id, time: Timestamp::now() };
         let payload = serde_json::to_vec(&state).expect("a state has string keys");
         self.keep(Reply { topic: format!("cmd/{op}/{id}/state"), payload });
         (self.wake)();
@@ -234,12 +261,12 @@ mod tests {
     use bridgeclip_domain::TimeQuality;
     use bridgeclip_journal::Params;
 
-    use super::super::{Op, Order, SigningKey, sign};
     use super::*;
+    use crate::{Op, Order, SigningKey, sign};
 
     const DEVICE: &str = "bridge/v1/site/unit";
 
-    /// Everything but a ping takes until `go` says so, or the desk is closed.
+    /// A handler for which everything but a ping takes until `go` receives, or until the desk is closed.
     struct Slow {
         go: Arc<Mutex<Receiver<()>>>,
         ended: Sender<()>,
@@ -277,7 +304,7 @@ mod tests {
         Incoming { topic: format!("{DEVICE}/cmd/{op}/{counter}"), payload, retained: false }
     }
 
-    /// Waits for the next answers: the id of the command, and its state.
+    /// Waits for the next replies: the id of each command, and its state.
     fn answers(desk: &Desk, count: usize) -> Vec<(String, String)> {
         let mut all = Vec::new();
         let end = Instant::now() + Duration::from_secs(20);

@@ -1,8 +1,8 @@
-//! The form of a command on its way, and the keys.
+//! The form in which a command travels, and the keys.
 //!
 //! The payload is JSON: `{"envelope": BASE64, "signature": BASE64}`. The envelope's bytes are JSON too, an [`Order`].
-//! The signature is Ed25519 over `bridgeclip.command.v1`, a line feed, and the envelope's bytes as they are, so nobody
-//! has to agree on a canonical form of JSON. The words before keep a signature from being used for anything else.
+//! The Ed25519 signature covers `bridgeclip.command.v1`, a line feed, and the envelope's bytes as they are, so no
+//! canonical form of JSON is necessary. The leading words keep a signature from being valid for any other purpose.
 
 use base64ct::{Base64, Encoding};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -13,41 +13,50 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What is signed before the envelope's bytes.
+/// Bytes that are signed before the envelope's bytes.
 const SIGNED_PREFIX: &[u8] = b"bridgeclip.command.v1\n";
 
-/// What the envelope holds.
+/// The content of an envelope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// `bridge/v1/{site}/{device}`.
+    /// Topic prefix of the device for which the order is meant, `bridge/v1/{site}/{device}`.
     pub device: String,
+    /// Name of the operation, the same as in the topic.
     pub op: String,
-    /// As in the topic; the sender's choice.
+    /// Id of the order, chosen by the sender and the same as in the topic.
     pub id: String,
-    /// Greater than that of any command before.
+    /// Counter, greater than that of any earlier order.
     pub counter: u64,
+    /// Time of issue, by the sender's clock.
     pub issued_at: Timestamp,
+    /// End of the order's validity, at most 24 hours after its issue.
     pub expires_at: Timestamp,
+    /// Arguments of the operation.
     #[serde(default)]
     pub args: Map<String, Value>,
 }
 
+/// The payload of a command.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Payload {
+    /// Envelope's bytes in base64.
     envelope: String,
+    /// Ed25519 signature in base64.
     signature: String,
 }
 
-/// Why a payload cannot be taken apart.
+/// The reason why a payload cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
+    /// The payload does not have the form of a command.
     Form,
+    /// The signature is not that of the expected key.
     Signature,
 }
 
-/// Makes the payload of an order.
+/// Returns the payload of an order, signed with `key`.
 pub fn sign(order: &Order, key: &SigningKey) -> Vec<u8> {
     let envelope = serde_json::to_vec(order).expect("an order has string keys");
     let signature = key.sign(&signed(&envelope));
@@ -56,31 +65,34 @@ pub fn sign(order: &Order, key: &SigningKey) -> Vec<u8> {
     serde_json::to_vec(&payload).expect("two strings")
 }
 
-/// Checks the signature and gives the envelope's bytes. Nothing of them is looked at before.
+/// Checks the signature and returns the envelope's bytes, which are not parsed before that.
 pub fn open(payload: &[u8], key: &VerifyingKey) -> Result<Vec<u8>, Broken> {
     let payload: Payload = serde_json::from_slice(payload).map_err(|_| Broken::Form)?;
     let envelope = Base64::decode_vec(&payload.envelope).map_err(|_| Broken::Form)?;
     let signature = Base64::decode_vec(&payload.signature).map_err(|_| Broken::Form)?;
     let signature = Signature::from_slice(&signature).map_err(|_| Broken::Form)?;
-    // Strict: no second signature can be made from a known one.
+    // A strict check: nobody can make a second signature from a known one.
     key.verify_strict(&signed(&envelope), &signature).map_err(|_| Broken::Signature)?;
     Ok(envelope)
 }
 
+/// Returns the bytes that the signature covers.
 fn signed(envelope: &[u8]) -> Vec<u8> {
     [SIGNED_PREFIX, envelope].concat()
 }
 
-/// Why a key cannot be used.
+/// The reason why a text is not a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
+    /// The text is not a public key.
     #[error("not an Ed25519 public key; it is PEM, or 44 base64 digits as `bridgeclip command keygen` prints them")]
     Public,
+    /// The text is not a private key.
     #[error("not an Ed25519 private key in PEM form, as `bridgeclip command keygen` writes it")]
     Private,
 }
 
-/// Reads a public key: PEM (as openssl writes it) or the base64 form of its 32 bytes.
+/// Reads a public key: PEM, as openssl writes it, or the base64 form of its 32 bytes.
 pub fn public_key(text: &str) -> Result<VerifyingKey, KeyError> {
     if text.trim_start().starts_with("-----") {
         return VerifyingKey::from_public_key_pem(text.trim()).map_err(|_| KeyError::Public);
@@ -97,7 +109,7 @@ pub fn private_key(pem: &str) -> Result<SigningKey, KeyError> {
     SigningKey::from_pkcs8_pem(pem.trim()).map_err(|_| KeyError::Private)
 }
 
-/// A private key in PEM and its public key in base64, made from 32 random bytes.
+/// Makes a key pair from 32 random bytes, and returns the private key in PEM and the public key in base64.
 pub fn new_private_key(seed: &[u8; 32]) -> (String, String) {
     let key = SigningKey::from_bytes(seed);
     let pem = key.to_pkcs8_pem(LineEnding::LF).expect("a key can be written");
@@ -119,7 +131,7 @@ mod tests {
         }
     }
 
-    /// `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`.
+    /// The key was made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`.
     #[test]
     fn keys_that_openssl_made_are_read() {
         let private = "-----BEGIN PRIVATE KEY-----\n\
@@ -131,7 +143,7 @@ mod tests {
         assert_eq!(private_key(private).map(|key| key.verifying_key()), public_key(public));
     }
 
-    /// RFC 8032, 7.1, test 1: the same key as above.
+    /// The public key is that of RFC 8032, 7.1, test 1; it belongs to the private key above.
     #[test]
     fn the_public_key_is_that_of_the_standard() {
         assert_eq!(

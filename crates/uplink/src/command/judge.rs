@@ -1,32 +1,34 @@
-//! Whether a message is a command that may be carried out. A pure function of its bytes and a few facts.
+//! The decision whether a message is a command to carry out: a pure function of its bytes and a few facts.
 
 use jiff::SignedDuration;
 
 use bridgeclip_domain::{Time, TimeQuality, is_name};
 
-use super::envelope::{Broken, Order, open};
-use super::{Command, Op, VerifyingKey};
+use crate::command::envelope::{Broken, Order, VerifyingKey, open};
+use crate::command::operation::{Command, Op};
 use crate::connection::Incoming;
 
-/// Largest payload that is looked at.
+/// Maximum size of a payload in bytes.
 const BYTES_MAX: usize = 64 * 1024;
-/// By so much the sender's clock may be ahead of ours.
+/// Maximum time by which the sender's clock may be ahead of the device's.
 const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
-/// How long a command may be valid.
+/// Longest validity of a command.
 const LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(24);
 
-/// What a message is judged by.
+/// The facts by which a message is judged.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
-    /// `bridge/v1/{site}/{device}`.
+    /// Prefix of the device's topics, `bridge/v1/{site}/{device}`.
     pub device: &'a str,
+    /// Public key that commands must be signed with.
     pub key: &'a VerifyingKey,
-    /// Of the last command that was accepted.
+    /// Counter of the last accepted command.
     pub counter: u64,
+    /// The device's time, and its quality.
     pub now: &'a Time,
 }
 
-/// Why a message is not carried out. In the order of the checks.
+/// The reason why a message is not carried out, in the order of the checks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("more than {BYTES_MAX} bytes")]
@@ -62,7 +64,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// For programs.
+    /// Returns the machine-readable name of the reason.
     pub fn code(&self) -> &'static str {
         match self {
             Refusal::TooLarge => "too_large",
@@ -84,13 +86,13 @@ impl Refusal {
     }
 }
 
-/// Operation and id in a command's topic; `None` if it is not one of ours.
+/// Returns operation and id from a command's topic, or `None` for a topic that is not one of this device's commands.
 pub fn address<'a>(topic: &'a str, device: &str) -> Option<(&'a str, &'a str)> {
     let (op, id) = topic.strip_prefix(device)?.strip_prefix("/cmd/")?.split_once('/')?;
     (is_name(op) && is_name(id)).then_some((op, id))
 }
 
-/// Judges a message that came on the topic of this operation and id.
+/// Judges a message that arrived on the topic of this operation and id.
 pub fn judge(incoming: &Incoming, (op, id): (&str, &str), facts: &Facts) -> Result<Command, Refusal> {
     if incoming.payload.len() > BYTES_MAX {
         return Err(Refusal::TooLarge);
@@ -119,6 +121,7 @@ pub fn judge(incoming: &Incoming, (op, id): (&str, &str), facts: &Facts) -> Resu
     Ok(Command { id: order.id, counter: order.counter, issued_at: order.issued_at, op })
 }
 
+/// Checks that the command is valid now, by a clock that was set.
 fn check_time(order: &Order, now: &Time) -> Result<(), Refusal> {
     if now.quality == TimeQuality::Unsynced {
         return Err(Refusal::ClockUnsynced);
@@ -141,8 +144,8 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::json;
 
-    use super::super::envelope::{SigningKey, sign};
     use super::*;
+    use crate::{SigningKey, sign};
 
     const DEVICE: &str = "bridge/v1/site/unit";
 
@@ -175,7 +178,7 @@ mod tests {
         judge(incoming, ("ping", "a"), &Facts { device: DEVICE, key: &key, counter: 7, now: &time })
     }
 
-    /// The reason for which a changed order is refused.
+    /// Returns the reason for which a changed order is refused.
     fn refused(change: impl FnOnce(&mut Order)) -> &'static str {
         let mut order = order();
         change(&mut order);

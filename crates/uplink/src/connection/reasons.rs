@@ -1,4 +1,4 @@
-//! What the reason codes of MQTT 5 mean for us (MQTT 5, section 2.4).
+//! The broker's answers and the ends of connections, as MQTT 5's reason codes tell them (MQTT 5, section 2.4).
 
 use std::io;
 
@@ -6,13 +6,45 @@ use rumqttc::v5::mqttbytes::Error as PacketError;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode, PubAckReason};
 use rumqttc::v5::{ConnectionError, StateError};
 
-use super::{Answer, Loss};
+/// The broker's answer to a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The broker accepted the message.
+    Accepted,
+    /// The broker accepted the message but dropped it, as nobody has subscribed.
+    NoSubscriber,
+    /// The device may not publish on this topic.
+    NotAuthorised,
+    /// The broker currently takes no more messages of any kind.
+    Busy(String),
+    /// The broker may take this message later.
+    Later(String),
+    /// The message itself is at fault.
+    Unacceptable(String),
+}
 
-/// mosquitto acknowledges with this code an event over its `message_size_limit`. MQTT 5 has it for DISCONNECT only, so
-/// the client library does not understand it and gives up the connection.
+/// The reason why there is no connection, with a text for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The network failed, or the broker gave a reason that may pass.
+    Broken(String),
+    /// The broker closed the connection without a reason.
+    Closed(String),
+    /// The link was silent for too long.
+    Dead(String),
+    /// A new attempt is useless until somebody changes something.
+    Refused(String),
+    /// The device did something that it is not allowed to do.
+    Denied(String),
+    /// The broker rejects a message that was on its way.
+    Unacceptable(String),
+}
+
+/// Code with which mosquitto acknowledges an event that exceeds its `message_size_limit`. MQTT 5 defines it for
+/// DISCONNECT only, so the client library does not understand it and gives up the connection.
 const PACKET_TOO_LARGE: u8 = 0x95;
 
-/// What an acknowledgement says about the message.
+/// Translates an acknowledgement's reason code.
 pub fn answer(reason: PubAckReason) -> Answer {
     match reason {
         PubAckReason::Success => Answer::Accepted,
@@ -29,7 +61,7 @@ pub fn answer(reason: PubAckReason) -> Answer {
     }
 }
 
-/// Why the connection ended or did not come about.
+/// Translates the client library's error into the reason why the connection ended or was not established.
 pub fn loss(error: &ConnectionError) -> Loss {
     match error {
         ConnectionError::ConnectionRefused(code) => refused(*code),
@@ -52,7 +84,7 @@ pub fn loss(error: &ConnectionError) -> Loss {
     }
 }
 
-/// An end that TLS did not expect is one all the same.
+/// Translates a socket's error. Even an end that TLS did not expect counts as a close.
 fn broken(error: &io::Error) -> Loss {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Loss::Closed("the broker closed the connection".to_owned()),
@@ -79,7 +111,7 @@ fn refused(code: ConnectReturnCode) -> Loss {
 
 fn disconnected(code: DisconnectReasonCode, reason: Option<&str>) -> Loss {
     use DisconnectReasonCode::*;
-    // Words of a stranger: one line, not for ever.
+    // The text comes from a stranger: limit it to 200 characters and one line.
     let said: String = reason.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
     let text = match said.is_empty() {
         true => format!("the broker ended the connection: {code:?}"),

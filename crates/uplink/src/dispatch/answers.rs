@@ -1,4 +1,4 @@
-//! What answers, and ends of connections, say of events.
+//! The consequences of answers, and of ends of connections, for events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,33 +7,39 @@ use log::{info, warn};
 
 use bridgeclip_journal::{OutboxRow, Topics};
 
-use super::{Blame, Dispatch, OnWay};
-use crate::LinkEvent;
 use crate::action::Turn;
 use crate::connection::{Answer, Loss};
+use crate::dispatch::{Blame, Dispatch, OnWay};
 use crate::doubts::{Flaw, Guilt};
-use crate::holds::Why;
-use crate::scope::{Kind, Scope};
+use crate::holds::HoldReason;
+use crate::link::LinkEvent;
+use crate::scope::{EventKind, Scope};
 use crate::settlement::Fate;
 use crate::window::Sent;
 
-/// Connections in a row that took events on a topic and acknowledged none, after which these are sent one at a time.
+/// Number of connections in a row that took events on a topic and acknowledged none, after which these events are sent
+/// one at a time.
 const BARREN_MAX: u32 = 2;
-/// Twice as many as can be on their way at once. Some may have gone without being sent again.
+/// Maximum number of suspects, twice as many events as can be on their way at once: some may have left the queue
+/// without being sent again.
 const SUSPECTS_MAX: usize = 2_048;
-/// Topics that are held one by one; beyond, all of other devices are held together. A device has a handful of its own.
+/// Number of topics that are held one by one. Beyond it, all topics of other devices are held together; a device has
+/// only a handful of its own.
 const HOLDS_MAX: usize = 64;
 
+/// Reason for a refusal that the broker expresses only by closing the connection.
 const OVER_IT: &str = "the broker ends the connection over it";
 
-/// What a refusal is about, as far as its reason tells.
+/// The subject of a refusal, as far as its reason shows.
 enum Refusal {
-    Scope(Scope, Why),
+    /// All events of a scope are refused.
+    Scope(Scope, HoldReason),
+    /// A single event is refused.
     Event(Flaw),
 }
 
 impl Dispatch {
-    /// The broker has answered for an event. True if it took it.
+    /// Handles the broker's answer to an event. Returns true if the broker took the event.
     pub fn answered(&mut self, row: i64, answer: Answer, turn: &mut Turn) -> bool {
         let Some(way) = self.on_way.remove(&row) else { return false };
         self.suspects.remove(&row);
@@ -73,15 +79,15 @@ impl Dispatch {
         turn.report(LinkEvent::Lifted(words));
     }
 
-    /// A packet that would be larger than the broker has said that it takes is not sent.
+    /// Handles an event whose packet would exceed the broker's stated limit; it is not sent.
     pub fn too_large(&mut self, row: &OutboxRow, bytes: usize, limit: usize, turn: &mut Turn) {
         let reason = format!("a packet of {bytes} bytes; this broker takes {limit}");
         let flaw = Flaw { reason, guilt: Guilt::Proven, ended_connection: false, pause_max: turn.params.refused_pause };
         self.sent += 1;
-        self.refused(row.id, &Kind::of(row), Refusal::Event(flaw), turn);
+        self.refused(row.id, &EventKind::of(row), Refusal::Event(flaw), turn);
     }
 
-    fn refused(&mut self, row: i64, kind: &Kind, refusal: Refusal, turn: &mut Turn) {
+    fn refused(&mut self, row: i64, kind: &EventKind, refusal: Refusal, turn: &mut Turn) {
         let reason = match &refusal {
             Refusal::Scope(_, why) => &why.reason,
             Refusal::Event(flaw) => &flaw.reason,
@@ -96,27 +102,27 @@ impl Dispatch {
                 scope.map(|scope| (scope, why))
             }
         };
-        // What is held already stays held until one of its events is taken, whatever else is wrong with them.
+        // A held scope stays held until one of its events is taken, whatever else is wrong with its events.
         if let Some((scope, why)) = to_hold.filter(|_| tried.is_none()) {
             self.hold(scope, why, turn);
         }
     }
 
-    fn hold(&mut self, scope: Scope, why: Why, turn: &mut Turn) {
+    fn hold(&mut self, scope: Scope, why: HoldReason, turn: &mut Turn) {
         let is_foreign = scope.topics().is_some_and(Topics::are_foreign);
         let scope = if is_foreign && self.holds.len() >= HOLDS_MAX { Scope::On(Topics::foreign()) } else { scope };
         let reason = why.reason.clone();
         if self.holds.hold(scope.clone(), why, turn.now, &mut turn.random) {
             self.holds.remove_within(&scope);
-            // Now it is known what it is.
+            // The cause is known now, so the scope's events are no longer suspects.
             self.suspects.retain(|_, kind| !scope.covers(kind));
-            self.lanes.drop_rows(|row| scope.topics().is_some() && scope.covers(&Kind::of(row)));
+            self.lanes.drop_rows(|row| scope.topics().is_some() && scope.covers(&EventKind::of(row)));
             self.candidate = None;
             tell_held(&scope, &reason, turn);
         }
     }
 
-    /// The connection has ended. `others`: messages besides events were on their way.
+    /// Handles the end of the connection. `others` says whether messages other than events were on their way.
     pub fn lost(&mut self, loss: &Loss, others: bool, turn: &mut Turn) -> Blame {
         let on_way = std::mem::take(&mut self.on_way);
         let only = if others || on_way.len() != 1 { None } else { on_way.iter().next() };
@@ -133,12 +139,12 @@ impl Dispatch {
         }
     }
 
-    /// This event was on its way, and nothing else. True if the end of the connection is put down to it.
+    /// Handles the end of a connection on which only this event was on its way. Returns true if the event is blamed.
     fn blamed(&mut self, row: i64, way: &OnWay, loss: &Loss, turn: &mut Turn) -> bool {
         let (retry_max, refused_pause) = (turn.params.retry_max, turn.params.refused_pause);
         match loss {
             Loss::Denied(reason) => {
-                let why = Why { reason: reason.clone(), pause_max: refused_pause, alone: true };
+                let why = HoldReason { reason: reason.clone(), pause_max: refused_pause, alone: true };
                 self.refused(row, &way.kind, Refusal::Scope(Scope::On(way.kind.topics.clone()), why), turn);
             }
             Loss::Unacceptable(reason) => {
@@ -156,13 +162,22 @@ impl Dispatch {
         true
     }
 
-    fn broke(&mut self, row: i64, kind: &Kind, reason: String, guilt: Guilt, pause_max: Duration, turn: &mut Turn) {
+    fn broke(
+        &mut self,
+        row: i64,
+        kind: &EventKind,
+        reason: String,
+        guilt: Guilt,
+        pause_max: Duration,
+        turn: &mut Turn,
+    ) {
         let flaw = Flaw { reason, guilt, ended_connection: true, pause_max };
         self.refused(row, kind, Refusal::Event(flaw), turn);
     }
 
-    /// Several events were on their way, or one by chance: they are sent one at a time, if the broker said that it is one
-    /// of them, or if it happens again.
+    /// Makes suspects of the events that were on their way, which are then sent one at a time.
+    ///
+    /// This happens if the broker said that one of them is at fault, or if such an end repeats.
     fn suspect(&mut self, on_way: &BTreeMap<i64, OnWay>, loss: &Loss) {
         let is_said = matches!(loss, Loss::Denied(_) | Loss::Unacceptable(_));
         let topics: BTreeSet<_> = on_way.values().map(|way| &way.kind.topics).collect();
@@ -179,7 +194,7 @@ impl Dispatch {
         }
     }
 
-    /// Everything that is not answered is read again.
+    /// Prepares for the next connection: every unanswered event is read again.
     fn begin_anew(&mut self) {
         self.holds.forget_tries();
         self.lanes.rewind(|_| true);
@@ -189,16 +204,16 @@ impl Dispatch {
 }
 
 impl Flaw {
-    /// Why all events like it are held, if it is none of them.
-    fn as_why(&self) -> Why {
-        Why { reason: self.reason.clone(), pause_max: self.pause_max, alone: self.ended_connection }
+    /// Returns the reason for holding all events like it, if none of them alone is at fault.
+    fn as_why(&self) -> HoldReason {
+        HoldReason { reason: self.reason.clone(), pause_max: self.pause_max, alone: self.ended_connection }
     }
 }
 
-fn refusal(answer: Answer, kind: &Kind, turn: &Turn) -> Refusal {
+fn refusal(answer: Answer, kind: &EventKind, turn: &Turn) -> Refusal {
     let (retry_max, refused_pause) = (turn.params.retry_max, turn.params.refused_pause);
     let flaw = |reason, guilt, pause_max| Refusal::Event(Flaw { reason, guilt, ended_connection: false, pause_max });
-    let hold = |scope, reason, pause_max| Refusal::Scope(scope, Why { reason, pause_max, alone: false });
+    let hold = |scope, reason, pause_max| Refusal::Scope(scope, HoldReason { reason, pause_max, alone: false });
     let on_topics = || Scope::On(kind.topics.clone());
     match answer {
         Answer::NotAuthorised => {

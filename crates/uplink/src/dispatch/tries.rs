@@ -1,24 +1,26 @@
-//! The choice of what is tried next, of what is held back or doubted.
+//! The choice of the held or doubted event that is tried next.
 
 use bridgeclip_journal::{EventClass, JournalError, OutboxRow, Topics, Which};
 
-use super::Dispatch;
 use crate::action::Turn;
-use crate::scope::{Kind, Scope};
+use crate::dispatch::Dispatch;
+use crate::scope::{EventKind, Scope};
 
-/// Rows that are read at once in search of one to try.
+/// Number of rows that are read at once in search of an event to try.
 const PAGE_ROWS: usize = 16;
 
-/// What was found for a try.
+/// Result of the search for an event to try.
 enum Found {
+    /// An event to try.
     Row(OutboxRow),
+    /// The scope holds no event.
     Nothing,
-    /// Something else that holds it back has to be tried first, or later.
+    /// Something else that holds the events back must be tried first, or a try is under way.
     NotNow,
 }
 
 impl Dispatch {
-    /// Looks for something to try, unless something is chosen already. The most urgent class goes first.
+    /// Chooses an event to try, the most urgent class first, unless one is chosen already.
     pub(super) fn choose(&mut self, turn: &Turn) -> Result<(), JournalError> {
         if self.candidate.is_some() || !self.holds_back() {
             return Ok(());
@@ -30,6 +32,7 @@ impl Dispatch {
         Ok(())
     }
 
+    /// Returns an event of a held scope that may be tried now. A scope without events is lifted.
     fn of_what_is_held(&mut self, turn: &Turn) -> Result<Option<OutboxRow>, JournalError> {
         let mut best: Option<OutboxRow> = None;
         for scope in self.holds.due(turn.now).cloned().collect::<Vec<_>>() {
@@ -46,17 +49,17 @@ impl Dispatch {
         Ok(best)
     }
 
-    /// What holds nothing is not held. What was passed over on its account is looked at again.
+    /// Lifts a scope that holds no event. The events that were passed over because of it are read again.
     fn lift(&mut self, scope: &Scope) {
         self.holds.remove(scope);
         self.lanes.rewind(|class| scope.may_cover(class));
     }
 
-    /// The link as a whole has no topics of its own: the next event that comes up is the try.
+    /// Lifts a scope without topics if it holds no event. Otherwise the next event of the queue serves as the try.
     fn lift_if_empty(&mut self, scope: &Scope, turn: &Turn) -> Result<(), JournalError> {
         for class in turn.classes().filter(|class| scope.may_cover(*class)) {
             if !turn.queue.page(class, 0, 1, Which::All)?.rows.is_empty() {
-                // Each of them has been tried: again from the oldest.
+                // Each of its events has been tried: start again with the oldest.
                 if !self.lanes.may_have_rows(|of| of == class) {
                     self.lanes.rewind(|of| of == class);
                 }
@@ -67,11 +70,12 @@ impl Dispatch {
         Ok(())
     }
 
-    /// An event that was not refused singly before, if there is one: so no single event can keep all others back.
+    /// Finds an event of a scope, preferably one that was never refused singly, so that no single event keeps all
+    /// others back.
     fn find(&mut self, scope: &Scope, topics: &Topics, turn: &Turn) -> Result<Found, JournalError> {
         let mut found = Found::Nothing;
         for class in turn.classes().filter(|class| scope.may_cover(*class)) {
-            if !self.holds.is_open(&Kind { class, topics: topics.clone() }, turn.now) {
+            if !self.holds.is_open(&EventKind { class, topics: topics.clone() }, turn.now) {
                 found = Found::NotNow;
             } else if let Some(row) = self.unknown_row(class, topics, turn)? {
                 return Ok(Found::Row(row));
@@ -87,12 +91,13 @@ impl Dispatch {
         Ok(if is_under_way { Found::NotNow } else { found })
     }
 
-    fn may_go(&self, row: i64, kind: &Kind, turn: &Turn) -> bool {
+    /// Reports whether a doubted event may be sent now.
+    fn may_go(&self, row: i64, kind: &EventKind, turn: &Turn) -> bool {
         let is_under_way = self.settlement.contains(row) || self.on_way.contains_key(&row);
         !is_under_way && kind.class <= turn.settings.last_class() && self.holds.is_open(kind, turn.now)
     }
 
-    /// The first event of a class on these topics that is neither under way nor doubted.
+    /// Returns the first event of a class on these topics that is neither under way nor doubted.
     fn unknown_row(&self, class: EventClass, topics: &Topics, turn: &Turn) -> Result<Option<OutboxRow>, JournalError> {
         let mut after = 0;
         loop {
@@ -105,11 +110,12 @@ impl Dispatch {
         }
     }
 
+    /// Reports whether the event is under way or doubted.
     fn is_known(&self, row: i64) -> bool {
         self.settlement.contains(row) || self.on_way.contains_key(&row) || self.doubts.contains(row)
     }
 
-    /// An event whose pause is over, of a class that is as urgent as this one at least.
+    /// Returns a doubted event whose pause is over, of a class more urgent than `before`.
     fn of_what_is_doubted(
         &mut self,
         turn: &Turn,
@@ -126,12 +132,13 @@ impl Dispatch {
         Ok(None)
     }
 
+    /// Returns the id of the doubted event of a class that may be tried now and has waited longest.
     fn next_doubted(&self, class: EventClass, turn: &Turn) -> Option<i64> {
-        let may_go = |row, kind: &Kind| self.holds.is_free(kind) && self.may_go(row, kind, turn);
+        let may_go = |row, kind: &EventKind| self.holds.is_free(kind) && self.may_go(row, kind, turn);
         self.doubts.due(class, turn.now, may_go)
     }
 
-    /// The row with this id; `None` if it is gone.
+    /// Returns the row with this id, or `None` if it is gone.
     fn row(&self, id: i64, turn: &Turn) -> Result<Option<OutboxRow>, JournalError> {
         let Some(class) = EventClass::of(id) else { return Ok(None) };
         let page = turn.queue.page(class, id - 1, 1, Which::All)?;
