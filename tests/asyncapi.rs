@@ -1,4 +1,4 @@
-//! deploy/asyncapi.yaml against what a device really sends and receives.
+//! Checks deploy/asyncapi.yaml against what a device really sends and receives.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,14 +15,15 @@ fn document() -> Value {
     yaml_serde::from_str(&fs::read_to_string(path).expect("read")).expect("YAML")
 }
 
-/// Whether a topic has the form of `a/{b}/c`.
+/// Reports whether `topic` has the form of `address`, such as `a/{b}/c`.
 fn matches(address: &str, topic: &str) -> bool {
     let (address, topic): (Vec<_>, Vec<_>) = (address.split('/').collect(), topic.split('/').collect());
     let level = |(form, level): (&&str, &&str)| form == level || (form.starts_with('{') && !level.is_empty());
     address.len() == topic.len() && address.iter().zip(&topic).all(level)
 }
 
-/// The operation that a message belongs to, and the kind of message; fails if the message is not as described.
+/// Returns the operation that a message belongs to, and the kind of message. Fails if the message differs from its
+/// description.
 fn described(document: &Value, message: &Message) -> String {
     let operations = document["operations"].as_object().expect("operations");
     let found = operations.iter().find(|(_, operation)| {
@@ -47,7 +48,7 @@ fn described(document: &Value, message: &Message) -> String {
     format!("{name} {kind}")
 }
 
-/// Every operation with each kind of message that it has.
+/// Returns every operation, with each kind of message that it has.
 fn kinds(document: &Value) -> BTreeSet<String> {
     let operations = document["operations"].as_object().expect("operations").iter();
     let of_operation = operations.flat_map(|(name, operation)| {

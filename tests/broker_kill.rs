@@ -1,4 +1,5 @@
-//! The shipped settings of mosquitto: what it has acknowledged for a collector that is away outlives its being killed.
+//! Checks the shipped settings of mosquitto: messages that it has acknowledged for an absent collector survive a
+//! SIGKILL.
 
 use std::path::Path;
 use std::thread;
@@ -11,12 +12,13 @@ use crate::support::{Broker, eventually, free_port, publish};
 
 const SHIPPED: &str = include_str!("../deploy/central/mosquitto.conf");
 const ROUNDS: i64 = 30;
-/// mosquitto acknowledges a message first, and saves it when its loop comes round again, which takes a tenth of a second at
-/// the most. What it acknowledged within the last tenth is lost with every setting.
+/// Time after which mosquitto has saved a message that it acknowledged. It saves when its loop comes round again, which
+/// takes at most a tenth of a second. With every setting, messages that it acknowledged within the last tenth are lost.
 const SAVED_AFTER: Duration = Duration::from_millis(300);
 const SOURCE: &str = "bridge/v1/site/unit";
 
-/// The shipped lines that say what is kept, for a broker of the test's own, and without those that begin with `left_out`.
+/// Returns the shipped settings that govern what is kept, for a broker of the test's own. Leaves out those that begin
+/// with `left_out`.
 fn keeping(dir: &Path, left_out: &str) -> String {
     let is_about = |line: &&str| ["persistence", "autosave", "max_queued"].iter().any(|begin| line.starts_with(begin));
     let lines = SHIPPED.lines().filter(is_about).filter(|line| left_out.is_empty() || !line.starts_with(left_out));
@@ -25,8 +27,8 @@ fn keeping(dir: &Path, left_out: &str) -> String {
     text.replace("/var/lib/mosquitto/", &format!("{}/", dir.display()))
 }
 
-/// Of 30 events, each followed by SIGKILL for the broker soon after it has acknowledged it, how many a collector gets that was
-/// away meanwhile.
+/// Returns how many of 30 events a collector receives that was absent meanwhile. The broker is killed by SIGKILL soon
+/// after it acknowledges each event.
 fn kept(left_out: &str) -> u64 {
     let (dir, store): (TempDir, TempDir) =
         (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
@@ -34,7 +36,7 @@ fn kept(left_out: &str) -> u64 {
     let mut collecting = Collecting::new("one", port, &sqlite(&dir));
     for round in 1..=ROUNDS {
         let broker = Broker::start_with(port, &settings);
-        // mosquitto keeps the messages of a session, but not what a group of collectors has subscribed to.
+        // mosquitto keeps the messages of a session, but not the subscriptions of a group of collectors.
         collecting.start();
         let connected = |log: &str| log.matches("connected to").count() as i64;
         eventually("a subscription", || connected(&collecting.log()) == round);
@@ -45,7 +47,7 @@ fn kept(left_out: &str) -> u64 {
     }
     let _broker = Broker::start_with(port, &settings);
     collecting.start();
-    // What the broker holds comes before what is published now.
+    // Messages that the broker holds arrive before those that are published now.
     collecting.wait_until_ready(port, "again");
     device(&collecting.report().1, SOURCE)["events"].as_u64().unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! Every classifier on the held-out pictures of the demo: the same answers as PyTorch and NumPy give, photo by photo,
-//! and what the fitted rules add.
+//! Checks every classifier on the held-out pictures of the demo: it gives the same answers as PyTorch and NumPy, photo
+//! by photo. Also checks what the fitted rules add.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ fn answers_are_those_of_numpy_and_pytorch() {
     }
 }
 
-/// Class indexes of each category, in rising order.
+/// Returns the class indexes of each category, in rising order.
 fn cells(verdict: &Verdict) -> String {
     let cell = |category| {
         let mut indexes: Vec<u8> = verdict.get(category).classes.iter().map(|class| class.index).collect();
@@ -53,7 +53,7 @@ fn cells(verdict: &Verdict) -> String {
     Category::ALL.map(cell).join(",")
 }
 
-/// Scores the held-out pictures with what is fitted in the demo package, to pictures of another split.
+/// Scores the held-out pictures with the rules in the demo package, which were fitted to pictures of another split.
 fn eval(more: &[&str]) -> Value {
     let (csv, embeddings, package) = (data("demo/val.csv"), data("demo/val_embeddings.npy"), demo_package());
     let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
@@ -119,7 +119,7 @@ fn a_verdict_says_how_it_was_made_and_what_to_look_at() {
         assert_eq!(exit_code(output.status), 0, "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["verdict"].clone()
     };
-    // It shows rating IV over traffic.
+    // The photo shows rating IV over traffic.
     let found = verdict(&[]);
     assert_eq!((&found["method"], &found["rule"]), (&"knn".into(), &"published".into()));
     assert_eq!((&found["review_urgent"], &found["confidence_calibrated"]), (&true.into(), &true.into()));

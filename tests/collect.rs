@@ -154,7 +154,7 @@ fn a_wrong_address_is_told_at_once_and_without_its_password() {
 const DEVICES: u64 = 50;
 const EVENTS: u64 = 100_000;
 
-/// Publishes all events of every fifth device, beginning with `first`.
+/// Publishes all events of every fifth device, starting with device `first`.
 fn deliver(port: u16, first: u64, body: &str) {
     let mut options = MqttOptions::new(format!("devices-{first}"), "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(60));
@@ -179,7 +179,7 @@ fn deliver(port: u16, first: u64, body: &str) {
     acknowledge.join().expect("all were acknowledged");
 }
 
-/// An event as large as a true one, with places for what differs.
+/// Returns an event as large as a real one, with placeholders for what differs.
 fn body() -> String {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let journal = open_journal(dir.path());
@@ -190,7 +190,7 @@ fn body() -> String {
     event.to_string()
 }
 
-/// Events a second of 50 devices into PostgreSQL, by two collectors that share the load.
+/// Measures events per second of 50 devices into PostgreSQL, by two collectors that share the load.
 ///
 /// `cargo test --release collect_of_100000 -- --ignored --nocapture`
 #[test]

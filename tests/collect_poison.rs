@@ -1,5 +1,5 @@
-//! Messages that no device sends, and what the database refuses, among good ones: `bridgeclip collect` with a real
-//! mosquitto, a real PostgreSQL and SQLite.
+//! Checks `bridgeclip collect` with a real mosquitto, a real PostgreSQL and SQLite: among good events arrive messages
+//! that no device sends, and messages that the database refuses.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -14,20 +14,20 @@ use serde_json::{Value, json};
 use crate::support::collecting::{Collecting, body, event, sqlite};
 use crate::support::{Broker, PostgresServer, Random, eventually, free_port};
 
-/// Good events, and messages of each sort together.
+/// Number of good events, and of messages of all other kinds together.
 const COUNT: usize = 10_000;
 
 type Topic = String;
 type Make = fn(&str, i64) -> (Topic, Vec<u8>);
 
-/// A topic below the device, and an event that was changed.
+/// Returns a topic below the device and an event that `change` has altered.
 fn changed(device: &str, number: i64, change: impl FnOnce(&mut Value)) -> (Topic, Vec<u8>) {
     let mut event = body(device, &format!("e-{number}"), number);
     change(&mut event);
     (format!("{device}/capture/result"), event.to_string().into_bytes())
 }
 
-/// An event in whose text a piece was replaced.
+/// Returns an event in whose text `from` is replaced by `to`.
 fn replaced(device: &str, number: i64, from: &str, to: &str) -> (Topic, Vec<u8>) {
     let (topic, text) = changed(device, number, |_| ());
     let text = String::from_utf8(text).expect("text");
@@ -35,17 +35,17 @@ fn replaced(device: &str, number: i64, from: &str, to: &str) -> (Topic, Vec<u8>)
     (topic, text.replacen(from, to, 1).into_bytes())
 }
 
-/// An event with more data, in the form of JSON's text.
+/// Returns an event with more data, given as JSON text.
 fn with_data(device: &str, number: i64, more: &str) -> (Topic, Vec<u8>) {
     replaced(device, number, "\"data\":{", &format!("\"data\":{{{more},"))
 }
 
-/// Under a topic below the device.
+/// Returns `payload` under a topic below the device.
 fn below(device: &str, topic: &str, payload: impl Into<Vec<u8>>) -> (Topic, Vec<u8>) {
     (format!("{device}/{topic}"), payload.into())
 }
 
-/// From another place, whose name holds that of the device.
+/// Returns an event from another site, whose name contains that of the device.
 fn elsewhere(device: &str, number: i64, site: &str) -> (Topic, Vec<u8>) {
     let source = format!("bridge/v1/{site}/{}", device.rsplit('/').next().expect("a name"));
     changed(&source, number, |_| ())
@@ -55,7 +55,7 @@ fn nested(open: &str, close: &str, levels: usize) -> String {
     open.repeat(levels) + "1" + &close.repeat(levels)
 }
 
-/// Every kind with its name.
+/// Every kind of poison, with its name.
 const POISON: [(&str, Make); 48] = [
     ("deep-list", |d, n| with_data(d, n, &format!("\"note\":{}", nested("[", "]", 7_000)))),
     ("deep-object", |d, n| with_data(d, n, &format!("\"verdict\":{}", nested("{\"a\":", "}", 7_000)))),
@@ -111,7 +111,7 @@ fn utf_16(text: &[u8]) -> Vec<u8> {
     String::from_utf8_lossy(text).encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
-/// Events that are odd and good: what is in them is nobody's business but the consumer's.
+/// Events that are odd but good: only the consumer has to understand what is in them.
 const ODD: [Make; 8] = [
     |d, n| with_data(d, n, "\"note\":\"\\ud83c\\udf09 \\uffff \\ufdd0 \u{feff}\""),
     |d, n| with_data(d, n, &format!("\"note\":{}", nested("[", "]", 25))),
@@ -123,7 +123,7 @@ const ODD: [Make; 8] = [
     |d, n| with_data(d, n, r#""position":{"latitude_deg":-90,"longitude_deg":180}"#),
 ];
 
-/// The good event that goes with a message of a kind. Devices have the same ids.
+/// Returns the good event that goes with a message of kind `number`. Different devices use the same ids.
 fn good(number: usize) -> (Topic, Vec<u8>) {
     let (kind, sequence) = (POISON[number % POISON.len()].0, number as i64 + 1);
     match kind {
@@ -140,7 +140,7 @@ fn poison(number: usize) -> (Topic, Vec<u8>) {
     make(&format!("bridge/v1/poison/{kind}-{number}"), number as i64 + 1)
 }
 
-/// Publishes all messages, as fast as the broker takes them. Properties are the sender's business too.
+/// Publishes all messages, as fast as the broker takes them. MQTT properties are also left to the sender.
 fn publish_all(port: u16, messages: impl ExactSizeIterator<Item = (Topic, Vec<u8>)>) {
     let mut options = MqttOptions::new("poison", "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(60));
@@ -164,7 +164,7 @@ fn publish_all(port: u16, messages: impl ExactSizeIterator<Item = (Topic, Vec<u8
     acknowledge.join().expect("all were acknowledged");
 }
 
-/// Good events and poison in a random order. A message that collides comes after the one it collides with.
+/// Mixes good events and poison in a random order. A message that collides comes after the one that it collides with.
 fn mixed(seed: u64) -> Vec<(bool, usize)> {
     let mut messages: Vec<(bool, usize)> = (0..COUNT).flat_map(|number| [(true, number), (false, number)]).collect();
     let mut random = Random::new(seed);
@@ -174,11 +174,11 @@ fn mixed(seed: u64) -> Vec<(bool, usize)> {
     messages
 }
 
-/// What a database holds.
+/// What a database holds after the test.
 struct Held {
     events: i64,
     good: i64,
-    /// Topic and reason.
+    /// Topic and reason of each refused message.
     refused: Vec<(String, String)>,
 }
 
@@ -211,7 +211,7 @@ fn check(held: &Held) {
         assert!(!reason.is_empty(), "{topic}");
         let kinds = POISON.iter().map(|(kind, _)| *kind).filter(|kind| topic.contains(&format!("/{kind}-")));
         let kind = kinds.max_by_key(|kind| kind.len());
-        // The name is behind what was kept of the topic.
+        // The name of the kind is after the part of the topic that was kept.
         *found.entry(kind.unwrap_or("long-site")).or_default() += 1;
     }
     for (place, (kind, _)) in POISON.iter().enumerate() {
@@ -245,7 +245,7 @@ fn ten_thousand_poison_messages_of_all_kinds_stop_nothing() {
         let log = collecting.log();
         assert!(log.contains("nested deeper than") || log.contains("NUL"), "{log}");
         assert!(log.lines().count() < 100, "{} lines", log.lines().count());
-        // Nothing is left that comes again.
+        // No message is left that could arrive again.
         collecting.start();
         collecting.wait_until_ready(port, "again");
         check(&Held { events: held().events, ..held() });
@@ -253,7 +253,7 @@ fn ten_thousand_poison_messages_of_all_kinds_stop_nothing() {
     }
 }
 
-/// Refuses, breaks or delays what an event's `do` says, whoever stores it.
+/// Trigger of the tables' owner that refuses, breaks or delays an event as its `do` says, whoever stores it.
 const OWNERS_TRIGGER: &str = "
     CREATE FUNCTION owner_rule() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -274,7 +274,7 @@ const OWNERS_TRIGGER: &str = "
         FOR EACH ROW WHEN (NEW.body ? 'late') EXECUTE FUNCTION late_rule();
 ";
 
-/// Codes of all classes that an error of a statement can have.
+/// Codes of all classes of errors that a statement can have.
 const CODES: [&str; 30] = [
     "08006", "0A000", "0L000", "21000", "22003", "22021", "22P02", "22P05", "23502", "23503", "23505", "23514",
     "25006", "26000", "28000", "2201B", "39P01", "40001", "40P01", "42501", "42703", "42P01", "53100", "53200",
@@ -305,7 +305,7 @@ fn whatever_the_database_says_of_a_message_the_others_are_stored() {
     messages.sort_by_key(|(_, payload)| payload.iter().map(|byte| u32::from(*byte)).sum::<u32>() % 97);
     publish_all(port, messages.into_iter());
     let refused = || {
-        // Now and then the server starts again.
+        // The server restarts now and then.
         let mut client = Postgres::connect(&server.address(), NoTls).ok()?;
         Some(client.query("SELECT reason FROM refused", &[]).ok()?.len())
     };

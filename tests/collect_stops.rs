@@ -1,5 +1,5 @@
-//! `bridgeclip collect` while database or broker says nothing: it ends within five seconds after SIGTERM, goes on by itself
-//! when they are back, and has acknowledged nothing that is not stored.
+//! Checks `bridgeclip collect` while database or broker is silent: it ends within five seconds after SIGTERM, goes on
+//! by itself when they are back, and has acknowledged only what is stored.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::ExitStatus;
@@ -11,9 +11,9 @@ use rusqlite::Connection;
 use crate::support::collecting::{Collecting, event, sqlite};
 use crate::support::{Broker, PostgresServer, bridgeclip, eventually, exit_code, free_port, publish};
 
-/// What a stop may take.
+/// Time limit for a stop.
 const STOP_MAX: Duration = Duration::from_secs(5);
-/// For a collector to be in the state that is meant.
+/// Time for a collector to reach the state that a test needs.
 const MOMENT: Duration = Duration::from_millis(1_500);
 
 const SOURCE: &str = "bridge/v1/site/unit";
@@ -29,7 +29,7 @@ fn assert_clean_stop(collecting: &mut Collecting, state: &str) {
     assert_eq!(exit_code(status), 0, "{state}: {}", collecting.log());
 }
 
-/// A server that takes connections and says nothing.
+/// Starts a server that accepts connections and says nothing, and returns its port.
 fn silent() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its address").port();
@@ -40,7 +40,7 @@ fn silent() -> u16 {
     port
 }
 
-/// A port whose queue of connections is full: the kernel answers nothing to whoever wants another.
+/// A port whose queue of connections is full: the kernel answers nothing to a client that wants another.
 struct BlackHole {
     port: u16,
     _listener: TcpListener,
@@ -127,19 +127,19 @@ fn a_server_that_freezes_stops_no_stop_and_loses_nothing() {
     let _broker = Broker::start_with(port, "max_queued_messages 0");
     let mut collecting = Collecting::started("one", port, &server.address());
     collecting.wait_until_ready(port, "one");
-    // In a statement.
+    // The server hangs in a statement.
     server.freeze();
     send(port, 1);
     thread::sleep(MOMENT);
     assert_clean_stop(&mut collecting, "frozen in a statement");
-    // While it connects.
+    // The server hangs while the collector connects.
     collecting.start();
     thread::sleep(MOMENT);
     assert_clean_stop(&mut collecting, "frozen while it connects");
     server.thaw();
     collecting.start();
     collecting.wait_for(SOURCE, 1);
-    // While another session holds the table.
+    // Another session holds the table.
     let mut session = server.client();
     session.batch_execute("BEGIN; LOCK TABLE event IN ACCESS EXCLUSIVE MODE").expect("a lock");
     send(port, 2);
@@ -219,7 +219,7 @@ fn leaving_a_broker_that_never_answers_can_be_stopped() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
     command.args(["collect", "run", "--leave", "--config"]).arg(collecting.settings());
     let mut process = command.stderr(std::process::Stdio::null()).spawn().expect("it starts");
-    // Quiet for three seconds, it says goodbye to a broker that does not answer.
+    // After three silent seconds the collector says goodbye to a broker that does not answer.
     thread::sleep(Duration::from_secs(5));
     let begin = Instant::now();
     crate::support::signal("TERM", process.id());

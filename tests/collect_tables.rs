@@ -1,4 +1,4 @@
-//! Tables that somebody else has changed, made or restricted, under `bridgeclip collect`.
+//! Checks `bridgeclip collect` on tables that somebody else has changed, made or restricted.
 
 use postgres::{Client, NoTls};
 use rusqlite::Connection;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::support::collecting::{Collecting, body, device, event, sqlite};
 use crate::support::{Broker, PostgresServer, bridgeclip, eventually, exit_code, free_port, publish};
 
-/// The tables as the first version made them, in both databases.
+/// Tables as version 1 made them, for PostgreSQL; `FIRST_SQLITE` has those for SQLite.
 const FIRST_POSTGRES: &str = "
     CREATE TABLE bridgeclip_version (version bigint NOT NULL);
     INSERT INTO bridgeclip_version VALUES (1);
@@ -48,7 +48,7 @@ impl Databases {
         [self.server.address(), sqlite(&self.dir)]
     }
 
-    /// The same for both, or each its own.
+    /// Changes a database: with one statement for both kinds, or with one of its own.
     fn change(&self, address: &str, postgres: &str, sqlite: &str) {
         match address.starts_with("sqlite") {
             true => self.file().execute_batch(sqlite).expect("a change"),
@@ -60,7 +60,7 @@ impl Databases {
         Connection::open(self.dir.path().join("events.db")).expect("a database")
     }
 
-    /// Empties both.
+    /// Drops all tables of both databases.
     fn drop_tables(&self) {
         let sql = "DROP VIEW IF EXISTS capture; DROP TABLE IF EXISTS event; DROP TABLE IF EXISTS thumbnail;
                    DROP TABLE IF EXISTS refused;";
@@ -69,7 +69,7 @@ impl Databases {
     }
 }
 
-/// Starts a collector that has to fail, and gives what it says.
+/// Starts a collector that must fail, and returns its error message.
 fn refusal(address: &str) -> String {
     let collecting = Collecting::new("one", 1, address);
     let settings = collecting.settings();
@@ -79,7 +79,7 @@ fn refusal(address: &str) -> String {
     error
 }
 
-/// Starts a collector that has to store an event, a thumbnail and a refusal.
+/// Starts a collector that must store an event, a thumbnail and a refusal.
 fn assert_works(address: &str, name: &str) -> Collecting {
     let port = free_port();
     let _broker = Broker::start_with(port, "max_queued_messages 0");
@@ -224,7 +224,7 @@ fn devices_that_the_owner_does_not_know_do_not_hold_up_the_others() {
     for address in databases.addresses() {
         let name = if address.starts_with("sqlite") { "file" } else { "server" };
         assert_works(&address, "before");
-        // The sample with which a collector tries the database is none of them either.
+        // The sample with which a collector tries the database is not from a known device either.
         let known = "INSERT INTO known VALUES ('bridge/v1/site/known');";
         let postgres = format!(
             "DELETE FROM event; CREATE TABLE known (source text PRIMARY KEY); {known}
@@ -278,7 +278,7 @@ fn what_a_database_drops_without_an_error_is_not_taken_for_stored() {
         let mut dropped = body(&source, "e-2", 2);
         dropped["subject"] = json!("dropped");
         publish(port, &format!("{source}/capture/result"), dropped.to_string().as_bytes(), false);
-        // The number of another event.
+        // The sequence number of another event.
         publish(port, &format!("{source}/capture/result"), &event(&source, "e-1", 1), false);
         publish(port, &format!("{source}/capture/result"), &event(&source, "e-3", 3), false);
         collecting.wait_for(&source, 2);

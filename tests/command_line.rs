@@ -1,4 +1,4 @@
-//! The commands as a user types them.
+//! Checks the commands as a user types them.
 
 use std::fs;
 use std::process::Output;
@@ -102,7 +102,7 @@ fn demo_classifies_every_photo_and_keeps_the_events() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let count = demo_photos().len();
     assert!(text.contains("synthetic pictures only"), "{text}");
-    // A result and a thumbnail each.
+    // Each photo has a result and a thumbnail.
     let events = 2 * count;
     assert!(text.contains(&format!("{count} of {count} photos classified, 0 failed, {events} events")), "{text}");
 }

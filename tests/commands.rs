@@ -1,4 +1,4 @@
-//! Signed commands over a real broker to the running daemon.
+//! Checks signed commands to the running daemon, over a real broker.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Broker, Device, Subscriber, bridgeclip, demo_photos, eventually, exit_code, free_port, publish};
 
-/// The central side: a key, a broker, and a device that knows the key.
+/// The central side: a key, a broker, and a device that trusts the key.
 struct Central {
     dir: tempfile::TempDir,
     port: u16,
@@ -39,7 +39,7 @@ impl Central {
     fn start(&mut self) {
         let before = self.subscriber.on("/health").len();
         self.device.start();
-        // By then it has subscribed.
+        // The device has subscribed by then.
         eventually("a device that is online", || self.subscriber.on("/health").len() > before);
     }
 
@@ -48,12 +48,12 @@ impl Central {
         self.start();
     }
 
-    /// Topic and payload of a command.
+    /// Returns the topic and the payload of a signed command.
     fn sign(&self, op: &str, args: &Value, more: &[&str]) -> (String, Vec<u8>) {
         sign(&self.dir.path().join("key.pem"), op, args, more)
     }
 
-    /// Publishes a command and gives the states that come back, up to the last.
+    /// Publishes a command and returns the states that come back, up to the last one.
     fn send(&self, (topic, payload): &(String, Vec<u8>)) -> Vec<Value> {
         let (answers, before) = (format!("{}/state", tail(topic)), self.answers(topic).len());
         publish(self.port, topic, payload, false);
@@ -65,7 +65,7 @@ impl Central {
         self.subscriber.on(&format!("{}/state", tail(topic)))
     }
 
-    /// Sends a command that must be refused; gives the reason.
+    /// Sends a command that must be refused, and returns the reason.
     fn refused(&self, command: &(String, Vec<u8>)) -> String {
         let states = self.send(command);
         assert_eq!((states.len(), &states[0]["state"]), (1, &json!("refused")), "{states:?}");
@@ -74,12 +74,12 @@ impl Central {
     }
 }
 
-/// Operation and id.
+/// Returns operation and id from a topic.
 fn tail(topic: &str) -> &str {
     topic.split_once("/cmd/").expect("a command's topic").1
 }
 
-/// Makes a key; gives the line for the settings.
+/// Makes a key and returns the line for the settings.
 fn keygen(path: &Path) -> String {
     let output = bridgeclip(&["command", "keygen", "--out", path.to_str().expect("UTF-8")]);
     assert_eq!(exit_code(output.status), 0, "{}", String::from_utf8_lossy(&output.stderr));
@@ -158,7 +158,7 @@ fn commands_replayed_are_refused_also_after_a_restart() {
     assert_eq!(central.refused(&older), "replayed");
     central.restart();
     assert_eq!(central.refused(&command), "replayed");
-    // Also when the power was cut.
+    // A counter is known after a power cut too.
     let next = central.sign("ping", &json!({}), &[]);
     assert_eq!(central.send(&next)[0]["state"], "accepted");
     central.device.kill();
@@ -173,7 +173,7 @@ fn commands_retained_are_refused() {
     publish(central.port, &topic, &payload, true);
     eventually("an answer", || !central.answers(&topic).is_empty());
     assert_eq!(central.answers(&topic)[0]["reason"], "retained");
-    // And when it is found at the next connection.
+    // A counter is known after a reconnect too.
     let mut central = central;
     central.restart();
     eventually("a second answer", || central.answers(&topic).len() >= 2);
@@ -198,7 +198,7 @@ fn commands_for_another_device_are_refused() {
     assert_eq!(central.refused(&here), "other_device");
     central.restart();
     assert_eq!(central.refused(&here), "other_device");
-    // Nor a good payload under another id or operation.
+    // A good payload is refused under another id or operation too.
     let (topic, payload) = central.sign("ping", &json!({}), &["--id", "one"]);
     assert_eq!(central.refused(&(topic.replace("/one", "/two"), payload.clone())), "other_topic");
     assert_eq!(central.refused(&(topic.replace("/ping/", "/set/"), payload)), "other_topic");
@@ -223,7 +223,7 @@ fn commands_of_strangers_are_refused_and_counted() {
 #[test]
 fn commands_are_refused_while_nothing_has_set_the_clock() {
     if fs::exists("/run/systemd/timesync/synchronized").unwrap_or(true) {
-        // Here something has.
+        // NTP has set the clock here.
         return;
     }
     let central = Central::new("");

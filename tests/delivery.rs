@@ -1,4 +1,4 @@
-//! Results reach a real broker, whatever happens to broker and daemon in between.
+//! Checks that results reach a real broker, whatever happens to broker and daemon in between.
 
 use std::collections::{HashMap, HashSet};
 use std::thread;
@@ -10,12 +10,12 @@ use bridgeclip::journal::EventClass;
 
 use crate::support::{Broker, Device, Station, Subscriber, demo_photos, eventually, exit_code, free_port};
 
-/// What a consumer that ignores known ids keeps: one event per id.
+/// Returns one event per id, as a consumer keeps them that ignores known ids.
 fn distinct(results: &[Value]) -> HashMap<String, Value> {
     results.iter().map(|event| (event["id"].as_str().expect("an id").to_owned(), event.clone())).collect()
 }
 
-/// Waits until `count` distinct events have come and the queue is empty; checks them against each other.
+/// Waits until `count` distinct events have arrived and the queue is empty, and compares repeated ones.
 fn expect_all(device: &Device, subscriber: &Subscriber, count: usize) -> HashMap<String, Value> {
     eventually(&format!("{count} events"), || distinct(&subscriber.results()).len() >= count);
     let journal = device.journal();
@@ -109,7 +109,7 @@ fn a_killed_daemon_loses_nothing() {
     for (round, photo) in photos[..8].iter().enumerate() {
         device.take(photo);
         device.start();
-        // Into start-up, classification, commit and delivery.
+        // Kills the daemon during start, classification, commit and delivery.
         thread::sleep(Duration::from_millis(60 * round as u64));
         device.kill();
     }
@@ -167,7 +167,7 @@ fn an_event_tells_what_a_consumer_needs() {
 
 #[test]
 fn an_event_that_is_too_large_for_the_broker_does_not_hold_up_the_others() {
-    // One limit is announced, the other shows only when an event comes.
+    // The broker announces one limit; the other one shows only when an event arrives.
     for limit in ["max_packet_size 2000", "message_size_limit 1500"] {
         let port = free_port();
         let _broker = Broker::start_with(port, limit);

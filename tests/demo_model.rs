@@ -1,4 +1,5 @@
-//! The demo model's figures on held-out pictures, by our own search and vote on the committed embeddings.
+//! Checks the demo model's figures on held-out pictures, with this program's search and vote on the committed
+//! embeddings.
 
 use std::fs;
 
@@ -34,7 +35,7 @@ fn knn_reaches_the_figures_that_the_python_project_measured() {
         let counts = &scores[category as usize];
         let macro_f1 = counts.iter().map(Counts::f1).sum::<f64>() / counts.len() as f64;
         let expected = figures["knn"]["macro_f1"][category.id()].as_f64().expect("a figure");
-        // The reference holds embeddings of our own encoder, the figures those of PyTorch.
+        // The reference holds embeddings of this program's encoder; the figures use those of PyTorch.
         assert!((macro_f1 - expected).abs() < 0.005, "{category}: macro-F1 {macro_f1:.4}, in Python {expected}");
         mean += macro_f1 / 4.0;
     }
@@ -50,7 +51,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// 0 for a class that neither occurs nor was predicted.
+    /// Returns the F1 score: 0 for a class that neither occurs nor was predicted.
     fn f1(&self) -> f64 {
         let all = 2 * self.hit + self.wrong + self.missed;
         if all == 0 { 0.0 } else { f64::from(2 * self.hit) / f64::from(all) }

@@ -1,4 +1,5 @@
-//! How fast the daemon delivers a long queue to a real mosquitto: QoS 1, durable deletion, and somebody who takes it all.
+//! Measures how fast the daemon delivers a long queue to a real mosquitto, with QoS 1, durable deletion and a consumer
+//! of every event.
 //!
 //! `cargo test --release drain -- --ignored --nocapture --test-threads 1`
 
@@ -13,7 +14,7 @@ use tempfile::NamedTempFile;
 use crate::support::results::{journal_params, record_all};
 use crate::support::{Broker, Device, eventually, free_port};
 
-/// Takes every event, and writes down its id.
+/// A consumer that takes every event and records its id.
 struct Consumer {
     process: Child,
     lines: NamedTempFile,
@@ -41,7 +42,7 @@ impl Drop for Consumer {
     }
 }
 
-/// Events a second, from the first deletion to an empty queue.
+/// Returns events per second, from the first deletion to an empty queue.
 fn drain(device: &mut Device, events: u64, port: u16, settings: &str) -> f64 {
     let _broker = Broker::start_with(port, &format!("max_queued_messages 0\n{settings}"));
     let consumer = Consumer::start(port);
@@ -59,7 +60,7 @@ fn drain(device: &mut Device, events: u64, port: u16, settings: &str) -> f64 {
     rate
 }
 
-/// Waits until fewer than `count` events wait, and tells how many.
+/// Waits until fewer than `count` events wait, and returns how many.
 fn wait_until_below(journal: &Reader, count: u64) -> u64 {
     let mut left = count;
     eventually("a shorter queue", || {
@@ -69,7 +70,7 @@ fn wait_until_below(journal: &Reader, count: u64) -> u64 {
     left
 }
 
-/// Works on the device's database while its daemon does not run.
+/// Runs `work` on the device's database while its daemon is off.
 fn with_journal(device: &Device, work: impl FnOnce(&Journal)) {
     let (journal, thread) = Journal::open(&device.data_dir(), journal_params(), |_| ()).expect("a journal");
     work(&journal);

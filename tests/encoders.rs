@@ -1,4 +1,4 @@
-//! The float encoders against PyTorch, by goldens that `bridgeclip-models goldens --out tests/data` makes.
+//! Checks the float encoders against PyTorch, by goldens that `bridgeclip-models goldens --out tests/data` makes.
 
 use std::fs::{self, File};
 
@@ -13,9 +13,9 @@ use crate::support::{
     copy_of_demo_package, data, demo_photos, float_demo_package, read_json, seeded_values, write_vit_b32_package,
 };
 
-/// Cosine to PyTorch that a float encoder must reach on the same input.
+/// Least cosine to PyTorch of a float encoder on the same input.
 const SAME: f32 = 0.99999;
-/// With our own decoding and resizing in front, against Pillow's.
+/// Least cosine to PyTorch of a float encoder that decodes and resizes photos by itself, where PyTorch uses Pillow.
 const SAME_PHOTO: f32 = 0.9999;
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ fn tokens_are_those_of_open_clip() {
     assert!(wrong.is_empty(), "{} of {} texts differ:\n{}", wrong.len(), goldens.len(), wrong.join("\n"));
 }
 
-/// `vit_b32/goldens.json`: inputs and results; the weights see [`support::write_vit_b32_package`].
+/// Contents of `vit_b32/goldens.json`: inputs and results. For the weights see [`support::write_vit_b32_package`].
 #[derive(Deserialize)]
 struct VitB32 {
     images: Vec<SeededImage>,

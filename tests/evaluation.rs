@@ -1,4 +1,4 @@
-//! `bridgeclip eval` on the held-out pictures of the demo.
+//! Checks `bridgeclip eval` on the held-out pictures of the demo.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::support::{bridgeclip, data, demo_package, demo_photos, exit_code, wri
 const HEADER: &str = "image,text,kenzenudo,taisaku,damage_type,damage_loc,\
     kenzenudo_valid,taisaku_valid,damage_type_valid,damage_loc_valid\n";
 
-/// Runs `bridgeclip eval` with paths among the arguments.
+/// Runs `bridgeclip eval`; arguments may be paths.
 fn eval(args: &[&dyn AsRef<Path>]) -> Output {
     let texts: Vec<&str> = args.iter().map(|arg| (*arg).as_ref().to_str().expect("UTF-8")).collect();
     bridgeclip(&[&["eval"], &texts[..]].concat())
@@ -60,7 +60,7 @@ fn classification_of_the_held_out_pictures_and_its_predictions_file() {
         serde_json::from_slice(&fs::read(package.join("../FIGURES.json")).expect("read")).expect("JSON");
     for category in ["soundness", "measure", "damage_type", "damage_location"] {
         let expected = figures["knn"]["macro_f1"][category].as_f64().expect("a figure");
-        // The reference holds embeddings of our own encoder, the figures those of PyTorch.
+        // The reference holds embeddings of this program's encoder; the figures use those of PyTorch.
         assert!((macro_f1(&run, category) - expected).abs() < 0.005, "{category}");
     }
     assert!(run["classification"]["mean_macro_f1"].as_f64().expect("a figure") >= 0.80);
@@ -73,7 +73,7 @@ fn classification_of_the_held_out_pictures_and_its_predictions_file() {
     assert_eq!(without_calibration(again), without_calibration(run));
 }
 
-/// The classification of a run; a predictions file has no confidences.
+/// Returns the classification of a run without its calibration; a predictions file has no confidences.
 fn without_calibration(mut run: Value) -> Value {
     let categories = run["classification"]["categories"].as_object_mut().expect("an object");
     for scores in categories.values_mut() {
@@ -177,7 +177,7 @@ fn parts_of_the_reference_and_runs_side_by_side() {
     let output = eval(&[&"compare", &"--html", &page, &whole, &parts]);
     assert_eq!(exit_code(output.status), 0, "{}", stderr(&output));
     let page = fs::read_to_string(page).expect("read");
-    // Both runs are of the demo package; the files' names tell them apart.
+    // Both runs use the demo package, so their file names must tell them apart.
     assert!(page.contains("(whole.json)") && page.contains("(parts.json)") && page.contains("<polyline"));
 
     let output = eval(&[&"scaling", &"--csv", &csv, &"--embeddings", &embeddings, &"--subsets", &"10k"]);

@@ -1,4 +1,4 @@
-//! `bridgeclip export` on what a device has classified.
+//! Checks `bridgeclip export` on what a device has classified.
 
 use std::fs;
 use std::io::Read;
@@ -45,7 +45,7 @@ fn rows(csv: &str) -> Vec<std::collections::HashMap<String, String>> {
 }
 
 /// Starts a device and waits until it has classified four photos of the demo: two of a girder, one of a bridge whose
-/// name is a formula, and one that nobody has tagged and that has no position.
+/// name is a formula, and one with neither tag nor position.
 fn inspected(mut device: Device) -> Device {
     device.start();
     let photos = demo_photos();
@@ -101,7 +101,7 @@ fn the_formats_tell_the_same_of_a_device_at_work() {
     assert!(table.lines().next().expect("names").split(',').all(|name| explained.contains(name)));
 }
 
-/// Without thumbnails.
+/// Returns the events of a device, thumbnails excepted.
 fn results(device: &Device) -> Vec<Value> {
     use crate::support::results::waiting;
     let rows = waiting(&device.journal()).into_iter().filter(|row| row.topic == "capture/result");
@@ -110,7 +110,7 @@ fn results(device: &Device) -> Vec<Value> {
     events
 }
 
-/// Of what `ogrinfo` tells, with its fifteen digits.
+/// Returns the first point that `ogrinfo` prints, with its fifteen digits.
 fn first_point(told: &str) -> (f64, f64) {
     let point = told.split_once("  POINT (").and_then(|(_, rest)| rest.split_once(')')).expect("a point").0;
     let mut numbers = point.split(' ').map(|number| number.parse().expect("a number"));
@@ -156,7 +156,7 @@ fn sheet(device: &Device, args: &[&str]) -> String {
     text(&export(device, &[&["--format", "html"], args].concat()))
 }
 
-/// How many photos of a sheet have a picture, and how many have none.
+/// Returns how many photos of a sheet have a picture, and how many have none.
 fn pictures(page: &str) -> (usize, usize) {
     (page.matches("src=\"data:image/jpeg;base64,/9j/").count(), page.matches("No picture at hand").count())
 }
@@ -222,7 +222,7 @@ fn conditions_choose_photos() {
     }
 }
 
-/// A device with results as the tests make them, which need no model.
+/// Returns a device with `count` made-up results, which need no model.
 fn recorded(count: u64, change: impl Fn(u64, &mut NewResult)) -> Device {
     let device = Device::new(None);
     let journal = open_journal(&device.data_dir());
@@ -360,7 +360,7 @@ fn an_inspectors_word_takes_the_place_of_the_models() {
     assert!(page.contains("点検者が修正済み： 佐藤, 2026-05-10 09:30:00 +09:00. 機器の判定："));
 }
 
-/// So many results from many threads.
+/// Returns a device with `count` results, stored by many threads.
 fn filled(count: u64) -> Device {
     let device = Device::new(None);
     let journal: Journal = open_journal(&device.data_dir());
@@ -373,7 +373,7 @@ fn memory_does_not_grow_with_the_number_of_photos() {
     let device = filled(4_000);
     let mut process = device.spawn("export", &["--format", "csv"]);
     let mut out = process.stdout.take().expect("a pipe");
-    // The program waits until somebody reads on: it has written what the pipe holds.
+    // The program waits until the reader goes on: it has written as much as the pipe holds.
     let mut read = |bytes: usize| out.read_exact(&mut vec![0; bytes]).expect("more");
     read(200_000);
     let early = memory_kib(process.id(), "VmHWM");

@@ -1,7 +1,8 @@
-//! The uplink against a broker that misbehaves: each test is named after the fault it must survive. Nothing may be
-//! lost, and no more may arrive twice than was in flight.
+//! Checks the uplink against a broker that misbehaves. Each test is named after the fault that it must survive: nothing
+//! may be lost, and no more events may arrive twice than were in flight.
 //!
-//! All faults that a device must survive, with the tests that hold it to that. Tests without a file are in this one.
+//! The list names all faults that a device must survive, with the tests that check it. Tests without a file name are in
+//! this file.
 //!
 //! - kill -9 at random moments: `a_device_that_is_killed_at_random_moments_loses_nothing` (journal_faults;
 //!   BRIDGECLIP_KILLS=10000), `a_killed_daemon_loses_nothing` (delivery)
@@ -16,16 +17,16 @@
 //! - broker black-holed: `broker_is_black_holed_while_connecting`,
 //!   `half_open_tcp_is_noticed_while_events_are_on_their_way`
 //! - broker slow: `broker_is_slow`, `receive_maximum_of_one`
-//! - broker refusing: `broker_refuses_and_comes_round`, `broker_does_not_authorise_the_device`,
+//! - broker refuses: `broker_refuses_and_comes_round`, `broker_does_not_authorise_the_device`,
 //!   `another_client_takes_the_session_over`, `one_event_has_an_invalid_payload`,
 //!   `packet_too_large_for_what_the_broker_announced`
 //! - broker's quota exceeded: `quota_exceeded`
 //! - PUBACK missing, repeated, out of order, foreign: `puback_missing`, `puback_repeated`, `puback_out_of_order`,
 //!   `puback_foreign`
-//! - broker refusing a topic, a class, single events or everything: `a_denied_topic_holds_up_nothing_else`,
+//! - broker refuses a topic, a class, single events or everything: `a_denied_topic_holds_up_nothing_else`,
 //!   `when_every_event_is_refused_none_is_set_aside`, `a_quota_holds_back_nothing_that_is_more_urgent` (refusals)
-//! - all of these, mixed by a seed: `broker_in_every_mood` (moods); on a turned clock, with kills, starts and steps of the
-//!   clock: `a_few_simulated_days_lose_nothing`, `a_simulated_year_of_ten_devices_loses_nothing` (simulated)
+//! - all of these, mixed by a seed: `broker_in_every_mood` (moods); on a simulated clock, with kills, starts and clock
+//!   steps: `a_few_simulated_days_lose_nothing`, `a_simulated_year_of_ten_devices_loses_nothing` (simulated)
 //! - half-open TCP: `half_open_tcp_is_noticed_while_nothing_is_sent`,
 //!   `half_open_tcp_is_noticed_while_events_are_on_their_way`
 //! - torn photo: `a_photo_torn_at_every_1_kib_is_classified_once_it_is_whole` (photos),
@@ -78,7 +79,7 @@ use crate::support::{Act, FaultyBroker, Heard, Limits, PREFIX, Publish, Station,
 
 const IN_FLIGHT: usize = 16;
 
-/// The id of an event, none for a status or health message.
+/// Returns the id of an event, or `None` for a status or health message.
 fn event(publish: &Publish) -> Option<String> {
     let is_event = publish.topic == format!("{PREFIX}/capture/result");
     let payload: Value = serde_json::from_slice(&publish.payload).expect("JSON");
@@ -89,12 +90,12 @@ fn events(broker: &FaultyBroker) -> Vec<String> {
     broker.received().iter().filter_map(event).collect()
 }
 
-/// The number of an event within its name: 7 of "result-7".
+/// Returns the number within an event's name: 7 for "result-7".
 fn index(event: &str) -> usize {
     event.rsplit('-').next().and_then(|number| number.parse().ok()).expect("a number")
 }
 
-/// Every event arrived, at most `twice` of them more than once.
+/// Checks that every event arrived, and that at most `twice` of them arrived more than once.
 fn expect_all(station: &Station, broker: &FaultyBroker, count: usize, twice: usize) {
     station.wait_until_delivered();
     let events = events(broker);
@@ -267,7 +268,7 @@ fn one_event_has_an_invalid_payload() {
     assert_eq!(events(&broker).iter().filter(|event| *event == "result-30").count(), 5, "tried five times");
 }
 
-/// Event 30 is set aside for that reason and reported once; all others have arrived.
+/// Checks that event 30 is set aside for the expected reason and reported once, and that all others arrived.
 fn expect_one_set_aside(station: &Station, broker: &FaultyBroker, count: usize, expected: &str) {
     station.wait_until_delivered();
     assert_eq!(station.depth().set_aside, 1);
@@ -320,7 +321,7 @@ fn packet_too_large_and_the_broker_just_disconnects() {
         _ => politely(heard),
     });
     station.start(Station::params(broker.port));
-    // The broker does not say which event it was: they are sent singly until it is found.
+    // The broker does not say which event it refused, so the uplink sends them singly until it has found it.
     station.queue_until_one_is_set_aside();
     expect_one_set_aside(&station, &broker, 60, "PacketTooLarge");
 }
@@ -407,7 +408,7 @@ fn broker_closes_the_connection_in_the_middle() {
         count += 1;
         match heard {
             Heard::Publish(_) if count % 50 == 0 => vec![Act::Close],
-            // Half an acknowledgement.
+            // Half of an acknowledgement.
             Heard::Publish(_) if count % 70 == 0 => vec![Act::Bytes(vec![0x40, 2, 0]), Act::Close],
             _ => politely(heard),
         }
@@ -467,7 +468,7 @@ fn half_open_tcp_is_noticed_while_nothing_is_sent() {
     let keep_alive = Station::params(0).endpoint.keep_alive;
     let frozen = Arc::new(Mutex::new(None));
     let at = Arc::clone(&frozen);
-    // The link dies with the first answered ping: the worst moment.
+    // The link dies right after the first answered ping, which is the worst moment.
     let broker = FaultyBroker::start(move |connection, heard| match heard {
         Heard::Ping if connection == 0 => {
             *at.lock().expect("no panic") = Some(Instant::now());
@@ -491,7 +492,7 @@ fn half_open_tcp_is_noticed_while_events_are_on_their_way() {
         Heard::Publish(publish) if connection == 0 && event(publish).is_some() => vec![Act::Freeze],
         _ => politely(heard),
     });
-    // Also with a stall time that is longer than the promise, and with more than the socket's buffers hold.
+    // The promise also has to hold for a stall time that is longer, and for more data than the socket's buffers hold.
     station.queue(Results, "large", 40, 60_000);
     let begin = Instant::now();
     station.start(Params { stall: Duration::from_secs(60), ..Station::params(broker.port) });
@@ -514,7 +515,7 @@ fn urgent_results_overtake_the_queue() {
     station.queue(Urgent, "urgent", 1, 300);
     expect_all(&station, &broker, 501, 0);
     let place = events(&broker).iter().position(|event| event == "urgent-0").expect("it arrived");
-    // What was on its way already, and what left while the row was being written.
+    // Events before the urgent one: those on their way already, and those sent while its row was written.
     assert!(place <= before + 2 * IN_FLIGHT, "place {place} after {before}");
 }
 
@@ -564,7 +565,7 @@ fn the_rate_is_kept() {
     let begin = Instant::now();
     station.start(Station::params(broker.port));
     expect_all(&station, &broker, 40, 0);
-    // 40 packets of some 370 bytes, of which the first 4,000 bytes do not wait.
+    // 40 packets of some 370 bytes; the first 4,000 bytes go out without a wait.
     let seconds = begin.elapsed().as_secs_f64();
     let bytes = 40.0 * 372.0;
     assert!(seconds >= (bytes - 4_000.0 - 400.0) / 4_000.0 * 0.95, "{seconds} s");
@@ -575,7 +576,7 @@ fn the_rate_is_kept() {
 fn a_deletion_that_fails_is_made_good_and_stops_delivery_meanwhile() {
     let mut station = station_with(200);
     let broker = FaultyBroker::start(|_, heard| politely(heard));
-    // Another program holds the database: no commit can be made.
+    // Another program locks the database, so no commit can be made.
     let lock = rusqlite::Connection::open(station.path()).expect("open");
     lock.execute_batch("BEGIN IMMEDIATE").expect("a lock");
     station.start(Station::params(broker.port));
@@ -631,7 +632,7 @@ fn what_was_given_up_is_counted_in_the_health() {
     assert_eq!((&health["queue"]["set_aside"], &health["queue"]["depth"]), (&json!(1), &json!(0)));
 }
 
-/// A table that names tests which are gone would promise what nothing holds.
+/// Keeps the table from naming tests that no longer exist.
 #[test]
 fn every_test_that_the_table_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -645,7 +646,7 @@ fn every_test_that_the_table_names_exists() {
     }
 }
 
-/// The texts of all Rust files below a folder.
+/// Returns the text of every Rust file below a folder.
 fn rust_files(dir: PathBuf) -> impl Iterator<Item = String> {
     let mut left = vec![dir];
     let mut files = Vec::new();

@@ -1,4 +1,5 @@
-//! `bridgeclip reference fit-heads|import-heads|fit-prompts|fit-rules`: what is fitted to a reference and kept in it.
+//! Checks `bridgeclip reference fit-heads|import-heads|fit-prompts|fit-rules`: what is fitted to a reference and stored
+//! in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,8 @@ fn reference(package: &Path) -> Vec<u8> {
     fs::read(package.join("reference.db")).expect("read")
 }
 
-/// The demo package with its photos and nothing fitted: a reference that is imported has nothing else.
+/// Returns the demo package with nothing fitted. It imports its own reference, as an imported reference has nothing
+/// fitted.
 fn unfitted_package() -> TempDir {
     let (package, exported) = (copy_of_demo_package(), tempfile::tempdir().expect("a temporary folder"));
     good(&run(&[&"reference", &"export", &demo_package(), &"--npy", &exported.path()]));
@@ -53,7 +55,7 @@ fn val() -> (PathBuf, PathBuf) {
     (data("demo/val.csv"), data("demo/val_embeddings.npy"))
 }
 
-/// Mean macro-F1 on the held-out pictures.
+/// Returns the mean macro-F1 on the held-out pictures.
 fn mean_macro_f1(package: &Path, method: &str) -> f64 {
     let (csv, npy) = val();
     let words: [&dyn AsRef<Path>; 11] = [
@@ -121,7 +123,7 @@ fn what_a_method_needs_is_said_and_then_fitted() {
     let verdict = &good(&classify("--rule", "balanced"))["verdict"];
     assert_eq!((&verdict["rule"], &verdict["confidence_calibrated"]), (&"balanced".into(), &true.into()));
     assert!(mean_macro_f1(package, "linear") > 0.8);
-    // Other heads than those whose confidences were calibrated: theirs are not.
+    // The confidences of the old heads were calibrated; those of these other heads are not.
     good(&run(&[&"reference", &"fit-heads", &"--package", &package, &"--seed", &"7"]));
     let verdict = &good(&classify("--method", "linear"))["verdict"];
     assert_eq!(verdict["confidence_calibrated"], false);
@@ -169,7 +171,7 @@ fn heads_of_pytorch_can_be_imported() {
     assert!(reference(dir.path()) == before, "nothing was changed");
 }
 
-/// All weights are 0.
+/// Returns a heads file of dimension 2 whose weights are all 0.
 fn heads_of_dim_2() -> Vec<u8> {
     let header = [&b"BCHEADS1"[..], &2u32.to_le_bytes(), &1e-7f32.to_le_bytes()].concat();
     let classes = [4u32, 9, 15, 20];
@@ -181,7 +183,7 @@ fn heads_of_dim_2() -> Vec<u8> {
 fn prompts_can_be_edited() {
     let (dir, file) = (copy_of_demo_package(), tempfile::NamedTempFile::new().expect("a temporary file"));
     let before = mean_macro_f1(dir.path(), "zero-shot");
-    // As captions say it, without the photos of plain words.
+    // Only texts in the form of captions; the plain descriptions are left out.
     let captions: String =
         Prompts::BUILT_IN.lines().filter(|line| !line.contains("A photo of")).map(|line| format!("{line}\n")).collect();
     fs::write(file.path(), &captions).expect("write");
@@ -203,11 +205,11 @@ fn rules_are_refused_what_they_cannot_be_fitted_to() {
     let fit = |csv: &Path, npy: &Path| {
         refusal(&run(&[&"reference", &"fit-rules", &"--csv", &csv, &"--embeddings", &npy, &"--package", &dir.path()]))
     };
-    // The reference's own photos.
+    // Photos that are part of the reference are refused.
     good(&run(&[&"reference", &"export", &dir.path(), &"--npy", &exported]));
     let message = fit(&exported.join("rows.csv"), &exported.join("embeddings.npy"));
     assert!(message.contains("line 2: train/00000.jpg is a photo of the reference"), "{message}");
-    // Too few.
+    // Too few photos are refused.
     let (csv, npy) = val();
     let (few, few_npy) = (dir.path().join("few.csv"), dir.path().join("few.npy"));
     let text = fs::read_to_string(&csv).expect("read");
@@ -215,7 +217,7 @@ fn rules_are_refused_what_they_cannot_be_fitted_to() {
     write_npy(&few_npy, &[50, 128], |index| (index % 129) as f32 - 60.0);
     let message = fit(&few, &few_npy);
     assert!(message.contains("50 photos have a label of soundness; rules need at least 100"), "{message}");
-    // Wrong rows, labels, columns and numbers, each with its place.
+    // Wrong rows, labels, columns and numbers are refused, each with its place.
     assert!(fit(&few, &npy).contains("1500 rows, "));
     fs::write(&few, text.replacen(",III,", ",VI,", 1)).expect("write");
     assert!(fit(&few, &npy).contains("line 2, column `kenzenudo`: `VI`"));
@@ -232,7 +234,7 @@ fn rules_are_refused_what_they_cannot_be_fitted_to() {
 #[test]
 fn a_stopped_or_killed_training_leaves_the_reference_as_it_was() {
     let dir = copy_of_demo_package();
-    // Enough photos for a training that is still at work when it is stopped.
+    // Enough photos for the training to be still at work when it is stopped.
     let (csv, npy) = (dir.path().join("many.csv"), dir.path().join("many.npy"));
     let header = "image,text,kenzenudo,taisaku,damage_type,damage_loc,\
         kenzenudo_valid,taisaku_valid,damage_type_valid,damage_loc_valid\n";
@@ -249,7 +251,7 @@ fn a_stopped_or_killed_training_leaves_the_reference_as_it_was() {
             .stdout(Stdio::null())
             .spawn()
             .expect("starts");
-        // Two processors' worth of work begins when the vectors have been read.
+        // The training starts more threads only after it has read the vectors.
         eventually("the training is at work", || threads(child.id()) > 1);
         let busy = run(&[&"reference", &"fit-prompts", &"--package", &dir.path()]);
         assert!(refusal(&busy).contains("another program is at work"), "{}", stderr(&busy));
@@ -260,14 +262,14 @@ fn a_stopped_or_killed_training_leaves_the_reference_as_it_was() {
         assert!(reference(dir.path()) == before, "the old reference, after {signal}");
         good(&run(&[&"package", &"verify", &dir.path()]));
     }
-    // What a killed one left is not in the way.
+    // What a killed process left behind does not get in the way.
     fs::write(dir.path().join(".reference.db.revision"), "half").expect("write");
     good(&run(&[&"reference", &"fit-prompts", &"--package", &dir.path()]));
     assert!(!dir.path().join(".reference.db.revision").exists());
     assert_eq!(fitted(dir.path())["prompts"]["texts"], 96);
 }
 
-/// Threads of a process.
+/// Returns the number of threads of a process.
 fn threads(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count)
 }

@@ -1,4 +1,5 @@
-//! Files in the watched folder: torn, foreign, repeated, and those that came while the daemon was off.
+//! Checks files in the watched folder: torn, foreign and repeated ones, and those that arrived while the daemon was
+//! off.
 
 use std::fs;
 use std::io::Write;
@@ -59,7 +60,7 @@ fn a_torn_photo_is_classified_once_it_is_whole() {
     let path = device.camera().join("growing.jpg");
     fs::write(&path, &whole[..whole.len() / 3]).expect("write");
     device.start();
-    // Also after it was given up as truncated.
+    // A file that was given up as truncated is taken up again too.
     let failures = device.wait_for_failures(1);
     assert!(failures[0].reason.contains("truncated"), "{}", failures[0].reason);
     assert_eq!(device.journal().captures().expect("a count"), 0, "no result from partial data");
@@ -121,7 +122,7 @@ fn a_photo_that_grows_gives_a_result_only_when_it_is_whole() {
     let steps = whole.chunks(1024).count();
     for (step, part) in whole.chunks(1024).enumerate() {
         file.write_all(part).expect("write");
-        // Longer than the 50 ms of rest, so that the daemon looks at every prefix.
+        // Longer than the 50 ms of rest, so that the daemon sees every prefix.
         thread::sleep(Duration::from_millis(if step + 1 == steps { 0 } else { 150 }));
         if step + 1 < steps {
             assert_eq!(journal.captures().expect("a count"), 0, "no result from {step} KiB of {steps}");
@@ -149,7 +150,7 @@ fn identity_is_the_content_not_the_name() {
     assert_eq!(journal.captures().expect("a count"), 2);
 }
 
-/// One photo, and how often it is dropped with another moment of exposure.
+/// Number of copies of one photo, each with another moment of exposure.
 const DROPPED: u32 = 1_000;
 
 #[test]
@@ -160,7 +161,7 @@ fn a_thousand_photos_at_once_are_classified_in_the_order_of_capture_in_flat_memo
     let dcim = card.path().join("DCIM");
     fs::create_dir(&dcim).expect("a folder");
     for number in 0..DROPPED {
-        // Names and file times tell another order than the camera's clock.
+        // Names and file times are in another order than the camera's clock.
         let second = number * 617 % DROPPED;
         fs::write(dcim.join(format!("{number:04}.jpg")), taken_at(&photo, 10 * second)).expect("write");
     }
@@ -205,7 +206,7 @@ fn the_frames_of_a_burst_name_their_representative() {
         .map(|event| &event["data"]["burst"])
         .map(|burst| (burst["representative"] == *first, burst["frame"].as_u64()))
         .collect();
-    // The default is two seconds; the fifth shows something else.
+    // The default is two seconds. The fifth photo shows something else.
     let none = (false, None);
     assert_eq!(places, [none, (true, Some(2)), (true, Some(3)), none, none]);
 }
@@ -255,7 +256,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
     String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// A card with a good photo, a torn one and a hidden file.
+/// Writes a card with a good photo, a torn one and a hidden file.
 fn write_card(dir: &Path, whole: &[u8]) {
     fs::create_dir_all(dir.join("DCIM/100MSDCF")).expect("folders");
     fs::write(dir.join("DCIM/100MSDCF/1.jpg"), whole).expect("write");
@@ -275,7 +276,7 @@ fn a_card_is_imported_by_hand_once() {
     assert_eq!(exit_code(output.status), 1, "{}", text(&output));
     assert!(text(&output).contains("2 classified, 0 known already, 1 failed; 2 events"), "{}", text(&output));
     assert!(text(&output).contains("2-torn.jpg: truncated JPEG"), "{}", text(&output));
-    // The second time only what failed is read again.
+    // The second run reads only what failed.
     let lines = json_lines(&device.bridgeclip("ingest", &["--json", path]));
     let of = |name: &str| lines.iter().find(|line| line["file"].as_str().unwrap().ends_with(name)).expect("a line");
     assert_eq!((lines.len(), &of("1.jpg")["known"]), (2, &Value::from(true)));
@@ -339,7 +340,7 @@ fn failures_are_listed_and_tried_again_on_demand() {
     assert!(status["disk"]["free_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{status}");
     let output = device.bridgeclip("retry", &["no-such-folder"]);
     assert!(exit_code(output.status) == 1 && text(&output).contains("no failure is recorded"), "{}", text(&output));
-    // By folder; the daemon looks again at its next rescan, and the file is as broken as before.
+    // `retry` names the folder. The daemon looks again at its next rescan and finds the file as broken as before.
     let output = device.bridgeclip("retry", &[device.camera().to_str().expect("UTF-8")]);
     assert_eq!(text(&output), "1 files will be tried again\n");
     let journal = device.journal();
@@ -393,10 +394,10 @@ fn named_pipes_and_devices_are_refused_and_nothing_waits_for_them() {
     }
 }
 
-/// Pixels of a side of [`huge_png`].
+/// Side of the picture that [`huge_png`] writes, in pixels.
 const SIDE: u32 = 11_000;
 
-/// A picture whose pixels take half a gigabyte, in half a megabyte.
+/// Writes a picture whose pixels take half a gigabyte, in a file of half a megabyte.
 fn huge_png(path: &Path, shade: u8) {
     let file = std::io::BufWriter::new(fs::File::create(path).expect("a file"));
     let pixels = vec![shade; 4 * SIDE as usize * SIDE as usize];
@@ -404,7 +405,7 @@ fn huge_png(path: &Path, shade: u8) {
     image::ImageEncoder::write_image(encoder, &pixels, SIDE, SIDE, image::ExtendedColorType::Rgba8).expect("written");
 }
 
-/// Under a limit of memory that the settings know nothing of, as a service manager would start it.
+/// Limits memory to less than the settings assume, as a service manager would.
 #[test]
 fn photos_that_end_the_program_are_recorded_and_the_others_are_classified() {
     let mut device = Device::new(None);

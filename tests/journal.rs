@@ -1,4 +1,4 @@
-//! What the journal promises while the drive works. The rest is in `journal_faults.rs` and `journal_damage.rs`.
+//! Checks what the journal promises while the drive works. `journal_faults.rs` and `journal_damage.rs` check the rest.
 
 use std::collections::HashSet;
 use std::sync::mpsc;
@@ -200,7 +200,7 @@ fn what_an_inspector_says_stands_against_a_device_that_judges_again_all_the_time
     assert!((1..=count as i64).all(|capture| entries(&reader, capture) == 0 || standing(capture).is_some()));
 }
 
-/// Corrects captures at random from what is shown; the answer is how many corrections were taken in.
+/// Corrects 100 random captures, from the verdicts that are shown, and returns how many corrections were accepted.
 fn corrections(journal: &Journal, client: u64, captures: u64) -> usize {
     let reader = journal.reader().expect("a reader");
     let mut random = crate::support::Random::new(client);
@@ -218,7 +218,8 @@ fn corrections(journal: &Journal, client: u64, captures: u64) -> usize {
     (0..100).map(|_| correct()).sum()
 }
 
-/// Entries of the history that the last event of a capture tells; there are fewer than it tells at most.
+/// Returns the number of history entries in the last event of a capture. There must be fewer than the limit of an
+/// event.
 fn entries(reader: &Reader, capture: i64) -> usize {
     let event = reader.event(capture).expect("read").expect("an event");
     let event: Value = serde_json::from_slice(&event).expect("JSON");

@@ -1,7 +1,8 @@
-//! `device.db` with flipped bits, lost sectors or a truncated WAL: set aside, salvaged, photos queued again.
+//! Checks `device.db` with flipped bits, lost sectors or a truncated WAL: it is set aside and salvaged, and lost photos
+//! are queued again.
 //!
-//! The damage is seeded: a seed that fails is printed. BRIDGECLIP_DAMAGE_SEED=N repeats it alone,
-//! BRIDGECLIP_DAMAGE_SEEDS=N tries so many.
+//! The damage is seeded, and a seed that fails is printed. BRIDGECLIP_DAMAGE_SEED=N repeats it alone;
+//! BRIDGECLIP_DAMAGE_SEEDS=N tries N seeds.
 
 use std::collections::HashMap;
 use std::fs;
@@ -22,12 +23,12 @@ use crate::support::results::{
 };
 
 const PHOTOS: u64 = 200;
-/// The first of them have been delivered.
+/// Number of photos whose events have been delivered; they are the first ones.
 const DELIVERED: usize = 40;
-/// Of each kind of damage, unless one seed is named.
+/// Seeds for each kind of damage, unless one seed is named.
 const SEEDS: u64 = 12;
 
-/// What a device leaves behind when it is stopped, and when its power is cut.
+/// Data of a device that was stopped, and of one whose power was cut.
 struct Left {
     stopped: TempDir,
     cut: TempDir,
@@ -35,13 +36,13 @@ struct Left {
     thumbnails: HashMap<String, Vec<u8>>,
 }
 
-/// One photo in ten has a thumbnail.
+/// Returns a result; one photo in ten has a thumbnail.
 fn new(number: u64) -> NewResult {
     let noise = || (0..100).flat_map(|part| photo(number * 1_000 + part).0).collect();
     NewResult { thumbnail: number.is_multiple_of(10).then(noise), ..result(number) }
 }
 
-/// The waiting results and corrections, and the waiting thumbnails, of this device.
+/// Returns this device's waiting results and corrections, and its waiting thumbnails.
 fn waiting(reader: &Reader) -> (Vec<OutboxRow>, Vec<OutboxRow>) {
     let own = all_waiting(reader).into_iter().filter(|row| !is_foreign(row));
     own.partition(|row| row.class != EventClass::Thumbnail)
@@ -71,13 +72,13 @@ fn left() -> &'static Left {
     })
 }
 
-/// The captures that an inspector has judged: one in ten, of those that wait.
+/// Returns the captures that an inspector has judged: one in ten of those that wait.
 fn judged() -> impl Iterator<Item = u64> {
     (DELIVERED as u64 + 5..PHOTOS).step_by(10)
 }
 
 const TAGS: [&str; 2] = ["bridgeclip:bridge=B-1;member=G1", "bridgeclip:bridge=B-1;member=P2"];
-/// Of the last command that was carried out.
+/// Counter of the last command that was carried out.
 const COMMAND: u64 = 41;
 
 fn imports() -> Vec<ForeignEvent> {
@@ -90,7 +91,7 @@ fn imports() -> Vec<ForeignEvent> {
     (0..30).map(event).collect()
 }
 
-/// All that is no photo: tags, judgements, a command, a bundle that was delivered.
+/// Stores all that is not a photo: tags, judgements, a command, and a delivered bundle.
 fn say_what_people_say(journal: &Journal) {
     let now = Timestamp::now();
     for tag in TAGS {
@@ -116,7 +117,7 @@ fn copy(dir: &Path) -> TempDir {
     copy
 }
 
-/// Runs `damage` on copies of what was left, with many seeds, and checks what the journal makes of it.
+/// Runs `damage` on copies of the data, with many seeds, and checks what the journal makes of them.
 fn survives(from: impl Fn(&Left) -> &Path, damage: impl Fn(&mut Random, &Path)) {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let all = 0..number("BRIDGECLIP_DAMAGE_SEEDS").unwrap_or(SEEDS);
@@ -169,7 +170,7 @@ fn expect_no_loss(dir: &Path) {
     expect_whole(dir);
 }
 
-/// What was lost to the damage is counted, and never replaced by what was said before it.
+/// Checks that everything lost to the damage is counted and is never replaced by an earlier statement.
 fn expect_what_people_said(journal: &Journal, reader: &Reader, again: &[u64]) {
     let now = Timestamp::now();
     let losses = reader.losses().expect("losses");
@@ -186,11 +187,11 @@ fn expect_what_people_said(journal: &Journal, reader: &Reader, again: &[u64]) {
         let note = journal.accept_command(old, now, now).expect("stored");
         assert_ne!(note, CommandNote::New, "a command that was carried out is not carried out again");
     }
-    // Where the note of a bundle is gone its events arrive once more under their own ids, which receivers know.
+    // Where the note of a bundle is gone, its events arrive again under their own ids, which receivers know.
     assert!(journal.import(imports(), now).expect("stored") <= 30);
 }
 
-/// A photo that is known, or whose file is noted as done, must not be taken for delivered if it was not.
+/// Checks that every undelivered photo that is known waits: damage must not turn a waiting event into a delivered one.
 fn expect_known_photos_to_wait(reader: &Reader, rows: &[OutboxRow]) {
     let waiting: HashMap<String, &OutboxRow> = rows.iter().map(|row| (subject(row), row)).collect();
     for number in DELIVERED as u64..PHOTOS {
@@ -210,7 +211,7 @@ fn subject(row: &OutboxRow) -> String {
     event["subject"].as_str().expect("a hash").to_owned()
 }
 
-/// The next start finds nothing to mend.
+/// Checks that the next start finds nothing to mend.
 fn expect_whole(dir: &Path) {
     let before = quarantined(dir);
     let journal = open_journal(dir);
@@ -338,7 +339,7 @@ fn damage_in_the_file_and_in_its_wal() {
         |left| left.cut.path(),
         |random, dir| {
             let count = 1 + random.below(4);
-            // The file itself is small before its first checkpoint.
+            // The file is small before its first checkpoint.
             change(&dir.join(FILE_NAME), |bytes| flip(random, bytes, count));
             change(&dir.join("device.db-wal"), |bytes| flip(random, bytes, count));
         },
@@ -358,7 +359,7 @@ fn numbers_do_not_go_back_when_the_last_commits_are_lost() {
     assert!(reader.losses().expect("losses").sequences_skipped > 0);
 }
 
-/// Damage that spares what people said costs none of it.
+/// Damage to another row must cost no tag, no judgement and no import.
 #[test]
 fn a_damaged_row_of_counters_costs_no_tag_no_judgement_and_no_import() {
     let dir = copy(left().stopped.path());
@@ -440,7 +441,7 @@ fn damage_while_the_daemon_works_is_mended_at_once() {
     assert_eq!(results().len(), before.len());
 }
 
-/// The bytes of an event as they lie in the file.
+/// Returns the bytes of an event as they are stored in the file.
 fn reader_of_raw(dir: &Path, id: i64) -> Vec<u8> {
     let connection = rusqlite::Connection::open(dir.join(FILE_NAME)).expect("the database");
     let sql = "SELECT event FROM capture WHERE outbox_id = ?1";
@@ -459,13 +460,13 @@ fn a_salvage_that_was_interrupted_goes_on() {
         let target = format!("quarantine/device-20260101T000000Z-0.db{end}");
         fs::rename(dir.join(name), dir.join(target)).expect("moved");
     };
-    // After the file was moved, before its WAL was.
+    // The power goes after the file was moved, before its WAL was.
     let dir = copy(left().cut.path());
     damaged(dir.path());
     move_to_quarantine(dir.path(), "");
     expect_no_loss(dir.path());
     assert!(Journal::join(dir.path(), journal_params()).is_ok(), "after the daemon has finished it");
-    // While the file had two names.
+    // The power goes while the file has two names.
     let dir = copy(left().cut.path());
     damaged(dir.path());
     for end in ["-wal", ""] {
@@ -473,7 +474,7 @@ fn a_salvage_that_was_interrupted_goes_on() {
         fs::hard_link(dir.path().join(name), dir.path().join(target)).expect("linked");
     }
     expect_no_loss(dir.path());
-    // After its first name went, before that of its WAL did.
+    // The power goes after the file's first name went, before that of its WAL did.
     let dir = copy(left().cut.path());
     damaged(dir.path());
     fs::hard_link(dir.path().join("device.db-wal"), dir.path().join("quarantine/device-20260101T000000Z-0.db-wal"))
@@ -481,7 +482,7 @@ fn a_salvage_that_was_interrupted_goes_on() {
     move_to_quarantine(dir.path(), "");
     expect_no_loss(dir.path());
     assert!(dir.path().join("quarantine/device-20260101T000000Z-0.salvaged.db-wal").exists());
-    // Half-way through the new file.
+    // The power goes half-way through the new file.
     let dir = copy(left().cut.path());
     damaged(dir.path());
     move_to_quarantine(dir.path(), "");
@@ -489,7 +490,7 @@ fn a_salvage_that_was_interrupted_goes_on() {
     assert!(Journal::join(dir.path(), journal_params()).is_err(), "no new file is made in its place");
     fs::write(dir.path().join("device.db.new"), "half of it").expect("write");
     expect_no_loss(dir.path());
-    // After the new file was put in place.
+    // The power goes after the new file was put in place.
     let dir = copy(left().stopped.path());
     fs::create_dir(dir.path().join("quarantine")).expect("a folder");
     fs::write(dir.path().join("quarantine/device-20260101T000000Z-0.db"), "damaged").expect("write");

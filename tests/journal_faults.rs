@@ -1,7 +1,8 @@
-//! Writes and syncs that fail, a drive that is full, a process that is killed at any moment: nothing is lost.
+//! Checks that nothing is lost by writes and syncs that fail, by a full drive, or by a process that is killed at any
+//! moment.
 //!
-//! A test starts itself once more as the device, under `faults/io.c`, which makes calls fail. BRIDGECLIP_KILLS=N sets
-//! how often the device is killed.
+//! A test starts itself again as the device, under `faults/io.c`, which makes calls fail. BRIDGECLIP_KILLS=N sets how
+//! often the device is killed.
 
 use std::collections::{HashMap, HashSet};
 use std::env;
@@ -23,7 +24,7 @@ const EIO: &str = "5";
 const ENOSPC: &str = "28";
 const EROFS: &str = "30";
 
-/// The library that makes calls fail.
+/// Returns the library that makes calls fail.
 pub fn io_library() -> &'static Path {
     static LIBRARY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = LIBRARY.get_or_init(|| {
@@ -39,7 +40,7 @@ pub fn io_library() -> &'static Path {
     path
 }
 
-/// This test program once more, as the device that does `task` in `dir`.
+/// Returns a command that runs this test program again, as the device that does `task` in `dir`.
 fn device(task: &str, dir: &Path) -> Command {
     let mut command = Command::new(env::current_exe().expect("this program"));
     command.args(["--exact", "journal_faults::as_the_device", "--nocapture"]);
@@ -51,7 +52,7 @@ fn with_faults<'a>(command: &'a mut Command, settings: &[(&str, &str)]) -> &'a m
     command.env("LD_PRELOAD", io_library()).env("FAULT_PATH", "device.db").envs(settings.iter().copied())
 }
 
-/// What the other process does; nothing in an ordinary run of the tests.
+/// Does the work of the other process. In an ordinary run of the tests it does nothing.
 #[test]
 fn as_the_device() {
     let Ok(task) = env::var("BRIDGECLIP_TEST_TASK") else { return };
@@ -64,7 +65,7 @@ fn as_the_device() {
     }
 }
 
-/// Retries as the daemon does, with shorter pauses. The device may only take ten seconds for one photo.
+/// Records a result, with the daemon's retries but shorter pauses. One photo may take at most ten seconds.
 fn record_patiently(journal: &Journal, number: u64) {
     let begin = Instant::now();
     while let Err(error) = journal.record(&identity(), result(number)) {
@@ -84,7 +85,7 @@ fn open_patiently(dir: &Path) -> (Journal, thread::JoinHandle<()>) {
     }
 }
 
-/// Fifty photos; the events of every third are delivered at once.
+/// Records fifty photos; the events of every third are delivered at once.
 fn record_fifty(dir: &Path) {
     let (journal, thread) = open_patiently(dir);
     for number in 0..50 {
@@ -92,7 +93,7 @@ fn record_fifty(dir: &Path) {
         if number % 3 == 2 {
             let reader = journal.reader().expect("a reader");
             let last = waiting(&reader).pop().expect("the event");
-            // Acknowledged events that cannot be deleted now are sent once more.
+            // Acknowledged events that cannot be deleted now are sent again.
             let _ = journal.delivered(vec![last.id]);
         }
     }
@@ -105,7 +106,7 @@ fn succeeded(output: &Output, what: &str) {
     assert!(output.status.success(), "{what}: {text}");
 }
 
-/// All fifty photos are known, and every event is in the queue that may not have been delivered.
+/// Checks that all fifty photos are known, and that every event waits that may not have been delivered.
 fn expect_fifty(dir: &Path, what: &str) {
     let journal = open_journal(dir);
     let reader = journal.reader().expect("a reader");
@@ -129,12 +130,12 @@ fn event(row: &OutboxRow) -> serde_json::Value {
     serde_json::from_slice(&row.payload).expect("JSON")
 }
 
-/// On the memory's file system, where there is one: thousands of runs would wear a drive.
+/// Returns a folder in memory where there is one, because thousands of runs would wear out a drive.
 fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder")
 }
 
-/// Records fifty photos; the answer is how many calls were made, and how many of them failed.
+/// Records fifty photos and returns how many calls were made, and how many of them failed.
 fn fifty_with(dir: &Path, settings: &[(&str, &str)], what: &str) -> (u64, u64) {
     let log = dir.join("calls");
     let settings = [&[("FAULT_LOG", log.to_str().expect("text"))], settings].concat();
@@ -187,7 +188,7 @@ fn every_write_and_sync_that_finds_a_read_only_drive_once_costs_nothing() {
     each_call_fails_once(EROFS);
 }
 
-/// On a small file system of its own.
+/// Runs on a small file system of its own.
 #[test]
 fn a_full_drive_refuses_photos_loses_nothing_and_goes_on_when_there_is_room() {
     let dir = scratch();
@@ -236,7 +237,7 @@ fn fill_the_drive(dir: &Path) {
     assert_eq!(journal.reader().expect("a reader").captures().expect("a count"), accepted + 1);
 }
 
-/// Tells every photo that it may forget, because its result is durable.
+/// Records photos until it is killed, and prints each one whose result is durable, which the caller may then forget.
 fn record_without_end(dir: &Path) {
     let begin = Instant::now();
     let (journal, _) = Journal::open(dir, Params { reserve_bytes: 1 << 20, ..journal_params() }, |_| ()).expect("open");
@@ -259,7 +260,7 @@ fn a_device_that_is_killed_at_random_moments_loses_nothing() {
         let mut command = device("endless", dir.path());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("this program");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        // Into the start, the first commits, and a checkpoint.
+        // Kills the device during the start, the first commits, or a checkpoint.
         let patience = Duration::from_micros(random.below(400_000));
         let killer = thread::spawn(move || kill_after(child, patience));
         for line in lines.map_while(Result::ok) {
@@ -295,7 +296,7 @@ fn expect_accepted(dir: &Path, accepted: &HashSet<u64>) {
     assert_eq!(sequences, (1..=rows.len() as i64).collect::<Vec<_>>(), "no gap");
 }
 
-/// The whole daemon, while all writes of its database fail.
+/// Lets all writes of the database fail under the daemon.
 #[test]
 fn a_daemon_goes_on_by_itself_when_its_drive_works_again() {
     let dir = tempfile::tempdir().expect("a temporary folder");

@@ -1,4 +1,4 @@
-//! What the journal costs: bytes written for a photo, and time and memory with a million events.
+//! Measures what the journal costs: bytes written per photo, and time and memory with a million events.
 
 use std::fs;
 use std::path::Path;
@@ -9,27 +9,27 @@ use bridgeclip::journal::{EventClass, FILE_NAME, Journal, Params, Reader};
 
 use crate::support::results::{identity, journal_params, photo, record_all, result, waiting_of};
 
-/// Bytes that this process has caused to be written to drives.
+/// Returns the bytes that this process has caused to be written to drives.
 fn written() -> u64 {
     let text = fs::read_to_string("/proc/self/io").expect("Linux tells it");
     let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: ")).expect("a number");
     line.parse().expect("a number")
 }
 
-/// Memory that this process holds.
+/// Returns this process's resident memory in bytes.
 fn resident_bytes() -> u64 {
     let text = fs::read_to_string("/proc/self/status").expect("Linux tells it");
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a number");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }
 
-/// In the build folder: what is written to the memory's file system is not counted.
+/// Returns a folder in the build folder, because writes to a file system in memory are not counted.
 fn on_a_drive() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder")
 }
 
-/// Bytes for each of 200 photos, from an empty database to a closed one. If they are delivered, then one by one, as when
-/// the link stands and photos come slowly.
+/// Returns the bytes written for each of 200 photos, from an empty database to a closed one. Delivered photos are
+/// delivered one by one, as when the link is up and photos arrive slowly.
 fn bytes_per_photo(delivered: bool) -> u64 {
     let dir = on_a_drive();
     let params = Params { group_window: Duration::from_millis(100), ..journal_params() };
@@ -59,7 +59,7 @@ fn bytes_written_for_a_photo() {
     assert!(offline.max(live) <= 40 * 1024, "{offline} {live}");
 }
 
-/// Puts events in from many threads, which share commits.
+/// Stores events from many threads, which share commits.
 fn fill(dir: &Path, from: u64, to: u64) {
     let (journal, thread) = Journal::open(dir, large_quota(), |_| ()).expect("a journal");
     record_all(&journal, from..to);
@@ -71,7 +71,7 @@ fn large_quota() -> Params {
     Params { quota_bytes: u64::MAX / 2, ..journal_params() }
 }
 
-/// Time to store one result, in microseconds.
+/// Returns the time to store one result, in microseconds.
 fn record_us(journal: &Journal, number: u64) -> u128 {
     let result = result(number);
     let begin = Instant::now();
@@ -79,8 +79,8 @@ fn record_us(journal: &Journal, number: u64) -> u128 {
     begin.elapsed().as_micros()
 }
 
-/// Median times with one journal and the other. They take turns, for the drive's speed changes from second to second, and
-/// each is as often the first of a pair.
+/// Returns the median time to store a result, for each of two journals. They take turns, because the drive's speed
+/// changes from second to second, and each is the first of a pair equally often.
 fn record_in_turns(journals: [&Journal; 2], from: u64) -> [u128; 2] {
     let mut times = [Vec::new(), Vec::new()];
     for number in from..from + RESULTS {
@@ -97,12 +97,12 @@ fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
     values[values.len() / 2]
 }
 
-/// Stored in each journal in a round.
+/// Number of results stored in each journal in a round.
 const RESULTS: u64 = 500;
-/// The first one still feels that gigabytes were written just before.
+/// Number of rounds. The first one still suffers from the gigabytes that were written just before.
 const ROUNDS: u64 = 7;
 
-/// The check of a large file goes on beside the work, and takes its share of the drive until it ends.
+/// Waits for the check of a large file, which runs beside the work and takes its share of the drive.
 fn wait_for_the_check() {
     let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).unwrap_or_default();
     let goes_on =
@@ -119,7 +119,7 @@ struct Opened {
     more_bytes: u64,
 }
 
-/// What stands between the start and the first photo.
+/// Opens a journal and does what precedes the first photo.
 fn open(dir: &Path, count: u64) -> Opened {
     let before = resident_bytes();
     let begin = Instant::now();
@@ -132,7 +132,7 @@ fn open(dir: &Path, count: u64) -> Opened {
     Opened { journal, thread, start_ms, more_bytes: resident_bytes().saturating_sub(before) }
 }
 
-/// Opens both journals, waits for the check, and stores results in turns. The answer is the time of the second journal in
+/// Opens both journals, waits for the check, and stores results in turn. Returns the time of the second journal in
 /// percent of the first one's.
 fn round(dirs: [&Path; 2], counts: [u64; 2], from: u64) -> u128 {
     let opened: [Opened; 2] = std::array::from_fn(|index| open(dirs[index], counts[index]));

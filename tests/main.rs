@@ -1,6 +1,6 @@
-//! Integration tests, in one binary for a short link time. They run the real program on the demo package, a real
-//! mosquitto (Debian package `mosquitto`), GDAL (`gdal-bin`), nginx (`nginx-light`) and real SQLite files. `tests/check` installs what they
-//! need.
+//! Integration tests, in one binary so that they link quickly. They run the real program on the demo package, with a
+//! real mosquitto (Debian package `mosquitto`), GDAL (`gdal-bin`), nginx (`nginx-light`) and real SQLite files.
+//! `tests/check` installs what they need.
 
 mod support;
 

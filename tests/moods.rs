@@ -1,8 +1,8 @@
-//! A broker that does what a seed says, over real sockets.
+//! Checks delivery to a broker that does what a seed says, over real sockets.
 //!
-//! What befalls an event depends on the seed, the event and how often it has come, and on nothing else: not on when it
-//! comes, nor on pauses. So a seed that failed meets every event with the same faults again. How threads and sockets take
-//! turns differs from run to run; where that must be the same too, see `simulated.rs`.
+//! What happens to an event depends on the seed, the event and how often it has arrived, and on nothing else: neither
+//! on the moment nor on pauses. So a seed that failed treats every event in the same way again. How threads and sockets
+//! take turns differs from run to run; where that must be repeatable too, see `simulated.rs`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,9 +18,9 @@ const IN_FLIGHT: usize = 16;
 
 struct Moody {
     seed: u64,
-    /// How often each message has come, by a sum of its topic and bytes.
+    /// Number of times that each message has arrived, by a hash of its topic and bytes.
     seen: HashMap<u64, u64>,
-    /// Packets that are acknowledged when nothing comes, by what was drawn for them.
+    /// Packets to acknowledge while nothing arrives, in an order that drawn numbers decide.
     held: BTreeMap<u64, u16>,
     connection: usize,
 }
@@ -56,7 +56,7 @@ impl Moody {
         }
     }
 
-    /// What befalls the message this time.
+    /// Draws what happens to the message this time.
     fn draw(&mut self, publish: &Publish) -> Random {
         let sum = sum(publish);
         let times = self.seen.entry(sum).or_default();
@@ -87,7 +87,7 @@ impl Moody {
     }
 }
 
-/// BRIDGECLIP_FAULT_SEED begins with that seed; BRIDGECLIP_FAULT_ROUNDS tries so many.
+/// Tests many seeds. BRIDGECLIP_FAULT_SEED sets the first one, BRIDGECLIP_FAULT_ROUNDS how many.
 #[test]
 fn broker_in_every_mood() {
     let variable = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
@@ -115,7 +115,7 @@ fn what_befalls_an_event_depends_on_nothing_but_the_seed_and_the_event() {
     let (mut first, mut second) = (Moody::new(7), Moody::new(7));
     let in_order: HashMap<&String, String> = names.iter().map(|name| (name, fate(&mut first, name, 9))).collect();
     for name in names.iter().rev() {
-        // Others come in between, and pauses.
+        // Other events arrive in between, and so do pauses.
         second.react(0, &Heard::Idle);
         second.react(0, &Heard::Publish(publish("other", 3)));
         assert_eq!(fate(&mut second, name, 9), in_order[name], "{name}");
@@ -123,7 +123,7 @@ fn what_befalls_an_event_depends_on_nothing_but_the_seed_and_the_event() {
     assert!(in_order.values().collect::<HashSet<_>>().len() > 5, "there are faults among them");
 }
 
-/// The id of an event, none for a status or health message.
+/// Returns the id of an event, or `None` for a status or health message.
 fn event(publish: &Publish) -> Option<String> {
     let payload: Value = serde_json::from_slice(&publish.payload).ok()?;
     Some(payload["id"].as_str()?.to_owned())
@@ -144,8 +144,8 @@ fn survive(seed: u64) {
     expect_few_twice(&received);
 }
 
-/// Within each connection no more events are repeated than were in flight when the one before broke; held ones, which
-/// the broker refused, come on top.
+/// Checks that each connection repeats no more events than were in flight when the previous one broke. Held events,
+/// which the broker refused, may be repeated in addition.
 fn expect_few_twice(received: &[Publish]) {
     let mut seen = HashSet::new();
     let mut twice: HashMap<usize, usize> = HashMap::new();

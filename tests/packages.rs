@@ -1,4 +1,4 @@
-//! Packages are signed, carried over, installed and given up, as an owner of devices does it.
+//! Checks that packages are signed, carried over, installed and given up, as an owner of devices does it.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use crate::support::{Device, bridgeclip, copy_of_demo_package, demo_photos};
 
 const SIGNATURE: &str = "package.toml.minisig";
 
-/// Where packages are made, and a device that trusts its key.
+/// A workplace that makes packages, and a store that trusts its key.
 pub struct Bench {
     dir: TempDir,
     key: String,
@@ -32,14 +32,14 @@ impl Bench {
         bench
     }
 
-    /// With version 1.1 installed.
+    /// Returns a bench with version 1.1 installed.
     pub fn used() -> Self {
         let bench = Bench::new();
         assert!(bench.install(text(&bench.archive("1.1"))).status.success());
         bench
     }
 
-    /// That uses what is installed here.
+    /// Returns a device that uses what is installed here.
     pub fn device(&self) -> Device {
         let device = Device::new(None);
         device.configure_package(&self.path("store"), &self.key);
@@ -54,7 +54,7 @@ impl Bench {
         good(&["package", "keygen", "--out", text(&self.path(name))]).trim().to_owned()
     }
 
-    /// Packages are signed with it from now on.
+    /// Signs all later packages with this key.
     fn use_key(&self, name: &str) {
         fs::rename(self.path(name), self.path("key")).expect("rename");
     }
@@ -68,7 +68,7 @@ impl Bench {
         fs::write(self.path("config.toml"), settings).expect("write");
     }
 
-    /// A signed package of that version, after `edit` has changed its folder.
+    /// Returns a signed package of this version, after `edit` has changed its folder.
     fn package(&self, version: &str, edit: impl FnOnce(&Path)) -> TempDir {
         let dir = copy_of_demo_package();
         replace(&dir.path().join("package.toml"), "version = \"1.0.0\"", &format!("version = {version:?}"));
@@ -95,7 +95,7 @@ impl Bench {
         assert_eq!(self.current(), before, "{expected}");
     }
 
-    /// An archive with the head of a signed package and these entries.
+    /// Checks that an archive with the head of a signed package and these entries is refused.
     fn refuses_entries(&self, head: &TempDir, entries: &[(&str, tar::EntryType, &[u8])], expected: &str) {
         let path = self.path("bad.bcpkg");
         tar(&path, head.path(), entries);
@@ -134,7 +134,7 @@ fn put(dir: &Path, name: &str, bytes: &[u8]) {
     replace(&dir.join("package.toml"), &old, &Sha256::of(bytes).to_string());
 }
 
-/// A tar file of these entries; `kind` as in its header.
+/// Writes a tar file with the head of a package and these entries: name, kind as in the tar header, contents.
 fn tar(path: &Path, head: &Path, entries: &[(&str, tar::EntryType, &[u8])]) {
     let mut archive = tar::Builder::new(File::create(path).expect("create"));
     for name in ["package.toml", SIGNATURE] {
@@ -417,7 +417,8 @@ fn a_broken_download_goes_on_where_it_ended() {
     assert!(message.contains("use https://"), "{message}");
 }
 
-/// Ends every answer after a million bytes; the first bytes that were asked for, until the last part was sent.
+/// Serves `bytes` and ends every answer after a million of them. Returns the first byte of each request, once it has
+/// sent the last part.
 fn serve_in_halves(listener: &TcpListener, bytes: &[u8]) -> Vec<usize> {
     let mut starts = Vec::new();
     loop {

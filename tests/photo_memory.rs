@@ -1,4 +1,5 @@
-//! What decoding a photo may take in memory: what is promised beforehand, measured as the peak of a process of its own.
+//! Checks what decoding a photo may take in memory: what is promised beforehand, against the peak of a process of its
+//! own.
 
 use std::env;
 use std::fs;
@@ -19,12 +20,12 @@ use crate::support::data;
 use crate::support::pictures::{Png, Tiff};
 
 const MB: u64 = 1_000_000;
-/// Stacks, tables of Huffman codes and what the allocator keeps for itself.
+/// Allowance for stacks, tables of Huffman codes and what the allocator keeps for itself.
 const SLACK: u64 = 6 * MB;
 
-/// Names the photo for [`a_process_of_its_own`].
+/// Environment variable with the photo for [`a_process_of_its_own`].
 const PHOTO: &str = "BRIDGECLIP_TEST_PHOTO";
-/// And, if every pixel is to be decoded, that.
+/// Environment variable that is set if every pixel is to be decoded.
 const EXACT: &str = "BRIDGECLIP_TEST_EXACT";
 
 #[test]
@@ -49,14 +50,14 @@ fn a_process_of_its_own() {
     println!("{outcome:?} grown {} {promised} {}", memory_peak() - idle, bytes.len());
 }
 
-/// The high-water mark of this process's resident memory in bytes, from Linux.
+/// Returns the peak of this process's resident memory in bytes, as Linux reports it.
 fn memory_peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a high-water mark");
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
 }
 
-/// What comes of a photo, from reading the file to the thumbnail.
+/// What becomes of a photo, from reading the file to the thumbnail.
 struct Grown {
     outcome: String,
     /// Bytes by which a process grows over it.
@@ -70,7 +71,7 @@ impl Grown {
     fn over(photo: &Path, exact: bool) -> Self {
         let mut command = Command::new(env::current_exe().expect("this binary"));
         command.args(["photo_memory::a_process_of_its_own", "--exact", "--ignored", "--nocapture"]).env(PHOTO, photo);
-        // The report of a panic that is caught would take more memory than the photo.
+        // The report of a caught panic would take more memory than the photo.
         command.env("RUST_BACKTRACE", "0");
         if exact {
             command.env(EXACT, "1");
@@ -83,7 +84,8 @@ impl Grown {
         Grown { outcome: outcome.to_owned(), grown: numbers[0], promised: numbers[1], file: numbers[2] }
     }
 
-    /// Whether no more was taken than promised beside the file. The metadata of a TIFF are read from a copy of it.
+    /// Reports whether the photo took no more memory than promised, beside the file. The metadata of a TIFF is read
+    /// from a copy of the file.
     fn is_kept(&self) -> bool {
         self.grown <= self.promised.max(self.file) + self.file + SLACK
     }
@@ -105,7 +107,7 @@ fn decoding_a_48_megapixel_photo_takes_little_memory() {
     let [baseline, progressive] = sizes[..] else { unreachable!("two kinds") };
     assert!(baseline.0 > 5 * MB, "the file of a camera has {} bytes or more", baseline.0);
     assert!(baseline.1 <= 60 * MB, "baseline: {} bytes in a file of {}", baseline.1, baseline.0);
-    // Its coefficients: 48 million of luma and 24 of chroma, two bytes each, announced beforehand.
+    // Its coefficients, which are announced beforehand: 48 million for luma and 24 for chroma, two bytes each.
     let announced = 144 * MB + 60 * MB;
     assert!(progressive.1 <= announced, "progressive: {} bytes in a file of {}", progressive.1, progressive.0);
 }
@@ -117,7 +119,7 @@ fn bombs_are_refused_within_the_memory_of_a_photo() {
     let mut bombs: Vec<(PathBuf, &str)> = ["jpg", "png", "tif", "webp"]
         .map(|suffix| (corpus.join("photo/bomb").with_extension(suffix), "TooManyPixels"))
         .into();
-    // The picture is small; what lies around it unpacks to 24 MB, or says that it is large.
+    // The picture itself is small; the data around it unpacks to 24 MB or claims to be large.
     bombs.extend(["icc-bomb.png", "data-bomb.png"].map(|name| (corpus.join("photo").join(name), "Ok(([8, 8]")));
     bombs.push((corpus.join("exif/gigabyte.tif"), "Err("));
     let entities = fs::read(corpus.join("xmp/entities.xml")).expect("read");
@@ -130,22 +132,22 @@ fn bombs_are_refused_within_the_memory_of_a_photo() {
     for (bomb, expected) in bombs {
         let Grown { outcome, grown, .. } = Grown::over(&bomb, false);
         assert!(outcome.contains(expected), "{}: {outcome}", bomb.display());
-        // As much as a photo of 48 megapixels may take.
+        // A photo of 48 megapixels may take as much.
         assert!(grown <= 60_000_000, "{}: {grown} bytes", bomb.display());
     }
 }
 
-/// The photo with this XMP packet in front.
+/// Returns the photo with this XMP packet in front.
 fn with_xmp(photo: &[u8], packet: &[u8]) -> Vec<u8> {
     let block = [&b"http://ns.adobe.com/xap/1.0/\0"[..], packet].concat();
     let length = u16::try_from(block.len() + 2).expect("one segment").to_be_bytes();
     [&photo[..2], b"\xff\xe1", &length, &block, &photo[2..]].concat()
 }
 
-/// A picture as a file, named by what it is.
+/// A picture as a file, with a name that describes it.
 type Picture = (String, Vec<u8>);
 
-/// Shapes of about so many pixels.
+/// Returns five shapes of about `pixels` pixels.
 fn shapes(pixels: u32) -> [(u32, u32); 5] {
     let side = pixels.isqrt();
     [(1, pixels), (pixels, 1), (side, side), (100, pixels / 100), (pixels / 100, 100)]
@@ -165,11 +167,11 @@ fn pngs(pixels: u32) -> impl Iterator<Item = Picture> {
 }
 
 fn tiffs(pixels: u32) -> impl Iterator<Item = Picture> {
-    // Samples, bits and whether they are floats.
+    // Samples, bits, and whether they are floats.
     let kinds =
         [(1, 8, false), (1, 16, false), (3, 8, false), (4, 8, false), (3, 16, false), (4, 16, false), (3, 32, true)];
     let side = pixels.isqrt();
-    // Width, height, and that of a part, which is a strip if it is as wide as the picture.
+    // Width, height, and the size of a part, which is a strip if it is as wide as the picture.
     let layouts = [
         (1, pixels, 1, pixels.div_ceil(1000)),
         (pixels, 1, pixels, 1),
@@ -219,7 +221,7 @@ fn jpegs() -> impl Iterator<Item = Picture> {
     })
 }
 
-/// Measures pictures one by one. Returns how many were accepted.
+/// Measures pictures one by one and returns how many were accepted.
 fn measure(pictures: impl Iterator<Item = Picture>, exact: bool) -> usize {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (mut accepted, mut wrong) = (0, Vec::new());
@@ -251,7 +253,7 @@ fn pictures_of_every_layout_take_no_more_memory_than_promised() {
     assert_eq!(measure(jpegs(), true), 6);
 }
 
-/// The same at the limit; takes minutes. Run it with `--ignored --nocapture`.
+/// Measures pictures at the limit. It takes minutes; run it with `--ignored --nocapture`.
 #[test]
 #[ignore = "takes minutes; a smaller matrix is in CI"]
 fn large_pictures_of_every_layout_take_no_more_memory_than_promised() {
@@ -274,7 +276,7 @@ fn pictures_beyond_the_budget_are_refused_before_they_are_decoded() {
             Tiff { width, height, part_width: parts.0, part_height, samples: 1, bits: 8, float: false, planar: false };
         (format!("{width}x{height} in {parts:?}"), tiff.file())
     };
-    // Those that stopped devices: the first four within the budget now, and one with much text.
+    // Pictures that once stopped devices. The first four and one with much text are within the budget now.
     let found = [
         png(1, long, 0, 8, 0),
         png(100, 640_000, 0, 8, 0),

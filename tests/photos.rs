@@ -1,5 +1,5 @@
-//! Decoding and resizing against Pillow and open_clip, by goldens that `bridgeclip-models goldens --out tests/data` makes;
-//! what a photo may cost; and the corpus of the fuzz targets.
+//! Checks decoding and resizing against Pillow and open_clip, by goldens that `bridgeclip-models goldens --out
+//! tests/data` makes; what a photo may cost; and the corpus of the fuzz targets.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,21 +18,21 @@ use crate::support::{Device, data, demo_photos, eventually, read_json, seeded_va
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 
-/// A picture, and what Pillow makes of it.
+/// A picture and what Pillow makes of it. One of `seeded`, `file` and `photo` names it.
 #[derive(Debug, Deserialize)]
 struct Case {
-    /// Seeded noise of this name,
+    /// Name of seeded noise.
     seeded: Option<String>,
     pixels: Option<[u32; 2]>,
-    /// or a file beside the goldens,
+    /// File beside the goldens.
     file: Option<String>,
-    /// or a sample photo of the demo.
+    /// Sample photo of the demo.
     photo: Option<String>,
-    /// Side of the encoder's input; without it, all decoded pixels are meant.
+    /// Side of the encoder's input. Without it, all decoded pixels are meant.
     size: Option<u32>,
     #[serde(default)]
     upright: bool,
-    /// How many numbers of the file of expected ones belong to it.
+    /// Count of numbers in the file of expected ones that belong to this case.
     values: usize,
 }
 
@@ -70,7 +70,7 @@ fn pixels_and_tensors_are_those_of_pillow() {
 }
 
 impl Case {
-    /// In the full decoding path.
+    /// Returns the values of the full decoding path.
     fn values(&self) -> Vec<u8> {
         let bytes = || fs::read(self.path()).expect("a file");
         let Some(size) = self.size else { return decode(&bytes(), &EXACT).expect("decodes").rgb };
@@ -99,7 +99,7 @@ fn seeded_picture(name: &str, [width, height]: [u32; 2]) -> Raster {
     Raster::whole(width, height, values.map(|value| value.min(255.0) as u8).collect())
 }
 
-/// A photo with texture at all scales, as concrete has, as a JPEG: its width, its height and the kind of file.
+/// Returns a JPEG of this width, height and kind, with texture at all scales, as concrete has.
 pub fn textured_jpeg(width: usize, height: usize, progressive: bool) -> Vec<u8> {
     let mut settings = Compress::new(ColorSpace::JCS_RGB);
     settings.set_fastest_defaults();
@@ -114,7 +114,7 @@ pub fn textured_jpeg(width: usize, height: usize, progressive: bool) -> Vec<u8> 
     let mut row = vec![0; width * 3];
     for y in 0..height {
         for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
-            // Patches of 512, 256, ... 8 pixels, each finer layer a little weaker.
+            // Patches of 512, 256, ... 8 pixels; each finer layer is a little weaker.
             let layer = |octave: usize| {
                 let cell = 512 >> octave;
                 octaves[octave][(y / cell % 64) * 64 + x / cell % 64] * 0.85_f32.powi(octave as i32)

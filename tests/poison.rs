@@ -1,4 +1,5 @@
-//! Photos that would take more memory than the unit allows, among good ones, in a control group as systemd makes it.
+//! Checks photos that would take more memory than the unit allows, among good ones, in a control group as systemd makes
+//! it.
 //!
 //! Needs root and the memory controller of version 1 or 2 at /sys/fs/cgroup; run with `--ignored`.
 
@@ -12,12 +13,12 @@ use bridgeclip::journal::Reader;
 use crate::support::pictures::{Png, Tiff};
 use crate::support::{Device, demo_photos};
 
-/// `MemoryMax` of deploy/deb/bridgeclip.service.
+/// Memory limit of the unit: `MemoryMax` of deploy/deb/bridgeclip.service, in bytes.
 const MEMORY_MAX: &str = "805306368";
 const GOOD: u64 = 200;
 const POISON: usize = 20;
 
-/// A control group that goes with this value.
+/// A control group that is removed when this is dropped.
 struct Group {
     dir: PathBuf,
     tasks: PathBuf,
@@ -46,7 +47,7 @@ impl Drop for Group {
     }
 }
 
-/// Kinds of photos that take more than the unit has, or did.
+/// Returns a photo of one of the kinds that take more memory than the unit has, or once did.
 fn poison(number: usize) -> Vec<u8> {
     let png = |width, height, color, depth, text_bytes| {
         Png { width, height, color, depth, interlaced: number % 2 == 1, text_bytes: text_bytes + number }.file()
@@ -65,7 +66,7 @@ fn poison(number: usize) -> Vec<u8> {
     }
 }
 
-/// Starts the daemon in its group, as often as it ends, until all is done. Returns the starts.
+/// Starts the daemon in its group, again whenever it ends, until all photos are done. Returns the number of starts.
 fn run(device: &mut Device, group: &Group) -> usize {
     let done = |device: &Device| {
         let Ok(journal) = Reader::open(&device.data_dir().join("device.db")) else { return false };
@@ -94,7 +95,7 @@ fn device() -> Device {
     }
     let photos: Vec<Vec<u8>> = demo_photos().iter().map(|path| fs::read(path).expect("a photo")).collect();
     for number in 0..GOOD {
-        // What follows the end of a JPEG is no part of the picture.
+        // Data after the end of a JPEG is not part of the picture.
         let photo = [&photos[number as usize % photos.len()][..], &number.to_le_bytes()].concat();
         fs::write(device.camera().join(format!("{number:03}.jpg")), photo).expect("written");
     }
@@ -109,7 +110,7 @@ fn within_the_budget_no_photo_ends_the_program() {
     assert_eq!(starts, 1);
 }
 
-/// As on a device whose settings allow more than its unit does.
+/// Allows decoding more memory than the unit has.
 #[test]
 #[ignore = "needs root and control groups, and takes minutes"]
 fn beyond_the_budget_each_photo_ends_the_program_three_times_at_the_most() {

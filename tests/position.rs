@@ -1,4 +1,4 @@
-//! Where, when and what: a receiver on a pseudo-terminal, tags by command and by a code on paper.
+//! Checks time, position and tags: a receiver on a pseudo-terminal, and tags by command and by a code on paper.
 
 use std::fs;
 use std::io::Write;
@@ -21,12 +21,12 @@ use crate::support::{Device, bridgeclip, eventually};
 #[path = "../fuzz/position.rs"]
 mod fuzzed;
 
-/// A photo that no camera has written anything into, different for each number.
+/// Returns a photo without metadata, different for each number.
 fn photo(number: u32) -> RgbImage {
     RgbImage::from_fn(640, 480, |x, y| Rgb([(x / 3) as u8, (y / 2) as u8, (number * 17) as u8]))
 }
 
-/// Writes a photo as a camera does and gives the `data` of its event.
+/// Writes a photo as a camera does and returns the `data` of its event.
 fn take(device: &Device, number: u32, photo: &RgbImage) -> Value {
     let name = format!("{number}.png");
     let growing = device.camera().join(format!("{name}.part"));
@@ -42,7 +42,7 @@ fn take(device: &Device, number: u32, photo: &RgbImage) -> Value {
     data.expect("just found")
 }
 
-/// A receiver in Tokyo whose clock is years ahead of this machine's. It speaks five times a second, once it may.
+/// A receiver in Tokyo whose clock is years ahead of this machine's. Once it may, it speaks five times a second.
 struct Receiver {
     slave: TTYPort,
     silent: Arc<AtomicBool>,
@@ -142,7 +142,7 @@ fn what_was_taken_before_the_first_fix_learns_its_time_and_place() {
     device.start();
     let data = take(&device, 1, &photo(1));
     assert_eq!(data["position"], Value::Null);
-    // The daemon that learns need not be the one that saw the photo.
+    // The daemon that learns the time need not be the one that saw the photo.
     assert!(device.terminate().success());
     device.start();
     receiver.speak();
@@ -157,7 +157,7 @@ fn what_was_taken_before_the_first_fix_learns_its_time_and_place() {
     assert_eq!((&learned["supersedes"], &learned["verdict"]), (&result["id"], &data["verdict"]));
     assert!((learned["position"]["latitude_deg"].as_f64().expect("a place") - 35.689_7).abs() < 1e-6, "{learned}");
     assert!(learned["position"]["age_s"].as_f64().is_some_and(|age| age > 0.0 && age < 120.0), "{learned}");
-    // Unless NTP keeps this machine's clock: then the time was right from the start.
+    // If NTP keeps this machine's clock, the time was right from the start.
     if data["taken"]["quality"] == "unsynced" {
         assert_eq!(learned["taken"]["quality"], "gps");
         let taken: Timestamp = learned["taken"]["at"].as_str().and_then(|at| at.parse().ok()).expect("a moment");
@@ -169,7 +169,7 @@ fn what_was_taken_before_the_first_fix_learns_its_time_and_place() {
     assert_eq!(json!(stored.taken), learned["taken"]);
 }
 
-/// A code on white paper in the middle of the photo.
+/// Puts a code on white paper in the middle of the photo.
 fn with_code(mut photo: RgbImage, text: &str) -> RgbImage {
     let code = QrCode::new(text).expect("it fits");
     let (side, colors) = (code.width() as u32, code.to_colors());
@@ -192,7 +192,7 @@ fn tags_hold_for_the_captures_that_follow() {
     };
     let said = |output: Output| String::from_utf8(output.stdout).expect("text");
     assert_eq!(said(tag(&[])), "none\n");
-    // Before the daemon has ever run.
+    // The daemon has never run.
     assert_eq!(said(tag(&["--bridge", "B-11"])), "bridge B-11\n");
     device.start();
     assert_eq!(take(&device, 1, &photo(1))["tag"], json!({"bridge": "B-11"}));

@@ -1,4 +1,4 @@
-//! Quantised packages against the float packages that they were made from.
+//! Compares quantised packages with the float packages from which they were made.
 
 use std::fs;
 
@@ -15,10 +15,10 @@ use crate::support::{
     Outliers, bridgeclip, demo_package, demo_photos, float_demo_package, read_json, write_vit_b32_package,
 };
 
-/// What is promised for photos that were not seen in calibration: mean and worst cosine.
+/// Promised cosine for photos that calibration has not seen: mean and worst.
 const PROMISED: [f64; 2] = [0.999, 0.997];
 const PHOTOS: usize = 200;
-/// Synthetic pictures that the quantiser is given.
+/// Number of synthetic pictures that the quantiser is given.
 const CALIBRATION: usize = 32;
 
 /// Cosines to the float package, of images and of captions.
@@ -55,7 +55,7 @@ impl Fidelity {
     }
 }
 
-/// Between the results of encoder 0 and encoder 1 for each input.
+/// Returns the cosine between the results of encoder 0 and encoder 1, for each input.
 fn cosines<T: Sync>(inputs: &[T], encode: impl Fn(usize, &T) -> Embedding + Sync) -> Vec<f64> {
     let values = |embedding: Embedding| embedding.values().to_vec();
     let cosine = |input| {
@@ -96,7 +96,7 @@ fn sample_photos_get_the_labels_of_the_float_package() {
     assert!(different.len() <= 1, "of {} verdicts:\n{}", 4 * demo_photos().len(), different.join("\n"));
 }
 
-/// One full ViT-B/32 after the other, as each needs a gigabyte.
+/// Tests one full ViT-B/32 after the other, because each needs a gigabyte.
 #[test]
 fn a_full_vit_b32_keeps_its_embeddings_also_with_outlier_channels() {
     for outliers in [None, Some(Outliers(30.0)), Some(Outliers(60.0))] {

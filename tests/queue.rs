@@ -1,4 +1,4 @@
-//! `bridgeclip queue` beside a running daemon, and events that travel on a USB stick.
+//! Checks `bridgeclip queue` beside a running daemon, and events that travel on a USB stick.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn export(device: &Device, file: &Path) {
     stdout(&queue(device, "export", &[file.to_str().expect("text")]));
 }
 
-/// A stick with the bundle of a device that takes so many photos.
+/// Returns a stick with the bundle of a device that takes `photos` photos.
 fn bundle_of(origin: &mut Device, photos: usize) -> (TempDir, PathBuf) {
     with_photos(origin, photos);
     let stick = tempfile::tempdir().expect("a temporary folder");
@@ -137,7 +137,7 @@ fn a_trusted_key_brings_only_the_events_of_its_devices() {
     refused(&queue(&trusting("relay", "other/*"), "import", &[path]), "bridge/v1/test/unit");
     let relay = trusting("relay", "test/*");
     assert!(stdout(&queue(&relay, "import", &[path])).starts_with("1 new events of bridge/v1/test/unit"));
-    // All of the site, but for the importer itself.
+    // The key is trusted for all devices of the site, but the importer itself is never among them.
     refused(&queue(&trusting("unit", "test/*"), "import", &[path]), "which is this device");
     let plain = Device::named("relay", None);
     plain.configure(&format!("[bundle]\ntrusted = [{key:?}]\n"));

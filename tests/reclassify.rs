@@ -1,4 +1,4 @@
-//! `bridgeclip reclassify` and `bridgeclip search --in captures`: what is stored, judged again and found again.
+//! Checks `bridgeclip reclassify` and `bridgeclip search --in captures`: what is stored, judged again and found again.
 
 use std::fs;
 use std::path::PathBuf;
@@ -61,8 +61,8 @@ fn another_rule_supersedes_what_it_changes_and_nothing_else() {
     assert_eq!(json_lines(&on(&device, &["reclassify"])).len(), 1, "a second time nothing changes");
 }
 
-/// Four inspectors correct through the API as fast as they can, while two settings of `reclassify` take turns from
-/// another process. BRIDGECLIP_CORRECTIONS=N has each inspector make N of them.
+/// Lets four inspectors correct verdicts through the API as fast as they can, while another process runs `reclassify`
+/// with two settings in turn. BRIDGECLIP_CORRECTIONS=N has each inspector make N corrections.
 #[test]
 fn no_correction_that_was_answered_is_lost_to_reclassify() {
     let photos = &demo_photos()[..12];
@@ -110,7 +110,7 @@ fn no_correction_that_was_answered_is_lost_to_reclassify() {
     }
 }
 
-/// Ends the other side, also when this one panics.
+/// Stops the other side when this is dropped, even by a panic.
 struct End<'a>(&'a AtomicBool);
 
 impl Drop for End<'_> {
@@ -122,7 +122,7 @@ impl Drop for End<'_> {
 /// A correction that was answered with 200.
 struct Made {
     capture: u64,
-    /// Of its event.
+    /// Sequence number of the correction's event.
     sequence: u64,
     soundness: &'static str,
 }

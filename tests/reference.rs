@@ -1,4 +1,4 @@
-//! `bridgeclip reference`: building, moving and joining the database of labelled photos.
+//! Checks `bridgeclip reference`: building, moving and joining the database of labelled photos.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,14 +36,15 @@ fn info(path: &Path) -> Value {
     good(&run(&[&"reference", &"info", &path, &"--json"]))
 }
 
-/// What is fitted belongs to a reference as it is: another one with the same photos begins without.
+/// Returns the description of a reference, without the fitted values. Another reference with the same photos starts
+/// without them.
 fn unfitted_info(path: &Path) -> Value {
     let mut info = info(path);
     info["fitted"] = serde_json::json!({});
     info
 }
 
-/// A CSV of sample photos in another folder, as in the published pipeline.
+/// Writes a CSV of sample photos in another folder, as in the published pipeline.
 fn write_csv(path: &Path, photos: &[PathBuf], more: &str) {
     let rows =
         photos.iter().map(|photo| format!("old/place/{},{LABELS}\n", photo.file_name().unwrap().to_str().unwrap()));
@@ -103,7 +104,7 @@ fn a_reference_is_built_from_findings_alone() {
 fn a_build_that_is_killed_or_stopped_goes_on_where_it_was() {
     let dir = copy_of_demo_package();
     let package = dir.path();
-    // The same photos under many names: several chunks of 16.
+    // The same photos under many names fill several chunks of 16.
     let folder = dir.path().join("photos");
     fs::create_dir(&folder).expect("create");
     let mut rows = HEADER.to_owned();
@@ -140,7 +141,7 @@ fn a_build_that_is_killed_or_stopped_goes_on_where_it_was() {
     assert_eq!(fs::read(package.join("reference.db")).expect("read"), before, "the old reference is untouched");
     let child = start();
     std::thread::sleep(Duration::from_millis(150));
-    // Stopped in order: it says how far it is, and that is kept.
+    // A build that is interrupted says how far it is, and that is kept.
     interrupt(child.id());
     let output = child.wait_with_output().expect("ends");
     let message = stderr(&output);
@@ -151,7 +152,7 @@ fn a_build_that_is_killed_or_stopped_goes_on_where_it_was() {
     let report = good(&run(&[&"reference", &"build", &"--csv", &csv, &"--package", &package, &"--json"]));
     assert_eq!((&report["photos"], &report["rejected"]), (&120.into(), &Value::Array(vec![])));
     assert!(!partial.exists());
-    // Just as if it had not been stopped.
+    // The result is the same as that of a build that was never interrupted.
     let whole = copy_of_demo_package();
     good(&run(&[&"reference", &"build", &"--csv", &csv, &"--package", &whole.path()]));
     let export = |package: &Path, name: &str| {
@@ -162,7 +163,7 @@ fn a_build_that_is_killed_or_stopped_goes_on_where_it_was() {
     assert!(export(package, "a") == export(whole.path(), "b"));
 }
 
-/// SIGINT, as Ctrl-C sends it.
+/// Sends SIGINT, as Ctrl-C does.
 fn interrupt(process: u32) {
     let done = Command::new("sh").args(["-c", &format!("kill -INT {process}")]).status().expect("sh");
     assert!(done.success());
@@ -179,7 +180,7 @@ fn what_is_exported_can_be_imported_and_merged() {
     };
     assert_eq!(good(&import(&npy, &csv, target.path()))["photos"], 2500);
     assert_eq!(info(target.path()), unfitted_info(&demo_package()));
-    // In two parts: the labels of the other half are marked invalid.
+    // Two parts: in each the labels of the other half are marked invalid.
     let parts = [0, 1].map(|part| {
         let package = copy_of_demo_package();
         let text = fs::read_to_string(&csv).expect("read");

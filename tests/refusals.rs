@@ -1,5 +1,5 @@
-//! What a broker does not take, in every way in which brokers say so: it waits, with its reason, and everything else goes
-//! on. Nothing is set aside while it is not the event that is at fault.
+//! Checks what a broker refuses, in every way in which brokers do: the refused part waits with its reason, and all else
+//! goes on. Nothing is set aside while the event itself is not at fault.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::support::{
 
 const THUMBS: usize = 100;
 
-/// How a broker refuses a message.
+/// The way in which a broker refuses a message.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Answer(u8),
@@ -48,7 +48,7 @@ impl Way {
     }
 }
 
-/// Refuses messages on topics that contain `part`, while `denies` says so.
+/// Starts a broker that refuses messages on topics that contain `part`, while `denies` is true.
 fn denying(part: &'static str, way: Way, denies: &Arc<AtomicBool>) -> FaultyBroker {
     let denies = Arc::clone(denies);
     FaultyBroker::start(move |_, heard| match heard {
@@ -59,12 +59,12 @@ fn denying(part: &'static str, way: Way, denies: &Arc<AtomicBool>) -> FaultyBrok
     })
 }
 
-/// The topic of another device's results.
+/// Returns the topic of another device's results.
 fn result_of(device: usize) -> String {
     format!("bridge/v1/other/d{device}/capture/result")
 }
 
-/// Queues so many events of each of these other devices.
+/// Queues `events` events of each of `devices` other devices.
 fn queue_of_others(station: &Station, devices: usize, events: usize) {
     for device in 0..devices {
         station.queue_on(&result_of(device), Results, &format!("d{device}"), events, 300);
@@ -83,7 +83,7 @@ fn held(station: &Station) -> Vec<String> {
     station.reports().into_iter().filter_map(|(_, event)| words(event)).collect()
 }
 
-/// How long an urgent event takes at most, one after the other for a while.
+/// Returns the longest time that an urgent event took, of `count` events one after the other.
 fn slowest_urgent(station: &Station, broker: &FaultyBroker, count: usize) -> Duration {
     let one = |number| {
         let name = format!("urgent-{number}");
@@ -116,7 +116,7 @@ fn a_denied_topic_holds_up_nothing_else() {
             );
         });
         station.start(Station::params(broker.port));
-        // With the shortest pauses an end of the connection costs some 50 ms; with a device's own some seconds.
+        // With the shortest pauses a broken connection costs some 50 ms; with a device's own pauses, some seconds.
         let slowest = slowest_urgent(&station, &broker, 20);
         assert!(slowest < Duration::from_secs(2), "{way:?}: {slowest:?}");
         eventually("a link on which the rest waits", || station.link.state() == LinkState::Held);
@@ -183,7 +183,7 @@ fn when_every_event_is_refused_none_is_set_aside() {
         let broker = denying("/capture/", way, &denies);
         station.queue(Results, "result", 100, 300);
         station.start(Station::params(broker.port));
-        // Each pause is 300 ms at most: time for far more than five tries.
+        // Each pause is 300 ms at most, so this is time for far more than five tries.
         thread::sleep(Duration::from_secs(4));
         assert_eq!((station.depth().total(), station.depth().set_aside), (100, 0), "{way:?}");
         let state = station.link.state();
@@ -225,7 +225,7 @@ fn many_denied_devices_are_held_together() {
     let denies = Arc::new(AtomicBool::new(true));
     let broker = denying("bridge/v1/other/", Way::Answer(reason::NOT_AUTHORISED), &denies);
     queue_of_others(&station, 150, 1);
-    // Of its own topics, as those of a device that the queue came from as a whole.
+    // The device's own events too, as on a device whose queue came from others.
     station.queue(Results, "own", 20, 300);
     station.start(Station::params(broker.port));
     eventually("a link on which the rest waits", || station.link.state() == LinkState::Held);
@@ -316,7 +316,7 @@ fn single_events_that_are_refused_hold_up_no_others_and_are_set_aside() {
         }
         _ => politely(heard),
     });
-    // Many of them, and at the head of the queue.
+    // Many bad events, at the head of the queue.
     station.queue(Results, "bad", 10, 300);
     station.queue(Results, "good", 100, 300);
     station.start(Station::params(broker.port));

@@ -1,6 +1,8 @@
-//! The promise as a whole: a daemon that is killed again and again, a real mosquitto, and a collector that is killed too.
+//! Checks the whole promise: a daemon that is killed again and again, a real mosquitto, and a collector that is killed
+//! too.
 //!
-//! `BRIDGECLIP_ROUNDS=10000 cargo test --release rounds -- --nocapture` takes about an hour; without it there are 200.
+//! `BRIDGECLIP_ROUNDS=10000 cargo test --release rounds -- --nocapture` takes about an hour; without the variable there
+//! are 200 rounds.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -12,9 +14,9 @@ use image::RgbImage;
 use crate::support::collecting::Collecting;
 use crate::support::{Broker, Device, Random, eventually, free_port};
 
-/// Photos that come in a round.
+/// Number of photos per round.
 const PHOTOS: u64 = 2;
-/// Longest life of a daemon: it may be loading, classifying, delivering or idle when it is killed.
+/// Longest life of a daemon in milliseconds. It may be loading, classifying, delivering or idle when it is killed.
 const LIFE_MS: u64 = 700;
 
 #[test]
@@ -58,7 +60,7 @@ fn rounds_of_sigkill_lose_nothing_and_repeat_nothing() {
     println!("{rounds} rounds, {photos} photos; start to ready at most {slowest:.2?}");
 }
 
-/// A small photo unlike all others, written as a camera does.
+/// Writes a small photo unlike all others, as a camera does.
 fn take(device: &Device, number: u64) {
     let mut random = Random::new(number);
     let photo = RgbImage::from_fn(48, 36, |_, _| image::Rgb([(); 3].map(|()| random.below(256) as u8)));
@@ -67,7 +69,7 @@ fn take(device: &Device, number: u64) {
     std::fs::rename(growing, device.camera().join(format!("{number}.png"))).expect("rename");
 }
 
-/// Starts the daemon and waits until it says that it is ready; how long that took.
+/// Starts the daemon, waits until it says that it is ready, and returns how long that took.
 fn start_until_ready(device: &mut Device, dir: &Path) -> Duration {
     let path = dir.join("notify");
     let _ = std::fs::remove_file(&path);

@@ -1,4 +1,4 @@
-//! What the service manager hears of the daemon.
+//! Checks what the daemon reports to the service manager.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;

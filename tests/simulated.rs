@@ -1,12 +1,12 @@
-//! Devices over days and years, on a clock that is turned: the real uplink, journal and corrector, a broker in every mood,
-//! networks that die, clocks that step, kills and starts. A seed determines all of it.
+//! Simulates devices over days and years: the real uplink, journal and corrector on a simulated clock, with a broker in
+//! every mood, networks that fail, clocks that step, kills and starts. A seed determines all of it.
 //!
-//! What must hold: nothing that was accepted is lost; the same id comes with the same bytes, so that nothing counts twice;
-//! nothing is sent again once its delivery is stored; sequence numbers have no gap; classes keep their order and an urgent
-//! event overtakes the others; what the broker denies does not hold up what it does not deny; the same seed gives the same
-//! trace. Ids of events are drawn by the system: the trace holds all but them.
+//! The checks are these. Nothing that was accepted is lost. The same id arrives with the same bytes, so that nothing
+//! counts twice. Nothing is sent again once its delivery is stored. Sequence numbers have no gap. Classes keep their
+//! order, and an urgent event overtakes the others. What the broker denies does not hold up what it does not deny. The
+//! same seed gives the same trace. The system draws the ids of events, so the trace holds everything but them.
 //!
-//! `SIM_SEED=17` begins with that seed, `SIM_SEEDS=1000` tries so many, `SIM_TRACE=1` prints what happens.
+//! `SIM_SEED=17` sets the first seed, `SIM_SEEDS=1000` tries that many, `SIM_TRACE=1` prints what happens.
 
 mod broker;
 mod checks;
@@ -56,7 +56,7 @@ fn the_same_seed_gives_the_same_trace() {
     assert_ne!(first.trace, live(2, scale).trace);
 }
 
-/// Nobody answers a report of health: with one every second it is hardest to tell what a connection ended over.
+/// Reports health every second. Nobody answers a report, so it is hardest to tell what a connection ended over.
 #[test]
 fn a_device_that_reports_its_health_every_second_loses_nothing_either() {
     for seed in 1..=3 {
@@ -70,7 +70,7 @@ fn a_broker_that_acknowledges_what_it_loses_is_found_out() {
     live(1, Scale { days: 2, lies: 20, ..FEW_DAYS });
 }
 
-/// Some minutes; `cargo test --release --test main simulated_year -- --ignored --nocapture`.
+/// Takes some minutes: `cargo test --release --test main simulated_year -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes minutes"]
 fn a_simulated_year_of_ten_devices_loses_nothing() {
@@ -79,7 +79,7 @@ fn a_simulated_year_of_ten_devices_loses_nothing() {
     assert!(outcome.set_aside > 0 && outcome.urgent_in_time > 0, "{outcome:?}");
 }
 
-/// `SIM_SEEDS=1000 cargo test --release --test main simulated_seeds -- --ignored --nocapture`.
+/// Tries many seeds: `SIM_SEEDS=1000 cargo test --release --test main simulated_seeds -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes minutes"]
 fn many_simulated_seeds_lose_nothing() {

@@ -1,4 +1,5 @@
-//! Small files of a device, in each state that damage can leave them in: the daemon starts, says so, and classifies.
+//! Checks the small files of a device, in each state in which damage can leave them: the daemon starts, says so, and
+//! classifies.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -11,16 +12,17 @@ use serde_json::json;
 use crate::packages::Bench;
 use crate::support::{Device, bridgeclip, demo_photos, eventually, free_port};
 
-/// What the daemon and its commands write into the data folder and into the store of packages, beside `device.db`, photos
-/// and packages themselves. Whether the log must name a file that is empty, torn, garbage or cannot be read.
+/// Files that the daemon and its commands write into the data folder and into the store of packages, beside
+/// `device.db`, photos and packages. Each says whether the log must name it if it is empty, torn, garbage or
+/// unreadable.
 const FILES: [(&str, Says); 12] = [
     ("data/overrides.json", Says::AtStart),
     ("data/sessions.json", Says::AtStart),
     ("data/sequence", Says::AtStartUnlessEmpty),
     ("data/attempts", Says::AtStartUnlessEmpty),
-    // Of what is in it nothing matters but its size.
+    // Only its size matters, not its contents.
     ("data/reserve", Says::Nothing),
-    // Read when a bundle is made: `a_damaged_device_key_gives_way_to_a_new_one` below.
+    // Read when a bundle is made: `a_damaged_device_key_gives_way_to_a_new_one` below checks it.
     ("data/device.key", Says::Nothing),
     // Made anew at each start.
     ("data/api.sock", Says::Nothing),
@@ -31,13 +33,13 @@ const FILES: [(&str, Says); 12] = [
     ("store/previous", Says::Nothing),
 ];
 
-/// Of SQLite, which mends or makes them by itself; of the database itself see `journal_damage.rs`.
+/// Files of SQLite, which mends or makes them by itself. `journal_damage.rs` checks the database itself.
 const OF_SQLITE: [&str; 3] = ["data/device.db", "data/device.db-wal", "data/device.db-shm"];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Says {
     AtStart,
-    /// An empty one is how it begins.
+    /// The log names the file at the start, except if it is empty, as it is at first.
     AtStartUnlessEmpty,
     Nothing,
 }
@@ -61,7 +63,7 @@ impl State {
             State::Empty => fs::write(path, b"").expect("written"),
             State::Torn => fs::write(path, &bytes[..bytes.len() / 2]).expect("written"),
             State::Garbage => fs::write(path, [0xA5; 300]).expect("written"),
-            // A link to itself cannot be followed by anybody, the administrator included.
+            // Nobody can follow a link to itself, not even the administrator.
             State::Unreadable => symlink(path, path).expect("linked"),
             State::Folder => fs::create_dir(path).expect("a folder"),
         }
@@ -73,7 +75,7 @@ fn key_of(device: &Device) -> Output {
     bridgeclip(&["queue", "key", "--config", config.to_str().expect("a plain path")])
 }
 
-/// A device that has done everything which leaves a file, stopped.
+/// A stopped device that has done everything which leaves a file.
 struct Used {
     bench: Bench,
     device: Device,
@@ -108,7 +110,7 @@ impl Used {
         }
     }
 
-    /// Starts the daemon and has it classify one more photo; the answer is its log.
+    /// Starts the daemon, has it classify one more photo, and returns its log.
     fn classifies(&mut self, what: &str) -> String {
         let log = self.device.config().with_file_name("log");
         let stderr = File::create(&log).expect("a log");
@@ -116,7 +118,7 @@ impl Used {
             command.env("RUST_LOG", "info").stderr(stderr);
         });
         let before = fs::read_dir(self.device.camera()).expect("a folder").count();
-        // What follows the end of a JPEG makes it another file and leaves the photo.
+        // Data after the end of a JPEG makes it another file with the same photo.
         let photo = [fs::read(&demo_photos()[0]).expect("read"), vec![0; before]].concat();
         fs::write(self.device.camera().join(format!("{before}.jpg")), photo).expect("written");
         eventually(&format!("a start with {what}"), || fs::read_to_string(&log).expect("a log").contains("ready: "));
@@ -143,7 +145,7 @@ fn the_list_is_of_what_a_device_really_writes() {
     }
     found.insert("store/installed.json".to_owned());
     assert!(used.path("store/installed.json").exists());
-    // The trial ends with the first photo that is classified; the file is there while it lasts.
+    // The trial ends with the first photo that is classified; the file exists while it lasts.
     found.insert("store/trial.json".to_owned());
     let listed: BTreeSet<String> = FILES.iter().map(|(name, _)| *name).chain(OF_SQLITE).map(str::to_owned).collect();
     assert_eq!(found, listed);
@@ -156,7 +158,7 @@ fn a_device_starts_and_classifies_whatever_became_of_a_small_file() {
         let path = used.path(name);
         let mut kept = Kept::of(&path);
         if name == "store/trial.json" {
-            // A trial is over once a start went well, and the file goes.
+            // A trial ends after a good start, which removes the file.
             kept = Kept::File(br#"{"package":"x","starts":1}"#.to_vec());
         }
         for state in STATES {

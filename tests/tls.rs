@@ -1,4 +1,4 @@
-//! TLS and passwords against a real mosquitto: who is refused, and what the reason says.
+//! Checks TLS and passwords against a real mosquitto: who is refused, and what the reason says.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -35,7 +35,7 @@ fn params(port: u16, files: &TlsFiles) -> Params {
     Params { endpoint, hold_without_subscriber: false, ..station }
 }
 
-/// Starts an uplink with three events.
+/// Returns a station with a running uplink and three events.
 fn station(params: Params) -> Station {
     let mut station = Station::new();
     station.queue(EventClass::Result, "result", 3, 300);
@@ -43,7 +43,7 @@ fn station(params: Params) -> Station {
     station
 }
 
-/// Why the link to a broker with this certificate does not come about.
+/// Returns the reason why the link to a broker with this certificate fails.
 fn refusal(authority: &Authority, identity: &Identity) -> String {
     let port = free_port();
     let _broker = Broker::start_with(port, &listener(authority, identity, ""));
@@ -115,7 +115,7 @@ fn tls_is_answered_in_plain_text() {
     assert_eq!(station.depth().total(), 3);
 }
 
-/// A port where every connection is greeted with these bytes.
+/// Opens a port that greets every connection with these bytes.
 fn answering(bytes: &'static [u8]) -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its address").port();
@@ -208,7 +208,7 @@ fn a_password_lets_the_device_in() {
 struct Guarded {
     _broker: Broker,
     device: Device,
-    /// What must stay where it is.
+    /// Texts that must not leave the place where they are.
     secrets: Vec<String>,
 }
 

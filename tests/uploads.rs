@@ -1,4 +1,4 @@
-//! What photos that come over the API may take of the drive.
+//! Checks how much of the drive photos may take that arrive over the API.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::support::{Broker, Device, demo_photos, eventually, free_port};
 const BOUND: &str = "[web]\nlisten = \"127.0.0.1:0\"\n[storage]\nuploads_megabytes_max = 1\n";
 const PART: usize = 300_000;
 
-/// Bytes of all finished uploads.
+/// Returns the bytes of all finished uploads.
 fn used(device: &Device) -> u64 {
     let folders = fs::read_dir(device.data_dir().join("uploads")).expect("a folder");
     let days = folders.map(|day| day.expect("an entry").path()).filter(|day| day.is_dir());
@@ -17,11 +17,11 @@ fn used(device: &Device) -> u64 {
         .sum()
 }
 
-/// A photo like no other, of [`PART`] bytes.
+/// Returns a photo like no other, of [`PART`] bytes.
 fn photo(number: usize) -> Vec<u8> {
     let mut photo = fs::read(&demo_photos()[number % demo_photos().len()]).expect("a photo");
     assert!(photo.len() < PART, "{} bytes", photo.len());
-    // What follows the end of a JPEG is no part of the picture.
+    // Data after the end of a JPEG is not part of the picture.
     photo.resize(PART - 8, 0);
     photo.extend((number as u64).to_le_bytes());
     photo

@@ -1,4 +1,4 @@
-//! The API as browsers and programs use it, over real connections.
+//! Checks the API as browsers and programs use it, over real connections.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -88,7 +88,7 @@ fn hostile_requests_are_refused_and_cost_no_memory() {
     assert_eq!(paged.ask(head, &huge).status, 413);
     let long = format!("GET /{} HTTP/1.1", "a".repeat(100_000));
     assert!([400, 414, 431].contains(&paged.ask(&long, b"").status));
-    // Many who say nothing, and many who never end.
+    // Many connections that say nothing, and many whose request never ends.
     let silent: Vec<_> = (0..60).map(|_| paged.connect()).collect();
     let dripping: Vec<_> = (0..30)
         .map(|_| {
@@ -106,7 +106,7 @@ fn hostile_requests_are_refused_and_cost_no_memory() {
     assert!(after < before + 8_192, "{before} KiB before, {after} KiB after");
 }
 
-/// Settings under which all demo photos have been classified.
+/// Returns a page with six demo photos classified.
 fn with_captures() -> Paged {
     let paged = Paged::here();
     let photos = demo_photos();
@@ -374,7 +374,7 @@ fn members_of_the_plan_without_a_photo_are_named() {
 #[test]
 fn a_photo_that_an_inspector_has_rated_speaks_for_the_next_one() {
     let mut paged = Paged::here_with("[inspection]\nlearn = true\n");
-    // What follows the end of a JPEG makes it another file and leaves the photo.
+    // Data after the end of a JPEG makes it another file with the same photo.
     let photo = |count: u64| [fs::read(&demo_photos()[0]).expect("read"), vec![0; count as usize]].concat();
     let upload = |paged: &Paged, count: u64| {
         assert_eq!(paged.upload("photo.jpg", &photo(count)).status, 202);
@@ -396,7 +396,7 @@ fn a_photo_that_an_inspector_has_rated_speaks_for_the_next_one() {
     assert_eq!(nearest(&upload(&paged, 3))["id"], -1, "it is known after a restart");
 }
 
-/// `cargo test --release a_hundred_thousand_captures -- --ignored --nocapture`
+/// Measures the page with many captures: `cargo test --release a_hundred_thousand_captures -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes a minute, and says something only on a quiet machine"]
 fn a_hundred_thousand_captures() {

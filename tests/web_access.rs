@@ -1,4 +1,5 @@
-//! Who is let in to the page, over real connections: codes, visitors, proxies, and those who try to get in the way.
+//! Checks who is admitted to the page, over real connections: codes, visitors, proxies, and those who try to get in the
+//! way.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +17,7 @@ use crate::support::{
     Answer, Device, PATIENCE, Paged, Proxy, demo_photos, eventually, exchange, free_port, read_answer,
 };
 
-/// A connection whose own end has this address; Linux has all of 127.0.0.0/8 on the loopback.
+/// Connects from this address; Linux has all of 127.0.0.0/8 on the loopback.
 fn connect_from(address: [u8; 4], port: u16) -> TcpStream {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     let stream = runtime.block_on(async {
@@ -36,7 +37,7 @@ fn entry(code: &str) -> Vec<u8> {
     json!({ "code": code, "name": "A. Sato" }).to_string().into_bytes()
 }
 
-/// A new code.
+/// Returns a new code.
 fn code(paged: &Paged, role: &str) -> String {
     paged.cli(&["pair", "--role", role]).replace([' ', '\n'], "")
 }
@@ -166,7 +167,7 @@ fn bodies_that_never_end_keep_nobody_out() {
     for stream in slow {
         let mut stream = stream;
         let mut answer = Vec::new();
-        // Some give way at once, without an answer.
+        // Some connections end at once, without an answer.
         let _ = stream.read_to_end(&mut answer);
         let answer = String::from_utf8_lossy(&answer);
         assert!(answer.is_empty() || answer.contains(" 408 ") || answer.contains(" 429 "), "{answer}");
@@ -228,7 +229,7 @@ fn whoever_guesses_codes_neither_gets_in_nor_keeps_others_out() {
     assert!(late.head.to_lowercase().contains("retry-after: "), "{}", late.head);
 }
 
-/// The live stream of a visitor, of which the head has come.
+/// Opens the live stream of a visitor and reads its head.
 fn listen(paged: &Paged, token: &str) -> TcpStream {
     let mut stream = paged.connect();
     let head = format!("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nCookie: bridgeclip={token}\r\n\r\n");
@@ -246,7 +247,7 @@ fn listen(paged: &Paged, token: &str) -> TcpStream {
 fn has_ended(mut stream: TcpStream) -> bool {
     let begin = Instant::now();
     let mut rest = Vec::new();
-    // Nothing is told meanwhile but that the stream is alive, every 15 s.
+    // The stream carries nothing meanwhile but a sign of life every 15 s.
     let ended = stream.read_to_end(&mut rest);
     !matches!(&ended, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
         && begin.elapsed() < Duration::from_secs(10)
@@ -293,14 +294,14 @@ fn a_calendar_that_jumps_from_1970_logs_nobody_out() {
     let path = paged.device.data_dir().join("sessions.json");
     let mut kept: Value = serde_json::from_slice(&fs::read(&path).expect("the visitors")).expect("JSON");
     assert!(!kept.to_string().contains("expires"), "no end by a calendar: {kept}");
-    // The machine was off for as long as a calendar tells that was set to 1970 before.
+    // By the calendar, which was at 1970 before, the machine was off for decades.
     kept["clock"]["boot_id"] = "before".into();
     kept["clock"]["anchor"] = Value::Null;
     fs::write(&path, kept.to_string()).expect("written");
     paged.start();
     assert_eq!(paged.ask_as(&token, "GET /api/v1/status").status, 200);
     paged.device.terminate();
-    // As version 0.1 kept a visitor who had come in 1970, for thirty days.
+    // A visitor of 1970 in the form of version 0.1, which admitted for thirty days by the calendar.
     let old = json!([{
         "token": Sha256::of(token.as_bytes()), "role": "inspector", "name": "A. Sato", "expires": "1970-01-31T00:00:09Z",
     }]);

@@ -1,4 +1,4 @@
-//! Long work that visitors ask for, and what it leaves to others.
+//! Checks long work that visitors request, and what it leaves to others.
 
 use std::fs;
 use std::io::Write;
@@ -11,14 +11,14 @@ use crate::support::{Device, Paged, eventually};
 
 const EXPORT: &str = "GET /api/v1/export?format=jsonl";
 
-/// Exports that are being written: each has a file without a name.
+/// Returns the number of exports that are being written; each has a file without a name.
 fn exports_under_way(device: &Device) -> usize {
     let files = fs::read_dir(format!("/proc/{}/fd", device.process())).expect("a process").flatten();
     let targets = files.filter_map(|file| fs::read_link(file.path()).ok());
     targets.filter(|target| target.to_string_lossy().contains("/uploads/")).count()
 }
 
-/// An export that is asked for; its answer is not waited for.
+/// Requests an export without waiting for the answer.
 fn begin_export(paged: &Paged, token: &str) -> TcpStream {
     let mut stream = paged.connect();
     let request = format!("{EXPORT} HTTP/1.1\r\nHost: localhost\r\nCookie: bridgeclip={token}\r\n\r\n");
@@ -26,7 +26,7 @@ fn begin_export(paged: &Paged, token: &str) -> TcpStream {
     stream
 }
 
-/// How long a visitor waits for the status, in seconds, again and again until it is over.
+/// Returns how long a visitor waits for the status, in seconds, for each request until `is_over`.
 fn waits_for_status(paged: &Paged, token: &str, pause: Duration, is_over: impl Fn() -> bool) -> Vec<f64> {
     let mut waits = Vec::new();
     while !is_over() {
@@ -39,8 +39,8 @@ fn waits_for_status(paged: &Paged, token: &str, pause: Duration, is_over: impl F
     waits
 }
 
-/// Two visitors make an export each, as often as is said, while a third one asks for the status. The answers are the seconds
-/// of the quickest export and those of the waits for the status.
+/// Has two visitors export `times` times each while a third one asks for the status. Returns the seconds of the
+/// quickest export, and those of each wait for the status.
 fn status_beside_two_exports(paged: &Paged, times: usize, pause: Duration) -> (f64, Vec<f64>) {
     let inspectors = ["A. Sato", "B. Ito"].map(|name| paged.let_in("inspector", name));
     let viewer = paged.let_in("viewer", "C. Abe");
@@ -59,7 +59,7 @@ fn status_beside_two_exports(paged: &Paged, times: usize, pause: Duration) -> (f
                 quickest
             })
         });
-        // When one has ended the other is alone.
+        // Once one export has ended, the other is alone.
         let waits = waits_for_status(paged, &viewer, pause, || left.load(Ordering::Relaxed) < 2);
         let quickest = exports.map(|export| export.join().expect("no panic")).into_iter().fold(f64::MAX, f64::min);
         (quickest, waits)
@@ -92,7 +92,8 @@ fn an_export_that_nobody_waits_for_ends_and_one_visitor_makes_one_at_a_time() {
     assert_eq!(paged.ask_as(&token, "GET /api/v1/export?format=csv").status, 200, "its place is free again");
 }
 
-/// `cargo test --release the_status_beside_two_exports -- --ignored --nocapture`
+/// Measures the status beside two exports: `cargo test --release the_status_beside_two_exports -- --ignored
+/// --nocapture`.
 #[test]
 #[ignore = "takes minutes, and says something only on a quiet machine"]
 fn the_status_beside_two_exports_of_a_hundred_thousand_captures() {

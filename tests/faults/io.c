@@ -1,12 +1,12 @@
-/* Makes writes and syncs, or reads, fail, so that tests see what a program does about it: LD_PRELOAD this.
+/* Makes writes and syncs, or reads, fail, so that tests see how a program reacts. Load it with LD_PRELOAD.
  *
- * FAULT_PATH   only files whose path contains this
- * FAULT_AT     the call that fails, counted from 1; 0: none, they are only counted
- * FAULT_COUNT  how many calls fail from there on (1)
- * FAULT_ERRNO  with what (5: EIO)
- * FAULT_WHILE  calls fail only while this file exists
- * FAULT_READS  reads fail instead of writes and syncs
- * FAULT_LOG    the number of calls, and of those that failed, is written here at the end
+ * FAULT_PATH   a part of the path of the affected files
+ * FAULT_AT     number of the first call that fails, from 1; with 0 calls are only counted
+ * FAULT_COUNT  number of calls that fail from there on (1)
+ * FAULT_ERRNO  error number of a call that fails (5: EIO)
+ * FAULT_WHILE  a file; calls fail only while it exists
+ * FAULT_READS  if set, reads fail instead of writes and syncs
+ * FAULT_LOG    a file for the number of calls and of failed calls, written at the end
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -38,7 +38,7 @@ static int is_watched(int fd, int reads) {
     return strstr(path, part) != NULL;
 }
 
-/* Whether this call fails; errno says with what. */
+/* Reports whether this call fails; errno then holds the error. */
 static int fails(int fd, int reads) {
     int before = errno;
     if (!is_watched(fd, reads)) {

@@ -6,7 +6,7 @@ use bridgeclip::uplink::{Answer, Loss, Signal};
 use super::clock::{DAY, HOUR, MINUTE, SECOND};
 use super::random::{below, chance};
 
-/// What a device sends.
+/// A packet that a device sends.
 #[derive(Clone, Debug)]
 pub enum Packet {
     Connect,
@@ -23,32 +23,32 @@ pub enum Packet {
     Gone,
 }
 
-/// What the broker is like for a while.
+/// The broker's behaviour for a while.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mood {
     Good,
     /// Nothing listens.
     Down,
-    /// It reads and never answers.
+    /// The broker reads and never answers.
     Silent,
-    /// Each answer takes this long.
+    /// Each answer takes this many microseconds.
     Slow(u64),
-    /// It takes part of the topics not at all.
+    /// The broker denies part of the topics.
     Denies(Part, Way),
     /// Anything may happen to a packet.
     Moody,
-    /// It takes everything and forgets so many answers of a hundred.
+    /// The broker accepts everything and forgets this many of a hundred answers.
     Forgetful(u64),
-    /// It ends each connection after so many packets.
+    /// The broker ends each connection after this many packets.
     Closing(u64),
-    /// All events whose number ends so are refused as wrong, one by one.
+    /// The broker refuses events with certain numbers as wrong, one by one.
     Picky,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Part {
     Thumbnails,
-    /// Of one device.
+    /// Results of this device.
     Results(usize),
     Status,
     Health,
@@ -84,13 +84,13 @@ impl Way {
             Way::Disconnects => return vec![Reply::End(Loss::Denied("not authorised".to_owned()))],
             Way::Closes => return vec![Reply::End(closed())],
         };
-        // Nobody hears of it if a message that is not answered is not taken.
+        // Nobody is told that an unanswered message was not accepted.
         number.map(|number| Reply::Signal(Signal::Answered(number, answer))).into_iter().collect()
     }
 }
 
 impl Mood {
-    /// Another one, and for how long.
+    /// Draws another mood and its duration in microseconds.
     pub fn draw(random: &mut Random, units: usize) -> (Mood, u64) {
         let mood = match below(random, 16) {
             0..=3 => Mood::Good,
@@ -107,14 +107,13 @@ impl Mood {
         (mood, MINUTE + below(random, longest))
     }
 
-    /// Whether a device whose urgent results are not concerned shall notice nothing of it, once it is known; and how long
-    /// one may take then.
+    /// Returns how long an urgent result of `unit` may take once the mood is known; `None` if the mood may delay it.
     pub fn urgent_within(self, unit: usize) -> Option<u64> {
         match self {
             Mood::Good => Some(5 * SECOND),
             Mood::Denies(Part::Everything, _) => None,
             Mood::Denies(Part::Results(other), _) if other == unit => None,
-            // A device may be out for a second or two, and find what it is again.
+            // A device may be out for a second or two until it has found the cause again.
             Mood::Denies(_, way) if way.ends_connections() => Some(30 * SECOND),
             Mood::Denies(..) => Some(5 * SECOND),
             _ => None,
@@ -144,7 +143,7 @@ impl Part {
     }
 }
 
-/// What comes back.
+/// What comes back from the broker.
 #[derive(Debug)]
 pub enum Reply {
     Signal(Signal),
@@ -161,7 +160,7 @@ fn answered(number: u16) -> Reply {
     Reply::Signal(Signal::Answered(number, Answer::Accepted))
 }
 
-/// What the broker does about a packet of a connection that stands, the `count`th of it.
+/// Returns the broker's reaction to the `count`th packet of an open connection.
 pub fn react(mood: Mood, unit: usize, packet: &Packet, count: u64, random: &mut Random) -> Vec<Reply> {
     if let Mood::Closing(after) = mood
         && count > after
@@ -196,12 +195,12 @@ fn published(mood: Mood, unit: usize, number: u16, topic: &str, payload: &[u8], 
     }
 }
 
-/// Results with every 20th sequence number.
+/// Reports whether a message is a result whose sequence number is 7 more than a multiple of 20.
 pub fn is_picked(topic: &str, payload: &[u8]) -> bool {
     topic.ends_with("/capture/result") && sequence(payload).is_some_and(|sequence| sequence % 20 == 7)
 }
 
-/// Of an event.
+/// Returns the sequence number of an event.
 pub fn sequence(payload: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(payload).ok()?;
     let digits = text.split("\"sequence\":\"").nth(1)?;
@@ -211,12 +210,12 @@ pub fn sequence(payload: &[u8]) -> Option<u64> {
 fn moody(number: u16, random: &mut Random) -> Vec<Reply> {
     let answer = |answer| vec![Reply::Signal(Signal::Answered(number, answer))];
     match below(random, 200) {
-        // Taken, and nobody hears of it.
+        // Accepted, but nobody is told.
         0 => vec![Reply::Take],
         // Lost on the way.
         1 => Vec::new(),
         2 | 3 => vec![Reply::Take, answered(number), answered(number)],
-        // For another message.
+        // An answer to another message.
         4 => vec![Reply::Take, answered(1 + below(random, 65_535) as u16)],
         5 => answer(Answer::Busy("the quota".to_owned())),
         6 => answer(Answer::Later("unspecified".to_owned())),

@@ -1,4 +1,4 @@
-//! What must hold at every moment, and at the end.
+//! Checks at every moment, and at the end.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,24 +11,24 @@ use serde_json::Value;
 use super::broker::sequence;
 use super::unit::source;
 
-/// Of one device.
+/// Checks of one device.
 #[derive(Default)]
 pub struct UnitChecks {
     /// SHA-256 of every photo that was accepted.
     photos: BTreeSet<String>,
     thumbnails: u64,
     pub corrections: u64,
-    /// How often events were set aside, and put back.
+    /// Number of times that events were set aside, and put back.
     pub set_aside: u64,
     pub retried: u64,
     /// Rows of events that the journal knows as delivered.
     gone: BTreeSet<i64>,
-    /// The last row of each class that was sent in this connection, while the broker took everything.
+    /// Last row of each class that was sent over this connection, while the broker accepted everything.
     last_sent: BTreeMap<EventClass, i64>,
     has_refused: bool,
-    /// An urgent event was stored: no other may be handed over before it.
+    /// An urgent event is stored, so no other event may be handed over before it.
     pub expects_urgent: bool,
-    /// The newest of those that were handed over.
+    /// Newest urgent row that was handed over.
     pub last_urgent: i64,
 }
 
@@ -47,12 +47,12 @@ impl UnitChecks {
         self.thumbnails += u64::from(has_thumbnail);
     }
 
-    /// The broker has refused something: what it refused is sent again out of its turn.
+    /// Notes that the broker has refused something: what it refused is sent again out of its turn.
     pub fn refuses(&mut self) {
         self.has_refused = true;
     }
 
-    /// An event is handed over.
+    /// Checks an event that is handed over.
     pub fn sends(&mut self, row: i64, is_holding: bool) {
         assert!(!self.gone.contains(&row), "event {row} is sent after its delivery was stored");
         let class = EventClass::of(row).expect("an event's row");
@@ -68,28 +68,28 @@ impl UnitChecks {
         assert!(last < row, "{class:?} {row} is sent after {last}");
     }
 
-    /// These answers are stored.
+    /// Notes answers that are stored.
     pub fn settles(&mut self, group: &Group) {
         let delivered = group.answers.iter().filter(|answered| answered.fate == Fate::Delivered);
         self.gone.extend(delivered.map(|answered| answered.row));
     }
 }
 
-/// Whoever has subscribed to everything. Ignores ids that it knows.
+/// A subscriber to everything that ignores known ids.
 #[derive(Default)]
 pub struct Receiver {
-    /// A sum of the bytes, by topic and id.
+    /// Hash of the bytes, by topic and id.
     known: BTreeMap<(String, String), u64>,
-    /// Photos and sequence numbers by source.
+    /// Photos and sequence numbers, by source.
     photos: BTreeMap<String, BTreeSet<String>>,
     sequences: BTreeMap<String, BTreeSet<u64>>,
     thumbnails: BTreeMap<String, u64>,
-    /// Messages that had come before.
+    /// Number of messages that had arrived before.
     pub repeated: u64,
 }
 
 impl Receiver {
-    /// Takes a message. The answer is the photo of a result that was not known.
+    /// Takes a message and returns the photo of a new result.
     pub fn take(&mut self, topic: &str, payload: &[u8]) -> Option<String> {
         let (source, below) = topic.split_once("/capture/")?;
         let sum = sum(payload);
@@ -111,7 +111,7 @@ impl Receiver {
         Some(sha256)
     }
 
-    /// False if it was known; then it is the same.
+    /// Notes a message. Returns false if the id was known, after a check that the bytes are the same.
     fn note(&mut self, topic: &str, id: &str, sum: u64) -> bool {
         match self.known.entry((topic.to_owned(), id.to_owned())) {
             Entry::Vacant(entry) => {
@@ -126,7 +126,7 @@ impl Receiver {
         }
     }
 
-    /// What was accepted has arrived, all of it and in an unbroken row.
+    /// Checks that everything accepted has arrived, and that sequence numbers have no gap.
     pub fn expect_all(&self, number: usize, unit: &UnitChecks) {
         let source = source(number);
         let photos = self.photos.get(&source).cloned().unwrap_or_default();

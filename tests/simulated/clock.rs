@@ -1,4 +1,4 @@
-//! Time that passes only when everything of a moment has been done, and what was done in it.
+//! A clock that moves only when everything at a moment is done, and a record of what was done.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,7 +14,7 @@ pub const MINUTE: u64 = 60 * SECOND;
 pub const HOUR: u64 = 60 * MINUTE;
 pub const DAY: u64 = 24 * HOUR;
 
-/// What is going to happen, and the time: microseconds since the world began.
+/// What will happen and when, in microseconds since the world began.
 pub struct Schedule {
     pub now: u64,
     start: Instant,
@@ -22,7 +22,7 @@ pub struct Schedule {
     given: u64,
 }
 
-/// Ordered by time, and then by the order in which it was planned.
+/// A planned happening. It is ordered by time, and then by the order in which it was planned.
 struct Coming {
     at: u64,
     number: u64,
@@ -43,7 +43,7 @@ impl Schedule {
         self.at(self.now + delay, what);
     }
 
-    /// Goes on to the next moment in which something happens.
+    /// Moves to the next moment at which something happens.
     pub fn next(&mut self) -> Option<Happening> {
         let Reverse(coming) = self.coming.pop()?;
         self.now = coming.at;
@@ -54,7 +54,7 @@ impl Schedule {
         self.start + Duration::from_micros(self.now)
     }
 
-    /// The moment of an instant, not before it.
+    /// Returns the first moment that is not before `instant`, in microseconds.
     pub fn moment(&self, instant: Instant) -> u64 {
         instant.saturating_duration_since(self.start).as_nanos().div_ceil(1_000) as u64
     }
@@ -80,7 +80,7 @@ impl Ord for Coming {
     }
 }
 
-/// All that happened, as one number. `SIM_TRACE=1` prints it too.
+/// A hash of everything that happened. `SIM_TRACE=1` prints it too.
 pub struct Trace {
     hasher: DefaultHasher,
     pub lines: u64,

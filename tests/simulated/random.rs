@@ -2,12 +2,12 @@
 
 use bridgeclip::random::Random;
 
-/// Evenly from 0 to `end` - 1.
+/// Returns a number from 0 to `end` - 1, uniformly.
 pub fn below(random: &mut Random, end: u64) -> u64 {
     random.bits() % end.max(1)
 }
 
-/// Whether it happens, in so many of a hundred cases.
+/// Returns true with a chance of `percent` in a hundred.
 pub fn chance(random: &mut Random, percent: u64) -> bool {
     below(random, 100) < percent
 }

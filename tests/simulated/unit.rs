@@ -24,17 +24,17 @@ use super::random::{below, chance};
 use super::world::Happening;
 use crate::support::results::{journal_params, result};
 
-/// The clocks of a device, as its programs read them.
+/// Clocks of a device, as its programs read them.
 #[derive(Default)]
 struct Clocks {
     /// Microseconds since the machine started.
     up: AtomicU64,
-    /// Of the wall clock, microseconds since 1970.
+    /// Microseconds since 1970, by the wall clock.
     wall: AtomicI64,
     ntp: AtomicBool,
 }
 
-/// What a unit does its work with.
+/// Surroundings that a unit works with.
 pub struct Around<'a> {
     pub schedule: &'a mut Schedule,
     pub random: &'a mut Random,
@@ -46,22 +46,22 @@ pub struct Unit {
     dir: PathBuf,
     health_s: u64,
     clocks: Arc<Clocks>,
-    /// When the machine started, and how wrong its wall clock is: both in microseconds.
+    /// Moment at which the machine started, and the error of its wall clock, both in microseconds.
     started: u64,
     wall_is_off_by: i64,
     boots: u64,
     photos: u64,
     pub metered: bool,
-    /// Goes up with every start and every end of the program.
+    /// Number that grows with every start and every end of the program.
     pub life: u64,
     run: Option<Run>,
     pub link: LinkState,
     pub is_holding: bool,
-    /// Goes up with every connection that is opened or dropped.
+    /// Number that grows with every connection that is opened or dropped.
     pub connection: u64,
     is_open: bool,
     packets: u16,
-    /// When the last packet arrives in each direction: they do not overtake each other.
+    /// Moment at which the last packet arrives in each direction: packets do not overtake each other.
     last_up: u64,
     last_down: u64,
     timer: (u64, u64),
@@ -80,12 +80,12 @@ struct Run {
     is_stopping: bool,
 }
 
-/// The sky tells the time since the world began here.
+/// Returns the moment at which the world began, as satellites tell it.
 fn epoch() -> Timestamp {
     "2030-01-01T00:00:00Z".parse().expect("a moment")
 }
 
-/// A device's own pauses, and fewer events on their way: so a window is full sometimes.
+/// Returns a device's own pauses, with fewer events in flight, so that a window is sometimes full.
 fn params(number: usize, boot_id: &str, health_s: u64) -> Params {
     Params {
         endpoint: Endpoint {
@@ -176,12 +176,12 @@ impl Unit {
         (self.clock())().wall
     }
 
-    /// The machine starts, and the program. Without a battery its wall clock begins in 1970 now and then.
+    /// Starts the machine and the program. Without a battery the wall clock sometimes begins in 1970.
     pub fn start(&mut self, around: &mut Around) {
         assert!(self.run.is_none(), "it runs already");
         self.boots += 1;
         self.life += 1;
-        // No count of time begins with 0: a fix of the first moment lies before it.
+        // The count of time does not begin with 0: a fix of the first moment is earlier.
         self.started = around.schedule.now.saturating_sub(SECOND);
         self.wall_is_off_by = if chance(around.random, 30) { -1_893_456_000_000_000 } else { 0 };
         self.clocks.ntp.store(chance(around.random, 20) && self.wall_is_off_by == 0, Ordering::Relaxed);
@@ -203,7 +203,7 @@ impl Unit {
         self.tell(Event::Time, around);
     }
 
-    /// It is gone at once. What was being stored may have been stored.
+    /// Ends the program at once. What was being stored may have been stored.
     pub fn kill(&mut self, around: &mut Around) {
         let Some(mut run) = self.run.take() else { return };
         around.trace.note(around.schedule.now, self.number, format_args!("is killed"));
@@ -232,7 +232,7 @@ impl Unit {
         }
     }
 
-    /// Tells the uplink what happened, and does what it wants.
+    /// Tells the uplink what happened, and does what it asks for.
     pub fn tell(&mut self, event: Event, around: &mut Around) {
         self.set_clocks(around.schedule.now);
         let mut next = Some(event);
@@ -256,7 +256,7 @@ impl Unit {
         }
     }
 
-    /// The timer with this number has gone off, unless it was set again.
+    /// Fires the timer with this number, unless it was set again.
     pub fn time(&mut self, timer: u64, around: &mut Around) {
         if self.timer.1 == timer {
             self.timer.0 = u64::MAX;
@@ -334,7 +334,7 @@ impl Unit {
         around.schedule.at(self.last_up, Happening::ToBroker(self.number, self.connection, packet));
     }
 
-    /// A signal of this connection comes after so long.
+    /// Plans a signal of this connection, after `delay` microseconds.
     pub fn hear(&mut self, connection: u64, signal: Signal, delay: u64, around: &mut Around) {
         if connection == self.connection {
             self.last_down = self.last_down.max(around.schedule.now + delay);
@@ -361,7 +361,7 @@ impl Unit {
         }
     }
 
-    /// A card takes its time, and fails now and then.
+    /// Stores answers: a card takes its time, and sometimes fails.
     fn store(&mut self, group: Group, around: &mut Around) {
         let Some(run) = &mut self.run else { return };
         assert!(run.storing.is_none(), "one group at a time");
@@ -385,7 +385,7 @@ impl Unit {
         self.tell(Event::Settled(settled), around);
     }
 
-    /// The camera takes a photo.
+    /// Takes a photo with the camera.
     pub fn take_photo(&mut self, around: &mut Around) -> Option<(String, bool)> {
         self.set_clocks(around.schedule.now);
         self.photos += 1;
@@ -413,7 +413,7 @@ impl Unit {
         Some((sha256.to_string(), urgent))
     }
 
-    /// There may be new rows. An urgent one goes before all others that are not handed over yet.
+    /// Says that there may be new rows. An urgent one goes before all others that were not handed over.
     pub fn wake(&mut self, is_urgent: bool, around: &mut Around) {
         if let Some(run) = self.run.as_ref().filter(|_| is_urgent) {
             let rows = run.reader.outbox(EventClass::Urgent, self.checks.last_urgent, 1).expect("rows");
@@ -422,7 +422,7 @@ impl Unit {
         self.tell(Event::Woken { settings: self.settings(), replies: Vec::new() }, around);
     }
 
-    /// Satellites tell time and place.
+    /// Delivers a satellite fix with time and position.
     pub fn fix(&mut self, around: &mut Around) {
         self.set_clocks(around.schedule.now);
         let (up, utc) =
@@ -451,7 +451,7 @@ impl Unit {
         around.schedule.after(2 * SECOND, Happening::Correct(self.number, self.life));
     }
 
-    /// Stored captures are told what became known after them.
+    /// Tells stored captures what became known after them.
     pub fn correct(&mut self, life: u64, around: &mut Around) {
         self.set_clocks(around.schedule.now);
         let (wall, queued) = (self.wall(), self.link == LinkState::Offline);
@@ -464,7 +464,7 @@ impl Unit {
         }
     }
 
-    /// Somebody sets the clock, wrongly perhaps: within twenty years, or to 1970.
+    /// Sets the clock, perhaps wrongly: within twenty years, or to 1970.
     pub fn step_clock(&mut self, around: &mut Around) {
         const TWENTY_YEARS: u64 = 20 * 365 * 24 * 3_600 * SECOND;
         let random = &mut *around.random;
@@ -492,14 +492,14 @@ impl Unit {
         self.wake(false, around);
     }
 
-    /// Events that wait, and those that were set aside.
+    /// Returns the number of events that wait, and of those that were set aside.
     pub fn depth(&self) -> (u64, u64) {
         let Some(run) = &self.run else { return (u64::MAX, 0) };
         let depth = run.reader.outbox_depth().expect("a depth");
         (depth.total(), depth.set_aside)
     }
 
-    /// The connection breaks in between: the device hears that it is lost.
+    /// Breaks the connection; the device is told that it is lost.
     pub fn lose(&mut self, connection: u64, loss: Loss, delay: u64, around: &mut Around) {
         self.hear(connection, Signal::Lost(loss), delay, around);
     }

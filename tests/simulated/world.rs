@@ -1,4 +1,4 @@
-//! Devices, a broker and a receiver, and everything that befalls them.
+//! Devices, a broker and a receiver, and everything that happens to them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use super::clock::{DAY, HOUR, MINUTE, MS, SECOND, Schedule, Trace};
 use super::random::{below, chance};
 use super::unit::{Around, Unit};
 
-/// What can happen; the first number is that of a unit.
+/// An occurrence in the world. The first number is that of a unit.
 pub enum Happening {
     /// The camera takes a photo.
     Photo(usize),
-    /// The uplink is told that there may be rows; whether there is an urgent one.
+    /// The uplink is told that there may be rows, and whether there is an urgent one.
     Wake(usize, bool),
     Timer(usize, u64),
     ToDevice(usize, u64, bridgeclip::uplink::Signal),
@@ -26,16 +26,16 @@ pub enum Happening {
     Ping(usize, u64),
     Fix(usize),
     Correct(usize, u64),
-    /// The power goes, or somebody stops the program.
+    /// The power fails, or somebody stops the program.
     Down(usize),
     Start(usize),
-    /// The clock is set, the link becomes a costly one, or the network changes.
+    /// Somebody sets the clock, makes the link a costly one, or changes the network.
     Whim(usize),
     Network(usize, Net),
     Mood(u64),
 }
 
-/// What lies between a device and the broker.
+/// State of the network between a device and the broker.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Net {
     Good,
@@ -43,7 +43,7 @@ pub enum Net {
     Dead,
 }
 
-/// How large a world is.
+/// Size of a world.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
     pub units: usize,
@@ -51,14 +51,14 @@ pub struct Scale {
     pub photos_a_day: u64,
     /// Seconds between two reports of a device's health.
     pub health_s: u64,
-    /// Starts, clocks, networks: mean time between two of each kind.
+    /// Mean time between two starts, two steps of the clock, and two changes of the network, in microseconds each.
     pub whims: u64,
-    /// Of a hundred messages that the broker takes, as many are lost by it. Nobody can survive that: it shows that the
-    /// checks see it.
+    /// Percentage of accepted messages that the broker loses. No device can survive that; it shows that the checks
+    /// notice.
     pub lies: u64,
 }
 
-/// Urgent photos that have to arrive soon.
+/// An urgent photo that must arrive soon.
 struct Urgent {
     unit: usize,
     sha256: String,
@@ -83,14 +83,14 @@ pub struct World {
     known: Vec<Known>,
     mood: Mood,
     moods: u64,
-    /// Since when nothing has happened to a unit's link that it may notice.
+    /// Moment since which a unit's link has met nothing that it may notice.
     calm_since: Vec<u64>,
     urgent: Vec<Urgent>,
     receiver: Receiver,
     _dir: TempDir,
 }
 
-/// What came of it.
+/// Result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub trace: u64,
@@ -102,19 +102,19 @@ pub struct Outcome {
     pub urgent_in_time: u64,
 }
 
-/// With a journal on the real drive most of the time would go into its syncs.
+/// Returns a folder in memory; on a real drive, syncs would take most of the time.
 fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a temporary folder")
 }
 
-/// A time around the mean: one in a Poisson process, not longer than eight means.
+/// Returns a random time with this mean: from a Poisson process, at most eight means.
 fn around_mean(random: &mut Random, mean: u64) -> u64 {
     let drawn = -(1.0 - random.unit()).ln();
     (mean as f64 * drawn.min(8.0)) as u64
 }
 
-/// From then on something is known of a mood, and it must not be noticed any more.
+/// Age from which a mood is known, so that it must not be noticed any more.
 const KNOWN_AFTER: u64 = 20 * MINUTE;
 
 impl World {
@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    /// Lets the time pass, then makes everything good and waits until all has arrived.
+    /// Lets the time pass, then repairs everything and waits until all has arrived.
     pub fn run(mut self) -> Outcome {
         self.plan();
         let end = self.scale.days * DAY;
@@ -232,7 +232,7 @@ impl World {
             return;
         }
         self.plan_photo(unit);
-        // Bursts, as of a flight.
+        // Photos arrive in bursts, as in a flight.
         let count = if chance(&mut self.random, 5) { 1 + below(&mut self.random, 12) } else { 1 };
         for _ in 0..count {
             let taken = self.with(unit, Unit::take_photo);
@@ -242,7 +242,7 @@ impl World {
         }
     }
 
-    /// An urgent photo of a device that is online, and whose results the broker takes, arrives without delay.
+    /// Expects an urgent photo without delay, if the device is online and the broker accepts its results.
     fn expect_soon(&mut self, unit: usize, sha256: String) {
         let now = self.schedule.now;
         let is_calm = now >= self.calm_since[unit] + KNOWN_AFTER && self.nets[unit] == Net::Good;
@@ -251,7 +251,7 @@ impl World {
         }
     }
 
-    /// Something has happened to the link: what had to arrive before must have arrived, the rest may take its time.
+    /// Notes a disturbance of the link: what had to arrive before must have arrived, the rest may take its time.
     fn disturb(&mut self, unit: usize) {
         let (now, mood) = (self.schedule.now, self.mood);
         self.calm_since[unit] = now;
@@ -353,7 +353,7 @@ impl World {
         self.schedule.after(time, Happening::Mood(self.moods));
     }
 
-    /// A broker that is down, or starts again, knows of no connection.
+    /// A broker that is down or restarts knows no connection.
     fn set_mood(&mut self, mood: Mood) {
         (0..self.scale.units).for_each(|unit| self.disturb(unit));
         self.trace.note(self.schedule.now, usize::MAX, format_args!("the broker is {mood:?}"));
@@ -435,7 +435,7 @@ impl World {
         self.units.iter().map(|unit| (unit.depth().0, unit.depth().1, unit.link)).collect()
     }
 
-    /// What was set aside is put back: the broker takes everything now.
+    /// Reports whether everything has arrived. What was set aside is put back, as the broker now accepts everything.
     fn all_has_arrived(&mut self) -> bool {
         for unit in 0..self.scale.units {
             if self.units[unit].depth().1 > 0 {

@@ -1,4 +1,4 @@
-//! A real mosquitto and a subscriber that stays connected to it.
+//! A real mosquitto, and a subscriber that stays connected to it.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -15,12 +15,12 @@ use serde_json::Value;
 
 use super::{eventually, signal};
 
-/// A port on which nothing listens now.
+/// Returns a port on which nothing listens now.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address").port()
 }
 
-/// A running mosquitto; killed when dropped.
+/// A running mosquitto, which is killed when this is dropped.
 pub struct Broker {
     process: Child,
     _settings: tempfile::NamedTempFile,
@@ -31,13 +31,13 @@ impl Broker {
         Self::start_with(port, "")
     }
 
-    /// With more lines for mosquitto's settings.
+    /// Starts mosquitto with more lines for its settings.
     pub fn start_with(port: u16, more: &str) -> Self {
         let settings = tempfile::NamedTempFile::new().expect("a temporary file");
-        // mosquitto would give root's rights away, and could not read the tests' files then.
+        // mosquitto would give up root's rights, and then could not read the tests' files.
         let text = format!("user root\nlistener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n{more}\n");
         fs::write(settings.path(), text).expect("write");
-        // Debian puts it where an ordinary user's PATH does not look.
+        // Debian installs it where an ordinary user's PATH does not look.
         let program = ["/usr/sbin/mosquitto", "mosquitto"].into_iter().find_map(|program| {
             let mut command = Command::new(program);
             command.arg("-c").arg(settings.path()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -48,12 +48,12 @@ impl Broker {
         Broker { process, _settings: settings }
     }
 
-    /// It says nothing more and keeps its connections; `kill` ends it all the same.
+    /// Freezes the broker: it says nothing more and keeps its connections. `kill` still ends it.
     pub fn freeze(&self) {
         signal("STOP", self.process.id());
     }
 
-    /// Without a goodbye, as in a power cut.
+    /// Ends the broker without a goodbye, as a power cut does.
     pub fn kill(mut self) {
         self.end();
     }
@@ -70,7 +70,7 @@ impl Drop for Broker {
     }
 }
 
-/// Collects every message of all devices; connects again whenever the broker is back.
+/// A subscriber that collects every message of all devices and connects again whenever the broker is back.
 pub struct Subscriber {
     received: Arc<Mutex<Received>>,
     stop: Arc<AtomicBool>,
@@ -106,33 +106,33 @@ impl Subscriber {
         subscriber
     }
 
-    /// Waits until the broker has taken the subscription.
+    /// Waits until the broker has accepted the subscription.
     pub fn wait_until_subscribed(&self) {
         eventually("the subscriber is subscribed", || self.received.lock().expect("no panic").subscribed);
     }
 
-    /// All messages so far, in the order of arrival.
+    /// Returns all messages so far, in the order of arrival.
     pub fn messages(&self) -> Vec<Message> {
         self.received.lock().expect("no panic").messages.clone()
     }
 
-    /// What was published on topics that end so.
+    /// Returns the payloads published on topics with this end.
     pub fn on(&self, topic_end: &str) -> Vec<Value> {
         let messages = self.messages().into_iter();
         messages.filter(|message| message.topic.ends_with(topic_end)).map(|message| message.payload).collect()
     }
 
-    /// All result events so far, in the order of arrival.
+    /// Returns all result events so far, in the order of arrival.
     pub fn results(&self) -> Vec<Value> {
         self.on("/capture/result")
     }
 
-    /// The device's last status message.
+    /// Returns the device's last status message.
     pub fn status(&self) -> Option<Value> {
         self.on("/status").pop()
     }
 
-    /// The `state` of the device's last status message.
+    /// Returns the `state` of the device's last status message.
     pub fn state(&self) -> Option<String> {
         Some(self.status()?["state"].as_str()?.to_owned())
     }
@@ -147,7 +147,7 @@ impl Drop for Subscriber {
 fn listen(port: u16, received: &Mutex<Received>, stop: &AtomicBool) {
     let mut options = MqttOptions::new(format!("test-{port}"), "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(5));
-    // Commands of full size come along.
+    // Commands of full size arrive too.
     options.set_max_packet_size(Some(256 * 1024));
     let (client, mut connection) = Client::new(options, 10);
     let filter = Filter { preserve_retain: true, ..Filter::new("bridge/v1/#", QoS::AtLeastOnce) };
@@ -172,7 +172,7 @@ fn listen(port: u16, received: &Mutex<Received>, stop: &AtomicBool) {
     }
 }
 
-/// What is no JSON, with a character for each byte.
+/// Returns a payload that is not JSON as a string with one character per byte.
 fn binary(payload: &[u8]) -> Value {
     payload.iter().copied().map(char::from).collect::<String>().into()
 }

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 
-/// An authority and the folder with its files.
+/// A certificate authority and the folder with its files.
 pub struct Authority {
     dir: TempDir,
     issuer: Issuer<'static, KeyPair>,
-    /// Its own certificate.
+    /// The authority's own certificate, in PEM form.
     pub certificate: PathBuf,
 }
 
-/// Two files in PEM form.
+/// A certificate and its key, each as a file in PEM form.
 pub struct Identity {
     pub certificate: PathBuf,
     pub key: PathBuf,
@@ -26,7 +26,7 @@ impl Authority {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Authorities of the same name would be taken for each other, up to the signature.
+        // Authorities of the same name would be taken for one another, up to the signature.
         params.distinguished_name.push(DnType::CommonName, format!("authority {}", dir.path().display()));
         let key = KeyPair::generate().expect("a key");
         let certificate = dir.path().join("ca.pem");
@@ -34,7 +34,7 @@ impl Authority {
         Authority { dir, issuer: Issuer::new(params, key), certificate }
     }
 
-    /// A certificate for these host names, valid from the start of one year to that of another.
+    /// Issues a certificate for these host names, valid from the start of one year to the start of another.
     pub fn issue(&self, name: &str, hosts: &[&str], years: (i32, i32)) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let params = params(name, hosts, years);
@@ -42,7 +42,7 @@ impl Authority {
         self.write(name, &certificate, &key)
     }
 
-    /// A certificate that nobody vouches for.
+    /// Makes a certificate for which nobody vouches.
     pub fn self_signed(&self, name: &str, hosts: &[&str]) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let certificate = params(name, hosts, GOOD_YEARS).self_signed(&key).expect("a certificate").pem();
@@ -57,7 +57,7 @@ impl Authority {
     }
 }
 
-/// Now is between them.
+/// First and last year of a valid certificate; the present is between them.
 pub const GOOD_YEARS: (i32, i32) = (2020, 2095);
 
 fn params(name: &str, hosts: &[&str], (from, to): (i32, i32)) -> CertificateParams {

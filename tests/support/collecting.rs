@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{bridgeclip, eventually, exit_code, publish, signal};
 
-/// A collector; killed when dropped.
+/// A collector, which is killed when this is dropped.
 pub struct Collecting {
     dir: TempDir,
     process: Option<Child>,
@@ -21,7 +21,7 @@ impl Collecting {
         Self::with(name, port, database, "")
     }
 
-    /// With more settings, which follow those of `[mqtt]`.
+    /// Returns a collector with more settings, which follow those of `[mqtt]`.
     pub fn with(name: &str, port: u16, database: &str, more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let settings = format!(
@@ -52,7 +52,7 @@ impl Collecting {
         self.dir.path().join("log")
     }
 
-    /// All that it has logged so far, over all its starts.
+    /// Returns everything that the collector has logged so far, in all its runs.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
@@ -63,7 +63,7 @@ impl Collecting {
         }
     }
 
-    /// SIGTERM; how it ended and how long that took.
+    /// Sends SIGTERM, and returns how the collector ended and how long that took.
     pub fn stop(&mut self) -> (ExitStatus, Duration) {
         let mut process = self.process.take().expect("it runs");
         let begin = Instant::now();
@@ -80,7 +80,7 @@ impl Collecting {
         self.process.as_mut().is_some_and(|process| process.try_wait().expect("a status").is_none())
     }
 
-    /// Exit code and report.
+    /// Returns the exit code and the report.
     pub fn report(&self) -> (i32, Value) {
         let settings = self.settings();
         let output = bridgeclip(&["collect", "report", "--json", "--config", settings.to_str().expect("text")]);
@@ -88,7 +88,7 @@ impl Collecting {
         (exit_code(output.status), report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))))
     }
 
-    /// Publishes an event until one has arrived: before the collector has subscribed, the broker drops them.
+    /// Publishes an event until one has arrived: the broker drops events before the collector has subscribed.
     pub fn wait_until_ready(&self, port: u16, name: &str) {
         let source = format!("bridge/v1/ready/{name}");
         eventually("a collector that is ready", || {
@@ -97,7 +97,7 @@ impl Collecting {
         });
     }
 
-    /// Waits until so many events of a device are here.
+    /// Waits until the collector has stored `events` events of a device.
     pub fn wait_for(&self, source: &str, events: u64) {
         eventually(&format!("{events} events of {source}"), || device(&self.report().1, source)["events"] == events);
     }
@@ -109,18 +109,18 @@ impl Drop for Collecting {
     }
 }
 
-/// What a report says of a device.
+/// Returns the part of a report about a device.
 pub fn device(report: &Value, source: &str) -> Value {
     let devices = report["devices"].as_array().expect("devices");
     devices.iter().find(|device| device["source"] == source).cloned().unwrap_or_default()
 }
 
-/// An event with all that a collector looks at.
+/// Returns an event with everything that a collector reads.
 pub fn event(source: &str, id: &str, sequence: i64) -> Vec<u8> {
     body(source, id, sequence).to_string().into_bytes()
 }
 
-/// The same, to be changed.
+/// Returns the event of [`event`] as a value that tests may change.
 pub fn body(source: &str, id: &str, sequence: i64) -> Value {
     json!({
         "specversion": "1.0", "id": id, "source": source, "type": "bridgeclip.capture.result.v1", "subject": "ab",
@@ -128,7 +128,7 @@ pub fn body(source: &str, id: &str, sequence: i64) -> Value {
     })
 }
 
-/// The address of a file in this folder.
+/// Returns the address of a database file in this folder.
 pub fn sqlite(dir: &TempDir) -> String {
     format!("sqlite:{}", dir.path().join("events.db").display())
 }

@@ -14,19 +14,19 @@ use tempfile::TempDir;
 use super::results::waiting;
 use super::{demo_package, eventually};
 
-/// A device in a temporary folder. The daemon, if one runs, is killed when this is dropped.
+/// A device in a temporary folder. Its daemon, if one runs, is killed when this is dropped.
 pub struct Device {
     dir: TempDir,
     daemon: Option<Child>,
 }
 
 impl Device {
-    /// Settings for quick tests; `mqtt_port` turns the uplink on.
+    /// Returns a device with settings for quick tests; `mqtt_port` turns the uplink on.
     pub fn new(mqtt_port: Option<u16>) -> Self {
         Self::named("unit", mqtt_port)
     }
 
-    /// With more lines at the end of the settings.
+    /// Returns a device with more lines at the end of its settings.
     pub fn with_settings(mqtt_port: Option<u16>, more: &str) -> Self {
         let device = Self::named("unit", mqtt_port);
         device.configure(more);
@@ -49,25 +49,25 @@ impl Device {
         Device { dir, daemon: None }
     }
 
-    /// The settings file.
+    /// Returns the path of the settings file.
     pub fn config(&self) -> PathBuf {
         self.dir.path().join("config.toml")
     }
 
-    /// Turns thumbnails on, which most tests of events do without; call it before the start.
+    /// Turns thumbnails on, which most tests of events do without. Call it before the start.
     pub fn with_thumbnails(self) -> Self {
         let settings = fs::read_to_string(self.config()).expect("read");
         fs::write(self.config(), settings.replace("thumbnail_px = 0", "thumbnail_px = 320")).expect("write");
         self
     }
 
-    /// Adds a section to the settings; call it before the start.
+    /// Adds a section to the settings. Call it before the start.
     pub fn configure(&self, section: &str) {
         let settings = fs::read_to_string(self.config()).expect("read");
         fs::write(self.config(), settings + section).expect("write");
     }
 
-    /// Uses what is installed in a store, if this key signed it; call it before the start.
+    /// Uses what is installed in a store, if this key has signed it. Call it before the start.
     pub fn configure_package(&self, store: &Path, key: &str) {
         let settings = fs::read_to_string(self.config()).expect("read");
         let more = format!("store = {store:?}\ntrusted_keys = [{key:?}]\n[intake]\n");
@@ -78,26 +78,26 @@ impl Device {
         self.start_with(|_| ());
     }
 
-    /// `prepare` may change how the daemon is started.
+    /// Starts the daemon. `prepare` may change how.
     pub fn start_with(&mut self, prepare: impl FnOnce(&mut Command)) {
         self.start_as(Command::new(env!("CARGO_BIN_EXE_bridgeclip")), prepare);
     }
 
-    /// With an address space of so many bytes: an allocation beyond it ends the daemon.
+    /// Starts the daemon with an address space of `bytes` bytes; an allocation beyond it ends the daemon.
     pub fn start_limited(&mut self, bytes: u64) {
         let mut prlimit = Command::new("prlimit");
         prlimit.arg(format!("--as={bytes}")).arg(env!("CARGO_BIN_EXE_bridgeclip"));
         self.start_as(prlimit, |_| ());
     }
 
-    /// Within a control group, which bounds its memory.
+    /// Starts the daemon in a control group, which bounds its memory.
     pub fn start_in_group(&mut self, tasks: &Path) {
         let mut shell = Command::new("sh");
         shell.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(tasks).arg(env!("CARGO_BIN_EXE_bridgeclip"));
         self.start_as(shell, |_| ());
     }
 
-    /// Whether the daemon has ended by itself.
+    /// Reports whether the daemon has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         let daemon = self.daemon.as_mut().expect("the daemon was started");
         let ended = daemon.try_wait().expect("a state").is_some();
@@ -114,7 +114,7 @@ impl Device {
         self.daemon = Some(command.spawn().expect("the daemon starts"));
     }
 
-    /// SIGKILL: nothing can be finished.
+    /// Sends SIGKILL, so that nothing can be finished.
     pub fn kill(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             daemon.kill().expect("a process to kill");
@@ -122,7 +122,7 @@ impl Device {
         }
     }
 
-    /// SIGTERM, and wait for the end.
+    /// Sends SIGTERM and waits for the end.
     pub fn terminate(&mut self) -> ExitStatus {
         let mut daemon = self.daemon.take().expect("the daemon runs");
         signal("TERM", daemon.id());
@@ -143,31 +143,31 @@ impl Device {
         fs::copy(photo, self.camera().join(name)).expect("copy");
     }
 
-    /// The daemon's process.
+    /// Returns the id of the daemon's process.
     pub fn process(&self) -> u32 {
         self.daemon.as_ref().expect("the daemon runs").id()
     }
 
-    /// The daemon's memory by that name in /proc/PID/status, in KiB.
+    /// Returns the daemon's memory by this name in /proc/PID/status, in KiB.
     pub fn memory_kib(&self, name: &str) -> u64 {
         memory_kib(self.process(), name)
     }
 
-    /// What the running daemon answers through its socket, which must be that it did it.
+    /// Asks the running daemon through its socket, checks that it succeeded, and returns the answer.
     pub fn api(&self, method: &str, path: &str, body: &Value) -> Value {
         let (status, answer) = self.ask(method, path, body);
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
         answer
     }
 
-    /// Status and body of what the running daemon answers through its socket.
+    /// Asks the running daemon through its socket, and returns status and body.
     pub fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         // A body that is not read resets the connection.
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.send(method, path, "application/json", body.as_bytes())
     }
 
-    /// Status and body of what the running daemon answers to a photo that is sent through its socket.
+    /// Sends a photo to the running daemon through its socket, and returns status and body.
     pub fn upload(&self, name: &str, photo: &[u8]) -> (u16, Value) {
         let head = format!("--line\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"{name}\"\r\n\r\n");
         let form = [head.as_bytes(), photo, b"\r\n--line--\r\n"].concat();
@@ -191,7 +191,7 @@ impl Device {
         (status, serde_json::from_str(body).unwrap_or_default())
     }
 
-    /// A command with this device's settings.
+    /// Returns a command with this device's settings.
     fn command(&self, command: &str, args: &[&str]) -> Command {
         let mut process = Command::new(env!("CARGO_BIN_EXE_bridgeclip"));
         process.arg(command).arg("--config").arg(self.config()).args(args);
@@ -203,19 +203,19 @@ impl Device {
         self.command(command, args).output().expect("the program starts")
     }
 
-    /// Starts a command whose output is kept.
+    /// Starts a command and keeps its output.
     pub fn spawn(&self, command: &str, args: &[&str]) -> Child {
         let mut process = self.command(command, args);
         process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
     }
 
-    /// The payloads of all events that wait, in the order of delivery.
+    /// Returns the payloads of all events that wait, in the order of delivery.
     pub fn events(&self) -> Vec<Value> {
         let rows = waiting(&self.journal());
         rows.iter().map(|row| serde_json::from_slice(&row.payload).expect("JSON")).collect()
     }
 
-    /// The database, once the daemon has made it.
+    /// Opens the database once the daemon has made it.
     pub fn journal(&self) -> Reader {
         let path = self.data_dir().join("device.db");
         let mut reader = None;
@@ -231,7 +231,7 @@ impl Device {
         eventually(&format!("{count} captures"), || journal.captures().expect("a count") >= count);
     }
 
-    /// Waits until so many files have been recorded as giving no result.
+    /// Waits until `count` files have been recorded as giving no result.
     pub fn wait_for_failures(&self, count: usize) -> Vec<Failure> {
         let journal = self.journal();
         eventually(&format!("{count} failures"), || journal.failures().expect("a list").len() >= count);
@@ -239,14 +239,14 @@ impl Device {
     }
 }
 
-/// A process's memory by that name in /proc/PID/status, in KiB.
+/// Returns a process's memory by this name in /proc/PID/status, in KiB.
 pub fn memory_kib(process: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
     let line = status.lines().find(|line| line.starts_with(name)).expect("a line");
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
 }
 
-/// By the shell's own `kill`: a minimal Debian has no program of that name.
+/// Sends a signal with the shell's own `kill`: a minimal Debian has no program of that name.
 pub fn signal(name: &str, process: u32) {
     let mut kill = Command::new("sh");
     let status = kill.args(["-c", "kill -$0 $1", name, &process.to_string()]).status().expect("sh starts");

@@ -1,5 +1,5 @@
-//! A broker that misbehaves as it is told. It speaks just enough MQTT 5 for an uplink, with a codec of its own, so that
-//! it shares no mistakes with the client.
+//! A broker that misbehaves as a script tells it. It speaks just enough MQTT 5 for an uplink, with a codec of its own,
+//! so that it shares no mistakes with the client.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::eventually;
 
-/// What a client did.
+/// What a client did, as the script hears it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
     Connect {
@@ -22,13 +22,13 @@ pub enum Heard {
         filter: String,
     },
     Ping,
-    /// Nothing came for a while.
+    /// Nothing has arrived for a while.
     Idle,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Publish {
-    /// Counts connections from 0.
+    /// Number of the connection, counted from 0.
     pub connection: usize,
     pub topic: String,
     pub payload: Vec<u8>,
@@ -37,7 +37,7 @@ pub struct Publish {
     pub packet: u16,
 }
 
-/// What the broker does about it.
+/// What the broker does next.
 #[derive(Clone, Debug)]
 pub enum Act {
     Welcome(Limits),
@@ -50,7 +50,7 @@ pub enum Act {
     Granted(u16),
     Pong,
     Bytes(Vec<u8>),
-    /// DISCONNECT with a reason code, and close.
+    /// DISCONNECT with a reason code; the broker then closes the connection.
     Disconnect(u8),
     Close,
     /// Neither read nor write any more, and keep the connection open.
@@ -58,7 +58,7 @@ pub enum Act {
     Wait(Duration),
 }
 
-/// What CONNACK tells.
+/// Limits that CONNACK announces.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     pub receive_max: Option<u16>,
@@ -79,7 +79,7 @@ pub mod reason {
     pub const PAYLOAD_FORMAT_INVALID: u8 = 0x99;
 }
 
-/// A good broker's reaction.
+/// Returns the reaction of a good broker.
 pub fn politely(heard: &Heard) -> Vec<Act> {
     match heard {
         Heard::Connect { .. } => vec![Act::Welcome(Limits::default())],
@@ -90,7 +90,7 @@ pub fn politely(heard: &Heard) -> Vec<Act> {
     }
 }
 
-/// Told what was heard on which connection, says what to do.
+/// A function that says what to do about what was heard on a connection.
 pub type Script = Box<dyn FnMut(usize, &Heard) -> Vec<Act> + Send>;
 
 pub struct FaultyBroker {
@@ -101,12 +101,12 @@ pub struct FaultyBroker {
 struct Shared {
     script: Mutex<Script>,
     received: Mutex<Vec<Publish>>,
-    /// When each connection began.
+    /// Moment at which each connection began.
     connections: Mutex<Vec<Instant>>,
     stop: AtomicBool,
 }
 
-/// After so long without a packet the script hears `Idle`.
+/// Time without a packet after which the script hears `Idle`.
 const IDLE: Duration = Duration::from_millis(10);
 
 impl FaultyBroker {
@@ -114,7 +114,7 @@ impl FaultyBroker {
         Self::start_at(0, script)
     }
 
-    /// Listens on this port, as soon as it is free.
+    /// Listens on this port as soon as it is free.
     pub fn start_at(port: u16, script: impl FnMut(usize, &Heard) -> Vec<Act> + Send + 'static) -> Self {
         let mut bound = None;
         eventually("a free port", || {
@@ -134,12 +134,12 @@ impl FaultyBroker {
         FaultyBroker { port, shared }
     }
 
-    /// Everything that was published, in the order of arrival.
+    /// Returns everything that was published, in the order of arrival.
     pub fn received(&self) -> Vec<Publish> {
         lock(&self.shared.received).clone()
     }
 
-    /// Ends at once and with all connections. The answer is what was published.
+    /// Ends the broker at once with all its connections, and returns what was published.
     pub fn kill(self) -> Vec<Publish> {
         self.shared.stop.store(true, Ordering::Relaxed);
         eventually("the end of all threads", || {
@@ -149,7 +149,7 @@ impl FaultyBroker {
         self.received()
     }
 
-    /// When each connection began.
+    /// Returns the moment at which each connection began.
     pub fn connections(&self) -> Vec<Instant> {
         lock(&self.shared.connections).clone()
     }
@@ -158,7 +158,7 @@ impl FaultyBroker {
 impl Drop for FaultyBroker {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        // Ends the wait for the next client.
+        // This connection ends the wait for the next client.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
@@ -228,7 +228,7 @@ impl Client {
         }
     }
 
-    /// First byte and body of the next whole packet.
+    /// Returns first byte and body of the next complete packet.
     fn packet(&mut self) -> Option<(u8, Vec<u8>)> {
         let (length, digits) = length(self.buffer.get(1..)?)?;
         let end = 1 + digits + length;
@@ -239,7 +239,7 @@ impl Client {
         Some((packet[0], packet[1 + digits..].to_vec()))
     }
 
-    /// What is to be written together goes out in one segment.
+    /// Carries out acts. Bytes that belong together go out in one segment.
     fn perform(&mut self, acts: Vec<Act>) -> Result<(), Over> {
         let mut out = Vec::new();
         for act in acts {
@@ -271,7 +271,7 @@ impl Client {
         self.stream.write_all(bytes).map_err(|_| Over)
     }
 
-    /// Closing a connection with unread data would make the kernel throw away what we wrote.
+    /// Reads until the other side closes: a close with unread data would make the kernel discard what the broker wrote.
     fn linger(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
         let end = Instant::now() + Duration::from_secs(1);
@@ -286,7 +286,7 @@ impl Client {
     }
 }
 
-/// A variable byte integer and how many bytes it takes.
+/// Returns a variable byte integer and how many bytes it takes.
 fn length(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut value = 0;
     for (index, byte) in bytes.iter().take(4).enumerate() {
@@ -298,7 +298,7 @@ fn length(bytes: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-/// `None` for a packet that nobody reacts to.
+/// Parses a packet; `None` for one to which nobody reacts.
 fn parse(connection: usize, kind: u8, body: &[u8]) -> Option<Heard> {
     let mut rest = body;
     Some(match kind >> 4 {
@@ -376,7 +376,7 @@ fn connack(reason: u8, limits: &Limits) -> Vec<u8> {
     framed(0x20, &[&[0, reason, properties.len() as u8], &properties[..]].concat())
 }
 
-/// A packet of less than 128 bytes.
+/// Returns a packet with a body of less than 128 bytes.
 fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind, body.len() as u8], body].concat()
 }

@@ -1,11 +1,11 @@
-//! GDAL, by which most GIS programs read files: Debian's package `gdal-bin`.
+//! GDAL, with which most GIS programs read files (Debian package `gdal-bin`).
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-/// What `ogrinfo` says of a file, without a word of warning.
+/// Returns what `ogrinfo` prints about a file; fails at any warning.
 pub fn ogrinfo(file: &Path) -> String {
     let output = Command::new("ogrinfo").args(["-ro", "-al"]).arg(file).output();
     let output = output.expect("ogrinfo is not installed; run tests/check, which installs it");
@@ -14,7 +14,7 @@ pub fn ogrinfo(file: &Path) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// What is wrong with a GeoJSON text by RFC 7946, as far as it can be with a collection of points.
+/// Returns what is wrong with a GeoJSON text by RFC 7946, for a collection of points.
 pub fn geojson_flaws(text: &str) -> Vec<String> {
     if text.starts_with('\u{feff}') {
         return vec!["a byte order mark (RFC 8259, section 8.1)".to_owned()];

@@ -1,4 +1,4 @@
-//! What the tests share: the demo files, a broker, a subscriber and a device.
+//! Shared parts of the tests: the demo files, a broker, a subscriber and a device.
 
 mod broker;
 mod certificates;
@@ -40,19 +40,19 @@ use std::time::{Duration, Instant};
 use npyz::WriterBuilder;
 use serde::de::DeserializeOwned;
 
-/// Nothing that a test waits for takes longer on a slow, busy machine.
+/// Longest time that anything may take for which a test waits, even on a slow, busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn demo_package() -> PathBuf {
     root().join("models/demo/package")
 }
 
-/// The float package that the demo package was made from.
+/// Returns the float package from which the demo package was made.
 pub fn float_demo_package() -> PathBuf {
     root().join("models/demo/float")
 }
 
-/// A copy of the demo package that a test may change.
+/// Returns a copy of the demo package that a test may change.
 pub fn copy_of_demo_package() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary folder");
     for entry in fs::read_dir(demo_package()).expect("the demo package") {
@@ -62,7 +62,7 @@ pub fn copy_of_demo_package() -> tempfile::TempDir {
     dir
 }
 
-/// The sample photos, small ones first, so that tests that need a few are quick.
+/// Returns the sample photos, small ones first, so that tests with few photos are quick.
 pub fn demo_photos() -> Vec<PathBuf> {
     let dir = root().join("models/demo/photos");
     let entries = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
@@ -72,7 +72,7 @@ pub fn demo_photos() -> Vec<PathBuf> {
     photos
 }
 
-/// The photo with another EXIF orientation, 1 to 8.
+/// Returns the photo with another EXIF orientation, 1 to 8.
 pub fn oriented(photo: &[u8], orientation: u8) -> Vec<u8> {
     // A directory with one number, Orientation (0x0112).
     let mut block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
@@ -80,7 +80,7 @@ pub fn oriented(photo: &[u8], orientation: u8) -> Vec<u8> {
     with_exif(photo, &block)
 }
 
-/// The photo with another moment of exposure, which also makes it another photo: seconds after midnight.
+/// Returns the photo with another moment of exposure, which also makes it another photo. `second` counts from midnight.
 pub fn taken_at(photo: &[u8], second: u32) -> Vec<u8> {
     let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
     let text = format!("2026:05:09 {hours:02}:{minutes:02}:{seconds:02}\0");
@@ -91,7 +91,7 @@ pub fn taken_at(photo: &[u8], second: u32) -> Vec<u8> {
     with_exif(photo, &block)
 }
 
-/// The block comes first, and so is the one that counts.
+/// Inserts an EXIF block into a photo. It comes first, so it is the one that counts.
 fn with_exif(photo: &[u8], block: &[u8]) -> Vec<u8> {
     let length = (block.len() as u16 + 2).to_be_bytes();
     [&photo[..2], b"\xff\xe1", &length, block, &photo[2..]].concat()
@@ -101,20 +101,20 @@ pub fn data(name: &str) -> PathBuf {
     root().join("tests/data").join(name)
 }
 
-/// A golden of that name.
+/// Reads the golden of this name.
 pub fn read_json<T: DeserializeOwned>(name: &str) -> T {
     let bytes = fs::read(data(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The rows of a NumPy file of f32.
+/// Returns the rows of a NumPy file of f32.
 pub fn read_npy(path: &Path) -> Vec<Vec<f32>> {
     let file = npyz::NpyFile::new(File::open(path).expect("open")).expect("a NumPy file");
     let width = file.shape()[1] as usize;
     file.into_vec::<f32>().expect("f32").chunks(width).map(<[f32]>::to_vec).collect()
 }
 
-/// Writes a NumPy file of the given shape; every value is made of its index.
+/// Writes a NumPy file of the given shape; `value` makes each value from its index.
 pub fn write_npy<T: npyz::Serialize + npyz::AutoSerialize>(path: &Path, shape: &[u64], value: impl Fn(u64) -> T) {
     let mut file = BufWriter::new(File::create(path).expect("create"));
     let mut writer =
@@ -132,7 +132,7 @@ pub fn bridgeclip(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_bridgeclip")).args(args).output().expect("the program starts")
 }
 
-/// Waits until `condition` holds; fails with `what` if it does not in time.
+/// Waits until `condition` is true; fails with `what` if it stays false.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {

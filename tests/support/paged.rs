@@ -1,4 +1,4 @@
-//! A device with a page, asked over real connections; every answer is held against `deploy/openapi.json`.
+//! A device with a page, which tests ask over real connections. Every answer is checked against `deploy/openapi.json`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::results::{journal_params, record_all};
 use super::{Device, bridgeclip, eventually, free_port};
 
-/// An answer: status, head, body.
+/// An answer: status, head and body.
 pub struct Answer {
     pub status: u16,
     pub head: String,
@@ -25,7 +25,7 @@ impl Answer {
     }
 }
 
-/// `deploy/openapi.json` against what is really answered.
+/// Checks of answers against `deploy/openapi.json`.
 pub mod api {
     use std::collections::BTreeSet;
     use std::sync::LazyLock;
@@ -38,10 +38,10 @@ pub mod api {
     pub static DOCUMENT: LazyLock<Value> =
         LazyLock::new(|| serde_json::from_str(include_str!("../../deploy/openapi.json")).expect("JSON"));
 
-    /// What every path can answer, before its own handler is asked.
+    /// Status codes that every path can answer before its own handler is asked.
     const BEFORE_ALL: [u16; 6] = [401, 403, 404, 405, 421, 431];
 
-    /// The operations, as `get /api/v1/status`.
+    /// Returns the operations, each as `get /api/v1/status`.
     pub fn operations() -> BTreeSet<String> {
         let paths = DOCUMENT["paths"].as_object().expect("paths").iter();
         let of_path = |(path, item): (&String, &Value)| {
@@ -62,7 +62,7 @@ pub mod api {
         paths.map(String::as_str).find(|template| fits(&&(*template).to_owned()))
     }
 
-    /// Every answer is described, with its form.
+    /// Checks that every answer is described, and that its form fits.
     pub fn check(request: &str, answer: &Answer) {
         let mut words = request.split([' ', '\r']);
         let (method, target) = (words.next().expect("a method").to_lowercase(), words.next().expect("a target"));
@@ -101,17 +101,17 @@ pub struct Paged {
 }
 
 impl Paged {
-    /// For whoever is at the device.
+    /// Returns a device whose page is for people at the device.
     pub fn here() -> Self {
         Self::here_with("")
     }
 
-    /// Likewise with more settings.
+    /// Returns a device whose page is for people at the device, with more settings.
     pub fn here_with(settings: &str) -> Self {
         Self::with(|port| format!("[web]\nlisten_here = \"127.0.0.1:{port}\"\n{settings}"))
     }
 
-    /// For the network; nobody is at the device but programs that use the socket.
+    /// Returns a device whose page is for the network. Only programs that use the socket are at the device.
     pub fn on_the_network(settings: &str) -> Self {
         Self::with(|port| format!("[web]\nlisten = \"0.0.0.0:{port}\"\n{settings}"))
     }
@@ -123,7 +123,7 @@ impl Paged {
         paged
     }
 
-    /// On the network, with so many captures in the database.
+    /// Returns a device whose page is for the network, with `count` captures in the database.
     pub fn with_recorded(count: u64) -> Self {
         let mut paged = Self::on_the_network("");
         paged.device.terminate();
@@ -141,7 +141,7 @@ impl Paged {
         eventually("an open door", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
     }
 
-    /// A connection over which nothing has been said.
+    /// Opens a connection on which nothing has been said.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
@@ -154,7 +154,7 @@ impl Paged {
         answer
     }
 
-    /// Lets a visitor in; the answer is their token.
+    /// Admits a visitor and returns their token.
     pub fn let_in(&self, role: &str, name: &str) -> String {
         let code = self.cli(&["pair", "--role", role]).replace([' ', '\n'], "");
         let entered = self.send("POST", "/api/v1/session", &json!({ "code": code, "name": name }));
@@ -162,7 +162,7 @@ impl Paged {
         entered.json()["token"].as_str().expect("a token").to_owned()
     }
 
-    /// What a visitor is answered to a request without a body.
+    /// Returns the answer to a visitor's request without a body.
     pub fn ask_as(&self, token: &str, head: &str) -> Answer {
         self.ask(&format!("{head} HTTP/1.1\r\nCookie: bridgeclip={token}"), b"")
     }
@@ -195,7 +195,7 @@ pub fn exchange(mut stream: TcpStream, head: &str, body: &[u8]) -> Answer {
     let host = if head.to_ascii_lowercase().contains("\r\nhost:") { "" } else { "\r\nHost: localhost" };
     let head = format!("{head}{host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).expect("written");
-    // A body that is refused need not be taken to its end.
+    // A server need not read a body that it refuses.
     let _ = stream.write_all(body);
     read_answer(stream)
 }
@@ -210,7 +210,7 @@ pub fn read_answer(mut stream: TcpStream) -> Answer {
     Answer { status, head, body: answer[end + 4..].to_vec() }
 }
 
-/// A form with a photo.
+/// Returns a form with a photo.
 pub fn form(name: &str, photo: &[u8]) -> Vec<u8> {
     let head = format!(
         "--line\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"{name}\"\r\n\
@@ -219,7 +219,7 @@ pub fn form(name: &str, photo: &[u8]) -> Vec<u8> {
     [head.as_bytes(), photo, b"\r\n--line--\r\n"].concat()
 }
 
-/// The body of an answer that came in chunks (RFC 9112, 7.1).
+/// Returns the body of an answer in chunks (RFC 9112, 7.1).
 pub fn dechunked(answer: &Answer) -> Vec<u8> {
     if !answer.head.to_lowercase().contains("transfer-encoding: chunked") {
         return answer.body.clone();

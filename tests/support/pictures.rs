@@ -1,4 +1,4 @@
-//! Pictures of zeros in every layout that PNG and TIFF have, as files: large ones take few bytes and no time.
+//! Pictures of zeros in every layout that PNG and TIFF have. Large ones make small files and take no time.
 
 use std::io::Write;
 
@@ -8,11 +8,11 @@ use miniz_oxide::deflate::compress_to_vec_zlib;
 pub struct Png {
     pub width: u32,
     pub height: u32,
-    /// The standard's colour type: 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGB with alpha.
+    /// Colour type as the standard numbers it: 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGB with alpha.
     pub color: u8,
     pub depth: u8,
     pub interlaced: bool,
-    /// Of a chunk with text in front of the pixels; none for 0.
+    /// Size of a text chunk in front of the pixels; 0 for none.
     pub text_bytes: usize,
 }
 
@@ -32,7 +32,7 @@ impl Png {
         file
     }
 
-    /// Of all rows with their filter bytes.
+    /// Returns the size of all rows with their filter bytes.
     fn raw_bytes(&self) -> usize {
         let samples = [1, 0, 3, 1, 2, 0, 4][usize::from(self.color)] as usize;
         let bits = samples * usize::from(self.depth);
@@ -64,13 +64,13 @@ fn chunk(file: &mut Vec<u8>, name: &[u8; 4], body: &[u8]) {
 pub struct Tiff {
     pub width: u32,
     pub height: u32,
-    /// Of a strip, as wide as the picture, or of a tile.
+    /// Width of a part in pixels: the picture's for a strip, less for a tile.
     pub part_width: u32,
     pub part_height: u32,
     pub samples: u16,
     pub bits: u16,
     pub float: bool,
-    /// Whether each kind of sample has parts of its own.
+    /// Stores each kind of sample in parts of its own.
     pub planar: bool,
 }
 
@@ -117,7 +117,7 @@ fn short(tag: u16, values: &[u16]) -> (u16, Vec<u8>, u16) {
     (tag, values.iter().flat_map(|value| value.to_le_bytes()).collect(), 3)
 }
 
-/// Header, data, the values that are too long for their fields, and the directory.
+/// Returns a file: header, data, values that are too long for their fields, and the directory.
 fn written(data: &[u8], fields: &[(u16, Vec<u8>, u16)]) -> Vec<u8> {
     let mut file = b"II*\0\0\0\0\0".to_vec();
     file.extend_from_slice(data);

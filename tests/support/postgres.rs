@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{eventually, free_port};
 
-/// A running server; killed when dropped.
+/// A running server, which is killed when this is dropped.
 pub struct PostgresServer {
     dir: TempDir,
     programs: PathBuf,
@@ -41,7 +41,7 @@ impl PostgresServer {
         eventually("postgres answers", || postgres::Client::connect(&self.address(), postgres::NoTls).is_ok());
     }
 
-    /// Immediate shutdown: connections are cut, nothing is tidied up.
+    /// Shuts the server down at once: it cuts connections and tidies up nothing.
     pub fn kill(&mut self) {
         if self.process.is_some() {
             self.thaw();
@@ -52,17 +52,18 @@ impl PostgresServer {
         process.wait().expect("an end");
     }
 
-    /// Stops all its processes where they are, as a machine does that swaps, or a drive that hangs.
+    /// Stops all the server's processes where they are, like a machine that swaps or a drive that hangs.
     pub fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets them go on.
+    /// Lets the processes go on.
     pub fn thaw(&self) {
         self.signal("-CONT");
     }
 
-    /// The server first, so that it has no more children; one that ends meanwhile does not matter.
+    /// Sends a signal to the server first, so that it has no more children. A process that ends meanwhile does not
+    /// matter.
     fn signal(&self, name: &str) {
         let server = self.process.as_ref().expect("it runs").id();
         let send = |processes: &str| {
@@ -86,7 +87,8 @@ impl PostgresServer {
         self.dir.path().join("data")
     }
 
-    /// PostgreSQL does not run as root: then it runs as the user that its package made.
+    /// Returns a command for PostgreSQL's programs. PostgreSQL does not run as root, so it runs as the user that its
+    /// package made.
     fn command(&self, program: &str) -> Command {
         let program = self.programs.join(program);
         if other_user().is_none() {
@@ -111,7 +113,7 @@ fn programs() -> PathBuf {
     programs.expect("PostgreSQL is not installed; run tests/check, which installs it")
 }
 
-/// User and group of PostgreSQL, if we are root.
+/// Returns user and group of PostgreSQL if the tests run as root.
 fn other_user() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").expect("a process").uid() != 0 {
         return None;

@@ -22,7 +22,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of this port.
+    /// Starts a proxy in front of this port.
     pub fn start(page: u16) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (authority, port) = (Authority::new(), free_port());
@@ -44,7 +44,7 @@ impl Proxy {
         Proxy { nginx, authority, port, _dir: dir }
     }
 
-    /// Asks through TLS; the answer is status, cookie and body.
+    /// Asks through TLS and returns status, cookie and body.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String, String) {
         let pem = fs::read(&self.authority.certificate).expect("the authority");
         let certificates: Vec<_> = parse_pem(&pem)
@@ -79,7 +79,7 @@ fn run(dir: &Path, server: &str) -> Child {
     );
     let path = dir.join("nginx.conf");
     fs::write(&path, config).expect("written");
-    // Debian keeps it where only root looks.
+    // Debian keeps nginx where only root looks.
     let search = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
     let mut nginx = Command::new("nginx");
     nginx.env("PATH", search).arg("-c").arg(path).arg("-p").arg(dir).stderr(Stdio::null());

@@ -1,4 +1,4 @@
-//! Results like those of the demo package, as many as a test needs, and a journal to put them into.
+//! Results like those of the demo package, as many as a test needs, and a journal for them.
 
 use std::ops::Range;
 use std::path::Path;
@@ -26,17 +26,17 @@ pub fn identity() -> Arc<DeviceIdentity> {
     })
 }
 
-/// Without waits, and without a look at what else the machine's drive is used for.
+/// Returns journal settings without waits and without a check of what else the drive is used for.
 pub fn journal_params() -> Params {
     Params { group_window: Duration::ZERO, keep_free_bytes: 0, reserve_bytes: 1 << 20, ..Params::default() }
 }
 
-/// A journal in this folder that reports to nobody. It stops when the test drops it.
+/// Opens a journal in this folder that reports to nobody. It stops when the test drops it.
 pub fn open_journal(dir: &Path) -> Journal {
     Journal::open(dir, journal_params(), |_| ()).expect("a journal").0
 }
 
-/// A result as large as a true one: ten neighbours, 512 values. The same number gives the same photo.
+/// Returns a result as large as a real one: ten neighbours, 512 values. The same number gives the same photo.
 pub fn result(number: u64) -> NewResult {
     let sha256 = photo(number);
     let quality = PhotoQuality {
@@ -130,7 +130,7 @@ pub fn record_all(journal: &Journal, numbers: Range<u64>) {
     });
 }
 
-/// All events that wait, in the order of delivery.
+/// Returns all events that wait, in the order of delivery.
 pub fn waiting(reader: &Reader) -> Vec<OutboxRow> {
     EventClass::ALL.into_iter().flat_map(|class| waiting_of(reader, class)).collect()
 }

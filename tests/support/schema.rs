@@ -1,10 +1,10 @@
-//! Holds JSON against a schema of deploy/asyncapi.yaml. Stricter than JSON Schema: an object may have only the
-//! properties that are described, and a keyword that is not understood here fails the test.
+//! Checks JSON against a schema of deploy/asyncapi.yaml. It is stricter than JSON Schema: an object may only have
+//! described properties, and a keyword that is not known here fails the test.
 
 use regex::Regex;
 use serde_json::Value;
 
-/// What is wrong with `value`, each with its place; nothing if it fits.
+/// Returns what is wrong with `value`, each fault with its place; nothing if it fits.
 pub fn mismatches(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     check(document, schema, value, "", &mut found);
@@ -12,7 +12,7 @@ pub fn mismatches(document: &Value, schema: &Value, value: &Value) -> Vec<String
 }
 
 fn check(document: &Value, schema: &Value, value: &Value, place: &str, found: &mut Vec<String>) {
-    // Other keywords are about values that are there.
+    // All other keywords concern values that are there.
     if value.is_null() && schema["type"].as_array().is_some_and(|types| types.contains(&"null".into())) {
         return;
     }
@@ -68,7 +68,7 @@ fn check_properties(document: &Value, schema: &Value, value: &Value, place: &str
     }
 }
 
-/// Follows `#/a/b/c`.
+/// Follows a reference such as `#/a/b/c`.
 pub fn resolve<'a>(document: &'a Value, reference: &Value) -> &'a Value {
     let path = text(reference).strip_prefix('#').expect("a place in this document");
     document.pointer(path).unwrap_or_else(|| panic!("{reference} leads nowhere"))
@@ -90,7 +90,7 @@ fn is_type(value: &Value, name: &str) -> bool {
 fn has_format(value: &str, name: &str) -> bool {
     match name {
         "date-time" => value.parse::<jiff::Timestamp>().is_ok(),
-        // As the subscriber shows bytes.
+        // The subscriber shows bytes in this form.
         "binary" => value.chars().all(|byte| u8::try_from(byte).is_ok()),
         "uuid" => value.parse::<uuid::Uuid>().is_ok(),
         unknown => panic!("the format `{unknown}` is not understood here"),

@@ -1,6 +1,6 @@
 //! Weights and pixels from a counter, the same as `models/bridgeclip_models/seeded.py` makes.
 
-/// `count` values in [offset - scale, offset + scale], determined by `name` alone.
+/// Returns `count` values in [offset - scale, offset + scale], which `name` alone determines.
 pub fn seeded_values(name: &str, count: usize, offset: f32, scale: f32) -> impl Iterator<Item = f32> {
     let start = fnv1a(name.as_bytes());
     (1..=count as u64).map(move |index| {

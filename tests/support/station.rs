@@ -1,4 +1,4 @@
-//! A journal and an uplink without a camera or a model: for tests of delivery alone.
+//! A journal and an uplink without a camera or a model, for tests of delivery alone.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use super::eventually;
 use super::results::journal_params;
 
-/// What all topics of a station begin with.
+/// Prefix of all topics of a station.
 pub const PREFIX: &str = "bridge/v1/test/station";
 
-/// The uplink, if one runs, is stopped when this is dropped.
+/// A journal with an uplink, which is stopped when this is dropped.
 pub struct Station {
     dir: TempDir,
     pub link: Link,
@@ -38,7 +38,7 @@ impl Station {
         Station { dir, link, journal, uplink: None, events: Arc::default() }
     }
 
-    /// Settings for quick tests.
+    /// Returns settings for quick tests.
     pub fn params(port: u16) -> Params {
         Params {
             endpoint: Endpoint {
@@ -98,12 +98,12 @@ impl Station {
         self.reader().outbox_depth().expect("a depth")
     }
 
-    /// Puts `count` events into the queue, `{"id": "{name}-{n}"}`, padded to `bytes`.
+    /// Queues `count` events `{"id": "{name}-{n}"}`, padded to `bytes`.
     pub fn queue(&self, class: EventClass, name: &str, count: usize, bytes: usize) {
         self.queue_on(&format!("{PREFIX}/capture/result"), class, name, count, bytes);
     }
 
-    /// The same on another topic, which is a whole one.
+    /// Queues events like [`Station::queue`], on a complete topic of its own.
     pub fn queue_on(&self, topic: &str, class: EventClass, name: &str, count: usize, bytes: usize) {
         let event = |index: usize| {
             let event_id = format!("{name}-{index}");
@@ -115,7 +115,7 @@ impl Station {
         self.journal.import(events, Timestamp::now()).expect("queued");
     }
 
-    /// Queues one event after the other until one is set aside: it shows in the others that it is at fault itself.
+    /// Queues one event after the other until one is set aside. The others show that the event itself is at fault.
     pub fn queue_until_one_is_set_aside(&self) {
         let mut count = 0;
         eventually("an event set aside", || {
@@ -125,13 +125,13 @@ impl Station {
         });
     }
 
-    /// Waits until the queue is empty but for what was set aside.
+    /// Waits until the queue is empty, except for what was set aside.
     pub fn wait_until_delivered(&self) {
         let reader = self.reader();
         eventually("an empty queue", || reader.outbox_depth().expect("a depth").total() == 0);
     }
 
-    /// What the uplink has reported so far, with the time.
+    /// Returns what the uplink has reported so far, with the time.
     pub fn reports(&self) -> Vec<(Instant, LinkEvent)> {
         self.events.lock().expect("no panic").clone()
     }
@@ -146,7 +146,7 @@ impl Station {
         found.expect("just found")
     }
 
-    /// Waits for the reason why the link was given up or not made.
+    /// Waits for the reason why the link was lost or not made.
     pub fn wait_for_offline(&self) -> (Instant, String) {
         self.wait_for("a lost link", |event| match event {
             LinkEvent::Offline(reason) => Some(reason.clone()),

@@ -1,4 +1,4 @@
-//! A package of a full ViT-B/32: the committed graphs, with weights made again from their names.
+//! A package of a full ViT-B/32: the committed graphs, with weights that are made again from their names.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{data, float_demo_package, read_json, seeded_values};
 
-/// `vit_b32/goldens.json`: the weights as a rule.
+/// Contents of `vit_b32/goldens.json`: the weights as a rule.
 #[derive(Deserialize)]
 struct Goldens {
     tensors: Vec<SeededTensor>,
@@ -27,15 +27,15 @@ struct SeededTensor {
     scale: f32,
 }
 
-/// Makes a few channels of every layer norm in the blocks this many times as large, and what they are multiplied with
-/// as much smaller. The encoder stays the same function; its activations get the outliers of trained ones.
+/// Enlarges a few channels of every layer norm in the blocks by this factor, and shrinks the weights that multiply them
+/// by the same. The encoder stays the same function; its activations get the outliers of trained ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Outliers(pub f32);
 
 impl Outliers {
     const CHANNELS: [usize; 4] = [5, 100, 333, 500];
 
-    /// The factor of each channel of a tensor that is concerned; channels are its last axis.
+    /// Returns the factor of each channel of a tensor that is changed; channels are its last axis.
     fn factor(self, name: &str) -> Option<f32> {
         const NORMS: [&str; 4] = [".ln_1.weight", ".ln_1.bias", ".ln_2.weight", ".ln_2.bias"];
         const NEXT: [&str; 2] = [".attn.in_proj_weight", ".mlp.c_fc.weight"];
