@@ -1,75 +1,12 @@
-//! Bytes to pixels, within limits: what decoding a photo costs is known before it starts.
+//! Bytes to pixels: what decoding a photo costs is known before it starts.
 
 use std::borrow::Cow;
 
 use super::format::Format;
 use super::jpeg::{self, JpegFlaw, JpegHeader};
+use super::limits::{Limits, Memory, check_pixels};
 use super::others::Other;
 use super::{PhotoError, Raster, baseline, libjpeg, png, tiff, webp};
-
-/// Limits on the cost of decoding one photo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Maximum width x height in pixels, which bounds decoding time.
-    pub pixels_max: u64,
-    /// Maximum memory in bytes beside the file itself. See [`OpenPhoto::memory`].
-    pub memory_bytes_max: u64,
-    /// Maximum size in bytes of the coefficients of a JPEG with several scans (progressive), two bytes each.
-    pub coefficient_bytes_max: u64,
-    /// Scale at which JPEGs are decoded.
-    pub decoding: Decoding,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            pixels_max: 250_000_000,
-            memory_bytes_max: 400_000_000,
-            coefficient_bytes_max: 200_000_000,
-            decoding: Decoding::default(),
-        }
-    }
-}
-
-/// How much of a JPEG is decoded. Other formats are always decoded completely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decoding {
-    /// Every pixel, as in the published pipeline.
-    Exact,
-    /// The smallest of 1/8, 2/8, ... 8/8 of the size that leaves at least this many pixels on the short side. It saves
-    /// most of the time and memory and changes embeddings very little: twice the encoder's side is enough for a cosine
-    /// of 0.999.
-    Scaled { short_side_min: u32 },
-}
-
-impl Default for Decoding {
-    fn default() -> Self {
-        Decoding::Scaled { short_side_min: 448 }
-    }
-}
-
-impl Decoding {
-    /// Returns a decoding that keeps at least `size` pixels on the short side, as an encoder with that input side
-    /// needs.
-    pub fn at_least(self, size: u32) -> Self {
-        match self {
-            Decoding::Exact => Decoding::Exact,
-            Decoding::Scaled { short_side_min } => Decoding::Scaled { short_side_min: short_side_min.max(size) },
-        }
-    }
-
-    /// Returns the scale for this JPEG in eighths, 1 to 8.
-    fn eighths(self, header: &JpegHeader) -> u8 {
-        let short_side = u64::from(header.width.min(header.height));
-        match self {
-            Decoding::Exact => 8,
-            Decoding::Scaled { short_side_min } => {
-                let enough = |eighths: &u8| short_side * u64::from(*eighths) >= 8 * u64::from(short_side_min);
-                (1..8).find(enough).unwrap_or(8)
-            }
-        }
-    }
-}
 
 /// A photo whose structure and header are within the limits, with the memory that decoding it takes. None of its pixels
 /// have been allocated yet.
@@ -81,40 +18,14 @@ pub struct OpenPhoto<'a> {
     memory: Memory,
 }
 
-/// Memory in bytes that a photo takes beside its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
-    /// Peak while the photo is decoded and converted.
-    pub decoding: u64,
-    /// Decoded pixels, which remain until everything is made from them.
-    pub raster: u64,
-}
-
 #[derive(Debug)]
 enum Source<'a> {
     Jpeg { bytes: &'a [u8], header: JpegHeader },
     Other { bytes: Cow<'a, [u8]>, form: Other },
 }
 
-/// Upper bound in bytes on the result of the first resizing pass; see [`Raster::resample`].
-const RESIZED_BYTES_MAX: u64 = 3 * super::raster::PASS_PIXELS_MAX;
-/// Allowance in bytes for the encoder's input, the pixels searched for codes and the encoded thumbnail.
-const SMALL_BYTES: u64 = 8 << 20;
 /// Bytes per column and component of a JPEG for the rows of blocks that a decoder has in transit.
 const JPEG_COLUMN_BYTES: u64 = 160;
-
-impl Memory {
-    /// Returns the peak in bytes, including what is made from the raster.
-    pub fn total(self) -> u64 {
-        self.decoding.max(self.raster + self.raster.min(RESIZED_BYTES_MAX)) + SMALL_BYTES
-    }
-
-    /// Returns itself, or [`PhotoError::TooMuchMemory`] if the total exceeds the limit.
-    pub fn check(self, limits: &Limits) -> Result<Self, PhotoError> {
-        let (needed, limit) = (self.total(), limits.memory_bytes_max);
-        if needed > limit { Err(PhotoError::TooMuchMemory { needed, limit }) } else { Ok(self) }
-    }
-}
 
 impl<'a> OpenPhoto<'a> {
     /// Checks the structure and header of a file against the limits, without allocating any pixels.
@@ -206,17 +117,6 @@ fn decode_jpeg(bytes: &[u8], header: &JpegHeader, limits: &Limits) -> Result<Ras
     Ok(Raster { pixels: [header.width, header.height], eighths, ..Raster::whole(width, height, rgb) })
 }
 
-/// Returns an error if a picture is empty or has more pixels than the limit.
-pub fn check_pixels([width, height]: [u32; 2], format: &'static str, limits: &Limits) -> Result<(), PhotoError> {
-    if width == 0 || height == 0 {
-        return Err(PhotoError::Broken { format, reason: "it has no pixels".to_owned() });
-    }
-    match u64::from(width) * u64::from(height) > limits.pixels_max {
-        true => Err(PhotoError::TooManyPixels { width, height, limit: limits.pixels_max }),
-        false => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
@@ -224,6 +124,7 @@ mod tests {
     use image::{DynamicImage, ImageFormat};
 
     use super::*;
+    use crate::limits::Decoding;
 
     fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -20,6 +20,7 @@ mod error;
 mod format;
 mod jpeg;
 mod libjpeg;
+mod limits;
 mod metadata;
 mod others;
 mod pixels;
@@ -33,8 +34,9 @@ mod webp;
 
 pub use budget::{MemoryBudget, MemoryShare};
 pub use code::read_tag;
-pub use decode::{Decoding, Limits, OpenPhoto, decode};
+pub use decode::{OpenPhoto, decode};
 pub use error::PhotoError;
+pub use limits::{Decoding, Limits};
 pub use metadata::{Metadata, Positions, orientation, parse_offset, read as read_metadata};
 pub use quality::quality;
 pub use raster::{Orientation, Raster};

@@ -6,8 +6,8 @@ use std::panic::{self, UnwindSafe};
 
 use image::{ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult};
 
-use super::decode::{Limits, Memory, check_pixels};
 use super::format::Format;
+use super::limits::{Limits, Memory, check_pixels};
 use super::pixels::{self, to_rgb};
 use super::png::PngHeader;
 use super::{PhotoError, Raster};

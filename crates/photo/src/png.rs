@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::decode::{Limits, Memory};
+use super::limits::{Limits, Memory};
 use super::{Blocks, PhotoError};
 
 /// First bytes of every PNG file.

@@ -8,8 +8,7 @@ use std::collections::VecDeque;
 use bridgeclip_domain::{Position, PositionSource, Time, TimeQuality};
 
 use super::clock::{GpsTime, Reading, time_at};
-use super::locator::when;
-use super::track::{Track, When};
+use super::track::{Track, When, when};
 
 /// A capture as it was stored.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,13 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{info, warn};
 
-use bridgeclip_domain::{Position, Time, TimeQuality};
+use bridgeclip_domain::{Position, Time};
 
 use super::clock::{GpsTime, Reading, WallClock, boot_id, monotonic_ns, time_at};
 use super::exposure::{Sighting, exposure};
 use super::later::{Correction, Known, Learners, Stored};
 use super::ntp::Ntp;
-use super::track::{Track, When};
+use super::track::{Track, When, when};
 use super::trust::most_trusted;
 use super::{Arrival, Exposure};
 
@@ -156,20 +156,11 @@ fn whole<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the moment to look up in the track. A guessed time finds no position.
-pub fn when(taken: &Time, monotonic_ns: Option<u64>) -> Option<When> {
-    match monotonic_ns {
-        Some(ns) => Some(When::Monotonic(ns)),
-        None if taken.quality == TimeQuality::Unsynced => None,
-        None => Some(When::Utc(taken.at)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::{SignedDuration, Timestamp};
 
-    use bridgeclip_domain::PositionSource;
+    use bridgeclip_domain::{PositionSource, TimeQuality};
 
     use super::*;
     use crate::{Fix, TakenImage};

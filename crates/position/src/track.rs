@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use bridgeclip_domain::Position;
+use bridgeclip_domain::{Position, Time, TimeQuality};
 
 use super::{Fix, TakenImage};
 
@@ -165,6 +165,15 @@ fn worse(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 /// Rounds to milliseconds, which is as precise as the arrival of a receiver's sentences.
 fn rounded(seconds: f64) -> f64 {
     (seconds * 1e3).round() / 1e3
+}
+
+/// Returns the moment to look up in the track. A guessed time finds no position.
+pub fn when(taken: &Time, monotonic_ns: Option<u64>) -> Option<When> {
+    match monotonic_ns {
+        Some(ns) => Some(When::Monotonic(ns)),
+        None if taken.quality == TimeQuality::Unsynced => None,
+        None => Some(When::Utc(taken.at)),
+    }
 }
 
 #[cfg(test)]

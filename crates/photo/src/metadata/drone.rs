@@ -6,7 +6,7 @@
 
 use bridgeclip_domain::{Attitude, Drone, FixQuality, Position, PositionSource};
 
-use super::Metadata;
+use super::values::Metadata;
 use super::xmp::Properties;
 
 /// Altitude in metres, on either side of zero, beyond which a value is an error: no drone flies that high.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use bridgeclip_domain::{Camera, Exposure, FixQuality, Position, PositionSource};
 
-use super::{Metadata, Positions};
+use super::values::{Metadata, Positions};
 use crate::Orientation;
 
 /// Length in bytes at which texts are cut; names are shorter.
