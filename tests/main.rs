@@ -5,6 +5,7 @@
 mod support;
 
 mod asyncapi;
+mod boundaries;
 mod broker_kill;
 mod classifiers;
 mod collect;
