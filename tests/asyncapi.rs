@@ -124,3 +124,16 @@ fn a_signed_order_is_as_described() {
     let wrong = mismatches(&document, &document["components"]["schemas"]["order"], &order);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+#[test]
+fn every_reason_for_which_a_command_is_refused_is_described() {
+    let source = include_str!("../crates/uplink/src/command/judge.rs");
+    let (_, codes) = source.split_once("pub fn code(&self)").expect("the function that names the reasons");
+    let codes = codes.lines().take_while(|line| *line != "    }").filter_map(|line| line.split('"').nth(1));
+    let codes: BTreeSet<&str> = codes.collect();
+    let document = document();
+    let listed = document["components"]["schemas"]["commandState"]["properties"]["reason"]["enum"].as_array();
+    let listed: BTreeSet<&str> = listed.expect("a list").iter().filter_map(Value::as_str).collect();
+    assert!(codes.len() > 10);
+    assert_eq!(codes, listed);
+}

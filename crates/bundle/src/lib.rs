@@ -105,6 +105,32 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_another_one_when_it_is_read_again_brings_nothing_unverified() {
+        let key = new_key();
+        let text = String::from_utf8(written(&key, events())).expect("text");
+        let verified = verify(text.as_bytes(), &trusting(&key, "site/unit")).expect("whole");
+        let lines: Vec<&str> = text.lines().collect();
+        let other = String::from_utf8(written(&new_key(), events())).expect("text");
+        let cases = [
+            (text.replace("Ⅲ", "Ⅱ"), "changed", 0),
+            (text.replace("\"id\":\"thumb\"", "\"id\":\"crumb\""), "changed", 1),
+            ([lines[0], lines[1], lines[1], lines[2], lines[3], ""].join("\n"), "changed", 1),
+            ([lines[0], lines[2], lines[1], lines[3], ""].join("\n"), "changed", 0),
+            ([lines[0], lines[1], lines[3], ""].join("\n"), "changed", 1),
+            (text[..lines[0].len() + 1 + lines[1].len() + 1].to_owned(), "not complete", 1),
+            (other, "changed", 0),
+            (String::new(), "not complete", 0),
+        ];
+        for (text, expected, good) in cases {
+            let read: Vec<_> = read(text.as_bytes(), &verified).collect();
+            let brought: Vec<_> = read.iter().flatten().cloned().collect();
+            assert_eq!(brought, events()[..good], "{text}");
+            let error = read.last().and_then(|last| last.as_ref().err()).expect("an error").to_string();
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+    }
+
+    #[test]
     fn a_key_carries_only_the_events_of_its_devices() {
         let key = new_key();
         let mut mixed = events();

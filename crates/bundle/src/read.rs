@@ -10,7 +10,7 @@ use bridgeclip_journal::{EventClass, ForeignEvent};
 
 use crate::format::{BundleEnd, BundleEvent, BundleHead, BundleLine, FORMAT, LINE_BYTES_MAX, signed_bytes};
 use crate::key::PublicKey;
-use crate::trust::{Authority, Denial, Trust};
+use crate::trust::{Authority, DEVICE_ROOT, Denial, Trust};
 
 /// The reason why a bundle is refused.
 #[derive(Debug, thiserror::Error)]
@@ -73,13 +73,20 @@ pub struct Verified {
     pub contents: Contents,
     /// Devices for which the bundle's key speaks.
     authority: Authority,
+    /// For each line before the end, the hash of the bundle up to it.
+    prefixes: Vec<Prefix>,
 }
+
+/// First half of the SHA-256 of a bundle's lines up to one of them. To find other lines with the same 128 bits is out of
+/// reach, and a million events take 16 MB.
+type Prefix = [u8; 16];
 
 /// Reads a complete bundle, and checks that a trusted key signed exactly this content and speaks for every device in
 /// it.
 pub fn verify(input: impl BufRead, trust: &Trust) -> Result<Verified, BundleError> {
-    let mut lines = LineReader { input, number: 0, hasher: sha2::Sha256::new() };
+    let mut lines = LineReader::new(input);
     let head = lines.head()?;
+    let mut prefixes = vec![lines.prefix()];
     let Some(authority) = trust.authority(head.key) else {
         return Err(BundleError::UnknownKey { device: head.device, key: head.key.to_string() });
     };
@@ -87,12 +94,13 @@ pub fn verify(input: impl BufRead, trust: &Trust) -> Result<Verified, BundleErro
     let mut events = 0;
     let end = loop {
         match lines.next()? {
-            Some((BundleLine::Event(event), _)) => {
+            Some(BundleLine::Event(event)) => {
                 lines.checked(event, &authority)?;
+                prefixes.push(lines.prefix());
                 events += 1;
             }
-            Some((BundleLine::End(end), before)) => break check_end(end, before, &head.key)?,
-            Some((BundleLine::Head(_), _)) => return Err(lines.broken("a second head")),
+            Some(BundleLine::End(end)) => break check_end(end, lines.before, &head.key)?,
+            Some(BundleLine::Head(_)) => return Err(lines.broken("a second head")),
             None => return Err(BundleError::Incomplete),
         }
     };
@@ -102,7 +110,7 @@ pub fn verify(input: impl BufRead, trust: &Trust) -> Result<Verified, BundleErro
     if end.events != events {
         return Err(BundleError::Count { found: events, said: end.events });
     }
-    Ok(Verified { contents: Contents { head, events }, authority })
+    Ok(Verified { contents: Contents { head, events }, authority, prefixes })
 }
 
 fn allow(authority: &Authority, device: &str) -> Result<(), BundleError> {
@@ -120,32 +128,33 @@ fn check_end(end: BundleEnd, before: Sha256, key: &PublicKey) -> Result<BundleEn
     if is_signed { Ok(end) } else { Err(BundleError::Changed) }
 }
 
-/// Returns the events of a verified bundle.
+/// Returns the events of a verified bundle. `input` is the same file, from its start.
 ///
-/// Each event is checked again, because the file may have changed since it was verified. The iterator ends after the
-/// first error.
+/// A stick may answer otherwise when it is read a second time. Each line is therefore compared with what was verified before
+/// its event is returned, and a file that ends early is an error. The iterator ends after the first error.
 pub fn read(input: impl BufRead, verified: &Verified) -> impl Iterator<Item = Result<ForeignEvent, BundleError>> {
-    let authority = verified.authority.clone();
-    let mut lines = LineReader { input, number: 0, hasher: sha2::Sha256::new() };
-    let head = lines.head().err();
+    let mut lines = LineReader::new(input);
     let mut ended = false;
-    let rest = std::iter::from_fn(move || {
-        if ended {
-            return None;
-        }
-        let event = match lines.next() {
-            Ok(Some((BundleLine::Event(event), _))) => lines.checked(event, &authority),
-            Ok(Some((BundleLine::End(_), _)) | None) => {
-                ended = true;
-                return None;
+    let mut left = verified.prefixes.iter();
+    std::iter::from_fn(move || {
+        while !ended && let Some(prefix) = left.next() {
+            let event = lines.next().and_then(|line| {
+                let line = line.ok_or(BundleError::Incomplete)?;
+                if lines.prefix() != *prefix {
+                    return Err(BundleError::Changed);
+                }
+                match line {
+                    BundleLine::Event(event) => lines.checked(event, &verified.authority).map(Some),
+                    BundleLine::Head(_) | BundleLine::End(_) => Ok(None),
+                }
+            });
+            ended = event.is_err();
+            if let Some(event) = event.transpose() {
+                return Some(event);
             }
-            Ok(Some((BundleLine::Head(_), _))) => Err(lines.broken("a second head")),
-            Err(error) => Err(error),
-        };
-        ended = event.is_err();
-        Some(event)
-    });
-    head.map(Err).into_iter().chain(rest)
+        }
+        None
+    })
 }
 
 fn checked(event: BundleEvent) -> Result<ForeignEvent, String> {
@@ -172,7 +181,7 @@ fn device_of(topic: &str) -> Option<&str> {
     let is_name = |level: &&str| !level.is_empty() && !level.contains(['+', '#', '\0']);
     let is_one = topic.len() <= 512
         && levels.len() >= 6
-        && levels[..2] == ["bridge", "v1"]
+        && topic.starts_with(DEVICE_ROOT)
         && levels[4] == "capture"
         && levels.iter().all(is_name);
     let end = topic.match_indices('/').nth(3)?.0;
@@ -184,22 +193,36 @@ struct LineReader<R> {
     input: R,
     /// Number of the line read last, from 1; 0 before the first.
     number: u64,
-    /// Hash of all lines read so far.
+    /// Hasher of all lines read so far.
     hasher: sha2::Sha256,
+    /// Hash of the lines before the one read last.
+    before: Sha256,
+    /// Hash of all lines read so far.
+    hash: Sha256,
 }
 
 impl<R: BufRead> LineReader<R> {
+    fn new(input: R) -> Self {
+        let nothing = Sha256::of(b"");
+        LineReader { input, number: 0, hasher: sha2::Sha256::new(), before: nothing, hash: nothing }
+    }
+
+    /// Returns the first half of the hash of all lines read so far.
+    fn prefix(&self) -> Prefix {
+        *self.hash.0.first_chunk().expect("16 of 32 bytes")
+    }
+
     fn head(&mut self) -> Result<BundleHead, BundleError> {
         match self.next()? {
-            Some((BundleLine::Head(head), _)) if head.format == FORMAT => Ok(head),
-            Some((BundleLine::Head(head), _)) => Err(BundleError::Format(head.format)),
+            Some(BundleLine::Head(head)) if head.format == FORMAT => Ok(head),
+            Some(BundleLine::Head(head)) => Err(BundleError::Format(head.format)),
             Some(_) => Err(self.broken("a bundle begins with a head")),
             None => Err(BundleError::Incomplete),
         }
     }
 
-    /// Returns the next line and the hash of the lines before it; `None` at the end of the file.
-    fn next(&mut self) -> Result<Option<(BundleLine, Sha256)>, BundleError> {
+    /// Returns the next line; `None` at the end of the file.
+    fn next(&mut self) -> Result<Option<BundleLine>, BundleError> {
         self.number += 1;
         let mut bytes = Vec::new();
         (&mut self.input).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut bytes)?;
@@ -210,9 +233,9 @@ impl<R: BufRead> LineReader<R> {
             return Err(BundleError::TooLong { line: self.number });
         }
         let line = serde_json::from_slice(&bytes).map_err(|error| self.broken(&error.to_string()))?;
-        let before = Sha256(self.hasher.clone().finalize().into());
         self.hasher.update(&bytes);
-        Ok(Some((line, before)))
+        self.before = std::mem::replace(&mut self.hash, Sha256(self.hasher.clone().finalize().into()));
+        Ok(Some(line))
     }
 
     /// Checks the event of the line read last, and that `authority` allows its device.
