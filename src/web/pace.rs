@@ -3,38 +3,33 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Rate limit for one user. It allows `at_once` events in a burst, and one more in each interval of `each`.
+use crate::uplink::RateLimit;
+
+/// Rate limit that allows `at_once` events in a burst, and one more in each interval of `each`.
 #[derive(Clone, Debug)]
 pub struct Bucket {
-    /// Moment by which all past events would have passed if they had come one per interval; `None` before the first
-    /// one.
-    even: Option<Instant>,
-    at_once: u32,
+    limit: RateLimit,
     each: Duration,
 }
 
 impl Bucket {
     pub fn new(at_once: u32, each: Duration) -> Self {
-        Bucket { even: None, at_once, each }
+        Bucket { limit: RateLimit::new(each * at_once), each }
     }
 
     /// Returns the time until the next event may pass; zero if it may pass now.
     pub fn wait(&self, now: Instant) -> Duration {
-        (self.next(now) - now).saturating_sub(self.each * self.at_once)
+        self.limit.wait(self.each, now)
     }
 
     /// Counts an event that passes.
     pub fn take(&mut self, now: Instant) {
-        self.even = Some(self.next(now));
+        self.limit.take(self.each, now);
     }
 
     /// Reports whether a full burst is allowed again.
     pub fn is_full(&self, now: Instant) -> bool {
-        self.even.is_none_or(|even| even <= now)
-    }
-
-    fn next(&self, now: Instant) -> Instant {
-        self.even.map_or(now, |even| even.max(now)) + self.each
+        self.limit.is_full(now)
     }
 }
 

@@ -27,6 +27,20 @@ pub struct Position {
     pub age_s: Option<f64>,
 }
 
+/// Mean radius of the Earth in metres (IUGG).
+const EARTH_M: f64 = 6_371_008.8;
+
+impl Position {
+    /// Returns the distance to another position along the ground in metres. It is computed on a sphere and accurate to half a
+    /// percent for points that are near each other.
+    pub fn distance_m(&self, other: &Position) -> f64 {
+        let north = (other.latitude_deg - self.latitude_deg).to_radians();
+        // Over the 180th meridian the short way counts.
+        let east = ((other.longitude_deg - self.longitude_deg + 540.0).rem_euclid(360.0) - 180.0).to_radians();
+        EARTH_M * north.hypot(east * self.latitude_deg.to_radians().cos())
+    }
+}
+
 /// Source that measured a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,4 +71,28 @@ pub enum FixQuality {
     RtkFloat,
     /// Resolved carrier phase, accurate to centimetres.
     RtkFixed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(latitude_deg: f64, longitude_deg: f64) -> Position {
+        let (altitude_m, hdop, std_m, quality, age_s) = (None, None, None, None, None);
+        let source = PositionSource::Exif;
+        Position { latitude_deg, longitude_deg, altitude_m, source, hdop, std_m, quality, age_s }
+    }
+
+    #[test]
+    fn distances_hold_at_the_date_line_too() {
+        let cases = [
+            (at(35.0, 139.0), at(35.0, 139.0), 0.0),
+            (at(35.0, 139.0), at(35.001, 139.0), 111.195),
+            (at(35.0, 139.0), at(35.0, 139.001), 91.086),
+            (at(0.0, 179.9995), at(0.0, -179.9995), 111.195),
+        ];
+        for (a, b, expected) in cases {
+            assert!((a.distance_m(&b) - expected).abs() < 0.01, "{a:?} {b:?} {}", a.distance_m(&b));
+        }
+    }
 }

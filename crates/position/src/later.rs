@@ -44,9 +44,6 @@ pub const LEARNERS_MAX: usize = 1_024;
 /// Shift of a position in metres below which a correction is not worth an event.
 const SHIFT_M_MIN: f64 = 1.0;
 
-/// Mean radius of the earth in metres.
-const EARTH_M: f64 = 6_371_009.0;
-
 /// Everything known about time and positions at this moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
@@ -146,19 +143,11 @@ fn later_position(capture: &Stored, taken: &Time, known: &Known) -> Option<Posit
     if !is_open(Some(last)) || !track.is_settled(when) {
         return None;
     }
-    track.at(when).filter(|found| age_s(found) < age_s(last) && distance_m(last, found) >= SHIFT_M_MIN)
+    track.at(when).filter(|found| age_s(found) < age_s(last) && last.distance_m(found) >= SHIFT_M_MIN)
 }
 
 fn age_s(position: &Position) -> f64 {
     position.age_s.unwrap_or(0.0)
-}
-
-/// Returns the distance of two positions in metres. It is computed on a sphere and accurate to half a percent over
-/// short distances.
-fn distance_m(a: &Position, b: &Position) -> f64 {
-    let north = (b.latitude_deg - a.latitude_deg).to_radians();
-    let east = ((b.longitude_deg - a.longitude_deg + 540.0).rem_euclid(360.0) - 180.0).to_radians();
-    EARTH_M * north.hypot(east * a.latitude_deg.to_radians().cos())
 }
 
 #[cfg(test)]

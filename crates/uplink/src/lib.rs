@@ -33,6 +33,7 @@ mod window;
 pub use action::{Action, Event, Queue};
 pub use connection::{Answer, BrokerLimits, Incoming, Loss, Message, Signal};
 pub use machine::Machine;
+pub use rate::RateLimit;
 pub use scope::Scope;
 pub use settlement::{Answered, Fate, Group, Ledger, Settled};
 pub use window::Sent;

@@ -1,55 +1,81 @@
-//! A limit for a rate: a token bucket that fills evenly.
+//! Rate limits: what passes is paid for in time, and a burst may pass ahead of its payment.
 
 use std::time::{Duration, Instant};
 
-/// A token bucket of bytes or pieces. A single large piece may overdraw it, and later pieces wait for the balance.
+/// Rate limit in which everything that passes costs some time. The costs of a burst may be paid afterwards.
+///
+/// This is the generic cell rate algorithm (ITU-T I.371), which keeps one moment in place of a level that fills.
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    /// Moment until which everything that passed is paid for; `None` before the first.
+    paid_until: Option<Instant>,
+    /// Cost that may pass ahead of its payment.
+    burst: Duration,
+}
+
+impl RateLimit {
+    /// Creates a limit under which nothing has passed yet.
+    pub fn new(burst: Duration) -> Self {
+        RateLimit { paid_until: None, burst }
+    }
+
+    /// Returns the time until something of this cost may pass; zero if it may pass now. A cost of zero asks whether the
+    /// burst is used up by what passed before.
+    pub fn wait(&self, cost: Duration, now: Instant) -> Duration {
+        (self.owed(now) + cost).saturating_sub(self.burst)
+    }
+
+    /// Counts something that passes, even if it had to wait.
+    pub fn take(&mut self, cost: Duration, now: Instant) {
+        self.paid_until = Some(now + self.owed(now) + cost);
+    }
+
+    /// Reports whether a full burst is allowed again.
+    pub fn is_full(&self, now: Instant) -> bool {
+        self.owed(now).is_zero()
+    }
+
+    /// Returns the cost of what has passed and is not paid for yet.
+    fn owed(&self, now: Instant) -> Duration {
+        self.paid_until.map_or(Duration::ZERO, |paid_until| paid_until.saturating_duration_since(now))
+    }
+}
+
+/// Limit for bytes or messages per second. At most one second's worth passes at once; a single large piece may overdraw
+/// that, and later pieces wait for the balance.
 #[derive(Debug)]
 pub struct TokenBucket {
-    /// Rate per second, and the bucket's capacity: after a rest, at most one second's worth passes at once. `None`
-    /// means no limit.
+    /// Rate per second; `None` means no limit.
     per_s: Option<f64>,
-    /// Current level; negative if the bucket is overdrawn.
-    level: f64,
-    /// Time at which `level` was computed.
-    at: Instant,
+    limit: RateLimit,
 }
 
 impl TokenBucket {
-    /// Creates a full bucket.
-    pub fn new(per_s: Option<u32>, now: Instant) -> Self {
-        let per_s = per_s.map(f64::from);
-        TokenBucket { per_s, level: per_s.unwrap_or(0.0), at: now }
+    /// Creates a bucket from which nothing was taken.
+    pub fn new(per_s: Option<u32>) -> Self {
+        TokenBucket { per_s: per_s.map(f64::from), limit: RateLimit::new(Duration::from_secs(1)) }
     }
 
     /// Changes the rate. An overdraft remains.
     pub fn set_rate(&mut self, per_s: Option<u32>, now: Instant) {
-        self.fill(now);
-        self.per_s = per_s.map(f64::from);
+        let owed = self.limit.owed(now).as_secs_f64() * self.per_s.unwrap_or(0.0);
+        *self = TokenBucket::new(per_s);
+        self.limit.take(self.cost(owed), now);
     }
 
     /// Returns the time that the next piece must wait.
     pub fn wait(&self, now: Instant) -> Duration {
-        match self.per_s {
-            Some(per_s) if self.level_at(per_s, now) < 0.0 => {
-                Duration::from_secs_f64(-self.level_at(per_s, now) / per_s)
-            }
-            _ => Duration::ZERO,
-        }
+        self.limit.wait(Duration::ZERO, now)
     }
 
     /// Takes an amount out of the bucket, even if that overdraws it.
     pub fn take(&mut self, amount: usize, now: Instant) {
-        self.fill(now);
-        self.level -= amount as f64;
+        let cost = self.cost(amount as f64);
+        self.limit.take(cost, now);
     }
 
-    fn fill(&mut self, now: Instant) {
-        self.level = self.per_s.map_or(0.0, |per_s| self.level_at(per_s, now));
-        self.at = now;
-    }
-
-    fn level_at(&self, per_s: f64, now: Instant) -> f64 {
-        (self.level + now.saturating_duration_since(self.at).as_secs_f64() * per_s).min(per_s)
+    fn cost(&self, amount: f64) -> Duration {
+        self.per_s.map_or(Duration::ZERO, |per_s| Duration::from_secs_f64(amount / per_s))
     }
 }
 
@@ -60,7 +86,7 @@ mod tests {
     #[test]
     fn a_large_piece_is_waited_for_afterwards() {
         let start = Instant::now();
-        let mut bucket = TokenBucket::new(Some(1_000), start);
+        let mut bucket = TokenBucket::new(Some(1_000));
         assert_eq!(bucket.wait(start), Duration::ZERO);
         bucket.take(5_000, start);
         assert_eq!(bucket.wait(start), Duration::from_secs(4));
@@ -75,7 +101,7 @@ mod tests {
     #[test]
     fn over_a_long_time_the_rate_is_kept() {
         let start = Instant::now();
-        let mut bucket = TokenBucket::new(Some(2_000), start);
+        let mut bucket = TokenBucket::new(Some(2_000));
         let mut now = start;
         for _ in 0..100 {
             now += bucket.wait(now);

@@ -82,7 +82,7 @@ impl Session {
             window: Window::new(in_flight.min(limits.receive_max)),
             limits,
             control: VecDeque::new(),
-            rate: TokenBucket::new(turn.settings.bytes_per_s_max, now),
+            rate: TokenBucket::new(turn.settings.bytes_per_s_max),
             health_due: now,
             health_at: now,
             health_sent: None,

@@ -32,8 +32,6 @@ const PAGE: usize = 100;
 const TRACK_MAX: usize = 2_000;
 /// Distance in metres within which photos show the same place: the usual error of a receiver without corrections.
 const SAME_PLACE_M: f64 = 10.0;
-/// Metres in a degree of latitude, from the mean radius of the Earth (IUGG: 6,371,008.8 m).
-const METRES_PER_DEGREE: f64 = 111_195.08;
 
 /// Lists captures, the newest first. The answer has a `next` until the last capture was examined, even if the filter
 /// matches none of them.
@@ -181,7 +179,7 @@ pub async fn earlier(
                         .position
                         .as_ref()
                         .zip(place.position.as_ref())
-                        .is_some_and(|(a, b)| metres(a, b) <= SAME_PLACE_M))
+                        .is_some_and(|(a, b)| a.distance_m(b) <= SAME_PLACE_M))
         };
         let Some(own) = reader.result(id).map_err(fault)? else {
             return Ok(Json(json!({ "captures": [] })));
@@ -211,14 +209,6 @@ fn is_same_member(a: Option<&Tag>, b: Option<&Tag>) -> bool {
     a == b && a.is_some_and(|tag| tag.member.is_some())
 }
 
-/// Returns the distance along the ground in metres, for points that are near each other.
-fn metres(a: &Position, b: &Position) -> f64 {
-    let north = (a.latitude_deg - b.latitude_deg) * METRES_PER_DEGREE;
-    let turn = (a.longitude_deg - b.longitude_deg + 540.0).rem_euclid(360.0) - 180.0;
-    let east = turn * METRES_PER_DEGREE * a.latitude_deg.to_radians().cos();
-    north.hypot(east)
-}
-
 /// Lists where the latest photos of this start of the machine were taken, in order.
 pub async fn track(State(site): State<Arc<ApiState>>) -> Result<Json<Value>, Problem> {
     let work = |site: &ApiState, reader: &Reader| {
@@ -236,26 +226,6 @@ pub async fn track(State(site): State<Arc<ApiState>>) -> Result<Json<Value>, Pro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::PositionSource;
-
-    fn at(latitude_deg: f64, longitude_deg: f64) -> Position {
-        let (altitude_m, hdop, std_m, quality, age_s) = (None, None, None, None, None);
-        let source = PositionSource::Exif;
-        Position { latitude_deg, longitude_deg, altitude_m, source, hdop, std_m, quality, age_s }
-    }
-
-    #[test]
-    fn distances_hold_at_the_date_line_too() {
-        let cases = [
-            (at(35.0, 139.0), at(35.0, 139.0), 0.0),
-            (at(35.0, 139.0), at(35.001, 139.0), 111.195),
-            (at(35.0, 139.0), at(35.0, 139.001), 91.086),
-            (at(0.0, 179.9995), at(0.0, -179.9995), 111.195),
-        ];
-        for (a, b, expected) in cases {
-            assert!((metres(&a, &b) - expected).abs() < 0.01, "{a:?} {b:?} {}", metres(&a, &b));
-        }
-    }
 
     #[test]
     fn a_member_is_the_same_if_bridge_span_and_member_are() {

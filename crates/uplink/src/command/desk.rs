@@ -158,7 +158,7 @@ struct CommandState<'a> {
 
 impl Clerk {
     fn work(mut self, messages: &Receiver<Incoming>) {
-        let mut bucket = TokenBucket::new(Some(PER_S_MAX), Instant::now());
+        let mut bucket = TokenBucket::new(Some(PER_S_MAX));
         for incoming in messages {
             let now = Instant::now();
             match address(&incoming.topic, &self.params.device) {
