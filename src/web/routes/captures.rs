@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::query::{Id, Pairs};
 use super::stream::of_file;
-use crate::domain::{Position, Sha256, Tag};
+use crate::domain::{Sha256, Tag};
 use crate::export::{ExportLine, Filter, Record, Thumbnails};
 use crate::journal::{Reader, StoredCapture, StoredPlace};
 use crate::plain_file;
