@@ -15,6 +15,7 @@ mod command_line;
 mod commands;
 mod delivery;
 mod demo_model;
+mod documents;
 mod drain;
 mod encoders;
 mod evaluation;
