@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use bridgeclip_needs::needs;
 use serde_json::Value;
 
 use crate::support::{
@@ -58,6 +59,7 @@ fn kinds(document: &Value) -> BTreeSet<String> {
     of_operation.collect()
 }
 
+#[needs(mosquitto)]
 #[test]
 fn everything_that_is_sent_is_described() {
     let port = free_port();

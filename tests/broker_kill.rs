@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use bridgeclip_needs::needs;
 use tempfile::TempDir;
 
 use crate::support::collecting::{Collecting, device, event, sqlite};
@@ -52,11 +53,13 @@ fn kept(left_out: &str) -> u64 {
     device(&collecting.report().1, SOURCE)["events"].as_u64().unwrap_or(0)
 }
 
+#[needs(mosquitto)]
 #[test]
 fn a_killed_broker_has_what_it_acknowledged() {
     assert_eq!(kept(""), ROUNDS as u64);
 }
 
+#[needs(mosquitto)]
 #[test]
 fn without_saving_every_change_a_killed_broker_loses_what_it_acknowledged() {
     assert!(kept("autosave") < ROUNDS as u64 / 2);

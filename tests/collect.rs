@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bridgeclip::journal::EventClass;
+use bridgeclip_needs::needs;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{Client, Event, MqttOptions};
@@ -13,6 +14,7 @@ use crate::support::collecting::{Collecting, device, event, sqlite};
 use crate::support::results::{open_journal, record_all, waiting_of};
 use crate::support::{Broker, Device, PostgresServer, bridgeclip, demo_photos, exit_code, free_port, publish};
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn a_devices_events_are_collected_once_whatever_is_killed() {
     let (mut database, port) = (PostgresServer::start(), free_port());
@@ -56,6 +58,7 @@ fn a_devices_events_are_collected_once_whatever_is_killed() {
     assert_eq!(sequences, (1..=8).collect::<Vec<_>>());
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn gaps_repetitions_and_what_is_no_event_are_told_apart() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -90,6 +93,7 @@ fn gaps_repetitions_and_what_is_no_event_are_told_apart() {
     assert_eq!(thumbnails[0].get::<_, &str>(0), "e-3");
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn what_postgresql_cannot_store_does_not_hold_up_the_others() {
     let port = free_port();
@@ -107,6 +111,7 @@ fn what_postgresql_cannot_store_does_not_hold_up_the_others() {
     assert_eq!(collecting.report().1["refused"], 1);
 }
 
+#[needs(mosquitto)]
 #[test]
 fn a_collector_that_leaves_takes_what_is_held_for_it() {
     let (dir, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
+use bridgeclip_needs::needs;
 use postgres::{Client as Postgres, NoTls};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, PublishProperties};
@@ -220,6 +221,7 @@ fn check(held: &Held) {
     }
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn ten_thousand_poison_messages_of_all_kinds_stop_nothing() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -281,6 +283,7 @@ const CODES: [&str; 30] = [
     "54000", "54001", "55P03", "57P03", "58030", "XX000",
 ];
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn whatever_the_database_says_of_a_message_the_others_are_stored() {
     let (port, server) = (free_port(), PostgresServer::start());

@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bridgeclip_needs::needs;
 use rusqlite::Connection;
 
 use crate::support::collecting::{Collecting, event, sqlite};
@@ -90,6 +91,7 @@ fn a_database_that_never_answers_is_told_after_the_limit() {
     }
 }
 
+#[needs(mosquitto)]
 #[test]
 fn a_broker_that_never_answers_stops_no_stop() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -108,6 +110,7 @@ fn a_broker_that_never_answers_stops_no_stop() {
     assert_clean_stop(&mut collecting, "frozen");
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn an_idle_collector_ends_at_once() {
     let (dir, server) = (tempfile::tempdir().expect("a temporary folder"), PostgresServer::start());
@@ -121,6 +124,7 @@ fn an_idle_collector_ends_at_once() {
     }
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn a_server_that_freezes_stops_no_stop_and_loses_nothing() {
     let (port, server) = (free_port(), PostgresServer::start());
@@ -150,6 +154,7 @@ fn a_server_that_freezes_stops_no_stop_and_loses_nothing() {
     collecting.wait_for(SOURCE, 2);
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn a_server_that_was_frozen_is_used_on() {
     let (port, server) = (free_port(), PostgresServer::start());
@@ -177,6 +182,7 @@ fn a_server_that_was_frozen_is_used_on() {
     assert!(collecting.is_running());
 }
 
+#[needs(mosquitto)]
 #[test]
 fn a_file_that_another_program_locks_stops_no_stop_and_loses_nothing() {
     let (dir, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());
@@ -197,6 +203,7 @@ fn a_file_that_another_program_locks_stops_no_stop_and_loses_nothing() {
     collecting.wait_for(SOURCE, 1);
 }
 
+#[needs(mosquitto)]
 #[test]
 fn a_file_that_is_removed_takes_nothing_with_it() {
     let (dir, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());

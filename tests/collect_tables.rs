@@ -1,5 +1,6 @@
 //! Checks `bridgeclip collect` on tables that somebody else has changed, made or restricted.
 
+use bridgeclip_needs::needs;
 use postgres::{Client, NoTls};
 use rusqlite::Connection;
 use serde_json::json;
@@ -97,6 +98,7 @@ fn assert_works(address: &str, name: &str) -> Collecting {
     collecting
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn columns_of_the_owner_do_no_harm() {
     let databases = Databases::new();
@@ -109,6 +111,7 @@ fn columns_of_the_owner_do_no_harm() {
     }
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn tables_of_the_first_version_are_brought_up_to_date() {
     let databases = Databases::new();
@@ -119,6 +122,7 @@ fn tables_of_the_first_version_are_brought_up_to_date() {
     }
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn what_cannot_work_is_told_at_the_start() {
     let databases = Databases::new();
@@ -157,6 +161,7 @@ fn what_cannot_work_is_told_at_the_start() {
     }
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn tables_of_another_program_are_left_alone() {
     let databases = Databases::new();
@@ -181,6 +186,7 @@ fn tables_of_another_program_are_left_alone() {
     }
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn somebody_who_may_only_read_and_insert_can_collect() {
     let server = PostgresServer::start();
@@ -196,6 +202,7 @@ fn somebody_who_may_only_read_and_insert_can_collect() {
     assert!(error.contains("grant this user SELECT and INSERT"), "{error}");
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn a_right_that_is_withdrawn_holds_everything_until_it_is_back() {
     let (server, port) = (PostgresServer::start(), free_port());
@@ -218,6 +225,7 @@ fn a_right_that_is_withdrawn_holds_everything_until_it_is_back() {
     assert_eq!(collecting.report().1["refused"], before, "{}", collecting.log());
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn devices_that_the_owner_does_not_know_do_not_hold_up_the_others() {
     let databases = Databases::new();
@@ -256,6 +264,7 @@ fn devices_that_the_owner_does_not_know_do_not_hold_up_the_others() {
     }
 }
 
+#[needs(mosquitto, postgresql)]
 #[test]
 fn what_a_database_drops_without_an_error_is_not_taken_for_stored() {
     let databases = Databases::new();

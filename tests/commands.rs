@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use bridgeclip_needs::needs;
 use serde_json::{Value, json};
 
 use crate::support::{Broker, Device, Subscriber, bridgeclip, demo_photos, eventually, exit_code, free_port, publish};
@@ -99,6 +100,7 @@ fn sign(key: &Path, op: &str, args: &Value, more: &[&str]) -> (String, Vec<u8>) 
     (lines.next().expect("a topic"), lines.next().expect("a payload").into_bytes())
 }
 
+#[needs(mosquitto)]
 #[test]
 fn commands_are_carried_out_and_answered() {
     let mut central = Central::trusting();
@@ -115,6 +117,7 @@ fn commands_are_carried_out_and_answered() {
     assert_eq!(states[1]["result"]["bytes_per_s_max"], 50_000);
 }
 
+#[needs(mosquitto)]
 #[test]
 fn captures_are_sent_again_tagged_and_judged_again() {
     let mut central = Central::trusting();
@@ -148,6 +151,7 @@ fn captures_are_sent_again_tagged_and_judged_again() {
     });
 }
 
+#[needs(mosquitto)]
 #[test]
 fn commands_replayed_are_refused_also_after_a_restart() {
     let mut central = Central::trusting();
@@ -166,6 +170,7 @@ fn commands_replayed_are_refused_also_after_a_restart() {
     assert_eq!(central.refused(&next), "replayed");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn commands_retained_are_refused() {
     let central = Central::trusting();
@@ -180,6 +185,7 @@ fn commands_retained_are_refused() {
     assert!(central.answers(&topic).iter().all(|state| state["reason"] == "retained"));
 }
 
+#[needs(mosquitto)]
 #[test]
 fn commands_stale_are_refused() {
     let mut central = Central::trusting();
@@ -190,6 +196,7 @@ fn commands_stale_are_refused() {
     assert_eq!(central.refused(&command), "expired");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn commands_for_another_device_are_refused() {
     let mut central = Central::trusting();
@@ -204,6 +211,7 @@ fn commands_for_another_device_are_refused() {
     assert_eq!(central.refused(&(topic.replace("/ping/", "/set/"), payload)), "other_topic");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn commands_of_strangers_are_refused_and_counted() {
     let central = Central::trusting();
@@ -220,6 +228,7 @@ fn commands_of_strangers_are_refused_and_counted() {
     assert_eq!(central.send(&central.sign("ping", &json!({}), &[]))[1]["state"], "done");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn commands_are_refused_while_nothing_has_set_the_clock() {
     if fs::exists("/run/systemd/timesync/synchronized").unwrap_or(true) {
@@ -230,6 +239,7 @@ fn commands_are_refused_while_nothing_has_set_the_clock() {
     assert_eq!(central.refused(&central.sign("ping", &json!({}), &[])), "clock_unsynced");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn without_a_key_there_are_no_commands() {
     let port = free_port();

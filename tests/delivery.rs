@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::thread;
 use std::time::Duration;
 
+use bridgeclip_needs::needs;
 use serde_json::Value;
 
 use bridgeclip::journal::EventClass;
@@ -30,6 +31,7 @@ fn expect_all(device: &Device, subscriber: &Subscriber, count: usize) -> HashMap
     events
 }
 
+#[needs(mosquitto)]
 #[test]
 fn events_wait_for_the_broker_and_arrive_once() {
     let port = free_port();
@@ -47,6 +49,7 @@ fn events_wait_for_the_broker_and_arrive_once() {
     assert!(events.values().all(|event| event["data"]["queued"] == true));
 }
 
+#[needs(mosquitto)]
 #[test]
 fn events_without_a_subscriber_are_kept() {
     let port = free_port();
@@ -61,6 +64,7 @@ fn events_without_a_subscriber_are_kept() {
     expect_all(&device, &subscriber, 1);
 }
 
+#[needs(mosquitto)]
 #[test]
 fn a_broker_that_takes_few_publishes_at_once_gets_all() {
     let port = free_port();
@@ -75,6 +79,7 @@ fn a_broker_that_takes_few_publishes_at_once_gets_all() {
     expect_all(&device, &subscriber, 6);
 }
 
+#[needs(mosquitto)]
 #[test]
 fn a_restarted_broker_gets_what_came_meanwhile() {
     let port = free_port();
@@ -98,6 +103,7 @@ fn a_restarted_broker_gets_what_came_meanwhile() {
     expect_all(&device, &subscriber, 6);
 }
 
+#[needs(mosquitto)]
 #[test]
 fn a_killed_daemon_loses_nothing() {
     let port = free_port();
@@ -118,6 +124,7 @@ fn a_killed_daemon_loses_nothing() {
     expect_all(&device, &subscriber, 8);
 }
 
+#[needs(mosquitto)]
 #[test]
 fn a_clean_stop_says_goodbye_and_a_killed_daemon_leaves_its_will() {
     let port = free_port();
@@ -136,6 +143,7 @@ fn a_clean_stop_says_goodbye_and_a_killed_daemon_leaves_its_will() {
     state_is("offline");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn an_event_tells_what_a_consumer_needs() {
     let port = free_port();
@@ -165,6 +173,7 @@ fn an_event_tells_what_a_consumer_needs() {
     }
 }
 
+#[needs(mosquitto)]
 #[test]
 fn an_event_that_is_too_large_for_the_broker_does_not_hold_up_the_others() {
     // The broker announces one limit; the other one shows only when an event arrives.

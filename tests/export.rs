@@ -9,6 +9,7 @@ use bridgeclip::domain::{
     Category, CategoryLabels, FixQuality, Labels, Position, PositionSource, Saying, Statement, Time, TimeQuality,
 };
 use bridgeclip::journal::{Expect, FILE_NAME, Journal, NewResult};
+use bridgeclip_needs::needs;
 use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -117,6 +118,7 @@ fn first_point(told: &str) -> (f64, f64) {
     (numbers.next().expect("a longitude"), numbers.next().expect("a latitude"))
 }
 
+#[needs(gdal)]
 #[test]
 fn gis_programs_read_the_points() {
     let device = inspected(Device::new(None));

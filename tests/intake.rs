@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bridgeclip::domain::THUMBNAIL_BYTES_MAX;
 use bridgeclip::journal::{EventClass, OutboxRow, Reader};
 use bridgeclip::photo::{Limits, decode};
+use bridgeclip_needs::needs;
 use serde_json::Value;
 
 use crate::journal_faults::io_library;
@@ -406,6 +407,7 @@ fn huge_png(path: &Path, shade: u8) {
 }
 
 /// Limits memory to less than the settings assume, as a service manager would.
+#[needs(prlimit)]
 #[test]
 fn photos_that_end_the_program_are_recorded_and_the_others_are_classified() {
     let mut device = Device::new(None);

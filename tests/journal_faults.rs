@@ -16,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bridgeclip::journal::{Journal, JournalError, OutboxRow, Params};
+use bridgeclip_needs::needs;
 
 use crate::support::results::{identity, journal_params, open_journal, photo, result, waiting};
 use crate::support::{Device, Random, demo_photos, eventually};
@@ -189,6 +190,7 @@ fn every_write_and_sync_that_finds_a_read_only_drive_once_costs_nothing() {
 }
 
 /// Runs on a small file system of its own.
+#[needs(namespaces)]
 #[test]
 fn a_full_drive_refuses_photos_loses_nothing_and_goes_on_when_there_is_room() {
     let dir = scratch();

@@ -1,6 +1,6 @@
-//! Integration tests, in one binary so that they link quickly. They run the real program on the demo package, with a
-//! real mosquitto (Debian package `mosquitto`), GDAL (`gdal-bin`), nginx (`nginx-light`) and real SQLite files.
-//! `tests/check` installs what they need.
+//! Integration tests, in one binary so that they link quickly. They run the real program on the demo package, with real
+//! SQLite files and, where a test says `#[needs(...)]`, with a real mosquitto, PostgreSQL, nginx or GDAL. Tests whose
+//! programs are not installed are ignored; `tests/check` installs everything and leaves nothing out.
 
 mod support;
 
@@ -16,6 +16,7 @@ mod command_line;
 mod commands;
 mod delivery;
 mod demo_model;
+mod documents;
 mod drain;
 mod encoders;
 mod evaluation;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use bridgeclip::journal::{EventClass, ForeignEvent, Topics};
+use bridgeclip_needs::needs;
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -78,6 +79,7 @@ fn the_queue_tells_what_waits() {
     assert!(stdout(&queue(&device, "retry", &[])).starts_with("0 events"));
 }
 
+#[needs(mosquitto)]
 #[test]
 fn what_arrives_by_the_link_and_by_the_stick_is_one_event() {
     let port = free_port();
@@ -174,6 +176,7 @@ fn what_was_imported_is_listed_and_dropped_and_can_be_brought_again() {
     assert_eq!(stdout(&drop(&["--all"])), "3 events of other devices dropped\n");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn what_the_broker_denies_of_other_devices_holds_up_none_of_its_own_and_is_named() {
     let port = free_port();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bridgeclip::journal::EventClass::{Result as Results, Thumbnail, Urgent};
 use bridgeclip::uplink::{LinkEvent, LinkState, Params};
+use bridgeclip_needs::needs;
 use serde_json::Value;
 
 use crate::support::{
@@ -139,6 +140,7 @@ fn a_denied_topic_holds_up_nothing_else() {
     }
 }
 
+#[needs(mosquitto)]
 #[test]
 fn mosquittos_access_list_denies_thumbnails_and_an_urgent_photo_comes_without_delay() {
     let (dir, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());

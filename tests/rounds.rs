@@ -9,6 +9,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bridgeclip_needs::needs;
 use image::RgbImage;
 
 use crate::support::collecting::Collecting;
@@ -19,6 +20,7 @@ const PHOTOS: u64 = 2;
 /// Longest life of a daemon in milliseconds. It may be loading, classifying, delivering or idle when it is killed.
 const LIFE_MS: u64 = 700;
 
+#[needs(mosquitto)]
 #[test]
 fn rounds_of_sigkill_lose_nothing_and_repeat_nothing() {
     let rounds: u64 = std::env::var("BRIDGECLIP_ROUNDS").map_or(200, |rounds| rounds.parse().expect("a number"));

@@ -9,6 +9,7 @@ use bridgeclip::journal::EventClass;
 use bridgeclip::uplink::{
     Endpoint, LinkEvent, LinkState, Login, Params, TlsError, TlsFiles, client_config, read_secret,
 };
+use bridgeclip_needs::needs;
 
 use crate::support::{
     Authority, Broker, Device, GOOD_YEARS, Identity, Station, Subscriber, bridgeclip, demo_photos, eventually,
@@ -54,6 +55,7 @@ fn refusal(authority: &Authority, identity: &Identity) -> String {
     reason
 }
 
+#[needs(mosquitto)]
 #[test]
 fn events_arrive_through_tls() {
     let authority = Authority::new();
@@ -63,6 +65,7 @@ fn events_arrive_through_tls() {
     station(params(port, &trusting(&authority))).wait_until_delivered();
 }
 
+#[needs(mosquitto)]
 #[test]
 fn tls_certificate_has_expired() {
     let authority = Authority::new();
@@ -70,6 +73,7 @@ fn tls_certificate_has_expired() {
     assert!(reason.contains("has expired at 2022-01-01T00:00:00Z"), "{reason}");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn tls_certificate_is_not_valid_yet() {
     let authority = Authority::new();
@@ -77,6 +81,7 @@ fn tls_certificate_is_not_valid_yet() {
     assert!(reason.contains("valid from 2090-01-01T00:00:00Z on") && reason.contains("clock is wrong"), "{reason}");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn tls_certificate_is_for_another_host() {
     let authority = Authority::new();
@@ -85,6 +90,7 @@ fn tls_certificate_is_for_another_host() {
     assert!(reason.contains("localhost"), "{reason}");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn tls_certificate_is_self_signed() {
     let authority = Authority::new();
@@ -92,6 +98,7 @@ fn tls_certificate_is_self_signed() {
     assert!(reason.contains("self-signed, or its issuer is unknown"), "{reason}");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn tls_certificate_of_an_unknown_issuer() {
     let (ours, theirs) = (Authority::new(), Authority::new());
@@ -99,6 +106,7 @@ fn tls_certificate_of_an_unknown_issuer() {
     assert!(reason.contains("its issuer is unknown") && reason.contains("mqtt.tls.ca_file"), "{reason}");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn tls_is_answered_in_plain_text() {
     let authority = Authority::new();
@@ -129,6 +137,7 @@ fn answering(bytes: &'static [u8]) -> u16 {
     port
 }
 
+#[needs(mosquitto)]
 #[test]
 fn plain_text_is_not_understood_by_a_tls_port() {
     let authority = Authority::new();
@@ -140,6 +149,7 @@ fn plain_text_is_not_understood_by_a_tls_port() {
     assert_eq!(station.depth().total(), 3);
 }
 
+#[needs(mosquitto)]
 #[test]
 fn the_broker_wants_a_certificate_of_the_device() {
     let (authority, stranger) = (Authority::new(), Authority::new());
@@ -181,6 +191,7 @@ fn wrong_files_are_named() {
     assert!(matches!(client_config("not a host", &trusting(&authority)), Err(TlsError::Host(_))));
 }
 
+#[needs(mosquitto)]
 #[test]
 fn a_password_lets_the_device_in() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -249,6 +260,7 @@ impl Guarded {
     }
 }
 
+#[needs(mosquitto)]
 #[test]
 fn passwords_and_keys_are_in_no_log() {
     let (dir, authority) = (tempfile::tempdir().expect("a temporary folder"), Authority::new());
@@ -272,6 +284,7 @@ fn passwords_and_keys_are_in_no_log() {
     }
 }
 
+#[needs(mosquitto)]
 #[test]
 fn check_tells_what_is_wrong_with_the_broker() {
     let (dir, authority) = (tempfile::tempdir().expect("a temporary folder"), Authority::new());
@@ -289,6 +302,7 @@ fn check_tells_what_is_wrong_with_the_broker() {
     assert!(errors.len() == 1 && errors[0].contains("its issuer is unknown here"), "{errors:?}");
 }
 
+#[needs(mosquitto)]
 #[test]
 fn an_access_list_that_forbids_publishing_is_told() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -315,6 +329,7 @@ fn an_access_list_that_forbids_publishing_is_told() {
 }
 
 #[cfg(feature = "websocket")]
+#[needs(mosquitto)]
 #[test]
 fn events_arrive_through_a_websocket() {
     let authority = Authority::new();

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use bridgeclip_needs::needs;
+
 use crate::support::{Broker, Device, demo_photos, eventually, free_port};
 
 const BOUND: &str = "[web]\nlisten = \"127.0.0.1:0\"\n[storage]\nuploads_megabytes_max = 1\n";
@@ -45,6 +47,7 @@ fn photos_that_cannot_be_read_give_way_to_newer_ones() {
     device.wait_for_captures(1);
 }
 
+#[needs(mosquitto)]
 #[test]
 fn photos_whose_results_are_not_delivered_never_give_way() {
     let port = free_port();

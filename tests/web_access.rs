@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bridgeclip::domain::Sha256;
+use bridgeclip_needs::needs;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -100,6 +101,7 @@ fn only_the_socket_and_a_door_that_is_named_so_are_at_the_device() {
     assert!(through_a_proxy.json()["detail"].as_str().is_some_and(|detail| detail.contains("trusted_proxies")));
 }
 
+#[needs(nginx)]
 #[test]
 fn behind_the_proxy_that_the_readme_advises_nobody_is_at_the_device() {
     let paged = Paged::on_the_network("trusted_proxies = [\"127.0.0.1\"]\n");

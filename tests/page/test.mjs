@@ -1,6 +1,9 @@
 // Uses the field page as an inspector would: in Chromium, against the daemon with the demo package.
 //
-//   node test.mjs BRIDGECLIP DEMO SCREENSHOTS
+//   node test.mjs BRIDGECLIP DEMO SCREENSHOTS [--images]
+//
+// With --images it tests nothing and makes the README's two pictures. To renew them after the page has changed, run
+// tests/page/run target/release/bridgeclip --images docs/images
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -10,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import puppeteer from 'puppeteer-core';
 
-const [program, demo, shots] = process.argv.slice(2);
+const [program, demo, shots, images] = process.argv.slice(2);
 const AXE = readFileSync(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 const PHONE = { width: 360, height: 760, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 const PATIENCE_MS = 20_000;
@@ -330,14 +333,39 @@ async function stranger(browser, troubles) {
   console.log('ok     a visitor enters a code, judges under their name, leaves, and is sent away as a viewer');
 }
 
+// Takes the pictures of the README: the list on a tablet, and one photo with its evidence.
+async function picture(browser, troubles) {
+  const own = await device((port) => `listen_here = "127.0.0.1:${port}"`, 10);
+  const { page, close } = await open(browser, own.url, troubles, /404/);
+  const shoot = async (name, width, height) => {
+    await page.setViewport({ width, height, deviceScaleFactor: 1 });
+    await page.evaluate(() => globalThis.scrollTo(0, 0));
+    await page.waitForFunction(() => [...document.images].every((image) => image.complete && image.naturalWidth > 0));
+    await page.screenshot({ path: join(shots, `${name}.jpg`), type: 'jpeg', quality: 85 });
+  };
+  await page.waitForSelector('[data-capture="10"] img');
+  await shoot('page', 640, 1400);
+  const rows = own.cli('export', '--format', 'jsonl').trim().split('\n').map((line) => JSON.parse(line));
+  const grave = rows.find((row) => row.verdict.soundness[0].label === 'IV') ?? rows[0];
+  await page.goto(`${own.url}#capture/${grave.capture}`);
+  await page.waitForSelector('ul.evidence li');
+  await shoot('verdict', 480, 1960);
+  await close();
+  own.end();
+}
+
 const browser = await puppeteer.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--lang=en'], headless: true,
 });
 const troubles = [];
 let failed = 0;
 try {
-  failed += await whole(browser, troubles);
-  await stranger(browser, troubles);
+  if (images) {
+    await picture(browser, troubles);
+  } else {
+    failed += await whole(browser, troubles);
+    await stranger(browser, troubles);
+  }
 } catch (error) {
   failed += 1;
   console.log(`FAILED ${error.stack}`);

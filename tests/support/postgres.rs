@@ -1,5 +1,6 @@
 //! A real PostgreSQL with a data folder of its own, as Debian's package `postgresql` installs it.
 
+use std::env;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::PathBuf;
@@ -109,7 +110,9 @@ impl Drop for PostgresServer {
 
 fn programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let programs = versions.map(|version| version.path().join("bin")).find(|bin| bin.join("initdb").exists());
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut folders = versions.map(|version| version.path().join("bin")).chain(env::split_paths(&path));
+    let programs = folders.find(|folder| folder.join("initdb").exists());
     programs.expect("PostgreSQL is not installed; run tests/check, which installs it")
 }
 
