@@ -10,7 +10,8 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::decode::DecodeArgs;
-use super::{Outcome, demo, npy, progress};
+use super::outcome::Outcome;
+use super::{demo, npy, progress};
 use crate::classify::Params;
 use crate::domain::{Embedding, Evidence};
 use crate::encoder::{EncodeImage, ImageEncoder, TextEncoder, pictures};

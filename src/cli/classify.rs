@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::decode::DecodeArgs;
 use super::method::MethodArgs;
-use super::{Outcome, demo, present};
+use super::outcome::Outcome;
+use super::{demo, present};
 use crate::domain::{Sha256, Verdict};
 use crate::kernels::Threads;
 use crate::pipeline::{Classifier, PipelineError, read_file};

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use log::info;
 
-use super::{Outcome, stop};
+use super::outcome::Outcome;
+use super::stop;
 use crate::collect::{Bounds, CollectError, Collector, Database, DeviceReport, Limits, Params, Report, StoreError};
 use crate::config::{CollectConfig, ConfigError};
 use crate::daemon::endpoint;

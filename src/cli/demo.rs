@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Outcome, present, run};
+use super::outcome::Outcome;
+use super::{present, run};
 use crate::config::{Broker, Config};
 use crate::daemon::{Daemon, DaemonEvent, Stopper};
 use crate::journal::{self, Reader};

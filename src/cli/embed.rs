@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::decode::DecodeArgs;
-use super::{Outcome, demo, npy, progress};
+use super::outcome::Outcome;
+use super::{demo, npy, progress};
 use crate::domain::Embedding;
 use crate::encoder::TextEncoder;
 use crate::kernels::Threads;

@@ -9,7 +9,8 @@ use log::{debug, info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{Outcome, present};
+use super::outcome::Outcome;
+use super::present;
 use crate::config::Config;
 use crate::daemon::{Daemon, DaemonEvent, Stopper};
 use crate::uplink::LinkEvent;

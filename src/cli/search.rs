@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::decode::DecodeArgs;
 use super::device::reader;
-use super::{Outcome, demo, present};
+use super::outcome::Outcome;
+use super::{demo, present};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::{Embedding, Evidence, Sha256, Tag, Time, Verdict};

@@ -1,6 +1,6 @@
 //! Checks the connection to the broker, and what the device publishes there.
 
-use super::{Finding, State};
+use super::finding::{Finding, State};
 use crate::config::{Broker, Config, Mqtt};
 use crate::daemon::{command_key, login, tls};
 use crate::uplink::{ProbeError, SecretError, probe};

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use super::output;
+use crate::cli::demo;
 use crate::cli::inputs::CsvArgs;
-use crate::cli::{Outcome, demo};
+use crate::cli::outcome::Outcome;
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, retrieval};
 

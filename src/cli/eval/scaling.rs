@@ -6,9 +6,10 @@ use anyhow::{Result, ensure};
 
 use super::output;
 use crate::classify::Params;
+use crate::cli::demo;
 use crate::cli::inputs::{CsvArgs, EmbeddingsArgs};
 use crate::cli::method::{NeighboursArgs, describe};
-use crate::cli::{Outcome, demo};
+use crate::cli::outcome::Outcome;
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, ScalingPoint, scaling};
 use crate::reference::{LabelledVectors, Stamp};
