@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::decode::DecodeArgs;
 use super::outcome::Outcome;
-use super::{demo, npy, progress};
+use super::package_args::PackageArgs;
+use super::{npy, progress};
 use crate::classify::Params;
 use crate::domain::{Embedding, Evidence};
 use crate::encoder::{EncodeImage, ImageEncoder, TextEncoder, pictures};
@@ -47,7 +48,7 @@ pub struct Args {
     #[command(flatten)]
     decode: DecodeArgs,
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     /// Cores that one photo or text is split over.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     threads: u8,

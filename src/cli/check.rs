@@ -11,8 +11,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 
 use self::finding::{Finding, State};
-use super::demo;
 use super::outcome::{Outcome, with_causes};
+use super::package_args::PackageArgs;
 use crate::config::{Config, PackageConfig};
 use crate::kernels::{self, Kernel};
 use crate::package::{Manifest, Package};
@@ -25,7 +25,7 @@ use crate::reference::Reference;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     /// The settings of the daemon: look over everything that they name, too.
     #[arg(long, value_name = "FILE", conflicts_with = "package")]
     config: Option<PathBuf>,

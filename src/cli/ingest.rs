@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::device::{DeviceArgs, reader};
 use super::outcome::Outcome;
 use super::progress;
-use super::run::stop_on_signal;
+use super::stop::stop_on_signal;
 use crate::daemon::{self, Daemon, DaemonEvent};
 use crate::domain::Verdict;
 

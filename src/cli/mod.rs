@@ -20,6 +20,7 @@ mod new_file;
 mod npy;
 mod outcome;
 mod package;
+mod package_args;
 mod pair;
 mod present;
 mod progress;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use super::output;
-use crate::cli::demo;
 use crate::cli::inputs::CsvArgs;
 use crate::cli::outcome::Outcome;
+use crate::cli::package_args::PackageArgs;
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, retrieval};
 
@@ -19,7 +19,7 @@ pub struct Args {
     #[command(flatten)]
     rows: CsvArgs,
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     /// Embeddings of the photos, one row for each row of the CSV; otherwise the photos are embedded.
     #[arg(long, value_name = "FILE.npy")]
     image_embeddings: Option<PathBuf>,
