@@ -364,32 +364,12 @@ mod tests {
     use std::convert::Infallible;
 
     use bridgeclip_kernels::Threads;
+    use bridgeclip_random::Random;
 
     use super::*;
 
-    /// A xorshift64* generator.
-    struct Random(u64);
-
-    impl Random {
-        fn next(&mut self) -> u64 {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-        }
-
-        fn below(&mut self, bound: usize) -> usize {
-            (self.next() >> 33) as usize % bound
-        }
-
-        /// Returns a sum of uniform values: near enough to normal, with mean 0 and variance 1.
-        fn normal(&mut self) -> f32 {
-            (0..12).map(|_| (self.next() >> 40) as f32 / 16_777_216.0).sum::<f32>() - 6.0
-        }
-
-        fn vector(&mut self, dim: usize) -> Vec<f32> {
-            (0..dim).map(|_| self.normal()).collect()
-        }
+    fn vector(random: &mut Random, dim: usize) -> Vec<f32> {
+        (0..dim).map(|_| random.normal()).collect()
     }
 
     /// Builds an index in which each row is in the block of the nearest of some centres.
@@ -427,9 +407,9 @@ mod tests {
             let norm = norm(&values).max(1e-9) as f32;
             values.into_iter().map(move |value| value / norm).collect::<Vec<_>>()
         };
-        let centre = random.vector(dim);
+        let centre = vector(random, dim);
         let mut row = |index: usize| match kind {
-            0 => unit(random.vector(dim)),
+            0 => unit(vector(random, dim)),
             // Many equal rows.
             1 => unit(centre.iter().enumerate().map(|(i, c)| c + ((index % 3) * (i % 2)) as f32).collect()),
             // Nearly equal rows: their distances are smaller than int8 can resolve.
@@ -443,7 +423,7 @@ mod tests {
             // Norms over twelve orders of magnitude, including zero vectors.
             5 => {
                 let factor = [0.0, 1e-6, 1e-3, 1.0, 1e6][random.below(5)];
-                random.vector(dim).into_iter().map(|value| factor * value).collect()
+                vector(random, dim).into_iter().map(|value| factor * value).collect()
             }
             // One outlier that uses up the int8 range.
             6 => (0..dim).map(|i| if i == 0 { 100.0 } else { random.normal() }).collect(),
@@ -455,7 +435,7 @@ mod tests {
 
     #[test]
     fn hits_are_those_of_a_search_in_f32() {
-        let mut random = Random(5);
+        let mut random = Random::new(&[5]);
         let kernels = Kernel::available();
         for round in 0..200 {
             let (kind, kernel) = (round % 8, kernels[random.below(kernels.len())]);
@@ -486,11 +466,11 @@ mod tests {
 
     #[test]
     fn many_queries_and_threads_change_nothing() {
-        let mut random = Random(11);
+        let mut random = Random::new(&[11]);
         let (count, dim) = (3 * BLOCK + 100, 24);
         let rows = data(&mut random, 0, count, dim);
         let index = in_balls(&mut random, Kernel::available()[0], &rows, dim);
-        let query = |_| Embedding::normalise(random.vector(dim)).expect("a direction");
+        let query = |_| Embedding::normalise(vector(&mut random, dim)).expect("a direction");
         let queries: Vec<Embedding> = (0..QUERIES + 3).map(query).collect();
         let search = Search::nearest(10);
         let expected: Vec<_> = queries.iter().map(|query| brute_force(&rows, query, &search)).collect();
@@ -505,7 +485,7 @@ mod tests {
 
     #[test]
     fn only_promising_groups_are_looked_at_where_rows_form_clusters() {
-        let mut random = Random(12);
+        let mut random = Random::new(&[12]);
         let (count, dim) = (100 * GROUP, 16);
         let clusters: Vec<f32> = (0..50).flat_map(|_| data(&mut random, 2, count / 50, dim)).collect();
         let all_alike = data(&mut random, 0, count, dim);
@@ -564,11 +544,11 @@ mod tests {
                 self.0.read(position, values)
             }
         }
-        let mut random = Random(3);
+        let mut random = Random::new(&[3]);
         let (count, dim) = (20_000, 128);
         let rows = data(&mut random, 0, count, dim);
         let index = in_balls(&mut random, Kernel::available()[0], &rows, dim);
-        let query = Embedding::normalise(random.vector(dim)).expect("a direction");
+        let query = Embedding::normalise(vector(&mut random, dim)).expect("a direction");
         let counted = Counted(&rows, 0.into());
         index.search(&query, &Search::nearest(10), &counted).expect("infallible");
         assert!((10..200).contains(&counted.1.get()), "{} of {count} rows were read", counted.1.get());
