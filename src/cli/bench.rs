@@ -10,7 +10,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::decode::DecodeArgs;
-use super::{Outcome, demo, npy, progress};
+use super::outcome::Outcome;
+use super::package_args::PackageArgs;
+use super::{npy, progress};
 use crate::classify::Params;
 use crate::domain::{Embedding, Evidence};
 use crate::encoder::{EncodeImage, ImageEncoder, TextEncoder, pictures};
@@ -18,6 +20,7 @@ use crate::kernels::{self, Kernel, Threads};
 use crate::package::Package;
 use crate::photo::{self, encoder_input};
 use crate::pipeline::{Classifier, read_file};
+use crate::random::Random;
 use crate::reference::{Reference, Search};
 
 /// Number of runs before the first one that counts.
@@ -46,7 +49,7 @@ pub struct Args {
     #[command(flatten)]
     decode: DecodeArgs,
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     /// Cores that one photo or text is split over.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     threads: u8,
@@ -291,13 +294,8 @@ fn queries(reference: &Reference, count: usize) -> Result<Vec<Embedding>> {
 
 /// Returns a vector of a length of about 0.1, the same on every run.
 fn noise(index: usize, dim: usize) -> impl Iterator<Item = f32> {
-    let scale = 0.17 / (dim as f32).sqrt();
-    let mut state = index as u64 + 1;
-    (0..dim).map(move |_| {
-        // The generator of Knuth's MMIX.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        scale * ((state >> 40) as f32 / 8_388_608.0 - 1.0)
-    })
+    let (end, mut random) = (0.17 / (dim as f32).sqrt(), Random::new(&[index as u64]));
+    (0..dim).map(move |_| random.within(end))
 }
 
 fn percentile(sorted: &[f64], percent: usize) -> f64 {

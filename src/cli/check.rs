@@ -2,15 +2,17 @@
 
 mod broker;
 mod device;
+mod finding;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::{Outcome, demo};
+use self::finding::{Finding, State};
+use super::outcome::{Outcome, with_causes};
+use super::package_args::PackageArgs;
 use crate::assembly;
 use crate::config::{Config, PackageConfig};
 use crate::kernels::{self, Kernel};
@@ -24,51 +26,13 @@ use crate::reference::Reference;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     /// The settings of the daemon: look over everything that they name, too.
     #[arg(long, value_name = "FILE", conflicts_with = "package")]
     config: Option<PathBuf>,
     /// One JSON object.
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Serialize)]
-struct Finding {
-    name: &'static str,
-    state: State,
-    text: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Ok,
-    Warning,
-    Error,
-}
-
-impl State {
-    /// Returns the word for the state, and the escape sequence of its colour on a terminal.
-    fn word(self) -> (&'static str, &'static str) {
-        match self {
-            State::Ok => ("ok", "\x1b[32m"),
-            State::Warning => ("warning", "\x1b[33m"),
-            State::Error => ("error", "\x1b[31m"),
-        }
-    }
-}
-
-impl Finding {
-    fn new(name: &'static str, state: State, text: String) -> Self {
-        Finding { name, state, text, remedy: None }
-    }
-
-    fn remedy(self, text: String) -> Self {
-        Finding { remedy: Some(text), ..self }
-    }
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
@@ -146,7 +110,7 @@ fn package(opened: Result<Package>) -> Vec<Finding> {
         Ok(package) => package,
         Err(error) => {
             let remedy = "install the package again, or name another with --package DIR".to_owned();
-            return vec![Finding::new("package", State::Error, super::describe(&error)).remedy(remedy)];
+            return vec![Finding::new("package", State::Error, with_causes(&error)).remedy(remedy)];
         }
     };
     let Manifest { name, version, architecture, precision, .. } = package.manifest();
@@ -159,7 +123,7 @@ fn reference(package: &Package) -> Finding {
     let opened = package.reference().map_err(anyhow::Error::from);
     match opened.and_then(|path| Ok(Reference::open(&path, package)?.len())) {
         Ok(photos) => finding(State::Ok, format!("{photos} labelled photos")),
-        Err(error) => finding(State::Error, super::describe(&error)),
+        Err(error) => finding(State::Error, with_causes(&error)),
     }
 }
 

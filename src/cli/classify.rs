@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::decode::DecodeArgs;
 use super::method::MethodArgs;
-use super::{Outcome, demo, present};
+use super::outcome::Outcome;
+use super::package_args::PackageArgs;
+use super::present;
 use crate::domain::{Sha256, Verdict};
 use crate::kernels::Threads;
 use crate::pipeline::{Classifier, PipelineError, read_file};
@@ -21,7 +23,7 @@ pub struct Args {
     #[arg(required = true, value_name = "PHOTO")]
     photos: Vec<PathBuf>,
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     #[command(flatten)]
     method: MethodArgs,
     #[command(flatten)]

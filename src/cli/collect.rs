@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use log::info;
 
-use super::{Outcome, stop};
-use crate::assembly;
-use crate::assembly::endpoint;
+use super::outcome::Outcome;
+use super::stop;
+use crate::assembly::{self, endpoint};
 use crate::collect::{Bounds, CollectError, Collector, Database, DeviceReport, Limits, Params, Report, StoreError};
 use crate::config::{CollectConfig, ConfigError};
 use crate::uplink::read_secret;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::config::TopicLevel;
 use crate::random::secret;
 use crate::uplink::{Order, SigningKey, new_private_key, private_key, read_secret, sign};

@@ -8,13 +8,14 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::{Outcome, present, run};
+use super::outcome::Outcome;
+use super::package_args::DemoFiles;
+use super::{present, stop};
 use crate::config::{Broker, Config};
 use crate::daemon::{Daemon, DaemonEvent, Stopper};
 use crate::journal::{self, Reader};
-use crate::package::Package;
 use crate::uplink::LinkEvent;
 
 /// Show the daemon at work: sample photos arrive one by one, are classified, and their events wait in the queue.
@@ -37,55 +38,6 @@ pub struct Args {
     pause_ms: u64,
 }
 
-/// The demo files, in the source tree or under /usr/share.
-struct DemoFiles {
-    package: PathBuf,
-    photos: PathBuf,
-}
-
-/// The model package of a command that only reads it.
-#[derive(Debug, clap::Args)]
-pub struct PackageArgs {
-    /// The model package; the synthetic demo package if not given.
-    #[arg(long, value_name = "DIR", id = "package")]
-    package: Option<PathBuf>,
-}
-
-impl PackageArgs {
-    /// Opens the package, or the demo package if none was given.
-    pub fn open(&self) -> Result<Package> {
-        match &self.package {
-            Some(dir) => Ok(Package::open(dir)?),
-            None => Ok(Package::open(&DemoFiles::find()?.package)?),
-        }
-    }
-}
-
-impl DemoFiles {
-    /// Finds the files in `models/demo` above the program or above the current folder, or where a system package
-    /// installs them.
-    fn find() -> Result<Self> {
-        let program = std::env::current_exe().context("cannot tell where this program lies")?;
-        let here = std::env::current_dir().context("cannot tell the current folder")?;
-        let above = program.ancestors().chain(here.ancestors()).map(|dir| dir.join("models/demo"));
-        let installed = PathBuf::from("/usr/share/bridgeclip/demo");
-        match above.chain([installed]).find(|dir| dir.join("package/package.toml").is_file()) {
-            Some(dir) => Ok(DemoFiles { package: dir.join("package"), photos: dir.join("photos") }),
-            None => bail!("the demo package was not found (models/demo in the source tree); give --package DIR"),
-        }
-    }
-
-    /// Returns the sample photos in the order of their names.
-    fn photos(&self) -> Result<Vec<PathBuf>> {
-        let dir = &self.photos;
-        let entries = fs::read_dir(dir).with_context(|| format!("{}: cannot read", dir.display()))?;
-        let is_photo = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("jpg"));
-        let mut photos: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(is_photo).collect();
-        photos.sort();
-        Ok(photos)
-    }
-}
-
 pub fn run(args: &Args) -> Result<Outcome> {
     let files = DemoFiles::find()?;
     let photos = files.photos()?;
@@ -97,7 +49,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     introduce(&files, photos.len(), &camera, args)?;
     let (sender, notices) = mpsc::channel();
     let daemon = Daemon::start(&config, move |notice| drop(sender.send(notice)))?;
-    run::stop_on_signal(daemon.stopper())?;
+    stop::stop_on_signal(daemon.stopper())?;
     let watch = Watch {
         expected: photos.len(),
         deliver: args.broker.is_some(),

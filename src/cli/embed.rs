@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::decode::DecodeArgs;
-use super::{Outcome, demo, npy, progress};
+use super::outcome::Outcome;
+use super::package_args::PackageArgs;
+use super::{npy, progress};
 use crate::domain::Embedding;
 use crate::encoder::TextEncoder;
 use crate::kernels::Threads;
@@ -25,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", group = "input", num_args = 1..)]
     text: Vec<String>,
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     #[command(flatten)]
     decode: DecodeArgs,
     /// The NumPy file to write.

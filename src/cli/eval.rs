@@ -8,7 +8,7 @@ mod scaling;
 
 use anyhow::Result;
 
-use super::Outcome;
+use super::outcome::Outcome;
 
 /// Measure a model on labelled photos: classification, retrieval, and the effect of the reference's size.
 #[derive(Debug, clap::Subcommand)]

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use jiff::tz::Offset;
 
 use super::device::{DeviceArgs, reader};
 use super::new_file::NewFile;
-use super::{Cli, Outcome, progress, stop};
+use super::outcome::Outcome;
+use super::{progress, stop};
 use crate::assembly;
 use crate::config::Config;
 use crate::durable;
@@ -126,7 +127,7 @@ impl FilterArgs {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let Some(format) = args.format else { return explain_columns() };
-    refuse_misplaced(args, format);
+    refuse_misplaced(args, format)?;
     let config = args.device.config()?;
     let reader = reader(&config)?;
     let export = Export::new(args, format, &config, &reader)?;
@@ -149,16 +150,17 @@ fn explain_columns() -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// Exits with an error if an option belongs to another format and would have no effect.
-fn refuse_misplaced(args: &Args, format: Format) {
+/// Fails if an option belongs to another format and would have no effect.
+fn refuse_misplaced(args: &Args, format: Format) -> Result<(), clap::Error> {
     let misplaced = match format {
         Format::Csv => args.lang.map(|_| "--lang is for --format html; a csv file has both languages"),
         Format::Html => args.bom.then_some("--bom is for --format csv"),
         _ if args.bom => Some("--bom is for --format csv"),
         _ => args.lang.map(|_| "--lang is for --format html; the other formats have both languages"),
     };
-    if let Some(message) = misplaced {
-        Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
+    match misplaced {
+        Some(message) => Err(clap::Error::raw(ErrorKind::ArgumentConflict, message)),
+        None => Ok(()),
     }
 }
 

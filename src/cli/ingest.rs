@@ -9,8 +9,9 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::device::{DeviceArgs, reader};
-use super::run::stop_on_signal;
-use super::{Outcome, progress};
+use super::outcome::Outcome;
+use super::progress;
+use super::stop::stop_on_signal;
 use crate::daemon::{self, Daemon, DaemonEvent};
 use crate::domain::Verdict;
 

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 
-use super::{Cli, Outcome};
+use super::outcome::Outcome;
 
 /// Write the manual pages of all commands.
 #[derive(Debug, clap::Args)]
@@ -23,15 +23,16 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-pub fn man(args: &ManArgs) -> Result<Outcome> {
-    clap_mangen::generate_to(Cli::command(), &args.out)
-        .with_context(|| format!("{}: cannot write", args.out.display()))?;
+/// Writes the manual pages of `program` and of all its commands.
+pub fn man(args: &ManArgs, program: Command) -> Result<Outcome> {
+    clap_mangen::generate_to(program, &args.out).with_context(|| format!("{}: cannot write", args.out.display()))?;
     Ok(Outcome::Good)
 }
 
-pub fn completions(args: &CompletionsArgs) -> Result<Outcome> {
+/// Writes the completions of `program` for a shell.
+pub fn completions(args: &CompletionsArgs, mut program: Command) -> Result<Outcome> {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "bridgeclip", &mut text);
+    clap_complete::generate(args.shell, &mut program, "bridgeclip", &mut text);
     std::io::stdout().write_all(&text)?;
     Ok(Outcome::Good)
 }

@@ -18,7 +18,9 @@ mod manual;
 mod method;
 mod new_file;
 mod npy;
+mod outcome;
 mod package;
+mod package_args;
 mod pair;
 mod present;
 mod progress;
@@ -35,9 +37,10 @@ mod tag;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
 
+use self::outcome::{Outcome, with_causes};
 use crate::config::ConfigError;
 
 /// BridgeCLIP Edge: classifies bridge inspection photos on the device and forwards every result.
@@ -86,23 +89,6 @@ enum Command {
     Completions(manual::CompletionsArgs),
 }
 
-/// The outcome of a command that ran to its end or was stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// Everything went well.
-    Good,
-    /// Some of the input failed; the reasons have been printed.
-    SomeFailed,
-    /// Ctrl-C stopped the command before it was done.
-    Stopped,
-}
-
-impl Outcome {
-    fn from_failures(failures: usize) -> Self {
-        if failures == 0 { Outcome::Good } else { Outcome::SomeFailed }
-    }
-}
-
 /// Parses the command line, runs the command and turns its outcome into an exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -115,10 +101,14 @@ pub fn main() -> ExitCode {
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         Ok(Outcome::Stopped) => ExitCode::from(130),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bridgeclip: {}", describe(&error));
-            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
-        }
+        Err(error) => match error.downcast::<clap::Error>() {
+            // The arguments of a command contradict each other: exits like an error of the command line itself.
+            Ok(usage) => usage.format(&mut Cli::command()).exit(),
+            Err(error) => {
+                eprintln!("bridgeclip: {}", with_causes(&error));
+                ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
+            }
+        },
     }
 }
 
@@ -155,19 +145,9 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Collect(command) => collect::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
-        Command::Man(args) => manual::man(&args),
-        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args, Cli::command()),
+        Command::Completions(args) => manual::completions(&args, Cli::command()),
     }
-}
-
-/// Returns the error with its causes. Many messages of this program name the cause within the sentence; such a cause is
-/// not repeated.
-fn describe(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
-        text if text.is_empty() => cause,
-        text if text.contains(&cause) => text,
-        text => format!("{text}: {cause}"),
-    })
 }
 
 /// Reports whether the reader of the output has gone away, as `| head` does.

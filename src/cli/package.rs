@@ -13,7 +13,7 @@ mod sign;
 use self::install::{InstallArgs, ListArgs, RollbackArgs};
 use self::quantize::QuantizeArgs;
 use self::sign::{AddGoldenArgs, KeygenArgs, PackArgs, SignArgs};
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::encoder::{ImageEncoder, TextEncoder};
 use crate::kernels::Threads;
 use crate::package::{Manifest, Package};

@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use super::api;
 use super::device::DeviceArgs;
-use super::{Outcome, api};
+use super::outcome::Outcome;
 use crate::config::Web;
 use crate::web::Role;
 

@@ -7,8 +7,8 @@ mod transfer;
 
 use anyhow::Result;
 
-use super::Outcome;
 use super::device::{DeviceArgs, with_journal};
+use super::outcome::Outcome;
 
 /// Look at the events that wait for the broker, and carry them by hand where no link reaches.
 ///

@@ -10,7 +10,8 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::device::{DeviceArgs, reader, with_journal};
-use super::{Outcome, present, progress, stop};
+use super::outcome::Outcome;
+use super::{present, progress, stop};
 use crate::assembly;
 use crate::domain::Verdict;
 use crate::journal::Superseded;

@@ -1,5 +1,6 @@
 //! `bridgeclip reference`: the database of labelled photos.
 
+mod args;
 mod build;
 mod fit_heads;
 mod fit_prompts;
@@ -8,16 +9,15 @@ mod import_heads;
 mod transfer;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
-use super::Outcome;
+use self::args::reference_file;
+use super::outcome::Outcome;
 use crate::domain::Category;
-use crate::package::files;
-use crate::reference::{FittedNote, Incomplete, Info, LabelsFrom, Records, read_records};
+use crate::reference::{FittedNote, Info};
 
 /// Make and inspect the database of labelled photos that a new photo is compared with.
 #[derive(Debug, clap::Subcommand)]
@@ -32,38 +32,6 @@ pub enum Command {
     FitRules(fit_rules::Args),
     /// Show what a reference was made with, how many photos each class has, and what is fitted.
     Info(InfoArgs),
-}
-
-/// Where a reference's labels come from.
-#[derive(Debug, clap::Args)]
-pub struct LabelsArgs {
-    /// Take labels from the label columns or from the findings in the column `text`. If not given: from the columns,
-    /// and from the findings if there is no label column at all.
-    #[arg(long, value_name = "SOURCE", value_enum)]
-    labels_from: Option<LabelsFromArg>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LabelsFromArg {
-    Columns,
-    Captions,
-}
-
-impl LabelsArgs {
-    /// Reads the rows. Names findings that do not give all four labels on standard error.
-    fn read(&self, csv: &Path) -> Result<Records> {
-        let labels_from = self.labels_from.map(|from| match from {
-            LabelsFromArg::Columns => LabelsFrom::Columns,
-            LabelsFromArg::Captions => LabelsFrom::Captions,
-        });
-        let records = read_records(csv, labels_from)?;
-        if records.labels_from == LabelsFrom::Captions {
-            for Incomplete { line, reason } in &records.incomplete {
-                eprintln!("bridgeclip: {}, line {line}: left out: {reason}", csv.display());
-            }
-        }
-        Ok(records)
-    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -88,11 +56,6 @@ pub fn run(command: &Command) -> Result<Outcome> {
         Command::FitRules(args) => fit_rules::run(args),
         Command::Info(args) => info(args),
     }
-}
-
-/// Returns the reference that a path stands for: that of a package folder, or the file itself.
-fn reference_file(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join(files::REFERENCE) } else { path.to_owned() }
 }
 
 fn info(args: &InfoArgs) -> Result<Outcome> {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::Outcome;
 use super::device::{DeviceArgs, reader, with_journal};
+use super::outcome::Outcome;
 use crate::domain::Failure;
 
 /// Try files again that gave no result (see `bridgeclip status --failed`); the daemon may be running.

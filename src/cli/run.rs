@@ -1,21 +1,15 @@
 //! `bridgeclip run`: the daemon.
 
 use std::path::PathBuf;
-use std::thread;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
-use log::{debug, info, warn};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use anyhow::Result;
+use log::{debug, info};
 
-use super::{Outcome, present};
+use super::outcome::Outcome;
+use super::{present, stop};
 use crate::config::Config;
-use crate::daemon::{Daemon, DaemonEvent, Stopper};
+use crate::daemon::{Daemon, DaemonEvent};
 use crate::uplink::LinkEvent;
-
-/// Time limit for an orderly stop: longer than the slowest photo takes, shorter than the service manager waits.
-const STOP_MAX: Duration = Duration::from_secs(30);
 
 /// Watch folders, classify every new photo, keep the results and deliver them.
 ///
@@ -31,37 +25,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = Config::read(&args.config)?;
     let daemon = Daemon::start(&config, log_notice)?;
-    stop_on_signal(daemon.stopper())?;
+    stop::stop_on_signal(daemon.stopper())?;
     daemon.run();
     Ok(Outcome::Good)
-}
-
-/// Stops the daemon on SIGTERM or SIGINT: in an orderly way on the first signal, at once on the second one or if the
-/// stop takes longer than [`STOP_MAX`].
-pub fn stop_on_signal(stopper: Stopper) -> Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT]).context("cannot listen for signals")?;
-    let listen = move || {
-        let mut signals = signals.forever();
-        if signals.next().is_some() {
-            stopper.stop();
-            if let Err(error) = thread::Builder::new().name("stop".into()).spawn(end_late) {
-                warn!("a stop that hangs will not be noticed: {error}");
-            }
-        }
-        if signals.next().is_some() {
-            std::process::exit(1);
-        }
-    };
-    thread::Builder::new().name("signals".into()).spawn(listen).context("cannot start a thread")?;
-    Ok(())
-}
-
-/// Ends the process if the stop hangs, for example on a folder of a card that does not answer. Everything accepted so
-/// far is durable.
-fn end_late() {
-    thread::sleep(STOP_MAX);
-    warn!("the stop hangs; ending without it");
-    std::process::exit(1);
 }
 
 fn log_notice(notice: DaemonEvent) {

@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use super::decode::DecodeArgs;
 use super::device::reader;
-use super::{Outcome, demo, present};
+use super::outcome::Outcome;
+use super::package_args::PackageArgs;
+use super::present;
 use crate::assembly;
 use crate::config::Config;
 use crate::domain::{Embedding, Evidence, Sha256, Tag, Time, Verdict};
@@ -46,7 +48,7 @@ pub struct Args {
     #[arg(long = "where", value_name = "CATEGORY=LABEL")]
     conditions: Vec<Condition>,
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     /// The settings file of the daemon, which names the package and the data folder; needed for captures.
     #[arg(long, value_name = "FILE", conflicts_with = "package", required_if_eq("place", "captures"))]
     config: Option<PathBuf>,

@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::device::{DeviceArgs, reader};
-use super::{Outcome, api, present};
+use super::outcome::Outcome;
+use super::{api, present};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::{Failure, Time, TimeQuality};

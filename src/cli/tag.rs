@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::config::Config;
 use crate::domain::{Tag, TagText};
 use crate::journal::{self, Reader, set_tag};

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::{Judged, ScalingPoint, classification};
 use crate::classify::{Neighbour, published_vote};
 use crate::domain::{Embedding, Labels};
+use crate::random::Random;
 use crate::reference::LabelledVectors;
 
 /// Seed of the published samples. This program uses another generator, so it draws other rows.
@@ -85,22 +86,11 @@ impl Nearest {
     }
 }
 
-/// Returns 0..`count` in random order (Fisher-Yates with splitmix64).
+/// Returns 0..`count` in the random order of a seed.
 fn shuffled(count: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
-    let mut state = seed;
-    for end in (1..count).rev() {
-        // The remainder favours low numbers by less than count / 2^64.
-        order.swap(end, (splitmix(&mut state) % (end as u64 + 1)) as usize);
-    }
+    Random::splitmix64(seed).shuffle(&mut order);
     order
-}
-
-fn splitmix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Photos are grouped by bridge, span and member, but they are not stored in that order. So there are two passes: the
 //! first makes a [`Plan`] of a few bytes per photo, and the second fetches one photo after another in the plan's order.
 
+mod parts;
 mod photo;
 mod plan;
 
@@ -11,8 +12,11 @@ use std::io::Write;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
+use self::parts::{clock, fact};
+pub use self::photo::Photo;
 pub use self::plan::{Group, Plan};
-use super::{ExportError, Filter, Record, TagFilter};
+use super::{ExportError, Filter, TagFilter};
+
 use crate::domain::Category;
 use crate::markup::{escape, section, table};
 use crate::texts::{Lang, Text};
@@ -32,14 +36,6 @@ pub struct Heading {
     pub zone: Offset,
     /// Conditions that selected the photos.
     pub filter: Filter,
-}
-
-/// Photo of the plan with its thumbnail.
-#[derive(Clone, Debug)]
-pub struct Photo {
-    pub record: Record,
-    /// Small JPEG.
-    pub thumbnail: Option<Vec<u8>>,
 }
 
 /// Writes the sheet. `photos` follow the order of [`Plan::photos`]; a photo that has gone meanwhile is `None`.
@@ -118,15 +114,6 @@ fn selection(filter: &Filter, zone: Offset, lang: Lang) -> String {
     if conditions.is_empty() { Text::Everything.say(lang).to_owned() } else { conditions.join("; ") }
 }
 
-fn fact(name: Text, value: &str, lang: Lang) -> String {
-    format!("<dt>{}</dt><dd>{}</dd>\n", escape(name.say(lang)), escape(value))
-}
-
-/// Formats a time, as in `2026-05-09 10:02:03 +09:00`.
-fn clock(at: Timestamp, zone: Offset) -> String {
-    at.to_zoned(zone.to_time_zone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
-}
-
 fn title(kind: Text, name: Option<&str>, missing: Text, lang: Lang) -> String {
     name.map_or_else(|| missing.say(lang).to_owned(), |name| format!("{} {name}", kind.say(lang)))
 }
@@ -180,6 +167,7 @@ fn total(plan: &Plan, lang: Lang) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::export::Record;
     use crate::export::record::{bare_example, example, inspected_example};
     use crate::search;
 

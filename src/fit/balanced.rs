@@ -8,7 +8,8 @@
 
 use rayon::prelude::*;
 
-use super::{ClassShares, FOLDS, NEIGHBOURHOOD, Sample, fold_of};
+use super::fold::{FOLDS, fold_of};
+use super::sample::{ClassShares, NEIGHBOURHOOD, Sample};
 use crate::classify::{BalancedVote, CategoryVote, Weighting};
 use crate::domain::Category;
 

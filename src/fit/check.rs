@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{FOLDS, Sample, fold_of};
+use super::fold::{FOLDS, fold_of};
+use super::sample::Sample;
 use crate::classify::{Judge, Params, Rules, Source};
 use crate::domain::{Category, Method, Rule};
 use crate::evaluate::{CategoryScores, Classification, Judged, UrgencyScores, classification, urgency};

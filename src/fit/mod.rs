@@ -6,23 +6,24 @@
 mod balanced;
 mod certainty;
 mod check;
+mod fold;
 mod sample;
 mod urgency;
 
 use balanced::fit_balanced;
 use certainty::{fit_certainty, quantile};
+use fold::fold_of;
 use urgency::fit_urgency;
 
 use crate::classify::{Answers, BalancedVote, Rules, Source};
 use crate::domain::Category;
 
 pub use check::{RulesCheck, WayCheck};
+pub use fold::FOLDS;
 pub use sample::{ClassShares, NEIGHBOURHOOD, Sample};
 
 /// Minimum number of labelled photos in each category; with fewer, nothing is fitted.
 pub const PHOTOS_MIN: usize = 100;
-/// Number of folds in the cross-validation.
-pub const FOLDS: usize = 5;
 /// Share of the photos that count as far from the reference: those with the least similar nearest neighbour.
 const FAR_QUANTILE: f64 = 0.01;
 
@@ -58,13 +59,6 @@ pub fn fit_rules(
     });
     let check = RulesCheck::of(samples, &fold_rules.collect::<Vec<_>>(), source);
     Ok((rules, check))
-}
-
-/// Returns the fold of a photo. Folds are scattered over the rows, so that no order of the rows can put all photos of a
-/// class into one fold.
-fn fold_of(row: usize) -> usize {
-    // Knuth's multiplicative hash.
-    ((row as u32).wrapping_mul(2_654_435_769) >> 16) as usize % FOLDS
 }
 
 /// Fits all remaining rules to a balanced vote.

@@ -129,6 +129,7 @@ fn phrases(list: &str) -> Vec<String> {
 mod tests {
     use std::fs;
 
+    use bridgeclip_random::Random;
     use serde::Deserialize;
 
     use super::*;
@@ -162,33 +163,21 @@ mod tests {
         }
     }
 
-    /// Generator splitmix64.
-    struct Random(u64);
+    fn random_classes(random: &mut Random, category: Category, count: usize) -> CategoryLabels {
+        let indexes = (0..count).map(|_| random.below(category.classes().len()) as u8);
+        CategoryLabels::new(category, indexes.collect::<Vec<_>>())
+    }
 
-    impl Random {
-        fn below(&mut self, end: usize) -> usize {
-            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            ((z ^ (z >> 31)) % end as u64) as usize
-        }
-
-        fn classes(&mut self, category: Category, count: usize) -> CategoryLabels {
-            let indexes = (0..count).map(|_| self.below(category.classes().len()) as u8);
-            CategoryLabels::new(category, indexes.collect::<Vec<_>>())
-        }
-
-        /// Damage and location are both known or both unknown, because a caption cannot state only one.
-        fn labels(&mut self) -> Labels {
-            let items = self.below(4);
-            Labels::new(|category| {
-                let count = match category.is_multi() {
-                    true => items.min(1) * (1 + self.below(5)),
-                    false => self.below(2),
-                };
-                self.classes(category, count)
-            })
-        }
+    /// Damage and location are both known or both unknown: a caption cannot state only one.
+    fn random_labels(random: &mut Random) -> Labels {
+        let items = random.below(4);
+        Labels::new(|category| {
+            let count = match category.is_multi() {
+                true => items.min(1) * (1 + random.below(5)),
+                false => random.below(2),
+            };
+            random_classes(random, category, count)
+        })
     }
 
     /// Replaces the words of the caption by Japanese ones.
@@ -213,9 +202,9 @@ mod tests {
 
     #[test]
     fn labels_survive_both_directions() {
-        let mut random = Random(7);
+        let mut random = Random::splitmix64(7);
         for _ in 0..3000 {
-            let labels = random.labels();
+            let labels = random_labels(&mut random);
             let text = caption(&labels);
             for text in [text.clone(), text.to_uppercase(), text.replace(". ", ".\n"), with_japanese_words(&labels)] {
                 assert_eq!(parse_caption(&text).as_ref(), Ok(&labels), "{text}");

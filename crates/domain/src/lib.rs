@@ -19,6 +19,7 @@ mod person;
 mod quality;
 mod review;
 mod scores;
+mod sha256;
 mod spellings;
 mod tag;
 mod time;
@@ -27,7 +28,7 @@ mod verdict_json;
 
 pub use burst::Burst;
 pub use caption::{CaptionError, caption, parse_caption};
-pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, NotSha256, Sha256};
+pub use capture::{Camera, Capture, Exposure, Failure, FileStamp};
 pub use drone::{Attitude, Drone};
 pub use embedding::{Embedding, EmbeddingError};
 pub use event::{
@@ -44,6 +45,7 @@ pub use person::PersonName;
 pub use quality::PhotoQuality;
 pub use review::{SecondLook, Urgency, UrgentSign};
 pub use scores::Scores;
+pub use sha256::{NotSha256, Sha256};
 pub use spellings::class_of;
 pub use tag::{Tag, TagError, TagText};
 pub use time::{Time, TimeQuality};

@@ -1,7 +1,8 @@
 //! Checks the connection to the broker, and what the device publishes there.
 
-use super::{Finding, State};
+use super::finding::{Finding, State};
 use crate::assembly::{command_key, login, tls};
+
 use crate::config::{Broker, Config, Mqtt};
 use crate::uplink::{ProbeError, SecretError, probe};
 

@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Finding, State, broker};
+use super::broker;
+use super::finding::{Finding, State};
 use crate::assembly;
 use crate::config::{Config, Web};
 use crate::drive::Drive;

@@ -8,7 +8,9 @@ use anyhow::{Context, Result, ensure};
 use super::output;
 use crate::cli::inputs::{self, EmbeddingsArgs, RootArgs, Seen};
 use crate::cli::method::{MethodArgs, describe};
-use crate::cli::{Outcome, demo, progress};
+use crate::cli::outcome::Outcome;
+use crate::cli::package_args::PackageArgs;
+use crate::cli::progress;
 use crate::domain::{Labels, SecondLook, Verdict};
 use crate::evaluate::{Judged, Run, classification, doubts, urgency};
 use crate::package::Package;
@@ -41,7 +43,7 @@ struct ModelArgs {
     #[command(flatten)]
     root: RootArgs,
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     #[command(flatten)]
     vectors: EmbeddingsArgs,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::output;
-use crate::cli::Outcome;
+use crate::cli::outcome::Outcome;
 use crate::evaluate::{Run, html};
 
 /// Put runs that were written with --out side by side in one HTML report.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::cli::Outcome;
+use crate::cli::outcome::Outcome;
 use crate::domain::Category;
 use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Flagged, Run, UrgencyScores, html};
 use crate::package::Package;

@@ -6,7 +6,8 @@ use anyhow::{Result, ensure};
 
 use super::output;
 use crate::cli::inputs::CsvArgs;
-use crate::cli::{Outcome, demo};
+use crate::cli::outcome::Outcome;
+use crate::cli::package_args::PackageArgs;
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, retrieval};
 
@@ -18,7 +19,7 @@ pub struct Args {
     #[command(flatten)]
     rows: CsvArgs,
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     /// Embeddings of the photos, one row for each row of the CSV; otherwise the photos are embedded.
     #[arg(long, value_name = "FILE.npy")]
     image_embeddings: Option<PathBuf>,

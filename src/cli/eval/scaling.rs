@@ -8,7 +8,8 @@ use super::output;
 use crate::classify::Params;
 use crate::cli::inputs::{CsvArgs, EmbeddingsArgs};
 use crate::cli::method::{NeighboursArgs, describe};
-use crate::cli::{Outcome, demo};
+use crate::cli::outcome::Outcome;
+use crate::cli::package_args::PackageArgs;
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, ScalingPoint, scaling};
 use crate::reference::{LabelledVectors, Stamp};
@@ -19,7 +20,7 @@ pub struct Args {
     #[command(flatten)]
     rows: CsvArgs,
     #[command(flatten)]
-    package: demo::PackageArgs,
+    package: PackageArgs,
     #[command(flatten)]
     vectors: EmbeddingsArgs,
     /// Photos of the reference to take, for example 10k,20k,all.

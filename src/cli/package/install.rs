@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::classify::Params;
-use crate::cli::Outcome;
+use crate::cli::outcome::Outcome;
 use crate::config::{Config, PackageConfig};
 use crate::kernels::Threads;
 use crate::package::Package;

@@ -8,7 +8,8 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::cli::{Outcome, progress};
+use crate::cli::outcome::Outcome;
+use crate::cli::progress;
 use crate::encoder::{self, Aim, Progress, Report, TowerReport};
 use crate::kernels::Threads;
 use crate::package::{Fidelity, Package};

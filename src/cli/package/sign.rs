@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::install::classifier;
-use crate::cli::Outcome;
+use crate::cli::outcome::Outcome;
 use crate::package::Package;
 use crate::packages;
 

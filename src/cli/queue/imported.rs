@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::bundle::{DEVICE_ROOT, Device};
-use crate::cli::Outcome;
 use crate::cli::device::{DeviceArgs, reader, with_journal};
+use crate::cli::outcome::Outcome;
 use crate::journal::{Journal, Topics};
 
 /// Number of events that are dropped with one commit.

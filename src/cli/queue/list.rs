@@ -5,8 +5,8 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::cli::Outcome;
 use crate::cli::device::{DeviceArgs, reader};
+use crate::cli::outcome::Outcome;
 use crate::journal::{EventOutline, SetAsideRow};
 
 /// List the events that wait, in the order of delivery.

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::assembly;
 use crate::cli::device::{DeviceArgs, reader};
-use crate::cli::{Outcome, api, present};
+use crate::cli::outcome::Outcome;
+use crate::cli::{api, present};
 use crate::config::Config;
 use crate::domain::Losses;
 use crate::journal::{EventClass, OutboxDepth};

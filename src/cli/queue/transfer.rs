@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
 use crate::bundle::{self, BundleError, DeviceKey, Devices, PublicKey, Trust, Trusted};
-use crate::cli::Outcome;
 use crate::cli::device::{DeviceArgs, data_dir, reader, with_journal};
 use crate::cli::new_file::NewFile;
+use crate::cli::outcome::Outcome;
 use crate::config::Config;
 use crate::journal::{ForeignEvent, Journal, JournalError};
 use crate::plain_file;

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::LabelsArgs;
+use super::args::LabelsArgs;
 use crate::cli::inputs::CsvArgs;
+use crate::cli::outcome::Outcome;
+use crate::cli::progress;
 use crate::cli::stop::stop_flag;
-use crate::cli::{Outcome, progress};
 use crate::kernels::{Threads, processors};
 use crate::package::{Package, files};
 use crate::pipeline::Embedder;

@@ -10,8 +10,9 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
+use crate::cli::outcome::Outcome;
+use crate::cli::progress;
 use crate::cli::stop::stop_flag;
-use crate::cli::{Outcome, progress};
 use crate::domain::Category;
 use crate::heads::{EpochEnd, FitError, FitParams, Heads, fit};
 use crate::kernels::{self, processors};

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::classify::{PromptEmbeddings, Prompts};
-use crate::cli::Outcome;
 use crate::cli::inputs::on_all_cores;
+use crate::cli::outcome::Outcome;
 use crate::domain::Sha256;
 use crate::encoder::TextEncoder;
 use crate::kernels::Threads;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::cli::Outcome;
+use crate::cli::outcome::Outcome;
 use crate::domain::Sha256;
 use crate::heads::Heads;
 use crate::package::Package;

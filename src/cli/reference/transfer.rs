@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::{LabelsArgs, reference_file};
-use crate::cli::{Outcome, npy, progress};
+use super::args::{LabelsArgs, reference_file};
+use crate::cli::outcome::Outcome;
+use crate::cli::{npy, progress};
 use crate::domain::Category;
 use crate::package::{Package, files};
 use crate::reference::{self, Info, Record, Reference, Stamp};

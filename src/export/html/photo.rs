@@ -2,11 +2,19 @@
 
 use base64ct::{Base64, Encoding};
 
-use super::{Photo, clock, fact};
+use super::parts::{clock, fact};
 use crate::domain::{Category, Inspection, Position, ScoredClass, UrgentSign, Verdict};
 use crate::export::Record;
 use crate::markup::escape;
 use crate::texts::{Lang, Text};
+
+/// Photo of the plan with its thumbnail.
+#[derive(Clone, Debug)]
+pub struct Photo {
+    pub record: Record,
+    /// Small JPEG.
+    pub thumbnail: Option<Vec<u8>>,
+}
 
 pub fn article(photo: &Photo, lang: Lang) -> String {
     let Photo { record, thumbnail } = photo;

@@ -59,7 +59,8 @@ pub fn pictures(count: usize, size: usize) -> Vec<Vec<f32>> {
 fn picture(index: u64, size: usize) -> Vec<f32> {
     let mut state = index.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
     let mut uniform = || {
-        // A xorshift64* generator.
+        // A xorshift64* generator, and not the one of bridgeclip-random: an int8 package that is made without photos is
+        // fitted to these pictures, and has other bytes with other numbers.
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;

@@ -14,11 +14,11 @@
 
 mod block;
 mod query;
+mod search;
 mod shortlist;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::convert::Infallible;
 use std::io;
 use std::ops::Range;
 
@@ -28,6 +28,7 @@ use bridgeclip_kernels::{Finish, Int8Matrix, Kernel, MatrixError, QuantizedRows,
 use super::code::{norm, quantize, round_up};
 pub(super) use block::Block;
 use query::{GROUP, Int8Vectors, Query};
+pub use search::{ExactRows, Hit, RowSet, Search};
 pub(super) use shortlist::dot;
 use shortlist::{Ordered, Shortlist};
 
@@ -59,86 +60,6 @@ struct Ball {
     centre: u32,
     /// Upper bound on the distance of a row from the centre.
     radius: f32,
-}
-
-/// Reads vectors in f32, for rows that the int8 bounds cannot tell apart.
-pub trait ExactRows {
-    type Error;
-
-    /// Writes the values of the row at `position`, from 0, into `values`.
-    fn read(&self, position: usize, values: &mut [f32]) -> Result<(), Self::Error>;
-}
-
-/// All vectors in memory, row by row.
-impl ExactRows for [f32] {
-    type Error = Infallible;
-
-    fn read(&self, position: usize, values: &mut [f32]) -> Result<(), Infallible> {
-        values.copy_from_slice(&self[position * values.len()..][..values.len()]);
-        Ok(())
-    }
-}
-
-/// The rows that a search returns.
-#[derive(Clone, Copy, Debug)]
-pub struct Search<'a> {
-    /// Maximum number of rows.
-    pub count: usize,
-    /// Least cosine similarity of a row.
-    pub similarity_min: Option<f32>,
-    /// The rows to search. None: all rows.
-    pub among: Option<&'a RowSet>,
-}
-
-impl Search<'_> {
-    /// Returns a search for the `count` most similar rows.
-    pub fn nearest(count: usize) -> Self {
-        Search { count, similarity_min: None, among: None }
-    }
-}
-
-/// A set of rows, by their positions from 0.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RowSet {
-    words: Vec<u64>,
-}
-
-impl RowSet {
-    /// Adds the row at `position`, from 0.
-    pub fn insert(&mut self, position: usize) {
-        let word = position / 64;
-        if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
-        }
-        self.words[word] |= 1 << (position % 64);
-    }
-
-    /// Reports whether the set has the row at `position`, from 0.
-    pub fn contains(&self, position: usize) -> bool {
-        self.words.get(position / 64).is_some_and(|word| word >> (position % 64) & 1 == 1)
-    }
-
-    /// Returns the rows that are in both sets.
-    pub fn intersection(&self, other: &RowSet) -> RowSet {
-        RowSet { words: self.words.iter().zip(&other.words).map(|(a, b)| a & b).collect() }
-    }
-}
-
-impl FromIterator<usize> for RowSet {
-    fn from_iter<I: IntoIterator<Item = usize>>(positions: I) -> Self {
-        let mut set = RowSet::default();
-        positions.into_iter().for_each(|position| set.insert(position));
-        set
-    }
-}
-
-/// A row and its cosine similarity to the query.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Hit {
-    /// Position of the row, from 0.
-    pub position: usize,
-    /// Dot product of row and query: their cosine similarity if the row has length 1.
-    pub similarity: f32,
 }
 
 const TOO_MANY: &str = "there are more rows than photos";
@@ -440,33 +361,15 @@ fn pack_centres(kernel: Kernel, dim: usize, centres: &[f32]) -> Result<Int8Vecto
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use bridgeclip_kernels::Threads;
+    use bridgeclip_random::Random;
 
     use super::*;
 
-    /// A xorshift64* generator.
-    struct Random(u64);
-
-    impl Random {
-        fn next(&mut self) -> u64 {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-        }
-
-        fn below(&mut self, bound: usize) -> usize {
-            (self.next() >> 33) as usize % bound
-        }
-
-        /// Returns a sum of uniform values: near enough to normal, with mean 0 and variance 1.
-        fn normal(&mut self) -> f32 {
-            (0..12).map(|_| (self.next() >> 40) as f32 / 16_777_216.0).sum::<f32>() - 6.0
-        }
-
-        fn vector(&mut self, dim: usize) -> Vec<f32> {
-            (0..dim).map(|_| self.normal()).collect()
-        }
+    fn vector(random: &mut Random, dim: usize) -> Vec<f32> {
+        (0..dim).map(|_| random.normal()).collect()
     }
 
     /// Builds an index in which each row is in the block of the nearest of some centres.
@@ -504,9 +407,9 @@ mod tests {
             let norm = norm(&values).max(1e-9) as f32;
             values.into_iter().map(move |value| value / norm).collect::<Vec<_>>()
         };
-        let centre = random.vector(dim);
+        let centre = vector(random, dim);
         let mut row = |index: usize| match kind {
-            0 => unit(random.vector(dim)),
+            0 => unit(vector(random, dim)),
             // Many equal rows.
             1 => unit(centre.iter().enumerate().map(|(i, c)| c + ((index % 3) * (i % 2)) as f32).collect()),
             // Nearly equal rows: their distances are smaller than int8 can resolve.
@@ -520,7 +423,7 @@ mod tests {
             // Norms over twelve orders of magnitude, including zero vectors.
             5 => {
                 let factor = [0.0, 1e-6, 1e-3, 1.0, 1e6][random.below(5)];
-                random.vector(dim).into_iter().map(|value| factor * value).collect()
+                vector(random, dim).into_iter().map(|value| factor * value).collect()
             }
             // One outlier that uses up the int8 range.
             6 => (0..dim).map(|i| if i == 0 { 100.0 } else { random.normal() }).collect(),
@@ -532,7 +435,7 @@ mod tests {
 
     #[test]
     fn hits_are_those_of_a_search_in_f32() {
-        let mut random = Random(5);
+        let mut random = Random::new(&[5]);
         let kernels = Kernel::available();
         for round in 0..200 {
             let (kind, kernel) = (round % 8, kernels[random.below(kernels.len())]);
@@ -563,11 +466,11 @@ mod tests {
 
     #[test]
     fn many_queries_and_threads_change_nothing() {
-        let mut random = Random(11);
+        let mut random = Random::new(&[11]);
         let (count, dim) = (3 * BLOCK + 100, 24);
         let rows = data(&mut random, 0, count, dim);
         let index = in_balls(&mut random, Kernel::available()[0], &rows, dim);
-        let query = |_| Embedding::normalise(random.vector(dim)).expect("a direction");
+        let query = |_| Embedding::normalise(vector(&mut random, dim)).expect("a direction");
         let queries: Vec<Embedding> = (0..QUERIES + 3).map(query).collect();
         let search = Search::nearest(10);
         let expected: Vec<_> = queries.iter().map(|query| brute_force(&rows, query, &search)).collect();
@@ -582,7 +485,7 @@ mod tests {
 
     #[test]
     fn only_promising_groups_are_looked_at_where_rows_form_clusters() {
-        let mut random = Random(12);
+        let mut random = Random::new(&[12]);
         let (count, dim) = (100 * GROUP, 16);
         let clusters: Vec<f32> = (0..50).flat_map(|_| data(&mut random, 2, count / 50, dim)).collect();
         let all_alike = data(&mut random, 0, count, dim);
@@ -641,11 +544,11 @@ mod tests {
                 self.0.read(position, values)
             }
         }
-        let mut random = Random(3);
+        let mut random = Random::new(&[3]);
         let (count, dim) = (20_000, 128);
         let rows = data(&mut random, 0, count, dim);
         let index = in_balls(&mut random, Kernel::available()[0], &rows, dim);
-        let query = Embedding::normalise(random.vector(dim)).expect("a direction");
+        let query = Embedding::normalise(vector(&mut random, dim)).expect("a direction");
         let counted = Counted(&rows, 0.into());
         index.search(&query, &Search::nearest(10), &counted).expect("infallible");
         assert!((10..200).contains(&counted.1.get()), "{} of {count} rows were read", counted.1.get());

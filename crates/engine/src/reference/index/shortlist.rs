@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::{ExactRows, Hit, Search};
+use super::search::{ExactRows, Hit, Search};
 
 /// The rows that can be among the nearest, given the rows visited so far.
 #[derive(Clone)]
