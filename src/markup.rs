@@ -42,3 +42,15 @@ fn table_row(cells: &[String]) -> String {
     };
     format!("<tr>{}</tr>\n", cells.iter().enumerate().map(cell).collect::<String>())
 }
+
+/// Checks that each of these elements is closed as often as it is opened.
+///
+/// # Panics
+/// If one is not.
+#[cfg(test)]
+pub fn assert_balanced(page: &str, elements: &[&str]) {
+    for element in elements {
+        let opened = page.matches(&format!("<{element}>")).count() + page.matches(&format!("<{element} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{element}>")).count(), "{element}");
+    }
+}

@@ -5,14 +5,10 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::{bridgeclip, demo_photos, exit_code};
+use crate::support::{bridgeclip, demo_photos, exit_code, stderr};
 
 fn code(output: &Output) -> i32 {
     exit_code(output.status)
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn json_lines(output: &Output) -> Vec<Value> {

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::{bridgeclip, data, demo_package, demo_photos, exit_code, write_npy};
+use crate::support::{bridgeclip, data, demo_package, demo_photos, exit_code, stderr, write_npy};
 
 const HEADER: &str = "image,text,kenzenudo,taisaku,damage_type,damage_loc,\
     kenzenudo_valid,taisaku_valid,damage_type_valid,damage_loc_valid\n";
@@ -20,10 +20,6 @@ fn eval(args: &[&dyn AsRef<Path>]) -> Output {
 fn json(output: &Output) -> Value {
     assert_eq!(exit_code(output.status), 0, "{}", stderr(output));
     serde_json::from_slice(&output.stdout).expect("JSON")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn macro_f1(run: &Value, category: &str) -> f64 {

@@ -16,20 +16,16 @@ use tempfile::TempDir;
 
 use crate::support::results::{identity, open_journal, record_all, result};
 use crate::support::{
-    Device, demo_photos, eventually, exit_code, geojson_flaws, memory_kib, ogrinfo, signal, taken_at,
+    Device, demo_photos, eventually, exit_code, geojson_flaws, memory_kib, ogrinfo, signal, stderr, taken_at,
 };
-
-fn export(device: &Device, args: &[&str]) -> Output {
-    device.bridgeclip("export", args)
-}
 
 fn text(output: &Output) -> String {
     assert_eq!(exit_code(output.status), 0, "{}", stderr(output));
     String::from_utf8(output.stdout.clone()).expect("UTF-8")
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+fn export(device: &Device, args: &[&str]) -> Output {
+    device.bridgeclip("export", args)
 }
 
 fn lines(device: &Device, conditions: &[&str]) -> Vec<Value> {

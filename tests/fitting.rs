@@ -10,27 +10,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    bridgeclip, copy_of_demo_package, data, demo_package, demo_photos, eventually, exit_code, write_npy,
+    bridgeclip, copy_of_demo_package, data, demo_package, demo_photos, eventually, good, refusal, run, stderr,
+    write_npy,
 };
-
-fn run(words: &[&dyn AsRef<Path>]) -> Output {
-    let words: Vec<&str> = words.iter().map(|word| word.as_ref().to_str().expect("UTF-8")).collect();
-    bridgeclip(&words)
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn good(output: &Output) -> Value {
-    assert_eq!(exit_code(output.status), 0, "{}", stderr(output));
-    serde_json::from_slice(&output.stdout).unwrap_or_default()
-}
-
-fn refusal(output: &Output) -> String {
-    assert_eq!(exit_code(output.status), 1, "{output:?}");
-    stderr(output)
-}
 
 fn fitted(package: &Path) -> Value {
     good(&run(&[&"reference", &"info", &package, &"--json"]))["fitted"].clone()

@@ -46,6 +46,15 @@ impl Bench {
         device
     }
 
+    /// Returns a running device that has classified a photo with what is installed here.
+    pub fn device_at_work(&self) -> Device {
+        let mut device = self.device();
+        device.start();
+        device.take(&demo_photos()[0]);
+        device.wait_for_captures(1);
+        device
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -177,10 +186,7 @@ fn packages_are_installed_listed_and_rolled_back() {
     assert!(bench.install(text(&bench.archive("1.2"))).status.success(), "from an archive");
     let list = bench.list();
     assert!(list.contains("current, on trial    bridgeclip-demo-1.2-"), "{list}");
-    let mut device = bench.device();
-    device.start();
-    device.take(&demo_photos()[0]);
-    device.wait_for_captures(1);
+    let mut device = bench.device_at_work();
     device.terminate();
     assert!(bench.list().contains("current              bridgeclip-demo-1.2-"), "{}", bench.list());
     assert!(bench.install(text(&bench.archive("1.3"))).status.success());
@@ -225,10 +231,7 @@ fn a_package_with_a_bad_signature_is_refused() {
 #[test]
 fn a_package_with_a_changed_byte_is_refused_and_the_daemon_works_on() {
     let bench = Bench::used();
-    let mut device = bench.device();
-    device.start();
-    device.take(&demo_photos()[0]);
-    device.wait_for_captures(1);
+    let mut device = bench.device_at_work();
     let package = bench.package("1.2", |_| ());
     let whole = fs::read(package.path().join("image.weights")).expect("read");
     for at in [0, whole.len() / 2, whole.len() - 1] {
@@ -276,10 +279,7 @@ fn a_package_that_is_incomplete_is_refused() {
 #[test]
 fn an_older_version_is_refused_unless_allowed() {
     let bench = Bench::used();
-    let mut device = bench.device();
-    device.start();
-    device.take(&demo_photos()[0]);
-    device.wait_for_captures(1);
+    let mut device = bench.device_at_work();
     device.terminate();
     let older = bench.package("1.0.9", |_| ());
     bench.refuses(older.path(), "is older than 1.1");
@@ -366,10 +366,7 @@ fn a_package_that_answers_otherwise_than_its_golden_photos_is_refused() {
 #[test]
 fn a_package_that_fails_at_start_gives_way_to_the_last_good_one() {
     let bench = Bench::used();
-    let mut device = bench.device();
-    device.start();
-    device.take(&demo_photos()[0]);
-    device.wait_for_captures(1);
+    let mut device = bench.device_at_work();
     device.terminate();
     assert!(bench.install(text(&bench.archive("1.2"))).status.success());
     let graph = bench.path("store").join(bench.current().expect("a link")).join("image.onnx");

@@ -7,30 +7,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{bridgeclip, copy_of_demo_package, demo_package, demo_photos, eventually, exit_code};
+use crate::support::{
+    copy_of_demo_package, demo_package, demo_photos, eventually, exit_code, good, refusal, run, stderr,
+};
 
 const HEADER: &str = "image,text,kenzenudo,taisaku,damage_type,damage_loc,\
     kenzenudo_valid,taisaku_valid,damage_type_valid,damage_loc_valid\n";
 const LABELS: &str = "A finding.,III,C1,cracking|corrosion,pier,1,1,1,1";
-
-fn run(words: &[&dyn AsRef<Path>]) -> Output {
-    let words: Vec<&str> = words.iter().map(|word| word.as_ref().to_str().expect("UTF-8")).collect();
-    bridgeclip(&words)
-}
-
-fn good(output: &Output) -> Value {
-    assert_eq!(exit_code(output.status), 0, "{}", stderr(output));
-    serde_json::from_slice(&output.stdout).unwrap_or_default()
-}
-
-fn refusal(output: &Output) -> String {
-    assert_eq!(exit_code(output.status), 1, "{output:?}");
-    stderr(output)
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 fn info(path: &Path) -> Value {
     good(&run(&[&"reference", &"info", &path, &"--json"]))

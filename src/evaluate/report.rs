@@ -267,6 +267,7 @@ mod tests {
     use super::*;
     use crate::domain::{CategoryLabels, Labels};
     use crate::evaluate::{DoubtScores, Judged, ScalingPoint, classification, retrieval};
+    use crate::markup::assert_balanced;
 
     fn run(name: &str) -> Run {
         let labels = Labels::new(|category| CategoryLabels::new(category, [0]));
@@ -306,14 +307,7 @@ mod tests {
         ] {
             assert!(page.contains(part), "{part}");
         }
-        for open in ["div", "table", "section", "svg", "figure", "tr", "td"] {
-            let count = |text: &str| page.matches(text).count();
-            assert_eq!(
-                count(&format!("<{open}>")) + count(&format!("<{open} ")),
-                count(&format!("</{open}>")),
-                "{open}"
-            );
-        }
+        assert_balanced(&page, &["div", "table", "section", "svg", "figure", "tr", "td"]);
     }
 
     #[test]

@@ -169,6 +169,7 @@ mod tests {
     use super::*;
     use crate::export::Record;
     use crate::export::record::{bare_example, example, inspected_example};
+    use crate::markup::assert_balanced;
     use crate::search;
 
     fn heading() -> Heading {
@@ -251,14 +252,7 @@ mod tests {
         assert!(
             page.contains("&lt;/h2&gt;&lt;b&gt;") && page.contains("a&amp;b") && page.contains("Bridge: &lt;B&gt;")
         );
-        for open in ["article", "table", "section", "dl", "h2", "ul", "tr", "td", "figure"] {
-            let count = |text: &str| page.matches(text).count();
-            assert_eq!(
-                count(&format!("<{open}>")) + count(&format!("<{open} ")),
-                count(&format!("</{open}>")),
-                "{open}"
-            );
-        }
+        assert_balanced(&page, &["article", "table", "section", "dl", "h2", "ul", "tr", "td", "figure"]);
     }
 
     #[test]
