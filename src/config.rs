@@ -26,7 +26,7 @@ use crate::classify;
 use crate::domain::{Method, Rule, is_name};
 use crate::intake::BurstParams;
 use crate::journal;
-use crate::packages::{Place, Store, TrustedKeys};
+use crate::packages::{PackageSource, Store, TrustedKeys};
 use crate::photo::{Decoding, parse_offset};
 use crate::position::Protocol;
 
@@ -379,8 +379,9 @@ impl Config {
 }
 
 impl PackageConfig {
-    pub fn place(&self) -> Place<'_> {
-        Place { dir: &self.dir, store: self.store.as_deref().map(Store::at), keys: &self.trusted_keys }
+    /// Returns where the package of these settings is.
+    pub fn source(&self) -> PackageSource<'_> {
+        PackageSource { dir: &self.dir, store: self.store.as_deref().map(Store::at), keys: &self.trusted_keys }
     }
 }
 

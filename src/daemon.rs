@@ -144,7 +144,7 @@ impl Daemon {
         let lock = lock_data_dir(&config.device.data_dir)?;
         let (live, observer) = web::heard_by_pages(observer);
         let Loaded { package, classifier } =
-            packages::load(&config.package.place(), |package| classifier(config, package))?;
+            packages::load(&config.package.source(), |package| classifier(config, package))?;
         let link = Link::default();
         let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);

@@ -16,7 +16,7 @@ use log::warn;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{InstallError, Source, TrustedKeys, Version, record};
+use super::{InstallError, NewPackage, TrustedKeys, Version, record};
 use crate::drive::Drive;
 use crate::durable::{self, SHARED, read_state};
 use crate::package::{Manifest, Package, files, is_plain};
@@ -128,7 +128,7 @@ impl Store {
     /// package in use stays in use.
     pub fn install(
         &self,
-        source: &Source,
+        source: &NewPackage,
         params: &Install,
         test: impl FnOnce(&Package) -> Result<(), InstallError>,
     ) -> Result<String, InstallError> {
@@ -148,7 +148,7 @@ impl Store {
 
     fn receive(
         &self,
-        source: &Source,
+        source: &NewPackage,
         params: &Install,
         incoming: &Path,
         test: impl FnOnce(&Package) -> Result<(), InstallError>,
@@ -192,8 +192,8 @@ impl Store {
     }
 
     /// Checks a package by its manifest alone.
-    fn accept(&self, manifest: &Manifest, source: &Source, params: &Install) -> Result<(), InstallError> {
-        let (Source::Folder(origin) | Source::Archive(origin)) = source;
+    fn accept(&self, manifest: &Manifest, source: &NewPackage, params: &Install) -> Result<(), InstallError> {
+        let (NewPackage::Folder(origin) | NewPackage::Archive(origin)) = source;
         let wrong = |key, value: &str, expected| InstallError::Value {
             origin: origin.clone(),
             key,
@@ -480,7 +480,7 @@ mod tests {
     }
 
     fn install(store: &Store, version: &str) -> Result<String, InstallError> {
-        store.install(&Source::at(package(version).path()), &params(), |_| Ok(()))
+        store.install(&NewPackage::at(package(version).path()), &params(), |_| Ok(()))
     }
 
     fn version(store: &Store) -> Option<String> {
@@ -504,7 +504,7 @@ mod tests {
             let incoming = store.root.join(INCOMING);
             fs::create_dir(&incoming).expect("a folder");
             let source = package("2.0");
-            let id = store.receive(&Source::at(source.path()), &params(), &incoming, |_| Ok(())).expect("received");
+            let id = store.receive(&NewPackage::at(source.path()), &params(), &incoming, |_| Ok(())).expect("received");
             let steps = store.switch_to(&id);
             assert_eq!(steps.len(), 4);
             steps[..count].iter().for_each(|step| store.apply(step).expect("a step"));
@@ -557,7 +557,7 @@ mod tests {
             let incoming = store.root.join(INCOMING);
             fs::create_dir(&incoming).expect("a folder");
             let source = package("3.0");
-            let id = store.receive(&Source::at(source.path()), &params(), &incoming, |_| Ok(())).expect("received");
+            let id = store.receive(&NewPackage::at(source.path()), &params(), &incoming, |_| Ok(())).expect("received");
             let steps = store.switch_to(&id);
             assert_eq!(steps.len(), 3);
             steps[..count].iter().for_each(|step| store.apply(step).expect("a step"));
@@ -582,7 +582,7 @@ mod tests {
         assert!(matches!(install(&store, "1.9"), Err(InstallError::Older { .. })), "after a way back too");
         let downgrade = Install { allow_downgrade: true, ..params() };
         let source = package("1.9");
-        store.install(&Source::at(source.path()), &downgrade, |_| Ok(())).expect("installs");
+        store.install(&NewPackage::at(source.path()), &downgrade, |_| Ok(())).expect("installs");
         assert_eq!(version(&store).as_deref(), Some("1.9"));
         assert!(matches!(install(&store, "one"), Err(InstallError::Value { .. })));
     }
@@ -594,7 +594,7 @@ mod tests {
         let before: BTreeSet<_> = names();
         let nothing = || InstallError::NothingBefore { store: PathBuf::new() };
         let source = package("2.0");
-        store.install(&Source::at(source.path()), &params(), |_| Err(nothing())).expect_err("fails");
+        store.install(&NewPackage::at(source.path()), &params(), |_| Err(nothing())).expect_err("fails");
         assert_eq!(names(), before);
         assert_eq!(version(&store).as_deref(), Some("1.0"));
     }
