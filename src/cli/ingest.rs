@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::device::{DeviceArgs, reader};
 use super::outcome::Outcome;
-use super::progress;
 use super::stop::stop_on_signal;
+use super::{present, progress};
 use crate::daemon::{self, Daemon, DaemonEvent};
 use crate::domain::Verdict;
 
@@ -108,7 +108,7 @@ impl Report {
 
     fn start(&self, path: &Path, waiting: usize) {
         self.bar.set_length((self.captured + self.known + self.failed + 1 + waiting) as u64);
-        self.bar.set_message(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        self.bar.set_message(present::file_name(path).into_owned());
     }
 
     fn tell<'a>(&mut self, path: &Path, fill: impl FnOnce(ImportedLine<'a>) -> ImportedLine<'a>) {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cli::outcome::Outcome;
+use crate::cli::present;
 use crate::domain::Category;
-use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Flagged, Run, UrgencyScores, html};
+use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Flagged, Run, html};
 use crate::package::Package;
 
 /// What every evaluation can write.
@@ -59,7 +60,7 @@ pub fn new_run(data: &Path, package: Option<&Package>) -> Run {
     };
     Run {
         name: name.unwrap_or_else(|| data.file_stem().unwrap_or_default().to_string_lossy().into_owned()),
-        data: data.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        data: present::file_name(data).into_owned(),
         package: package.map(described),
         ..Run::default()
     }
@@ -73,7 +74,7 @@ fn table(run: &Run) -> String {
     if let Some(classification) = &run.classification {
         text += &classification_table(classification);
     }
-    text += &run.urgency.as_ref().map(urgency_line).unwrap_or_default();
+    text += &run.urgency.as_ref().map(present::urgency_scores).unwrap_or_default();
     text += &run.second_look.as_ref().map(second_look_table).unwrap_or_default();
     for (direction, scores) in &run.retrieval {
         text += &retrieval_table(*direction, scores);
@@ -83,14 +84,6 @@ fn table(run: &Run) -> String {
         text += &format!("{:>8} photos in the reference: mean macro-F1 {mean:.4}\n", point.reference_photos);
     }
     text
-}
-
-fn urgency_line(scores: &UrgencyScores) -> String {
-    let UrgencyScores { urgent, found, recall, false_alarms_per_100_photos, .. } = scores;
-    format!(
-        "urgent photos: {found} of {urgent} put forward (recall {recall:.4}), {false_alarms_per_100_photos:.2} false \
-         alarms per 100 photos\n"
-    )
 }
 
 fn second_look_table(scores: &DoubtScores) -> String {

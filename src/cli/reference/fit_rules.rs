@@ -10,9 +10,8 @@ use crate::classify::{Engine, Neighbour, Params, Rules};
 use crate::cli::inputs::{CsvArgs, EmbeddingsArgs};
 use crate::cli::method::{NeighboursArgs, describe};
 use crate::cli::outcome::Outcome;
-use crate::cli::progress;
+use crate::cli::{present, progress};
 use crate::domain::{Category, Embedding, Labels, Rule};
-use crate::evaluate::UrgencyScores;
 use crate::fit::{ClassShares, NEIGHBOURHOOD, RulesCheck, Sample, WayCheck, fit_rules};
 use crate::package::Package;
 use crate::pipeline::fitted;
@@ -54,7 +53,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let usable = rows.into_iter().zip(embeddings).filter_map(|(row, embedding)| Some((row, embedding?)));
     let (rows, photos): (Vec<Row>, Vec<Embedding>) = usable.unzip();
     let (rules, check) = fit(args, &package, &rows, &photos)?;
-    let csv = args.rows.csv.file_name().unwrap_or_default().to_string_lossy();
+    let csv = present::file_name(&args.rows.csv);
     let neighbours = args.neighbours.count();
     let note = json!({
         "by": "fit-rules",
@@ -143,11 +142,7 @@ fn table(csv: &str, check: &RulesCheck, neighbours: usize) -> String {
         let pair = |category| format!(" {:>15}", of(category).map(short).join(" > "));
         text += &format!("  {:<36}{}\n", name(way, neighbours), Category::ALL.map(pair).concat());
     }
-    let UrgencyScores { urgent, found, recall, false_alarms_per_100_photos, .. } = urgency;
-    text + &format!(
-        "urgent photos: {found} of {urgent} put forward (recall {recall:.4}), {false_alarms_per_100_photos:.2} false \
-         alarms per 100 photos\n"
-    )
+    text + &present::urgency_scores(urgency)
 }
 
 fn name(way: &WayCheck, neighbours: usize) -> String {
