@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::decode::DecodeArgs;
+use super::decode::{self, DecodeArgs};
 use super::outcome::Outcome;
 use super::package_args::PackageArgs;
 use super::{npy, progress};
@@ -19,7 +19,6 @@ use crate::domain::{Embedding, Evidence};
 use crate::encoder::{EncodeImage, ImageEncoder, TextEncoder, pictures};
 use crate::kernels::{self, Kernel, Threads};
 use crate::package::Package;
-use crate::photo::{self, encoder_input};
 use crate::pipeline::{Classifier, read_file};
 use crate::random::Random;
 use crate::reference::{Reference, Search};
@@ -236,10 +235,7 @@ fn photo_report(args: &Args, package: &Package, threads: &Threads, path: &Path) 
     let limits = args.decode.limits();
     let classifier = Classifier::load(package, limits, Params::default(), threads)?;
     let bytes = read_file(path, &limits)?;
-    let input = || {
-        let preprocess = package.preprocess();
-        Ok(encoder_input(&photo::open(&bytes, &preprocess, &limits.photo)?, &preprocess)?)
-    };
+    let input = || Ok(decode::input(&bytes, package, &limits)?);
     let verdict = || Ok(classifier.classify(&read_file(path, &limits)?)?);
     let first = input()?;
     Ok(PhotoReport {

@@ -5,12 +5,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::cli::outcome::Outcome;
 use crate::cli::present;
 use crate::domain::Category;
-use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Flagged, Run, html};
+use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Run, decimals, html};
 use crate::package::Package;
 
 /// What every evaluation can write.
@@ -66,6 +66,12 @@ pub fn new_run(data: &Path, package: Option<&Package>) -> Run {
     }
 }
 
+/// Returns a run on a CSV without scores. `used` of its `rows` rows could be used. Fails if there is none.
+pub fn run_on_rows(csv: &Path, package: &Package, rows: usize, used: usize) -> Result<Run> {
+    ensure!(used > 0, "{}: no photo of it could be used; see --image-root", csv.display());
+    Ok(Run { photos: used, left_out: rows - used, ..new_run(csv, Some(package)) })
+}
+
 fn table(run: &Run) -> String {
     let mut text = format!("{}: {} rows of {}, {} left out\n", run.name, run.photos, run.data, run.left_out);
     if let Some(method) = &run.method {
@@ -87,14 +93,8 @@ fn table(run: &Run) -> String {
 }
 
 fn second_look_table(scores: &DoubtScores) -> String {
-    let line = |name: &str, flagged: &Flagged| {
-        let share = flagged.share_wrong().map_or("-".to_owned(), |share| format!("{share:.4}"));
-        format!("  {name:<18} {:>7} {share:>9}\n", flagged.photos)
-    };
-    let reasons = scores.reasons.iter().map(|(reason, flagged)| line(&reason.to_string(), flagged));
-    let reasons: String = reasons.collect();
     let head = format!("{:<20} {:>7} {:>9}\n", "second look", "photos", "wrong");
-    head + &reasons + &line("any reason", &scores.any_reason) + &line("all photos", &scores.all)
+    scores.rows().fold(head, |text, [name, photos, share]| text + &format!("  {name:<18} {photos:>7} {share:>9}\n"))
 }
 
 fn retrieval_table(direction: Direction, scores: &DirectionScores) -> String {
@@ -122,7 +122,7 @@ fn classification_table(classification: &Classification) -> String {
         "", "photos", "macro-F1", "micro-F1", "weighted-F1", "exact match", "calib. error"
     );
     for (category, scores) in &classification.categories {
-        let error = scores.calibration.as_ref().map_or("-".to_owned(), |c| format!("{:.4}", c.expected_error));
+        let error = decimals(scores.calibration.as_ref().map(|calibration| calibration.expected_error), 4);
         text += &format!(
             "{:<16} {:>7} {:>9.4} {:>9.4} {:>12.4} {:>12.4} {error:>12}\n",
             Category::id(*category),

@@ -12,6 +12,7 @@ use crate::cli::method::{NeighboursArgs, describe};
 use crate::cli::outcome::Outcome;
 use crate::cli::{present, progress};
 use crate::domain::{Category, Embedding, Labels, Rule};
+use crate::evaluate::decimals;
 use crate::fit::{ClassShares, NEIGHBOURHOOD, RulesCheck, Sample, WayCheck, fit_rules};
 use crate::package::Package;
 use crate::pipeline::fitted;
@@ -133,13 +134,15 @@ fn table(csv: &str, check: &RulesCheck, neighbours: usize) -> String {
     let heads = Category::ALL.map(|category| format!(" {:>15}", category.id())).concat();
     text += &format!("{:<38}{heads} {:>8}\n", "macro-F1", "mean");
     for way in ways {
-        let figures = Category::ALL.map(|category| figure(way.macro_f1.get(&category))).concat();
+        let figures = Category::ALL
+            .map(|category| format!(" {:>15}", decimals(way.macro_f1.get(&category).copied(), 4)))
+            .concat();
         text += &format!("  {:<36}{figures} {:>8.4}\n", name(way, neighbours), way.mean_macro_f1);
     }
     text += &format!("{:<38}{heads}\n", "calibration error, before and after");
     for way in ways {
         let of = |category| [&way.own_calibration_error, &way.calibration_error].map(|errors| errors.get(&category));
-        let pair = |category| format!(" {:>15}", of(category).map(short).join(" > "));
+        let pair = |category| format!(" {:>15}", of(category).map(|error| decimals(error.copied(), 3)).join(" > "));
         text += &format!("  {:<36}{}\n", name(way, neighbours), Category::ALL.map(pair).concat());
     }
     text + &present::urgency_scores(urgency)
@@ -148,12 +151,4 @@ fn table(csv: &str, check: &RulesCheck, neighbours: usize) -> String {
 fn name(way: &WayCheck, neighbours: usize) -> String {
     let rule = way.rule.unwrap_or(Rule::Published);
     describe(&Params { method: way.method, rule, neighbours })
-}
-
-fn figure(value: Option<&f64>) -> String {
-    format!(" {:>15}", value.map_or("-".to_owned(), |value| format!("{value:.4}")))
-}
-
-fn short(value: Option<&f64>) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.3}"))
 }
