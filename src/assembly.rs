@@ -12,7 +12,7 @@ use crate::intake::{self, BurstParams};
 use crate::journal::{self, DeviceIdentity, Reader};
 use crate::kernels::Threads;
 use crate::package::Package;
-use crate::packages::{Place, Store};
+use crate::packages::{PackageSource, Store};
 use crate::photo::{self, Decoding};
 use crate::pipeline::{Answerer, Classifier, Limits};
 use crate::web::{Room, SOCKET_NAME, UPLOADS_NAME};
@@ -23,8 +23,8 @@ fn megabytes(number: u32) -> u64 {
 }
 
 /// Where packages are on this device, and whose are trusted.
-pub fn package_place(config: &PackageConfig) -> Place<'_> {
-    Place { dir: &config.dir, store: config.store.as_deref().map(Store::at), keys: &config.trusted_keys }
+pub fn package_source(config: &PackageConfig) -> PackageSource<'_> {
+    PackageSource { dir: &config.dir, store: config.store.as_deref().map(Store::at), keys: &config.trusted_keys }
 }
 
 /// Parameters of the journal.

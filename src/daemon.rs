@@ -92,8 +92,9 @@ impl Daemon {
         let service = Arc::new(Service::from_environment());
         let lock = lock_data_dir(&config.device.data_dir)?;
         let (live, observer) = web::heard_by_pages(observer);
-        let Loaded { package, classifier } =
-            packages::load(&assembly::package_place(&config.package), |package| assembly::classifier(config, package))?;
+        let Loaded { package, classifier } = packages::load(&assembly::package_source(&config.package), |package| {
+            assembly::classifier(config, package)
+        })?;
         let link = Link::default();
         let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
         let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);

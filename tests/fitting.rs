@@ -3,15 +3,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use bridgeclip::classify::Prompts;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    bridgeclip, copy_of_demo_package, data, demo_package, demo_photos, eventually, good, refusal, run, stderr,
-    write_npy,
+    copy_of_demo_package, data, demo_package, demo_photos, eventually, good, refusal, run, stderr, write_npy,
 };
 
 fn fitted(package: &Path) -> Value {

@@ -231,7 +231,7 @@ fn a_package_with_a_bad_signature_is_refused() {
 #[test]
 fn a_package_with_a_changed_byte_is_refused_and_the_daemon_works_on() {
     let bench = Bench::used();
-    let mut device = bench.device_at_work();
+    let device = bench.device_at_work();
     let package = bench.package("1.2", |_| ());
     let whole = fs::read(package.path().join("image.weights")).expect("read");
     for at in [0, whole.len() / 2, whole.len() - 1] {

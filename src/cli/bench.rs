@@ -1,5 +1,6 @@
 //! `bridgeclip bench`: how fast decoding, the encoders and the search run on this machine.
 
+use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::decode::DecodeArgs;
+use super::decode::{self, DecodeArgs};
 use super::outcome::Outcome;
 use super::package_args::PackageArgs;
 use super::{npy, progress};
@@ -18,7 +19,6 @@ use crate::domain::{Embedding, Evidence};
 use crate::encoder::{EncodeImage, ImageEncoder, TextEncoder, pictures};
 use crate::kernels::{self, Kernel, Threads};
 use crate::package::Package;
-use crate::photo::{self, encoder_input};
 use crate::pipeline::{Classifier, read_file};
 use crate::random::Random;
 use crate::reference::{Reference, Search};
@@ -102,9 +102,8 @@ struct EncoderReport {
     encoder: &'static str,
     /// Time from the opened package until the encoder is ready.
     load_ms: f64,
-    median_ms: f64,
-    percentile_5_ms: f64,
-    percentile_95_ms: f64,
+    #[serde(flatten)]
+    times: Times,
     multiply_adds: u64,
     multiply_adds_per_s: f64,
     #[serde(flatten)]
@@ -125,9 +124,8 @@ struct SearchReport {
     neighbours: usize,
     /// Time from the opened package to the first answer.
     load_ms: f64,
-    median_ms: f64,
-    percentile_5_ms: f64,
-    percentile_95_ms: f64,
+    #[serde(flatten)]
+    times: Times,
     /// Number of queries in a search for many queries together.
     batch_queries: usize,
     /// Time per query of a search for many queries together.
@@ -149,6 +147,7 @@ struct PhotoReport {
     verdict: Times,
 }
 
+/// The times of many runs.
 #[derive(Serialize)]
 struct Times {
     median_ms: f64,
@@ -156,10 +155,44 @@ struct Times {
     percentile_95_ms: f64,
 }
 
-pub fn run(args: &Args) -> Result<Outcome> {
+impl Times {
+    /// Sums up times in milliseconds, at least one.
+    fn of(mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        let percentile = |percent: usize| times[(times.len() - 1) * percent / 100];
+        Times { median_ms: percentile(50), percentile_5_ms: percentile(5), percentile_95_ms: percentile(95) }
+    }
+
+    /// Measures `run`, as often as the arguments say. Calls `counted` after each run that counts.
+    fn measure<T>(args: &Args, mut run: impl FnMut() -> Result<T>, counted: impl Fn()) -> Result<Self> {
+        for _ in 0..WARM_UP {
+            run()?;
+        }
+        let mut times = Vec::new();
+        for _ in 0..args.repeat {
+            times.push(timed(&mut run)?.1);
+            counted();
+        }
+        Ok(Times::of(times))
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Times { median_ms, percentile_5_ms, percentile_95_ms } = self;
+        write!(f, "median {median_ms:.2} ms, 5 % {percentile_5_ms:.2} ms, 95 % {percentile_95_ms:.2} ms")
+    }
+}
+
+/// Runs `run`, and returns its result and its time in milliseconds.
+fn timed<T>(run: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
     let begin = Instant::now();
-    let package = args.package.open()?;
-    let open_ms = milliseconds(begin.elapsed());
+    let result = run()?;
+    Ok((result, milliseconds(begin.elapsed())))
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let (package, open_ms) = timed(|| args.package.open())?;
     let threads = Threads::new(args.threads.into())?;
     let mut encoders = Vec::new();
     if matches!(args.what, What::Encode | What::All) {
@@ -187,95 +220,54 @@ pub fn run(args: &Args) -> Result<Outcome> {
 }
 
 fn image(args: &Args, package: &Package, threads: &Threads) -> Result<EncoderReport> {
-    let begin = Instant::now();
-    let encoder = ImageEncoder::load(package, threads)?;
-    let load = begin.elapsed();
+    let (encoder, load_ms) = timed(|| Ok(ImageEncoder::load(package, threads)?))?;
     let picture = pictures(1, package.preprocess().size as usize).remove(0);
-    let run = || encoder.encode(&picture).map(drop);
-    measure(args, "image", load, encoder.multiply_adds()?, run)
+    measure(args, "image", load_ms, encoder.multiply_adds()?, || Ok(encoder.encode(&picture)?))
 }
 
 fn text(args: &Args, package: &Package, threads: &Threads) -> Result<EncoderReport> {
     const CAPTION: &str = "Cracking is observed in the main girder. The soundness rating is Ⅲ.";
-    let begin = Instant::now();
-    let encoder = TextEncoder::load(package, threads)?;
-    let load = begin.elapsed();
-    let run = || encoder.encode(CAPTION).map(drop);
-    measure(args, "text", load, encoder.multiply_adds()?, run)
+    let (encoder, load_ms) = timed(|| Ok(TextEncoder::load(package, threads)?))?;
+    measure(args, "text", load_ms, encoder.multiply_adds()?, || Ok(encoder.encode(CAPTION)?))
 }
 
 fn photo_report(args: &Args, package: &Package, threads: &Threads, path: &Path) -> Result<PhotoReport> {
     let limits = args.decode.limits();
     let classifier = Classifier::load(package, limits, Params::default(), threads)?;
     let bytes = read_file(path, &limits)?;
-    let input = || {
-        let preprocess = package.preprocess();
-        Ok(encoder_input(&photo::open(&bytes, &preprocess, &limits.photo)?, &preprocess)?)
-    };
+    let input = || Ok(decode::input(&bytes, package, &limits)?);
     let verdict = || Ok(classifier.classify(&read_file(path, &limits)?)?);
     let first = input()?;
     Ok(PhotoReport {
         bytes: bytes.len(),
         pixels: first.pixels,
         eighths: first.raster.eighths,
-        input: times(args, input)?,
-        verdict: times(args, verdict)?,
-    })
-}
-
-fn times<T>(args: &Args, run: impl Fn() -> Result<T>) -> Result<Times> {
-    let mut times = Vec::new();
-    for _ in 0..args.repeat as usize + WARM_UP {
-        let begin = Instant::now();
-        run()?;
-        times.push(milliseconds(begin.elapsed()));
-    }
-    times.drain(..WARM_UP);
-    times.sort_by(f64::total_cmp);
-    Ok(Times {
-        median_ms: percentile(&times, 50),
-        percentile_5_ms: percentile(&times, 5),
-        percentile_95_ms: percentile(&times, 95),
+        input: Times::measure(args, input, || ())?,
+        verdict: Times::measure(args, verdict, || ())?,
     })
 }
 
 fn search(args: &Args, package: &Package) -> Result<SearchReport> {
-    let begin = Instant::now();
-    let reference = Reference::open(&package.reference()?, package)?;
-    let opened = begin.elapsed();
+    let (reference, open_ms) = timed(|| Ok(Reference::open(&package.reference()?, package)?))?;
     let queries = match &args.queries {
         Some(file) => npy::read_embeddings(file, package.manifest().embedding_dim)?,
         None => queries(&reference, QUERIES)?,
     };
-    let begin = Instant::now();
-    reference.evidence(&queries[0], NEIGHBOURS)?;
-    let load_ms = milliseconds(opened + begin.elapsed());
-    let mut times = Vec::new();
-    for query in queries.iter().cycle().take(args.repeat as usize + WARM_UP) {
-        let begin = Instant::now();
-        reference.evidence(query, NEIGHBOURS)?;
-        times.push(milliseconds(begin.elapsed()));
-    }
-    times.drain(..WARM_UP);
-    times.sort_by(f64::total_cmp);
-    let (mut batches, mut found) = (Vec::new(), Vec::new());
-    for _ in 0..BATCHES {
-        let begin = Instant::now();
-        found = reference.search_all(&queries, &Search::nearest(NEIGHBOURS))?;
-        batches.push(milliseconds(begin.elapsed()));
-    }
+    let (_, first_ms) = timed(|| Ok(reference.evidence(&queries[0], NEIGHBOURS)?))?;
+    let mut turns = queries.iter().cycle();
+    let mut next = || turns.next().expect("at least one query");
+    let times = Times::measure(args, || Ok(reference.evidence(next(), NEIGHBOURS)?), || ())?;
+    let batch = |_| timed(|| Ok(reference.search_all(&queries, &Search::nearest(NEIGHBOURS))?));
+    let (found, batches): (Vec<_>, Vec<f64>) = (0..BATCHES).map(batch).collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let rows = |evidence: &Vec<Evidence>| evidence.iter().map(|photo| photo.reference_id - 1).collect();
-    batches.sort_by(f64::total_cmp);
     Ok(SearchReport {
         photos: reference.len(),
         neighbours: NEIGHBOURS,
-        load_ms,
-        median_ms: percentile(&times, 50),
-        percentile_5_ms: percentile(&times, 5),
-        percentile_95_ms: percentile(&times, 95),
+        load_ms: open_ms + first_ms,
+        times,
         batch_queries: queries.len(),
-        batch_ms_per_query: percentile(&batches, 50) / queries.len() as f64,
-        found: args.queries.is_some().then(|| found.iter().map(rows).collect()),
+        batch_ms_per_query: Times::of(batches).median_ms / queries.len() as f64,
+        found: args.queries.is_some().then(|| found[0].iter().map(rows).collect()),
     })
 }
 
@@ -298,45 +290,28 @@ fn noise(index: usize, dim: usize) -> impl Iterator<Item = f32> {
     (0..dim).map(move |_| random.within(end))
 }
 
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    sorted[(sorted.len() - 1) * percent / 100]
-}
-
-fn measure<E: std::error::Error + Send + Sync + 'static>(
+fn measure<T>(
     args: &Args,
     encoder: &'static str,
-    load: Duration,
+    load_ms: f64,
     multiply_adds: u64,
-    run: impl Fn() -> Result<(), E>,
+    run: impl Fn() -> Result<T>,
 ) -> Result<EncoderReport> {
     let kernel: Kernel = kernels::selected()?;
     let measure_peak = || if args.no_peak { 0.0 } else { kernel.int8_peak(PEAK) };
     let peak_before = measure_peak();
-    for _ in 0..WARM_UP {
-        run()?;
-    }
     let bar = progress::bar(args.repeat as usize, encoder);
-    let mut times = Vec::new();
-    for _ in 0..args.repeat {
-        let begin = Instant::now();
-        run()?;
-        times.push(milliseconds(begin.elapsed()));
-        bar.inc(1);
-    }
+    let times = Times::measure(args, run, || bar.inc(1))?;
     bar.finish_and_clear();
     let peak = peak_before.max(measure_peak()) * f64::from(args.threads);
-    times.sort_by(f64::total_cmp);
-    let median_ms = percentile(&times, 50);
     let floor_ms = multiply_adds as f64 / peak * 1e3;
-    let peak = PeakReport { int8_peak_per_s: peak, times_floor: median_ms / floor_ms };
+    let peak = PeakReport { int8_peak_per_s: peak, times_floor: times.median_ms / floor_ms };
     Ok(EncoderReport {
         encoder,
-        load_ms: milliseconds(load),
-        median_ms,
-        percentile_5_ms: percentile(&times, 5),
-        percentile_95_ms: percentile(&times, 95),
+        load_ms,
         multiply_adds,
-        multiply_adds_per_s: multiply_adds as f64 / median_ms * 1e3,
+        multiply_adds_per_s: multiply_adds as f64 / times.median_ms * 1e3,
+        times,
         peak: (!args.no_peak).then_some(peak),
     })
 }
@@ -364,11 +339,8 @@ fn print(args: &Args, report: &Report, open_ms: f64) -> Result<()> {
     let Report { package, precision, kernel, threads, .. } = report;
     writeln!(out, "{package}, {precision}, kernel {kernel}, threads {threads}; package verified in {open_ms:.0} ms")?;
     for encoder in &report.encoders {
-        writeln!(
-            out,
-            "  {:<5}  median {:.2} ms, 5 % {:.2} ms, 95 % {:.2} ms; loaded in {:.0} ms",
-            encoder.encoder, encoder.median_ms, encoder.percentile_5_ms, encoder.percentile_95_ms, encoder.load_ms
-        )?;
+        let EncoderReport { encoder: name, times, load_ms, .. } = encoder;
+        writeln!(out, "  {name:<5}  {times}; loaded in {load_ms:.0} ms")?;
         let (work, speed) = (encoder.multiply_adds as f64 / 1e9, encoder.multiply_adds_per_s / 1e9);
         write!(out, "         {work:.2} G multiply-adds, {speed:.0} G/s")?;
         if let Some(PeakReport { int8_peak_per_s, times_floor }) = encoder.peak {
@@ -378,22 +350,17 @@ fn print(args: &Args, report: &Report, open_ms: f64) -> Result<()> {
         writeln!(out)?;
     }
     if let Some(search) = &report.search {
-        let SearchReport { photos, neighbours, median_ms, percentile_5_ms, percentile_95_ms, .. } = search;
+        let SearchReport { photos, neighbours, times, load_ms, batch_queries, batch_ms_per_query, .. } = search;
+        writeln!(out, "  search  {times}; first answer after {load_ms:.0} ms")?;
         writeln!(
             out,
-            "  search  median {median_ms:.2} ms, 5 % {percentile_5_ms:.2} ms, 95 % {percentile_95_ms:.2} ms; first answer \
-             after {:.0} ms\n          {neighbours} of {photos} photos; {} at once take {:.3} ms each",
-            search.load_ms, search.batch_queries, search.batch_ms_per_query
+            "          {neighbours} of {photos} photos; {batch_queries} at once take {batch_ms_per_query:.3} ms each"
         )?;
     }
     if let Some(PhotoReport { bytes, pixels: [width, height], eighths, input, verdict }) = &report.photo {
         writeln!(out, "  photo  {width} x {height}, {:.1} MB, decoded at {eighths}/8", *bytes as f64 / 1e6)?;
         for (name, times) in [("to the encoder's input", input), ("file to verdict", verdict)] {
-            let Times { median_ms, percentile_5_ms, percentile_95_ms } = times;
-            writeln!(
-                out,
-                "         {name}: median {median_ms:.2} ms, 5 % {percentile_5_ms:.2} ms, 95 % {percentile_95_ms:.2} ms"
-            )?;
+            writeln!(out, "         {name}: {times}")?;
         }
     }
     if let Some(bytes) = report.memory_peak_bytes {

@@ -86,8 +86,8 @@ fn clock(now: Timestamp, by_ntp: bool) -> Finding {
 
 /// Checks the package that the daemon would start with, and the keys that it trusts.
 fn installed(config: &PackageConfig) -> Vec<Finding> {
-    let place = assembly::package_place(config);
-    let dir = place.in_use();
+    let source = assembly::package_source(config);
+    let dir = source.in_use();
     let mut findings = package(Package::open(&dir).map_err(Into::into));
     let finding = |state, text| Finding::new("trust", state, text);
     findings.push(match config.trusted_keys.verify_folder(&dir) {
@@ -98,7 +98,7 @@ fn installed(config: &PackageConfig) -> Vec<Finding> {
         }
         Ok(()) => finding(State::Ok, "signed with a trusted key".to_owned()),
     });
-    findings.extend(place.store.and_then(|store| store.given_up()).map(|given_up| {
+    findings.extend(source.store.and_then(|store| store.given_up()).map(|given_up| {
         finding(State::Warning, format!("{} was given up at {}: {}", given_up.package, given_up.at, given_up.reason))
             .remedy("the last good package is in use; install a mended one".to_owned())
     }));

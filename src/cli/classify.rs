@@ -35,7 +35,7 @@ pub struct Args {
 
 /// One line of `--json`.
 #[derive(Serialize)]
-struct Line<'a> {
+struct VerdictLine<'a> {
     photo: &'a Path,
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<Sha256>,
@@ -74,8 +74,8 @@ fn print_text(photo: &Path, result: &Result<(Sha256, Verdict), PipelineError>) -
 
 fn print_json(photo: &Path, result: &Result<(Sha256, Verdict), PipelineError>) -> Result<()> {
     let line = match result {
-        Ok((sha256, verdict)) => Line { photo, sha256: Some(*sha256), verdict: Some(verdict), error: None },
-        Err(error) => Line { photo, sha256: None, verdict: None, error: Some(error.to_string()) },
+        Ok((sha256, verdict)) => VerdictLine { photo, sha256: Some(*sha256), verdict: Some(verdict), error: None },
+        Err(error) => VerdictLine { photo, sha256: None, verdict: None, error: Some(error.to_string()) },
     };
     writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(&line)?)?;
     Ok(())

@@ -1,14 +1,13 @@
 //! `bridgeclip command`: keys and signed commands, for the central side.
 
-use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
+use super::new_file::write_secret;
 use super::outcome::Outcome;
 use crate::config::TopicLevel;
 use crate::random::secret;
@@ -75,12 +74,7 @@ pub fn run(command: &Command) -> Result<Outcome> {
 fn keygen(path: &Path) -> Result<()> {
     let seed = secret().context("/dev/urandom")?;
     let (pem, public) = new_private_key(&seed);
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
-    let mut file = file.with_context(|| format!("{}: cannot make a new file", path.display()))?;
-    file.write_all(pem.as_bytes())
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("{}: cannot write", path.display()))?;
+    write_secret(path, &pem)?;
     writeln!(std::io::stdout(), "public_key = \"{public}\"")?;
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! The option of all commands that decode photos.
+//! What all commands that decode photos share.
 
 use clap::ValueEnum;
 
-use crate::photo::Decoding;
+use crate::package::Package;
+use crate::photo::{self, Decoding, EncoderInput, PhotoError, encoder_input};
 use crate::pipeline::Limits;
 
 /// How photos are decoded.
@@ -30,4 +31,10 @@ impl DecodeArgs {
         }
         limits
     }
+}
+
+/// Decodes a photo into the input of the package's image encoder.
+pub fn input(bytes: &[u8], package: &Package, limits: &Limits) -> Result<EncoderInput, PhotoError> {
+    let preprocess = package.preprocess();
+    encoder_input(&photo::open(bytes, &preprocess, &limits.photo)?, &preprocess)
 }

@@ -152,14 +152,13 @@ impl Watch {
 
 fn print(notice: &DaemonEvent, depth: u64) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match notice {
         DaemonEvent::Started { .. } | DaemonEvent::Changed { .. } | DaemonEvent::QueueChanged => (),
         DaemonEvent::Captured { path, verdict, .. } => {
-            writeln!(out, "{:<16} {}  [queue {depth}]", name(path), present::line(verdict))?;
+            writeln!(out, "{:<16} {}  [queue {depth}]", present::file_name(path), present::line(verdict))?;
         }
-        DaemonEvent::Known { path } => writeln!(out, "{:<16} known already", name(path))?,
-        DaemonEvent::Failed { path, reason } => writeln!(out, "{:<16} no result: {reason}", name(path))?,
+        DaemonEvent::Known { path } => writeln!(out, "{:<16} known already", present::file_name(path))?,
+        DaemonEvent::Failed { path, reason } => writeln!(out, "{:<16} no result: {reason}", present::file_name(path))?,
         DaemonEvent::Link(LinkEvent::Online) => writeln!(out, "link up  [queue {depth}]")?,
         DaemonEvent::Link(LinkEvent::Offline(reason)) => writeln!(out, "link down: {reason}  [queue {depth}]")?,
         DaemonEvent::Link(LinkEvent::Refused(reason)) => writeln!(out, "link refused: {reason}  [queue {depth}]")?,

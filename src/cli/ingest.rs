@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::device::{DeviceArgs, reader};
 use super::outcome::Outcome;
-use super::progress;
 use super::stop::stop_on_signal;
+use super::{present, progress};
 use crate::daemon::{self, Daemon, DaemonEvent};
 use crate::domain::Verdict;
 
@@ -68,7 +68,7 @@ struct Report {
 
 /// One line of `--json`.
 #[derive(Serialize)]
-struct Line<'a> {
+struct ImportedLine<'a> {
     file: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<i64>,
@@ -91,16 +91,16 @@ impl Report {
             DaemonEvent::Started { path, waiting } => self.start(&path, waiting),
             DaemonEvent::Captured { path, sequence, verdict, .. } => {
                 self.captured += 1;
-                self.tell(&path, |line| Line { sequence: Some(sequence), verdict: Some(&verdict), ..line });
+                self.tell(&path, |line| ImportedLine { sequence: Some(sequence), verdict: Some(&verdict), ..line });
             }
             DaemonEvent::Known { path } => {
                 self.known += 1;
-                self.tell(&path, |line| Line { known: true, ..line });
+                self.tell(&path, |line| ImportedLine { known: true, ..line });
             }
             DaemonEvent::Failed { path, reason } => {
                 self.failed += 1;
                 self.bar.suspend(|| eprintln!("bridgeclip: {}: {reason}", path.display()));
-                self.tell(&path, |line| Line { error: Some(&reason), ..line });
+                self.tell(&path, |line| ImportedLine { error: Some(&reason), ..line });
             }
             DaemonEvent::Changed { .. } | DaemonEvent::QueueChanged | DaemonEvent::Link(_) => (),
         }
@@ -108,16 +108,16 @@ impl Report {
 
     fn start(&self, path: &Path, waiting: usize) {
         self.bar.set_length((self.captured + self.known + self.failed + 1 + waiting) as u64);
-        self.bar.set_message(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        self.bar.set_message(present::file_name(path).into_owned());
     }
 
-    fn tell<'a>(&mut self, path: &Path, fill: impl FnOnce(Line<'a>) -> Line<'a>) {
+    fn tell<'a>(&mut self, path: &Path, fill: impl FnOnce(ImportedLine<'a>) -> ImportedLine<'a>) {
         self.bar.inc(1);
         if !self.json || self.written.is_err() {
             return;
         }
-        let line = fill(Line { file: "", sequence: None, verdict: None, known: false, error: None });
-        let line = Line { file: &path.to_string_lossy(), ..line };
+        let line = fill(ImportedLine { file: "", sequence: None, verdict: None, known: false, error: None });
+        let line = ImportedLine { file: &path.to_string_lossy(), ..line };
         let text = serde_json::to_string(&line).expect("string keys and finite numbers");
         self.written = self.bar.suspend(|| writeln!(io::stdout(), "{text}"));
     }

@@ -1,11 +1,12 @@
 //! Files that commands write: complete, or absent.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::durable::Draft;
+use crate::durable::{self, Draft};
 
 /// Mode of a file that a user makes, before the umask.
 const USERS: u32 = 0o666;
@@ -20,8 +21,12 @@ pub struct NewFile {
 impl NewFile {
     /// Starts the file for `path`, in the same folder. Fails if there is a file at `path`, unless `replace` is set.
     pub fn create(path: &Path, replace: bool) -> Result<Self> {
+        Self::with_mode(path, replace, USERS)
+    }
+
+    fn with_mode(path: &Path, replace: bool, mode: u32) -> Result<Self> {
         ensure!(replace || path.symlink_metadata().is_err(), "{}: is there already", path.display());
-        let draft = Draft::create(path, USERS).with_context(|| format!("{}: cannot write", path.display()))?;
+        let draft = Draft::create(path, mode).with_context(|| format!("{}: cannot write", path.display()))?;
         Ok(NewFile { draft, path: path.to_owned(), replace })
     }
 
@@ -43,12 +48,29 @@ impl NewFile {
     }
 }
 
+/// Writes a secret into a new file that its owner alone can read.
+pub fn write_secret(path: &Path, secret: &str) -> Result<()> {
+    let mut new = NewFile::with_mode(path, false, durable::PRIVATE)?;
+    new.file().write_all(secret.as_bytes()).with_context(|| format!("{}: cannot write", path.display()))?;
+    new.keep()
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_secret_is_its_owner_s_alone_and_never_replaced() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("key");
+        write_secret(&path, "first").expect("written");
+        assert_eq!(fs::metadata(&path).expect("metadata").permissions().mode() & 0o777, 0o600);
+        assert!(write_secret(&path, "second").is_err());
+        assert_eq!(fs::read_to_string(&path).expect("read"), "first");
+    }
 
     #[test]
     fn a_file_is_whole_or_not_there() {

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::api;
 use super::device::DeviceArgs;
 use super::outcome::Outcome;
+use super::{api, present};
 use crate::config::Web;
 use crate::web::Role;
 
@@ -100,18 +100,9 @@ fn line(visitor: &Value) -> String {
         text("id"),
         text("role"),
         text("name"),
-        span(seconds("seen_s")),
-        span(seconds("left_s"))
+        present::duration(seconds("seen_s")),
+        present::duration(seconds("left_s"))
     )
-}
-
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }
 
 fn revoke(data_dir: &Path, id: &str) -> Result<()> {

@@ -1,9 +1,13 @@
 //! Results in words, for a person at a terminal.
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::{Category, Method, Urgency, UrgentSign, Verdict};
+use crate::evaluate::UrgencyScores;
 use crate::texts::{Lang, Text};
 
 /// Returns the verdict on one line: `soundness II, measure C1, cracking on pier; review first: rating IV among similar
@@ -70,11 +74,13 @@ fn held_part(part: &Value) -> String {
     format!("{single}{what}, for {}, next try in {}: {reason}", span("for_s"), span("next_try_s"))
 }
 
-fn duration(seconds: u64) -> String {
+/// Returns a duration in the unit that suits it best.
+pub fn duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3_600),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -87,6 +93,20 @@ fn confidence(verdict: &Verdict) -> &'static str {
     }
 }
 
+/// Returns a line about urgent photos that a method found and about its false alarms.
+pub fn urgency_scores(scores: &UrgencyScores) -> String {
+    let UrgencyScores { urgent, found, recall, false_alarms_per_100_photos, .. } = scores;
+    format!(
+        "urgent photos: {found} of {urgent} put forward (recall {recall:.4}), {false_alarms_per_100_photos:.2} false \
+         alarms per 100 photos\n"
+    )
+}
+
+/// Returns the last part of a path for a message; empty if there is none.
+pub fn file_name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
 fn signs(urgency: &Urgency) -> String {
     let words = |sign: &UrgentSign| match sign.label() {
         (Category::Soundness, label) => format!("rating {label}"),
@@ -97,18 +117,19 @@ fn signs(urgency: &Urgency) -> String {
 
 /// Returns the time since a moment, in the unit that suits it best.
 pub fn age(since: Timestamp) -> String {
-    let seconds = Timestamp::now().duration_since(since).as_secs().max(0);
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3_600),
-    }
+    duration(Timestamp::now().duration_since(since).as_secs().try_into().unwrap_or(0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{CategoryVerdict, ScoredClass, SecondLook};
+
+    #[test]
+    fn a_duration_is_told_in_the_unit_that_suits_it() {
+        let durations = [0, 119, 120, 7_199, 7_200, 172_799, 172_800, 2_505_600].map(duration);
+        assert_eq!(durations, ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days", "29 days"]);
+    }
 
     #[test]
     fn people_read_what_to_look_at_in_plain_words() {

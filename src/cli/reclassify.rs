@@ -39,7 +39,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.device.config()?;
-    let package = packages::open_in_use(&assembly::package_place(&config.package))?;
+    let package = packages::open_in_use(&assembly::package_source(&config.package))?;
     let identity = Arc::new(assembly::identity(&config, &package, &boot_id().context("cannot read the boot id")?));
     let reader = reader(&config)?;
     let answerer = assembly::answerer(&config, &package, &reader)?;
@@ -67,7 +67,7 @@ fn event_of<'a>(rejudged: &Rejudged, made: &'a [Superseded]) -> Option<&'a str> 
 
 /// One line of `--json`: a changed photo.
 #[derive(Serialize)]
-struct Line<'a> {
+struct RejudgedLine<'a> {
     capture: i64,
     path: Cow<'a, str>,
     before: &'a Verdict,
@@ -80,7 +80,7 @@ fn print(args: &Args, rejudged: &Rejudged, event_id: Option<&str>) -> Result<()>
     let Rejudged { capture, path, before, after } = rejudged;
     let mut out = std::io::stdout().lock();
     if args.json {
-        let line = Line { capture: *capture, path: path.to_string_lossy(), before, after, event_id };
+        let line = RejudgedLine { capture: *capture, path: path.to_string_lossy(), before, after, event_id };
         writeln!(out, "{}", serde_json::to_string(&line)?)?;
     } else {
         writeln!(out, "{}\n  was  {}\n  now  {}", path.display(), present::line(before), present::line(after))?;

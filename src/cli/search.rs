@@ -40,7 +40,7 @@ pub struct Args {
     image: Option<PathBuf>,
     /// Where to look.
     #[arg(long = "in", value_enum, value_name = "WHERE", default_value = "reference")]
-    place: Place,
+    search_in: SearchIn,
     /// Photos to show.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     top: u16,
@@ -50,7 +50,7 @@ pub struct Args {
     #[command(flatten)]
     package: PackageArgs,
     /// The settings file of the daemon, which names the package and the data folder; needed for captures.
-    #[arg(long, value_name = "FILE", conflicts_with = "package", required_if_eq("place", "captures"))]
+    #[arg(long, value_name = "FILE", conflicts_with = "package", required_if_eq("search_in", "captures"))]
     config: Option<PathBuf>,
     #[command(flatten)]
     decode: DecodeArgs,
@@ -60,7 +60,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Place {
+enum SearchIn {
     /// The labelled photos of the package.
     Reference,
     /// The photos that this device has classified.
@@ -70,14 +70,14 @@ enum Place {
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = args.config.as_deref().map(Config::read).transpose()?;
     let package = match &config {
-        Some(config) => packages::open_in_use(&assembly::package_place(&config.package))?,
+        Some(config) => packages::open_in_use(&assembly::package_source(&config.package))?,
         None => args.package.open()?,
     };
     let limits = config.as_ref().map_or_else(|| args.decode.limits(), assembly::limits);
     let query = query(args, &package, limits)?;
     let filter = Filter(args.conditions.clone());
-    let lines = match (args.place, &config) {
-        (Place::Captures, Some(config)) => {
+    let lines = match (args.search_in, &config) {
+        (SearchIn::Captures, Some(config)) => {
             let reader = reader(config)?;
             let (pages, space) = (reader.result_pages(), package.embedding_space());
             let found = in_captures(pages, &query, space, args.top.into(), &filter)?;
@@ -127,7 +127,7 @@ fn line_of(FoundCapture { similarity, result }: &FoundCapture) -> String {
 
 /// One line of `--json`: a found capture.
 #[derive(Serialize)]
-struct Line<'a> {
+struct FoundLine<'a> {
     capture: i64,
     similarity: f32,
     path: Cow<'a, str>,
@@ -138,7 +138,7 @@ struct Line<'a> {
 }
 
 fn json_of(FoundCapture { similarity, result }: &FoundCapture) -> Result<String> {
-    let line = Line {
+    let line = FoundLine {
         capture: result.capture,
         similarity: *similarity,
         path: result.path.to_string_lossy(),

@@ -1,13 +1,12 @@
 //! `bridgeclip tag`: says what the photos from now on show.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
+use super::device::{DeviceArgs, data_dir};
 use super::outcome::Outcome;
-use crate::config::Config;
 use crate::domain::{Tag, TagText};
 use crate::journal::{self, Reader, set_tag};
 use crate::position::boot_id;
@@ -18,9 +17,8 @@ use crate::position::boot_id;
 /// `bridgeclip:bridge=ID;span=S;member=M` does the same.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The settings file of the daemon.
-    #[arg(long, value_name = "FILE", default_value = "/etc/bridgeclip/config.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[arg(long, value_name = "ID")]
     bridge: Option<TagText>,
     #[arg(long, value_name = "S")]
@@ -33,13 +31,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
-    let data_dir = Config::read(&args.config)?.device.data_dir;
-    let path = data_dir.join(journal::FILE_NAME);
+    let config = args.device.config()?;
+    let path = config.device.data_dir.join(journal::FILE_NAME);
     let Args { bridge, span, member, .. } = args;
     let tag = Tag { bridge: bridge.clone(), span: span.clone(), member: member.clone() };
     if args.clear || !tag.is_empty() {
         let boot_id = boot_id().context("cannot read the boot id")?;
-        crate::durable::create_folders(&data_dir).with_context(|| format!("{}: cannot create", data_dir.display()))?;
+        data_dir(&config)?;
         set_tag(&path, &tag, &boot_id, Timestamp::now())?;
     }
     let holds = if path.exists() { Reader::open(&path)?.tag()? } else { None };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Judged;
+use super::{Judged, decimals};
 use crate::domain::{Category, SecondLook};
 
 /// How often each reason for a second look was given.
@@ -16,6 +16,19 @@ pub struct DoubtScores {
     pub any_reason: Flagged,
     /// Photos with each reason.
     pub reasons: BTreeMap<SecondLook, Flagged>,
+}
+
+impl DoubtScores {
+    /// Returns the rows of a table: a name, the number of photos and the share of wrong ones. There is a row for each
+    /// reason, one for any reason and one for all photos.
+    pub fn rows(&self) -> impl Iterator<Item = [String; 3]> {
+        let reasons = self.reasons.iter().map(|(reason, flagged)| (reason.to_string(), flagged));
+        let sums = [("any reason".to_owned(), &self.any_reason), ("all photos".to_owned(), &self.all)];
+        let row = |(name, flagged): (String, &Flagged)| {
+            [name, flagged.photos.to_string(), decimals(flagged.share_wrong(), 4)]
+        };
+        reasons.chain(sums).map(row)
+    }
 }
 
 /// A number of photos, and the number of wrong ones among them. A photo is wrong if its labels were not answered

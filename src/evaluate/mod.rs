@@ -2,6 +2,7 @@
 
 mod calibration;
 mod classification;
+mod decimals;
 mod doubts;
 mod report;
 mod retrieval;
@@ -12,6 +13,7 @@ mod urgency;
 
 pub use calibration::{BINS, Bin, Calibration, Confidence};
 pub use classification::{CategoryScores, ClassScores, Classification, Judged, classification};
+pub use decimals::decimals;
 pub use doubts::{DoubtScores, Flagged, doubts};
 pub use report::html;
 pub use retrieval::{AttributeScores, CUTOFFS, Direction, DirectionScores, retrieval};

@@ -7,7 +7,7 @@ mod charts;
 use std::fmt::Display;
 
 use self::charts::{BarGroup, Curve, bars, confusion, lines};
-use super::{AttributeScores, CUTOFFS, CategoryScores, Classification, Direction, Flagged, Run, UrgencyScores};
+use super::{AttributeScores, CUTOFFS, CategoryScores, Classification, Direction, Run, UrgencyScores, decimals};
 use crate::domain::Category;
 use crate::markup::{escape, figure, section, table};
 
@@ -70,7 +70,7 @@ fn head(first: &str, runs: &[&Run]) -> Vec<String> {
 
 /// Returns a row of figures, one for each run. A dash stands for a missing figure.
 fn row<T>(name: impl Display, values: &[T], value: impl Fn(&T) -> Option<f64>) -> Vec<String> {
-    let figure = |item| value(item).map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let figure = |item| decimals(value(item), 4);
     [name.to_string()].into_iter().chain(values.iter().map(figure)).collect()
 }
 
@@ -116,14 +116,8 @@ fn urgency(runs: &[Run]) -> String {
 fn second_look(runs: &[Run]) -> String {
     let scored = runs.iter().filter_map(|run| Some((run, run.second_look.as_ref()?)));
     let tables = scored.map(|(run, scores)| {
-        let line = |name: &str, flagged: &Flagged| {
-            let share = flagged.share_wrong().map_or("-".to_owned(), |share| format!("{share:.4}"));
-            vec![name.to_owned(), flagged.photos.to_string(), share]
-        };
-        let reasons = scores.reasons.iter().map(|(reason, flagged)| line(&reason.to_string(), flagged));
-        let rows = reasons.chain([line("any reason", &scores.any_reason), line("all photos", &scores.all)]);
         let head = ["reason", "photos", "share with a wrong answer"].map(str::to_owned);
-        format!("<h3>{}</h3>\n{}", escape(&run.name), table(&head, rows))
+        format!("<h3>{}</h3>\n{}", escape(&run.name), table(&head, scores.rows().map(Vec::from)))
     });
     let tables: String = tables.collect();
     if tables.is_empty() { tables } else { section("Second look", &tables) }
@@ -266,7 +260,7 @@ fn scaling_chart(run: &Run) -> String {
 mod tests {
     use super::*;
     use crate::domain::{CategoryLabels, Labels};
-    use crate::evaluate::{DoubtScores, Judged, ScalingPoint, classification, retrieval};
+    use crate::evaluate::{DoubtScores, Flagged, Judged, ScalingPoint, classification, retrieval};
     use crate::markup::assert_balanced;
 
     fn run(name: &str) -> Run {

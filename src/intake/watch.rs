@@ -65,8 +65,10 @@ pub struct Intake {
     params: Params,
     inbox: mpsc::Receiver<Message>,
     sender: mpsc::Sender<Message>,
-    watcher: Option<notify::RecommendedWatcher>,
+    watcher: Option<Box<dyn Watcher + Send>>,
     watched: HashSet<PathBuf>,
+    /// Roots that could not be watched, and that the log has named.
+    unwatched: HashSet<PathBuf>,
     absent: HashSet<PathBuf>,
     /// Links that the log has named.
     links: HashSet<PathBuf>,
@@ -143,6 +145,7 @@ impl Intake {
             sender,
             watcher,
             watched: HashSet::new(),
+            unwatched: HashSet::new(),
             absent: HashSet::new(),
             links: HashSet::new(),
             pending: Pending::default(),
@@ -288,6 +291,7 @@ impl Intake {
                 self.watch(&root);
             } else if !root.is_file() {
                 self.watched.remove(&root);
+                self.unwatched.remove(&root);
                 if self.absent.insert(root.clone()) {
                     warn!("{}: no such folder; it will be watched when it appears", root.display());
                 }
@@ -300,12 +304,20 @@ impl Intake {
     fn watch(&mut self, root: &Path) {
         self.absent.remove(root);
         let Some(watcher) = &mut self.watcher else { return };
-        if !self.watched.insert(root.to_owned()) {
+        if self.watched.contains(root) {
             return;
         }
         match watcher.watch(root, notify::RecursiveMode::Recursive) {
-            Ok(()) => info!("watching {}", root.display()),
-            Err(error) => warn!("{}: {error}; relying on the rescan every {:?}", root.display(), self.params.rescan),
+            Ok(()) => {
+                info!("watching {}", root.display());
+                self.watched.insert(root.to_owned());
+                self.unwatched.remove(root);
+            }
+            // The next rescan tries again: a limit may have been raised, or other programs may watch less by then.
+            Err(error) if self.unwatched.insert(root.to_owned()) => {
+                warn!("{}: {error}; relying on the rescan every {:?}", root.display(), self.params.rescan);
+            }
+            Err(error) => debug!("{}: still not watched: {error}", root.display()),
         }
     }
 
@@ -384,7 +396,7 @@ impl Intake {
     }
 }
 
-fn start_watcher(sender: mpsc::Sender<Message>) -> Option<notify::RecommendedWatcher> {
+fn start_watcher(sender: mpsc::Sender<Message>) -> Option<Box<dyn Watcher + Send>> {
     let forward = move |event: notify::Result<notify::Event>| {
         let messages: Vec<Message> = match event {
             Ok(event) if event.need_rescan() => vec![Message::Rescan],
@@ -399,7 +411,7 @@ fn start_watcher(sender: mpsc::Sender<Message>) -> Option<notify::RecommendedWat
     };
     let config = notify::Config::default().with_follow_symlinks(false);
     match notify::RecommendedWatcher::new(forward, config) {
-        Ok(watcher) => Some(watcher),
+        Ok(watcher) => Some(Box::new(watcher)),
         Err(error) => {
             warn!("no change notifications ({error}); relying on the periodic rescan");
             None
@@ -434,6 +446,8 @@ fn stamp(metadata: &Metadata) -> FileStamp {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
@@ -568,6 +582,44 @@ mod tests {
             assert_eq!(found(&link).len(), expected, "{}", to.display());
         }
         assert_eq!(found(&data.join("uploads")).len(), 1, "a root may lie in it");
+    }
+
+    /// A watcher that fails the first few times, as one does that has reached a limit of the system.
+    struct Reluctant {
+        failures: usize,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Watcher for Reluctant {
+        fn new<F: notify::EventHandler>(_: F, _: notify::Config) -> notify::Result<Self> {
+            unreachable!("the test makes it")
+        }
+
+        fn watch(&mut self, _: &Path, _: notify::RecursiveMode) -> notify::Result<()> {
+            match self.asked.fetch_add(1, Ordering::Relaxed) < self.failures {
+                true => Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)),
+                false => Ok(()),
+            }
+        }
+
+        fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
+            Ok(())
+        }
+
+        fn kind() -> notify::WatcherKind {
+            notify::WatcherKind::NullWatcher
+        }
+    }
+
+    #[test]
+    fn a_folder_that_could_not_be_watched_is_tried_again_at_each_rescan_until_it_is() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let (mut intake, asked) = (intake(dir.path(), false), Arc::new(AtomicUsize::new(0)));
+        intake.watcher = Some(Box::new(Reluctant { failures: 2, asked: asked.clone() }));
+        for expected in [1, 2, 3, 3] {
+            intake.rescan(Instant::now(), &Fake::default());
+            assert_eq!(asked.load(Ordering::Relaxed), expected);
+        }
     }
 
     #[test]

@@ -123,7 +123,8 @@ pub fn add_golden(package: &mut Package, classifier: &Classifier, photos: &[Path
             .embedder
             .embed_file(photo)
             .map_err(|source| GoldenError::Photo { path: photo.clone(), source })?;
-        let name = format!("golden-{}.{}", golden.photos.len() + 1, suffix(photo));
+        let taken = golden.photos.keys().chain(package.manifest().files.keys());
+        let name = new_name(taken.map(String::as_str), photo);
         let path = package.path(&name);
         fs::copy(photo, &path).map_err(|error| GoldenError::File { path, reason: error.to_string() })?;
         package.add_file(&name)?;
@@ -136,7 +137,29 @@ pub fn add_golden(package: &mut Package, classifier: &Classifier, photos: &[Path
     Ok(package.add_file(GOLDEN)?)
 }
 
+/// Returns a file name for a photo, with a number above those of all golden photos among `taken`. Counting them is not
+/// enough: some may have been removed by hand.
+fn new_name<'a>(taken: impl Iterator<Item = &'a str>, photo: &Path) -> String {
+    let number = |name: &str| name.strip_prefix("golden-")?.split('.').next()?.parse::<u64>().ok();
+    let last = taken.filter_map(number).max().unwrap_or(0);
+    format!("golden-{}.{}", last + 1, suffix(photo))
+}
+
 fn suffix(photo: &Path) -> String {
     let suffix = photo.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     suffix.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_golden_photo_gets_a_name_that_none_has() {
+        let name = |taken: &[&str], photo: &str| new_name(taken.iter().copied(), Path::new(photo));
+        assert_eq!(name(&[], "a.JPG"), "golden-1.jpg");
+        assert_eq!(name(&["golden-1.jpg", "golden-2.png"], "a.png"), "golden-3.png");
+        assert_eq!(name(&["golden-2.jpg", "golden-10.jpg"], "a.jpg"), "golden-11.jpg", "some were removed by hand");
+        assert_eq!(name(&["golden-x.jpg", "image.onnx", "golden-4.tif"], "a.jpg"), "golden-5.jpg");
+    }
 }

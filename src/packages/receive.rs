@@ -17,17 +17,17 @@ use crate::plain_file;
 /// Maximum size of a signature, which has four lines.
 const SIGNATURE_BYTES_MAX: u64 = 4096;
 
-/// Where a package is received from.
+/// A package to be installed, as it comes: a folder or an archive.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum NewPackage {
     Folder(PathBuf),
     Archive(PathBuf),
 }
 
-impl Source {
-    /// Returns the source at a path: a folder if there is one, otherwise an archive.
+impl NewPackage {
+    /// Returns the package at a path: a folder if there is one, otherwise an archive.
     pub fn at(path: &Path) -> Self {
-        if path.is_dir() { Source::Folder(path.to_owned()) } else { Source::Archive(path.to_owned()) }
+        if path.is_dir() { NewPackage::Folder(path.to_owned()) } else { NewPackage::Archive(path.to_owned()) }
     }
 
     /// Copies the package into an empty folder. `accept` checks the manifest before any other file is read.
@@ -38,8 +38,8 @@ impl Source {
         accept: impl FnOnce(&Manifest) -> Result<(), InstallError>,
     ) -> Result<Manifest, InstallError> {
         match self {
-            Source::Folder(dir) => from_folder(dir, keys, into, accept),
-            Source::Archive(path) => from_archive(path, keys, into, accept),
+            NewPackage::Folder(dir) => from_folder(dir, keys, into, accept),
+            NewPackage::Archive(path) => from_archive(path, keys, into, accept),
         }
     }
 }

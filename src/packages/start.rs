@@ -10,7 +10,7 @@ use crate::package::Package;
 use crate::pipeline::Classifier;
 
 /// Where packages are, and the keys that they must be signed with.
-pub struct Place<'a> {
+pub struct PackageSource<'a> {
     /// Folder of the package that is used while the store has none.
     pub dir: &'a Path,
     /// Store of installed packages, if the settings name one.
@@ -19,7 +19,7 @@ pub struct Place<'a> {
     pub keys: &'a TrustedKeys,
 }
 
-impl Place<'_> {
+impl PackageSource<'_> {
     /// Returns the folder of the package in use.
     pub fn in_use(&self) -> PathBuf {
         self.store.as_ref().and_then(Store::current).unwrap_or_else(|| self.dir.to_owned())
@@ -39,21 +39,21 @@ pub fn open(dir: &Path, keys: &TrustedKeys) -> Result<Package, InstallError> {
 }
 
 /// Opens the package in use if a trusted key signed it.
-pub fn open_in_use(place: &Place) -> Result<Package, InstallError> {
-    open(&place.in_use(), place.keys)
+pub fn open_in_use(source: &PackageSource) -> Result<Package, InstallError> {
+    open(&source.in_use(), source.keys)
 }
 
-/// Loads the installed package, or the one in the place's folder if none is installed. If that package fails, loads the
-/// last good one, or else the one in the place's folder. A package that fails on trial is given up for good; one that
-/// worked before is left out for this run only.
-pub fn load(place: &Place, classifier: impl Fn(&Package) -> Result<Classifier>) -> Result<Loaded> {
+/// Loads the installed package, or the one in the settings' folder if none is installed. If that package fails, loads
+/// the last good one, or else the one in the settings' folder. A package that fails on trial is given up for good; one
+/// that worked before is left out for this run only.
+pub fn load(source: &PackageSource, classifier: impl Fn(&Package) -> Result<Classifier>) -> Result<Loaded> {
     let load = |dir: &Path| -> Result<Loaded> {
-        let package = open(dir, place.keys)?;
+        let package = open(dir, source.keys)?;
         let classifier = classifier(&package)?;
         Ok(Loaded { package, classifier })
     };
-    let Some(store) = &place.store else { return load(place.dir) };
-    let Some(first) = begin(store) else { return load(place.dir) };
+    let Some(store) = &source.store else { return load(source.dir) };
+    let Some(first) = begin(store) else { return load(source.dir) };
     let on_trial = store.is_trying(&first);
     let loaded = load(&first).and_then(|loaded| {
         if on_trial {
@@ -71,13 +71,13 @@ pub fn load(place: &Place, classifier: impl Fn(&Package) -> Result<Classifier>) 
         }
         Err(failed) => {
             error!("{}: {failed:#}", first.display());
-            fall_back(place, store, &first, on_trial, &failed, load)
+            fall_back(source, store, &first, on_trial, &failed, load)
         }
     }
 }
 
 fn fall_back(
-    place: &Place,
+    source: &PackageSource,
     store: &Store,
     first: &Path,
     on_trial: bool,
@@ -87,7 +87,7 @@ fn fall_back(
     if on_trial {
         noted(store.give_up(&format!("{failed:#}")));
     }
-    let others = store.previous().into_iter().chain([place.dir.to_owned()]).filter(|other| other != first);
+    let others = store.previous().into_iter().chain([source.dir.to_owned()]).filter(|other| other != first);
     let mut reasons = vec![format!("{failed:#}")];
     for other in others {
         match load(&other) {

@@ -16,7 +16,7 @@ use log::warn;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{InstallError, Source, TrustedKeys, Version, record};
+use super::{InstallError, NewPackage, TrustedKeys, Version, record};
 use crate::drive::Drive;
 use crate::durable::{self, SHARED, read_state};
 use crate::package::{Manifest, Package, files, is_plain};
@@ -85,6 +85,10 @@ pub enum Role {
 struct Trial {
     package: String,
     starts: u32,
+    /// The trial of the package that is current until this one takes its place. A switch that was cut off leaves that
+    /// package in use, still on trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaces: Option<Box<Trial>>,
 }
 
 /// A package that failed on trial.
@@ -124,7 +128,7 @@ impl Store {
     /// package in use stays in use.
     pub fn install(
         &self,
-        source: &Source,
+        source: &NewPackage,
         params: &Install,
         test: impl FnOnce(&Package) -> Result<(), InstallError>,
     ) -> Result<String, InstallError> {
@@ -144,7 +148,7 @@ impl Store {
 
     fn receive(
         &self,
-        source: &Source,
+        source: &NewPackage,
         params: &Install,
         incoming: &Path,
         test: impl FnOnce(&Package) -> Result<(), InstallError>,
@@ -188,8 +192,8 @@ impl Store {
     }
 
     /// Checks a package by its manifest alone.
-    fn accept(&self, manifest: &Manifest, source: &Source, params: &Install) -> Result<(), InstallError> {
-        let (Source::Folder(origin) | Source::Archive(origin)) = source;
+    fn accept(&self, manifest: &Manifest, source: &NewPackage, params: &Install) -> Result<(), InstallError> {
+        let (NewPackage::Folder(origin) | NewPackage::Archive(origin)) = source;
         let wrong = |key, value: &str, expected| InstallError::Value {
             origin: origin.clone(),
             key,
@@ -253,7 +257,10 @@ impl Store {
     fn apply(&self, step: &Step) -> Result<(), InstallError> {
         match step {
             Step::Name(id) => self.name(id),
-            Step::Trial(id) => self.write(TRIAL, &Trial { package: id.clone(), starts: 0 }),
+            Step::Trial(id) => {
+                let replaces = self.target(CURRENT).and_then(|current| self.trial_of(&current)).map(Box::new);
+                self.write(TRIAL, &Trial { package: id.clone(), starts: 0, replaces })
+            }
             Step::Link(name, target) => self.link(name, target),
         }
     }
@@ -281,8 +288,8 @@ impl Store {
         sync_folder(&self.root)
     }
 
-    /// Returns to the previous package, and makes the current one the previous. Returns the folder name of the package
-    /// now in use.
+    /// Returns to the previous package, and makes the current one the previous, unless that is on trial and therefore
+    /// not known to be good. Returns the folder name of the package now in use.
     pub fn roll_back(&self) -> Result<String, InstallError> {
         let _lock = self.lock()?;
         let nothing = || InstallError::NothingBefore { store: self.root.clone() };
@@ -290,9 +297,10 @@ impl Store {
         if current.as_ref() == Some(&previous) {
             return Err(nothing());
         }
+        let good = current.filter(|current| !self.is_on_trial(current));
         self.link(CURRENT, &previous)?;
-        if let Some(current) = current {
-            self.link(PREVIOUS, &current)?;
+        if let Some(good) = good {
+            self.link(PREVIOUS, &good)?;
         }
         self.remove(TRIAL)?;
         Ok(previous)
@@ -324,13 +332,12 @@ impl Store {
     /// package on trial after [`STARTS_MAX`] starts without an answer. None if nothing is installed.
     pub(super) fn begin_start(&self) -> Result<Option<PathBuf>, InstallError> {
         let Some(current) = self.target(CURRENT) else { return Ok(self.previous()) };
-        let trial = self.read::<Trial>(TRIAL).filter(|trial| trial.package == current);
-        if let Some(Trial { package, starts }) = trial {
+        if let Some(Trial { package, starts, .. }) = self.trial_of(&current) {
             if starts >= STARTS_MAX {
                 self.give_up(&format!("{starts} starts ended before it had answered"))?;
                 return Ok(self.previous());
             }
-            if let Err(error) = self.write(TRIAL, &Trial { package, starts: starts + 1 }) {
+            if let Err(error) = self.write(TRIAL, &Trial { package, starts: starts + 1, replaces: None }) {
                 // On a full drive a working daemon is worth more than the count.
                 warn!("this start with a package on trial is not counted: {error}");
             }
@@ -370,7 +377,14 @@ impl Store {
     }
 
     fn is_on_trial(&self, id: &str) -> bool {
-        self.read::<Trial>(TRIAL).is_some_and(|trial| trial.package == id)
+        self.trial_of(id).is_some()
+    }
+
+    /// Returns the trial of a package. None if it is not on trial.
+    fn trial_of(&self, id: &str) -> Option<Trial> {
+        let Trial { package, starts, replaces } = self.read::<Trial>(TRIAL)?;
+        let trials = [Some(Trial { package, starts, replaces: None }), replaces.map(|trial| *trial)];
+        trials.into_iter().flatten().find(|trial| trial.package == id)
     }
 
     /// Returns the package that a link names. None if that is not a package of this store.
@@ -466,7 +480,7 @@ mod tests {
     }
 
     fn install(store: &Store, version: &str) -> Result<String, InstallError> {
-        store.install(&Source::at(package(version).path()), &params(), |_| Ok(()))
+        store.install(&NewPackage::at(package(version).path()), &params(), |_| Ok(()))
     }
 
     fn version(store: &Store) -> Option<String> {
@@ -490,7 +504,7 @@ mod tests {
             let incoming = store.root.join(INCOMING);
             fs::create_dir(&incoming).expect("a folder");
             let source = package("2.0");
-            let id = store.receive(&Source::at(source.path()), &params(), &incoming, |_| Ok(())).expect("received");
+            let id = store.receive(&NewPackage::at(source.path()), &params(), &incoming, |_| Ok(())).expect("received");
             let steps = store.switch_to(&id);
             assert_eq!(steps.len(), 4);
             steps[..count].iter().for_each(|step| store.apply(step).expect("a step"));
@@ -525,6 +539,40 @@ mod tests {
     }
 
     #[test]
+    fn a_way_back_from_a_package_on_trial_does_not_keep_it_as_the_last_good_one() {
+        let (_dir, store) = used();
+        install(&store, "2.0").expect("installs");
+        assert!(store.roll_back().expect("goes back").contains("-1.0-"));
+        assert_eq!(store.manifest(PREVIOUS).expect("kept").version, "1.0");
+        assert!(matches!(store.roll_back(), Err(InstallError::NothingBefore { .. })));
+        assert_eq!(version(&store).as_deref(), Some("1.0"));
+    }
+
+    #[test]
+    fn a_package_stays_on_trial_if_the_power_goes_while_another_takes_its_place() {
+        for count in 0..=3 {
+            let (_dir, store) = used();
+            install(&store, "2.0").expect("installs");
+            assert_eq!(version(&store).as_deref(), Some("2.0"), "the first start");
+            let incoming = store.root.join(INCOMING);
+            fs::create_dir(&incoming).expect("a folder");
+            let source = package("3.0");
+            let id = store.receive(&NewPackage::at(source.path()), &params(), &incoming, |_| Ok(())).expect("received");
+            let steps = store.switch_to(&id);
+            assert_eq!(steps.len(), 3);
+            steps[..count].iter().for_each(|step| store.apply(step).expect("a step"));
+            // Three starts are allowed, of which the old package has had one.
+            let (expected, starts) = if count < 3 { ("2.0", 2) } else { ("3.0", 3) };
+            for _ in 0..starts {
+                assert_eq!(version(&store).as_deref(), Some(expected), "after {count} steps");
+            }
+            assert_eq!(version(&store).as_deref(), Some("1.0"), "after {count} steps, given up");
+            install(&store, "3.0").expect("goes on");
+            assert_eq!(store.manifest(PREVIOUS).expect("kept").version, "1.0");
+        }
+    }
+
+    #[test]
     fn versions_go_forward_unless_asked() {
         let (_dir, store) = used();
         install(&store, "2.0").expect("installs");
@@ -534,7 +582,7 @@ mod tests {
         assert!(matches!(install(&store, "1.9"), Err(InstallError::Older { .. })), "after a way back too");
         let downgrade = Install { allow_downgrade: true, ..params() };
         let source = package("1.9");
-        store.install(&Source::at(source.path()), &downgrade, |_| Ok(())).expect("installs");
+        store.install(&NewPackage::at(source.path()), &downgrade, |_| Ok(())).expect("installs");
         assert_eq!(version(&store).as_deref(), Some("1.9"));
         assert!(matches!(install(&store, "one"), Err(InstallError::Value { .. })));
     }
@@ -546,7 +594,7 @@ mod tests {
         let before: BTreeSet<_> = names();
         let nothing = || InstallError::NothingBefore { store: PathBuf::new() };
         let source = package("2.0");
-        store.install(&Source::at(source.path()), &params(), |_| Err(nothing())).expect_err("fails");
+        store.install(&NewPackage::at(source.path()), &params(), |_| Err(nothing())).expect_err("fails");
         assert_eq!(names(), before);
         assert_eq!(version(&store).as_deref(), Some("1.0"));
     }

@@ -110,17 +110,15 @@ fn verdicts(answerer: &Answerer, photos: &[Option<Seen>]) -> Result<Vec<Option<V
 fn score(csv: &Path, package: &Package, rows: &[Row], verdicts: &[Option<Verdict>]) -> Result<Run> {
     let answered: Vec<(&Row, &Verdict)> =
         rows.iter().zip(verdicts).filter_map(|(row, verdict)| Some((row, verdict.as_ref()?))).collect();
-    ensure!(!answered.is_empty(), "{}: no photo of it could be used; see --image-root", csv.display());
+    let run = output::run_on_rows(csv, package, rows.len(), answered.len())?;
     let judge = |(row, verdict): &(&Row, &Verdict)| Judged::by_verdict(row.labels.clone(), verdict);
     let judged: Vec<Judged> = answered.iter().map(judge).collect();
     let reasons = answered.iter().map(|(_, verdict)| -> &[SecondLook] { &verdict.second_look });
     Ok(Run {
-        photos: judged.len(),
-        left_out: rows.len() - judged.len(),
         classification: Some(classification(&judged)),
         urgency: Some(urgency(answered.iter().map(|(row, verdict)| (&row.labels, verdict.urgency.review)))),
         second_look: Some(doubts(judged.iter().zip(reasons))),
-        ..output::new_run(csv, Some(package))
+        ..run
     })
 }
 

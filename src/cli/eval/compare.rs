@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::output;
 use crate::cli::outcome::Outcome;
+use crate::cli::present;
 use crate::evaluate::{Run, html};
 
 /// Put runs that were written with --out side by side in one HTML report.
@@ -40,7 +41,7 @@ fn tell_apart(runs: &mut [Run], paths: &[PathBuf]) {
     let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
     for (run, path) in runs.iter_mut().zip(paths) {
         if names.iter().filter(|name| **name == run.name).count() > 1 {
-            run.name = format!("{} ({})", run.name, path.file_name().unwrap_or_default().to_string_lossy());
+            run.name = format!("{} ({})", run.name, present::file_name(path));
         }
     }
 }

@@ -5,11 +5,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::cli::outcome::Outcome;
+use crate::cli::present;
 use crate::domain::Category;
-use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Flagged, Run, UrgencyScores, html};
+use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Run, decimals, html};
 use crate::package::Package;
 
 /// What every evaluation can write.
@@ -59,10 +60,16 @@ pub fn new_run(data: &Path, package: Option<&Package>) -> Run {
     };
     Run {
         name: name.unwrap_or_else(|| data.file_stem().unwrap_or_default().to_string_lossy().into_owned()),
-        data: data.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        data: present::file_name(data).into_owned(),
         package: package.map(described),
         ..Run::default()
     }
+}
+
+/// Returns a run on a CSV without scores. `used` of its `rows` rows could be used. Fails if there is none.
+pub fn run_on_rows(csv: &Path, package: &Package, rows: usize, used: usize) -> Result<Run> {
+    ensure!(used > 0, "{}: no photo of it could be used; see --image-root", csv.display());
+    Ok(Run { photos: used, left_out: rows - used, ..new_run(csv, Some(package)) })
 }
 
 fn table(run: &Run) -> String {
@@ -73,7 +80,7 @@ fn table(run: &Run) -> String {
     if let Some(classification) = &run.classification {
         text += &classification_table(classification);
     }
-    text += &run.urgency.as_ref().map(urgency_line).unwrap_or_default();
+    text += &run.urgency.as_ref().map(present::urgency_scores).unwrap_or_default();
     text += &run.second_look.as_ref().map(second_look_table).unwrap_or_default();
     for (direction, scores) in &run.retrieval {
         text += &retrieval_table(*direction, scores);
@@ -85,23 +92,9 @@ fn table(run: &Run) -> String {
     text
 }
 
-fn urgency_line(scores: &UrgencyScores) -> String {
-    let UrgencyScores { urgent, found, recall, false_alarms_per_100_photos, .. } = scores;
-    format!(
-        "urgent photos: {found} of {urgent} put forward (recall {recall:.4}), {false_alarms_per_100_photos:.2} false \
-         alarms per 100 photos\n"
-    )
-}
-
 fn second_look_table(scores: &DoubtScores) -> String {
-    let line = |name: &str, flagged: &Flagged| {
-        let share = flagged.share_wrong().map_or("-".to_owned(), |share| format!("{share:.4}"));
-        format!("  {name:<18} {:>7} {share:>9}\n", flagged.photos)
-    };
-    let reasons = scores.reasons.iter().map(|(reason, flagged)| line(&reason.to_string(), flagged));
-    let reasons: String = reasons.collect();
     let head = format!("{:<20} {:>7} {:>9}\n", "second look", "photos", "wrong");
-    head + &reasons + &line("any reason", &scores.any_reason) + &line("all photos", &scores.all)
+    scores.rows().fold(head, |text, [name, photos, share]| text + &format!("  {name:<18} {photos:>7} {share:>9}\n"))
 }
 
 fn retrieval_table(direction: Direction, scores: &DirectionScores) -> String {
@@ -129,7 +122,7 @@ fn classification_table(classification: &Classification) -> String {
         "", "photos", "macro-F1", "micro-F1", "weighted-F1", "exact match", "calib. error"
     );
     for (category, scores) in &classification.categories {
-        let error = scores.calibration.as_ref().map_or("-".to_owned(), |c| format!("{:.4}", c.expected_error));
+        let error = decimals(scores.calibration.as_ref().map(|calibration| calibration.expected_error), 4);
         text += &format!(
             "{:<16} {:>7} {:>9.4} {:>9.4} {:>12.4} {:>12.4} {error:>12}\n",
             Category::id(*category),

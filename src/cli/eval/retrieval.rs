@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::output;
 use crate::cli::inputs::CsvArgs;
@@ -40,11 +40,6 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let pairs = rows.iter().zip(images.into_iter().zip(texts));
     let pairs = pairs.filter_map(|(row, (image, text))| Some((row.labels.clone(), (image?, text?))));
     let (labels, (images, texts)): (Vec<Labels>, (Vec<Embedding>, Vec<Embedding>)) = pairs.unzip();
-    ensure!(!labels.is_empty(), "{}: no photo of it could be used; see --image-root", csv.display());
-    args.output.present(Run {
-        photos: labels.len(),
-        left_out: rows.len() - labels.len(),
-        retrieval: retrieval(&images, &texts, &labels),
-        ..output::new_run(csv, Some(&package))
-    })
+    let run = output::run_on_rows(csv, &package, rows.len(), labels.len())?;
+    args.output.present(Run { retrieval: retrieval(&images, &texts, &labels), ..run })
 }

@@ -62,16 +62,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let embeddings = args.rows.photos().embeddings(args.vectors.embeddings.as_deref(), &rows, &package)?;
     let usable = rows.iter().zip(embeddings).filter_map(|(row, embedding)| Some((row.labels.clone(), embedding?)));
     let (truth, queries): (Vec<Labels>, Vec<Embedding>) = usable.unzip();
-    ensure!(!queries.is_empty(), "{}: no photo of it could be used; see --image-root", csv.display());
+    let run = output::run_on_rows(csv, &package, rows.len(), queries.len())?;
     let neighbours = args.neighbours.count();
     let points = scaling(&reference, &queries, &truth, &sizes, neighbours);
     args.output.present(Run {
-        photos: queries.len(),
-        left_out: rows.len() - queries.len(),
         method: Some(describe(&Params { neighbours, ..Params::default() })),
         classification: points.last().map(|ScalingPoint { classification, .. }| classification.clone()),
         scaling: points,
-        ..output::new_run(csv, Some(&package))
+        ..run
     })
 }
 

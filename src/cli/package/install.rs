@@ -10,7 +10,7 @@ use crate::cli::outcome::Outcome;
 use crate::config::{Config, PackageConfig};
 use crate::kernels::Threads;
 use crate::package::Package;
-use crate::packages::{Download, Install, InstallError, Installed, Role, Source, Store, fetch, self_test};
+use crate::packages::{Download, Install, InstallError, Installed, NewPackage, Role, Store, fetch, self_test};
 use crate::pipeline::{Classifier, Limits};
 
 /// Install a model package and switch to it; the daemon uses it from its next start on.
@@ -65,7 +65,7 @@ pub fn install(args: &InstallArgs) -> Result<Outcome> {
     let bytes_max = u64::from(config.megabytes_max.get()) * 1_000_000;
     let params = Install { keys: config.trusted_keys.clone(), bytes_max, allow_downgrade: args.allow_downgrade };
     let id = match args.source.contains("://") {
-        false => store.install(&Source::at(Path::new(&args.source)), &params, try_out)?,
+        false => store.install(&NewPackage::at(Path::new(&args.source)), &params, try_out)?,
         true => install_from_web(args, &store, &config, &params)?,
     };
     let mut out = std::io::stdout().lock();
@@ -84,7 +84,7 @@ fn install_from_web(args: &InstallArgs, store: &Store, config: &PackageConfig, p
         signed: !params.keys.is_empty(),
     };
     let path = fetch(&download, &store.root().join(".download"))?;
-    let installed = store.install(&Source::Archive(path.clone()), params, try_out);
+    let installed = store.install(&NewPackage::Archive(path.clone()), params, try_out);
     let _ = std::fs::remove_file(path);
     Ok(installed?)
 }

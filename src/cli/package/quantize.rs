@@ -8,12 +8,13 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
+use crate::cli::decode::input;
 use crate::cli::outcome::Outcome;
 use crate::cli::progress;
 use crate::encoder::{self, Aim, Progress, Report, TowerReport};
+use crate::evaluate::decimals;
 use crate::kernels::Threads;
 use crate::package::{Fidelity, Package};
-use crate::photo::{self, encoder_input};
 use crate::pipeline::{Limits, read_file};
 
 /// Maximum number of calibration photos, taken evenly from the sorted list. More photos add nothing.
@@ -89,11 +90,7 @@ fn photos(package: &Package, dir: &Path) -> Result<Vec<Vec<f32>>> {
     let limits = Limits::default();
     let mut tensors = Vec::new();
     for path in paths.iter().step_by(step) {
-        let input = |bytes: Vec<u8>| {
-            let preprocess = package.preprocess();
-            Ok(encoder_input(&photo::open(&bytes, &preprocess, &limits.photo)?, &preprocess)?)
-        };
-        match read_file(path, &limits).and_then(input) {
+        match read_file(path, &limits).and_then(|bytes| Ok(input(&bytes, package, &limits)?)) {
             Ok(input) => tensors.push(input.tensor),
             Err(error) => bar.suspend(|| eprintln!("bridgeclip: {}: {error}; left out", path.display())),
         }
@@ -166,7 +163,7 @@ fn print_tower(out: &mut impl Write, name: &str, tower: &TowerReport) -> Result<
             layer.outputs,
             layer.depth,
             layer.precision,
-            layer.alpha.map_or("-".to_owned(), |alpha| format!("{alpha:.2}")),
+            decimals(layer.alpha.map(f64::from), 2),
             100.0 * layer.relative_error,
             layer.cosine_loss.map_or("-".to_owned(), |loss| format!("{loss:.2e}")),
         )?;

@@ -1,13 +1,13 @@
 //! `bridgeclip package keygen|sign|pack|add-golden`: commands for the place where packages are made.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::install::classifier;
+use crate::cli::new_file::write_secret;
 use crate::cli::outcome::Outcome;
 use crate::package::Package;
 use crate::packages;
@@ -81,10 +81,7 @@ fn read(path: &Path) -> Result<String> {
 
 pub fn keygen(args: &KeygenArgs) -> Result<Outcome> {
     let (secret, public) = packages::new_key(args.password.read()?)?;
-    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.out);
-    let mut file = created.with_context(|| format!("{}: cannot create", args.out.display()))?;
-    file.write_all(secret.as_bytes())?;
-    file.sync_all()?;
+    write_secret(&args.out, &secret)?;
     writeln!(std::io::stdout(), "{public}")?;
     Ok(Outcome::Good)
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::classify::{PromptEmbeddings, Prompts};
 use crate::cli::inputs::on_all_cores;
 use crate::cli::outcome::Outcome;
+use crate::cli::present;
 use crate::domain::Sha256;
 use crate::encoder::TextEncoder;
 use crate::kernels::Threads;
@@ -56,7 +57,7 @@ fn prompts_file(args: &Args) -> Result<(String, String)> {
         None => Ok(("the built-in prompts".to_owned(), Prompts::BUILT_IN.to_owned())),
         Some(path) => {
             let text = fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
-            Ok((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text))
+            Ok((present::file_name(path).into_owned(), text))
         }
     }
 }

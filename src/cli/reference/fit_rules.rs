@@ -10,9 +10,9 @@ use crate::classify::{Engine, Neighbour, Params, Rules};
 use crate::cli::inputs::{CsvArgs, EmbeddingsArgs};
 use crate::cli::method::{NeighboursArgs, describe};
 use crate::cli::outcome::Outcome;
-use crate::cli::progress;
+use crate::cli::{present, progress};
 use crate::domain::{Category, Embedding, Labels, Rule};
-use crate::evaluate::UrgencyScores;
+use crate::evaluate::decimals;
 use crate::fit::{ClassShares, NEIGHBOURHOOD, RulesCheck, Sample, WayCheck, fit_rules};
 use crate::package::Package;
 use crate::pipeline::fitted;
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let usable = rows.into_iter().zip(embeddings).filter_map(|(row, embedding)| Some((row, embedding?)));
     let (rows, photos): (Vec<Row>, Vec<Embedding>) = usable.unzip();
     let (rules, check) = fit(args, &package, &rows, &photos)?;
-    let csv = args.rows.csv.file_name().unwrap_or_default().to_string_lossy();
+    let csv = present::file_name(&args.rows.csv);
     let neighbours = args.neighbours.count();
     let note = json!({
         "by": "fit-rules",
@@ -134,31 +134,21 @@ fn table(csv: &str, check: &RulesCheck, neighbours: usize) -> String {
     let heads = Category::ALL.map(|category| format!(" {:>15}", category.id())).concat();
     text += &format!("{:<38}{heads} {:>8}\n", "macro-F1", "mean");
     for way in ways {
-        let figures = Category::ALL.map(|category| figure(way.macro_f1.get(&category))).concat();
+        let figures = Category::ALL
+            .map(|category| format!(" {:>15}", decimals(way.macro_f1.get(&category).copied(), 4)))
+            .concat();
         text += &format!("  {:<36}{figures} {:>8.4}\n", name(way, neighbours), way.mean_macro_f1);
     }
     text += &format!("{:<38}{heads}\n", "calibration error, before and after");
     for way in ways {
         let of = |category| [&way.own_calibration_error, &way.calibration_error].map(|errors| errors.get(&category));
-        let pair = |category| format!(" {:>15}", of(category).map(short).join(" > "));
+        let pair = |category| format!(" {:>15}", of(category).map(|error| decimals(error.copied(), 3)).join(" > "));
         text += &format!("  {:<36}{}\n", name(way, neighbours), Category::ALL.map(pair).concat());
     }
-    let UrgencyScores { urgent, found, recall, false_alarms_per_100_photos, .. } = urgency;
-    text + &format!(
-        "urgent photos: {found} of {urgent} put forward (recall {recall:.4}), {false_alarms_per_100_photos:.2} false \
-         alarms per 100 photos\n"
-    )
+    text + &present::urgency_scores(urgency)
 }
 
 fn name(way: &WayCheck, neighbours: usize) -> String {
     let rule = way.rule.unwrap_or(Rule::Published);
     describe(&Params { method: way.method, rule, neighbours })
-}
-
-fn figure(value: Option<&f64>) -> String {
-    format!(" {:>15}", value.map_or("-".to_owned(), |value| format!("{value:.4}")))
-}
-
-fn short(value: Option<&f64>) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.3}"))
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::cli::outcome::Outcome;
+use crate::cli::present;
 use crate::domain::Sha256;
 use crate::heads::Heads;
 use crate::package::Package;
@@ -41,7 +42,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         args.file.display(),
         heads.dim()
     );
-    let name = args.file.file_name().unwrap_or_default().to_string_lossy();
+    let name = present::file_name(&args.file);
     let note = json!({ "by": "import-heads", "file": name, "sha256": Sha256::of(&bytes) });
     revision.put(&mut package, FittedKind::Heads, &note, &bytes)?;
     writeln!(std::io::stdout().lock(), "linear heads of {name} are in the reference")?;

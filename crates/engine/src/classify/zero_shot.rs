@@ -3,6 +3,7 @@
 use bridgeclip_domain::{Category, Embedding, EmbeddingError, Scores};
 
 use super::{Answers, decide};
+use crate::heads::softmax;
 
 /// Probability from which a class counts in a multi-label category, as published.
 ///
@@ -37,7 +38,8 @@ impl ZeroShot {
     /// # Panics
     /// If the photo's embedding has another dimension than the prompts'.
     pub fn scores(&self, photo: &Embedding) -> Scores {
-        Scores::new(|category| softmax(self.0[category as usize].iter().map(|class| photo.cosine(class)).collect()))
+        let cosines = |category| self.0[category as usize].iter().map(|class| photo.cosine(class)).collect::<Vec<_>>();
+        Scores::new(|category| softmax(&cosines(category)))
     }
 
     /// Answers every category. Single label: the most probable class. Multi label: every class with a probability of at
@@ -58,13 +60,6 @@ fn mean(prompts: &[Embedding]) -> Result<Embedding, EmbeddingError> {
     }
     // Normalisation makes a division by the number of prompts unnecessary.
     Embedding::normalise(sum)
-}
-
-/// Returns the softmax. Cosines are small enough that it needs no shift against overflow.
-fn softmax(cosines: Vec<f32>) -> Vec<f32> {
-    let weights: Vec<f32> = cosines.into_iter().map(f32::exp).collect();
-    let sum: f32 = weights.iter().sum();
-    weights.into_iter().map(|weight| weight / sum).collect()
 }
 
 #[cfg(test)]

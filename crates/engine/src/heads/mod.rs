@@ -221,7 +221,8 @@ fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }
 
-fn softmax(logits: &[f32]) -> Vec<f32> {
+/// Returns the softmax. Logits of any size do not overflow.
+pub(crate) fn softmax(logits: &[f32]) -> Vec<f32> {
     let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weights: Vec<f32> = logits.iter().map(|logit| (logit - greatest).exp()).collect();
     let sum: f32 = weights.iter().sum();

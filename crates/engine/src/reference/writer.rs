@@ -67,12 +67,16 @@ impl Writer {
             dim: stamp.embedding_dim,
         };
         if partial.exists() {
-            let connection = lock(&partial)?;
-            if let Some(done) = done(&connection, stamp, input, &partial)? {
-                return Ok((writer(connection), done));
+            match lock(&partial) {
+                Ok(connection) => {
+                    if let Some(done) = done(&connection, stamp, input, &partial)? {
+                        return Ok((writer(connection), done));
+                    }
+                }
+                Err(error) if is_damage(&error) => (),
+                Err(error) => return Err(error),
             }
-            drop(connection);
-            fs::remove_file(&partial).map_err(|source| ReferenceError::Io { path: partial.clone(), source })?;
+            remove(&partial).map_err(|source| ReferenceError::Io { path: partial.clone(), source })?;
         }
         let connection = lock(&partial)?;
         create(&connection, stamp, input).map_err(failed(&partial))?;
@@ -158,6 +162,19 @@ impl Writer {
         publish().map_err(|source| ReferenceError::Io { path: self.target.clone(), source })?;
         Ok((photos, rejected))
     }
+}
+
+/// Removes an unfinished file and the journal that a killed process left beside it, which must not be rolled back into a
+/// new file.
+fn remove(partial: &Path) -> io::Result<()> {
+    durable::remove(&durable::with_end(partial, "-journal"))?;
+    durable::remove(partial).map(drop)
+}
+
+/// Reports whether an error says that the file itself is damaged.
+fn is_damage(error: &ReferenceError) -> bool {
+    let ReferenceError::Sqlite { source, .. } = error else { return false };
+    matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// Opens the unfinished file for this process alone.
@@ -272,4 +289,38 @@ fn insert(connection: &Connection, block: &Block) -> rusqlite::Result<()> {
         .prepare_cached("INSERT INTO block VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(params![centre, positions, distances, int8, scales, errors])
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp() -> Stamp {
+        let text = |text: &str| text.to_owned();
+        Stamp {
+            embedding_space: text("space"),
+            embedding_dim: 2,
+            preprocessing: text("as it is"),
+            label_version: text(bridgeclip_domain::LABEL_VERSION),
+        }
+    }
+
+    #[test]
+    fn a_damaged_unfinished_file_is_begun_anew() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (target, input) = (dir.path().join("reference.db"), Sha256::of(b"input"));
+        let [partial, journal] =
+            ["partial", "partial-journal"].map(|end| dir.path().join(format!(".reference.db.{end}")));
+        let start = || Writer::start(&target, &stamp(), input);
+        for damage in [&[7_u8; 40_000][..], b"", b"SQLite format 3\0 and then nothing that fits"] {
+            fs::write(&partial, damage).expect("write");
+            fs::write(&journal, [7; 4096]).expect("write");
+            let (writer, done) = start().expect("begins anew");
+            assert_eq!(done, 0);
+            writer.checkpoint(5).expect("a commit");
+            assert!(matches!(start(), Err(ReferenceError::Busy(_))), "at work on it");
+            drop(writer);
+            assert_eq!(start().expect("goes on").1, 5);
+        }
+    }
 }

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use tract_onnx::tract_hir::internal::*;
 
+use bridgeclip_package::is_plain;
+
 /// An open weights file.
 #[derive(Debug)]
 pub struct WeightsFile {
@@ -17,7 +19,7 @@ pub struct WeightsFile {
 impl WeightsFile {
     /// Opens `name`, a plain file name, in the graph's folder `dir`.
     pub fn open(dir: &Path, name: &str) -> TractResult<Self> {
-        ensure!(!name.is_empty() && !name.contains('/') && !name.starts_with('.'), "`{name}` is no plain file name");
+        ensure!(is_plain(name), "`{name}` is no plain file name");
         let path = dir.join(name);
         let file = File::open(&path).with_context(|| format!("{}: cannot open", path.display()))?;
         let len = file.metadata()?.len();

@@ -20,7 +20,7 @@ const MAGNITUDE_FLOOR: f32 = 1e-4;
 
 /// The place whose outputs a fold divides.
 #[derive(Clone, Debug)]
-enum Source {
+enum FoldSource {
     /// The layer norm at this step.
     LayerNorm(usize),
     /// The values of an attention. The linear layer at this step computes its queries, keys and values.
@@ -45,7 +45,7 @@ pub fn smooth(kernel: Kernel, tower: &mut Tower, inputs: &mut BTreeMap<String, I
 }
 
 /// Returns each possible fold, with the steps of the linear layers that read its source.
-fn folds(tower: &Tower) -> Vec<(Source, Vec<usize>)> {
+fn folds(tower: &Tower) -> Vec<(FoldSource, Vec<usize>)> {
     let readers = |value: &str| -> Option<Vec<usize>> {
         let uses = (0..tower.steps.len()).filter(|&step| tower.steps[step].inputs.iter().any(|input| input == value));
         let reads = |step: usize| match &tower.steps[step].layer {
@@ -57,9 +57,9 @@ fn folds(tower: &Tower) -> Vec<(Source, Vec<usize>)> {
     let mut folds = Vec::new();
     for (index, step) in tower.steps.iter().enumerate() {
         let source = match &step.layer {
-            FloatLayer::LayerNorm { .. } => Source::LayerNorm(index),
-            FloatLayer::Attention { .. } => match readers_of_queries(tower, &step.inputs[0]) {
-                Some(linear) => Source::AttentionValues(linear),
+            FloatLayer::LayerNorm { .. } => FoldSource::LayerNorm(index),
+            FloatLayer::Attention { .. } => match sole_projection(tower, &step.inputs[0]) {
+                Some(linear) => FoldSource::AttentionValues(linear),
                 None => continue,
             },
             _ => continue,
@@ -69,9 +69,9 @@ fn folds(tower: &Tower) -> Vec<(Source, Vec<usize>)> {
     folds
 }
 
-/// Returns the step of the linear layer that computes the input `value` of an attention. None if another step uses
+/// Returns the step of the projection, a linear layer, that computes the input `value` of an attention. None if another step uses
 /// `value` or if the layer has another form.
-fn readers_of_queries(tower: &Tower, value: &str) -> Option<usize> {
+fn sole_projection(tower: &Tower, value: &str) -> Option<usize> {
     let uses = tower.steps.iter().flat_map(|step| &step.inputs).filter(|input| *input == value).count();
     let linear = tower.steps.iter().position(|step| step.output == value)?;
     let plain = matches!(&tower.steps[linear].layer, FloatLayer::Linear(l) if l.activation.is_none());
@@ -144,9 +144,9 @@ fn divide(inputs: &mut Inputs, factors: &[f32]) {
 }
 
 /// Divides the channels of the source by the factors.
-fn apply(tower: &mut Tower, source: &Source, factors: &[f32]) {
+fn apply(tower: &mut Tower, source: &FoldSource, factors: &[f32]) {
     match *source {
-        Source::LayerNorm(step) => {
+        FoldSource::LayerNorm(step) => {
             let FloatLayer::LayerNorm { weight, bias, .. } = &mut tower.steps[step].layer else {
                 unreachable!("a layer norm was found here")
             };
@@ -154,7 +154,7 @@ fn apply(tower: &mut Tower, source: &Source, factors: &[f32]) {
                 values.iter_mut().zip(factors).for_each(|(value, factor)| *value /= factor);
             }
         }
-        Source::AttentionValues(step) => {
+        FoldSource::AttentionValues(step) => {
             // The rows of the queries and keys come first; then each row belongs to a channel of the values.
             let linear = linear_mut(tower, step);
             let first = linear.outputs() - factors.len();

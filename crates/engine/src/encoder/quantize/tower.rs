@@ -13,6 +13,7 @@ use tract_onnx::pb::{ModelProto, NodeProto, TensorProto};
 use tract_onnx::tract_hir::internal::*;
 
 use bridgeclip_kernels::Activation;
+use bridgeclip_package::is_plain;
 
 /// An encoder as a list of steps, in order.
 #[derive(Clone, Debug)]
@@ -133,8 +134,9 @@ impl<'a> Constants<'a> {
     fn new(initializers: &'a [TensorProto], dir: &'a Path) -> TractResult<Self> {
         for tensor in initializers {
             let location = tensor.external_data.iter().find(|entry| entry.key == "location");
-            let plain = |name: &str| !name.contains('/') && !name.starts_with('.');
-            ensure!(location.is_none_or(|entry| plain(&entry.value)), "{} lies outside of the folder", tensor.name);
+            if let Some(entry) = location {
+                ensure!(is_plain(&entry.value), "{}: `{}` is no plain file name", tensor.name, entry.value);
+            }
         }
         let tensors = initializers.iter().map(|tensor| (&*tensor.name, tensor)).collect();
         Ok(Constants { tensors, copies: HashMap::new(), dir })
