@@ -1,11 +1,19 @@
-//! The daemon: threads, their order of start and stop, and what happens to each file.
+//! The daemon: its threads, the order in which they start and stop, and what happens to each file.
 //!
-//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, `position`
-//! (the serial line), `corrector` (time and place of stored captures), `web` (the API), the one of the folder watcher, and
-//! `read` for the photo that is being read.
-//! On a stop the photo in work is finished, then the uplink says goodbye, then the journal ends.
+//! The threads:
 //!
-//! An import by hand is the same without uplink, commands, position, corrector, web and watcher; it ends by itself.
+//! - the caller's, for intake and classification
+//! - `journal`, the only writer
+//! - `uplink` and `commands`
+//! - `position`, for the serial line
+//! - `corrector`, for time and place of stored captures
+//! - `web`, for the API
+//! - the folder watcher's
+//! - `read`, for the photo that is being read
+//!
+//! On a stop the current photo is finished, then the uplink says goodbye, then the journal ends.
+//!
+//! An import by hand runs without uplink, commands, position, corrector, web and watcher. It ends by itself.
 
 mod attempts;
 mod captures;
@@ -57,55 +65,42 @@ use crate::service::Service;
 use crate::uplink::{Link, LinkEvent, Uplink};
 use crate::web::{UPLOADS_NAME, Web};
 
-/// Pause before a photo without its end is read again.
+/// Pause before a photo whose end is missing is read again.
 const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
-/// Pause after a fault of the device itself (a full disk, say) before the photo is tried again.
+/// Pause after a fault of the device itself, such as a full disk, before the photo is tried again.
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
-/// Longest pause before a file that the drive could not read is tried again. The pauses double up to it.
+/// Longest pause before a file that the drive could not read is tried again. The pauses double up to this one.
 const UNREADABLE_PAUSE_MAX: Duration = Duration::from_secs(600);
-/// Time for which the end waits for the journal, once everything else has ended.
+/// Longest time that the shutdown waits for the journal, once everything else has ended.
 const JOURNAL_END_MAX: Duration = Duration::from_secs(3);
-/// To read gigabytes of a damaged database from a slow card, and to write what is whole.
+/// Longest time of a start with salvage, announced to systemd: gigabytes of a damaged database are read from a slow
+/// card, and the intact rows written.
 const SALVAGE_MAX: Duration = Duration::from_secs(3600);
 
-/// As much of a file as is read to learn when the photo was taken. An EXIF block of a JPEG has at most 64 KiB (CIPA
-/// DC-008, 4.7.2) and comes first.
+/// Number of bytes that are read of a file to learn when the photo was taken. An EXIF block of a JPEG has at most 64
+/// KiB (CIPA DC-008, 4.7.2) and comes first.
 const HEAD_BYTES: u64 = 1 << 16;
 
-/// What the daemon tells whoever watches it.
+/// Event that the daemon reports to its observer.
 #[derive(Clone, Debug)]
 pub enum DaemonEvent {
-    /// A file is being read, and so many wait behind it.
-    Started {
-        path: PathBuf,
-        waiting: usize,
-    },
+    /// A file is being read, and `waiting` other ones are queued after it.
+    Started { path: PathBuf, waiting: usize },
     /// A photo was classified, and its result is durable.
-    Captured {
-        path: PathBuf,
-        capture: i64,
-        sequence: i64,
-        verdict: Box<Verdict>,
-    },
+    Captured { path: PathBuf, capture: i64, sequence: i64, verdict: Box<Verdict> },
     /// A file holds a photo that was classified before.
-    Known {
-        path: PathBuf,
-    },
+    Known { path: PathBuf },
     /// A file gave no result. This is recorded, unless the file has vanished.
-    Failed {
-        path: PathBuf,
-        reason: String,
-    },
-    /// What is known of these captures has changed, by whatever process: verdict, inspection, tag, time or place.
-    Changed {
-        captures: Vec<i64>,
-    },
-    /// Events were queued, by whatever process.
+    Failed { path: PathBuf, reason: String },
+    /// Facts about these captures have changed, in whatever process: verdict, inspection, tag, time or place.
+    Changed { captures: Vec<i64> },
+    /// Events were queued, in whatever process.
     QueueChanged,
+    /// The link to the broker has changed.
     Link(LinkEvent),
 }
 
-/// A running daemon. It works while [`Daemon::run`] is called.
+/// Running daemon. It classifies photos while [`Daemon::run`] executes.
 pub struct Daemon {
     intake: Intake,
     worker: Worker,
@@ -115,21 +110,24 @@ pub struct Daemon {
     web: Option<Web>,
     journal_thread: JoinHandle<()>,
     service: Arc<Service>,
-    /// Keeps a second daemon off the data folder.
+    /// Lock that keeps a second daemon off the data folder.
     _lock: File,
 }
 
-/// Called from several threads.
+/// Function that receives events, from several threads.
 type Observer = Arc<dyn Fn(DaemonEvent) + Send + Sync>;
 
 impl Daemon {
-    /// Loads everything and starts the threads. An error says what is missing and what to do.
+    /// Loads everything and starts the threads.
+    ///
+    /// # Errors
+    /// A message that says what is missing and what to do.
     pub fn start(config: &Config, observer: impl Fn(DaemonEvent) + Send + Sync + 'static) -> Result<Self> {
         Self::with_intake(config, watch(config), Arc::new(observer), false)
     }
 
-    /// Takes in what lies at `paths`, and nothing else: no link, no serial line, no watched folder. What failed
-    /// before is tried again. [`Daemon::run`] ends when all is done.
+    /// Prepares an import of the photos at `paths` alone: no link, no serial line, no watched folder. Files that failed
+    /// before are tried again. [`Daemon::run`] ends when all files are done.
     pub fn import(
         config: &Config,
         paths: Vec<PathBuf>,
@@ -163,7 +161,8 @@ impl Daemon {
         let (journal, journal_thread) = start_journal(config, &link, &intake, &observer, &learner)?;
         let reader = journal.reader()?;
         if config.inspection.learn {
-            // A reader that has nothing mended: it is used by the thread that would have to mend it.
+            // This reader must not ask the journal to mend damage: it is used on the journal's own thread, which would
+            // wait for itself.
             let reader = Reader::open(&config.device.data_dir.join(FILE_NAME))?;
             let rated = classifier.answerer().rated.clone();
             let started = Learner::start(reader, package.embedding_space(), rated)?;
@@ -211,7 +210,7 @@ impl Daemon {
         Ok(Daemon { intake, worker, uplink, line, corrector, web, journal_thread, service, _lock: lock })
     }
 
-    /// A handle that ends [`Daemon::run`] from another thread.
+    /// Returns a handle that ends [`Daemon::run`] from another thread.
     pub fn stopper(&self) -> Stopper {
         Stopper { intake: self.intake.stopper(), reads: self.worker.reads.clone() }
     }
@@ -259,7 +258,8 @@ impl Daemon {
     }
 }
 
-/// It ends when the last request has been answered. One that hangs on a drive never is, and what was accepted is durable.
+/// Waits for the journal's thread, which ends once the last request has been answered. A request that hangs on a drive
+/// is never answered; everything that was accepted is durable by then.
 fn end_journal(thread: JoinHandle<()>) {
     let begin = Instant::now();
     while !thread.is_finished() {
@@ -273,7 +273,7 @@ fn end_journal(thread: JoinHandle<()>) {
     }
 }
 
-/// Ends [`Daemon::run`] from another thread.
+/// Handle that ends [`Daemon::run`] from another thread.
 #[derive(Clone, Debug)]
 pub struct Stopper {
     intake: IntakeStop,
@@ -281,14 +281,14 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// The photo in work is finished, unless it is still being read.
+    /// Asks the daemon to stop. The current photo is finished, unless it is still being read.
     pub fn stop(&self) {
         self.reads.stop();
         self.intake.stop();
     }
 }
 
-/// Whether a daemon works on this data folder.
+/// Reports whether a daemon works on this data folder.
 pub fn is_running(data_dir: &Path) -> bool {
     let Ok(folder) = File::open(data_dir) else { return false };
     matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock))
@@ -305,7 +305,7 @@ fn watch(config: &Config) -> intake::Params {
     }
 }
 
-/// The lock is on the folder itself: no file of that purpose can be damaged.
+/// Locks the data folder itself rather than a lock file, which could be damaged.
 fn lock_data_dir(dir: &Path) -> Result<File> {
     durable::create_folders(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
     let folder = File::open(dir).with_context(|| format!("{}: cannot read", dir.display()))?;
@@ -318,7 +318,7 @@ fn lock_data_dir(dir: &Path) -> Result<File> {
     }
 }
 
-/// [`is_running`] in another process holds the lock for a moment.
+/// Locks the folder, with retries: [`is_running`] in another process holds the lock for a moment.
 fn lock(file: &File) -> Result<(), TryLockError> {
     for _ in 0..10 {
         match file.try_lock() {
@@ -329,7 +329,7 @@ fn lock(file: &File) -> Result<(), TryLockError> {
     file.try_lock()
 }
 
-/// The bounds on photos, and how they are decoded.
+/// Returns the limits on photos and the way they are decoded, from the settings.
 pub fn limits(config: &Config) -> Limits {
     Limits {
         bytes_max: u64::from(config.intake.photo_megabytes_max.get()) * 1_000_000,
@@ -347,7 +347,8 @@ fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
     Ok(Classifier::load(package, limits(config), config.classify.params(), &threads)?)
 }
 
-/// What judges stored embeddings again, as photos are judged now.
+/// Makes an answerer that judges stored embeddings as new photos are judged, with the photos that inspectors have rated
+/// if the settings say so.
 pub fn answerer(config: &Config, package: &Package, reader: &Reader) -> Result<Answerer> {
     let answerer = Answerer::load(package, config.classify.params())?;
     if config.inspection.learn {
@@ -356,7 +357,7 @@ pub fn answerer(config: &Config, package: &Package, reader: &Reader) -> Result<A
     Ok(answerer)
 }
 
-/// Under which name events are made.
+/// Returns the identity under which events are made.
 pub fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIdentity {
     let manifest = package.manifest();
     DeviceIdentity {
@@ -374,7 +375,7 @@ fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
     let locator = Arc::clone(locator);
     let note = move |event| match event {
         LineEvent::Arrived(arrival) => locator.note(arrival),
-        // The line has logged these itself.
+        // The line itself logs these.
         LineEvent::Found { .. } | LineEvent::Lost(_) => (),
     };
     Line::start(params, note).map(Some).context("cannot start a thread for the serial line")
@@ -411,7 +412,7 @@ fn start_journal(
     Ok(Journal::open(&config.device.data_dir, config.journal(), report)?)
 }
 
-/// Takes one file after the other from bytes to a durable result.
+/// Worker that takes one file after another from bytes to a durable result.
 struct Worker {
     classifier: Classifier,
     journal: Journal,
@@ -425,16 +426,17 @@ struct Worker {
     bursts: Bursts,
     attempts: Attempts,
     reads: Reads,
-    /// Someone waits for the end and wants to know about every file.
+    /// Whether this is an import by hand: a person waits for the end, and wants to know about every file.
     by_hand: bool,
 }
 
+/// Outcome for one file.
 enum Progress {
     /// The photo is known.
     Done,
-    /// Why there is no result is recorded, or the file is gone.
+    /// There is no result. The reason is recorded, or the file is gone.
     Failed,
-    /// Nothing is recorded; try again after the pause.
+    /// Nothing is recorded. The file is tried again after the pause.
     Again(Duration),
 }
 
@@ -443,7 +445,7 @@ impl Worker {
         match self.result(candidate) {
             Ok(progress) => progress,
             Err(error) => {
-                // That the device is full was said once, for all photos.
+                // The journal has logged once, for all photos, that the device is full.
                 if !matches!(error.downcast_ref(), Some(JournalError::Full(_))) {
                     error!("{}: {error:#}; trying again in {FAULT_PAUSE:?}", candidate.path.display());
                 }
@@ -452,12 +454,13 @@ impl Worker {
         }
     }
 
-    /// An error is a fault of the device; what is wrong with a photo is recorded instead.
+    /// Reads, classifies and stores a photo. An error is a fault of the device; what is wrong with a photo is recorded
+    /// instead.
     fn result(&mut self, candidate: &Candidate) -> Result<Progress> {
         let bytes = match self.read(candidate) {
             Ok(bytes) => bytes,
             Err(PipelineError::Read(_)) if self.reads.is_stopping() => return Ok(Progress::Again(FAULT_PAUSE)),
-            // To ask whether it is there would hang too.
+            // Checking whether the file exists would hang too.
             Err(PipelineError::Read(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 return Ok(self.unreadable(candidate, &error));
             }
@@ -527,7 +530,7 @@ impl Worker {
         }
     }
 
-    /// The one that the photo shows, or the last one that was set.
+    /// Returns the tag that the photo shows, or else the last one that was set.
     fn tag(&self, candidate: &Candidate, new: Option<&Tag>) -> Result<Option<Tag>> {
         let Some(new) = new else { return Ok(self.reader.tag()?) };
         info!("{}: a code says: {new}; this holds for the photos from here on", candidate.path.display());
@@ -576,7 +579,8 @@ impl Worker {
         Progress::Done
     }
 
-    /// A card was pulled, say. Nothing is recorded, so that the photo is new when it comes back.
+    /// Reports a file that vanished, for example with a pulled card. Nothing is recorded, so that the photo is new when
+    /// it comes back.
     fn vanished(&self, candidate: &Candidate, error: &io::Error) -> Progress {
         let path = candidate.path.clone();
         self.vitals.file_readable(&path);
@@ -585,8 +589,8 @@ impl Worker {
         Progress::Failed
     }
 
-    /// The drive's fault, not the photo's: nothing is recorded, and the file is tried again, by the next import if this is
-    /// one.
+    /// Reports a file that the drive cannot read. This is not the photo's fault, so nothing is recorded and the file is
+    /// tried again, by the next import if this is one.
     fn unreadable(&self, candidate: &Candidate, error: &io::Error) -> Progress {
         let path = candidate.path.clone();
         let reason = format!("cannot be read: {error}");
@@ -603,7 +607,7 @@ impl Worker {
         Progress::Again(pause)
     }
 
-    /// Waits for the rest of a photo that may still be growing; records any other failure.
+    /// Has a photo that may still be growing tried again. Records any other failure.
     fn failed(&self, candidate: &Candidate, error: &PipelineError) -> Result<Progress> {
         let waiting = !self.by_hand && candidate.unchanged < self.config.intake.incomplete_s.seconds();
         if waiting && matches!(error, PipelineError::Photo(error) if error.may_be_incomplete()) {
@@ -641,13 +645,13 @@ impl Records for Worker {
         }
     }
 
-    /// By the camera's clock, which a copied file keeps, or else the time of the file.
+    /// Returns the time by the camera's clock, which survives copying, or else the time of the file.
     fn taken(&self, path: &Path, stamp: &FileStamp) -> Timestamp {
         if self.attempts.of(path, stamp) > 0 {
-            // One that has ended the program comes after all others.
+            // A photo that has ended the program comes after all other ones.
             return Timestamp::MAX;
         }
-        // What cannot be read is told when its turn comes.
+        // A file that cannot be read is reported when its turn comes.
         let head = self.reads.read(path, HEAD_BYTES, read_head).and_then(|head| head).unwrap_or_default();
         read_metadata(&head, self.config.intake.camera_utc_offset.0).taken.unwrap_or_else(|| modified(stamp))
     }
@@ -659,7 +663,7 @@ fn read_head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// When the file was last written; the start of 1970 if no calendar reaches that far.
+/// Returns when the file was last written; the start of 1970 if that is outside the calendar.
 fn modified(stamp: &FileStamp) -> Timestamp {
     Timestamp::from_nanosecond(stamp.modified_ns.into()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

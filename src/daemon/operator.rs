@@ -1,4 +1,4 @@
-//! Carries out commands that came over the uplink.
+//! Execution of commands that arrive over the uplink.
 
 use std::sync::Arc;
 
@@ -13,15 +13,17 @@ use crate::domain::{Change, LABEL_VERSION, SOFTWARE};
 use crate::journal::{Expect, Reader};
 use crate::uplink::{Acting, Captures, Command, CommandHandler, Op, Retag};
 
-/// Carries out commands.
+/// Handler of commands.
 pub struct Operator {
     tools: Tools,
     reader: Reader,
     settings: LiveSettings,
+    /// Answer to `ping`: versions of the program, the package and the labels.
     versions: Value,
 }
 
 impl Operator {
+    /// Makes a handler with a reader of its own.
     pub fn new(shared: &Shared) -> Result<Self> {
         let Shared { config, identity, .. } = *shared;
         Ok(Operator {
@@ -51,13 +53,14 @@ impl Operator {
         Ok(json!({ "photos": retag.photos.len(), "changed": made.len() }))
     }
 
+    /// Wraps work that takes long, to be done on another thread.
     fn long(&self, work: fn(&Tools, &Captures, &dyn Fn() -> bool) -> Result<Value>, captures: &Captures) -> Acting {
         let (tools, captures) = (self.tools.clone(), captures.clone());
         Acting::Long(Box::new(move |goes_on| in_words(work(&tools, &captures, goes_on))))
     }
 }
 
-/// The error with its causes.
+/// Converts an error to text, with its causes.
 fn in_words<T>(outcome: Result<T>) -> Result<T, String> {
     outcome.map_err(|error| format!("{error:#}"))
 }

@@ -1,4 +1,4 @@
-//! What the uplink needs, from the settings.
+//! Start of the uplink from the settings.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::uplink::{
     client_config, public_key, read_credential, read_secret,
 };
 
-/// What the uplink shares with the rest of the daemon.
+/// Parts of the daemon that the uplink and the API use.
 pub struct Shared<'a> {
     pub config: &'a Config,
     pub identity: &'a Arc<DeviceIdentity>,
@@ -31,13 +31,17 @@ pub struct Shared<'a> {
     pub observer: &'a Observer,
 }
 
-/// What the settings file says.
+/// Returns those settings of the settings file that can be changed at run time.
 pub fn file_settings(config: &Config) -> Settings {
     let Some(mqtt) = &config.mqtt else { return Settings::default() };
     let bytes_per_s_max = Some(mqtt.bytes_per_s_max.get()).filter(|bytes| *bytes > 0);
     Settings { metered: mqtt.metered, bytes_per_s_max }
 }
 
+/// Starts the uplink.
+///
+/// # Errors
+/// If a certificate, key or password is unusable, or the thread cannot be started.
 pub fn start(shared: &Shared, mqtt: &Mqtt) -> Result<Uplink> {
     let Shared { config, link, vitals, .. } = *shared;
     let (observer, vitals) = (shared.observer.clone(), vitals.clone());
@@ -69,7 +73,7 @@ fn params(shared: &Shared, mqtt: &Mqtt) -> Result<uplink::Params> {
     })
 }
 
-/// How the broker of these settings is reached; reads certificates and passwords.
+/// Returns how the broker is reached. Reads certificates and passwords.
 pub fn endpoint(mqtt: &Mqtt, client_id: String) -> Result<Endpoint> {
     Ok(Endpoint {
         host: mqtt.broker.host.clone(),
@@ -83,7 +87,7 @@ pub fn endpoint(mqtt: &Mqtt, client_id: String) -> Result<Endpoint> {
     })
 }
 
-/// How the way to the broker is protected, if it is.
+/// Returns how the connection to the broker is protected; `None` if the settings ask for no TLS.
 pub fn tls(mqtt: &Mqtt) -> Result<Option<Tls>, TlsError> {
     mqtt.tls.as_ref().map(|tls| client_config(&mqtt.broker.host, &files(tls))).transpose()
 }
@@ -93,7 +97,7 @@ fn files(tls: &crate::config::Tls) -> TlsFiles {
     TlsFiles { ca: tls.ca_file.clone(), client }
 }
 
-/// Who the device is to the broker.
+/// Returns the device's name and password for the broker; `None` if the settings name no user.
 pub fn login(mqtt: &Mqtt) -> Result<Option<Login>, SecretError> {
     let Some(username) = mqtt.username.clone() else { return Ok(None) };
     let password = match (&mqtt.password_file, &mqtt.password_credential) {
@@ -118,7 +122,7 @@ fn desk(shared: &Shared, commands: &Commands) -> Result<Desk> {
     Desk::start(params, Box::new(operator), move || wake.wake()).context("cannot start the thread for commands")
 }
 
-/// Whose commands are carried out.
+/// Returns the public key whose commands are carried out.
 pub fn command_key(commands: &Commands) -> Result<uplink::VerifyingKey> {
     match (&commands.public_key, &commands.public_key_file) {
         (Some(text), _) => public_key(text).context("commands.public_key"),
