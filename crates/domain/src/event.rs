@@ -264,8 +264,13 @@ struct Package<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
-    use crate::{CategoryVerdict, Method, PositionSource, Rule, Saying, ScoredClass, Statement, TimeQuality, Urgency};
+    use crate::{
+        Attitude, CategoryVerdict, Method, PositionSource, Rule, Saying, ScoredClass, Statement, TimeQuality, Urgency,
+    };
 
     const CONTEXT: EventContext = EventContext {
         id: "second",
@@ -277,6 +282,43 @@ mod tests {
         package_hash: "hash",
         stored_at: Timestamp::UNIX_EPOCH,
     };
+
+    // Line breaks and indentation are no part of the events.
+    const FULL_EVENT: &str = r#"
+        {"specversion":"1.0","id":"second","source":"bridge/v1/site/unit","type":"bridgeclip.capture.result.v1",
+        "subject":"55c64d0fcd6f9d5f7c828093857e3fdfda68478bb4e9bd24d481ef391c7804e8","time":"1970-01-01T00:00:00Z",
+        "datacontenttype":"application/json","sequence":"7",
+        "data":{"sequence":7,"boot_id":"boot","queued":false,
+        "taken":{"at":"1970-01-01T00:00:00Z","quality":"unsynced"},"monotonic_ms":5999,
+        "image":{"sha256":"55c64d0fcd6f9d5f7c828093857e3fdfda68478bb4e9bd24d481ef391c7804e8","file":"DJI_�1.JPG",
+        "bytes":5,"pixels":[4000,3000],"camera":{"make":"DJI","serial":"1"},"exposure":{"time_s":0.002,"iso":100},
+        "quality":{"sharpness":100.0,"brightness":0.42,"black_share":0.0,"white_share":0.0,
+        "millimetres_per_pixel":0.83}},
+        "position":{"latitude_deg":35.5,"longitude_deg":139.25,"source":"serial_gps","age_s":2.5},
+        "drone":{"relative_altitude_m":21.4,"gimbal":{"pitch_deg":-89.9,"yaw_deg":12.5}},
+        "tag":{"bridge":"B-12","member":"G2"},
+        "burst":{"representative":"a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e","frame":2},
+        "package":{"name":"model 2","hash":"hash"},
+        "verdict":{"soundness":[{"label":"II","confidence":0.7}],"measure":[{"label":"B","confidence":0.7}],
+        "damage_type":[{"label":"spalling / rebar exposure","confidence":0.7}],
+        "damage_location":[{"label":"cross girder","confidence":0.7}],"method":"knn","rule":"published",
+        "confidence_calibrated":false,"review_urgent":false,"urgency":{"score":0.0,"signs":[]},"second_look":[],
+        "neighbours":[]}}}"#;
+    const BARE_EVENT: &str = r#"
+        {"specversion":"1.0","id":"second","source":"bridge/v1/site/unit","type":"bridgeclip.capture.result.v1",
+        "subject":"55c64d0fcd6f9d5f7c828093857e3fdfda68478bb4e9bd24d481ef391c7804e8","time":"1970-01-01T00:00:00Z",
+        "datacontenttype":"application/json","sequence":"7",
+        "data":{"sequence":7,"boot_id":"boot","queued":false,
+        "taken":{"at":"1970-01-01T00:00:00Z","quality":"unsynced"},
+        "image":{"sha256":"55c64d0fcd6f9d5f7c828093857e3fdfda68478bb4e9bd24d481ef391c7804e8",
+        "bytes":5,"pixels":[4000,3000],"camera":{},
+        "quality":{"sharpness":100.0,"brightness":0.5,"black_share":0.0,"white_share":0.0}},
+        "package":{"name":"model 2","hash":"hash"},
+        "verdict":{"soundness":[{"label":"II","confidence":0.7}],"measure":[{"label":"B","confidence":0.7}],
+        "damage_type":[{"label":"spalling / rebar exposure","confidence":0.7}],
+        "damage_location":[{"label":"cross girder","confidence":0.7}],"method":"knn","rule":"published",
+        "confidence_calibrated":false,"review_urgent":false,"urgency":{"score":0.0,"signs":[]},"second_look":[],
+        "neighbours":[]}}}"#;
 
     fn capture() -> Capture {
         Capture {
@@ -324,6 +366,32 @@ mod tests {
 
     fn parsed(event: &[u8]) -> Value {
         serde_json::from_slice(event).expect("JSON")
+    }
+
+    /// Returns a capture in which everything that can be known is set.
+    fn full_capture() -> Capture {
+        let attitude = Attitude { roll_deg: None, pitch_deg: Some(-89.9), yaw_deg: Some(12.5) };
+        Capture {
+            path: OsStr::from_bytes(b"/media/DJI_\xFF1.JPG").into(),
+            monotonic_ns: Some(5_999_999_999),
+            position: Some(position()),
+            camera: Camera { make: Some("DJI".to_owned()), serial: Some("1".to_owned()), ..Camera::default() },
+            exposure: Exposure { time_s: Some(0.002), iso: Some(100), ..Exposure::default() },
+            drone: Some(Drone { relative_altitude_m: Some(21.4), gimbal: attitude, ..Drone::default() }),
+            quality: PhotoQuality { brightness: 0.42, millimetres_per_pixel: Some(0.83), ..capture().quality },
+            tag: "bridgeclip:bridge=B-12;member=G2".parse().ok(),
+            burst: Some(Burst { representative: Sha256::of(b"first"), frame: 2 }),
+            ..capture()
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_an_event_stay_as_they_are() {
+        let full = capture_result(&CONTEXT, &full_capture(), &verdict(1));
+        let bare = capture_result(&CONTEXT, &Capture { path: "/".into(), ..capture() }, &verdict(1));
+        let joined = |text: &str| text.lines().map(str::trim_start).collect::<String>();
+        assert_eq!(String::from_utf8_lossy(&full), joined(FULL_EVENT));
+        assert_eq!(String::from_utf8_lossy(&bare), joined(BARE_EVENT));
     }
 
     #[test]
