@@ -47,7 +47,7 @@ use self::reads::Reads;
 use self::settings::LiveSettings;
 pub use self::uplink::{command_key, endpoint, login, tls};
 use crate::config::Config;
-use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag, Verdict};
+use crate::domain::{Capture, Failure, FileStamp, Image, PhotoQuality, Sha256, Tag, Verdict};
 use crate::durable;
 use crate::intake::{self, Bursts, Candidate, Intake, IntakeStop, Look, Records};
 use crate::journal::{
@@ -557,21 +557,16 @@ impl Worker {
         let file_name = candidate.path.file_name().and_then(OsStr::to_str);
         let Located { taken, monotonic_ns, position } = self.locator.locate(file_name, &sighting, own);
         let burst = self.bursts.place(&embedded.embedding, taken.at);
-        Capture {
+        let image = Image {
             sha256,
             path: candidate.path.clone(),
             bytes: bytes.len() as u64,
             pixels: embedded.pixels,
-            taken,
-            monotonic_ns,
-            position,
             camera: metadata.camera,
             exposure: metadata.exposure,
-            drone: metadata.drone,
-            quality: PhotoQuality { millimetres_per_pixel, ..embedded.quality },
-            tag,
-            burst,
-        }
+            quality: Some(PhotoQuality { millimetres_per_pixel, ..embedded.quality }),
+        };
+        Capture { taken, monotonic_ns, image, position, drone: metadata.drone, tag, burst }
     }
 
     fn known(&self, candidate: &Candidate) -> Progress {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{ExportError, Record};
-use crate::domain::{Answer, Burst, Camera, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time};
+use crate::domain::{Answer, Capture, Inspection};
 use crate::journal::StoredPackage;
 
 pub fn write(
@@ -32,37 +32,13 @@ pub struct Line<'a> {
     boot_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<&'a str>,
-    taken: &'a Time,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    monotonic_ms: Option<u64>,
-    image: Image<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<&'a Position>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    drone: Option<&'a Drone>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tag: Option<&'a Tag>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    burst: Option<Burst>,
+    #[serde(flatten)]
+    facts: &'a Capture,
     #[serde(skip_serializing_if = "Option::is_none")]
     package: Option<&'a StoredPackage>,
     verdict: Answer<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inspection: Option<&'a Inspection>,
-}
-
-#[derive(Serialize)]
-struct Image<'a> {
-    sha256: Sha256,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    bytes: u64,
-    pixels: [u32; 2],
-    camera: &'a Camera,
-    #[serde(skip_serializing_if = "Exposure::is_unknown")]
-    exposure: &'a Exposure,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quality: Option<PhotoQuality>,
 }
 
 impl<'a> Line<'a> {
@@ -77,21 +53,7 @@ impl<'a> Line<'a> {
             sequence: capture.sequence,
             boot_id: &capture.boot_id,
             supersedes: capture.result_id.as_deref(),
-            taken: &capture.taken,
-            monotonic_ms: capture.monotonic_ns.map(|ns| ns / 1_000_000),
-            image: Image {
-                sha256: capture.sha256,
-                file: record.file(),
-                bytes: capture.bytes,
-                pixels: capture.pixels,
-                camera: &capture.camera,
-                exposure: &capture.exposure,
-                quality: capture.quality,
-            },
-            position: capture.position.as_ref(),
-            drone: capture.drone.as_ref(),
-            tag: capture.tag.as_ref(),
-            burst: capture.burst,
+            facts: &capture.facts,
             package: capture.package.as_ref(),
             verdict: Answer(&capture.verdict),
             inspection: capture.inspection.as_ref(),

@@ -27,7 +27,7 @@ mod verdict_json;
 
 pub use burst::Burst;
 pub use caption::{CaptionError, caption, parse_caption};
-pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, NotSha256, Sha256};
+pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, Image, NotSha256, Sha256};
 pub use drone::{Attitude, Drone};
 pub use embedding::{Embedding, EmbeddingError};
 pub use event::{

@@ -1,7 +1,5 @@
 //! Results: captures with their verdicts, and the events that report them.
 
-use std::os::unix::ffi::OsStrExt;
-
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -20,7 +18,7 @@ use super::params::DeviceIdentity;
 use super::row::{Row, damaged, json, to_json, unreadable};
 use super::tables::Tables;
 use super::tag::insert_tag;
-use super::{judgement, thumbnail};
+use super::{facts, judgement, thumbnail};
 
 /// Classified photo that is about to be stored.
 #[derive(Clone, Debug)]
@@ -96,7 +94,7 @@ pub fn store(
     if let Some(thumbnail) = &result.thumbnail {
         thumbnail::store(tables, capture, &event_id, thumbnail, result.stored_at)?;
     }
-    if !judgement::history(tables.connection, &result.capture.sha256)?.is_empty() {
+    if !judgement::history(tables.connection, &result.capture.image.sha256)?.is_empty() {
         // An inspector judged the photo before its capture was lost to damage.
         supersede(tables, identity, capture, &Change::Inspected, Expect::Any, result.queued, result.stored_at)?;
     }
@@ -179,26 +177,12 @@ fn put_whole(
 }
 
 fn capture_row(id: i64, identity: &DeviceIdentity, result: &NewResult) -> Row {
-    let capture = &result.capture;
-    Row::new("capture", id)
-        .with("sha256", capture.sha256.0.to_vec())
-        .with("path", capture.path.as_os_str().as_bytes().to_vec())
-        .with("bytes", capture.bytes as i64)
-        .with("width", capture.pixels[0])
-        .with("height", capture.pixels[1])
-        .with("taken", to_json(&capture.taken))
-        .with("position", capture.position.as_ref().map(to_json))
-        .with("camera", to_json(&capture.camera))
+    facts::to_row(Row::new("capture", id), &result.capture)
         .with("stored_at", result.stored_at.to_string())
         .with("boot_id", identity.boot_id.clone())
         .with("embedding", result.embedding.to_bytes())
         .with("embedding_space", identity.embedding_space.0.to_vec())
         .with("verdict", short_verdict(&result.verdict))
-        .with("quality", to_json(&capture.quality))
-        .with("metadata", to_json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })))
-        .with("monotonic_ns", capture.monotonic_ns.map(|ns| ns as i64))
-        .with("tag", capture.tag.as_ref().map(to_json))
-        .with("burst", capture.burst.as_ref().map(to_json))
 }
 
 /// Returns the verdict as JSON without its neighbours, which are in the event.
@@ -250,7 +234,7 @@ pub fn judge(
     let row = load(tables.connection, capture)?;
     expect.check(capture, &row)?;
     let stored_at = statement.at;
-    judgement::add(tables, &Sha256(row.get("sha256")?), statement, &device_verdict(&row, capture)?.labels())?;
+    judgement::add(tables, &facts::sha256(&row)?, statement, &device_verdict(&row, capture)?.labels())?;
     supersede_row(tables, identity, row, capture, &Change::Inspected, queued, stored_at)
 }
 
@@ -273,7 +257,7 @@ pub fn supersede(
 /// different commits. Reports whether they agreed.
 pub fn reconcile(tables: &mut Tables, capture: i64, stored_at: Timestamp) -> Result<bool, JournalError> {
     let row = load(tables.connection, capture)?;
-    let sha256 = Sha256(row.get("sha256")?);
+    let sha256 = facts::sha256(&row)?;
     let kept: Option<Inspection> = json(&row, "inspection")?;
     let history = judgement::history(tables.connection, &sha256)?;
     let standing = Inspection::standing(&history, &device_verdict(&row, capture)?.labels());
@@ -339,7 +323,7 @@ fn supersede_row(
         Some(first) => first,
         None => row.get("event_id")?,
     };
-    let history = judgement::history(tables.connection, &Sha256(row.get("sha256")?))?;
+    let history = judgement::history(tables.connection, &facts::sha256(&row)?)?;
     let event_id = new_event_id();
     let context = context(tables, identity, &event_id, queued, stored_at);
     let payload = correction(&context, &present, &result_id, change, &history);
@@ -373,10 +357,10 @@ fn changed(row: Row, capture: i64, change: &Change, history: &History, sequence:
                 .with("judged_sequence", sequence)
         }
         Change::Located { taken, position } => {
-            let row = taken.iter().fold(row, |row, taken| row.with("taken", to_json(taken)));
-            position.iter().fold(row, |row, position| row.with("position", to_json(position)))
+            let row = taken.iter().fold(row, facts::with_taken);
+            position.iter().fold(row, facts::with_position)
         }
-        Change::Tag(tag) => row.with("tag", to_json(tag)),
+        Change::Tag(tag) => facts::with_tag(row, tag),
         Change::Inspected => {
             let standing = Inspection::standing(history, &device_verdict(&row, capture)?.labels());
             row.with("inspection", standing.as_ref().map(to_json)).with("judged_sequence", sequence)

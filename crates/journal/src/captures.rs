@@ -1,19 +1,16 @@
 //! Captures as people and other programs need them: all their facts except the embedding and the neighbours.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use bridgeclip_domain::{
-    Burst, Camera, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict,
-};
+use bridgeclip_domain::{Capture, Inspection, Verdict};
 
 use super::capture::StoredPackage;
 use super::error::JournalError;
+use super::facts;
 use super::packing::unpack;
 use super::reader::Reader;
-use super::results::{Look, path, shown_verdict, taken};
+use super::results::{Look, shown_verdict};
 use super::row::{Row, damaged, json};
 
 /// Stored capture. `None` and empty values mark facts that were not known, or that an older program did not store.
@@ -30,21 +27,8 @@ pub struct StoredCapture {
     pub boot_id: String,
     /// Time of storing, by the device's clock.
     pub stored_at: Option<Timestamp>,
-    pub sha256: Sha256,
-    pub path: PathBuf,
-    pub bytes: u64,
-    /// Width and height in pixels, before any EXIF rotation.
-    pub pixels: [u32; 2],
-    pub taken: Time,
-    /// Nanoseconds from the machine's start to the exposure; see [`bridgeclip_domain::Capture`].
-    pub monotonic_ns: Option<u64>,
-    pub position: Option<Position>,
-    pub camera: Camera,
-    pub exposure: Exposure,
-    pub drone: Option<Drone>,
-    pub quality: Option<PhotoQuality>,
-    pub tag: Option<Tag>,
-    pub burst: Option<Burst>,
+    /// Facts about the photo, as its event has them.
+    pub facts: Capture,
     /// Model package that judged the photo. It is in the event alone: brief pages leave it out.
     pub package: Option<StoredPackage>,
     /// Verdict to show, without neighbours: the inspector's judgement that applies, or else the device's answer.
@@ -116,7 +100,6 @@ fn stored_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
 
 /// Reads a capture from its row, without the package.
 fn brief_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
-    let Metadata { exposure, drone } = json(row, "metadata")?.unwrap_or_default();
     Ok(StoredCapture {
         id,
         sequence: row.get("sequence")?,
@@ -124,30 +107,11 @@ fn brief_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
         result_id: row.get("result_id")?,
         boot_id: row.get("boot_id")?,
         stored_at: row.get::<String>("stored_at")?.parse().ok(),
-        sha256: Sha256(row.get("sha256")?),
-        path: path(row)?,
-        bytes: row.get::<i64>("bytes")? as u64,
-        pixels: [row.get("width")?, row.get("height")?],
-        taken: taken(id, row)?,
-        monotonic_ns: row.get::<Option<i64>>("monotonic_ns")?.map(|ns| ns as u64),
-        position: json(row, "position")?,
-        camera: json(row, "camera")?.unwrap_or_default(),
-        exposure,
-        drone,
-        quality: json(row, "quality")?,
-        tag: json(row, "tag")?,
-        burst: json(row, "burst")?,
+        facts: facts::from_row(id, row)?,
         package: None,
         verdict: shown_verdict(id, row)?,
         inspection: json(row, "inspection")?,
     })
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    exposure: Exposure,
-    drone: Option<Drone>,
 }
 
 /// Reads the package from a stored event, the only place that names it.

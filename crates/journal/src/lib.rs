@@ -13,6 +13,7 @@ mod counters;
 mod error;
 mod event_class;
 mod examine;
+mod facts;
 mod files;
 mod handle;
 mod imports;

@@ -1,7 +1,5 @@
 //! Captures with their embeddings: what a photo showed, and what is needed to judge or to find it again.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use rusqlite::{Connection, ToSql};
@@ -9,6 +7,7 @@ use rusqlite::{Connection, ToSql};
 use bridgeclip_domain::{Embedding, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
 use super::error::JournalError;
+use super::facts;
 use super::reader::Reader;
 use super::row::{Row, json, unreadable};
 
@@ -165,13 +164,13 @@ fn stored_result(capture: i64, row: &Row) -> Result<StoredResult, JournalError> 
     let values = values.chunks_exact(4).map(|value| f32::from_le_bytes(value.try_into().expect("four bytes")));
     Ok(StoredResult {
         capture,
-        sha256: Sha256(row.get("sha256")?),
-        path: path(row)?,
-        taken: taken(capture, row)?,
-        tag: json(row, "tag")?,
+        sha256: facts::sha256(row)?,
+        path: facts::path(row)?,
+        taken: facts::taken(capture, row)?,
+        tag: facts::tag(row)?,
         embedding: Embedding::normalise(values.collect()).map_err(|_| unreadable("the embedding", capture))?,
         embedding_space: row.get::<Option<[u8; 32]>>("embedding_space")?.map(Sha256),
-        quality: json(row, "quality")?,
+        quality: facts::quality(row)?,
         verdict: shown_verdict(capture, row)?,
         inspection: json(row, "inspection")?,
     })
@@ -187,22 +186,12 @@ pub fn shown_verdict(capture: i64, row: &Row) -> Result<Verdict, JournalError> {
     })
 }
 
-/// Reads the path of a capture's photo.
-pub fn path(row: &Row) -> Result<PathBuf, JournalError> {
-    Ok(PathBuf::from(OsString::from_vec(row.get("path")?)))
-}
-
 fn stored_place(capture: i64, row: &Row) -> Result<StoredPlace, JournalError> {
     Ok(StoredPlace {
         capture,
-        monotonic_ns: row.get::<Option<i64>>("monotonic_ns")?.map(|ns| ns as u64),
-        taken: taken(capture, row)?,
-        position: json(row, "position")?,
-        tag: json(row, "tag")?,
+        monotonic_ns: facts::monotonic_ns(row)?,
+        taken: facts::taken(capture, row)?,
+        position: facts::position(row)?,
+        tag: facts::tag(row)?,
     })
-}
-
-/// Reads the time at which a capture was taken.
-pub fn taken(capture: i64, row: &Row) -> Result<Time, JournalError> {
-    json(row, "taken")?.ok_or_else(|| unreadable("the time", capture))
 }

@@ -1,6 +1,6 @@
 //! Open transaction with what belongs to a device as a whole: room for photos, and notes on files.
 
-use bridgeclip_domain::Capture;
+use bridgeclip_domain::Image;
 
 use super::capture::{self, NewResult, Recorded};
 use super::error::JournalError;
@@ -40,7 +40,7 @@ impl Transaction<'_> {
         result: &NewResult,
         metered: bool,
     ) -> Result<Recorded, JournalError> {
-        let Capture { sha256, path, .. } = &result.capture;
+        let Image { sha256, path, .. } = &result.capture.image;
         self.note(FileNote { path: path.clone(), stamp: result.stamp.clone(), sha256: *sha256 });
         if capture::is_known(self.tables.connection, sha256)? {
             return Ok(Recorded::Known);
