@@ -35,7 +35,7 @@ pub struct NewResult {
     pub thumbnail: Option<Vec<u8>>,
     /// Whether the link was down, so that the event has to wait.
     pub queued: bool,
-    /// Time by the device's clock.
+    /// Time of storing, by the device's clock.
     pub stored_at: Timestamp,
 }
 

@@ -1,5 +1,5 @@
-//! The thread that writes `device.db`. Requests share commits. After a fault of the drive it tries once more, once it
-//! has done what helps against that fault.
+//! The thread that writes `device.db`. Requests share commits. After a fault of the drive the thread does what helps
+//! against that fault, and tries once more.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
