@@ -21,8 +21,9 @@ use super::{Burst, Drone, PhotoQuality, Position, Tag, Time};
 /// 2. Store it: a column in a new migration of `crates/journal/src/schema.rs`, and `to_row` and `from_row` in
 ///    `crates/journal/src/facts.rs`.
 /// 3. Determine it in `Worker::capture` of `src/daemon.rs`.
-/// 4. Describe it in `deploy/asyncapi.yaml` and `deploy/openapi.json`. Extend `FULL_EVENT` in `event.rs` and `FULL_LINE`
-///    in `src/export/jsonl.rs`, which pin the JSON.
+/// 4. Describe it in `deploy/asyncapi.yaml` and `deploy/openapi.json`: `tests/asyncapi.rs` and `tests/web.rs` fail if
+///    output has a fact that is not described. Extend `FULL_EVENT` in `event.rs` and `FULL_LINE` in
+///    `src/export/jsonl.rs`, which pin the JSON.
 /// 5. For CSV, GeoJSON and GeoPackage, add a column to `src/export/fields.rs`.
 /// 6. If it can become known later, extend [`Change`](super::Change) and what applies it: `event::correction`, and
 ///    `changed` in `crates/journal/src/capture.rs`.

@@ -18,7 +18,7 @@ pub struct Rated {
     pub by: String,
 }
 
-/// Rated photos of one embedding space, the last [`RATED_MAX`] of them. Clones share them.
+/// Rated photos of one embedding space, the last 5,000 of them. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct RatedPhotos(Arc<Mutex<Vec<Rated>>>);
 
