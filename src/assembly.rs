@@ -22,12 +22,12 @@ fn megabytes(number: u32) -> u64 {
     u64::from(number) * 1_000_000
 }
 
-/// Where packages are on this device, and whose are trusted.
+/// Returns where packages are on this device, and whose are trusted.
 pub fn package_source(config: &PackageConfig) -> PackageSource<'_> {
     PackageSource { dir: &config.dir, store: config.store.as_deref().map(Store::at), keys: &config.trusted_keys }
 }
 
-/// Parameters of the journal.
+/// Returns the parameters of the journal.
 pub fn journal(config: &Config) -> journal::Params {
     let storage = &config.storage;
     journal::Params {
@@ -40,7 +40,7 @@ pub fn journal(config: &Config) -> journal::Params {
     }
 }
 
-/// Which photos count as one burst.
+/// Returns which photos count as one burst.
 pub fn bursts(config: &Config) -> BurstParams {
     BurstParams {
         similarity_min: config.intake.burst_similarity.get(),
@@ -48,13 +48,13 @@ pub fn bursts(config: &Config) -> BurstParams {
     }
 }
 
-/// How photos are judged.
+/// Returns how photos are judged.
 pub fn method(config: &Config) -> classify::Params {
     let config::Classify { method, rule, neighbours, .. } = config.classify;
     classify::Params { method, rule, neighbours: neighbours.get() as usize }
 }
 
-/// Which folders are watched, and how.
+/// Returns which folders are watched, and how.
 pub fn watch(config: &Config) -> intake::Params {
     let uploads = config.web.iter().map(|_| config.device.data_dir.join(UPLOADS_NAME));
     intake::Params {
@@ -66,7 +66,7 @@ pub fn watch(config: &Config) -> intake::Params {
     }
 }
 
-/// Bounds on photos, and how they are decoded.
+/// Returns the limits on photos and the way they are decoded.
 pub fn limits(config: &Config) -> Limits {
     Limits {
         bytes_max: megabytes(config.intake.photo_megabytes_max.get()),
@@ -88,7 +88,8 @@ pub fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
     Ok(Classifier::load(package, limits(config), method(config), &threads)?)
 }
 
-/// What judges stored embeddings again, as photos are judged now.
+/// Makes an answerer that judges stored embeddings as new photos are judged, with the photos that inspectors have rated
+/// if the settings say so.
 pub fn answerer(config: &Config, package: &Package, reader: &Reader) -> Result<Answerer> {
     let answerer = Answerer::load(package, method(config))?;
     if config.inspection.learn {
@@ -97,7 +98,7 @@ pub fn answerer(config: &Config, package: &Package, reader: &Reader) -> Result<A
     Ok(answerer)
 }
 
-/// Under which name events are made.
+/// Returns the identity under which events are made.
 pub fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIdentity {
     let manifest = package.manifest();
     DeviceIdentity {
@@ -109,13 +110,13 @@ pub fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIden
     }
 }
 
-/// The serial line of the receiver; `None` if there is none.
+/// Returns the serial line of the receiver; `None` if there is none.
 pub fn receiver(config: &Config) -> Option<position::SerialParams> {
     let config::Position { device, protocol, baud, .. } = &config.position;
     Some(position::SerialParams { device: device.clone()?, protocol: *protocol, baud: baud.0 })
 }
 
-/// The bounds on uploaded photos.
+/// Returns the limits on stored uploads.
 pub fn uploads_room(config: &Config) -> Room {
     Room {
         dir: config.device.data_dir.join(UPLOADS_NAME),
@@ -124,7 +125,7 @@ pub fn uploads_room(config: &Config) -> Room {
     }
 }
 
-/// Doors of the field page.
+/// Returns the doors of the field page.
 pub fn web(config: &Config) -> web::Params {
     let page = config.web.as_ref();
     web::Params {
@@ -137,7 +138,7 @@ pub fn web(config: &Config) -> web::Params {
     }
 }
 
-/// Time limits of the central database.
+/// Returns the time limits of the central database.
 pub fn database_limits(limits: LimitsConfig) -> collect::Limits {
     collect::Limits {
         connect: limits.connect_s.seconds(),

@@ -1,11 +1,19 @@
-//! The daemon: threads, their order of start and stop, and what happens to each file.
+//! The daemon: its threads, the order in which they start and stop, and what happens to each file.
 //!
-//! Threads: the caller's (intake and classification), `journal` (the only writer), `uplink`, `commands`, `position`
-//! (the serial line), `corrector` (time and place of stored captures), `web` (the API), the one of the folder watcher, and
-//! `read` for the photo that is being read.
-//! On a stop the photo in work is finished, then the uplink says goodbye, then the journal ends.
+//! The threads:
 //!
-//! An import by hand is the same without uplink, commands, position, corrector, web and watcher; it ends by itself.
+//! - the caller's, for intake and classification
+//! - `journal`, the only writer
+//! - `uplink` and `commands`
+//! - `position`, for the serial line
+//! - `corrector`, for time and place of stored captures
+//! - `web`, for the API
+//! - the folder watcher's
+//! - `read`, for the photo that is being read
+//!
+//! On a stop the current photo is finished, then the uplink says goodbye, then the journal ends.
+//!
+//! An import by hand runs without uplink, commands, position, corrector, web and watcher. It ends by itself.
 
 mod attempts;
 mod captures;
@@ -52,12 +60,13 @@ use crate::uplink::{Link, UplinkThread};
 use crate::web::{UPLOADS_NAME, Web};
 use crate::{assembly, durable};
 
-/// Time for which the end waits for the journal, once everything else has ended.
+/// Longest time that the shutdown waits for the journal, once everything else has ended.
 const JOURNAL_END_MAX: Duration = Duration::from_secs(3);
-/// To read gigabytes of a damaged database from a slow card, and to write what is whole.
+/// Longest time of a start with salvage, announced to systemd: gigabytes of a damaged database are read from a slow
+/// card, and the intact rows written.
 const SALVAGE_MAX: Duration = Duration::from_secs(3600);
 
-/// A running daemon. It works while [`Daemon::run`] is called.
+/// Running daemon. It classifies photos while [`Daemon::run`] executes.
 pub struct Daemon {
     intake: Intake,
     worker: Worker,
@@ -67,18 +76,21 @@ pub struct Daemon {
     web: Option<Web>,
     journal_thread: JoinHandle<()>,
     service: Arc<Service>,
-    /// Keeps a second daemon off the data folder.
+    /// Lock that keeps a second daemon off the data folder.
     _lock: File,
 }
 
 impl Daemon {
-    /// Loads everything and starts the threads. An error says what is missing and what to do.
+    /// Loads everything and starts the threads.
+    ///
+    /// # Errors
+    /// A message that says what is missing and what to do.
     pub fn start(config: &Config, observer: impl Fn(DaemonEvent) + Send + Sync + 'static) -> Result<Self> {
         Self::with_intake(config, assembly::watch(config), Arc::new(observer), false)
     }
 
-    /// Takes in what lies at `paths`, and nothing else: no link, no serial line, no watched folder. What failed
-    /// before is tried again. [`Daemon::run`] ends when all is done.
+    /// Prepares an import of the photos at `paths` alone: no link, no serial line, no watched folder. Files that failed
+    /// before are tried again. [`Daemon::run`] ends when all files are done.
     pub fn import(
         config: &Config,
         paths: Vec<PathBuf>,
@@ -113,7 +125,8 @@ impl Daemon {
         let (journal, journal_thread) = start_journal(config, &link, &intake, &observer, &learner)?;
         let reader = journal.reader()?;
         if config.inspection.learn {
-            // A reader that has nothing mended: it is used by the thread that would have to mend it.
+            // This reader must not ask the journal to mend damage: it is used on the journal's own thread, which would
+            // wait for itself.
             let reader = Reader::open(&config.device.data_dir.join(FILE_NAME))?;
             let rated = classifier.answerer().rated.clone();
             let started = Learner::start(reader, package.embedding_space(), rated)?;
@@ -161,7 +174,7 @@ impl Daemon {
         Ok(Daemon { intake, worker, uplink, line, corrector, web, journal_thread, service, _lock: lock })
     }
 
-    /// A handle that ends [`Daemon::run`] from another thread.
+    /// Returns a handle that ends [`Daemon::run`] from another thread.
     pub fn stopper(&self) -> Stopper {
         Stopper { intake: self.intake.stopper(), reads: self.worker.reads.clone() }
     }
@@ -209,7 +222,8 @@ impl Daemon {
     }
 }
 
-/// It ends when the last request has been answered. One that hangs on a drive never is, and what was accepted is durable.
+/// Waits for the journal's thread, which ends once the last request has been answered. A request that hangs on a drive
+/// is never answered; everything that was accepted is durable by then.
 fn end_journal(thread: JoinHandle<()>) {
     let begin = Instant::now();
     while !thread.is_finished() {
@@ -223,7 +237,7 @@ fn end_journal(thread: JoinHandle<()>) {
     }
 }
 
-/// Ends [`Daemon::run`] from another thread.
+/// Handle that ends [`Daemon::run`] from another thread.
 #[derive(Clone, Debug)]
 pub struct Stopper {
     intake: IntakeStop,
@@ -231,20 +245,20 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// The photo in work is finished, unless it is still being read.
+    /// Asks the daemon to stop. The current photo is finished, unless it is still being read.
     pub fn stop(&self) {
         self.reads.stop();
         self.intake.stop();
     }
 }
 
-/// Whether a daemon works on this data folder.
+/// Reports whether a daemon works on this data folder.
 pub fn is_running(data_dir: &Path) -> bool {
     let Ok(folder) = File::open(data_dir) else { return false };
     matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// The lock is on the folder itself: no file of that purpose can be damaged.
+/// Locks the data folder itself rather than a lock file, which could be damaged.
 fn lock_data_dir(dir: &Path) -> Result<File> {
     durable::create_folders(dir).with_context(|| format!("{}: cannot create the data folder", dir.display()))?;
     let folder = File::open(dir).with_context(|| format!("{}: cannot read", dir.display()))?;
@@ -257,7 +271,7 @@ fn lock_data_dir(dir: &Path) -> Result<File> {
     }
 }
 
-/// [`is_running`] in another process holds the lock for a moment.
+/// Locks the folder, with retries: [`is_running`] in another process holds the lock for a moment.
 fn lock(file: &File) -> Result<(), TryLockError> {
     for _ in 0..10 {
         match file.try_lock() {

@@ -1,4 +1,4 @@
-//! Lets the photos vote that inspectors have rated: from the journal into the evidence of the classifier.
+//! Votes of photos that inspectors have rated: from the journal into the classifier's evidence.
 
 use log::warn;
 
@@ -6,7 +6,7 @@ use crate::domain::{Inspection, Sha256};
 use crate::journal::{JournalError, Reader, StoredResult};
 use crate::rated::{Rated, RatedPhotos};
 
-/// Keeps rated photos as the journal has them.
+/// Keeper of the rated photos, in step with the journal.
 pub struct Learner {
     reader: Reader,
     space: Sha256,
@@ -14,17 +14,14 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Reads all rated photos of an embedding space into `photos`.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
+    /// Reads all rated photos of the embedding space `space` into `photos`.
     pub fn start(reader: Reader, space: Sha256, photos: RatedPhotos) -> Result<Self, JournalError> {
         read(&reader, space, &photos)?;
         Ok(Learner { reader, space, photos })
     }
 
-    /// Looks at captures that have changed: each votes as it was judged last, or not at all once its judgement was taken
-    /// back.
+    /// Updates the votes of captures that have changed. Each votes as it was last judged, or not at all once its
+    /// judgement was taken back.
     pub fn follow(&self, captures: &[i64]) {
         for &capture in captures {
             match self.reader.result(capture) {
@@ -38,10 +35,7 @@ impl Learner {
     }
 }
 
-/// Reads all rated photos of an embedding space.
-///
-/// # Errors
-/// If the database cannot be read.
+/// Reads all rated photos of the embedding space `space` into `photos`.
 pub fn read(reader: &Reader, space: Sha256, photos: &RatedPhotos) -> Result<(), JournalError> {
     for page in reader.inspected_pages() {
         page?.into_iter().filter_map(|result| rated(result, space)).for_each(|rated| photos.put(rated));
@@ -49,7 +43,8 @@ pub fn read(reader: &Reader, space: Sha256, photos: &RatedPhotos) -> Result<(), 
     Ok(())
 }
 
-/// `None` if no inspector has judged the capture, or if its embedding is of another space.
+/// Makes a rated photo of a result; `None` if no inspector has judged the capture, or if its embedding is of another
+/// space.
 fn rated(result: StoredResult, space: Sha256) -> Option<Rated> {
     let StoredResult { capture, embedding, embedding_space, inspection, .. } = result;
     let Inspection { labels, by, .. } = inspection?;

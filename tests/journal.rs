@@ -52,7 +52,7 @@ fn a_photo_is_one_capture_under_any_name() {
     let journal = open_journal(dir.path());
     record(&journal, result(1));
     let mut renamed = result(1);
-    renamed.capture.path = "/media/other/copy.jpg".into();
+    renamed.capture.image.path = "/media/other/copy.jpg".into();
     assert_eq!(journal.record(&identity(), renamed).expect("stored"), Recorded::Known);
     let reader = journal.reader().expect("a reader");
     assert_eq!((reader.captures().expect("a count"), waiting(&reader).len()), (1, 1));

@@ -9,14 +9,14 @@ use crate::uplink::{
     read_secret,
 };
 
-/// Settings of the link that commands can change, as the settings file has them.
+/// Returns those settings of the settings file that can be changed at run time.
 pub fn file_settings(config: &Config) -> Settings {
     let Some(mqtt) = &config.mqtt else { return Settings::default() };
     let bytes_per_s_max = Some(mqtt.bytes_per_s_max.get()).filter(|bytes| *bytes > 0);
     Settings { metered: mqtt.metered, bytes_per_s_max }
 }
 
-/// Parameters of delivery to the broker.
+/// Returns the parameters of delivery to the broker.
 pub fn uplink(config: &Config, mqtt: &Mqtt, identity: &DeviceIdentity) -> Result<uplink::Params> {
     let device = &config.device;
     let client_id = format!("bridgeclip-{}-{}", device.site.as_str(), device.id.as_str());
@@ -34,7 +34,7 @@ pub fn uplink(config: &Config, mqtt: &Mqtt, identity: &DeviceIdentity) -> Result
     })
 }
 
-/// How the broker of these settings is reached; reads certificates and passwords.
+/// Returns how the broker is reached. Reads certificates and passwords.
 pub fn endpoint(mqtt: &Mqtt, client_id: String) -> Result<Endpoint> {
     Ok(Endpoint {
         host: mqtt.broker.host.clone(),
@@ -48,7 +48,7 @@ pub fn endpoint(mqtt: &Mqtt, client_id: String) -> Result<Endpoint> {
     })
 }
 
-/// How the way to the broker is protected, if it is.
+/// Returns how the connection to the broker is protected; `None` if the settings ask for no TLS.
 pub fn tls(mqtt: &Mqtt) -> Result<Option<Tls>, TlsError> {
     mqtt.tls.as_ref().map(|tls| client_config(&mqtt.broker.host, &files(tls))).transpose()
 }
@@ -58,7 +58,7 @@ fn files(tls: &config::Tls) -> TlsFiles {
     TlsFiles { ca: tls.ca_file.clone(), client }
 }
 
-/// Who the device is to the broker.
+/// Returns the device's name and password for the broker; `None` if the settings name no user.
 pub fn login(mqtt: &Mqtt) -> Result<Option<Login>, SecretError> {
     let Some(username) = mqtt.username.clone() else { return Ok(None) };
     let password = match (&mqtt.password_file, &mqtt.password_credential) {
@@ -69,7 +69,7 @@ pub fn login(mqtt: &Mqtt) -> Result<Option<Login>, SecretError> {
     Ok(Some(Login { username, password }))
 }
 
-/// Whose commands are carried out.
+/// Returns the public key whose commands are carried out.
 pub fn command_key(commands: &Commands) -> Result<uplink::VerifyingKey> {
     match (&commands.public_key, &commands.public_key_file) {
         (Some(text), _) => public_key(text).context("commands.public_key"),

@@ -1,8 +1,8 @@
-//! Which file is being decoded, on the drive before it is: a file that takes the process down with it is found out.
+//! Record of the file that is being decoded, which finds a file that ends the process.
 //!
-//! A process that is killed for its memory, or a machine that goes down, says nothing. So a file has a slot in a small file
-//! while it is decoded. A slot that is still taken at the next start is of a file whose decoding ended a process. After three
-//! of these the file is left alone.
+//! A process that is killed for its memory, or a machine that goes down, leaves no message. So while a file is decoded
+//! it has a slot in a small file. A slot that is still taken at the next start belongs to a file whose decoding ended a
+//! process. After three such ends the file is left alone.
 
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -13,35 +13,37 @@ use log::{info, warn};
 
 use crate::domain::{FileStamp, Sha256};
 
-/// The file in the data folder.
+/// Name of the file in the data folder.
 const FILE_NAME: &str = "attempts";
-/// Decodings that ended a process, after which a file is recorded as failed.
+/// Number of decodings that ended a process, after which a file is recorded as failed.
 pub const ATTEMPTS_MAX: u32 = 3;
-/// Files that are remembered at once. With more, the oldest note goes.
+/// Number of files that are remembered at once. With more, an older note is dropped.
 const SLOTS: usize = 32;
-/// Photos in a row that have to go well after an unclean end before notes are left to the kernel to write. A photo that
-/// takes the whole machine down leaves no note otherwise.
+/// Number of photos in a row that must go well after an unclean end before notes are left to the kernel to write.
+/// Without a sync, a photo that takes the whole machine down would leave no note.
 const CAREFUL_PHOTOS: u32 = 20;
 
 /// Files whose decoding has begun and has not ended.
 pub struct Attempts {
-    /// `None` where the file cannot be used: then nothing is counted.
+    /// Open file; `None` if it cannot be used, and then nothing is counted across restarts.
     file: Option<File>,
     slots: Vec<Option<Slot>>,
-    /// The slot of the file that is being decoded.
+    /// Index of the slot of the file that is being decoded.
     current: Option<usize>,
-    /// Photos for which notes are still synced.
+    /// Number of photos for which notes are still synced.
     careful: u32,
 }
 
+/// Note on one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot {
     key: Sha256,
+    /// Number of decodings of the file that have begun and not ended.
     attempts: u32,
 }
 
 impl Attempts {
-    /// Opens or creates the file of a data folder. One that is damaged is begun anew.
+    /// Opens or creates the file in a data folder. A damaged one is started afresh.
     pub fn open(data_dir: &Path) -> Self {
         let path = data_dir.join(FILE_NAME);
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
@@ -61,6 +63,7 @@ impl Attempts {
         attempts
     }
 
+    /// Takes over the slots of the run before. `ran` tells whether that run ended without closing the file.
     fn after(&mut self, ran: bool, slots: Vec<Option<Slot>>) {
         self.slots = slots;
         let ended = self.slots.iter().flatten().count();
@@ -72,7 +75,7 @@ impl Attempts {
         }
     }
 
-    /// How often the decoding of this file has ended a process.
+    /// Returns how often the decoding of this file has ended a process.
     pub fn of(&self, path: &Path, stamp: &FileStamp) -> u32 {
         let key = key(path, stamp);
         self.slots.iter().flatten().find(|slot| slot.key == key).map_or(0, |slot| slot.attempts)
@@ -83,7 +86,7 @@ impl Attempts {
         let key = key(path, stamp);
         let is_own = |slot: &Option<Slot>| slot.is_some_and(|slot| slot.key == key);
         let place = self.slots.iter().position(is_own).or_else(|| self.slots.iter().position(Option::is_none));
-        // The one that is remembered longest gives way.
+        // With all slots taken, the first one is overwritten.
         let place = place.unwrap_or(0);
         let attempts = self.slots[place].filter(|slot| slot.key == key).map_or(0, |slot| slot.attempts) + 1;
         self.slots[place] = Some(Slot { key, attempts });
@@ -94,7 +97,7 @@ impl Attempts {
         }
     }
 
-    /// Notes that the decoding of that file has ended, whatever came of it.
+    /// Notes that the decoding of the current file has ended, with whatever outcome.
     pub fn end(&mut self) {
         let Some(place) = self.current.take() else { return };
         self.slots[place] = None;
@@ -102,7 +105,7 @@ impl Attempts {
         self.careful = self.careful.saturating_sub(1);
     }
 
-    /// Forgets a file: it is recorded as failed.
+    /// Forgets a file that has been recorded as failed.
     pub fn forget(&mut self, path: &Path, stamp: &FileStamp) {
         let key = key(path, stamp);
         if let Some(place) = self.slots.iter().position(|slot| slot.is_some_and(|slot| slot.key == key)) {
@@ -120,14 +123,14 @@ impl Attempts {
         self.put(head(true).len() + place * SLOT_BYTES, slot_text(self.slots[place]).as_bytes());
     }
 
-    /// The whole file, on the drive when this returns.
+    /// Writes and syncs the entire file.
     fn write_all(&self) {
         let slots: String = self.slots.iter().map(|slot| slot_text(*slot)).collect();
         self.put(0, format!("{}{slots}", head(true)).as_bytes());
         self.sync();
     }
 
-    /// A note that cannot be written costs the count alone.
+    /// Writes a part of the file. A note that cannot be written costs only its count.
     fn put(&self, place: usize, bytes: &[u8]) {
         let _ = self.file.as_ref().map(|file| file.write_all_at(bytes, place as u64));
     }
@@ -137,18 +140,18 @@ impl Attempts {
     }
 }
 
-/// A file with another content is another file.
+/// Returns the identity of a file. Other content makes it another file.
 fn key(path: &Path, stamp: &FileStamp) -> Sha256 {
     let FileStamp { bytes, modified_ns } = stamp;
     Sha256::of(&[path.as_os_str().as_bytes(), &bytes.to_le_bytes(), &modified_ns.to_le_bytes()].concat())
 }
 
-/// Says whether the program runs, or ran until it was stopped.
+/// Returns the first line, which says whether the program runs (or ended uncleanly) or was closed.
 fn head(runs: bool) -> String {
     format!("bridgeclip attempts 1 {}\n", if runs { "runs  " } else { "closed" })
 }
 
-/// Hash, count, checksum, and what stands between them: of a fixed length, so that a slot is written in place.
+/// Length of a slot: hash, count, checksum, and the separators. It is fixed, so that a slot is written in place.
 const SLOT_BYTES: usize = 64 + 1 + 10 + 1 + 8 + 1;
 
 fn slot_text(slot: Option<Slot>) -> String {
@@ -167,7 +170,8 @@ fn read(file: &File) -> Option<Vec<u8>> {
     }
 }
 
-/// A slot that is damaged is free: a write that a power cut tore is of the photo that was decoded last.
+/// Parses the file: whether the last run ended uncleanly, and the slots. A damaged slot is free: a write that a power
+/// cut tore is of the photo that was decoded last.
 fn parse(bytes: &[u8]) -> Option<(bool, Vec<Option<Slot>>)> {
     let text = std::str::from_utf8(bytes).ok()?;
     let ran = [true, false].into_iter().find(|runs| text.starts_with(&head(*runs)))?;

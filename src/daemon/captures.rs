@@ -1,4 +1,4 @@
-//! Commands that go through many captures and take long: `resend` and `reclassify`.
+//! Commands that work through many captures and take long: `resend` and `reclassify`.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -16,37 +16,39 @@ use crate::packages;
 use crate::reclassify::{reclassify, store};
 use crate::uplink::{Captures, Link};
 
-/// Events that are put into the queue with one commit.
+/// Number of events that are queued with one commit.
 const GROUP: usize = 256;
+/// Answer to a command that a stop of the daemon interrupts.
 const STOPPED: &str = "the daemon stops; give the command again";
 
-/// What the work is done with.
+/// Parts of the daemon that these commands use.
 #[derive(Clone)]
-pub struct Tools {
+pub struct LongWorkParts {
     pub config: Config,
-    /// Of the package that the daemon works with.
+    /// Folder of the package that the daemon uses.
     pub package_dir: PathBuf,
     pub identity: Arc<DeviceIdentity>,
     pub journal: Journal,
     pub link: Link,
 }
 
-/// Queues the events of captures once more.
-pub fn resend(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) -> Result<Value> {
-    let captures = find(&tools.journal.reader()?, captures)?;
+/// Queues the events of captures again. `goes_on` returns `false` once the daemon stops.
+pub fn resend(parts: &LongWorkParts, captures: &Captures, goes_on: &dyn Fn() -> bool) -> Result<Value> {
+    let captures = find(&parts.journal.reader()?, captures)?;
     let mut queued = 0;
     for group in captures.chunks(GROUP) {
         if !goes_on() {
             bail!(STOPPED);
         }
-        queued += tools.journal.resend(group.to_vec(), Timestamp::now())?;
+        queued += parts.journal.resend(group.to_vec(), Timestamp::now())?;
     }
     Ok(json!({ "captures": captures.len(), "queued": queued }))
 }
 
-/// Judges captures again. The reference is loaded for it once more, so that photos that come meanwhile need not wait.
-pub fn judge_again(tools: &Tools, captures: &Captures, goes_on: &dyn Fn() -> bool) -> Result<Value> {
-    let Tools { config, package_dir, identity, journal, link } = tools;
+/// Judges captures again. It loads a reference of its own, so that photos that arrive meanwhile need not wait.
+/// `goes_on` returns `false` once the daemon stops.
+pub fn judge_again(parts: &LongWorkParts, captures: &Captures, goes_on: &dyn Fn() -> bool) -> Result<Value> {
+    let LongWorkParts { config, package_dir, identity, journal, link } = parts;
     let package = packages::open(package_dir, &config.package.trusted_keys)?;
     let identity = Arc::new(assembly::identity(config, &package, &identity.boot_id));
     let reader = journal.reader()?;
@@ -66,7 +68,7 @@ fn find(reader: &Reader, captures: &Captures) -> Result<Vec<i64>> {
     }
 }
 
-/// Those of the photos that this device has.
+/// Returns the ids of the captures of those photos that this device has.
 pub fn captures_of(reader: &Reader, photos: &[Sha256]) -> Result<Vec<i64>> {
     let found = photos.iter().map(|photo| reader.capture_of(photo)).collect::<Result<Vec<_>, _>>()?;
     Ok(found.into_iter().flatten().collect())

@@ -1,4 +1,4 @@
-//! The thread that tells stored captures what became known after them.
+//! Thread that corrects stored captures when their time or place becomes known later.
 
 use std::io;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::journal::{DeviceIdentity, Expect, Journal, JournalError, Reader};
 use crate::position::{Correction, LEARNERS_MAX, Locator, Stored};
 use crate::uplink::Link;
 
-/// A pause in which the fixes on both sides of an exposure have usually come.
+/// Pause between two rounds. By then the fixes on both sides of an exposure have usually arrived.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Connects the captures of the journal with what the locator learns.
+/// Link between the captures in the journal and what the locator learns.
 pub struct Corrector {
     pub locator: Arc<Locator>,
     pub journal: Journal,
@@ -25,14 +25,14 @@ pub struct Corrector {
     pub link: Link,
 }
 
-/// The running thread.
+/// Running corrector thread.
 pub struct CorrectorThread {
     stop: mpsc::Sender<()>,
     thread: JoinHandle<()>,
 }
 
 impl Corrector {
-    /// Starts with the captures that were stored since the start of the machine, before the daemon's own.
+    /// Starts the thread, with the captures that were stored since the machine's start, before the daemon's own.
     pub fn start(self, reader: &Reader) -> Result<CorrectorThread, CorrectorError> {
         remember(&self.locator, reader)?;
         let (stop, stopped) = mpsc::channel();
@@ -46,14 +46,14 @@ impl Corrector {
             match correct(&self.locator, &self.journal, &self.identity, queued, Timestamp::now()) {
                 Ok(captures) if captures.is_empty() => (),
                 Ok(captures) => info!("{} captures have learned their time or place", captures.len()),
-                // The journal has said it, once for all who want to write.
+                // The journal logs it once, for everyone who wants to write.
                 Err(error) => debug!("{error}; trying again in {PAUSE:?}"),
             }
         }
     }
 }
 
-/// Takes the captures that were stored since the start of the machine: they may learn from what comes later.
+/// Gives the locator the captures that were stored since the machine's start: they may learn from later fixes.
 pub fn remember(locator: &Locator, reader: &Reader) -> Result<(), JournalError> {
     for place in reader.last_places(locator.boot_id(), LEARNERS_MAX)?.into_iter().rev() {
         let (capture, monotonic_ns) = (place.capture, place.monotonic_ns);
@@ -62,8 +62,8 @@ pub fn remember(locator: &Locator, reader: &Reader) -> Result<(), JournalError> 
     Ok(())
 }
 
-/// Tells stored captures what became known after them, in one commit. The answer is which have learned something; they are
-/// not told again.
+/// Applies what became known after captures were stored, in one commit. Returns the ids of the corrected captures. The
+/// locator does not report these corrections again.
 pub fn correct(
     locator: &Locator,
     journal: &Journal,
@@ -84,7 +84,7 @@ fn change(Correction { capture, taken, position }: &Correction) -> (i64, Change)
     (*capture, Change::Located { taken: taken.clone(), position: position.clone() })
 }
 
-/// Why the thread cannot be started.
+/// Reason why the thread cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum CorrectorError {
     #[error(transparent)]
@@ -94,6 +94,7 @@ pub enum CorrectorError {
 }
 
 impl CorrectorThread {
+    /// Stops the thread, and waits for its end.
     pub fn stop(self) {
         drop(self.stop);
         if self.thread.join().is_err() {

@@ -1,4 +1,4 @@
-//! What the daemon reports to whoever watches it.
+//! Events that the daemon reports to its observer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,38 +6,24 @@ use std::sync::Arc;
 use crate::domain::Verdict;
 use crate::uplink::LinkEvent;
 
-/// What the daemon tells whoever watches it.
+/// Event that the daemon reports to its observer.
 #[derive(Clone, Debug)]
 pub enum DaemonEvent {
-    /// A file is being read, and so many wait behind it.
-    Started {
-        path: PathBuf,
-        waiting: usize,
-    },
+    /// A file is being read, and `waiting` other ones are queued after it.
+    Started { path: PathBuf, waiting: usize },
     /// A photo was classified, and its result is durable.
-    Captured {
-        path: PathBuf,
-        capture: i64,
-        sequence: i64,
-        verdict: Box<Verdict>,
-    },
+    Captured { path: PathBuf, capture: i64, sequence: i64, verdict: Box<Verdict> },
     /// A file holds a photo that was classified before.
-    Known {
-        path: PathBuf,
-    },
+    Known { path: PathBuf },
     /// A file gave no result. This is recorded, unless the file has vanished.
-    Failed {
-        path: PathBuf,
-        reason: String,
-    },
-    /// What is known of these captures has changed, by whatever process: verdict, inspection, tag, time or place.
-    Changed {
-        captures: Vec<i64>,
-    },
-    /// Events were queued, by whatever process.
+    Failed { path: PathBuf, reason: String },
+    /// Facts about these captures have changed, in whatever process: verdict, inspection, tag, time or place.
+    Changed { captures: Vec<i64> },
+    /// Events were queued, in whatever process.
     QueueChanged,
+    /// The link to the broker has changed.
     Link(LinkEvent),
 }
 
-/// Called from several threads.
+/// Function that receives events, from several threads.
 pub type Observer = Arc<dyn Fn(DaemonEvent) + Send + Sync>;

@@ -1,4 +1,4 @@
-//! How this machine is.
+//! Health of this machine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,31 +11,34 @@ use crate::drive::Drive;
 use crate::position::Locator;
 use crate::web::ClosedDoors;
 
-/// Where the kernel shows temperatures, in thousandths of a degree Celsius.
+/// Folder in which the kernel shows temperatures, in thousandths of a degree Celsius.
 const SENSORS: &str = "/sys/class/thermal";
 
-/// Looks at the machine; its clones count together.
+/// Source of health figures. Clones share their counts.
 #[derive(Clone)]
 pub struct Vitals {
     data_dir: PathBuf,
     locator: Arc<Locator>,
     files_failed: Arc<AtomicU64>,
     unreadable: Arc<Mutex<UnreadableFiles>>,
-    /// Of the field page.
+    /// Doors of the field page that could not be opened.
     pub closed_doors: ClosedDoors,
 }
 
-/// Files that could not be read, with how often in a row.
+/// Files that could not be read.
 #[derive(Debug, Default)]
 struct UnreadableFiles {
+    /// Number of failed reads in a row, by file.
     tries: BTreeMap<PathBuf, u32>,
+    /// Error of the last failed read, with the file's path.
     reason: String,
 }
 
-/// Files that are remembered as unreadable: a card that fails as a whole is told about by these.
+/// Maximum number of files that are remembered as unreadable. They stand for all files of a card that fails entirely.
 const UNREADABLE_MAX: usize = 1_000;
 
 impl Vitals {
+    /// Starts with no failures counted.
     pub fn new(data_dir: &Path, locator: &Arc<Locator>) -> Self {
         Vitals {
             data_dir: data_dir.to_owned(),
@@ -46,11 +49,12 @@ impl Vitals {
         }
     }
 
+    /// Counts a file that was recorded as failed.
     pub fn file_failed(&self) {
         self.files_failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A file could not be read. The answer is how often that was so before, in a row.
+    /// Notes that a file could not be read. Returns how many reads of it failed in a row before this one.
     pub fn file_unreadable(&self, path: &Path, reason: &str) -> u32 {
         let mut unreadable = self.unreadable();
         unreadable.tries.retain(|known, _| known == path || known.exists());
@@ -63,7 +67,7 @@ impl Vitals {
         *tries - 1
     }
 
-    /// A file could be read, or is gone.
+    /// Notes that a file could be read, or is gone.
     pub fn file_readable(&self, path: &Path) {
         self.unreadable().tries.remove(path);
     }
@@ -78,11 +82,12 @@ impl Vitals {
         (files > 0).then(|| Unreadable { files, reason: unreadable.reason.clone() })
     }
 
-    /// Of the hottest sensor, in degrees Celsius.
+    /// Returns the temperature of the hottest sensor, in degrees Celsius.
     pub fn temperature(&self) -> Option<f32> {
         hottest(Path::new(SENSORS))
     }
 
+    /// Returns the present health figures.
     pub fn now(&self) -> DeviceHealth {
         DeviceHealth {
             disk_free_bytes: Drive::of(&self.data_dir).ok().map(|drive| drive.free_bytes),
@@ -101,7 +106,7 @@ fn hottest(sensors: &Path) -> Option<f32> {
         let text = fs::read_to_string(entry.path().join("temp")).ok()?;
         Some(text.trim().parse::<f32>().ok()? / 1000.0)
     });
-    // A sensor that is not there often reads as absolute zero, or as all bits set.
+    // A missing sensor often reads as absolute zero, or as all bits set.
     temperatures.filter(|celsius| (-60.0..=200.0).contains(celsius)).max_by(f32::total_cmp)
 }
 

@@ -1,29 +1,31 @@
-//! Rests between photos while the machine is hot: the processor then never gets to where it slows itself down, and a drone's
+//! Rests between photos while the machine is hot, so that the processor never has to slow itself down, and a drone's
 //! flight computer with it.
 
 use std::time::Duration;
 
 use log::info;
 
-/// No photo waits longer for the next look at the temperature.
+/// Longest rest before the temperature is read again.
 const REST_MAX: Duration = Duration::from_secs(60);
-/// Times as long as the last photo took: a tenth of the time is work then.
+/// Longest rest as a multiple of the last photo's time. A tenth of the time is work then.
 const TIMES_MAX: f32 = 9.0;
 
-/// Decides on rests.
+/// Decision on rests between photos.
 #[derive(Debug)]
 pub struct Heat {
-    /// `None` if it never rests.
+    /// Temperature from which the daemon rests; `None` if it never rests.
     limit_celsius: Option<f32>,
     is_hot: bool,
 }
 
 impl Heat {
+    /// Starts cool. `limit_celsius` is the temperature from which the daemon rests; `None` for never.
     pub fn new(limit_celsius: Option<f32>) -> Self {
         Heat { limit_celsius, is_hot: false }
     }
 
-    /// How long to rest after a photo that took so long: as long again at the limit, and with every degree above it once more.
+    /// Returns how long to rest after a photo that took `took`: as long again at the limit, and once more for every
+    /// degree above it, up to nine times and one minute.
     pub fn rest(&mut self, celsius: impl FnOnce() -> Option<f32>, took: Duration) -> Duration {
         let Some(limit) = self.limit_celsius else { return Duration::ZERO };
         let Some(celsius) = celsius() else { return Duration::ZERO };

@@ -1,4 +1,4 @@
-//! Carries out commands that came over the uplink.
+//! Execution of commands that arrive over the uplink.
 
 use std::sync::Arc;
 
@@ -6,27 +6,29 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::captures::{Tools, captures_of, judge_again, resend};
+use super::captures::{LongWorkParts, captures_of, judge_again, resend};
 use super::parts::Parts;
 use super::settings::LiveSettings;
 use crate::domain::{Change, LABEL_VERSION, SOFTWARE};
 use crate::journal::{Expect, Reader};
 use crate::uplink::{Acting, Captures, Command, CommandHandler, Op, Retag};
 
-/// Carries out commands.
+/// Handler of commands.
 pub struct Operator {
-    tools: Tools,
+    parts: LongWorkParts,
     reader: Reader,
     settings: LiveSettings,
+    /// Answer to `ping`: versions of the program, the package and the labels.
     versions: Value,
 }
 
 impl Operator {
+    /// Makes a handler with a reader of its own.
     pub fn new(parts: &Parts) -> Result<Self> {
         let Parts { config, identity, .. } = *parts;
         Ok(Operator {
             reader: parts.journal.reader()?,
-            tools: Tools {
+            parts: LongWorkParts {
                 config: config.clone(),
                 package_dir: parts.package.dir().to_owned(),
                 identity: Arc::clone(identity),
@@ -44,20 +46,25 @@ impl Operator {
     }
 
     fn retag(&self, retag: &Retag) -> Result<Value> {
-        let Tools { identity, journal, link, .. } = &self.tools;
+        let LongWorkParts { identity, journal, link, .. } = &self.parts;
         let captures = captures_of(&self.reader, &retag.photos)?;
         let changes = captures.iter().map(|&capture| (capture, Change::Tag(retag.tag.clone()))).collect();
         let made = journal.supersede_all(identity, changes, Expect::Any, !link.is_online(), Timestamp::now())?;
         Ok(json!({ "photos": retag.photos.len(), "changed": made.len() }))
     }
 
-    fn long(&self, work: fn(&Tools, &Captures, &dyn Fn() -> bool) -> Result<Value>, captures: &Captures) -> Acting {
-        let (tools, captures) = (self.tools.clone(), captures.clone());
-        Acting::Long(Box::new(move |goes_on| in_words(work(&tools, &captures, goes_on))))
+    /// Wraps work that takes long, to be done on another thread.
+    fn long(
+        &self,
+        work: fn(&LongWorkParts, &Captures, &dyn Fn() -> bool) -> Result<Value>,
+        captures: &Captures,
+    ) -> Acting {
+        let (parts, captures) = (self.parts.clone(), captures.clone());
+        Acting::Long(Box::new(move |goes_on| in_words(work(&parts, &captures, goes_on))))
     }
 }
 
-/// The error with its causes.
+/// Converts an error to text, with its causes.
 fn in_words<T>(outcome: Result<T>) -> Result<T, String> {
     outcome.map_err(|error| format!("{error:#}"))
 }

@@ -1,7 +1,8 @@
-//! Reading photos from drives that may hang: a card with a fault, a share whose server is gone.
+//! Reads of photos from drives that may hang: a card with a fault, a share whose server is gone.
 //!
-//! Such a read ends when the kernel gives it up, after minutes or never. So it has a thread of its own, which is left to
-//! itself when it takes too long. The photo is tried again later; those of other folders, uploads among them, go on.
+//! Such a read ends when the kernel gives it up, after minutes or never. So it has a thread of its own, which is
+//! abandoned when it takes too long. The photo is tried again later. Photos in other folders, uploads among them, go
+//! on.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,38 +15,36 @@ use std::time::{Duration, Instant};
 
 use crate::durable;
 
-/// Time in which a drive must begin to answer.
+/// Time within which a drive must begin to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// Bytes a second that the slowest card reads.
+/// Speed of the slowest card, in bytes per second.
 const SLOWEST: u64 = 500_000;
-/// Folders in which a read may hang at the same time.
+/// Maximum number of folders in which a read hangs at the same time.
 const HANGING_MAX: usize = 16;
-/// Time between two looks at whether the daemon is stopping.
+/// Time between two checks whether the daemon is stopping.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Reads that may hang; clones share them.
+/// Reads that may hang. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Reads {
     stopping: Arc<AtomicBool>,
-    /// Folders in which a read hangs: there is no second one.
+    /// Folders in which a read is under way or hangs. A second read there is refused.
     hanging: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Reads {
-    /// Gives up what is being read, and whatever is read from now on.
+    /// Gives up the read that is under way, and every later one that does not answer at once.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether reads are given up because the daemon stops.
+    /// Reports whether reads are given up because the daemon stops.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Reads something of the file at `path`, which has so many bytes.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::TimedOut`] if the drive does not answer, [`io::ErrorKind::Interrupted`] if the daemon stops.
+    /// Runs `read` on the file at `path` in a thread of its own. `bytes` is the number of bytes it reads, which sets
+    /// the time limit.
     pub fn read<T: Send + 'static>(
         &self,
         path: &Path,
@@ -67,13 +66,14 @@ impl Reads {
         let work = move || {
             let read = read(&path);
             drop(folder);
-            // Whoever has given it up does not want the answer.
+            // A caller that has given up does not want the answer.
             let _ = answer.send(read);
         };
         thread::Builder::new().name("read".into()).spawn(work)?;
         self.wait(Instant::now() + time_max, &answered)
     }
 
+    /// Reserves a folder for one read.
     fn enter(&self, folder: &Path) -> io::Result<Folder> {
         let mut hanging = self.hanging();
         if hanging.len() >= HANGING_MAX || !hanging.insert(folder.to_owned()) {
@@ -104,7 +104,7 @@ impl Reads {
     }
 }
 
-/// A folder in which something is being read.
+/// Folder in which a file is being read.
 struct Folder(Reads, PathBuf);
 
 impl Drop for Folder {

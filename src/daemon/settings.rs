@@ -10,16 +10,16 @@ use crate::durable::{self, PRIVATE, read_state};
 use crate::journal::Journal;
 use crate::uplink::{InForce, Link, LogLevel, SetTo, Settings, SettingsChange};
 
-/// The file in the data folder that keeps what was set.
+/// Name of the file in the data folder that keeps the changes.
 const FILE_NAME: &str = "overrides.json";
 
-/// What was set. It outlives a restart and goes before the settings file.
+/// Changed settings. They survive a restart and override the settings file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Overrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metered: Option<bool>,
-    /// 0 takes a limit away that the settings file has.
+    /// Limit in bytes per second. 0 removes a limit that the settings file has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes_per_s_max: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,6 +27,7 @@ struct Overrides {
 }
 
 impl Overrides {
+    /// Returns the settings in force, given those of the settings file.
     fn applied_to(&self, file: Settings) -> Settings {
         Settings {
             metered: self.metered.unwrap_or(file.metered),
@@ -45,7 +46,7 @@ impl Overrides {
         }
     }
 
-    /// Replaces the file as a whole, so that a power cut leaves the old one or the new one.
+    /// Replaces the file atomically, so that a power cut leaves the old one or the new one.
     fn write(&self, path: &Path) -> std::io::Result<()> {
         durable::write(path, &serde_json::to_vec(self)?, PRIVATE)
     }
@@ -59,7 +60,7 @@ fn after<T>(current: Option<T>, change: SetTo<T>) -> Option<T> {
     }
 }
 
-/// Applies changes, and keeps them. Clones share everything.
+/// Settings in force, which can be changed. Clones share everything.
 #[derive(Clone)]
 pub struct LiveSettings {
     journal: Journal,
@@ -71,7 +72,7 @@ pub struct LiveSettings {
 }
 
 impl LiveSettings {
-    /// `file` and the present log level are what holds where nothing was set. What was set before a restart is applied.
+    /// Applies the changes made before a restart. `file` and the present log level apply where nothing was changed.
     pub fn new(data_dir: &Path, file: Settings, journal: &Journal, link: &Link) -> Self {
         let path = data_dir.join(FILE_NAME);
         let overrides: Overrides = read_state(&path, "the settings file holds alone");
@@ -85,8 +86,10 @@ impl LiveSettings {
         live
     }
 
-    /// Makes the changes durable and applies them; tells what holds then. Without a change it only tells. An error is in
-    /// words, and nothing is changed then.
+    /// Makes changes durable and applies them. Returns the settings in force. Without a change it only does the latter.
+    ///
+    /// # Errors
+    /// A message in words if the changes cannot be stored. Nothing is changed then.
     pub fn set(&self, changes: &SettingsChange) -> Result<InForce, String> {
         let mut current = self.overrides.lock().unwrap_or_else(PoisonError::into_inner);
         let overrides = current.changed(changes);

@@ -1,4 +1,4 @@
-//! What the uplink needs, from the settings.
+//! Start of the uplink from the settings.
 
 use std::sync::Arc;
 
@@ -13,6 +13,10 @@ use crate::domain::{Time, TimeQuality};
 use crate::position::Locator;
 use crate::uplink::{Desk, DeskParams, DeviceSide, UplinkThread};
 
+/// Starts the uplink.
+///
+/// # Errors
+/// If a certificate, key or password is unusable, or the thread cannot be started.
 pub fn start(parts: &Parts, mqtt: &Mqtt) -> Result<UplinkThread> {
     let Parts { config, link, vitals, .. } = *parts;
     let (observer, vitals) = (parts.observer.clone(), vitals.clone());

@@ -1,4 +1,4 @@
-//! What the API needs, from the daemon.
+//! Start of the API with parts of the daemon.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -18,14 +18,15 @@ use crate::pipeline::Classifier;
 use crate::position::{Locator, monotonic_ns};
 use crate::web::{self, Access, ApiState, Clock, Live, Pace, Pools, RECEIVING_MAX, Searcher, Uploads, Web};
 
-/// The text encoder takes as much memory as the image encoder: it goes when nobody has searched for so long.
+/// Idle time after which the text encoder is unloaded. It takes as much memory as the image encoder.
 const TEXT_ENCODER_IDLE: Duration = Duration::from_secs(120);
 
-/// Photos from the network: so many at once, and then one a second.
+/// Number of photos that may arrive from the network at once, before they are limited to one per [`UPLOADS_EACH`].
 const UPLOADS_AT_ONCE: u32 = 60;
+/// Time per photo from the network, once [`UPLOADS_AT_ONCE`] have arrived.
 const UPLOADS_EACH: Duration = Duration::from_secs(1);
 
-/// An observer that tells the pages too.
+/// Returns an observer that passes events on to the pages as well as to `observer`, and the stream that the pages read.
 pub fn heard_by_pages(observer: Observer) -> (Live, Observer) {
     let live = Live::default();
     let heard = live.clone();
@@ -52,6 +53,7 @@ fn hint(event: &DaemonEvent) -> Option<web::Hint> {
     }
 }
 
+/// Starts the API.
 pub fn start(parts: &Parts, classifier: &Classifier, live: Live, arrivals: Arrivals) -> Result<Web> {
     let Parts { config, identity, package, link, journal, locator, vitals, settings, .. } = *parts;
     let data_dir = &config.device.data_dir;
@@ -90,7 +92,7 @@ pub fn start(parts: &Parts, classifier: &Classifier, live: Live, arrivals: Arriv
     Web::start(assembly::web(config), site, closed)
 }
 
-/// What the device knows of time. Of a calendar only what satellites or NTP tell is believed.
+/// Returns the device's clock for access control. Of calendars, only those set by satellites or NTP are believed.
 fn clock(locator: &Arc<Locator>) -> Clock {
     let (boot_id, locator) = (locator.boot_id().to_owned(), Arc::clone(locator));
     let calendar = move || {

@@ -15,7 +15,7 @@ use super::event::{DaemonEvent, Observer};
 use super::health::Vitals;
 use super::reads::Reads;
 use crate::config::Config;
-use crate::domain::{Capture, Failure, FileStamp, PhotoQuality, Sha256, Tag};
+use crate::domain::{Capture, Failure, FileStamp, Image, PhotoQuality, Sha256, Tag};
 use crate::intake::{Bursts, Candidate, Look, Records};
 use crate::journal::{DeviceIdentity, FileState, Journal, JournalError, NewResult, Reader, Recorded};
 use crate::photo::{Metadata, Positions, read_metadata};
@@ -24,17 +24,17 @@ use crate::plain_file;
 use crate::position::{Located, Locator, Sighting, Stored, monotonic_ns};
 use crate::uplink::Link;
 
-/// Pause before a photo without its end is read again.
+/// Pause before a photo whose end is missing is read again.
 const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
-/// Pause after a fault of the device itself (a full disk, say) before the photo is tried again.
+/// Pause after a fault of the device itself, such as a full disk, before the photo is tried again.
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
-/// Longest pause before a file that the drive could not read is tried again. The pauses double up to it.
+/// Longest pause before a file that the drive could not read is tried again. The pauses double up to this one.
 const UNREADABLE_PAUSE_MAX: Duration = Duration::from_secs(600);
-/// As much of a file as is read to learn when the photo was taken. An EXIF block of a JPEG has at most 64 KiB (CIPA
-/// DC-008, 4.7.2) and comes first.
+/// Number of bytes that are read of a file to learn when the photo was taken. An EXIF block of a JPEG has at most 64
+/// KiB (CIPA DC-008, 4.7.2) and comes first.
 const HEAD_BYTES: u64 = 1 << 16;
 
-/// Takes one file after the other from bytes to a durable result.
+/// Worker that takes one file after another from bytes to a durable result.
 pub struct Worker {
     pub classifier: Classifier,
     pub journal: Journal,
@@ -48,17 +48,17 @@ pub struct Worker {
     pub bursts: Bursts,
     pub attempts: Attempts,
     pub reads: Reads,
-    /// Someone waits for the end and wants to know about every file.
+    /// Whether this is an import by hand: a person waits for the end, and wants to know about every file.
     pub by_hand: bool,
 }
 
-/// What became of a file.
+/// Outcome for one file.
 pub enum Progress {
     /// The photo is known.
     Done,
-    /// Why there is no result is recorded, or the file is gone.
+    /// There is no result. The reason is recorded, or the file is gone.
     Failed,
-    /// Nothing is recorded; try again after the pause.
+    /// Nothing is recorded. The file is tried again after the pause.
     Again(Duration),
 }
 
@@ -68,7 +68,7 @@ impl Worker {
         match self.result(candidate) {
             Ok(progress) => progress,
             Err(error) => {
-                // That the device is full was said once, for all photos.
+                // The journal has logged once, for all photos, that the device is full.
                 if !matches!(error.downcast_ref(), Some(JournalError::Full(_))) {
                     error!("{}: {error:#}; trying again in {FAULT_PAUSE:?}", candidate.path.display());
                 }
@@ -77,12 +77,13 @@ impl Worker {
         }
     }
 
-    /// An error is a fault of the device; what is wrong with a photo is recorded instead.
+    /// Reads, classifies and stores a photo. An error is a fault of the device; what is wrong with a photo is recorded
+    /// instead.
     fn result(&mut self, candidate: &Candidate) -> Result<Progress> {
         let bytes = match self.read(candidate) {
             Ok(bytes) => bytes,
             Err(PipelineError::Read(_)) if self.reads.is_stopping() => return Ok(Progress::Again(FAULT_PAUSE)),
-            // To ask whether it is there would hang too.
+            // Checking whether the file exists would hang too.
             Err(PipelineError::Read(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 return Ok(self.unreadable(candidate, &error));
             }
@@ -160,7 +161,7 @@ impl Worker {
         }
     }
 
-    /// The one that the photo shows, or the last one that was set.
+    /// Returns the tag that the photo shows, or else the last one that was set.
     fn tag(&self, candidate: &Candidate, new: Option<&Tag>) -> Result<Option<Tag>> {
         let Some(new) = new else { return Ok(self.reader.tag()?) };
         info!("{}: a code says: {new}; this holds for the photos from here on", candidate.path.display());
@@ -187,21 +188,16 @@ impl Worker {
         let file_name = candidate.path.file_name().and_then(OsStr::to_str);
         let Located { taken, monotonic_ns, position } = self.locator.locate(file_name, &sighting, own);
         let burst = self.bursts.place(&embedded.embedding, taken.at);
-        Capture {
+        let image = Image {
             sha256,
             path: candidate.path.clone(),
             bytes: bytes.len() as u64,
             pixels: embedded.pixels,
-            taken,
-            monotonic_ns,
-            position,
             camera: metadata.camera,
             exposure: metadata.exposure,
-            drone: metadata.drone,
-            quality: PhotoQuality { millimetres_per_pixel, ..embedded.quality },
-            tag,
-            burst,
-        }
+            quality: Some(PhotoQuality { millimetres_per_pixel, ..embedded.quality }),
+        };
+        Capture { taken, monotonic_ns, image, position, drone: metadata.drone, tag, burst }
     }
 
     fn known(&self, candidate: &Candidate) -> Progress {
@@ -209,7 +205,8 @@ impl Worker {
         Progress::Done
     }
 
-    /// A card was pulled, say. Nothing is recorded, so that the photo is new when it comes back.
+    /// Reports a file that vanished, for example with a pulled card. Nothing is recorded, so that the photo is new when
+    /// it comes back.
     fn vanished(&self, candidate: &Candidate, error: &io::Error) -> Progress {
         let path = candidate.path.clone();
         self.vitals.file_readable(&path);
@@ -218,8 +215,8 @@ impl Worker {
         Progress::Failed
     }
 
-    /// The drive's fault, not the photo's: nothing is recorded, and the file is tried again, by the next import if this is
-    /// one.
+    /// Reports a file that the drive cannot read. This is not the photo's fault, so nothing is recorded and the file is
+    /// tried again, by the next import if this is one.
     fn unreadable(&self, candidate: &Candidate, error: &io::Error) -> Progress {
         let path = candidate.path.clone();
         let reason = format!("cannot be read: {error}");
@@ -236,7 +233,7 @@ impl Worker {
         Progress::Again(pause)
     }
 
-    /// Waits for the rest of a photo that may still be growing; records any other failure.
+    /// Has a photo that may still be growing tried again. Records any other failure.
     fn failed(&self, candidate: &Candidate, error: &PipelineError) -> Result<Progress> {
         let waiting = !self.by_hand && candidate.unchanged < self.config.intake.incomplete_s.seconds();
         if waiting && matches!(error, PipelineError::Photo(error) if error.may_be_incomplete()) {
@@ -274,13 +271,13 @@ impl Records for Worker {
         }
     }
 
-    /// By the camera's clock, which a copied file keeps, or else the time of the file.
+    /// Returns the time by the camera's clock, which survives copying, or else the time of the file.
     fn taken(&self, path: &Path, stamp: &FileStamp) -> Timestamp {
         if self.attempts.of(path, stamp) > 0 {
-            // One that has ended the program comes after all others.
+            // A photo that has ended the program comes after all other ones.
             return Timestamp::MAX;
         }
-        // What cannot be read is told when its turn comes.
+        // A file that cannot be read is reported when its turn comes.
         let head = self.reads.read(path, HEAD_BYTES, read_head).and_then(|head| head).unwrap_or_default();
         read_metadata(&head, self.config.intake.camera_utc_offset.0).taken.unwrap_or_else(|| modified(stamp))
     }
@@ -292,7 +289,7 @@ fn read_head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// When the file was last written; the start of 1970 if no calendar reaches that far.
+/// Returns when the file was last written; the start of 1970 if that is outside the calendar.
 fn modified(stamp: &FileStamp) -> Timestamp {
     Timestamp::from_nanosecond(stamp.modified_ns.into()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

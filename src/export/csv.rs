@@ -100,15 +100,15 @@ mod tests {
         ];
         for (name, expected) in cases {
             let mut record = example(1);
-            record.capture.path = format!("/media/{}", name.replace('/', "")).into();
-            record.capture.camera.lens = Some(name.to_owned());
+            record.capture.facts.image.path = format!("/media/{}", name.replace('/', "")).into();
+            record.capture.facts.image.camera.lens = Some(name.to_owned());
             let rows = rows(&written(vec![record], false));
             assert_eq!(rows.len(), 1, "{name}");
             assert_eq!(&rows[0][column("file")], expected.replace('/', ""), "{name}");
             assert_eq!(&rows[0][column("camera_lens")], expected, "{name}");
         }
         let mut south = example(1);
-        let position = south.capture.position.as_mut().expect("a position");
+        let position = south.capture.facts.position.as_mut().expect("a position");
         (position.latitude_deg, position.longitude_deg) = (-35.5, -0.125);
         let rows = rows(&written(vec![south], false));
         assert_eq!((&rows[0][column("latitude_deg")], &rows[0][column("longitude_deg")]), ("-35.5", "-0.125"));

@@ -60,13 +60,13 @@ pub const FIELDS: &[Field] = &[
     }),
     field("sequence", Kind::Integer, "Number of that event", |r| r.capture.sequence.into()),
     field("file", Kind::Text, "File name of the photo", |r| r.file().into()),
-    field("sha256", Kind::Text, "Hash of the photo file", |r| r.capture.sha256.to_string().into()),
-    field("taken_at", Kind::Time, "Time of capture in UTC", |r| Value::Time(r.capture.taken.at)),
+    field("sha256", Kind::Text, "Hash of the photo file", |r| r.facts().image.sha256.to_string().into()),
+    field("taken_at", Kind::Time, "Time of capture in UTC", |r| Value::Time(r.facts().taken.at)),
     field("taken_local", Kind::Text, "The same in the zone of the settings (camera_utc_offset)", |r| {
         r.taken_local().into()
     }),
     field("time_source", Kind::Text, "What the time rests on: gps, ntp, exif (the camera's clock), unsynced", |r| {
-        word(&r.capture.taken.quality)
+        word(&r.facts().taken.quality)
     }),
     field("latitude_deg", Kind::Real, "WGS 84, degrees, north positive", |r| at(r, |p| Some(p.latitude_deg))),
     field("longitude_deg", Kind::Real, "WGS 84, degrees, east positive", |r| at(r, |p| Some(p.longitude_deg))),
@@ -77,13 +77,13 @@ pub const FIELDS: &[Field] = &[
         "position_source",
         Kind::Text,
         "laser_target is the defect itself; rtk, exif, serial_gps, mavlink: the camera, aircraft or receiver",
-        |r| r.capture.position.as_ref().map_or(Value::None, |p| word(&p.source)),
+        |r| r.facts().position.as_ref().map_or(Value::None, |p| word(&p.source)),
     ),
     field(
         "position_quality",
         Kind::Text,
         "estimated, autonomous, differential, rtk_float or rtk_fixed; empty if not told",
-        |r| r.capture.position.as_ref().and_then(|p| p.quality.as_ref()).map_or(Value::None, word),
+        |r| r.facts().position.as_ref().and_then(|p| p.quality.as_ref()).map_or(Value::None, word),
     ),
     field("hdop", Kind::Real, "Horizontal dilution of precision", |r| at(r, |p| p.hdop)),
     field("position_std_m", Kind::Real, "Standard deviation in metres, as the source states it", |r| {
@@ -146,33 +146,33 @@ pub const FIELDS: &[Field] = &[
         device_answer(r, Category::Measure)
     }),
     field("burst_of", Kind::Text, "Hash of the photo whose near-identical frame this is", |r| {
-        r.capture.burst.map(|burst| burst.representative.to_string()).into()
+        r.facts().burst.map(|burst| burst.representative.to_string()).into()
     }),
     field("burst_frame", Kind::Integer, "Which frame of the burst; 2 is the first after that photo", |r| {
-        r.capture.burst.map(|burst| i64::from(burst.frame)).into()
+        r.facts().burst.map(|burst| i64::from(burst.frame)).into()
     }),
     field("sharpness", Kind::Real, "Small where the photo is blurred or shows a plain surface", |r| {
-        r.capture.quality.map_or(Value::None, |quality| real(quality.sharpness))
+        r.facts().image.quality.map_or(Value::None, |quality| real(quality.sharpness))
     }),
     field("brightness", Kind::Real, "Mean, from 0 (black) to 1 (white)", |r| {
-        r.capture.quality.map_or(Value::None, |quality| real(quality.brightness))
+        r.facts().image.quality.map_or(Value::None, |quality| real(quality.brightness))
     }),
     field("black_share", Kind::Real, "Share of the photo that is black", |r| {
-        r.capture.quality.map_or(Value::None, |quality| real(quality.black_share))
+        r.facts().image.quality.map_or(Value::None, |quality| real(quality.black_share))
     }),
     field("white_share", Kind::Real, "Share of the photo that is white", |r| {
-        r.capture.quality.map_or(Value::None, |quality| real(quality.white_share))
+        r.facts().image.quality.map_or(Value::None, |quality| real(quality.white_share))
     }),
     field("millimetres_per_pixel", Kind::Real, "At the point that a laser measured", |r| {
-        r.capture.quality.and_then(|quality| quality.millimetres_per_pixel).map_or(Value::None, real)
+        r.facts().image.quality.and_then(|quality| quality.millimetres_per_pixel).map_or(Value::None, real)
     }),
-    field("width", Kind::Integer, "Pixels as stored", |r| i64::from(r.capture.pixels[0]).into()),
-    field("height", Kind::Integer, "Pixels as stored", |r| i64::from(r.capture.pixels[1]).into()),
-    field("bytes", Kind::Integer, "Size of the photo file", |r| (r.capture.bytes as i64).into()),
-    field("camera_make", Kind::Text, "As the camera writes it", |r| r.capture.camera.make.clone().into()),
-    field("camera_model", Kind::Text, "As the camera writes it", |r| r.capture.camera.model.clone().into()),
-    field("camera_serial", Kind::Text, "Serial number of the body", |r| r.capture.camera.serial.clone().into()),
-    field("camera_lens", Kind::Text, "As the camera writes it", |r| r.capture.camera.lens.clone().into()),
+    field("width", Kind::Integer, "Pixels as stored", |r| i64::from(r.facts().image.pixels[0]).into()),
+    field("height", Kind::Integer, "Pixels as stored", |r| i64::from(r.facts().image.pixels[1]).into()),
+    field("bytes", Kind::Integer, "Size of the photo file", |r| (r.facts().image.bytes as i64).into()),
+    field("camera_make", Kind::Text, "As the camera writes it", |r| r.facts().image.camera.make.clone().into()),
+    field("camera_model", Kind::Text, "As the camera writes it", |r| r.facts().image.camera.model.clone().into()),
+    field("camera_serial", Kind::Text, "Serial number of the body", |r| r.facts().image.camera.serial.clone().into()),
+    field("camera_lens", Kind::Text, "As the camera writes it", |r| r.facts().image.camera.lens.clone().into()),
     field("package", Kind::Text, "The model package that judged it", |r| {
         r.capture.package.as_ref().map(|package| package.name.clone()).into()
     }),
@@ -186,7 +186,7 @@ const fn field(name: &'static str, kind: Kind, meaning: &'static str, value: fn(
 }
 
 fn at(record: &Record, value: fn(&Position) -> Option<f64>) -> Value {
-    record.capture.position.as_ref().and_then(value).map_or(Value::None, Value::Real)
+    record.facts().position.as_ref().and_then(value).map_or(Value::None, Value::Real)
 }
 
 fn en(class: &Class) -> &'static str {

@@ -53,12 +53,12 @@ pub enum Fit {
 impl Filter {
     pub fn fit(&self, capture: &StoredCapture) -> Fit {
         let verdict = &capture.verdict;
-        let is_wanted = self.place.fits(capture.tag.as_ref())
+        let is_wanted = self.place.fits(capture.facts.tag.as_ref())
             && (verdict.urgency.review || !self.urgent)
             && self.labels.passes_labels(&verdict.labels());
-        match (is_wanted, self.is_in_time(capture.taken.at)) {
+        match (is_wanted, self.is_in_time(capture.facts.taken.at)) {
             (true, true) => Fit::Wanted,
-            (true, false) if capture.taken.quality == TimeQuality::Unsynced => Fit::Undated,
+            (true, false) if capture.facts.taken.quality == TimeQuality::Unsynced => Fit::Undated,
             _ => Fit::Unwanted,
         }
     }
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn all_conditions_must_hold() {
         let capture = example(1).capture;
-        let at = capture.taken.at;
+        let at = capture.facts.taken.at;
         let later = at.checked_add(jiff::SignedDuration::from_secs(1)).expect("a time");
         let labels = |texts: &[&str]| {
             search::Filter(texts.iter().map(|text| text.parse().expect("a condition")).collect::<Vec<_>>())
@@ -178,11 +178,11 @@ mod tests {
             assert_eq!(filter.fit(&capture), expected, "{filter:?}");
         }
         let mut calm = capture.clone();
-        (calm.verdict.urgency.review, calm.tag) = (false, None);
+        (calm.verdict.urgency.review, calm.facts.tag) = (false, None);
         assert_eq!(Filter { urgent: true, ..all.clone() }.fit(&calm), Fit::Unwanted);
         assert_eq!(Filter { place: bridge("B-12"), ..all.clone() }.fit(&calm), Fit::Unwanted);
         let mut undated = capture;
-        undated.taken.quality = TimeQuality::Unsynced;
+        undated.facts.taken.quality = TimeQuality::Unsynced;
         assert_eq!(Filter { since: Some(later), ..all.clone() }.fit(&undated), Fit::Undated);
         assert_eq!(Filter { since: Some(later), place: bridge("B-1"), ..all }.fit(&undated), Fit::Unwanted);
     }

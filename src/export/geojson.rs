@@ -44,7 +44,7 @@ struct Properties<'a>(&'a Record);
 
 impl<'a> Feature<'a> {
     fn of(record: &'a Record) -> Self {
-        let position = record.capture.position.as_ref();
+        let position = record.capture.facts.position.as_ref();
         let point = position
             .map(|position| Point { r#type: "Point", coordinates: [position.longitude_deg, position.latitude_deg] });
         Feature { r#type: "Feature", id: record.capture.id, geometry: point, properties: Properties(record) }

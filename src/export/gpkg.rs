@@ -86,7 +86,7 @@ pub fn write(path: &Path, records: impl Iterator<Item = Result<Record, ExportErr
     for record in records {
         let record = record?;
         insert(&transaction, &record)?;
-        extent = record.capture.position.as_ref().map(|position| widened(extent, position)).or(extent);
+        extent = record.capture.facts.position.as_ref().map(|position| widened(extent, position)).or(extent);
     }
     describe(&transaction, extent)?;
     Ok(transaction.commit()?)
@@ -115,7 +115,7 @@ const fn sql_type(kind: Kind) -> &'static str {
 fn insert(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
     let marks = "?, ".repeat(FIELDS.len());
     let cells = FIELDS.iter().map(|field| cell((field.value)(record)));
-    let point = record.capture.position.as_ref().map_or(SqlValue::Null, |position| point(position).into());
+    let point = record.capture.facts.position.as_ref().map_or(SqlValue::Null, |position| point(position).into());
     let sql = format!("INSERT INTO {TABLE} VALUES ({marks}?)");
     connection.prepare_cached(&sql)?.execute(params_from_iter(cells.chain([point]))).map(drop)
 }
@@ -179,7 +179,7 @@ mod tests {
 
     fn placed(id: i64, longitude_deg: f64, latitude_deg: f64) -> Record {
         let mut record = example(id);
-        let position = record.capture.position.as_mut().expect("a position");
+        let position = record.capture.facts.position.as_mut().expect("a position");
         (position.longitude_deg, position.latitude_deg) = (longitude_deg, latitude_deg);
         record
     }

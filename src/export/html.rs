@@ -244,9 +244,9 @@ mod tests {
     #[test]
     fn nothing_from_outside_is_markup() {
         let mut record = example(1);
-        record.capture.path = "/media/<script>alert(1)<script>.jpg".into();
-        record.capture.camera.model = Some("\"onload='x'".to_owned());
-        record.capture.tag = r#"{"bridge": "</h2><b>", "member": "a&b"}"#.parse().ok();
+        record.capture.facts.image.path = "/media/<script>alert(1)<script>.jpg".into();
+        record.capture.facts.image.camera.model = Some("\"onload='x'".to_owned());
+        record.capture.facts.tag = r#"{"bridge": "</h2><b>", "member": "a&b"}"#.parse().ok();
         let page = sheet(&[record], Lang::En);
         assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("\"onload"));
         assert!(

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{ExportError, Record};
-use crate::domain::{Answer, Burst, Camera, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time};
+use crate::domain::{Answer, Capture, Inspection};
 use crate::journal::StoredPackage;
 
 pub fn write(
@@ -32,37 +32,13 @@ pub struct ExportLine<'a> {
     boot_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<&'a str>,
-    taken: &'a Time,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    monotonic_ms: Option<u64>,
-    image: Image<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<&'a Position>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    drone: Option<&'a Drone>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tag: Option<&'a Tag>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    burst: Option<Burst>,
+    #[serde(flatten)]
+    facts: &'a Capture,
     #[serde(skip_serializing_if = "Option::is_none")]
     package: Option<&'a StoredPackage>,
     verdict: Answer<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inspection: Option<&'a Inspection>,
-}
-
-#[derive(Serialize)]
-struct Image<'a> {
-    sha256: Sha256,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    bytes: u64,
-    pixels: [u32; 2],
-    camera: &'a Camera,
-    #[serde(skip_serializing_if = "Exposure::is_unknown")]
-    exposure: &'a Exposure,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quality: Option<PhotoQuality>,
 }
 
 impl<'a> ExportLine<'a> {
@@ -77,21 +53,7 @@ impl<'a> ExportLine<'a> {
             sequence: capture.sequence,
             boot_id: &capture.boot_id,
             supersedes: capture.result_id.as_deref(),
-            taken: &capture.taken,
-            monotonic_ms: capture.monotonic_ns.map(|ns| ns / 1_000_000),
-            image: Image {
-                sha256: capture.sha256,
-                file: record.file(),
-                bytes: capture.bytes,
-                pixels: capture.pixels,
-                camera: &capture.camera,
-                exposure: &capture.exposure,
-                quality: capture.quality,
-            },
-            position: capture.position.as_ref(),
-            drone: capture.drone.as_ref(),
-            tag: capture.tag.as_ref(),
-            burst: capture.burst,
+            facts: &capture.facts,
             package: capture.package.as_ref(),
             verdict: Answer(&capture.verdict),
             inspection: capture.inspection.as_ref(),
@@ -105,6 +67,40 @@ mod tests {
 
     use super::*;
     use crate::export::record::{bare_example, example};
+
+    // Line breaks and indentation are no part of the lines.
+    const FULL_LINE: &str = r#"
+        {"capture":1,"event_id":"3f0e","facility_id":"B-12","taken_local":"2026-05-09T10:02:03.120+09:00",
+        "stored_at":"2026-05-09T01:02:05Z","sequence":41,"boot_id":"boot",
+        "taken":{"at":"2026-05-09T01:02:03.12Z","quality":"gps"},"monotonic_ms":5000,
+        "image":{"sha256":"7c9fa136d4413fa6173637e883b6998d32e1d675f88cddff9dcbcf331820f4b8","file":"DJI_0001.JPG",
+        "bytes":4321000,"pixels":[4000,3000],"camera":{"make":"DJI","model":"M30T"},"exposure":{"iso":100},
+        "quality":{"sharpness":123.4,"brightness":0.42,"black_share":0.001,"white_share":0.002,
+        "millimetres_per_pixel":0.83}},
+        "position":{"latitude_deg":35.5,"longitude_deg":139.25,"altitude_m":12.5,"source":"serial_gps","hdop":0.8,
+        "std_m":1.5,"quality":"differential","age_s":0.25},"tag":{"bridge":"B-12","span":"3","member":"G2"},
+        "burst":{"representative":"a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e","frame":2},
+        "package":{"name":"bridgeclip-demo 1","hash":"ab12"},
+        "verdict":{"soundness":[{"label":"III","confidence":0.6}],"measure":[{"label":"C1","confidence":0.4}],
+        "damage_type":[{"label":"cracking","confidence":0.7},{"label":"corrosion","confidence":0.3}],
+        "damage_location":[{"label":"pier","confidence":0.9}],"method":"knn","confidence_calibrated":false,
+        "review_urgent":true,"urgency":{"score":0.2,"signs":["soundness_iv"]},
+        "second_look":["near_tie","blurred"]}}"#;
+    const BARE_LINE: &str = r#"
+        {"capture":2,"event_id":null,"facility_id":null,"taken_local":"2026-05-09T10:02:03.120+09:00",
+        "stored_at":null,"sequence":null,"boot_id":"boot","taken":{"at":"2026-05-09T01:02:03.12Z","quality":"gps"},
+        "image":{"sha256":"d86e8112f3c4c4442126f8e9f44f16867da487f29052bf91b810457db34209a4","file":"DJI_0001.JPG",
+        "bytes":4321000,"pixels":[4000,3000],"camera":{}},
+        "verdict":{"soundness":[],"measure":[],"damage_type":[],"damage_location":[],"method":"knn",
+        "confidence_calibrated":false,"review_urgent":false,"urgency":{"score":0.0,"signs":[]},"second_look":[]}}"#;
+
+    #[test]
+    fn the_bytes_of_a_line_stay_as_they_are() {
+        let line = |record: &Record| serde_json::to_string(&ExportLine::of(record)).expect("JSON");
+        let joined = |text: &str| text.lines().map(str::trim_start).collect::<String>();
+        assert_eq!(line(&example(1)), joined(FULL_LINE));
+        assert_eq!(line(&bare_example(2)), joined(BARE_LINE));
+    }
 
     #[test]
     fn a_line_for_each_photo() {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use crate::domain::{Category, Inspection, ScoredClass, TagText};
+use crate::domain::{Capture, Category, Inspection, ScoredClass, TagText};
 use crate::journal::StoredCapture;
 
 /// Capture, with the time zone of the device's location, in which people read its time.
@@ -14,22 +14,27 @@ pub struct Record {
 }
 
 impl Record {
+    /// Returns the facts about the photo.
+    pub fn facts(&self) -> &Capture {
+        &self.capture.facts
+    }
+
     /// Returns the photo's file name. Bytes that are not UTF-8 are replaced.
     pub fn file(&self) -> Option<String> {
-        self.capture.path.file_name().map(|name| name.to_string_lossy().into_owned())
+        self.facts().image.file()
     }
 
     /// Returns the bridge of the tag, by which facility registers know the structure.
     pub fn facility_id(&self) -> Option<&str> {
-        self.capture.tag.as_ref()?.bridge.as_ref().map(TagText::as_str)
+        self.facts().tag.as_ref()?.bridge.as_ref().map(TagText::as_str)
     }
 
     pub fn span(&self) -> Option<&str> {
-        self.capture.tag.as_ref()?.span.as_ref().map(TagText::as_str)
+        self.facts().tag.as_ref()?.span.as_ref().map(TagText::as_str)
     }
 
     pub fn member(&self) -> Option<&str> {
-        self.capture.tag.as_ref()?.member.as_ref().map(TagText::as_str)
+        self.facts().tag.as_ref()?.member.as_ref().map(TagText::as_str)
     }
 
     pub fn classes(&self, category: Category) -> &[ScoredClass] {
@@ -44,7 +49,7 @@ impl Record {
 
     /// Returns the time of capture in RFC 3339 with the local offset, as in `2026-05-09T10:02:03.120+09:00`.
     pub fn taken_local(&self) -> String {
-        local(self.capture.taken.at, self.zone)
+        local(self.facts().taken.at, self.zone)
     }
 }
 
@@ -61,26 +66,31 @@ pub fn utc(at: Timestamp) -> String {
 #[cfg(test)]
 pub fn example(id: i64) -> Record {
     use crate::domain::{
-        Burst, Camera, CategoryVerdict, Exposure, FixQuality, PhotoQuality, Position, PositionSource, SecondLook,
-        Sha256, Tag, Time, TimeQuality, Urgency, UrgentSign, Verdict,
+        Burst, Camera, CategoryVerdict, Exposure, FixQuality, Image, PhotoQuality, Position, PositionSource,
+        SecondLook, Sha256, Tag, Time, TimeQuality, Urgency, UrgentSign, Verdict,
     };
     use crate::journal::StoredPackage;
 
     let class = |index, confidence| ScoredClass { index, confidence };
     let answer = |classes| CategoryVerdict { classes };
-    let capture = StoredCapture {
-        id,
-        sequence: Some(41),
-        event_id: Some("3f0e".to_owned()),
-        result_id: None,
-        boot_id: "boot".to_owned(),
-        stored_at: "2026-05-09T01:02:05Z".parse().ok(),
-        sha256: Sha256::of(&id.to_le_bytes()),
-        path: "/media/card/DJI_0001.JPG".into(),
-        bytes: 4_321_000,
-        pixels: [4000, 3000],
+    let facts = Capture {
         taken: Time { at: "2026-05-09T01:02:03.12Z".parse().expect("a time"), quality: TimeQuality::Gps },
         monotonic_ns: Some(5_000_000_000),
+        image: Image {
+            sha256: Sha256::of(&id.to_le_bytes()),
+            path: "/media/card/DJI_0001.JPG".into(),
+            bytes: 4_321_000,
+            pixels: [4000, 3000],
+            camera: Camera { make: Some("DJI".to_owned()), model: Some("M30T".to_owned()), ..Camera::default() },
+            exposure: Exposure { iso: Some(100), ..Exposure::default() },
+            quality: Some(PhotoQuality {
+                sharpness: 123.4,
+                brightness: 0.42,
+                black_share: 0.001,
+                white_share: 0.002,
+                millimetres_per_pixel: Some(0.83),
+            }),
+        },
         position: Some(Position {
             latitude_deg: 35.5,
             longitude_deg: 139.25,
@@ -91,18 +101,18 @@ pub fn example(id: i64) -> Record {
             quality: Some(FixQuality::Differential),
             age_s: Some(0.25),
         }),
-        camera: Camera { make: Some("DJI".to_owned()), model: Some("M30T".to_owned()), ..Camera::default() },
-        exposure: Exposure { iso: Some(100), ..Exposure::default() },
         drone: None,
-        quality: Some(PhotoQuality {
-            sharpness: 123.4,
-            brightness: 0.42,
-            black_share: 0.001,
-            white_share: 0.002,
-            millimetres_per_pixel: Some(0.83),
-        }),
         tag: "bridgeclip:bridge=B-12;span=3;member=G2".parse::<Tag>().ok(),
         burst: Some(Burst { representative: Sha256::of(b"first"), frame: 2 }),
+    };
+    let capture = StoredCapture {
+        id,
+        sequence: Some(41),
+        event_id: Some("3f0e".to_owned()),
+        result_id: None,
+        boot_id: "boot".to_owned(),
+        stored_at: "2026-05-09T01:02:05Z".parse().ok(),
+        facts,
         package: Some(StoredPackage { name: "bridgeclip-demo 1".to_owned(), hash: "ab12".to_owned() }),
         verdict: Verdict {
             categories: [
@@ -141,20 +151,17 @@ pub fn inspected_example(id: i64) -> Record {
 /// Returns an example capture in which only mandatory values are set.
 #[cfg(test)]
 pub fn bare_example(id: i64) -> Record {
-    use crate::domain::{Camera, Exposure, Verdict};
+    use crate::domain::{Camera, Exposure, Image, Verdict};
 
     let Record { capture, zone } = example(id);
+    let image =
+        Image { camera: Camera::default(), exposure: Exposure::default(), quality: None, ..capture.facts.image };
+    let facts = Capture { monotonic_ns: None, image, position: None, tag: None, burst: None, ..capture.facts };
     let capture = StoredCapture {
         sequence: None,
         event_id: None,
         stored_at: None,
-        monotonic_ns: None,
-        position: None,
-        camera: Camera::default(),
-        exposure: Exposure::default(),
-        quality: None,
-        tag: None,
-        burst: None,
+        facts,
         package: None,
         verdict: Verdict::default(),
         ..capture
@@ -170,7 +177,7 @@ mod tests {
     fn times_are_told_with_their_zone() {
         let record = example(1);
         assert_eq!(record.taken_local(), "2026-05-09T10:02:03.120+09:00");
-        assert_eq!(utc(record.capture.taken.at), "2026-05-09T01:02:03.120Z");
+        assert_eq!(utc(record.capture.facts.taken.at), "2026-05-09T01:02:03.120Z");
         let behind = Record { zone: Offset::from_seconds(-3 * 3600 - 1800).expect("an offset"), ..record };
         assert_eq!(behind.taken_local(), "2026-05-08T21:32:03.120-03:30");
     }

@@ -33,8 +33,8 @@ impl Thumbnails<'_> {
 
     /// Makes a thumbnail from the file, but only if the file still is that photo: cameras reuse names.
     fn make(&self, capture: &StoredCapture) -> Option<Vec<u8>> {
-        let bytes = read_file(&capture.path, &self.limits).ok()?;
-        if Sha256::of(&bytes) != capture.sha256 {
+        let bytes = read_file(&capture.facts.image.path, &self.limits).ok()?;
+        if Sha256::of(&bytes) != capture.facts.image.sha256 {
             return None;
         }
         let photo = OpenPhoto::new(&bytes, &self.limits.photo).ok()?;

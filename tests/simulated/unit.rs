@@ -400,7 +400,7 @@ impl Unit {
         (new.capture.monotonic_ns, new.capture.position) = (monotonic_ns, position.clone());
         (new.urgent, new.queued, new.stored_at) = (urgent, self.link == LinkState::Offline, wall);
         new.thumbnail = has_thumbnail.then(|| vec![0xFF; 1_500]);
-        let sha256: Sha256 = new.capture.sha256;
+        let sha256: Sha256 = new.capture.image.sha256;
         let Recorded::New { capture, sequence } = run.journal.record(&run.identity, new).expect("recorded") else {
             panic!("a new photo is known")
         };

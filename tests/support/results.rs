@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use bridgeclip::domain::{
-    Camera, Capture, Category, CategoryLabels, CategoryVerdict, Embedding, Evidence, Exposure, FileStamp, Labels,
-    Method, PhotoQuality, Rule, ScoredClass, SecondLook, Sha256, Time, TimeQuality, Urgency, Verdict,
+    Camera, Capture, Category, CategoryLabels, CategoryVerdict, Embedding, Evidence, Exposure, FileStamp, Image,
+    Labels, Method, PhotoQuality, Rule, ScoredClass, SecondLook, Sha256, Time, TimeQuality, Urgency, Verdict,
 };
 use bridgeclip::journal::{DeviceIdentity, EventClass, Journal, NewResult, OutboxRow, Params, Reader};
 use jiff::Timestamp;
@@ -48,17 +48,19 @@ pub fn result(number: u64) -> NewResult {
     };
     NewResult {
         capture: Capture {
-            sha256,
-            path: path(number).into(),
-            bytes: 4_321_000 + number,
-            pixels: [4000, 3000],
             taken: Time { at: Timestamp::UNIX_EPOCH, quality: TimeQuality::Exif },
-            position: None,
             monotonic_ns: None,
-            camera: Camera::default(),
-            exposure: Exposure::default(),
+            image: Image {
+                sha256,
+                path: path(number).into(),
+                bytes: 4_321_000 + number,
+                pixels: [4000, 3000],
+                camera: Camera::default(),
+                exposure: Exposure::default(),
+                quality: Some(quality),
+            },
+            position: None,
             drone: None,
-            quality,
             tag: None,
             burst: None,
         },

@@ -1,39 +1,87 @@
 //! A photo as this device stored it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Burst, Drone, PhotoQuality, Position, Sha256, Tag, Time};
 
-/// Identity and circumstances of a photo. The same bytes are the same capture, whatever the name of the file.
-#[derive(Clone, Debug, PartialEq)]
+/// A photo's identity and circumstances. The same bytes are the same capture, whatever the file is called.
+///
+/// Events, stored rows, exports and answers of the API share this record. Serialised, it is that part of their JSON which
+/// describes the capture; other programs rely on its names and their order.
+///
+/// To add a fact:
+///
+/// 1. Add a field here or in [`Image`], with the serde attributes for its JSON. Events, JSON lines and the API then have
+///    it. The compiler names the places of steps 2 and 3.
+/// 2. Store it: a column in a new migration of `crates/journal/src/schema.rs`, and `to_row` and `from_row` in
+///    `crates/journal/src/facts.rs`.
+/// 3. Determine it in `Worker::capture` of `src/daemon/worker.rs`.
+/// 4. Describe it in `deploy/asyncapi.yaml` and `deploy/openapi.json`: `tests/asyncapi.rs` and `tests/web.rs` fail if
+///    output has a fact that is not described. Extend `FULL_EVENT` in `event.rs` and `FULL_LINE` in
+///    `src/export/jsonl.rs`, which pin the JSON.
+/// 5. For CSV, GeoJSON and GeoPackage, add a column to `src/export/fields.rs`.
+/// 6. If it can become known later, extend [`Change`](super::Change) and what applies it: `event::correction`, and
+///    `changed` in `crates/journal/src/capture.rs`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Capture {
+    /// Time of exposure.
+    pub taken: Time,
+    /// Nanoseconds from the machine's start to the exposure, if the photo was taken while this device watched. They put
+    /// the captures of one start in order, whatever the calendar says. JSON has milliseconds.
+    #[serde(rename = "monotonic_ms", serialize_with = "milliseconds", skip_serializing_if = "Option::is_none")]
+    pub monotonic_ns: Option<u64>,
+    pub image: Image,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drone: Option<Drone>,
+    /// Bridge, span and member that a person named for the photos that follow, or a code in the photo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Burst>,
+}
+
+/// The photo's file, and what its content says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Image {
     /// Hash of the complete file.
     pub sha256: Sha256,
-    /// Path at which the file was found.
+    /// Place where the file was found. JSON has the file's name alone.
+    #[serde(rename = "file", serialize_with = "file_name", skip_serializing_if = "has_no_name")]
     pub path: PathBuf,
-    /// File size in bytes.
+    /// Size of the file.
     pub bytes: u64,
     /// Width and height of the stored pixels, before any EXIF rotation.
     pub pixels: [u32; 2],
-    /// Calendar time of the exposure.
-    pub taken: Time,
-    /// Exposure in nanoseconds since the start of the machine, if the device observed it. It orders the captures of one
-    /// boot, whatever the calendar says.
-    pub monotonic_ns: Option<u64>,
-    /// Position of the camera or of the subject.
-    pub position: Option<Position>,
     pub camera: Camera,
+    #[serde(skip_serializing_if = "Exposure::is_unknown")]
     pub exposure: Exposure,
-    pub drone: Option<Drone>,
-    /// Figures for how well the photo shows its subject.
-    pub quality: PhotoQuality,
-    /// Bridge, span and member that a person named for this photo and those that follow.
-    pub tag: Option<Tag>,
-    /// Place in a burst; `None` for single photos and for a burst's first frame.
-    pub burst: Option<Burst>,
+    /// Quality of the photo; `None` if an older program stored the capture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<PhotoQuality>,
+}
+
+impl Image {
+    /// Returns the file's name, with replacements for bytes that are not UTF-8; `None` if the path has no name.
+    pub fn file(&self) -> Option<String> {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned())
+    }
+}
+
+fn milliseconds<S: Serializer>(ns: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    ns.map(|ns| ns / 1_000_000).serialize(serializer)
+}
+
+fn file_name<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    path.file_name().map(|name| name.to_string_lossy()).serialize(serializer)
+}
+
+fn has_no_name(path: &Path) -> bool {
+    path.file_name().is_none()
 }
 
 /// Camera, as the metadata names it.

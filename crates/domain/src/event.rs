@@ -7,10 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Answer, Burst, Camera, Capture, Category, Drone, Exposure, History, Inspection, PhotoQuality, Position, Sha256,
-    Tag, Time, Verdict,
-};
+use super::{Answer, Capture, Category, History, Inspection, Position, Sha256, Tag, Time, Verdict};
 
 /// CloudEvents `type` of a result event. Its number increases when a consumer of the old form would misread the new
 /// one.
@@ -66,25 +63,11 @@ pub fn capture_result(context: &EventContext, capture: &Capture, verdict: &Verdi
         sequence: context.sequence,
         boot_id: context.boot_id,
         queued: context.queued,
-        taken: &capture.taken,
-        monotonic_ms: capture.monotonic_ns.map(|ns| ns / 1_000_000),
-        image: Image {
-            sha256: capture.sha256,
-            file: capture.path.file_name().map(|name| name.to_string_lossy().into_owned()),
-            bytes: capture.bytes,
-            pixels: capture.pixels,
-            camera: &capture.camera,
-            exposure: &capture.exposure,
-            quality: capture.quality,
-        },
-        position: capture.position.as_ref(),
-        drone: capture.drone.as_ref(),
-        tag: capture.tag.as_ref(),
-        burst: capture.burst,
+        capture,
         package: Package { name: context.package, hash: context.package_hash },
         verdict,
     };
-    bytes(&cloud_event(context, EVENT_FORMAT, capture.sha256, data))
+    bytes(&cloud_event(context, EVENT_FORMAT, capture.image.sha256, data))
 }
 
 /// Makes the bytes of a summary: what the photo shows, in a few hundred bytes. The event `detail_id` will carry the
@@ -105,7 +88,7 @@ pub fn capture_summary(
         labels: Category::ALL.into_iter().map(names).collect(),
         detail: detail_id,
     };
-    bytes(&cloud_event(context, SUMMARY_FORMAT, capture.sha256, data))
+    bytes(&cloud_event(context, SUMMARY_FORMAT, capture.image.sha256, data))
 }
 
 /// Makes the bytes of the event that supersedes `event`, which is a complete result or an earlier correction.
@@ -222,19 +205,9 @@ struct ResultData<'a> {
     sequence: i64,
     boot_id: &'a str,
     queued: bool,
-    taken: &'a Time,
-    /// Exposure in milliseconds since the start of the machine, within the boot `boot_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    monotonic_ms: Option<u64>,
-    image: Image<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<&'a Position>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    drone: Option<&'a Drone>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tag: Option<&'a Tag>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    burst: Option<Burst>,
+    /// Facts about the capture. `monotonic_ms` counts from the machine's start `boot_id`.
+    #[serde(flatten)]
+    capture: &'a Capture,
     package: Package<'a>,
     verdict: &'a Verdict,
 }
@@ -252,19 +225,6 @@ struct SummaryData<'a> {
 }
 
 #[derive(Serialize)]
-struct Image<'a> {
-    sha256: Sha256,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    bytes: u64,
-    pixels: [u32; 2],
-    camera: &'a Camera,
-    #[serde(skip_serializing_if = "Exposure::is_unknown")]
-    exposure: &'a Exposure,
-    quality: PhotoQuality,
-}
-
-#[derive(Serialize)]
 struct Package<'a> {
     name: &'a str,
     hash: &'a str,
@@ -272,8 +232,14 @@ struct Package<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
-    use crate::{CategoryVerdict, Method, PositionSource, Rule, Saying, ScoredClass, Statement, TimeQuality, Urgency};
+    use crate::{
+        Attitude, Burst, Camera, CategoryVerdict, Drone, Exposure, Image, Method, PhotoQuality, PositionSource, Rule,
+        Saying, ScoredClass, Statement, TimeQuality, Urgency,
+    };
 
     const CONTEXT: EventContext = EventContext {
         id: "second",
@@ -286,25 +252,65 @@ mod tests {
         stored_at: Timestamp::UNIX_EPOCH,
     };
 
+    // Line breaks and indentation are no part of the events.
+    const FULL_EVENT: &str = r#"
+        {"specversion":"1.0","id":"second","source":"bridge/v1/site/unit","type":"bridgeclip.capture.result.v1",
+        "subject":"55c64d0fcd6f9d5f7c828093857e3fdfda68478bb4e9bd24d481ef391c7804e8","time":"1970-01-01T00:00:00Z",
+        "datacontenttype":"application/json","sequence":"7",
+        "data":{"sequence":7,"boot_id":"boot","queued":false,
+        "taken":{"at":"1970-01-01T00:00:00Z","quality":"unsynced"},"monotonic_ms":5999,
+        "image":{"sha256":"55c64d0fcd6f9d5f7c828093857e3fdfda68478bb4e9bd24d481ef391c7804e8","file":"DJI_�1.JPG",
+        "bytes":5,"pixels":[4000,3000],"camera":{"make":"DJI","serial":"1"},"exposure":{"time_s":0.002,"iso":100},
+        "quality":{"sharpness":100.0,"brightness":0.42,"black_share":0.0,"white_share":0.0,
+        "millimetres_per_pixel":0.83}},
+        "position":{"latitude_deg":35.5,"longitude_deg":139.25,"source":"serial_gps","age_s":2.5},
+        "drone":{"relative_altitude_m":21.4,"gimbal":{"pitch_deg":-89.9,"yaw_deg":12.5}},
+        "tag":{"bridge":"B-12","member":"G2"},
+        "burst":{"representative":"a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e","frame":2},
+        "package":{"name":"model 2","hash":"hash"},
+        "verdict":{"soundness":[{"label":"II","confidence":0.7}],"measure":[{"label":"B","confidence":0.7}],
+        "damage_type":[{"label":"spalling / rebar exposure","confidence":0.7}],
+        "damage_location":[{"label":"cross girder","confidence":0.7}],"method":"knn","rule":"published",
+        "confidence_calibrated":false,"review_urgent":false,"urgency":{"score":0.0,"signs":[]},"second_look":[],
+        "neighbours":[]}}}"#;
+    const BARE_EVENT: &str = r#"
+        {"specversion":"1.0","id":"second","source":"bridge/v1/site/unit","type":"bridgeclip.capture.result.v1",
+        "subject":"55c64d0fcd6f9d5f7c828093857e3fdfda68478bb4e9bd24d481ef391c7804e8","time":"1970-01-01T00:00:00Z",
+        "datacontenttype":"application/json","sequence":"7",
+        "data":{"sequence":7,"boot_id":"boot","queued":false,
+        "taken":{"at":"1970-01-01T00:00:00Z","quality":"unsynced"},
+        "image":{"sha256":"55c64d0fcd6f9d5f7c828093857e3fdfda68478bb4e9bd24d481ef391c7804e8",
+        "bytes":5,"pixels":[4000,3000],"camera":{},
+        "quality":{"sharpness":100.0,"brightness":0.5,"black_share":0.0,"white_share":0.0}},
+        "package":{"name":"model 2","hash":"hash"},
+        "verdict":{"soundness":[{"label":"II","confidence":0.7}],"measure":[{"label":"B","confidence":0.7}],
+        "damage_type":[{"label":"spalling / rebar exposure","confidence":0.7}],
+        "damage_location":[{"label":"cross girder","confidence":0.7}],"method":"knn","rule":"published",
+        "confidence_calibrated":false,"review_urgent":false,"urgency":{"score":0.0,"signs":[]},"second_look":[],
+        "neighbours":[]}}}"#;
+
     fn capture() -> Capture {
+        let quality = PhotoQuality {
+            sharpness: 100.0,
+            brightness: 0.5,
+            black_share: 0.0,
+            white_share: 0.0,
+            millimetres_per_pixel: None,
+        };
         Capture {
-            sha256: Sha256::of(b"photo"),
-            path: "/media/DJI_0001.JPG".into(),
-            bytes: 5,
-            pixels: [4000, 3000],
             taken: Time { at: Timestamp::UNIX_EPOCH, quality: TimeQuality::Unsynced },
             monotonic_ns: None,
-            position: None,
-            camera: Camera::default(),
-            exposure: Exposure::default(),
-            drone: None,
-            quality: PhotoQuality {
-                sharpness: 100.0,
-                brightness: 0.5,
-                black_share: 0.0,
-                white_share: 0.0,
-                millimetres_per_pixel: None,
+            image: Image {
+                sha256: Sha256::of(b"photo"),
+                path: "/media/DJI_0001.JPG".into(),
+                bytes: 5,
+                pixels: [4000, 3000],
+                camera: Camera::default(),
+                exposure: Exposure::default(),
+                quality: Some(quality),
             },
+            position: None,
+            drone: None,
             tag: None,
             burst: None,
         }
@@ -332,6 +338,40 @@ mod tests {
 
     fn parsed(event: &[u8]) -> Value {
         serde_json::from_slice(event).expect("JSON")
+    }
+
+    /// Returns a capture in which everything that can be known is set.
+    fn full_capture() -> Capture {
+        let attitude = Attitude { roll_deg: None, pitch_deg: Some(-89.9), yaw_deg: Some(12.5) };
+        let mut capture = Capture {
+            monotonic_ns: Some(5_999_999_999),
+            position: Some(position()),
+            drone: Some(Drone { relative_altitude_m: Some(21.4), gimbal: attitude, ..Drone::default() }),
+            tag: "bridgeclip:bridge=B-12;member=G2".parse().ok(),
+            burst: Some(Burst { representative: Sha256::of(b"first"), frame: 2 }),
+            ..capture()
+        };
+        let image = &mut capture.image;
+        image.path = OsStr::from_bytes(b"/media/DJI_\xFF1.JPG").into();
+        image.camera = Camera { make: Some("DJI".to_owned()), serial: Some("1".to_owned()), ..Camera::default() };
+        image.exposure = Exposure { time_s: Some(0.002), iso: Some(100), ..Exposure::default() };
+        image.quality = image.quality.map(|quality| PhotoQuality {
+            brightness: 0.42,
+            millimetres_per_pixel: Some(0.83),
+            ..quality
+        });
+        capture
+    }
+
+    #[test]
+    fn the_bytes_of_an_event_stay_as_they_are() {
+        let mut nameless = capture();
+        nameless.image.path = "/".into();
+        let full = capture_result(&CONTEXT, &full_capture(), &verdict(1));
+        let bare = capture_result(&CONTEXT, &nameless, &verdict(1));
+        let joined = |text: &str| text.lines().map(str::trim_start).collect::<String>();
+        assert_eq!(String::from_utf8_lossy(&full), joined(FULL_EVENT));
+        assert_eq!(String::from_utf8_lossy(&bare), joined(BARE_EVENT));
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod verdict_json;
 
 pub use burst::Burst;
 pub use caption::{CaptionError, caption, parse_caption};
-pub use capture::{Camera, Capture, Exposure, Failure, FileStamp};
+pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, Image};
 pub use drone::{Attitude, Drone};
 pub use embedding::{Embedding, EmbeddingError};
 pub use event::{

@@ -1,4 +1,4 @@
-//! The stages in their order: a photo's bytes to its embedding, and on to its verdict.
+//! The stages from a photo's bytes to its embedding, and from there to its verdict.
 
 use std::io::{self, Read};
 use std::num::NonZeroU32;
@@ -19,11 +19,12 @@ use crate::encoder::{EncodeError, EncodeImage, ImageEncoder};
 use crate::rated::RatedPhotos;
 use crate::reference::{FittedKind, Reference, ReferenceError, Search};
 
-/// Bounds on one photo.
+/// Limits on one photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Of the file.
+    /// Largest file, in bytes.
     pub bytes_max: u64,
+    /// Limits on decoding.
     pub photo: photo::Limits,
 }
 
@@ -33,7 +34,7 @@ impl Default for Limits {
     }
 }
 
-/// Why a photo has no embedding or verdict.
+/// Reason why a photo has no embedding or verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     #[error("cannot read the file: {0}")]
@@ -44,15 +45,19 @@ pub enum PipelineError {
     Photo(#[from] PhotoError),
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The device's fault, not the photo's.
+    /// The reference database failed. This is the device's fault, not the photo's.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
 }
 
-/// Reads a whole file that may be a photo.
+/// Reads a complete file that may be a photo.
+///
+/// # Errors
+/// [`PipelineError::Read`], or [`PipelineError::TooLarge`] if the file is larger than `limits.bytes_max`.
 pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, PipelineError> {
     let file = plain_file::open(path)?;
-    // What the file says of its length saves copies while the buffer grows; it is no promise.
+    // Capacity for the stated length saves copies while the buffer grows. The file may still turn out longer or
+    // shorter.
     let expected = file.metadata()?.len().min(limits.bytes_max) + 1;
     let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
     file.take(limits.bytes_max + 1).read_to_end(&mut bytes)?;
@@ -62,43 +67,46 @@ pub fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, PipelineError>
     }
 }
 
-/// Photo to embedding. Can be used from several threads at once; their photos share [`Embedder::memory`].
+/// Stage from photo to embedding. It can be used from several threads at once; their photos share [`Embedder::memory`].
 pub struct Embedder {
     pub encoder: Box<dyn EncodeImage>,
     pub preprocess: Preprocess,
     pub limits: Limits,
-    /// What all decodings of this process take their shares of.
+    /// Memory budget that all decodings of this process share.
     pub memory: Arc<MemoryBudget>,
 }
 
-/// A photo's embedding and what else its pixels tell.
+/// Embedding of a photo, and other facts from its pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedded {
     pub embedding: Embedding,
-    /// Width and height as stored.
+    /// Width and height as stored, in pixels.
     pub pixels: [u32; 2],
-    /// Without what the metadata tell: see [`photo::Metadata::millimetres_per_pixel`].
+    /// Quality from the pixels alone. The metadata add [`photo::Metadata::millimetres_per_pixel`].
     pub quality: PhotoQuality,
 }
 
 impl Embedder {
-    /// Loads the package's image encoder, which will split each photo over `threads`.
+    /// Loads the package's image encoder, which splits each photo over `threads`.
     pub fn load(package: &Package, limits: Limits, threads: &Threads) -> Result<Self, EncodeError> {
         let encoder = Box::new(ImageEncoder::load(package, threads)?);
         let memory = Arc::new(MemoryBudget::new(limits.photo.memory_bytes_max));
         Ok(Embedder { encoder, preprocess: package.preprocess(), limits, memory })
     }
 
+    /// Reads and embeds a photo.
     pub fn embed_file(&self, path: &Path) -> Result<Embedded, PipelineError> {
         self.embed(&read_file(path, &self.limits)?)
     }
 
+    /// Embeds the photo in `bytes`, the content of a file.
     pub fn embed(&self, bytes: &[u8]) -> Result<Embedded, PipelineError> {
         let (input, _memory) = self.input(bytes, encoder_input)?;
         self.embed_input(&input)
     }
 
-    /// Waits for the memory that the photo takes. It is to be held until nothing of the pixels is needed any more.
+    /// Decodes a photo with `decode`, after waiting for the memory that it takes. The share must be kept until nothing made of
+    /// the pixels is needed any more.
     fn input(
         &self,
         bytes: &[u8],
@@ -115,33 +123,33 @@ impl Embedder {
     }
 }
 
-/// Embedding to verdict.
+/// Stage from embedding to verdict.
 pub struct Answerer {
     pub reference: Reference,
     pub engine: Engine,
-    /// Photos that inspectors have rated, which vote too. Empty unless somebody puts photos in.
+    /// Photos that inspectors have rated, which vote too. Empty unless a caller adds photos.
     pub rated: RatedPhotos,
 }
 
-/// Photo to verdict. Clones share everything; only one of them is answered at a time.
+/// Both stages, from photo to verdict. Clones share everything, and the verdicts are made one at a time.
 #[derive(Clone)]
 pub struct Classifier {
     pub embedder: Arc<Embedder>,
     answerer: Arc<Mutex<Answerer>>,
 }
 
-/// All that the daemon learns from the pixels of a photo.
+/// Everything that the daemon learns from the pixels of a photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inspected {
     pub embedded: Embedded,
     pub verdict: Verdict,
-    /// Of a code that the photo shows.
+    /// Tag in a code that the photo shows.
     pub tag: Option<Tag>,
-    /// A small JPEG of it, upright.
+    /// Small upright JPEG of the photo.
     pub thumbnail: Option<Vec<u8>>,
 }
 
-/// Why a classifier cannot be made from a package.
+/// Reason why a classifier cannot be made from a package.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(transparent)]
@@ -157,21 +165,21 @@ pub enum LoadError {
 }
 
 impl Answerer {
-    /// Loads the package's reference and what was fitted for it.
+    /// Loads the package's reference, and the heads, prompts and rules fitted to it.
     pub fn load(package: &Package, params: Params) -> Result<Self, LoadError> {
         let reference = Reference::open(&package.reference()?, package)?;
         let engine = Engine::new(params, fitted(&reference)?, reference.dim())?;
         Ok(Answerer { reference, engine, rated: RatedPhotos::default() })
     }
 
-    /// `quality` is that of the photo, if it is at hand.
+    /// Returns the verdict on a photo. `quality` is the photo's, if available.
     pub fn verdict(&self, photo: &Embedding, quality: Option<&PhotoQuality>) -> Result<Verdict, ReferenceError> {
         let mut evidence = self.reference.evidence(photo, self.engine.neighbourhood())?;
         self.rated.join(photo, &mut evidence, self.engine.neighbourhood());
         Ok(self.engine.verdict(photo, evidence, quality))
     }
 
-    /// Likewise on many photos, which share the scans of the reference.
+    /// Returns the verdicts on many photos, in their order. The photos share the scans of the reference.
     pub fn verdicts(&self, photos: &[(Embedding, Option<PhotoQuality>)]) -> Result<Vec<Verdict>, ReferenceError> {
         let queries: Vec<Embedding> = photos.iter().map(|(embedding, _)| embedding.clone()).collect();
         let evidence = self.reference.search_all(&queries, &Search::nearest(self.engine.neighbourhood()))?;
@@ -183,7 +191,7 @@ impl Answerer {
     }
 }
 
-/// What a reference holds beside its photos.
+/// Reads the heads, prompts and rules that are fitted to a reference.
 pub fn fitted(reference: &Reference) -> Result<Fitted, LoadError> {
     let heads = reference.fitted(FittedKind::Heads)?;
     let prompts = reference.fitted(FittedKind::Prompts)?;
@@ -192,24 +200,27 @@ pub fn fitted(reference: &Reference) -> Result<Fitted, LoadError> {
 }
 
 impl Classifier {
-    /// Loads the package's image encoder, its reference and what was fitted for it.
+    /// Loads the package's image encoder, its reference, and what is fitted to it.
     pub fn load(package: &Package, limits: Limits, params: Params, threads: &Threads) -> Result<Self, LoadError> {
         let answerer = Answerer::load(package, params)?;
         let embedder = Arc::new(Embedder::load(package, limits, threads)?);
         Ok(Classifier { embedder, answerer: Arc::new(Mutex::new(answerer)) })
     }
 
+    /// Returns the second stage. No other caller gets a verdict while the guard exists.
     pub fn answerer(&self) -> MutexGuard<'_, Answerer> {
         self.answerer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Classifies the photo in `bytes`, the content of a file.
     pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {
         let (input, _memory) = self.embedder.input(bytes, encoder_input)?;
         self.classify_input(&input)
     }
 
-    /// Classifies a photo and takes what else its pixels tell, decoding them once. `orientation` is that of the stored pixels,
-    /// from the photo's metadata; `thumbnail_px` is the long side of the thumbnail, if one is wanted.
+    /// Classifies the photo in `bytes`, and extracts its tag and thumbnail from the same decoded pixels. `orientation` is that of
+    /// the stored pixels, from the photo's metadata; `thumbnail_px` is the long side of the thumbnail in pixels, `None` for no
+    /// thumbnail.
     pub fn inspect(
         &self,
         bytes: &[u8],

@@ -1,16 +1,16 @@
-//! Photos that inspectors have rated on this device: one more source of evidence, without a new package.
+//! Photos that inspectors have rated on this device: additional evidence, without a new package.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bridgeclip_domain::{Embedding, Evidence, Labels, caption};
 
-/// Most rated photos that vote, the last ones; each takes the memory of an embedding.
+/// Maximum number of rated photos that vote, the last ones. Each takes the memory of an embedding.
 const RATED_MAX: usize = 5_000;
 
-/// A photo of this device with an inspector's labels.
+/// Photo of this device with an inspector's labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rated {
-    /// Id of its capture.
+    /// Id of the photo's capture.
     pub capture: i64,
     pub embedding: Embedding,
     pub labels: Labels,
@@ -18,12 +18,12 @@ pub struct Rated {
     pub by: String,
 }
 
-/// Rated photos of one embedding space, the last [`RATED_MAX`] of them. Clones share them.
+/// Rated photos of one embedding space, the last 5,000 of them. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct RatedPhotos(Arc<Mutex<Vec<Rated>>>);
 
 impl RatedPhotos {
-    /// Adds a photo, or replaces what was said of it before.
+    /// Adds a photo, or replaces its earlier labels.
     pub fn put(&self, rated: Rated) {
         let mut photos = self.all();
         photos.retain(|known| known.capture != rated.capture);
@@ -33,12 +33,13 @@ impl RatedPhotos {
         photos.push(rated);
     }
 
-    /// Takes a photo out, if it is there.
+    /// Removes a photo, if it is there.
     pub fn remove(&self, capture: i64) {
         self.all().retain(|known| known.capture != capture);
     }
 
-    /// Puts the rated photos among the nearest ones of the reference, most similar first, and keeps `neighbours` of all.
+    /// Merges the rated photos into `evidence`, the nearest photos of the reference, most similar first, and keeps the
+    /// first `neighbours` of all. Without rated photos it changes nothing.
     ///
     /// # Panics
     /// If the embeddings have another dimension.
@@ -48,7 +49,7 @@ impl RatedPhotos {
             return;
         }
         evidence.extend(photos.iter().map(|rated| rated.evidence(photo)));
-        // Stable: of equals those of the reference come first.
+        // The sort is stable: of equally similar photos, those of the reference come first.
         evidence.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
         evidence.truncate(neighbours);
     }
@@ -61,7 +62,7 @@ impl RatedPhotos {
 impl Rated {
     fn evidence(&self, photo: &Embedding) -> Evidence {
         Evidence {
-            // Rows of the reference have positive numbers.
+            // Rows of the reference have positive ids.
             reference_id: -self.capture,
             similarity: photo.cosine(&self.embedding),
             source: format!("capture {}, rated by {}", self.capture, self.by),

@@ -1,6 +1,4 @@
-//! Results: a capture with its verdict, and the events that tell of it.
-
-use std::os::unix::ffi::OsStrExt;
+//! Results: captures with their verdicts, and the events that report them.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -20,56 +18,60 @@ use super::params::DeviceIdentity;
 use super::row::{Row, damaged, json, to_json, unreadable};
 use super::tables::Tables;
 use super::tag::insert_tag;
-use super::{judgement, thumbnail};
+use super::{facts, judgement, thumbnail};
 
-/// One classified photo.
+/// Classified photo that is about to be stored.
 #[derive(Clone, Debug)]
 pub struct NewResult {
     pub capture: Capture,
     pub stamp: FileStamp,
     pub embedding: Embedding,
     pub verdict: Verdict,
-    /// A tag that the photo itself shows; it holds for those that follow.
+    /// Tag that a code in the photo shows. It applies to this photo and to those that follow.
     pub new_tag: Option<Tag>,
-    /// Whether an engineer should see it first: its event overtakes the queue.
+    /// Whether an engineer should see the photo first. Its event then overtakes the queue.
     pub urgent: bool,
-    /// A small JPEG of it, at most 48 KiB.
+    /// Small JPEG of the photo, at most 48 KiB. A larger one is counted and dropped.
     pub thumbnail: Option<Vec<u8>>,
-    /// Whether the link was down, so that the event will have to wait.
+    /// Whether the link was down, so that the event has to wait.
     pub queued: bool,
-    /// The device's clock.
+    /// Time of storing, by the device's clock.
     pub stored_at: Timestamp,
 }
 
-/// What `record` did.
+/// Outcome of storing a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
+    /// The photo is new, and its result is stored.
     New {
         capture: i64,
-        /// Of the first event that tells of it.
+        /// Sequence number of the first event that reports the capture.
         sequence: i64,
     },
-    /// The same photo was there already, under this or another name.
+    /// The same photo was stored before, under this or another name.
     Known,
 }
 
-/// Name, version and hash of a model package, as events name them.
+/// Model package as events name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredPackage {
+    /// Name and version, separated by a space.
     pub name: String,
+    /// SHA-256 of the manifest, as 64 hexadecimal digits.
     pub hash: String,
 }
 
-/// What `supersede` made.
+/// Event that replaces an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superseded {
+    /// Id of the capture.
     pub capture: i64,
-    /// Of the event that takes the place of the earlier one.
+    /// Sequence number of the new event.
     pub sequence: i64,
     pub event_id: String,
 }
 
-/// Stores a result with its events. On a metered link a short event goes ahead of the whole.
+/// Stores a result with its events. On a metered link a short event goes ahead of the full one.
 pub fn store(
     tables: &mut Tables,
     identity: &DeviceIdentity,
@@ -92,14 +94,14 @@ pub fn store(
     if let Some(thumbnail) = &result.thumbnail {
         thumbnail::store(tables, capture, &event_id, thumbnail, result.stored_at)?;
     }
-    if !judgement::history(tables.connection, &result.capture.sha256)?.is_empty() {
-        // The photo was judged before its capture was lost to damage.
+    if !judgement::history(tables.connection, &result.capture.image.sha256)?.is_empty() {
+        // An inspector judged the photo before its capture was lost to damage.
         supersede(tables, identity, capture, &Change::Inspected, Expect::Any, result.queued, result.stored_at)?;
     }
     Ok(Recorded::New { capture, sequence: first })
 }
 
-/// Whether a photo with this content was classified before, on this device and in this or an earlier database.
+/// Reports whether a photo with this content was classified before, on this device and in this or an earlier database.
 pub fn is_known(connection: &Connection, sha256: &Sha256) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM capture WHERE sha256 = ?1)
                    OR EXISTS (SELECT 1 FROM forgotten WHERE sha256 = ?1)";
@@ -145,7 +147,8 @@ fn put_summary(
     put(tables, event).map(drop)
 }
 
-/// The capture's row holds the event too; the outbox points to it. It stays there after the delivery.
+/// Stores the capture's row and queues the full event. The row holds the event, and the outbox points to it. The event
+/// stays in the row after its delivery.
 fn put_whole(
     tables: &mut Tables,
     identity: &DeviceIdentity,
@@ -174,42 +177,29 @@ fn put_whole(
 }
 
 fn capture_row(id: i64, identity: &DeviceIdentity, result: &NewResult) -> Row {
-    let capture = &result.capture;
-    Row::new("capture", id)
-        .with("sha256", capture.sha256.0.to_vec())
-        .with("path", capture.path.as_os_str().as_bytes().to_vec())
-        .with("bytes", capture.bytes as i64)
-        .with("width", capture.pixels[0])
-        .with("height", capture.pixels[1])
-        .with("taken", to_json(&capture.taken))
-        .with("position", capture.position.as_ref().map(to_json))
-        .with("camera", to_json(&capture.camera))
+    facts::to_row(Row::new("capture", id), &result.capture)
         .with("stored_at", result.stored_at.to_string())
         .with("boot_id", identity.boot_id.clone())
         .with("embedding", result.embedding.to_bytes())
         .with("embedding_space", identity.embedding_space.0.to_vec())
         .with("verdict", short_verdict(&result.verdict))
-        .with("quality", to_json(&capture.quality))
-        .with("metadata", to_json(&serde_json::json!({ "exposure": capture.exposure, "drone": capture.drone })))
-        .with("monotonic_ns", capture.monotonic_ns.map(|ns| ns as i64))
-        .with("tag", capture.tag.as_ref().map(to_json))
-        .with("burst", capture.burst.as_ref().map(to_json))
 }
 
-/// Without the neighbours: these are in the event.
+/// Returns the verdict as JSON without its neighbours, which are in the event.
 fn short_verdict(verdict: &Verdict) -> String {
     let mut short = verdict.clone();
     short.evidence.clear();
     to_json(&short)
 }
 
-/// What must hold in the transaction that changes a capture.
+/// Condition on a capture, checked in the transaction that changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
+    /// No condition.
     Any,
-    /// The verdict that is shown is the one that the event with this number told.
+    /// The shown verdict is still the one that the event with this sequence number reported.
     VerdictOf(i64),
-    /// No inspector's judgement stands.
+    /// No judgement by an inspector applies to the capture.
     NotInspected,
 }
 
@@ -223,7 +213,7 @@ impl Expect {
             Expect::NotInspected => Ok(()),
             Expect::VerdictOf(told) => {
                 let last = row.get::<Option<i64>>("sequence")?.unwrap_or(0);
-                // Events after the one that told it have changed time, place or tag alone.
+                // Events after the one that reported the verdict have changed only time, place or tag.
                 let first = row.get::<Option<i64>>("judged_sequence")?.unwrap_or(0);
                 let holds = (first..=last).contains(&told);
                 if holds { Ok(()) } else { Err(JournalError::Changed { capture, sequence: last }) }
@@ -232,7 +222,7 @@ impl Expect {
     }
 }
 
-/// Takes in what an inspector says, and queues the event that tells of it.
+/// Stores an inspector's statement about a capture, and queues the event that reports it.
 pub fn judge(
     tables: &mut Tables,
     identity: &DeviceIdentity,
@@ -244,11 +234,11 @@ pub fn judge(
     let row = load(tables.connection, capture)?;
     expect.check(capture, &row)?;
     let stored_at = statement.at;
-    judgement::add(tables, &Sha256(row.get("sha256")?), statement, &device_verdict(&row, capture)?.labels())?;
+    judgement::add(tables, &facts::sha256(&row)?, statement, &device_verdict(&row, capture)?.labels())?;
     supersede_row(tables, identity, row, capture, &Change::Inspected, queued, stored_at)
 }
 
-/// Changes a capture and queues the event that takes the place of what was said of it.
+/// Changes a capture and queues the event that replaces its last one.
 pub fn supersede(
     tables: &mut Tables,
     identity: &DeviceIdentity,
@@ -263,11 +253,11 @@ pub fn supersede(
     supersede_row(tables, identity, row, capture, change, queued, stored_at)
 }
 
-/// Compares a capture with the history of its photo: after damage one of them may be older than the other. Tells whether
-/// they agreed.
+/// Compares a capture with the history of its photo, and updates the older one: after damage the two may come from
+/// different commits. Reports whether they agreed.
 pub fn reconcile(tables: &mut Tables, capture: i64, stored_at: Timestamp) -> Result<bool, JournalError> {
     let row = load(tables.connection, capture)?;
-    let sha256 = Sha256(row.get("sha256")?);
+    let sha256 = facts::sha256(&row)?;
     let kept: Option<Inspection> = json(&row, "inspection")?;
     let history = judgement::history(tables.connection, &sha256)?;
     let standing = Inspection::standing(&history, &device_verdict(&row, capture)?.labels());
@@ -282,7 +272,7 @@ pub fn reconcile(tables: &mut Tables, capture: i64, stored_at: Timestamp) -> Res
     Ok(false)
 }
 
-/// Who made the event of a capture, as the event itself says.
+/// Reads from a capture's event which device, boot and package made it.
 fn identity_of(row: &Row, capture: i64) -> Result<DeviceIdentity, JournalError> {
     #[derive(Deserialize)]
     struct Event {
@@ -310,7 +300,7 @@ fn load(connection: &Connection, capture: i64) -> Result<Row, JournalError> {
     Row::load(connection, "capture", capture)?.ok_or(JournalError::UnknownCapture(capture))
 }
 
-/// The device's own answer, without neighbours.
+/// Returns the device's own answer without its neighbours.
 fn device_verdict(row: &Row, capture: i64) -> Result<Verdict, JournalError> {
     json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", capture))
 }
@@ -333,7 +323,7 @@ fn supersede_row(
         Some(first) => first,
         None => row.get("event_id")?,
     };
-    let history = judgement::history(tables.connection, &Sha256(row.get("sha256")?))?;
+    let history = judgement::history(tables.connection, &facts::sha256(&row)?)?;
     let event_id = new_event_id();
     let context = context(tables, identity, &event_id, queued, stored_at);
     let payload = correction(&context, &present, &result_id, change, &history);
@@ -357,7 +347,7 @@ fn supersede_row(
     Ok(Superseded { capture, sequence: context.sequence, event_id })
 }
 
-/// The columns of the capture's row that a change touches.
+/// Sets the columns of a capture's row that a change affects.
 fn changed(row: Row, capture: i64, change: &Change, history: &History, sequence: i64) -> Result<Row, JournalError> {
     Ok(match change {
         Change::Verdict(verdict) => {
@@ -367,10 +357,10 @@ fn changed(row: Row, capture: i64, change: &Change, history: &History, sequence:
                 .with("judged_sequence", sequence)
         }
         Change::Located { taken, position } => {
-            let row = taken.iter().fold(row, |row, taken| row.with("taken", to_json(taken)));
-            position.iter().fold(row, |row, position| row.with("position", to_json(position)))
+            let row = taken.iter().fold(row, facts::with_taken);
+            position.iter().fold(row, facts::with_position)
         }
-        Change::Tag(tag) => row.with("tag", to_json(tag)),
+        Change::Tag(tag) => facts::with_tag(row, tag),
         Change::Inspected => {
             let standing = Inspection::standing(history, &device_verdict(&row, capture)?.labels());
             row.with("inspection", standing.as_ref().map(to_json)).with("judged_sequence", sequence)

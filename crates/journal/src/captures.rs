@@ -1,94 +1,82 @@
-//! Captures as people and other programs want them: all that is known of them but the embedding and the neighbours.
-
-use std::path::PathBuf;
+//! Captures as people and other programs need them: all their facts except the embedding and the neighbours.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use bridgeclip_domain::{
-    Burst, Camera, Drone, Exposure, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict,
-};
+use bridgeclip_domain::{Capture, Inspection, Verdict};
 
 use super::capture::StoredPackage;
 use super::error::JournalError;
+use super::facts;
 use super::packing::unpack;
 use super::reader::Reader;
-use super::results::{Look, path, shown_verdict, taken};
+use super::results::{Look, shown_verdict};
 use super::row::{Row, damaged, json};
 
-/// One stored capture. `None` and empty values are what was not known, or what an older program did not store.
+/// Stored capture. `None` and empty values mark facts that were not known, or that an older program did not store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredCapture {
     pub id: i64,
-    /// Of the event that last told of the capture.
+    /// Sequence number of the last event that reported the capture.
     pub sequence: Option<i64>,
+    /// Id of the last event that reported the capture.
     pub event_id: Option<String>,
-    /// Of the event that told of it first, if a correction came after it.
+    /// Id of the first event that reported the capture, if a correction followed it.
     pub result_id: Option<String>,
+    /// Id of the machine's start during which the capture was stored.
     pub boot_id: String,
-    /// By the device's clock.
+    /// Time of storing, by the device's clock.
     pub stored_at: Option<Timestamp>,
-    pub sha256: Sha256,
-    pub path: PathBuf,
-    pub bytes: u64,
-    /// Width and height, before any EXIF rotation.
-    pub pixels: [u32; 2],
-    pub taken: Time,
-    /// See [`bridgeclip_domain::Capture`].
-    pub monotonic_ns: Option<u64>,
-    pub position: Option<Position>,
-    pub camera: Camera,
-    pub exposure: Exposure,
-    pub drone: Option<Drone>,
-    pub quality: Option<PhotoQuality>,
-    pub tag: Option<Tag>,
-    pub burst: Option<Burst>,
-    /// The model package that judged it.
+    /// Facts about the photo, as its event has them.
+    pub facts: Capture,
+    /// Model package that judged the photo. It is in the event alone: brief pages leave it out.
     pub package: Option<StoredPackage>,
-    /// Without neighbours: the judgement of an inspector that stands, or else the device's answer.
+    /// Verdict to show, without neighbours: the inspector's judgement that applies, or else the device's answer.
     pub verdict: Verdict,
+    /// Inspector's judgement that applies.
     pub inspection: Option<Inspection>,
 }
 
-/// Some captures in the order in which they were stored.
+/// Page of captures, in the order in which they were asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CapturePage {
     pub captures: Vec<StoredCapture>,
-    /// Captures between them that are not as they were written.
+    /// Number of rows passed over because they do not match their checksum.
     pub damaged: u64,
-    /// Where the next page starts; `None` if this is the last one.
+    /// Id of the last row read, from which the next page continues; `None` on the last page.
     pub next: Option<i64>,
 }
 
 impl Reader {
-    /// Up to `limit` captures with an id above `after`.
+    /// Reads up to `limit` captures with an id above `after`, in the order of their ids.
     pub fn capture_page(&self, after: i64, limit: usize) -> Result<CapturePage, JournalError> {
         Ok(self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, stored_capture)?.page(limit))
     }
 
-    /// Likewise without the packages, which stand in the events alone: reading these takes half of the time.
+    /// Reads up to `limit` captures with an id above `after`, without their packages. These are in the events alone,
+    /// and unpacking the events takes half of the time of [`Reader::capture_page`].
     pub fn brief_page(&self, after: i64, limit: usize) -> Result<CapturePage, JournalError> {
         Ok(self.look("SELECT id FROM capture WHERE id > ?1 ORDER BY id", &after, limit, brief_capture)?.page(limit))
     }
 
-    /// Up to `limit` captures with an id below `before`, the newest first, without the packages.
+    /// Reads up to `limit` captures with an id below `before`, the newest first, without their packages.
     pub fn captures_before(&self, before: i64, limit: usize) -> Result<CapturePage, JournalError> {
         let newest_first = "SELECT id FROM capture WHERE id < ?1 ORDER BY id DESC";
         Ok(self.look(newest_first, &before, limit, brief_capture)?.page(limit))
     }
 
-    /// The event that last told of a capture, with the neighbours; `None` if it has none.
+    /// Reads the last event that reported a capture, neighbours included; `None` if the capture has none.
     pub fn event(&self, id: i64) -> Result<Option<Vec<u8>>, JournalError> {
         let event = |_, row: &Row| Ok(row.get::<Option<Vec<u8>>>("event")?.as_deref().and_then(unpack));
         Ok(self.look("SELECT id FROM capture WHERE id = ?1", &id, 1, event)?.found.pop().flatten())
     }
 
-    /// One capture; `None` if it is gone or damaged.
+    /// Reads one capture; `None` if it is gone or damaged.
     pub fn capture(&self, id: i64) -> Result<Option<StoredCapture>, JournalError> {
         Ok(self.look("SELECT id FROM capture WHERE id = ?1", &id, 1, stored_capture)?.found.pop())
     }
 
-    /// The thumbnail of a capture, a JPEG; `None` if there never was one or it gave way.
+    /// Reads the thumbnail of a capture, a JPEG; `None` if there never was one or if it was dropped.
     pub fn thumbnail(&self, capture: i64) -> Result<Option<Vec<u8>>, JournalError> {
         self.read(|connection| {
             let Some(row) = Row::load(connection, "thumbnail", capture)? else { return Ok(None) };
@@ -110,9 +98,8 @@ fn stored_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
     Ok(StoredCapture { package, ..brief_capture(id, row)? })
 }
 
-/// Without the package.
+/// Reads a capture from its row, without the package.
 fn brief_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
-    let Metadata { exposure, drone } = json(row, "metadata")?.unwrap_or_default();
     Ok(StoredCapture {
         id,
         sequence: row.get("sequence")?,
@@ -120,33 +107,14 @@ fn brief_capture(id: i64, row: &Row) -> Result<StoredCapture, JournalError> {
         result_id: row.get("result_id")?,
         boot_id: row.get("boot_id")?,
         stored_at: row.get::<String>("stored_at")?.parse().ok(),
-        sha256: Sha256(row.get("sha256")?),
-        path: path(row)?,
-        bytes: row.get::<i64>("bytes")? as u64,
-        pixels: [row.get("width")?, row.get("height")?],
-        taken: taken(id, row)?,
-        monotonic_ns: row.get::<Option<i64>>("monotonic_ns")?.map(|ns| ns as u64),
-        position: json(row, "position")?,
-        camera: json(row, "camera")?.unwrap_or_default(),
-        exposure,
-        drone,
-        quality: json(row, "quality")?,
-        tag: json(row, "tag")?,
-        burst: json(row, "burst")?,
+        facts: facts::from_row(id, row)?,
         package: None,
         verdict: shown_verdict(id, row)?,
         inspection: json(row, "inspection")?,
     })
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    exposure: Exposure,
-    drone: Option<Drone>,
-}
-
-/// It is in the event alone.
+/// Reads the package from a stored event, the only place that names it.
 fn package(stored_event: &[u8]) -> Option<StoredPackage> {
     #[derive(Deserialize)]
     struct Event {

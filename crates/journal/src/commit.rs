@@ -1,4 +1,5 @@
-//! The one thread that writes `device.db`. Requests share commits; a fault of the drive is answered and mended.
+//! The thread that writes `device.db`. Requests share commits. After a fault of the drive the thread does what helps
+//! against that fault, and tries once more.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -18,59 +19,62 @@ use super::start;
 use super::tables::Tables;
 use super::transaction::Transaction;
 
-/// Requests that share one commit at most; also the length of the queue before a caller waits.
+/// Maximum number of requests in one commit; also the length of the queue before a caller waits.
 pub const GROUP_MAX: usize = 256;
-/// How often the thread looks around while nothing is asked of it.
+/// Time between two looks at the file and at waiting notes while no request arrives.
 const TICK: Duration = Duration::from_secs(1);
-/// Notes on files are written once there are so many, or after this time. Those that a power cut takes cost a second
-/// look at the photo, which is then found to be known.
+/// Number of notes on files that are written at once. A note that a power cut takes costs a second look at its photo,
+/// which is then found to be known.
 const NOTES_MAX: usize = 16;
+/// Longest time that a note on a file waits to be written.
 const NOTES_WAIT: Duration = Duration::from_secs(5);
-/// A drive that damages one file after the other would be worn out by salvage. In between, damaged rows are skipped.
+/// Pause after a salvage before the next one. A drive that damages file after file would be worn out by salvage. During
+/// the pause damaged rows are skipped.
 const SALVAGE_PAUSE: Duration = Duration::from_secs(600);
 
-/// What the journal tells of itself.
+/// What the journal reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// The outbox may have new rows.
     OutboxChanged,
-    /// A commit has corrected these captures: their verdict, inspection, tag, time or place is another one now. Commits of
-    /// other processes are reported too, within a second or with the next commit of this one.
+    /// A commit has corrected these captures: their verdict, inspection, tag, time or place has changed. Commits of
+    /// other processes are reported too, within a second or with the next commit of this process.
     Changed(Vec<i64>),
     /// A damaged database was set aside: photos whose results were in it must be looked at again.
     Salvaged,
 }
 
-/// Something to do in a transaction. It may be done a second time, in another transaction, if the first one fails.
+/// Work for a transaction. If the transaction fails, the work may run a second time in another one.
 pub trait Request: Send {
-    /// An error here is a fault that ends the transaction; what is wrong with the request alone is kept for its answer.
+    /// Does the work. An error is a fault that ends the transaction. What is wrong with the request alone is kept for
+    /// its answer.
     fn run(&mut self, transaction: &mut Transaction) -> Result<(), JournalError>;
 
-    /// Tells whoever asked, once the commit is decided.
+    /// Answers the caller, once the commit has succeeded or failed.
     fn answer(self: Box<Self>, committed: Result<(), JournalError>);
 
-    /// Whether it can wait for others that will share its commit.
+    /// Reports whether the request can wait for other ones to share its commit.
     fn is_patient(&self) -> bool;
 }
 
-/// What the writer thread owns.
+/// State of the writer thread.
 pub struct Writer {
     dir: PathBuf,
     params: Params,
-    /// `None` after a fault, until the file could be opened again.
+    /// Open database; `None` after a fault, until the file could be opened again.
     connection: Option<Connection>,
     space: Space,
     numbers: NumbersFile,
     notes: Vec<FileNote>,
-    /// Since when there are notes, or the last ones were written.
+    /// Time at which the first of `notes` arrived or the last notes were written.
     notes_since: Instant,
-    /// The requests of the last group failed.
+    /// Whether the last group of requests failed.
     failing: bool,
-    /// Tells when the check of the file found damage.
+    /// Receives the damage that the check of the file found.
     check: Option<mpsc::Receiver<JournalError>>,
-    /// `PRAGMA data_version`: changes when another process has written.
+    /// `PRAGMA data_version`. It changes when another process has written.
     data_version: i64,
-    /// Number of the last correction that was reported.
+    /// Number of the last correction that was reported to `report`.
     last_correction: i64,
     last_salvage: Option<Instant>,
     report: Box<dyn Fn(Report) + Send>,
@@ -96,7 +100,7 @@ impl Writer {
         }
     }
 
-    /// Serves requests until all who could make one are gone.
+    /// Serves requests until every handle that could send one is gone.
     pub fn run(mut self, queue: &mpsc::Receiver<Box<dyn Request>>) {
         loop {
             match queue.recv_timeout(TICK) {
@@ -109,12 +113,13 @@ impl Writer {
             }
         }
         if !self.notes.is_empty() {
-            // They are a shortcut: what cannot be written now is looked at once more at the next start.
+            // Notes are a shortcut: a photo whose note is lost is looked at again at the next start.
             let _ = self.attempt(&mut [], true);
         }
     }
 
-    /// All requests that are there; if all of them can wait, also those that come within the window.
+    /// Collects all requests that have arrived. If all of them can wait, those that arrive within the group window join
+    /// them.
     fn gather(&self, first: Box<dyn Request>, queue: &mpsc::Receiver<Box<dyn Request>>) -> Vec<Box<dyn Request>> {
         let deadline = Instant::now() + self.params.group_window;
         let mut patient = first.is_patient();
@@ -141,7 +146,7 @@ impl Writer {
         }
     }
 
-    /// Says once that writing fails, and once that it works again.
+    /// Logs once that writing fails, and once that it works again.
     fn tell(&mut self, committed: &Result<(), JournalError>) {
         match committed {
             Ok(()) if self.failing => info!("device.db can be written again"),
@@ -151,11 +156,11 @@ impl Writer {
         self.failing = committed.is_err();
     }
 
-    /// Runs the requests in one transaction, and writes the notes if they are due or `all_notes`.
+    /// Runs the requests in one transaction, and writes the notes if they are due or if `all_notes` is set.
     fn attempt(&mut self, group: &mut [Box<dyn Request>], all_notes: bool) -> Result<(), JournalError> {
         let outcome = self.transact(group, all_notes);
         if outcome.as_ref().is_err_and(|error| error.fault().is_some()) {
-            // What SQLite holds of the file may be wrong after a fault.
+            // What SQLite has cached of the file may be wrong after a fault.
             self.connection = None;
         }
         outcome
@@ -172,7 +177,7 @@ impl Writer {
         let outcome = fill(connection, &mut self.space, group, notes, self.last_correction);
         let outcome = outcome.and_then(|done| Ok(connection.execute_batch("COMMIT").map(|()| done)?));
         if outcome.is_err() && !connection.is_autocommit() {
-            // The error that counts is the one before.
+            // The error that matters is the one before.
             let _ = connection.execute_batch("ROLLBACK");
         }
         let done = outcome?;
@@ -197,7 +202,7 @@ impl Writer {
         }
     }
 
-    /// Does what helps against the fault. Tells whether a second attempt is worth while.
+    /// Does what helps against the fault. Reports whether a second attempt is worthwhile.
     fn mend(&mut self, error: &JournalError) -> bool {
         match error.fault() {
             Some(Fault::Full) => self.space.release_reserve(error),
@@ -233,7 +238,8 @@ impl Writer {
         }
     }
 
-    /// While nothing is asked: writes what waits, and finds out whether another process wrote or the file is damaged.
+    /// Runs while no request arrives: writes waiting notes, and finds out whether another process wrote or the file is
+    /// damaged.
     fn look_around(&mut self) {
         if !self.notes.is_empty() && self.notes_since.elapsed() >= NOTES_WAIT {
             self.serve(Vec::new());
@@ -248,7 +254,7 @@ impl Writer {
         }
         self.data_version = version;
         (self.report)(Report::OutboxChanged);
-        // What cannot be read now is found by the next commit.
+        // The next commit finds what cannot be read now.
         let Ok(counters) = Counters::load(connection) else { return };
         let Ok(captures) = corrected_by_others(connection, self.last_correction, &counters) else { return };
         self.last_correction = last_correction_of(&counters);
@@ -256,11 +262,11 @@ impl Writer {
     }
 }
 
-/// What a transaction leaves to do after its commit.
+/// What remains to be done after a transaction's commit.
 struct Done {
     numbers: Numbers,
     has_new_events: bool,
-    /// Captures that were corrected, by other processes before this transaction or in it.
+    /// Captures that were corrected, by other processes before this transaction or by the transaction itself.
     changed: Vec<i64>,
     /// Number of the last correction.
     last_correction: i64,
@@ -295,13 +301,13 @@ fn fill(
     Ok(Done { numbers, has_new_events, changed, last_correction, notes: transaction.notes })
 }
 
-/// Number of the last correction that was queued.
+/// Returns the number of the last correction that was queued.
 fn last_correction_of(counters: &Counters) -> i64 {
     counters.numbers[EventClass::Correction as usize]
 }
 
-/// Captures that other processes have corrected since the correction with the number `last`. This transaction has removed
-/// nothing yet, and no other process removes events, so that all of these corrections are still in the outbox.
+/// Returns the captures that other processes have corrected since the correction with the number `last`. All of those
+/// corrections are still in the outbox: this transaction has removed nothing yet, and no other process removes events.
 fn corrected_by_others(connection: &Connection, last: i64, counters: &Counters) -> Result<Vec<i64>, JournalError> {
     let class = EventClass::Correction;
     if last_correction_of(counters) <= last {

@@ -1,4 +1,4 @@
-//! The numbers that the journal keeps of itself. They are a row of the outbox: see `schema.rs`.
+//! Counters of the journal. They are a row of the outbox: see `schema.rs`.
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
@@ -11,50 +11,55 @@ use super::event_class::EventClass;
 use super::numbers::Numbers;
 use super::row::Row;
 
-/// The row of the outbox that holds the counters. Numbers of events start at 1.
+/// Id of the outbox row that holds the counters. The numbers of events start at 1.
 pub const COUNTERS_ID: i64 = 0;
 
-/// Written with every commit that changes one of them.
+/// Counters of a device. Every commit that changes one of them stores them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
-    /// The same as `PRAGMA user_version`: one of them wrong is damage, not a newer program.
+    /// Schema version, equal to `PRAGMA user_version`. If the two differ, the file is damaged, not written by a newer
+    /// program.
     pub schema: i64,
-    /// Of the last event that this device made. Never goes back.
+    /// Sequence number of the last event that this device made. It never goes back.
     pub sequence: i64,
-    /// Id of the last capture.
+    /// Id of the last capture, deleted ones included.
     pub capture: i64,
-    /// Captures in the database.
+    /// Number of captures in the database.
     pub captures: u64,
-    /// Last number given in each class.
+    /// Last number given to an event of each class.
     pub numbers: [i64; EventClass::ALL.len()],
-    /// Rows of each class in the outbox.
+    /// Number of outbox rows of each class.
     pub waiting: [u64; EventClass::ALL.len()],
+    /// Number of events that were refused for good.
     pub set_aside: u64,
-    /// Of the last command that was carried out.
+    /// Counter of the last command that was accepted.
     pub command: u64,
-    /// Damage may have taken the counter of the last command: none that was issued before this time is carried out.
+    /// Doubt about the last command's counter, which damage may have taken. No command that was issued before the time
+    /// in doubt is carried out.
     #[serde(skip_serializing_if = "CommandDoubt::is_none")]
     pub command_doubt: CommandDoubt,
-    /// Id of the last tag that people set.
+    /// Id of the last tag that a person set.
     pub tag: i64,
-    /// Id of the last judgement of an inspector.
+    /// Id of the last judgement by an inspector.
     pub judgement: i64,
-    /// Judgements in the database.
+    /// Number of judgements in the database.
     pub judgements: u64,
-    /// Why photos are refused.
+    /// Reason why photos are refused; `None` while they are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full: Option<String>,
+    /// Counts of everything dropped, refused or set aside since the device's first start.
     pub losses: Losses,
 }
 
-/// Whether it is certain which commands were carried out.
+/// Certainty about which commands were carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandDoubt {
+    /// Every accepted command is noted.
     #[default]
     None,
-    /// Since damage, no command has come while the clock was set.
+    /// Damage was found, and no command has arrived since then while the clock was set.
     Open,
     /// Commands that were issued before this time may have been carried out.
     Before(Timestamp),
@@ -66,24 +71,25 @@ impl CommandDoubt {
     }
 }
 
-/// What is in the outbox.
+/// Number and age of the events in the outbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboxDepth {
-    /// Events that wait, in the order of [`EventClass::ALL`].
+    /// Number of waiting events by class, in the order of [`EventClass::ALL`].
     pub waiting: [u64; EventClass::ALL.len()],
-    /// When the oldest of them was stored, by the device's clock then.
+    /// Time at which the oldest waiting event was stored, by the device's clock at that time.
     pub oldest_stored_at: Option<Timestamp>,
-    /// Events that were refused for good.
+    /// Number of events that were refused for good.
     pub set_aside: u64,
 }
 
 impl OutboxDepth {
-    /// All events that wait.
+    /// Returns the number of all waiting events.
     pub fn total(&self) -> u64 {
         self.waiting.iter().sum()
     }
 
-    /// As the device reports it. An age is 0 while the clock is behind what it was.
+    /// Converts the depth to the form of the health report. The age is 0 if the clock has gone back since the oldest
+    /// event was stored.
     pub fn health(&self, now: Timestamp) -> QueueHealth {
         let age = self.oldest_stored_at.map(|stored_at| now.duration_since(stored_at).as_secs());
         QueueHealth {
@@ -95,23 +101,24 @@ impl OutboxDepth {
     }
 }
 
-/// What the journal says of a command that shall be carried out.
+/// Decision of the journal on a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandNote {
-    /// It is noted, and may be carried out.
+    /// The command is noted, and may be carried out.
     New,
-    /// It, or one after it, was accepted before. The counter is that of the last command.
+    /// This command or a later one was accepted before. `last` is the counter of the last accepted command.
     Replayed { last: u64 },
-    /// Damage may have taken the note of it: only commands that are issued after this time are carried out.
+    /// Damage may have taken the note of this command. Only commands issued after `until` are carried out.
     Forgotten { until: Timestamp },
 }
 
-/// A sender's clock may be ahead of ours by this much: see `uplink::command`. Commands from before damage are then refused
-/// also if that sender issued them in what is our future.
+/// Largest lead of a sender's clock over this device's; see `uplink::command`. Commands from before damage are refused
+/// even if such a sender issued them in this device's future.
 const CLOCKS_DIFFER_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 impl Counters {
-    /// Notes a command, unless it may have been carried out before.
+    /// Notes a command, unless it may have been carried out before. `now` is the time by a clock that something has
+    /// set.
     pub fn accept_command(&mut self, counter: u64, issued_at: Timestamp, now: Timestamp) -> CommandNote {
         if self.command_doubt == CommandDoubt::Open {
             self.command_doubt = CommandDoubt::Before(now.saturating_add(CLOCKS_DIFFER_MAX).unwrap_or(now));
@@ -126,18 +133,19 @@ impl Counters {
         }
     }
 
-    /// Greater for counters of a later commit, as far as the numbers that they gave tell.
+    /// Returns a key by which counters of a later commit are greater, if their numbers differ at all.
     pub fn age(&self) -> impl Ord + use<> {
         (self.sequence, self.command, self.tag, self.judgement, self.numbers)
     }
 
-    /// Moves the numbers on to those that are known from elsewhere, so that none is given again, and counts what is missing.
-    /// The answer is the last number of each kind; the id of a tag is left to who looks after the tag.
+    /// Advances the numbers to the last ones known from elsewhere, so that none is given twice, and counts what is
+    /// missing. Returns the last number of each kind. The tag's id is not advanced: the caller that restores the tag
+    /// does that.
     pub fn catch_up(&mut self, last: Numbers) -> Numbers {
         let skipped = last.sequence.saturating_sub(self.sequence).max(0);
         let judgements = last.judgement.saturating_sub(self.judgement).max(0);
         if skipped > 0 {
-            // The notes of commands may be among what was lost.
+            // What was lost may include notes of commands.
             self.command_doubt = CommandDoubt::Open;
         }
         self.sequence += skipped;
@@ -148,22 +156,31 @@ impl Counters {
         Numbers { tag: self.tag.max(last.tag), ..self.last_numbers() }
     }
 
-    /// The numbers that never go back.
+    /// Returns the numbers that never go back.
     pub fn last_numbers(&self) -> Numbers {
         let Counters { sequence, command, tag, judgement, .. } = *self;
         Numbers { sequence, command, tag, judgement }
     }
 
+    /// Reads the counters.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] if they are missing or unreadable.
     pub fn load(connection: &Connection) -> Result<Self, JournalError> {
         let missing = || JournalError::Damaged("the counters are missing".to_owned());
         Self::from_row(&Row::load(connection, "outbox", COUNTERS_ID)?.ok_or_else(missing)?)
     }
 
+    /// Parses the counters in a row of the outbox.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] if they cannot be parsed.
     pub fn from_row(row: &Row) -> Result<Self, JournalError> {
         serde_json::from_slice(&row.get::<Vec<u8>>("payload")?)
             .map_err(|error| JournalError::Damaged(format!("the counters cannot be read: {error}")))
     }
 
+    /// Writes the counters.
     pub fn store(&self, connection: &Connection) -> rusqlite::Result<()> {
         let json = serde_json::to_vec(self).expect("counters are plain numbers");
         Row::new("outbox", COUNTERS_ID)

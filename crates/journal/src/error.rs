@@ -1,4 +1,4 @@
-//! What can go wrong in the journal, and what helps against it.
+//! Errors of the journal, and what helps against them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use rusqlite::{ErrorCode, ffi};
 
 use bridgeclip_domain::StatementError;
 
-/// Why the journal could not do what was asked. Nothing of it was stored then.
+/// Reason why the journal could not serve a request. Nothing of the request was stored.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
     #[error("{}: {source}", path.display())]
@@ -41,23 +41,24 @@ pub enum JournalError {
     Stopped,
 }
 
-/// What helps.
+/// Fault of the drive or the file, by what helps against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Room on the drive.
+    /// The drive is full: it needs room.
     Full,
-    /// Opening the file again, once the drive works.
+    /// Reading or writing failed: the file must be opened again once the drive works.
     Io,
-    /// A new file.
+    /// The file is damaged: a new one must replace it.
     Damage,
 }
 
 impl JournalError {
+    /// Makes the error of a file that could not be read or written.
     pub fn file(path: &Path, source: io::Error) -> Self {
         JournalError::File { path: path.to_owned(), source: Arc::new(source) }
     }
 
-    /// The fault of the drive or the file behind the error; `None` if the request itself was wrong.
+    /// Returns the fault of the drive or the file that caused the error; `None` if the request itself was wrong.
     pub fn fault(&self) -> Option<Fault> {
         match self {
             JournalError::Open { source, .. } | JournalError::Write(source) | JournalError::Read(source) => {
@@ -70,7 +71,8 @@ impl JournalError {
         }
     }
 
-    /// Whether a statement did not fit the file.
+    /// Reports whether an SQL statement did not fit the file, whose tables or columns then differ from the expected
+    /// ones.
     pub fn is_misfit(&self) -> bool {
         match self {
             JournalError::Open { source, .. } | JournalError::Write(source) | JournalError::Read(source) => {
@@ -82,7 +84,7 @@ impl JournalError {
     }
 }
 
-/// Errors inside a transaction.
+/// Wraps an error inside a transaction as [`JournalError::Write`].
 impl From<rusqlite::Error> for JournalError {
     fn from(error: rusqlite::Error) -> Self {
         JournalError::Write(Arc::new(error))
@@ -90,7 +92,7 @@ impl From<rusqlite::Error> for JournalError {
 }
 
 fn fault(error: &rusqlite::Error) -> Option<Fault> {
-    // A file that was cut off within a page.
+    // The file was cut off within a page.
     if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHORT_READ) {
         return Some(Fault::Damage);
     }
@@ -112,7 +114,8 @@ fn fault(error: &rusqlite::Error) -> Option<Fault> {
     }
 }
 
-/// Tables are STRICT: a value of another type, or a row that must be there and is not, comes from damage.
+/// Reports whether a stored value has the wrong type or a required row is missing. Tables are STRICT, so only damage
+/// does that.
 fn is_wrong_value(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows, Utf8Error,

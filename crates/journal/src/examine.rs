@@ -1,4 +1,4 @@
-//! Looks a database through from outside, without changing anything.
+//! Check of a database from outside, which changes nothing.
 
 use std::ffi::c_int;
 use std::path::Path;
@@ -10,22 +10,26 @@ use super::error::JournalError;
 use super::names::FILE_NAME;
 use super::quarantine::has_unfinished;
 
-/// What is known of `device.db`.
+/// Condition of `device.db`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// No daemon has worked here yet.
+    /// There is no file: no daemon has worked in this folder yet.
     Absent,
+    /// The check found nothing wrong.
     Whole,
-    /// With the first thing that is wrong.
+    /// The file is damaged. The text names the first thing that is wrong.
     Damaged(String),
-    /// It could not be looked through in the time.
+    /// The check did not finish in time.
     Unknown,
 }
 
-/// Of SQLite between two looks at the clock.
+/// Number of SQLite's virtual machine steps between two looks at the clock.
 const STEPS: c_int = 1_000;
 
-/// Looks the database of a data folder through, for at most `time_max`.
+/// Checks the database in a data folder, for at most `time_max`.
+///
+/// # Errors
+/// If the file cannot be opened or read for another reason than damage.
 pub fn examine(dir: &Path, time_max: Duration) -> Result<Condition, JournalError> {
     let path = dir.join(FILE_NAME);
     if has_unfinished(dir) {

@@ -1,4 +1,4 @@
-//! Notes on files that were looked at, so that a rescan passes them over.
+//! Notes on files that were looked at, so that a rescan passes over them.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use bridgeclip_domain::{Failure, FileStamp, Sha256};
 
-/// A file whose photo is known.
+/// Note that a file's photo is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileNote {
     pub path: PathBuf,
@@ -15,14 +15,17 @@ pub struct FileNote {
     pub sha256: Sha256,
 }
 
+/// Writes a note that a file's photo is known.
 pub fn note_file(connection: &Connection, note: &FileNote) -> rusqlite::Result<()> {
     put_file(connection, &note.path, &note.stamp, Some(&note.sha256), None)
 }
 
+/// Writes a note that a file gave no result, and why.
 pub fn note_failure(connection: &Connection, failure: &Failure) -> rusqlite::Result<()> {
     put_file(connection, &failure.path, &failure.stamp, None, Some(failure))
 }
 
+/// Deletes the failure notes of these files. Returns how many there were.
 pub fn forget_failures(connection: &Connection, files: &[PathBuf]) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached("DELETE FROM file WHERE path = ?1 AND reason IS NOT NULL")?;
     files.iter().map(|file| statement.execute([file.as_os_str().as_bytes()])).sum()

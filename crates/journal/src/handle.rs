@@ -1,4 +1,4 @@
-//! The handle through which everything is stored.
+//! Handle through which everything is stored.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +24,8 @@ use super::tag::insert_tag;
 use super::topics::Topics;
 use super::transaction::Transaction;
 
-/// A handle to the writer thread. Every call returns once its change is durable, or with the error that kept it out.
-/// The thread ends when the last handle is dropped.
+/// Handle to the writer thread. Every call returns once its change is durable, or with the error that prevented it. The
+/// thread ends when the last handle is dropped.
 #[derive(Clone)]
 pub struct Journal {
     requests: mpsc::SyncSender<Box<dyn Request>>,
@@ -34,7 +34,7 @@ pub struct Journal {
     metered: Arc<AtomicBool>,
 }
 
-/// Whether a request may wait a little for others that share its commit.
+/// Whether a request may wait for other ones that share its commit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Haste {
     Now,
@@ -42,8 +42,8 @@ enum Haste {
 }
 
 impl Journal {
-    /// Opens or creates the database of a data folder, mends what is damaged, and starts the writer. `report` is called
-    /// from its thread.
+    /// Opens or creates the database in a data folder, mends damage, and starts the writer thread, which calls
+    /// `report`.
     pub fn open(
         dir: &Path,
         params: Params,
@@ -53,7 +53,7 @@ impl Journal {
         Self::start(dir, params, opened, Box::new(report))
     }
 
-    /// Opens the database of a data folder beside a daemon that may be running. A damaged one is left to the daemon.
+    /// Opens the database in a data folder, even while a daemon is running on it. A damaged file is left to the daemon.
     pub fn join(dir: &Path, params: Params) -> Result<(Self, JoinHandle<()>), JournalError> {
         let opened = start::join(dir, &params)?;
         Self::start(dir, params, opened, Box::new(|_| ()))
@@ -78,14 +78,16 @@ impl Journal {
         thread.map(|thread| (journal, thread)).map_err(|error| JournalError::file(dir, error))
     }
 
-    /// A view of the database that has damage mended which it finds.
+    /// Opens a read-only view of the database. Damage that it finds is mended by this handle's writer thread.
     pub fn reader(&self) -> Result<Reader, JournalError> {
         let journal = self.clone();
         Ok(Reader::open(&self.database)?.mended_by(move |damage| journal.mend(damage)))
     }
 
-    /// Makes room for one more photo, or says why the device is full. To ask first spares the work on a photo whose
-    /// result could not be stored.
+    /// Makes room for one more photo. Asking first spares the work on a photo whose result could not be stored.
+    ///
+    /// # Errors
+    /// [`JournalError::Full`] with the reason if there is no room.
     pub fn admit(&self) -> Result<(), JournalError> {
         self.submit(Haste::Now, |transaction| {
             transaction.admit()?;
@@ -99,7 +101,11 @@ impl Journal {
         self.submit(Haste::Now, move |transaction| transaction.record(&identity, &result, metered))
     }
 
-    /// Changes what is known of a capture, and queues the event that takes the place of what was said of it.
+    /// Changes a capture, and queues the event that replaces its last one.
+    ///
+    /// # Errors
+    /// [`JournalError::Inspected`] or [`JournalError::Changed`] if `expect` does not hold,
+    /// [`JournalError::UnknownCapture`] or [`JournalError::NoEvent`] if there is nothing to change.
     pub fn supersede(
         &self,
         identity: &Arc<DeviceIdentity>,
@@ -115,8 +121,8 @@ impl Journal {
         })
     }
 
-    /// Changes many captures in one commit. A capture that is gone, that has no event, or for which `expect` does not hold
-    /// is passed over.
+    /// Changes many captures in one commit. Passes over a capture that is gone, that has no event, or for which
+    /// `expect` does not hold.
     pub fn supersede_all(
         &self,
         identity: &Arc<DeviceIdentity>,
@@ -141,7 +147,8 @@ impl Journal {
         })
     }
 
-    /// Takes in what an inspector says about the verdict of a capture, and queues the event that tells of it.
+    /// Stores an inspector's statement about a capture's verdict, and queues the event that reports it. The errors are
+    /// those of [`Journal::supersede`], and [`JournalError::Statement`] if the statement does not fit the history.
     pub fn judge(
         &self,
         identity: &Arc<DeviceIdentity>,
@@ -156,8 +163,8 @@ impl Journal {
         })
     }
 
-    /// Notes that a file needs no further look: its photo is known under another name or path. The note is a shortcut
-    /// and is written with a later commit.
+    /// Notes that a file needs no further look, because its photo is known under another name or path. The note is a
+    /// shortcut and is written with a later commit.
     pub fn note_known(&self, path: &Path, stamp: &FileStamp, sha256: Sha256) -> Result<(), JournalError> {
         let note = FileNote { path: path.to_owned(), stamp: stamp.clone(), sha256 };
         self.submit(Haste::Now, move |transaction| {
@@ -166,22 +173,24 @@ impl Journal {
         })
     }
 
-    /// Notes that a file gave no result, and why. A changed file will be looked at again.
+    /// Notes that a file gave no result, and why. The file will be looked at again if it changes.
     pub fn record_failure(&self, failure: Failure) -> Result<(), JournalError> {
         self.submit(Haste::Now, move |transaction| Ok(files::note_failure(transaction.tables.connection, &failure)?))
     }
 
-    /// Forgets that these files gave no result, so that the next rescan takes them for new ones. The answer is how many.
+    /// Forgets that these files gave no result, so that the next rescan treats them as new. Returns how many there
+    /// were.
     pub fn forget_failures(&self, files: Vec<PathBuf>) -> Result<usize, JournalError> {
         self.submit(Haste::Now, move |transaction| Ok(files::forget_failures(transaction.tables.connection, &files)?))
     }
 
-    /// Removes acknowledged events from the outbox.
+    /// Removes acknowledged events from the outbox. May wait up to the group window for other requests to share the
+    /// commit.
     pub fn delivered(&self, ids: Vec<i64>) -> Result<(), JournalError> {
         self.remove(ids, Haste::Patient)
     }
 
-    /// Likewise without waiting for others: delivery cannot go on before these are gone.
+    /// Removes acknowledged events from the outbox at once, for a delivery that cannot go on before they are gone.
     pub fn delivered_now(&self, ids: Vec<i64>) -> Result<(), JournalError> {
         self.remove(ids, Haste::Now)
     }
@@ -190,7 +199,7 @@ impl Journal {
         self.submit(haste, move |transaction| outbox::delivered(&mut transaction.tables, &ids))
     }
 
-    /// Notes that the broker refused this one event; after `tries_max` times it is set aside.
+    /// Notes that the broker refused this one event. After `tries_max` refusals the event is set aside.
     pub fn refused(&self, id: i64, reason: String) -> Result<Refused, JournalError> {
         self.refuse(id, reason, 1)
     }
@@ -207,18 +216,19 @@ impl Journal {
         })
     }
 
-    /// Puts events that were set aside back into the outbox: all, or those with these ids. The answer is how many.
+    /// Puts events that were set aside back into the outbox: all of them, or those with these ids. Returns how many
+    /// there were.
     pub fn retry(&self, ids: Option<Vec<i64>>) -> Result<u64, JournalError> {
         self.submit(Haste::Now, move |transaction| outbox::retry(&mut transaction.tables, ids.as_deref()))
     }
 
-    /// Sends the last events of captures once more, under their own ids and with the same bytes, unless they still wait.
-    /// The answer is how many.
+    /// Queues the last events of captures again, under their own ids and with the same bytes, unless they still wait.
+    /// Returns how many were queued.
     pub fn resend(&self, captures: Vec<i64>, stored_at: Timestamp) -> Result<u64, JournalError> {
         self.submit(Haste::Now, move |transaction| outbox::resend(&mut transaction.tables, &captures, stored_at))
     }
 
-    /// Takes in events that other devices made; those that came before are skipped. The answer is how many were new.
+    /// Takes in events that other devices made. Skips those that were imported before. Returns how many were new.
     pub fn import(&self, events: Vec<ForeignEvent>, stored_at: Timestamp) -> Result<u64, JournalError> {
         self.submit(Haste::Now, move |transaction| {
             transaction.admit()?;
@@ -226,20 +236,20 @@ impl Journal {
         })
     }
 
-    /// Drops events of other devices on these topics, or those of them with these ids if any are given: up to `limit` in one
-    /// commit. The answer is how many were dropped.
+    /// Drops events of other devices on these topics: all of them, or those with these ids if any are given, up to
+    /// `limit` in one commit. Returns how many were dropped.
     pub fn drop_imported(&self, topics: Topics, ids: Vec<i64>, limit: usize) -> Result<u64, JournalError> {
         self.submit(Haste::Now, move |transaction| {
             imports::drop_imported(&mut transaction.tables, &topics, &ids, limit)
         })
     }
 
-    /// The counter of the last command that was carried out.
+    /// Returns the counter of the last command that was accepted.
     pub fn command_counter(&self) -> Result<u64, JournalError> {
         self.submit(Haste::Now, |transaction| Ok(transaction.tables.counters.command))
     }
 
-    /// Notes that a command is about to be carried out. From then on it, and every command with a lower counter, is
+    /// Notes that a command is about to be carried out. After that the command, and every one with a lower counter, is
     /// refused. `now` is the time by a clock that something has set.
     pub fn accept_command(
         &self,
@@ -252,18 +262,19 @@ impl Journal {
         })
     }
 
-    /// Whether a short event goes ahead of each result from now on.
+    /// Sets whether a short event goes ahead of each result that is stored after this call.
     pub fn set_metered(&self, metered: bool) {
         self.metered.store(metered, Ordering::Relaxed);
     }
 
-    /// Sets the tag of the captures that follow; an empty one takes the last one back.
+    /// Sets the tag of the captures that follow. An empty tag takes the last one back.
     pub fn set_tag(&self, tag: Tag, boot_id: &str, set_at: Timestamp) -> Result<(), JournalError> {
         let boot_id = boot_id.to_owned();
         self.submit(Haste::Now, move |transaction| Ok(insert_tag(&mut transaction.tables, &tag, &boot_id, set_at)?))
     }
 
-    /// Has the database replaced by what is whole in it. Returns when that is done, or with the error that prevents it.
+    /// Has the writer replace the database with a new one that holds its intact rows. Returns when that is done, or
+    /// with the error that prevents it.
     fn mend(&self, damage: JournalError) -> Result<(), JournalError> {
         let mut damage = Some(damage);
         self.submit(Haste::Now, move |_| damage.take().map_or(Ok(()), Err))
@@ -280,7 +291,7 @@ impl Journal {
     }
 }
 
-/// A call that waits for its answer.
+/// Request of a caller that waits for the answer.
 struct Call<T, W> {
     work: W,
     haste: Haste,

@@ -1,4 +1,4 @@
-//! Events that other devices made and this one delivers for them.
+//! Events that other devices made and that this device delivers for them.
 
 use std::collections::BTreeMap;
 
@@ -14,24 +14,24 @@ use super::row::Row;
 use super::tables::Tables;
 use super::topics::{Topics, Which};
 
-/// An event that another device made and this one delivers for it.
+/// Event that another device made and that this device delivers for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignEvent {
     pub class: EventClass,
     pub event_id: String,
-    /// The whole topic, with the prefix of the device that made the event.
+    /// Full topic, with the prefix of the device that made the event.
     pub topic: String,
     pub payload: Vec<u8>,
 }
 
-/// How many events of another device are here.
+/// Numbers of events that this device holds for another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Imported {
     pub waiting: u64,
     pub set_aside: u64,
 }
 
-/// Takes in events of other devices; those that came before are skipped. The answer is how many were new.
+/// Takes in events of other devices, and skips those that were imported before. Returns how many were new.
 pub fn import(tables: &mut Tables, events: &[ForeignEvent], stored_at: Timestamp) -> Result<u64, JournalError> {
     let mut new = 0;
     for event in events {
@@ -53,13 +53,14 @@ pub fn import(tables: &mut Tables, events: &[ForeignEvent], stored_at: Timestamp
     Ok(new)
 }
 
-/// Under which an event is noted, with its device: so nobody can use up the ids of one device by bringing them under the
-/// name of another. Older programs noted the id alone.
+/// Returns the id under which an event is noted: the prefix of its device and its own id. With the prefix, nobody can
+/// use up the ids of one device by bringing them under the name of another. Older programs noted the event's own id
+/// alone.
 fn imported_id(topic: &str, event_id: &str) -> String {
     format!("{}/{event_id}", device(topic))
 }
 
-/// The prefix of a whole topic, `bridge/v1/{site}/{device}`.
+/// Returns the device's prefix of a full topic, `bridge/v1/{site}/{device}`.
 fn device(topic: &str) -> &str {
     topic.match_indices('/').nth(3).map_or(topic, |(end, _)| &topic[..end])
 }
@@ -69,7 +70,7 @@ fn is_imported(connection: &Connection, id: &str, class: i64) -> rusqlite::Resul
     connection.prepare_cached(sql)?.query_row(params![id, class], |row| row.get(0))
 }
 
-/// Notes that an event of another device was taken in; `false` if it was noted before.
+/// Notes that an event of another device was taken in. Returns `false` if that was noted before.
 pub fn note_imported(connection: &Connection, id: &str, class: i64) -> rusqlite::Result<bool> {
     if is_imported(connection, id, class)? {
         return Ok(false);
@@ -80,8 +81,8 @@ pub fn note_imported(connection: &Connection, id: &str, class: i64) -> rusqlite:
     Ok(true)
 }
 
-/// Drops events on these topics, which are of other devices, or of those events the ones with these ids if there are any;
-/// `limit` at most. It is forgotten that they came, so that they may be brought again. The answer is how many were dropped.
+/// Drops events of other devices on these topics: all of them, or those with these ids if any are given, at most
+/// `limit`. The notes of their arrival go too, so that they can be imported again. Returns how many were dropped.
 pub fn drop_imported(tables: &mut Tables, topics: &Topics, ids: &[i64], limit: usize) -> Result<u64, JournalError> {
     let mut dropped = 0;
     for (id, event_id, topic) in some(tables.connection, topics, ids, limit)? {
@@ -95,7 +96,7 @@ pub fn drop_imported(tables: &mut Tables, topics: &Topics, ids: &[i64], limit: u
     Ok(dropped)
 }
 
-/// Ids, event ids and topics of those that wait or were set aside.
+/// Returns ids, event ids and topics of matching events, waiting or set aside.
 fn some(
     connection: &Connection,
     topics: &Topics,
@@ -115,7 +116,7 @@ fn some(
     statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
 }
 
-/// The devices, by their prefixes, that have events here.
+/// Counts the events of each other device, by the device's prefix.
 pub fn imported(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Imported>> {
     let mut devices: BTreeMap<String, Imported> = BTreeMap::new();
     for table in ["outbox", "set_aside"] {

@@ -1,5 +1,5 @@
-//! What inspectors have said about photos. Rows are added and never changed; they name the photo by its hash, so that one
-//! that is classified again after damage keeps its history.
+//! Statements of inspectors about photos. Rows are added and never changed. They name the photo by its hash, so that a
+//! photo that is classified again after damage keeps its history.
 
 use rusqlite::Connection;
 
@@ -11,7 +11,7 @@ use super::tables::Tables;
 
 const TABLE: &str = "judgement";
 
-/// Everything that was said about a photo so far.
+/// Reads everything that inspectors have said about a photo, the oldest entry first.
 pub fn history(connection: &Connection, sha256: &Sha256) -> Result<History, JournalError> {
     let mut ids = connection.prepare_cached("SELECT id FROM judgement WHERE sha256 = ?1 ORDER BY id")?;
     let ids: Vec<i64> = ids.query_map([sha256.0], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
@@ -24,7 +24,10 @@ fn entry(connection: &Connection, id: i64) -> Result<Judgement, JournalError> {
     json(&row, "entry")?.ok_or_else(|| damaged(TABLE, id))
 }
 
-/// Adds a statement about a photo for which the device answered `device`.
+/// Adds a statement about a photo to which the device itself gave the labels `device`. Returns the history with it.
+///
+/// # Errors
+/// [`JournalError::Statement`] if the statement does not fit the history.
 pub fn add(
     tables: &mut Tables,
     sha256: &Sha256,
@@ -45,14 +48,15 @@ fn store(tables: &mut Tables, sha256: &Sha256, entry: &Judgement) -> Result<(), 
     Ok(row.store(tables.connection)?)
 }
 
-/// Drops the history of a photo whose capture gives way; the events that told it have been delivered.
+/// Drops the history of a photo whose capture is deleted for room. The events that reported the history have been
+/// delivered.
 pub fn forget(tables: &mut Tables, sha256: &[u8]) -> rusqlite::Result<()> {
     let gone = tables.connection.prepare_cached("DELETE FROM judgement WHERE sha256 = ?1")?.execute([sha256])?;
     tables.counters.judgements = tables.counters.judgements.saturating_sub(gone as u64);
     Ok(())
 }
 
-/// Begins a history with the judgement that the row of a capture holds.
+/// Starts a history with the judgement that a capture's row holds.
 pub fn adopt(tables: &mut Tables, sha256: &Sha256, inspection: Inspection) -> Result<(), JournalError> {
     let act = if inspection.is_acceptance() { Act::Accepted } else { Act::Corrected };
     let Inspection { by, at, device, labels } = inspection;

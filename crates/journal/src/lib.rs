@@ -1,9 +1,10 @@
-//! `device.db`: what this device has seen and what it still has to deliver. The only writer of that file; tags
-//! and retries alone may come from another process.
+//! `device.db`: everything that this device has seen and still has to deliver. Only this crate writes the file. A
+//! second process may write through it too, to set a tag or to retry events.
 //!
-//! A result and its event are committed together (WAL, synchronous FULL): once `record` returns, no crash or power
-//! cut loses either. A row leaves the outbox only when the broker has acknowledged it. Every row carries a checksum; a
-//! damaged file is set aside, and what is whole in it goes into a new one. What is lost on the way is counted.
+//! A result and its event are committed together (WAL, synchronous FULL): once [`Journal::record`] returns, no crash or
+//! power cut loses either. A row leaves the outbox only when the broker has acknowledged its event. Every row carries a
+//! checksum. A damaged file is set aside, and its intact rows go into a new one. Everything that is lost on the way is
+//! counted.
 
 mod capture;
 mod captures;
@@ -12,6 +13,7 @@ mod counters;
 mod error;
 mod event_class;
 mod examine;
+mod facts;
 mod files;
 mod handle;
 mod imports;

@@ -1,4 +1,4 @@
-//! A second place for the numbers that never go back, for a `device.db` that lost its last commits.
+//! Second place for the numbers that never go back, for a `device.db` that lost its last commits.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use log::warn;
 
-/// The file beside the database.
+/// Name of the file beside the database.
 const FILE_NAME: &str = "sequence";
 
-/// The last number of each kind that this device gave.
+/// Last number of each kind that this device gave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
     /// Sequence number of an event.
@@ -33,8 +33,8 @@ impl Numbers {
     }
 }
 
-/// Written after every commit that changes a number and never synced: it costs the card nothing, and outlives the process.
-/// After a power cut it may lag, but then the database is the newer of the two.
+/// File with the last numbers. It is written after every commit that changes one, and never synced: it costs the card
+/// nothing, and outlives the process. After a power cut it may lag, but the database is then the newer of the two.
 #[derive(Debug)]
 pub struct NumbersFile {
     file: Option<File>,
@@ -42,7 +42,7 @@ pub struct NumbersFile {
 }
 
 impl NumbersFile {
-    /// Opens or creates it; without it the database alone knows.
+    /// Opens or creates the file in a data folder. If that fails, the numbers are in the database alone.
     pub fn open(dir: &Path) -> Self {
         let path = dir.join(FILE_NAME);
         match File::options().read(true).write(true).create(true).truncate(false).open(&path) {
@@ -54,11 +54,12 @@ impl NumbersFile {
         }
     }
 
-    /// Of a process that gives no numbers.
+    /// Returns a stand-in without a file, for a process that gives no numbers.
     pub fn none() -> Self {
         NumbersFile { file: None, last: Numbers::default() }
     }
 
+    /// Returns the last numbers that were read or noted.
     pub fn last(&self) -> Numbers {
         self.last
     }
@@ -70,14 +71,14 @@ impl NumbersFile {
             return;
         }
         self.last = last;
-        // It is the second place. What cannot be written here is in the first.
+        // This is the second place: a number that cannot be written here is still in the first.
         let _ = self.file.as_ref().map(|file| file.write_all_at(line(last).as_bytes(), 0));
     }
 }
 
-/// Digits of a number: of a fixed length, so that a new line covers the old one.
+/// Number of digits of each number. The length is fixed, so that a new line covers the old one.
 const DIGITS: usize = 20;
-/// Four numbers, a check sum of eight digits, and what stands between them.
+/// Length of the line: four numbers, a checksum of eight digits, and the separators.
 const LINE_BYTES: usize = 4 * (DIGITS + 1) + 8 + 1;
 
 fn line(numbers: Numbers) -> String {

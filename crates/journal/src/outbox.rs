@@ -9,33 +9,34 @@ use super::packing::pack;
 use super::row::Row;
 use super::tables::Tables;
 
-/// An event on its way into the outbox.
+/// Event on its way into the outbox.
 pub struct NewEvent {
     pub class: EventClass,
     pub event_id: String,
-    /// Below the device's prefix; a whole topic if it starts with `/`.
+    /// Topic below the device's prefix, or a full topic if it starts with `/`.
     pub topic: String,
     pub content: Content,
     pub stored_at: Timestamp,
 }
 
-/// Where the payload of an outbox row lies.
+/// Place of an outbox row's payload.
 pub enum Content {
-    /// The event or the thumbnail of this capture, which lies in the row of [`EventClass::home`] anyway.
+    /// The event or the thumbnail of the capture with this id, which is in the table [`EventClass::home`] anyway.
     OfCapture(i64),
+    /// A payload in the outbox row itself.
     Own(Vec<u8>),
 }
 
-/// What `refused` did.
+/// Outcome of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// The event will be tried again.
+    /// The event will be sent again.
     StaysInQueue,
-    /// It was refused too often. It is kept, and not sent any more.
+    /// The event was refused too often. It is kept, but not sent any more.
     SetAside,
 }
 
-/// Puts an event at the end of its class; the answer is its id.
+/// Puts an event at the end of its class. Returns its id.
 pub fn put(tables: &mut Tables, event: NewEvent) -> Result<i64, JournalError> {
     let id = next_id(tables, event.class);
     let row = Row::new("outbox", id)
@@ -58,12 +59,12 @@ fn next_id(tables: &mut Tables, class: EventClass) -> i64 {
     class.floor() + *number
 }
 
-/// Removes events that the broker has acknowledged. Ids that are not there any more are no error.
+/// Removes events that the broker has acknowledged. Ids that no longer exist are no error.
 pub fn delivered(tables: &mut Tables, ids: &[i64]) -> Result<(), JournalError> {
     ids.iter().try_for_each(|&id| remove(tables, id).map(drop))
 }
 
-/// Whether the row was there.
+/// Removes an event from the outbox. Reports whether it was there.
 pub fn remove(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
     let Some(class) = EventClass::of(id) else { return Ok(false) };
     let mut statement = tables.connection.prepare_cached("DELETE FROM outbox WHERE id = ?1")?;
@@ -75,7 +76,7 @@ pub fn remove(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
     Ok(gone)
 }
 
-/// Counts `tries` more refusals of an event and sets it aside when they reach `tries_max`.
+/// Adds `tries` refusals to an event, and sets the event aside when it has `tries_max` of them.
 pub fn refuse(tables: &mut Tables, id: i64, reason: &str, tries: u32, tries_max: u32) -> Result<Refused, JournalError> {
     let Some(mut row) = EventClass::of(id).map_or(Ok(None), |_| Row::load(tables.connection, "outbox", id))? else {
         return Ok(Refused::StaysInQueue);
@@ -93,8 +94,8 @@ pub fn refuse(tables: &mut Tables, id: i64, reason: &str, tries: u32, tries_max:
     Ok(Refused::SetAside)
 }
 
-/// Puts events that were set aside back into the outbox, at the end of their class: all, or those with these ids. The
-/// answer is how many there were.
+/// Puts events that were set aside back into the outbox, at the end of their class: all of them, or those with these
+/// ids. Returns how many there were.
 pub fn retry(tables: &mut Tables, ids: Option<&[i64]>) -> Result<u64, JournalError> {
     let ids = match ids {
         Some(ids) => ids.to_vec(),
@@ -123,7 +124,7 @@ fn retry_one(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
     Ok(true)
 }
 
-/// Notes beside the payload which row of the outbox points to it.
+/// Notes in the row that holds the payload which outbox row points to it.
 fn waits_under(tables: &Tables, home: &'static str, capture: i64, outbox_id: i64) -> Result<(), JournalError> {
     if let Some(row) = Row::load(tables.connection, home, capture)? {
         row.with("outbox_id", outbox_id).store(tables.connection)?;
@@ -131,8 +132,8 @@ fn waits_under(tables: &Tables, home: &'static str, capture: i64, outbox_id: i64
     Ok(())
 }
 
-/// Sends the events of captures once more, under their own ids and with their own bytes. Those that still wait, and
-/// captures without an event, are left as they are. The answer is how many were put into the outbox.
+/// Queues the events of captures again, under their own ids and with their own bytes. Leaves out events that still wait
+/// and captures without an event. Returns how many were queued.
 pub fn resend(tables: &mut Tables, captures: &[i64], stored_at: Timestamp) -> Result<u64, JournalError> {
     captures.iter().try_fold(0, |count, &id| Ok(count + u64::from(resend_one(tables, id, stored_at)?)))
 }
@@ -161,7 +162,7 @@ fn is_undelivered(tables: &Tables, id: i64) -> Result<bool, JournalError> {
     Ok(tables.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))?)
 }
 
-/// Drops an event wherever it is kept. Whether it was there.
+/// Drops an event, whether it waits or was set aside. Reports whether it was there.
 pub fn drop_event(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
     if remove(tables, id)? {
         return Ok(true);
@@ -171,7 +172,7 @@ pub fn drop_event(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
     Ok(gone)
 }
 
-/// Gives a row that points to its capture a payload of its own, before the capture's event changes.
+/// Gives an outbox row that points to its capture a payload of its own, before the capture's event changes.
 pub fn detach(tables: &Tables, outbox_id: i64, stored_event: &[u8]) -> Result<(), JournalError> {
     for table in ["outbox", "set_aside"] {
         let row = Row::load(tables.connection, table, outbox_id)?;

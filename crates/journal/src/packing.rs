@@ -1,25 +1,25 @@
-//! How payloads lie in the database: deflated where that makes them smaller. A result of 4 KB needs about 1.3 KB.
+//! Stored form of payloads: deflated where that makes them smaller. A result of 4 KB needs about 1.3 KB.
 
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
-/// Largest payload that is read back; a broken length must not fill the memory.
+/// Largest payload in bytes that is read back. A broken length must not fill the memory.
 pub const PAYLOAD_BYTES_MAX: usize = 4 << 20;
 
-/// zlib's own default: higher levels gain 2 % for three times the time.
+/// Compression level, zlib's own default. Higher levels gain 2 % for three times the time.
 const LEVEL: u8 = 6;
 
 const AS_IS: u8 = 0;
 const DEFLATED: u8 = 1;
 
-/// The stored form: a byte that tells which, then the payload.
+/// Returns the stored form: a byte that names the form, then the payload.
 pub fn pack(payload: &[u8]) -> Vec<u8> {
     let deflated = compress_to_vec(payload, LEVEL);
     let (form, bytes) = if deflated.len() < payload.len() { (DEFLATED, deflated.as_slice()) } else { (AS_IS, payload) };
     [&[form], bytes].concat()
 }
 
-/// The payload; `None` if this is no stored form.
+/// Returns the payload of a stored form; `None` if `stored` is none.
 pub fn unpack(stored: &[u8]) -> Option<Vec<u8>> {
     match stored.split_first()? {
         (&AS_IS, payload) => Some(payload.to_vec()),

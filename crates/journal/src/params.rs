@@ -1,35 +1,38 @@
-//! Who makes the events, and how the journal works.
+//! Identity under which events are made, and parameters of the journal.
 
 use std::time::Duration;
 
 use bridgeclip_domain::Sha256;
 
-/// Who makes the events, the same for a whole run of the daemon.
+/// Identity under which events are made. It stays the same for a whole run of the daemon.
 #[derive(Clone, Debug)]
 pub struct DeviceIdentity {
-    /// `bridge/v1/{site}/{device}`.
+    /// Topic prefix of the device, `bridge/v1/{site}/{device}`.
     pub source: String,
+    /// Id of the machine's start.
     pub boot_id: String,
+    /// Name and version of the model package, separated by a space.
     pub package: String,
+    /// SHA-256 of the package's manifest, as 64 hexadecimal digits.
     pub package_hash: String,
-    /// Of the package's encoders.
+    /// Embedding space of the package's encoders.
     pub embedding_space: Sha256,
 }
 
-/// How the journal works.
+/// Parameters of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
-    /// How long deletions and the like wait for others that share their commit. A result never waits.
+    /// Longest time that deletions and refusals wait for other requests to share their commit. A result never waits.
     pub group_window: Duration,
-    /// Refusals of one event after which it is set aside.
+    /// Number of refusals after which an event is set aside.
     pub tries_max: u32,
-    /// What the rows may use; then thumbnails and delivered captures give way.
+    /// Bytes that the rows may use. Beyond them thumbnails and delivered captures are dropped.
     pub quota_bytes: u64,
-    /// What the drive keeps for others.
+    /// Bytes of the drive that are left free for other programs.
     pub keep_free_bytes: u64,
-    /// Set aside for the moment at which the drive is full.
+    /// Size of the reserve, a file that gives up its room when the drive is full. 0 for none.
     pub reserve_bytes: u64,
-    /// Whether every byte of the link costs: then a short event goes ahead of each result.
+    /// Whether every byte of the link costs money. A short event then goes ahead of each result.
     pub metered: bool,
 }
 

@@ -1,8 +1,13 @@
-//! Damaged databases. They are moved aside, and what is whole in them goes into a new one.
+//! Damaged databases: they are moved aside, and their intact rows go into a new one.
 //!
-//! Each step can be interrupted: the next start goes on with it. The steps, each on the drive before the next begins: the
-//! damaged file and its write-ahead log get a second name in the quarantine; the first name of the file goes; that of the
-//! log goes; the new file is made under another name; it gets the name of the database; the damaged file is marked as done.
+//! Each step can be interrupted; the next start continues it. Each is on the drive before the next begins:
+//!
+//! 1. The damaged file and its write-ahead log get a second name in the quarantine.
+//! 2. The first name of the file is removed.
+//! 3. The first name of the log is removed.
+//! 4. The new file is made under another name.
+//! 5. The new file gets the name of the database.
+//! 6. The damaged file is marked as done.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,14 +22,15 @@ use super::names::FILE_NAME;
 use super::numbers::Numbers;
 use super::salvage::salvage;
 
-/// Inside the data folder.
+/// Name of the quarantine in the data folder.
 const FOLDER: &str = "quarantine";
-/// Damaged files that are kept for whoever wants to look at them.
+/// Number of salvaged files that are kept for people to examine.
 const KEPT_MAX: usize = 3;
-/// The end of the name of a file whose salvage is done.
+/// End of the name of a damaged file whose salvage is done.
 const SALVAGED: &str = ".salvaged.db";
 
-/// Moves the database, then its WAL: without the one the other is not found, so no commit of the WAL is passed over.
+/// Moves the database into the quarantine, then its WAL. SQLite looks for a WAL only beside its database, so no commit
+/// of the WAL is passed over.
 pub fn set_aside(dir: &Path) -> Result<(), JournalError> {
     let quarantine = dir.join(FOLDER);
     durable::claim_folder(&quarantine).map_err(|error| JournalError::file(&quarantine, error))?;
@@ -32,7 +38,8 @@ pub fn set_aside(dir: &Path) -> Result<(), JournalError> {
     warn!("moving device.db to {}", target.display());
     let wal = wal_of(dir);
     if wal.exists() {
-        // Linked first: the file is never in the quarantine alone while a power cut could still take its log away.
+        // The WAL is linked first: the file is never in the quarantine alone while a power cut could still take its log
+        // away.
         let linked = fs::hard_link(&wal, with_end(&target, "-wal")).and_then(|()| durable::sync(&quarantine));
         if let Err(error) = linked {
             warn!("{}: {error}; it is moved after the file", wal.display());
@@ -46,7 +53,8 @@ fn wal_of(dir: &Path) -> PathBuf {
     dir.join(format!("{FILE_NAME}-wal"))
 }
 
-/// By the time, for people; a clock that stands still gives a number.
+/// Returns a free name in the quarantine that tells people the time. A number keeps names apart if the clock stands
+/// still.
 fn unused_name(quarantine: &Path) -> PathBuf {
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = |number: u32| quarantine.join(format!("device-{time}-{number}.db"));
@@ -59,17 +67,17 @@ fn move_wal(dir: &Path, target: &Path) -> Result<(), JournalError> {
     if wal.exists() {
         move_file(&wal, &with_end(target, "-wal"))?;
     }
-    // Made anew from the WAL whenever it is opened.
+    // SQLite makes it again from the WAL when the database is opened.
     let _ = fs::remove_file(dir.join(format!("{FILE_NAME}-shm")));
     sync(dir)
 }
 
-/// Goes on with a salvage that was begun: a file lies in quarantine, and there is no new one in its place yet.
+/// Continues a salvage that was begun: a damaged file is in quarantine, and no new one is in its place yet.
 pub fn finish_salvage(dir: &Path, numbers: Numbers) -> Result<(), JournalError> {
     let path = dir.join(FILE_NAME);
     for damaged in files(&dir.join(FOLDER), is_unfinished) {
         if is_same_file(&path, &damaged) {
-            // The power went between the two names. The file is looked at anew, in its place.
+            // The power failed while the file had both names. It is checked again in its place.
             undo_set_aside(dir, &damaged)?;
             continue;
         }
@@ -98,12 +106,13 @@ fn undo_set_aside(dir: &Path, damaged: &Path) -> Result<(), JournalError> {
     sync(durable::folder(damaged))
 }
 
-/// Whether a salvage was begun and not finished. No new database may be made in its place then.
+/// Reports whether a salvage was begun and not finished. Until it is, no new database may be made in the old one's
+/// place.
 pub fn has_unfinished(dir: &Path) -> bool {
     !files(&dir.join(FOLDER), is_unfinished).is_empty()
 }
 
-/// Marks a damaged file as done with, and lets the oldest of them go.
+/// Marks a damaged file as done, and removes the oldest of the done ones beyond [`KEPT_MAX`].
 fn finish(damaged: &Path) -> Result<(), JournalError> {
     let target = finished_name(damaged);
     let wal = with_end(damaged, "-wal");
@@ -119,7 +128,7 @@ fn finish(damaged: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Lets the oldest damaged file go whose salvage is done, for the room that it takes. `false` if there is none.
+/// Removes the oldest damaged file whose salvage is done, to make room. Returns `false` if there is none.
 pub fn make_room(dir: &Path) -> Result<bool, JournalError> {
     remove_oldest(&dir.join(FOLDER))
 }
@@ -140,7 +149,7 @@ fn is_unfinished(name: &str) -> bool {
     name.ends_with(".db") && !is_finished(name)
 }
 
-/// The oldest first.
+/// Lists the files of the quarantine that are meant, the oldest first.
 fn files(quarantine: &Path, is_meant: fn(&str) -> bool) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(quarantine) else { return Vec::new() };
     let is_meant = |path: &PathBuf| is_meant(&path.file_name().unwrap_or_default().to_string_lossy());
@@ -157,8 +166,8 @@ fn move_file(from: &Path, to: &Path) -> Result<(), JournalError> {
     durable::move_between_folders(from, to).map_err(|error| JournalError::file(from, error))
 }
 
-/// A power cut in the middle can leave both names on a drive whose renames are two steps. A rename of two names of one file then
-/// does nothing (POSIX), so the old one is removed.
+/// Renames a file. A power cut in the middle can leave both names on a drive whose renames are two steps. Renaming one
+/// of two names of a file to the other does nothing (POSIX), so the old name is removed.
 fn rename(from: &Path, to: &Path) -> Result<(), JournalError> {
     fs::rename(from, to).map_err(|error| JournalError::file(from, error))?;
     if is_same_file(from, to) { remove_if_there(from) } else { Ok(()) }

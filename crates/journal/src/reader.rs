@@ -1,4 +1,4 @@
-//! Reading `device.db` beside the writer: WAL readers never wait for it.
+//! Reading of `device.db` while the writer works: readers of a WAL never wait for it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -29,42 +29,45 @@ use super::schema::check_text;
 use super::tag::standing_tag;
 use super::topics::Which;
 
-/// Events that are read at a time.
+/// Number of events that [`Reader::waiting`] reads at a time.
 const WAITING_PAGE: usize = 256;
 
-/// A read-only view of the database; each call sees the latest commit.
+/// Read-only view of the database. Each call sees the latest commit.
 pub struct Reader {
     path: PathBuf,
     connection: RefCell<Connection>,
-    /// Device and inode of the open file: the writer may have put another one in its place.
+    /// Device and inode of the open file. They show when the writer has put another file in its place.
     opened: Cell<Option<(u64, u64)>>,
-    /// Mends damage that is found.
+    /// Called to mend damage that a read finds.
     mend: Option<Mend>,
 }
 
 type Mend = Box<dyn Fn(JournalError) -> Result<(), JournalError> + Send>;
 
-/// An event that still has to be delivered.
+/// Event that still has to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxRow {
+    /// Id in the outbox: class and number, see [`EventClass`].
     pub id: i64,
     pub class: EventClass,
     pub event_id: String,
-    /// Below the device's prefix; a whole topic if it starts with `/`.
+    /// Topic below the device's prefix, or a full topic if it starts with `/`.
     pub topic: String,
+    /// Payload, byte for byte as it is published.
     pub payload: Vec<u8>,
-    /// How often the broker refused this one event.
+    /// Number of times that the broker refused this one event.
     pub tries: u32,
 }
 
 impl OutboxRow {
-    /// Without the payload.
+    /// Returns the event without its payload.
     pub fn outline(self) -> EventOutline {
         let OutboxRow { id, class, event_id, topic, payload, tries } = self;
         EventOutline { id, class: class.name(), event_id, topic, bytes: payload.len(), tries }
     }
 
-    /// The topic to publish to: events that came from another device keep its prefix.
+    /// Returns the full topic to publish to. `prefix` is this device's; events that came from another device keep
+    /// theirs.
     pub fn whole_topic(&self, prefix: &str) -> String {
         match self.topic.strip_prefix('/') {
             Some(whole) => whole.to_owned(),
@@ -73,27 +76,27 @@ impl OutboxRow {
     }
 }
 
-/// Events that were read at once.
+/// Page of events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     pub rows: Vec<OutboxRow>,
-    /// No event up to this id is left that was asked for.
+    /// Id up to which the page holds every event that was asked for.
     pub read_to: i64,
 }
 
-/// An event as lists show it.
+/// Event as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EventOutline {
     pub id: i64,
     pub class: &'static str,
     pub event_id: String,
     pub topic: String,
-    /// Of the payload.
+    /// Size of the payload, unpacked.
     pub bytes: usize,
     pub tries: u32,
 }
 
-/// An event that the broker has refused for good.
+/// Event that the broker has refused for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SetAsideRow {
     pub id: i64,
@@ -103,25 +106,26 @@ pub struct SetAsideRow {
     pub reason: String,
 }
 
-/// What is known of a file.
+/// Note on a file that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileState {
+    /// State of the file when it was looked at.
     pub stamp: FileStamp,
-    /// Why it gave no result; `None` if it did.
+    /// Reason why the file gave no result; `None` if it gave one.
     pub reason: Option<String>,
 }
 
-/// Payload bytes that one look at the outbox brings at most, unless one event alone is larger.
+/// Maximum number of payload bytes that one read of the outbox returns, unless one event alone is larger.
 const LOOK_BYTES_MAX: usize = 1 << 20;
 
-/// What became of a photo that was looked at.
+/// What became of a photo that the daemon has looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It could not be read.
+    /// The photo could not be read.
     Failed,
-    /// It was classified, and the event that tells so is still on this device.
+    /// The photo was classified, and its event is still on this device.
     Waiting,
-    /// The broker has its event.
+    /// The photo was classified, and the broker has its event.
     Delivered,
 }
 
@@ -135,7 +139,7 @@ impl fmt::Display for Fate {
     }
 }
 
-/// What became of the photo with this hash, as its capture tells.
+/// Returns the fate of the photo with this hash, from its capture; `None` if there is no capture.
 fn fate(connection: &Connection, sha256: &Sha256) -> rusqlite::Result<Option<Fate>> {
     let sql = "SELECT EXISTS (SELECT 1 FROM outbox o WHERE o.id = c.outbox_id) \
                OR EXISTS (SELECT 1 FROM set_aside s WHERE s.id = c.outbox_id) FROM capture c WHERE c.sha256 = ?1";
@@ -147,7 +151,8 @@ fn fate(connection: &Connection, sha256: &Sha256) -> rusqlite::Result<Option<Fat
     }
 }
 
-/// [`Fate::Delivered`] if the photo's capture gave way to the quota: only delivered captures do.
+/// Returns [`Fate::Delivered`] if the photo's capture was dropped for the quota, which only happens to delivered
+/// captures.
 fn forgotten(connection: &Connection, start: &[u8], end: &[u8]) -> Result<Option<Fate>, JournalError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM forgotten WHERE sha256 BETWEEN ?1 AND ?2)";
     let is_there: bool = connection.prepare_cached(sql)?.query_row(params![start, end], |row| row.get(0))?;
@@ -165,12 +170,12 @@ impl Reader {
         })
     }
 
-    /// Has damage that is found mended by `mend`, which returns when that is done.
+    /// Sets a function that mends damage found by a read, and returns when that is done.
     pub(super) fn mended_by(self, mend: impl Fn(JournalError) -> Result<(), JournalError> + Send + 'static) -> Self {
         Reader { mend: Some(Box::new(mend)), ..self }
     }
 
-    /// What was noted about the file at `path` when it was last looked at.
+    /// Returns the note on the file at `path`; `None` if there is none, or if the result that it refers to was lost.
     pub fn file(&self, path: &Path) -> Result<Option<FileState>, JournalError> {
         self.read(|connection| {
             let sql = "SELECT bytes, modified_ns, reason, sha256 FROM file WHERE path = ?1";
@@ -180,13 +185,14 @@ impl Reader {
                 Ok((FileState { stamp, reason: row.get(2)? }, row.get::<_, Option<[u8; 32]>>(3)?))
             });
             let Some((state, sha256)) = noted.optional()? else { return Ok(None) };
-            // A result that was lost with its page is made again.
+            // The photo of a lost result is classified again.
             let holds = sha256.map_or(Ok(true), |sha256| is_known(connection, &Sha256(sha256)))?;
             Ok(holds.then_some(state))
         })
     }
 
-    /// What became of the photo that the file at `path` holds, whose hash begins with `start`; `None` while that is not known.
+    /// Returns the fate of the photo in the file at `path`, whose hash begins with `start`; `None` while it is not
+    /// known.
     pub fn fate(&self, path: &Path, start: &[u8]) -> Result<Option<Fate>, JournalError> {
         self.read(|connection| {
             let path = path.as_os_str().as_bytes();
@@ -197,7 +203,7 @@ impl Reader {
             if start.is_empty() {
                 return Ok(None);
             }
-            // Notes of files that are done are written late; the capture's own row is there at once.
+            // Notes on finished files are written late; the capture's own row is there at once.
             let next = [start, &[0xFF; 32]].concat();
             let sql = "SELECT sha256, path FROM capture WHERE sha256 BETWEEN ?1 AND ?2";
             let mut captures = connection.prepare_cached(sql)?;
@@ -211,17 +217,17 @@ impl Reader {
         })
     }
 
-    /// Whether a photo with this content was classified before.
+    /// Reports whether a photo with this content was classified before.
     pub fn is_known(&self, sha256: &Sha256) -> Result<bool, JournalError> {
         self.read(|connection| Ok(is_known(connection, sha256)?))
     }
 
-    /// What people last said that the photos from here on show.
+    /// Returns the tag that applies to the photos that follow.
     pub fn tag(&self) -> Result<Option<Tag>, JournalError> {
         self.read(standing_tag)
     }
 
-    /// The capture of a photo with this content.
+    /// Returns the id of the capture of a photo with this content.
     pub fn capture_of(&self, sha256: &Sha256) -> Result<Option<i64>, JournalError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT id FROM capture WHERE sha256 = ?1")?;
@@ -229,7 +235,7 @@ impl Reader {
         })
     }
 
-    /// Captures whose last event has a sequence number from `first` to `last`, the oldest first.
+    /// Returns the ids of captures whose last event has a sequence number from `first` to `last`, the oldest first.
     pub fn captures_between(&self, first: i64, last: i64) -> Result<Vec<i64>, JournalError> {
         self.read(|connection| {
             let sql = "SELECT id FROM capture WHERE sequence BETWEEN ?1 AND ?2 ORDER BY id";
@@ -238,13 +244,15 @@ impl Reader {
         })
     }
 
-    /// Up to `limit` undelivered events of a class with an id above `after`, oldest first, and not more than about 1 MiB.
-    /// Those set aside are not among them, nor what does not match its checksum: that is mended.
+    /// Reads up to `limit` undelivered events of a class with an id above `after`, oldest first, and not more than
+    /// about 1 MiB. Leaves out events that were set aside and rows that do not match their checksum; the latter are
+    /// mended.
     pub fn outbox(&self, class: EventClass, after: i64, limit: usize) -> Result<Vec<OutboxRow>, JournalError> {
         Ok(self.page(class, after, limit, Which::All)?.rows)
     }
 
-    /// The same for some topics alone. The payloads of others are not read.
+    /// Reads undelivered events as [`Reader::outbox`] does, but only those that `which` selects. The payloads of the
+    /// other ones are not read.
     pub fn page(&self, class: EventClass, after: i64, limit: usize, which: Which) -> Result<Page, JournalError> {
         let (page, damage) = self.read(|connection| look(connection, class, after, limit, which))?;
         if let Some(damage) = damage {
@@ -253,7 +261,7 @@ impl Reader {
         Ok(page)
     }
 
-    /// All undelivered events in the order of delivery, read some at a time: there may be a million.
+    /// Iterates over all undelivered events in the order of delivery. They are read in pages: there may be a million.
     pub fn waiting(&self) -> impl Iterator<Item = Result<OutboxRow, JournalError>> {
         EventClass::ALL.into_iter().flat_map(move |class| self.waiting_of(class))
     }
@@ -279,7 +287,7 @@ impl Reader {
         })
     }
 
-    /// How many events wait, since when, and how many were set aside.
+    /// Returns how many events wait, since when, and how many were set aside.
     pub fn outbox_depth(&self) -> Result<OutboxDepth, JournalError> {
         self.read(|connection| {
             let counters = Counters::load(connection)?;
@@ -293,12 +301,12 @@ impl Reader {
         })
     }
 
-    /// The devices, by what their topics begin with, whose events this one delivers for them.
+    /// Returns how many events of each other device are here, by the prefix of the device's topics.
     pub fn imported(&self) -> Result<BTreeMap<String, Imported>, JournalError> {
         self.read(|connection| Ok(imports::imported(connection)?))
     }
 
-    /// Events that the broker has refused for good.
+    /// Reads up to `limit` events that the broker has refused for good, by ascending id.
     pub fn set_aside(&self, limit: usize) -> Result<Vec<SetAsideRow>, JournalError> {
         self.read(|connection| {
             let sql = "SELECT id, event_id, topic, tries, reason FROM set_aside ORDER BY id LIMIT ?1";
@@ -312,22 +320,22 @@ impl Reader {
         })
     }
 
-    /// Number of captures in the database.
+    /// Returns the number of captures in the database.
     pub fn captures(&self) -> Result<u64, JournalError> {
         self.read(|connection| Ok(Counters::load(connection)?.captures))
     }
 
-    /// What was dropped, refused or set aside since the device was first started.
+    /// Returns the counts of what was dropped, refused or set aside since the device was first started.
     pub fn losses(&self) -> Result<Losses, JournalError> {
         self.read(|connection| Ok(Counters::load(connection)?.losses))
     }
 
-    /// Why the device is full and refuses photos; `None` if it takes them.
+    /// Returns the reason why the device is full and refuses photos; `None` if it takes them.
     pub fn full(&self) -> Result<Option<String>, JournalError> {
         self.read(|connection| Ok(Counters::load(connection)?.full))
     }
 
-    /// The bytes that the database uses, without its free pages.
+    /// Returns the number of bytes that the database uses, without its free pages.
     pub fn used_bytes(&self) -> Result<u64, JournalError> {
         self.read(|connection| {
             let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
@@ -336,7 +344,7 @@ impl Reader {
         })
     }
 
-    /// All files that gave no result.
+    /// Reads the notes on all files that gave no result, sorted by path.
     pub fn failures(&self) -> Result<Vec<Failure>, JournalError> {
         self.read(|connection| {
             let sql =
@@ -360,10 +368,10 @@ impl Reader {
         }
     }
 
-    /// Opens the file that is there now, if it is another one.
+    /// Opens the file that is at the path now, if the writer has replaced the open one.
     fn follow_the_writer(&self) -> Result<(), JournalError> {
         let there = inode(&self.path);
-        // While the writer replaces the file there is none for a moment.
+        // There is no file for a moment while the writer replaces it.
         if there.is_some() && there != self.opened.get() {
             self.connection.replace(connect(&self.path)?);
             self.opened.set(there);
@@ -371,7 +379,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether the damage is mended.
+    /// Has damage mended, or logs it if nothing can mend it. Reports whether it is mended.
     pub(super) fn found(&self, damage: JournalError) -> bool {
         match &self.mend {
             Some(mend) => mend(damage).is_ok(),
@@ -397,7 +405,7 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
-/// The rows, and damage among them.
+/// Reads a page of the outbox. The second value is damage that was found in a row of the page.
 fn look(
     connection: &Connection,
     class: EventClass,
@@ -406,7 +414,7 @@ fn look(
     which: Which,
 ) -> Result<(Page, Option<JournalError>), JournalError> {
     let after = after.max(class.floor());
-    // Before the rows: one that is added meanwhile lies beyond.
+    // Read before the rows: an event that is added meanwhile has a greater id.
     let last = last_id(connection, class)?.max(after);
     let home = class.home();
     let (condition, mut values) = which.condition();
@@ -436,14 +444,14 @@ fn look(
     Ok((Page { rows: found, read_to }, damage))
 }
 
-/// Of the newest event of a class; 0 if none waits.
+/// Returns the id of the newest event of a class; 0 if none waits.
 fn last_id(connection: &Connection, class: EventClass) -> rusqlite::Result<i64> {
     let sql = "SELECT id FROM outbox WHERE id > ?1 AND id < ?2 ORDER BY id DESC LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.query_row([class.floor(), class.ceiling()], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-/// An outbox row beside the row that it points to.
+/// Makes an event of a joined row: an outbox row, followed by the row that it points to.
 fn outbox_row(row: &Row, names: &[String], class: EventClass) -> Result<OutboxRow, JournalError> {
     let id: i64 = row.get(0)?;
     let home = names.iter().skip(1).position(|name| name == "id").map_or(names.len(), |index| index + 1);

@@ -1,7 +1,5 @@
-//! Captures as they are kept: what a photo showed, and what is needed to judge it again or to find it.
+//! Captures with their embeddings: what a photo showed, and what is needed to judge or to find it again.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use rusqlite::{Connection, ToSql};
@@ -9,34 +7,37 @@ use rusqlite::{Connection, ToSql};
 use bridgeclip_domain::{Embedding, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
 use super::error::JournalError;
+use super::facts;
 use super::reader::Reader;
 use super::row::{Row, json, unreadable};
 
-/// Captures that are read at a time: with 512 values each, less than 2 MB.
+/// Number of captures that are read at a time. With 512 values each, they take less than 2 MB.
 const PAGE: usize = 256;
 
-/// One stored capture.
+/// Stored capture with its embedding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredResult {
+    /// Id of the capture.
     pub capture: i64,
     pub sha256: Sha256,
     pub path: PathBuf,
     pub taken: Time,
     pub tag: Option<Tag>,
     pub embedding: Embedding,
-    /// Of the encoder that made the embedding; `None` if an older program stored it.
+    /// Embedding space of the encoder that made the embedding; `None` if an older program stored it.
     pub embedding_space: Option<Sha256>,
     pub quality: Option<PhotoQuality>,
-    /// Without neighbours: the judgement of an inspector that stands, or else the device's answer.
+    /// Verdict to show, without neighbours: the inspector's judgement that applies, or else the device's answer.
     pub verdict: Verdict,
+    /// Inspector's judgement that applies.
     pub inspection: Option<Inspection>,
 }
 
-/// When and where a capture was made, as far as that is known.
+/// Time and place of a capture, if known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredPlace {
     pub capture: i64,
-    /// See [`bridgeclip_domain::Capture`].
+    /// Nanoseconds from the machine's start to the exposure; see [`bridgeclip_domain::Capture`].
     pub monotonic_ns: Option<u64>,
     pub taken: Time,
     pub position: Option<Position>,
@@ -44,33 +45,37 @@ pub struct StoredPlace {
 }
 
 impl Reader {
-    /// The last captures, the newest first. Those that do not match their checksum are not among them: they are mended.
+    /// Reads the last `limit` captures, the newest first. Leaves out captures that do not match their checksum; these
+    /// are mended.
     pub fn last_results(&self, limit: usize) -> Result<Vec<StoredResult>, JournalError> {
         Ok(self.look("SELECT id FROM capture WHERE id < ?1 ORDER BY id DESC", &i64::MAX, limit, stored_result)?.found)
     }
 
-    /// Those of the last `limit` captures that were made during this start of the machine, the newest first.
+    /// Reads those of the last `limit` captures that were stored during the machine's start `boot_id`, the newest
+    /// first.
     pub fn last_places(&self, boot_id: &str, limit: usize) -> Result<Vec<StoredPlace>, JournalError> {
         let last = format!("SELECT id, boot_id FROM capture ORDER BY id DESC LIMIT {limit}");
         Ok(self.look(&format!("SELECT id FROM ({last}) WHERE boot_id = ?1"), &boot_id, limit, stored_place)?.found)
     }
 
-    /// All captures, the oldest first, some at a time; without damaged ones. No page is empty.
+    /// Iterates over the times and places of all captures in pages, the oldest first, leaving out damaged ones. No page
+    /// is empty.
     pub fn place_pages(&self) -> impl Iterator<Item = Result<Vec<StoredPlace>, JournalError>> {
         self.pages("SELECT id FROM capture WHERE id > ?1 ORDER BY id", stored_place)
     }
 
-    /// Likewise.
+    /// Iterates over all captures in pages, the oldest first, leaving out damaged ones. No page is empty.
     pub fn result_pages(&self) -> impl Iterator<Item = Result<Vec<StoredResult>, JournalError>> {
         self.pages("SELECT id FROM capture WHERE id > ?1 ORDER BY id", stored_result)
     }
 
-    /// Likewise those that an inspector has judged.
+    /// Iterates over the captures that an inspector has judged, in pages, the oldest first, leaving out damaged ones.
+    /// No page is empty.
     pub fn inspected_pages(&self) -> impl Iterator<Item = Result<Vec<StoredResult>, JournalError>> {
         self.pages("SELECT id FROM capture WHERE id > ?1 AND inspection IS NOT NULL ORDER BY id", stored_result)
     }
 
-    /// `ids` selects captures with an id above its parameter, in their order.
+    /// Iterates over captures in pages. `ids` is a query for captures with an id above its parameter, by ascending id.
     fn pages<T>(&self, ids: &'static str, read: Read<T>) -> impl Iterator<Item = Result<Vec<T>, JournalError>> {
         let mut after = Some(0);
         std::iter::from_fn(move || {
@@ -83,12 +88,12 @@ impl Reader {
         })
     }
 
-    /// One capture; `None` if it is gone or does not match its checksum.
+    /// Reads one capture; `None` if it is gone or does not match its checksum.
     pub fn result(&self, capture: i64) -> Result<Option<StoredResult>, JournalError> {
         Ok(self.look("SELECT id FROM capture WHERE id = ?1", &capture, 1, stored_result)?.found.pop())
     }
 
-    /// These captures in pages; those that are gone or do not match their checksum are left out.
+    /// Reads these captures in pages. Leaves out those that are gone or do not match their checksum.
     pub fn results_of<'a>(
         &'a self,
         captures: &'a [i64],
@@ -96,7 +101,8 @@ impl Reader {
         captures.chunks(PAGE).map(|page| page.iter().filter_map(|&capture| self.result(capture).transpose()).collect())
     }
 
-    /// `ids` selects captures by one parameter, and puts them in order.
+    /// Reads up to `limit` captures. `ids` is a query with one parameter, `by`, that selects and orders them. Damage
+    /// that is found is mended.
     pub(super) fn look<T>(
         &self,
         ids: &str,
@@ -112,15 +118,15 @@ impl Reader {
     }
 }
 
-/// Makes a value of a capture's id and row.
+/// Makes a value from a capture's id and row.
 pub type Read<T> = fn(i64, &Row) -> Result<T, JournalError>;
 
-/// What was found, and what was met on the way.
+/// Captures that were found, and damage that was met on the way.
 pub struct Look<T> {
     pub found: Vec<T>,
-    /// Id of the last row, be it whole or not.
+    /// Id of the last row that was read, intact or not.
     pub last: Option<i64>,
-    /// Rows that are not as they were written.
+    /// Number of rows that do not match their checksum.
     pub damaged: u64,
     damage: Option<JournalError>,
 }
@@ -158,19 +164,19 @@ fn stored_result(capture: i64, row: &Row) -> Result<StoredResult, JournalError> 
     let values = values.chunks_exact(4).map(|value| f32::from_le_bytes(value.try_into().expect("four bytes")));
     Ok(StoredResult {
         capture,
-        sha256: Sha256(row.get("sha256")?),
-        path: path(row)?,
-        taken: taken(capture, row)?,
-        tag: json(row, "tag")?,
+        sha256: facts::sha256(row)?,
+        path: facts::path(row)?,
+        taken: facts::taken(capture, row)?,
+        tag: facts::tag(row)?,
         embedding: Embedding::normalise(values.collect()).map_err(|_| unreadable("the embedding", capture))?,
         embedding_space: row.get::<Option<[u8; 32]>>("embedding_space")?.map(Sha256),
-        quality: json(row, "quality")?,
+        quality: facts::quality(row)?,
         verdict: shown_verdict(capture, row)?,
         inspection: json(row, "inspection")?,
     })
 }
 
-/// The judgement of an inspector that stands, or else the device's answer.
+/// Returns the verdict to show: the inspector's judgement that applies, or else the device's answer.
 pub fn shown_verdict(capture: i64, row: &Row) -> Result<Verdict, JournalError> {
     let device: Verdict = json(row, "verdict")?.ok_or_else(|| unreadable("the verdict", capture))?;
     let inspection: Option<Inspection> = json(row, "inspection")?;
@@ -180,20 +186,12 @@ pub fn shown_verdict(capture: i64, row: &Row) -> Result<Verdict, JournalError> {
     })
 }
 
-pub fn path(row: &Row) -> Result<PathBuf, JournalError> {
-    Ok(PathBuf::from(OsString::from_vec(row.get("path")?)))
-}
-
 fn stored_place(capture: i64, row: &Row) -> Result<StoredPlace, JournalError> {
     Ok(StoredPlace {
         capture,
-        monotonic_ns: row.get::<Option<i64>>("monotonic_ns")?.map(|ns| ns as u64),
-        taken: taken(capture, row)?,
-        position: json(row, "position")?,
-        tag: json(row, "tag")?,
+        monotonic_ns: facts::monotonic_ns(row)?,
+        taken: facts::taken(capture, row)?,
+        position: facts::position(row)?,
+        tag: facts::tag(row)?,
     })
-}
-
-pub fn taken(capture: i64, row: &Row) -> Result<Time, JournalError> {
-    json(row, "taken")?.ok_or_else(|| unreadable("the time", capture))
 }

@@ -1,4 +1,4 @@
-//! What gives way when room is short: damaged databases that were set aside, thumbnails, delivered captures.
+//! What is deleted when room is short: damaged databases that were set aside, thumbnails, delivered captures.
 
 use std::path::Path;
 
@@ -12,10 +12,11 @@ use super::space::free_bytes;
 use super::tables::Tables;
 use super::{judgement, quarantine, thumbnail};
 
-/// Rows that give way at once.
+/// Number of rows that are deleted at a time.
 const STEP_ROWS: u32 = 16;
 
-/// Removes damaged databases that were set aside, the oldest first, while fewer than `wanted` bytes are free on the drive.
+/// Removes damaged databases that were set aside, the oldest first, while fewer than `wanted` bytes are free on the
+/// drive.
 pub fn free_drive(dir: &Path, wanted: u64) -> Result<(), JournalError> {
     loop {
         let drive = Drive::of(dir).map_err(|error| JournalError::file(dir, error))?;
@@ -25,8 +26,9 @@ pub fn free_drive(dir: &Path, wanted: u64) -> Result<(), JournalError> {
     }
 }
 
-/// Frees pages: thumbnails go first, then captures that have been delivered, the oldest first. What is not delivered
-/// stays. The answer is how many bytes became free.
+/// Frees pages of the database until `bytes` are free or nothing more may be deleted. Thumbnails go first, then
+/// captures that have been delivered, the oldest first. What is not delivered stays. Returns how many bytes became
+/// free.
 pub fn make_room(tables: &mut Tables, bytes: u64) -> Result<u64, JournalError> {
     let before = free_bytes(tables.connection)?;
     loop {
@@ -37,7 +39,7 @@ pub fn make_room(tables: &mut Tables, bytes: u64) -> Result<u64, JournalError> {
     }
 }
 
-/// `false` if there is nothing more that may go.
+/// Deletes the next few rows. Returns `false` if there is nothing more that may be deleted.
 fn give_way(tables: &mut Tables) -> Result<bool, JournalError> {
     if thumbnail::drop_oldest(tables, STEP_ROWS)? > 0 {
         return Ok(true);
@@ -47,8 +49,8 @@ fn give_way(tables: &mut Tables) -> Result<bool, JournalError> {
     Ok(!captures.is_empty())
 }
 
-/// The oldest captures whose events have all been delivered, among the oldest thousand: a longer search would hold up
-/// the photo for which room is made.
+/// Returns the oldest captures whose events have all been delivered, among the oldest thousand. A longer search would
+/// hold up the photo for which room is made.
 fn oldest_delivered(tables: &Tables, limit: u32) -> Result<Vec<i64>, JournalError> {
     let sql = "SELECT id FROM (SELECT id, outbox_id FROM capture ORDER BY id LIMIT 1000) AS oldest
                WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = oldest.outbox_id)
@@ -59,7 +61,7 @@ fn oldest_delivered(tables: &Tables, limit: u32) -> Result<Vec<i64>, JournalErro
     Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Drops a capture. Its hash stays, so that the photo is not taken for a new one.
+/// Deletes a capture. Its hash stays, so that the photo is not treated as a new one.
 fn forget(tables: &mut Tables, capture: i64) -> Result<(), JournalError> {
     thumbnail::drop_of(tables, capture)?;
     let sql = "DELETE FROM capture WHERE id = ?1 RETURNING sha256";

@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 
 use super::error::JournalError;
 
-/// The column that holds the checksum.
+/// Name of the column that holds the checksum.
 pub const CHECK_SUM: &str = "check_sum";
 
-/// One row of a table with an integer `id` and a `check_sum`.
+/// Row of a table with an integer `id` and a `check_sum`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     table: &'static str,
@@ -19,26 +19,29 @@ pub struct Row {
 }
 
 impl Row {
+    /// Makes a row with an id and no other columns.
     pub fn new(table: &'static str, id: i64) -> Self {
         Row { table, columns: vec![("id".into(), id.into())] }
     }
 
-    /// A row that was found somewhere, if it matches its checksum.
+    /// Makes a row of columns that were found in a file; `None` if they do not match the checksum among them.
     pub fn whole(table: &'static str, columns: Vec<(String, Value)>) -> Option<Self> {
         let columns = columns.into_iter().map(|(name, value)| (name.into(), value)).collect();
         Some(Row { table, columns }).filter(Row::is_intact)
     }
 
+    /// Returns the name of the row's table.
     pub fn table(&self) -> &'static str {
         self.table
     }
 
-    /// Adds a column, or changes it.
+    /// Returns the row with a column set.
     pub fn with(mut self, column: &'static str, value: impl Into<Value>) -> Self {
         self.set(column, value);
         self
     }
 
+    /// Sets a column.
     pub fn set(&mut self, column: &'static str, value: impl Into<Value>) {
         let value = value.into();
         match self.columns.iter_mut().find(|(name, _)| name == column) {
@@ -47,29 +50,34 @@ impl Row {
         }
     }
 
-    /// The same content as a row of another table.
+    /// Returns the row with its content in another table and under another id.
     pub fn moved_to(mut self, table: &'static str, id: i64) -> Self {
         self.table = table;
         self.with("id", id)
     }
 
+    /// Returns the row without a column.
     pub fn without(mut self, column: &str) -> Self {
         self.columns.retain(|(name, _)| name != column);
         self
     }
 
+    /// Returns a column's value. A column that the row does not have is NULL.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] if the value has another type.
     pub fn get<T: FromSql>(&self, column: &str) -> Result<T, JournalError> {
         let value = self.columns.iter().find(|(name, _)| name == column).map_or(&Value::Null, |(_, value)| value);
         T::column_result(value.into())
             .map_err(|error| JournalError::Damaged(format!("{} of a row of {}: {error}", column, self.table)))
     }
 
-    /// Writes the row, in place of one with the same id.
+    /// Writes the row, and replaces one with the same id.
     pub fn store(&self, connection: &Connection) -> rusqlite::Result<()> {
         self.insert(connection, "REPLACE").map(drop)
     }
 
-    /// Writes the row unless one with its id is there; tells whether it did.
+    /// Writes the row unless one with the same id exists. Reports whether it did.
     pub fn store_if_new(&self, connection: &Connection) -> rusqlite::Result<bool> {
         self.insert(connection, "IGNORE")
     }
@@ -85,7 +93,10 @@ impl Row {
         Ok(connection.prepare_cached(&sql)?.execute(params_from_iter(values))? > 0)
     }
 
-    /// Reads a row; `Damaged` if it is not what was written.
+    /// Reads a row; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] if the row does not match its checksum.
     pub fn load(connection: &Connection, table: &'static str, id: i64) -> Result<Option<Row>, JournalError> {
         match Self::load_unchecked(connection, table, id)? {
             Some(row) if !row.is_intact() => Err(damaged(table, id)),
@@ -93,7 +104,7 @@ impl Row {
         }
     }
 
-    /// Reads a row that may not have a checksum yet.
+    /// Reads a row that may not have a checksum yet, without checking it.
     pub fn load_unchecked(connection: &Connection, table: &'static str, id: i64) -> rusqlite::Result<Option<Row>> {
         let mut statement = connection.prepare_cached(&format!("SELECT * FROM {table} WHERE id = ?1"))?;
         let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
@@ -110,36 +121,40 @@ impl Row {
     }
 }
 
-/// A value as it stands in a column.
+/// Returns a value as JSON, the form in which columns hold it.
 pub fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("domain values have string keys and finite numbers")
 }
 
-/// The error of a value that is no such value although its row is intact.
+/// Makes the error of a value that cannot be parsed although its row is intact.
 pub fn unreadable(what: &str, capture: i64) -> JournalError {
     JournalError::Damaged(format!("{what} of capture {capture} cannot be read"))
 }
 
-/// Reads a column that holds JSON; `None` if it is empty.
+/// Parses a column that holds JSON; `None` if it is NULL.
+///
+/// # Errors
+/// [`JournalError::Damaged`] if the text is not JSON of this type.
 pub fn json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, JournalError> {
     let text: Option<String> = row.get(column)?;
     let parse = |text: String| serde_json::from_str(&text);
     text.map(parse).transpose().map_err(|error| JournalError::Damaged(format!("{column} of a capture: {error}")))
 }
 
+/// Makes the error of a row that does not match its checksum.
 pub fn damaged(table: &str, id: i64) -> JournalError {
     JournalError::Damaged(format!("row {id} of {table} does not match its checksum"))
 }
 
-/// Whether the columns of a row, `check_sum` among them, are as they were written.
+/// Reports whether the columns of a row match the `check_sum` among them.
 pub fn is_intact<'a>(table: &str, columns: impl Iterator<Item = (&'a str, ValueRef<'a>)> + Clone) -> bool {
     let stored = columns.clone().find(|(name, _)| *name == CHECK_SUM).map(|(_, value)| value);
     let sum = check_sum(table, columns.filter(|(name, _)| *name != CHECK_SUM));
     stored == Some(ValueRef::Integer(sum))
 }
 
-/// The sum of a CRC-32 for each column. Neither the order of the columns nor an empty one counts, so that a column that
-/// is added later changes nothing.
+/// Returns the sum of a CRC-32 for each column. Neither the order of the columns nor a NULL matters, so a column that
+/// is added to the table later changes nothing.
 fn check_sum<'a>(table: &str, columns: impl Iterator<Item = (&'a str, ValueRef<'a>)>) -> i64 {
     let of_column = |(name, value): (&str, ValueRef)| {
         let mut hasher = crc32fast::Hasher::new();
@@ -200,7 +215,7 @@ mod tests {
             let connection = table();
             let row = Row::new("thing", 7).with("name", "girder".to_owned()).with("bytes", vec![1_u8, 2]);
             row.store(&connection).expect("stored");
-            // Without STRICT's own check of types, as damage comes.
+            // A change that does not update the checksum, as damage does not.
             let unchecked = format!("UPDATE thing SET {}", change.replace("x'676972646572'", "'gardir'"));
             connection.execute_batch(&unchecked).expect("changed");
             let id = if change == "id = 8" { 8 } else { 7 };

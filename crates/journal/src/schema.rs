@@ -1,4 +1,4 @@
-//! The tables of `device.db` and how older files are brought up to date.
+//! Tables of `device.db`, and the migration of older files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,16 +19,17 @@ use super::packing::pack;
 use super::row::{Row, json, to_json};
 use super::tables::Tables;
 
-/// For other processes that write, such as `bridgeclip tag`.
+/// Time limit for waiting for other processes that write, such as `bridgeclip tag`.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// "BrCL" marks the file as ours (`PRAGMA application_id`).
+/// Mark of the program's own files in `PRAGMA application_id`: the characters "BrCL".
 const APPLICATION_ID: i64 = 0x4272_434C;
 
-/// As large as the sectors of cards and disks: a torn write then cannot harm a page beside the one that it writes.
+/// Size of a page, equal to the sectors of cards and disks: a torn write then cannot harm the page beside the one that
+/// it writes.
 pub const PAGE_BYTES: usize = 4096;
 
-/// Step n brings a file from schema version n to n + 1.
+/// Migrations. Step n brings a file from schema version n to n + 1.
 const MIGRATIONS: [&str; 10] =
     [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS, INSPECTIONS, INSPECTED, HISTORY];
 
@@ -146,7 +147,8 @@ const QUEUE: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// What a stored embedding can be compared with: the embedding space that an inference package names.
+/// Column with the embedding space of a capture's embedding, as an inference package names it. Embeddings of equal
+/// spaces can be compared.
 const EMBEDDING_SPACE: &str = "ALTER TABLE capture ADD COLUMN embedding_space BLOB;";
 
 const INTAKE: &str = "
@@ -167,13 +169,13 @@ const THUMBNAILS: &str = "
     ) STRICT;
 ";
 
-/// JSON, see domain::Inspection: the judgement that stands.
+/// Column with the inspector's judgement that applies, in JSON; see `domain::Inspection`.
 const INSPECTIONS: &str = "ALTER TABLE capture ADD COLUMN inspection TEXT;";
 
-/// To find the few captures that an inspector has judged without reading all.
+/// Index that finds the few captures that an inspector has judged, without reading all captures.
 const INSPECTED: &str = "CREATE INDEX inspected ON capture (id) WHERE inspection IS NOT NULL;";
 
-/// What people say outlives damage: rows with checksums, so that salvage can prove them whole.
+/// Tables of what people say, which outlives damage: rows with checksums, so that salvage can prove them intact.
 const HISTORY: &str = "
     -- What inspectors said, in the order of the ids. Rows are added and never changed. They name the photo, not the
     -- capture: a photo that is classified again after damage keeps its history.
@@ -201,14 +203,18 @@ const HISTORY: &str = "
     ) STRICT;
 ";
 
-/// Prepares a connection for writing and migrates the file.
+/// Prepares a connection for writing, and migrates the file at `path`.
+///
+/// # Errors
+/// [`JournalError::Foreign`] if another program made the file, [`JournalError::NewerSchema`] if a newer version of this
+/// one did, [`JournalError::Damaged`] if header and counters disagree.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
     let failed = |source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) };
-    // One view of what tells the version: another process may be making the file.
+    // The version is read in one transaction: another process may be making the file.
     let view = connection.transaction().map_err(failed)?;
     let found = version(&view, path)?;
     view.commit().map_err(failed)?;
-    // The log comes after the look at the version: a file that is not ours stays as it is.
+    // The log is set up after the version is known: a file of another program stays as it is.
     set_up(connection).map_err(failed)?;
     if found < MIGRATIONS.len() { bring_up_to_date(connection, path) } else { Ok(()) }
 }
@@ -219,7 +225,7 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(SETTINGS)
 }
 
-/// Migrates, unless another process has done so meanwhile.
+/// Migrates the file, unless another process has done so meanwhile.
 fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
     let failed = |source| JournalError::Open { path: path.to_owned(), source };
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate);
@@ -235,9 +241,9 @@ fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), Jour
     })
 }
 
-/// 1,000 pages in the WAL before they are written into the file: pages that change with every commit are then written
-/// there once for some 150 photos, and a start after a power cut has 4 MB to read. The limit gives back what a long
-/// transaction left.
+/// Settings of a writing connection. The WAL grows to 1,000 pages before they are written into the file. A page that
+/// changes with every commit is then written there once for some 150 photos, and a start after a power cut reads 4 MB.
+/// The size limit releases what a long transaction left.
 const SETTINGS: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
@@ -245,7 +251,7 @@ const SETTINGS: &str = "
     PRAGMA journal_size_limit = 8388608;
 ";
 
-/// Reads the text of the schema: the client library cannot go on when a column's name is no text.
+/// Checks that the schema is text, by reading it. The client library panics when a column's name is not.
 pub fn check_text(connection: &Connection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare("SELECT sql FROM sqlite_schema")?;
     let mut rows = statement.query([])?;
@@ -255,7 +261,10 @@ pub fn check_text(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Compares tables and columns with those of a new file: a flipped bit can make another name of one.
+/// Compares tables and columns with those of a new file: a flipped bit can change a name.
+///
+/// # Errors
+/// [`JournalError::Damaged`] if one is missing.
 pub fn check_names(connection: &Connection) -> Result<(), JournalError> {
     let mut new = Connection::open_in_memory()?;
     create_unsynced(&mut new)?;
@@ -267,13 +276,13 @@ pub fn check_names(connection: &Connection) -> Result<(), JournalError> {
     }
 }
 
-/// Every column, with its table.
+/// Returns every column as a pair of table and column name.
 fn names(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let sql = "SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'";
     connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-/// The schema version of a file that is ours, or empty.
+/// Returns the schema version of a file that is this program's, or of an empty one.
 fn version(connection: &Connection, path: &Path) -> Result<usize, JournalError> {
     let failed = |source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) };
     check_text(connection).map_err(failed)?;
@@ -293,7 +302,7 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, JournalError> 
     }
 }
 
-/// Within one transaction: a file is never half-way between two versions.
+/// Runs the migrations after `version` in one transaction, so that a file is never half-way between two versions.
 fn migrate(transaction: &Transaction, version: usize) -> Result<(), JournalError> {
     for step in &MIGRATIONS[version..] {
         transaction.execute_batch(step)?;
@@ -311,7 +320,7 @@ fn migrate(transaction: &Transaction, version: usize) -> Result<(), JournalError
     Ok(transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?)
 }
 
-/// Takes over the rows that were stored before there were classes and checksums.
+/// Takes over rows that were stored before there were classes and checksums.
 fn adopt(connection: &Connection) -> Result<Counters, JournalError> {
     let mut counters = Counters::default();
     let sequence = "SELECT value FROM counter WHERE name = 'sequence'";
@@ -374,13 +383,14 @@ fn adopt_tags(tables: &mut Tables) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// An older program kept the last judgement alone, in the capture's row.
+/// Starts histories with the judgements in captures' rows. An older program kept only the last judgement, and only
+/// there.
 fn adopt_inspections(tables: &mut Tables) -> Result<(), JournalError> {
     for id in ids(tables.connection, "capture WHERE inspection IS NOT NULL")? {
         // A damaged row is found when it is next read.
         let Ok(Some(row)) = Row::load(tables.connection, "capture", id) else { continue };
         let Some(inspection) = json::<Inspection>(&row, "inspection")? else { continue };
-        // That program put it in place of the device's answer, of which the labels alone are known.
+        // That program overwrote the device's answer with the judgement. Only the labels of the answer are known.
         let device = json::<Verdict>(&row, "verdict")?.unwrap_or_default().inspected(&inspection.device);
         let row = row.with("verdict", to_json(&device)).with("inspection", to_json(&inspection));
         row.store(tables.connection)?;
@@ -397,7 +407,7 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
-/// Makes the tables in a new file that nothing else has open, without waiting for the drive at every step.
+/// Makes the tables in a new file that nothing else has open, without syncing at every step.
 pub fn create_unsynced(connection: &mut Connection) -> Result<(), JournalError> {
     connection.execute_batch("PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
     let change = connection.transaction()?;

@@ -1,4 +1,5 @@
-//! Room on the drive: a quota, a part that is left to others, and a reserve for the moment at which nothing is left.
+//! Room on the drive: a quota, a part that is left to other programs, and a reserve for the moment at which nothing is
+//! left.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,30 +17,33 @@ use super::error::JournalError;
 use super::params::Params;
 use super::schema::PAGE_BYTES;
 
-/// The file that gives its room when the drive is full.
+/// Name of the reserve, the file that gives up its room when the drive is full.
 const FILE_NAME: &str = "reserve";
 
-/// What one photo with its thumbnail, its events and the copy of all that in the WAL may need.
+/// Bytes that one photo may need with its thumbnail, its events and their copies in the WAL.
 const PHOTO_BYTES: u64 = 256 << 10;
-/// Freed at once at most, so that a quota that was lowered is reached photo by photo, and none waits long.
+/// Maximum number of bytes that are freed for one photo. A quota that was lowered is reached photo by photo, and no
+/// photo waits long.
 const STEP_BYTES: u64 = 4 << 20;
+/// Room on the drive and in the database, and whether photos are taken or refused.
 #[derive(Debug)]
 pub struct Space {
     dir: PathBuf,
     quota_bytes: u64,
     keep_free_bytes: u64,
     reserve_bytes: u64,
-    /// Why photos are refused.
+    /// Reason why photos are refused; `None` while they are taken.
     full: Option<String>,
-    /// Whether that was found out yet.
+    /// Whether `full` has been determined yet.
     is_decided: bool,
-    /// The reserve has just given way: the requests that met the full drive are served from it.
+    /// Whether the reserve was just released: the requests that met the full drive are served from it.
     grace: bool,
-    /// How often the device became full since that was last stored.
+    /// Number of times that the device became full since that was last stored.
     uncounted: u64,
 }
 
 impl Space {
+    /// Starts without knowing whether the device is full.
     pub fn new(dir: &Path, params: &Params) -> Self {
         Space {
             dir: dir.to_owned(),
@@ -53,22 +57,23 @@ impl Space {
         }
     }
 
-    /// The data folder.
+    /// Returns the data folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// For a process beside the daemon, which alone has the reserve.
+    /// Makes the state for a process that runs alongside the daemon. Only the daemon manages the reserve.
     pub fn beside(dir: &Path, params: &Params) -> Self {
         Space::new(dir, &Params { reserve_bytes: 0, ..params.clone() })
     }
 
-    /// Bytes that should be free on the drive: what it keeps for others, and the reserve as long as it is missing.
+    /// Returns the number of bytes that should be free on the drive: what it keeps for other programs, and the reserve
+    /// while it does not exist.
     pub fn wanted_on_drive(&self) -> u64 {
         self.keep_free_bytes + if self.has_reserve() { 0 } else { self.reserve_bytes }
     }
 
-    /// How many bytes must be freed inside the database before another photo is taken in.
+    /// Returns how many bytes must be freed inside the database before another photo is taken in.
     pub fn shortage(&self, connection: &Connection) -> Result<u64, JournalError> {
         let over = self.over_quota(connection)?;
         let lacking = PHOTO_BYTES.saturating_sub(free_bytes(connection)?);
@@ -76,7 +81,10 @@ impl Space {
         Ok(needed.min(STEP_BYTES))
     }
 
-    /// Lets a photo in or says why not. `has_room`: what was short has been made free.
+    /// Decides whether a photo is taken in. `has_room` tells whether the shortage inside the database has been freed.
+    ///
+    /// # Errors
+    /// [`JournalError::Full`] with the reason if the photo is refused.
     pub fn decide(&mut self, connection: &Connection, has_room: bool) -> Result<(), JournalError> {
         if self.grace {
             return Ok(());
@@ -110,7 +118,8 @@ impl Space {
         self.full.clone().map_or(Ok(()), |reason| Err(JournalError::Full(reason)))
     }
 
-    /// Gives the reserve's room to the requests that met a full drive. `false` if it has been given before.
+    /// Releases the reserve's room to the requests that met a full drive, with the error `met`. Returns `false` if
+    /// there is no reserve to release.
     pub fn release_reserve(&mut self, met: &JournalError) -> bool {
         let path = self.reserve_path();
         if self.reserve_bytes == 0 || !path.exists() {
@@ -126,7 +135,7 @@ impl Space {
         true
     }
 
-    /// Puts into the counters what there is to tell.
+    /// Copies the present state into the counters.
     pub fn tell(&self, counters: &mut Counters) {
         counters.losses.times_full += self.uncounted;
         if self.is_decided {
@@ -134,7 +143,7 @@ impl Space {
         }
     }
 
-    /// A commit has stored that.
+    /// Notes that a commit has stored the counters, and ends the grace of the reserve.
     pub fn told(&mut self) {
         self.uncounted = 0;
         self.grace = false;
@@ -163,17 +172,17 @@ impl Space {
         self.reserve_bytes == 0 || is_complete()
     }
 
-    /// The reserve is made before anything else when there is room again.
+    /// Makes the reserve if it does not exist. It comes before anything else when there is room again.
     ///
     /// # Errors
-    /// Why it cannot be made.
+    /// The reason, in words, why it cannot be made.
     pub fn ensure_reserve(&self) -> Result<(), String> {
         if self.has_reserve() {
             return Ok(());
         }
         let path = self.reserve_path();
         if path.is_dir() {
-            // Whatever made it: it is not what keeps photos out.
+            // Whatever made that folder, it must not keep photos out.
             let aside = durable::set_aside(&path).map_err(|error| format!("{}: {error}", path.display()))?;
             warn!("{}: a folder; it is {} now", path.display(), aside.display());
         }
@@ -196,7 +205,7 @@ fn make_reserve(path: &Path, bytes: u64) -> io::Result<()> {
     let mut file = File::create(path)?;
     match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
         Ok(()) => (),
-        // Some file systems have no such call: FAT, for one.
+        // Some file systems, such as FAT, have no such call.
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => fill(&mut file, bytes)?,
         Err(error) => return Err(error.into()),
     }
@@ -214,7 +223,7 @@ fn fill(file: &mut File, bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes of the database that hold nothing.
+/// Returns the number of bytes in free pages of the database.
 pub fn free_bytes(connection: &Connection) -> Result<u64, JournalError> {
     pages(connection, "freelist_count")
 }

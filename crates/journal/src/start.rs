@@ -1,4 +1,4 @@
-//! Opening `device.db`, whatever state it is in.
+//! Opening of `device.db` in any state.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,18 +24,21 @@ use super::space::Space;
 use super::tables::Tables;
 use super::tag::keep_tag;
 
-/// A file of this size is checked in a tenth of a second, on a slow card in less than one, its indexes too. A larger one
-/// is checked while the daemon works already, and without them: an index that is wrong costs a second look at a photo.
+/// Size of the largest file that is checked, indexes included, before the daemon works. That takes a tenth of a second,
+/// or up to a second on a slow card. A larger file is checked while the daemon works, without its indexes: a wrong
+/// index costs a second look at a photo.
 const CHECKED_FIRST_BYTES: u64 = 16 << 20;
 
+/// Database that was opened for writing.
 pub struct Opened {
     pub connection: Connection,
     pub space: Space,
     pub numbers: NumbersFile,
+    /// Receives the damage that a background check finds; `None` if no such check runs.
     pub check: Option<mpsc::Receiver<JournalError>>,
 }
 
-/// Opens or creates the database of a data folder, checks it, and replaces it if it is damaged.
+/// Opens or creates the database in a data folder, checks it, and replaces it if it is damaged.
 pub fn open(dir: &Path, params: &Params) -> Result<Opened, JournalError> {
     durable::create_folders(dir).map_err(|error| JournalError::file(dir, error))?;
     let mut space = Space::new(dir, params);
@@ -66,7 +69,7 @@ fn open_checked(dir: &Path, numbers: Numbers) -> Result<(Connection, Check), Jou
     }
 }
 
-/// Opens the database again after a fault.
+/// Opens the database again after a fault. The caller replaces a damaged one.
 pub fn reopen(dir: &Path, numbers: Numbers) -> Result<Connection, JournalError> {
     finish_salvage(dir, numbers)?;
     connect(dir).map_err(|error| match error {
@@ -75,13 +78,13 @@ pub fn reopen(dir: &Path, numbers: Numbers) -> Result<Connection, JournalError> 
     })
 }
 
-/// Opens the database for a process beside the daemon, which alone replaces a damaged file.
+/// Opens the database for a process that runs alongside the daemon. Only the daemon replaces a damaged file.
 pub fn join(dir: &Path, params: &Params) -> Result<Opened, JournalError> {
     if has_unfinished(dir) {
         return Err(JournalError::Damaged("its salvage is not finished".to_owned()));
     }
     let connection = connect(dir)?;
-    // The daemon may put another file in its place meanwhile, whose WAL must not be taken away at the end.
+    // The daemon may put another file in its place meanwhile. Closing must not delete that file's WAL.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(Opened { connection, space: Space::beside(dir, params), numbers: NumbersFile::none(), check: None })
 }
@@ -101,7 +104,8 @@ fn connect(dir: &Path) -> Result<Connection, JournalError> {
     Ok(connection)
 }
 
-/// SQLite gives the mode of the database to the files beside it. Those of older programs were open to all.
+/// Closes the database and the files beside it to other users. SQLite gives these files the mode of the database; those
+/// of older programs were open to all.
 fn close_to_others(path: &Path) -> Result<(), JournalError> {
     durable::claim_private(path).map_err(|error| JournalError::file(path, error))?;
     for beside in ["-wal", "-shm"].map(|end| durable::with_end(path, end)) {
@@ -112,10 +116,10 @@ fn close_to_others(path: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Pages of different commits side by side, as a damaged WAL leaves them, can look whole. The counters then tell of
-/// other rows than there are.
+/// Compares the rows with the counters. A damaged WAL can leave pages of different commits side by side, which look
+/// intact. The counters then disagree with the rows.
 fn compare(connection: &Connection) -> Result<(), JournalError> {
-    // One view of all rows: another process may be writing.
+    // All rows are read in one transaction: another process may be writing.
     let view = connection.unchecked_transaction()?;
     let counters = Counters::load(&view)?;
     let last = "SELECT max((SELECT coalesce(max(id), 0) FROM capture), (SELECT coalesce(max(id), 0) FROM forgotten))";
@@ -132,7 +136,8 @@ fn compare(connection: &Connection) -> Result<(), JournalError> {
     agrees.then_some(()).ok_or_else(disagreement)
 }
 
-/// A statement that does not fit a file which says that it is ours comes from damage too.
+/// Reports whether an error comes from damage. A statement that does not fit a file with this program's mark comes from
+/// damage too.
 fn is_damage(error: &JournalError) -> bool {
     error.fault() == Some(Fault::Damage) || error.is_misfit()
 }
@@ -152,7 +157,7 @@ fn run_check(connection: &Connection, check: &str) -> Result<(), JournalError> {
     if found == "ok" { Ok(()) } else { Err(JournalError::Damaged(found)) }
 }
 
-/// Checks the file on a thread of its own, which ends with the process.
+/// Checks the file on a separate thread, which ends with the process.
 fn check_beside(path: PathBuf) -> mpsc::Receiver<JournalError> {
     let (sender, receiver) = mpsc::channel();
     let work = move || {
@@ -161,7 +166,7 @@ fn check_beside(path: PathBuf) -> mpsc::Receiver<JournalError> {
             .map_err(JournalError::from)
             .and_then(|connection| run_check(&connection, "PRAGMA quick_check(1)"))
         {
-            // The journal is gone: the program is stopping.
+            // Sending fails once the journal is gone, because the program is stopping.
             Err(error) if is_damage(&error) => drop(sender.send(error)),
             Err(error) => warn!("the check of device.db failed: {error}"),
             Ok(()) => info!("device.db is whole"),
@@ -173,7 +178,8 @@ fn check_beside(path: PathBuf) -> mpsc::Receiver<JournalError> {
     receiver
 }
 
-/// A database that knows less than the file beside it has lost its last commits. Their numbers are not given again.
+/// Advances the numbers of a database that lost its last commits, as the file beside it shows, so that none is given
+/// twice.
 fn catch_up(connection: &Connection, numbers: Numbers) -> Result<(), JournalError> {
     let change = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     let mut tables = Tables::new(&change, Counters::load(&change)?);
@@ -192,7 +198,7 @@ fn catch_up(connection: &Connection, numbers: Numbers) -> Result<(), JournalErro
     Ok(change.commit()?)
 }
 
-/// Sets the damaged database aside and opens a new one with what is whole in it.
+/// Sets the damaged database aside, and opens a new one with the intact rows of the old one.
 pub fn replace(dir: &Path, numbers: Numbers) -> Result<Connection, JournalError> {
     set_aside(dir)?;
     finish_salvage(dir, numbers)?;

@@ -1,4 +1,4 @@
-//! Tags that people set, from another process too.
+//! Tags that people set, possibly from another process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use super::row::Row;
 use super::schema;
 use super::tables::Tables;
 
-/// Sets the tag of the captures that follow; an empty one takes the last one back. A daemon may be running on the same
-/// file: SQLite lets one write after the other, and waits up to five seconds.
+/// Sets the tag of the captures that follow, in the database at `path`. An empty tag takes the last one back. A daemon
+/// may be running on the same file: SQLite orders the two writers, and waits up to five seconds.
 pub fn set_tag(path: &Path, tag: &Tag, boot_id: &str, set_at: Timestamp) -> Result<(), JournalError> {
     let open = |source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) };
     let mut connection = Connection::open(path).map_err(open)?;
@@ -28,6 +28,7 @@ pub fn set_tag(path: &Path, tag: &Tag, boot_id: &str, set_at: Timestamp) -> Resu
     Ok(change.commit()?)
 }
 
+/// Adds a row for the tag of the captures that follow.
 pub fn insert_tag(tables: &mut Tables, tag: &Tag, boot_id: &str, set_at: Timestamp) -> rusqlite::Result<()> {
     let text = |text: &Option<TagText>| text.as_ref().map(|text| text.as_str().to_owned());
     let id = &mut tables.counters.tag;
@@ -41,7 +42,7 @@ pub fn insert_tag(tables: &mut Tables, tag: &Tag, boot_id: &str, set_at: Timesta
         .store(tables.connection)
 }
 
-/// The tag of the captures that follow, if there is one.
+/// Reads the tag of the captures that follow; `None` if none is set.
 pub fn standing_tag(connection: &Connection) -> Result<Option<Tag>, JournalError> {
     let last: i64 =
         connection.prepare_cached("SELECT coalesce(max(id), 0) FROM tag")?.query_row([], |row| row.get(0))?;
@@ -50,7 +51,8 @@ pub fn standing_tag(connection: &Connection) -> Result<Option<Tag>, JournalError
     Ok(Some(tag).filter(|tag| !tag.is_empty()))
 }
 
-/// Where damage took the last tag, whose id was `last`, none holds: photos would be filed under the one before it.
+/// Sets an empty tag where damage took the last one, whose id was `last`. Otherwise photos would be filed under the tag
+/// before it.
 pub fn keep_tag(tables: &mut Tables, last: i64) -> rusqlite::Result<()> {
     if tables.counters.tag >= last {
         return Ok(());

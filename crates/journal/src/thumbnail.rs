@@ -1,4 +1,4 @@
-//! Small pictures of captures, which go to the broker last and give way first.
+//! Small pictures of captures, delivered last and dropped first.
 
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
@@ -11,10 +11,10 @@ use super::packing::pack;
 use super::row::Row;
 use super::tables::Tables;
 
-/// Largest thumbnail that is kept.
+/// Size of the largest thumbnail that is kept.
 const BYTES_MAX: usize = 48 << 10;
 
-/// Stores and queues the thumbnail of a capture. One that is too large is counted instead.
+/// Stores and queues the thumbnail of a capture. One that is too large is dropped and counted.
 pub fn store(
     tables: &mut Tables,
     capture: i64,
@@ -42,14 +42,14 @@ pub fn store(
     Ok(())
 }
 
-/// Drops up to `limit` thumbnails, the oldest first; the answer is how many. Those that were not delivered are counted.
+/// Drops up to `limit` thumbnails, the oldest first. Returns how many. Those that were not delivered are counted.
 pub fn drop_oldest(tables: &mut Tables, limit: u32) -> Result<usize, JournalError> {
     let own = ids(tables, "SELECT id FROM thumbnail ORDER BY id LIMIT ?1", (limit,))?;
     own.iter().try_for_each(|&capture| drop_of(tables, capture))?;
     if !own.is_empty() {
         return Ok(own.len());
     }
-    // What remains are payloads in the outbox.
+    // The remaining thumbnails are payloads in the outbox itself.
     let class = EventClass::Thumbnail;
     let sql = "SELECT id FROM outbox WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3";
     let others = ids(tables, sql, (class.floor(), class.ceiling(), limit))?;
@@ -58,7 +58,7 @@ pub fn drop_oldest(tables: &mut Tables, limit: u32) -> Result<usize, JournalErro
     Ok(others.len())
 }
 
-/// Drops the thumbnail of a capture.
+/// Drops the thumbnail of a capture, and its event if that was not delivered.
 pub fn drop_of(tables: &mut Tables, capture: i64) -> Result<(), JournalError> {
     let sql = "DELETE FROM thumbnail WHERE id = ?1 RETURNING outbox_id";
     let waiting = tables.connection.prepare_cached(sql)?.query_row([capture], |row| row.get(0)).optional()?;

@@ -1,19 +1,19 @@
-//! Which events of the outbox are meant, by their topics.
+//! Selections of events in the outbox, by their topics.
 
 use rusqlite::types::Value;
 
-/// One topic, or all topics below one: what one line of a broker's access list names. Written as in
+/// One topic or all topics below one, which is what a line of a broker's access list names. The form is that of
 /// [`super::OutboxRow::topic`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Topics(String);
 
-/// Levels of a whole topic that name its device: a slash and `bridge/v1/{site}/{device}`.
+/// Number of levels that name the device in a full topic of the outbox: a slash and `bridge/v1/{site}/{device}`.
 const DEVICE_LEVELS: usize = 5;
-/// Levels after the device's that name a kind of event: `capture/result`, `capture/thumb`.
+/// Number of levels after the device's that name a kind of event: `capture/result`, `capture/thumb`.
 const KIND_LEVELS: usize = 2;
 
 impl Topics {
-    /// The topics of events that are of the same kind and from the same device as one on this topic.
+    /// Returns the topics of events of the same kind and from the same device as an event on `topic`.
     pub fn like(topic: &str) -> Self {
         let levels = if topic.starts_with('/') { DEVICE_LEVELS + KIND_LEVELS } else { KIND_LEVELS };
         match topic.match_indices('/').nth(levels - 1) {
@@ -22,36 +22,37 @@ impl Topics {
         }
     }
 
-    /// All topics of this device below one.
+    /// Returns all topics of this device below `topic`.
     pub fn below(topic: &str) -> Self {
         Topics(format!("{topic}/"))
     }
 
-    /// All topics of other devices.
+    /// Returns all topics of other devices.
     pub fn foreign() -> Self {
         Topics("/".to_owned())
     }
 
-    /// All topics of the device with this prefix, if it is not this one.
+    /// Returns all topics of the other device with this prefix.
     pub fn of_device(prefix: &str) -> Self {
         Topics(format!("/{prefix}/"))
     }
 
-    /// Whether other devices' topics are meant.
+    /// Reports whether these are topics of other devices.
     pub fn are_foreign(&self) -> bool {
         self.0.starts_with('/')
     }
 
+    /// Reports whether a topic is among these.
     pub fn contains(&self, topic: &str) -> bool {
         if self.are_below() { topic.starts_with(&self.0) } else { topic == self.0 }
     }
 
-    /// Whether all topics of the others are among these.
+    /// Reports whether all of the `others` are among these topics.
     pub fn include(&self, others: &Topics) -> bool {
         self.contains(&others.0)
     }
 
-    /// As an MQTT topic filter, for a device whose topics begin with `prefix`.
+    /// Returns the topics as an MQTT topic filter, for a device whose topics begin with `prefix`.
     pub fn filter(&self, prefix: &str) -> String {
         let whole = match self.0.strip_prefix('/') {
             Some(whole) => whole.to_owned(),
@@ -64,11 +65,11 @@ impl Topics {
         self.0.ends_with('/')
     }
 
-    /// The condition on a row of the outbox, and its parameters.
+    /// Returns the SQL condition on a row of the outbox, and its parameters.
     fn condition(&self) -> (&'static str, Vec<Value>) {
         match self.0.strip_suffix('/') {
             None => ("outbox.topic = ?", vec![self.0.clone().into()]),
-            // '0' comes after '/': an index or a comparison of bytes needs no pattern.
+            // '0' follows '/' in ASCII: a comparison of bytes needs no pattern, and can use an index.
             Some(start) => {
                 ("(outbox.topic >= ? AND outbox.topic < ?)", vec![self.0.clone().into(), format!("{start}0").into()])
             }
@@ -76,16 +77,19 @@ impl Topics {
     }
 }
 
-/// What is read of the outbox.
+/// Selection of events in the outbox.
 #[derive(Clone, Copy, Debug)]
 pub enum Which<'a> {
+    /// All events.
     All,
+    /// Events on these topics.
     Only(&'a Topics),
+    /// Events on none of these topics.
     Without(&'a [Topics]),
 }
 
 impl Which<'_> {
-    /// What follows other conditions of a WHERE, and its parameters.
+    /// Returns SQL to append to the conditions of a WHERE clause, and its parameters.
     pub(super) fn condition(self) -> (String, Vec<Value>) {
         match self {
             Which::All => (String::new(), Vec::new()),
@@ -103,6 +107,7 @@ impl Which<'_> {
         }
     }
 
+    /// Reports whether an event on this topic is selected.
     pub fn contains(self, topic: &str) -> bool {
         match self {
             Which::All => true,

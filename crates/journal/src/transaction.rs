@@ -1,6 +1,6 @@
-//! The open transaction with what belongs to a whole device: room for photos, and notes on files.
+//! Open transaction with what belongs to a device as a whole: room for photos, and notes on files.
 
-use bridgeclip_domain::Capture;
+use bridgeclip_domain::Image;
 
 use super::capture::{self, NewResult, Recorded};
 use super::error::JournalError;
@@ -10,7 +10,7 @@ use super::retention;
 use super::space::Space;
 use super::tables::Tables;
 
-/// An open transaction.
+/// Open transaction.
 pub struct Transaction<'a> {
     pub tables: Tables<'a>,
     pub space: &'a mut Space,
@@ -19,7 +19,10 @@ pub struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    /// Makes room for one more photo, or says that the device is full.
+    /// Makes room for one more photo.
+    ///
+    /// # Errors
+    /// [`JournalError::Full`] with the reason if there is no room.
     pub fn admit(&mut self) -> Result<(), JournalError> {
         retention::free_drive(self.space.dir(), self.space.wanted_on_drive())?;
         let bytes = self.space.shortage(self.tables.connection)?;
@@ -27,14 +30,17 @@ impl Transaction<'_> {
         self.space.decide(self.tables.connection, has_room)
     }
 
-    /// Stores a result with its events, unless the photo is known or the device is full.
+    /// Stores a result with its events, unless the photo is known.
+    ///
+    /// # Errors
+    /// [`JournalError::Full`] with the reason if there is no room.
     pub fn record(
         &mut self,
         identity: &DeviceIdentity,
         result: &NewResult,
         metered: bool,
     ) -> Result<Recorded, JournalError> {
-        let Capture { sha256, path, .. } = &result.capture;
+        let Image { sha256, path, .. } = &result.capture.image;
         self.note(FileNote { path: path.clone(), stamp: result.stamp.clone(), sha256: *sha256 });
         if capture::is_known(self.tables.connection, sha256)? {
             return Ok(Recorded::Known);
@@ -43,12 +49,13 @@ impl Transaction<'_> {
         capture::store(&mut self.tables, identity, result, metered)
     }
 
-    /// Remembers that a file needs no further look. It is a shortcut, and is written with a later commit.
+    /// Remembers that a file needs no further look. The note is a shortcut, and is written with a later commit.
     pub fn note(&mut self, note: FileNote) {
         self.notes.push(note);
     }
 
-    /// One failing request leaves the others of its group untouched.
+    /// Runs `work` in a savepoint. If it fails, its changes are undone, and those of the other requests in the group
+    /// stay.
     pub fn in_savepoint<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, JournalError>,

@@ -1,4 +1,4 @@
-//! What can be wrong with a package.
+//! Errors of packages.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use bridgeclip_domain::{LABEL_VERSION, Sha256};
 
 use super::files;
 
-/// Layout of packages that this program reads: `format` in the manifest.
+/// Version of the package layout that this program reads: `format` in the manifest.
 pub const FORMAT: u32 = 1;
 
-/// What is wrong with a package, and what to do about it.
+/// Fault of a package. The message says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
     #[error("{}: no model package there ({source}); give the folder that holds package.toml", path.display())]

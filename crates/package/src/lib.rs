@@ -1,7 +1,7 @@
-//! A model package: a folder with `package.toml`, two encoders, a tokenizer and a reference database.
+//! Model package: a folder with `package.toml`, two encoders, a tokenizer and a reference database.
 //!
-//! Everything that a device trusts about its model passes through here: every file is measured and hashed before anything
-//! reads it.
+//! Everything that a device trusts about its model passes through this crate: every file is measured and hashed before
+//! anything reads it.
 
 mod error;
 pub mod files;

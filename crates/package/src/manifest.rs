@@ -1,4 +1,4 @@
-//! `package.toml`: what a package is, and the size and hash of each of its files.
+//! `package.toml`: the description of a package, with the size and hash of each of its files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,42 +9,46 @@ use bridgeclip_domain::{LABEL_VERSION, Sha256};
 
 use super::error::{FORMAT, PackageError};
 
-/// Values of `precision`.
+/// Value of `precision` for a float package.
 pub const FLOAT: &str = "f32";
+/// Value of `precision` for an int8 package.
 pub const INT8: &str = "int8";
-/// A manifest is a page of text; more is not read.
+/// Maximum number of bytes that are read of a manifest, which is a page of text.
 pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
-/// The content of `package.toml`.
+/// Content of `package.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// Version of the package layout.
     pub format: u32,
     pub name: String,
     pub version: String,
     pub description: String,
-    /// open_clip's name of the model.
+    /// Name of the model in open_clip.
     pub architecture: String,
     /// Arithmetic of the encoders: `f32` or `int8`.
     pub precision: String,
-    /// Length of an embedding.
+    /// Number of values in an embedding, 1 to 8192.
     pub embedding_dim: usize,
     /// Language of the captions that the text encoder knows: `en` or `ja`.
     pub caption_language: String,
+    /// Version of the labels, equal to [`LABEL_VERSION`] in a usable package.
     pub label_version: String,
     /// Licence of the weights.
     pub licence: String,
     pub checkpoint: Checkpoint,
-    /// For int8: where it came from and how near it stayed.
+    /// Origin and fidelity of an int8 package; `None` for a float package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantized: Option<Quantized>,
     pub image: ImageInput,
     pub text: TextInput,
+    /// Size and hash of each file, by its name.
     pub files: BTreeMap<String, FileEntry>,
 }
 
 impl Manifest {
-    /// `path` is named by errors.
+    /// Parses and checks a manifest. Errors name `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, PackageError> {
         let manifest = toml::from_str(text)
             .map_err(|error| PackageError::Manifest { path: path.to_owned(), reason: error.to_string() })?;
@@ -53,39 +57,40 @@ impl Manifest {
     }
 }
 
-/// The training result that the encoders were made from.
+/// Training result from which the encoders were made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
     pub file: String,
+    /// SHA-256 of the checkpoint, as 64 hexadecimal digits.
     pub sha256: String,
 }
 
-/// The float package that an int8 package was made from.
+/// Float package from which an int8 package was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quantized {
-    /// Hash of the float package.
+    /// Hash of the float package's manifest.
     pub from: Sha256,
-    /// Of the float package; the int8 encoders map to the same one.
+    /// Embedding space of the float package. The int8 encoders map to the same one.
     pub embedding_space: Sha256,
     pub image: Fidelity,
     pub text: Fidelity,
 }
 
-/// Cosines between the embeddings of an int8 encoder and of the float one, over the samples it was calibrated with.
+/// Cosines between the embeddings of an int8 encoder and of the float one, over the samples used for calibration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fidelity {
     pub samples: usize,
     pub mean: f64,
-    /// The cosine that 1 % of the samples are below.
+    /// Cosine below which 1 % of the samples are.
     pub percentile_1: f64,
     pub worst: f64,
 }
 
 impl Fidelity {
-    /// From each sample's cosine; of none, all are 1.
+    /// Summarises the cosines of all samples. Without any, all figures are 1.
     pub fn of(cosines: impl Iterator<Item = f64>) -> Self {
         let mut cosines: Vec<f64> = cosines.collect();
         cosines.sort_by(f64::total_cmp);
@@ -96,22 +101,25 @@ impl Fidelity {
     }
 }
 
-/// How a photo becomes the image encoder's input.
+/// Preparation of a photo for the image encoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageInput {
+    /// Width and height of the input in pixels, 1 to 4096.
     pub size: u32,
+    /// Mean of each channel, red, green and blue, on a scale from 0 to 1.
     pub mean: [f32; 3],
+    /// Standard deviation of each channel on the same scale, above 0.
     pub std: [f32; 3],
-    /// Whether the encoder wants the photo upright. The published pipeline does not.
+    /// Whether the encoder takes photos upright. The published pipeline takes the pixels as they are stored.
     pub apply_orientation: bool,
 }
 
-/// How a text becomes the text encoder's input.
+/// Preparation of a text for the text encoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextInput {
-    /// Tokens per text, padding included.
+    /// Number of tokens per text, padding included.
     pub context_length: usize,
 }
 
@@ -119,6 +127,7 @@ pub struct TextInput {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
+    /// SHA-256 of the file, as 64 hexadecimal digits.
     pub sha256: String,
     pub bytes: u64,
 }
@@ -159,7 +168,8 @@ fn check(manifest: &Manifest, path: &Path) -> Result<(), PackageError> {
     }
 }
 
-/// A name that cannot lead out of the folder.
+/// Reports whether a name is that of a file directly inside the folder: ASCII letters, digits, `.`, `_` and `-`, with
+/// no `.` first.
 pub fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('.')

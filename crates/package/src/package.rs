@@ -1,4 +1,4 @@
-//! The folder of a package, and its verification.
+//! Folder of a package, and its verification.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@ use super::error::PackageError;
 use super::files;
 use super::manifest::{FileEntry, INT8, ImageInput, MANIFEST_BYTES_MAX, Manifest, Quantized};
 
-/// A package whose every file was found as the manifest describes it.
+/// Package whose every file was found as the manifest describes it.
 #[derive(Clone, Debug)]
 pub struct Package {
     dir: PathBuf,
@@ -22,12 +22,13 @@ pub struct Package {
 }
 
 impl Package {
-    /// Reads the manifest and verifies all of its files.
+    /// Reads the manifest, and verifies all files by size and hash.
     pub fn open(dir: &Path) -> Result<Self, PackageError> {
         Self::open_known(dir, |_| false)
     }
 
-    /// The same, but of a file that `is_known` to be unchanged since it was hashed, only the size is compared.
+    /// Reads the manifest and verifies all files. Of a file that `is_known` to be unchanged since it was hashed, only
+    /// the size is compared.
     pub fn open_known(dir: &Path, is_known: impl Fn(&str) -> bool) -> Result<Self, PackageError> {
         let package = Self::read_manifest(dir)?;
         for name in files::ENCODERS {
@@ -50,21 +51,23 @@ impl Package {
         Ok(Package { dir: dir.to_owned(), manifest, hash: Sha256::of(text.as_bytes()) })
     }
 
+    /// Returns the manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
+    /// Returns the package's folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Hash of the manifest, which holds the hash of every file: names this package exactly.
+    /// Returns the hash of the manifest, which holds the hash of every file. It identifies this package exactly.
     pub fn hash(&self) -> Sha256 {
         self.hash
     }
 
-    /// Names the space that the encoders map to: embeddings of two packages can be compared if this is equal.
-    /// An int8 package is of the space of the float package that it was made from.
+    /// Returns the identity of the space to which the encoders map. Embeddings of two packages can be compared if it is
+    /// equal. An int8 package has that of the float package it was made from.
     pub fn embedding_space(&self) -> Sha256 {
         if let Some(quantized) = &self.manifest.quantized {
             return quantized.embedding_space;
@@ -76,12 +79,15 @@ impl Package {
         Sha256::of(text.as_bytes())
     }
 
-    /// The path of a file of the package.
+    /// Returns the path of a file of the package.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// The path of the reference database.
+    /// Returns the path of the reference database.
+    ///
+    /// # Errors
+    /// [`PackageError::NoReference`] if the package has none.
     pub fn reference(&self) -> Result<PathBuf, PackageError> {
         match self.manifest.files.contains_key(files::REFERENCE) {
             true => Ok(self.path(files::REFERENCE)),
@@ -89,12 +95,14 @@ impl Package {
         }
     }
 
+    /// Returns how photos are prepared for the image encoder.
     pub fn preprocess(&self) -> Preprocess {
         let ImageInput { size, mean, std, apply_orientation } = self.manifest.image;
         Preprocess { size, mean, std, apply_orientation }
     }
 
-    /// Completes an int8 package: `dir` holds its encoders; all else is copied from this float package.
+    /// Completes an int8 package in `dir`, which holds its encoders already. Everything else is copied from this float
+    /// package.
     pub fn write_quantized(&self, dir: &Path, quantized: Quantized) -> Result<(), PackageError> {
         let mut manifest = Manifest { precision: INT8.to_owned(), quantized: Some(quantized), ..self.manifest.clone() };
         for (name, entry) in &mut manifest.files {
@@ -110,13 +118,13 @@ impl Package {
         durable::write(&path, text.as_bytes(), SHARED).map_err(|source| PackageError::Write { path, source })
     }
 
-    /// Takes the file `name`, which lies in the folder already, into the manifest. The manifest is replaced as a whole.
+    /// Adds the file `name`, which is in the folder already, to the manifest. The manifest is replaced atomically.
     pub fn add_file(&mut self, name: &str) -> Result<(), PackageError> {
         self.take(name, &self.path(name))
     }
 
-    /// Puts the file at `from`, which lies in the folder under another name, in the place of the file `name`, and takes
-    /// it into the manifest. All that can fail for want of space is done before either is replaced.
+    /// Replaces the file `name` with the one at `from`, which is in the folder under another name, and adds it to the
+    /// manifest. Everything that can fail for want of space is done before either is replaced.
     pub fn replace_file(&mut self, name: &str, from: &Path) -> Result<(), PackageError> {
         self.take(name, from)
     }
@@ -219,7 +227,7 @@ mod tests {
         }
     }
 
-    /// A folder with that manifest and files of three bytes.
+    /// Makes a folder with this manifest and files of three bytes.
     fn folder(manifest: &Manifest) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("temporary folder");
         for name in files::ENCODERS {

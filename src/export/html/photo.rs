@@ -116,11 +116,11 @@ fn device_said(inspection: &Inspection, lang: Lang) -> String {
 }
 
 fn facts(record: &Record, lang: Lang) -> String {
-    let capture = &record.capture;
+    let capture = record.facts();
     let time = format!("{} ({})", clock(capture.taken.at, record.zone), Text::of_time(capture.taken.quality).say(lang));
     let altitude = capture.position.as_ref().and_then(|position| position.altitude_m);
     let camera: Vec<&str> =
-        [&capture.camera.make, &capture.camera.model].into_iter().flatten().map(String::as_str).collect();
+        [&capture.image.camera.make, &capture.image.camera.model].into_iter().flatten().map(String::as_str).collect();
     let facts = [
         (Text::TakenAt, Some(time)),
         (Text::Position, Some(position(capture.position.as_ref(), lang))),

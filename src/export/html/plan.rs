@@ -45,7 +45,7 @@ impl Plan {
         let mut period = None;
         for record in records {
             let record = record?;
-            let at = record.capture.taken.at;
+            let at = record.capture.facts.taken.at;
             period = Some(period.map_or((at, at), |(first, last)| (at.min(first), at.max(last))));
             let names = [record.facility_id(), record.span(), record.member()];
             groups.entry(order_of(names)).or_insert_with(|| Group::of(names)).add(&record);
@@ -81,7 +81,7 @@ impl Group {
 
     fn add(&mut self, record: &Record) {
         let verdict = &record.capture.verdict;
-        self.photos.push((record.capture.taken.at, record.capture.id));
+        self.photos.push((record.capture.facts.taken.at, record.capture.id));
         self.urgent += u64::from(verdict.urgency.review);
         self.doubtful += u64::from(!verdict.second_look.is_empty());
         for ScoredClass { index, .. } in record.classes(Category::DamageType) {
@@ -132,7 +132,7 @@ mod tests {
 
     fn tagged(id: i64, tag: &str) -> Record {
         let mut record = example(id);
-        record.capture.tag = tag.parse().ok();
+        record.capture.facts.tag = tag.parse().ok();
         record
     }
 
@@ -167,10 +167,11 @@ mod tests {
     #[test]
     fn a_group_is_in_the_order_of_capture_and_summed_up() {
         let mut first = example(9);
-        first.capture.taken.at = first.capture.taken.at.checked_sub(SignedDuration::from_secs(60)).expect("a time");
+        first.capture.facts.taken.at =
+            first.capture.facts.taken.at.checked_sub(SignedDuration::from_secs(60)).expect("a time");
         first.capture.verdict.categories[0].classes[0].index = 1;
         first.capture.verdict.second_look.clear();
-        let (since, until) = (first.capture.taken.at, example(1).capture.taken.at);
+        let (since, until) = (first.capture.facts.taken.at, example(1).capture.facts.taken.at);
         let plan = Plan::of([example(1), first, example(2)].map(Ok).into_iter(), iter::empty()).expect("a plan");
         let [group] = plan.groups() else { panic!("one group") };
         assert_eq!(plan.photos().collect::<Vec<_>>(), [9, 1, 2]);

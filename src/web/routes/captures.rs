@@ -84,7 +84,7 @@ pub async fn one(
 ) -> Result<Json<Value>, Problem> {
     let work = move |site: &ApiState, reader: &Reader, _: &Listener| {
         let capture = find(reader, id)?;
-        let has_original = capture.path.is_file();
+        let has_original = capture.facts.image.path.is_file();
         let mut value = line(site, capture);
         let event = reader.event(id).map_err(Problem::fault)?;
         let event: Value = event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or_default();
@@ -133,14 +133,14 @@ pub async fn original(
     let work = move |_: &ApiState, reader: &Reader, _: &Listener| {
         let capture = find(reader, id)?;
         let gone = || Problem::not_found("the photo is not there any more, or another one has its name");
-        let mut file = plain_file::open(&capture.path).map_err(|_| gone())?;
-        match sha256(&mut file).map_err(|_| gone())? == capture.sha256 {
+        let mut file = plain_file::open(&capture.facts.image.path).map_err(|_| gone())?;
+        match sha256(&mut file).map_err(|_| gone())? == capture.facts.image.sha256 {
             true => Ok((file, capture)),
             false => Err(gone()),
         }
     };
     let (file, capture) = site.work(Kind::Files, visitor.id.clone(), work).await?;
-    let content_type = match capture.path.extension().map(OsStr::to_ascii_lowercase) {
+    let content_type = match capture.facts.image.path.extension().map(OsStr::to_ascii_lowercase) {
         Some(extension) if extension == "jpg" || extension == "jpeg" => "image/jpeg",
         Some(extension) if extension == "png" => "image/png",
         Some(extension) if extension == "webp" => "image/webp",
@@ -174,8 +174,9 @@ pub async fn earlier(
         let this = find(reader, id)?;
         let is_same = |place: &StoredPlace| {
             place.capture < id
-                && (is_same_member(this.tag.as_ref(), place.tag.as_ref())
+                && (is_same_member(this.facts.tag.as_ref(), place.tag.as_ref())
                     || this
+                        .facts
                         .position
                         .as_ref()
                         .zip(place.position.as_ref())

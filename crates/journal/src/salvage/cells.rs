@@ -1,4 +1,4 @@
-//! The rows of a page, read without trust in anything that it says.
+//! Rows of a database page, read without trust in anything that the page says.
 
 use rusqlite::types::Value;
 
@@ -7,13 +7,14 @@ use crate::schema::PAGE_BYTES;
 
 /// First byte of a page that holds rows of a table.
 const TABLE_LEAF: u8 = 13;
-/// The file's head lies before the first page's own.
+/// Length of the file's header, which precedes the header of the first page.
 const FILE_HEAD_BYTES: usize = 100;
+/// Length of a leaf page's header.
 const PAGE_HEAD_BYTES: usize = 8;
-/// Longest row that is read.
+/// Length of the longest row that is read.
 const ROW_BYTES_MAX: usize = 8 << 20;
 
-/// The rows of a page: ids, and values in the order of the columns. What cannot be read is left out.
+/// Reads the rows of a page: ids, and values in the order of the columns. Leaves out what cannot be read.
 pub fn of_page(pages: &Pages, number: u32) -> Vec<(i64, Vec<Value>)> {
     let Some(page) = pages.read(number) else { return Vec::new() };
     let head = if number == 1 { FILE_HEAD_BYTES } else { 0 };
@@ -28,7 +29,8 @@ fn two_bytes(bytes: &[u8], offset: usize) -> usize {
     usize::from(u16::from_be_bytes([bytes[offset], bytes[offset + 1]]))
 }
 
-/// A cell: length of the record, row id, the record's first part, and the page where the rest begins.
+/// Reads a cell: the length of the record, the row's id, the first part of the record, and the number of the page where
+/// the rest begins.
 fn cell(pages: &Pages, bytes: &[u8]) -> Option<(i64, Vec<Value>)> {
     let (length, bytes) = varint(bytes)?;
     let (rowid, bytes) = varint(bytes)?;
@@ -41,7 +43,8 @@ fn cell(pages: &Pages, bytes: &[u8]) -> Option<(i64, Vec<Value>)> {
     Some((rowid, values(&record)?))
 }
 
-/// How much of a record of this length lies on the page of its row.
+/// Returns how many bytes of a record of this length are on the page of its row. The formula is that of SQLite's file
+/// format.
 fn local_bytes(length: usize) -> usize {
     let (most, least) = (PAGE_BYTES - 35, (PAGE_BYTES - 12) * 32 / 255 - 23);
     if length <= most {
@@ -51,8 +54,8 @@ fn local_bytes(length: usize) -> usize {
     if fitting <= most { fitting } else { least }
 }
 
-/// Each page of the chain holds the number of the next one and as much of the record as fits. A chain that leads in a
-/// circle ends when the record is complete.
+/// Appends the rest of a record from its chain of overflow pages. Each page holds the number of the next one and as
+/// much of the record as fits. A chain that runs in a circle ends when the record is complete.
 fn read_overflow(pages: &Pages, first: u32, length: usize, record: &mut Vec<u8>) -> Option<()> {
     let mut next = first;
     while record.len() < length {
@@ -64,7 +67,7 @@ fn read_overflow(pages: &Pages, first: u32, length: usize, record: &mut Vec<u8>)
     Some(())
 }
 
-/// A record: length of its head, a type for each value, then the values.
+/// Reads a record: the length of its header, a type for each value, then the values.
 fn values(record: &[u8]) -> Option<Vec<Value>> {
     let (head_length, after_length) = varint(record)?;
     let head_length = usize::try_from(head_length).ok()?;
@@ -101,13 +104,13 @@ fn value(kind: i64, body: &[u8]) -> Option<(Value, &[u8])> {
     Some((value, rest))
 }
 
-/// Big-endian with sign, of up to eight bytes.
+/// Reads a signed big-endian integer of up to eight bytes.
 fn integer(bytes: &[u8]) -> i64 {
     let sign = if bytes.first().is_some_and(|first| first & 0x80 != 0) { -1 } else { 0 };
     bytes.iter().fold(sign, |value, &byte| value << 8 | i64::from(byte))
 }
 
-/// Seven bits a byte while the eighth is set; the ninth byte counts whole.
+/// Reads a varint: seven bits of each byte while its eighth bit is set, and all eight bits of a ninth byte.
 fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let mut value = 0_u64;
     for (index, &byte) in bytes.iter().take(9).enumerate() {

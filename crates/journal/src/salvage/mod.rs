@@ -1,7 +1,7 @@
-//! Takes what is whole out of a damaged database.
+//! Recovery of the intact rows of a damaged database.
 //!
-//! SQLite is not asked: one flipped bit in the first page, and it reads nothing at all. Every page is looked at instead.
-//! A row is taken for what its checksum proves it to be, wherever it lies.
+//! SQLite is not used to read: with one flipped bit in the first page it reads nothing at all. Instead, every page is
+//! examined. A row is accepted as what its checksum proves it to be, wherever it is.
 
 mod cells;
 mod pages;
@@ -26,20 +26,24 @@ use crate::tag::keep_tag;
 use crate::{capture, outbox, schema};
 use jiff::Timestamp;
 
-/// All that is kept. `file` is not: every photo is looked at again, and those that are known are noted again.
+/// Tables whose rows are kept. `file` is not among them: every photo is looked at again, and known photos are noted
+/// again.
 const TABLES: [&str; 8] = ["capture", "outbox", "set_aside", "forgotten", "thumbnail", "judgement", "tag", "imported"];
 
-/// A gap in the numbers of a class whose last one is not known. An id that was delivered is not given again.
+/// Gap left in the numbers of a class whose last number is not known, so that the id of a delivered event is not given
+/// again.
 const NUMBERS_SKIPPED: i64 = 1 << 20;
 
-/// What a salvage brought.
+/// Result of a salvage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
+    /// Number of captures that were recovered.
     pub captures: u64,
+    /// Number of waiting events that were recovered.
     pub events: u64,
-    /// Rows that the counters know of and that were not whole.
+    /// Number of rows that the counters include and that were not intact.
     pub missing: u64,
-    /// Events that may have been delivered or not, and are sent again under their own ids.
+    /// Number of events that may or may not have been delivered, and are sent again under their own ids.
     pub sent_again: u64,
 }
 
@@ -51,7 +55,8 @@ impl fmt::Display for Found {
     }
 }
 
-/// Makes a new database at `into`. `numbers` are the last ones that are known from elsewhere.
+/// Makes a new database at `into` with the intact rows of the one at `damaged`. `numbers` are the last numbers known
+/// from elsewhere.
 pub fn salvage(damaged: &Path, into: &Path, numbers: Numbers) -> Result<Found, JournalError> {
     let open = |source: rusqlite::Error| JournalError::Open { path: into.to_owned(), source: source.into() };
     durable::claim_private(into).map_err(|error| JournalError::file(into, error))?;
@@ -67,7 +72,7 @@ pub fn salvage(damaged: &Path, into: &Path, numbers: Numbers) -> Result<Found, J
     Ok(found)
 }
 
-/// Copies every whole row. The answer is the last whole counters.
+/// Copies every intact row. Returns the intact counters of the latest commit.
 fn copy_rows(pages: &Pages, connection: &Connection) -> Result<Option<Counters>, JournalError> {
     let tables = TABLES.map(|name| columns(connection, name).map(|columns| (name, columns)));
     let tables = tables.into_iter().collect::<rusqlite::Result<Vec<_>>>()?;
@@ -92,7 +97,8 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>
     Ok(statement.column_names().map(str::to_owned).collect())
 }
 
-/// The cell as a row of the table, if its checksum says so. A row is shorter than its table if columns were added later.
+/// Returns the cell as a row of the table if its checksum proves that. A row has fewer values than its table has
+/// columns if columns were added later.
 fn whole_row(table: &'static str, columns: &[String], rowid: i64, values: &[Value]) -> Option<Row> {
     let check_sum = columns.iter().position(|column| column == CHECK_SUM)?;
     if values.len() <= check_sum || values.len() > columns.len() || values.first() != Some(&Value::Null) {
@@ -102,8 +108,8 @@ fn whole_row(table: &'static str, columns: &[String], rowid: i64, values: &[Valu
     Row::whole(table, columns.iter().cloned().zip(id.iter().chain(&values[1..]).cloned()).collect())
 }
 
-/// Rows that point to a capture which was not whole have no payload, nor those of a lost thumbnail. The photos of the
-/// former are queued again. The answer is how many of them there were.
+/// Drops rows whose payload is lost: events of a capture that was not intact, and lost thumbnails. The photos of the
+/// former are looked at again. Returns how many events of captures were dropped.
 fn drop_orphans(connection: &Connection) -> Result<u64, JournalError> {
     let drop_in = |table, home, range: &str| {
         let sql = format!(
@@ -122,7 +128,7 @@ fn drop_orphans(connection: &Connection) -> Result<u64, JournalError> {
     Ok(captures)
 }
 
-/// Makes the counters right for the rows that are there, and sends again what may be missing.
+/// Corrects the counters for the rows that there are, and sends again what may be missing.
 fn settle(
     connection: &Connection,
     counted: Option<&Counters>,
@@ -133,9 +139,9 @@ fn settle(
     let schema = Counters::load(connection)?.schema;
     let mut counters = Counters { schema, ..expected.clone() };
     count_rows(connection, &mut counters)?;
-    // Counters of an earlier commit than the rows, as a damaged WAL leaves them, do not tell what is missing.
+    // Counters of an earlier commit than the rows, as a damaged WAL leaves them, do not show what is missing.
     let is_told = counted.is_some() && counters.capture <= expected.capture;
-    // A command that was carried out must not be carried out again, and the note of the last ones may be gone.
+    // A command must not be carried out twice, and the notes of the last ones may be gone.
     counters.command_doubt = CommandDoubt::Open;
     skip_numbers(connection, &mut counters, is_told)?;
     counters.sequence = counters.sequence.max(number(connection, "SELECT coalesce(max(sequence), 0) FROM capture")?);
@@ -171,7 +177,7 @@ fn count_rows(connection: &Connection, counters: &mut Counters) -> rusqlite::Res
     Ok(())
 }
 
-/// What inspectors said stands, in the captures and in the events.
+/// Makes captures and events agree with what inspectors said.
 fn keep_judgements(tables: &mut Tables) -> Result<(), JournalError> {
     let sql = "SELECT id FROM capture WHERE event IS NOT NULL
                  AND (inspection IS NOT NULL OR sha256 IN (SELECT sha256 FROM judgement)) ORDER BY id";
@@ -189,7 +195,7 @@ fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
     connection.query_row(sql, [], |row| row.get(0))
 }
 
-/// No id is given a second time.
+/// Advances the last number of each class, so that no id is given twice.
 fn skip_numbers(connection: &Connection, counters: &mut Counters, is_told: bool) -> rusqlite::Result<()> {
     for class in EventClass::ALL {
         let (floor, ceiling) = (class.floor(), class.ceiling());
@@ -210,8 +216,8 @@ fn missing_events(expected: &Counters, found: &Counters, with_thumbnails: bool) 
     classes.map(missing).sum::<u64>() + expected.set_aside.saturating_sub(found.set_aside)
 }
 
-/// Which of the missing events had been delivered is not known. Consumers ignore an id that they know, so all of them
-/// that can be sent are sent.
+/// Queues all events that can be sent: it is not known which of the missing ones had been delivered. Consumers ignore
+/// an id that they know.
 fn send_again(tables: &mut Tables) -> Result<u64, JournalError> {
     let mut ids = tables.connection.prepare("SELECT id FROM capture WHERE event IS NOT NULL ORDER BY id")?;
     let ids: Vec<i64> = ids.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

@@ -1,6 +1,6 @@
-//! The pages of a database as its last commit left them: those of the file, or newer ones in the WAL beside it.
+//! Pages of a database as its last commit left them: those of the file, or newer ones in its WAL.
 //!
-//! The forms are SQLite's: sqlite.org/fileformat2.html and sqlite.org/walformat.html.
+//! The formats are SQLite's: sqlite.org/fileformat2.html and sqlite.org/walformat.html.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -13,18 +13,20 @@ use crate::schema::PAGE_BYTES;
 const WAL_HEADER_BYTES: u64 = 32;
 const FRAME_HEADER_BYTES: u64 = 24;
 const FRAME_BYTES: u64 = FRAME_HEADER_BYTES + PAGE_BYTES as u64;
-/// The WAL's magic number; the last bit tells the byte order of its checksums.
+/// Magic number of a WAL. Its last bit gives the byte order of the checksums.
 const WAL_MAGIC: u32 = 0x377F_0682;
 
+/// Pages of a database file and its WAL.
 pub struct Pages {
     file: File,
-    /// The WAL, and where in it the last committed version of a page lies.
+    /// WAL, and the offset in it of the last committed version of each page.
     wal: Option<(File, HashMap<u32, u64>)>,
     count: u32,
     free: HashSet<u32>,
 }
 
 impl Pages {
+    /// Opens a database, and its WAL if there is one.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let in_file = file.metadata()?.len().div_ceil(PAGE_BYTES as u64).min(u32::MAX.into()) as u32;
@@ -40,12 +42,13 @@ impl Pages {
         Ok(pages)
     }
 
-    /// All pages that are in use, as far as that is known.
+    /// Returns the numbers of all pages that are in use, from 1. Free pages are left out if the list of them can be
+    /// trusted.
     pub fn numbers(&self) -> impl Iterator<Item = u32> {
         (1..=self.count).filter(|number| !self.free.contains(number))
     }
 
-    /// `None` if the drive does not give it.
+    /// Reads a page; `None` if there is none with this number or the drive cannot read it.
     pub fn read(&self, number: u32) -> Option<Vec<u8>> {
         if !(1..=self.count).contains(&number) {
             return None;
@@ -58,8 +61,8 @@ impl Pages {
     }
 }
 
-/// Where the pages of the commits lie that the WAL holds. A frame counts if its checksum and that of all before it are
-/// right, and a commit follows.
+/// Returns the offset in the WAL of the last committed version of each page. A frame counts if its checksum and those
+/// of all frames before it are right, and if a commit follows.
 fn committed(wal: &File) -> HashMap<u32, u64> {
     let mut places = HashMap::new();
     let Some((order, salts, mut sums)) = wal_header(wal) else { return places };
@@ -105,8 +108,8 @@ fn checksum(order: Order, start: [u32; 2], bytes: &[u8]) -> [u32; 2] {
     })
 }
 
-/// Pages whose rows have been deleted. They are believed only if the whole list is as the file's head says: a page that
-/// is wrongly taken for free would lose its rows.
+/// Returns the free pages, whose rows have been deleted. They are trusted only if the whole list agrees with the file's
+/// header: rows on a page that is wrongly considered free would be lost.
 fn free_pages(pages: &Pages) -> Option<HashSet<u32>> {
     let head = pages.read(1)?;
     let (mut trunk, count) = (big_endian(&head, 32), big_endian(&head, 36));
@@ -128,6 +131,8 @@ fn free_pages(pages: &Pages) -> Option<HashSet<u32>> {
     is_right.then_some(free)
 }
 
+/// Reads four big-endian bytes.
+///
 /// # Panics
 /// If there are no four bytes at `offset`.
 pub fn big_endian(bytes: &[u8], offset: usize) -> u32 {
