@@ -11,13 +11,13 @@ use super::{Burst, Drone, PhotoQuality, Position, Tag, Time};
 
 /// Identity and circumstances of a photo. The same bytes are the same capture, whatever the name of the file.
 ///
-/// Events, stored rows, exports and answers of the API share this record. Serialised, it is that part of their JSON which
-/// describes the capture; other programs rely on its names and their order.
+/// Events, stored rows, exports and answers of the API share this record. Serialised, it is the part of their JSON that
+/// describes the capture. Other programs rely on its names and their order.
 ///
 /// To add a fact:
 ///
-/// 1. Add a field here or in [`Image`], with the serde attributes for its JSON. Events, JSON lines and the API then have
-///    it. The compiler names the places of steps 2 and 3.
+/// 1. Add a field here or in [`Image`], with the serde attributes for its JSON. Events, JSON lines and the API then
+///    have it. The compiler names the places of steps 2 and 3.
 /// 2. Store it: a column in a new migration of `crates/journal/src/schema.rs`, and `to_row` and `from_row` in
 ///    `crates/journal/src/facts.rs`.
 /// 3. Determine it in `Worker::capture` of `src/daemon.rs`.
@@ -41,7 +41,8 @@ pub struct Capture {
     pub position: Option<Position>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drone: Option<Drone>,
-    /// Bridge, span and member that a person named for this photo and those that follow, or that a code in a photo named.
+    /// Bridge, span and member that a person named for this photo and those that follow, or that a code in a photo
+    /// named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<Tag>,
     /// Place in a burst; `None` for single photos and for a burst's first frame.
