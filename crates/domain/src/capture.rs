@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Burst, Drone, PhotoQuality, Position, Sha256, Tag, Time};
 
-/// A photo's identity and circumstances. The same bytes are the same capture, whatever the file is called.
+/// Identity and circumstances of a photo. The same bytes are the same capture, whatever the name of the file.
 ///
-/// Events, stored rows, exports and answers of the API share this record. Serialised, it is that part of their JSON which
-/// describes the capture; other programs rely on its names and their order.
+/// Events, stored rows, exports and answers of the API share this record. Serialised, it is the part of their JSON that
+/// describes the capture. Other programs rely on its names and their order.
 ///
 /// To add a fact:
 ///
-/// 1. Add a field here or in [`Image`], with the serde attributes for its JSON. Events, JSON lines and the API then have
-///    it. The compiler names the places of steps 2 and 3.
+/// 1. Add a field here or in [`Image`], with the serde attributes for its JSON. Events, JSON lines and the API then
+///    have it. The compiler names the places of steps 2 and 3.
 /// 2. Store it: a column in a new migration of `crates/journal/src/schema.rs`, and `to_row` and `from_row` in
 ///    `crates/journal/src/facts.rs`.
 /// 3. Determine it in `Worker::capture` of `src/daemon/worker.rs`.
@@ -27,20 +27,23 @@ use super::{Burst, Drone, PhotoQuality, Position, Sha256, Tag, Time};
 ///    `changed` in `crates/journal/src/capture.rs`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Capture {
-    /// Time of exposure.
+    /// Calendar time of the exposure.
     pub taken: Time,
     /// Nanoseconds from the machine's start to the exposure, if the photo was taken while this device watched. They put
     /// the captures of one start in order, whatever the calendar says. JSON has milliseconds.
     #[serde(rename = "monotonic_ms", serialize_with = "milliseconds", skip_serializing_if = "Option::is_none")]
     pub monotonic_ns: Option<u64>,
     pub image: Image,
+    /// Position of the camera or of the subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drone: Option<Drone>,
-    /// Bridge, span and member that a person named for the photos that follow, or a code in the photo.
+    /// Bridge, span and member that a person named for this photo and those that follow, or that a code in a photo
+    /// named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<Tag>,
+    /// Place in a burst; `None` for single photos and for a burst's first frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<Burst>,
 }
@@ -50,17 +53,17 @@ pub struct Capture {
 pub struct Image {
     /// Hash of the complete file.
     pub sha256: Sha256,
-    /// Place where the file was found. JSON has the file's name alone.
+    /// Path at which the file was found. JSON has the file's name alone.
     #[serde(rename = "file", serialize_with = "file_name", skip_serializing_if = "has_no_name")]
     pub path: PathBuf,
-    /// Size of the file.
+    /// File size in bytes.
     pub bytes: u64,
     /// Width and height of the stored pixels, before any EXIF rotation.
     pub pixels: [u32; 2],
     pub camera: Camera,
     #[serde(skip_serializing_if = "Exposure::is_unknown")]
     pub exposure: Exposure,
-    /// Quality of the photo; `None` if an older program stored the capture.
+    /// Figures for how well the photo shows its subject; `None` if an older program stored the capture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<PhotoQuality>,
 }

@@ -307,7 +307,8 @@ fn last_correction_of(counters: &Counters) -> i64 {
 }
 
 /// Returns the captures that other processes have corrected since the correction with the number `last`. All of those
-/// corrections are still in the outbox: this transaction has removed nothing yet, and no other process removes events.
+/// corrections are still in the outbox: this transaction has removed nothing yet, and no other process removes this
+/// device's corrections.
 fn corrected_by_others(connection: &Connection, last: i64, counters: &Counters) -> Result<Vec<i64>, JournalError> {
     let class = EventClass::Correction;
     if last_correction_of(counters) <= last {

@@ -1,5 +1,6 @@
-//! `device.db`: everything that this device has seen and still has to deliver. Only this crate writes the file. A
-//! second process may write through it too, to set a tag or to retry events.
+//! `device.db`: everything that this device has seen and still has to deliver. Only this crate writes the file. Besides
+//! the daemon, commands such as `bridgeclip tag`, `queue retry` and `reclassify` write through it from processes of
+//! their own.
 //!
 //! A result and its event are committed together (WAL, synchronous FULL): once [`Journal::record`] returns, no crash or
 //! power cut loses either. A row leaves the outbox only when the broker has acknowledged its event. Every row carries a

@@ -124,7 +124,7 @@ fn retry_one(tables: &mut Tables, id: i64) -> Result<bool, JournalError> {
     Ok(true)
 }
 
-/// Notes in the row that holds the payload which outbox row points to it.
+/// Notes which outbox row points to a payload, in the row that holds the payload.
 fn waits_under(tables: &Tables, home: &'static str, capture: i64, outbox_id: i64) -> Result<(), JournalError> {
     if let Some(row) = Row::load(tables.connection, home, capture)? {
         row.with("outbox_id", outbox_id).store(tables.connection)?;

@@ -170,7 +170,7 @@ impl Reader {
         })
     }
 
-    /// Sets a function that mends damage found by a read, and returns when that is done.
+    /// Sets the function that is called to mend damage found by a read. It returns once the damage is mended.
     pub(super) fn mended_by(self, mend: impl Fn(JournalError) -> Result<(), JournalError> + Send + 'static) -> Self {
         Reader { mend: Some(Box::new(mend)), ..self }
     }
