@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
+use bridgeclip_domain::THUMBNAIL_BYTES_MAX;
+
 use super::error::JournalError;
 use super::event_class::EventClass;
 use super::names::THUMBNAIL_TOPIC;
@@ -10,9 +12,6 @@ use super::outbox::{Content, NewEvent, drop_event, put, remove};
 use super::packing::pack;
 use super::row::Row;
 use super::tables::Tables;
-
-/// Size of the largest thumbnail that is kept.
-const BYTES_MAX: usize = 48 << 10;
 
 /// Stores and queues the thumbnail of a capture. One that is too large is dropped and counted.
 pub fn store(
@@ -22,7 +21,7 @@ pub fn store(
     jpeg: &[u8],
     stored_at: Timestamp,
 ) -> Result<(), JournalError> {
-    if jpeg.len() > BYTES_MAX {
+    if jpeg.len() > THUMBNAIL_BYTES_MAX {
         tables.counters.losses.thumbnails_dropped += 1;
         return Ok(());
     }
