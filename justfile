@@ -108,7 +108,7 @@ bench-peers *ARGS:
 bench-device PACKAGE PHOTO *ARGS: build
     benches/device/run {{ program }} {{ PACKAGE }} {{ PHOTO }} {{ ARGS }}
 
-# Measure how long strangers hold up a visitor of the page
+# Measure what open pages cost while photos are classified: just bench-clients PACKAGE PHOTO
 [group('measure')]
 bench-clients *ARGS: build
     benches/device/clients {{ program }} {{ ARGS }}

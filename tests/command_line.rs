@@ -17,7 +17,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 46] = [
+    let commands: [&[&str]; 52] = [
         &[],
         &["run"],
         &["status"],
@@ -56,6 +56,12 @@ fn every_command_explains_itself() {
         &["export"],
         &["reclassify"],
         &["tag"],
+        &["pair"],
+        &["bench"],
+        &["command", "keygen"],
+        &["command", "sign"],
+        &["collect", "run"],
+        &["collect", "report"],
         &["queue", "status"],
         &["queue", "list"],
         &["queue", "retry"],

@@ -62,6 +62,28 @@ fn recipes_are_explained_and_hold_no_logic() {
     }
 }
 
+/// Fields in `src/config*` that are no keys: the two parts of an address.
+const NO_KEYS: [&str; 2] = ["host", "port"];
+
+#[test]
+fn every_setting_is_in_a_shipped_file() {
+    let shipped = ["deploy/config.toml", "deploy/collect.toml"].map(|file| fs::read_to_string(root().join(file)));
+    let shipped = shipped.map(|text| text.expect("a settings file")).concat();
+    let sections = fs::read_dir(root().join("src/config")).expect("a folder").map(|entry| entry.expect("one").path());
+    let field = Regex::new("(?m)^    pub ([a-z_0-9]+): ").expect("a pattern");
+    let mut count = 0;
+    for source in sections.chain([root().join("src/config.rs")]) {
+        let source = fs::read_to_string(source).expect("UTF-8");
+        for key in field.captures_iter(&source).map(|found| found[1].to_owned()) {
+            let is_shown =
+                Regex::new(&format!(r"(?m)^#* *(\[+[a-z.]*)?{key}\b")).expect("a pattern").is_match(&shipped);
+            assert!(is_shown || NO_KEYS.contains(&key.as_str()), "`{key}` is in neither settings file of deploy/");
+            count += 1;
+        }
+    }
+    assert!(count > 50, "{count}");
+}
+
 /// Returns all Markdown files of the repository.
 fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {

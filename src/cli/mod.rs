@@ -115,9 +115,12 @@ pub fn main() -> ExitCode {
 /// Starts logging. The filter admits debug messages and the maximum level holds them back, so that a command over the
 /// uplink can turn the log up later.
 fn start_logging(level: LevelFilter) {
-    // tract logs every rewrite of a graph at info, the MQTT client every packet at debug.
-    let filter = env_logger::Env::default().default_filter_or("debug,tract=error,rumqttc=info");
-    env_logger::Builder::from_env(filter).init();
+    // tract logs every rewrite of a graph, and the MQTT client every packet, unless RUST_LOG names them.
+    env_logger::Builder::new()
+        .filter_module("tract", LevelFilter::Error)
+        .filter_module("rumqttc", LevelFilter::Info)
+        .parse_env(env_logger::Env::default().default_filter_or("debug"))
+        .init();
     if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
         log::set_max_level(level);
     }
