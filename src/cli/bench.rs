@@ -257,8 +257,13 @@ fn search(args: &Args, package: &Package) -> Result<SearchReport> {
     let mut turns = queries.iter().cycle();
     let mut next = || turns.next().expect("at least one query");
     let times = Times::measure(args, || Ok(reference.evidence(next(), NEIGHBOURS)?), || ())?;
-    let batch = |_| timed(|| Ok(reference.search_all(&queries, &Search::nearest(NEIGHBOURS))?));
-    let (found, batches): (Vec<_>, Vec<f64>) = (0..BATCHES).map(batch).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    let (mut batches, mut found) = (Vec::new(), Vec::new());
+    for _ in 0..BATCHES {
+        let batch = timed(|| Ok(reference.search_all(&queries, &Search::nearest(NEIGHBOURS))?))?;
+        // The results of one batch are kept, because the report has the peak of the memory.
+        found = batch.0;
+        batches.push(batch.1);
+    }
     let rows = |evidence: &Vec<Evidence>| evidence.iter().map(|photo| photo.reference_id - 1).collect();
     Ok(SearchReport {
         photos: reference.len(),
@@ -267,7 +272,7 @@ fn search(args: &Args, package: &Package) -> Result<SearchReport> {
         times,
         batch_queries: queries.len(),
         batch_ms_per_query: Times::of(batches).median_ms / queries.len() as f64,
-        found: args.queries.is_some().then(|| found[0].iter().map(rows).collect()),
+        found: args.queries.is_some().then(|| found.iter().map(rows).collect()),
     })
 }
 

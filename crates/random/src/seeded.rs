@@ -11,8 +11,8 @@ impl Random {
         Random(key.iter().fold(0, |state, &number| scramble(state ^ number).wrapping_add(GOLDEN)))
     }
 
-    /// Starts splitmix64 as it is published, with `seed` as its first state. Other programs with that generator draw the
-    /// same numbers.
+    /// Starts splitmix64 as it is published, with `seed` as its first state. Other programs with that generator draw
+    /// the same numbers.
     pub fn splitmix64(seed: u64) -> Self {
         Random(seed)
     }

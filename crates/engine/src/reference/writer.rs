@@ -164,8 +164,8 @@ impl Writer {
     }
 }
 
-/// Removes an unfinished file and the journal that a killed process left beside it, which must not be rolled back into a
-/// new file.
+/// Removes an unfinished file and the journal that a killed process left beside it, which must not be rolled back into
+/// a new file.
 fn remove(partial: &Path) -> io::Result<()> {
     durable::remove(&durable::with_end(partial, "-journal"))?;
     durable::remove(partial).map(drop)

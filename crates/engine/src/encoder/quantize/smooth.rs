@@ -69,8 +69,8 @@ fn folds(tower: &Tower) -> Vec<(FoldSource, Vec<usize>)> {
     folds
 }
 
-/// Returns the step of the projection, a linear layer, that computes the input `value` of an attention. None if another step uses
-/// `value` or if the layer has another form.
+/// Returns the step of the projection, a linear layer, that computes the input `value` of an attention. None if another
+/// step uses `value` or if the layer has another form.
 fn sole_projection(tower: &Tower, value: &str) -> Option<usize> {
     let uses = tower.steps.iter().flat_map(|step| &step.inputs).filter(|input| *input == value).count();
     let linear = tower.steps.iter().position(|step| step.output == value)?;
