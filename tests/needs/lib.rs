@@ -2,8 +2,8 @@
 
 use proc_macro::{TokenStream, TokenTree};
 
-/// The components that `build.rs` knows, as `NAME=REMEDY`, separated by bars. The remedy is empty for those that tests may
-/// use.
+/// The components that `build.rs` knows, as `NAME=REMEDY`, separated by bars. The remedy is empty for those that tests
+/// may use.
 const COMPONENTS: &str = env!("BRIDGECLIP_COMPONENTS");
 
 /// Makes `cargo test` leave out a test whose components are not installed, and name it with what to install.

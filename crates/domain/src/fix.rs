@@ -31,8 +31,8 @@ pub struct Position {
 const EARTH_M: f64 = 6_371_008.8;
 
 impl Position {
-    /// Returns the distance to another position along the ground in metres. It is computed on a sphere and accurate to half a
-    /// percent for points that are near each other.
+    /// Returns the distance to another position along the ground in metres. It is computed on a sphere and accurate to
+    /// half a percent for points that are near each other.
     pub fn distance_m(&self, other: &Position) -> f64 {
         let north = (other.latitude_deg - self.latitude_deg).to_radians();
         // Over the 180th meridian the short way counts.

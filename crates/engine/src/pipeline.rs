@@ -105,8 +105,8 @@ impl Embedder {
         self.embed_input(&input)
     }
 
-    /// Decodes a photo with `decode`, after waiting for the memory that it takes. The share must be kept until nothing made of
-    /// the pixels is needed any more.
+    /// Decodes a photo with `decode`, after waiting for the memory that it takes. The share must be kept until nothing
+    /// made of the pixels is needed any more.
     fn input(
         &self,
         bytes: &[u8],
