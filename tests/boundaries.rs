@@ -44,9 +44,9 @@ fn crates_depend_on_those_above_them_in_the_table() {
     let names: BTreeSet<String> =
         folders.map(|folder| folder.expect("a folder").file_name().into_string().expect("a name")).collect();
     assert_eq!(names, order.iter().cloned().collect(), "the table in ARCHITECTURE.md names every crate once");
+    let dependency = Regex::new("(?m)^bridgeclip-([a-z]+)").expect("a pattern");
     for (own, name) in order.iter().enumerate() {
         let manifest = fs::read_to_string(root().join("crates").join(name).join("Cargo.toml")).expect("a manifest");
-        let dependency = Regex::new("(?m)^bridgeclip-([a-z]+)").expect("a pattern");
         for found in dependency.captures_iter(&manifest) {
             let position = order.iter().position(|other| *other == found[1]);
             assert!(position < Some(own), "{name} depends on {}, which stands below it in ARCHITECTURE.md", &found[1]);
@@ -219,11 +219,14 @@ fn segments(path: &str) -> Vec<String> {
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let paths = entries.map(|entry| entry.expect("an entry").path());
-    paths.flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] }).filter(is_module).collect()
+    paths
+        .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
+        .filter(|path| is_module(path))
+        .collect()
 }
 
 /// Whether a file is a module. `main.rs` only starts the library beside it.
-fn is_module(path: &PathBuf) -> bool {
+fn is_module(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "rs") && !path.ends_with("src/main.rs")
 }
 

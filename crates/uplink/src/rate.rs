@@ -41,6 +41,9 @@ impl RateLimit {
     }
 }
 
+/// Time whose worth a [`TokenBucket`] saves up while nothing passes.
+const SAVED_UP: Duration = Duration::from_secs(1);
+
 /// Limit for bytes or messages per second. At most one second's worth passes at once; a single large piece may overdraw
 /// that, and later pieces wait for the balance.
 #[derive(Debug)]
@@ -53,14 +56,15 @@ pub struct TokenBucket {
 impl TokenBucket {
     /// Creates a bucket from which nothing was taken.
     pub fn new(per_s: Option<u32>) -> Self {
-        TokenBucket { per_s: per_s.map(f64::from), limit: RateLimit::new(Duration::from_secs(1)) }
+        TokenBucket { per_s: per_s.map(f64::from), limit: RateLimit::new(SAVED_UP) }
     }
 
     /// Changes the rate. An overdraft remains.
     pub fn set_rate(&mut self, per_s: Option<u32>, now: Instant) {
-        let owed = self.limit.owed(now).as_secs_f64() * self.per_s.unwrap_or(0.0);
+        let overdraft = self.wait(now).as_secs_f64() * self.per_s.unwrap_or(0.0);
+        let owed = self.limit.owed(now).min(SAVED_UP);
         *self = TokenBucket::new(per_s);
-        self.limit.take(self.cost(owed), now);
+        self.limit.take(owed + self.cost(overdraft), now);
     }
 
     /// Returns the time that the next piece must wait.
