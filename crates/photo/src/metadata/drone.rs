@@ -153,10 +153,11 @@ fn add_parrot(fields: &Fields, drone: &mut Drone) {
     fill(&mut drone.flight, fields.attitude(["DroneRollDegree", "DronePitchDegree", "DroneYawDegree"]));
 }
 
-/// Adds Pix4D's fields. Pix4D counts the camera's pitch from straight down, so 90 is the horizon.
+/// Adds Pix4D's fields. Pix4D counts the camera's pitch from straight down (0) over the horizon (90) to straight up
+/// (180). The Autel XL715 writes a gimbal's pitch there instead, in which the horizon is 0 and straight down is -90.
 fn add_pix4d(fields: &Fields, metadata: &mut Metadata, drone: &mut Drone) {
     let mut gimbal = fields.attitude(["Roll", "Pitch", "Yaw"]);
-    gimbal.pitch_deg = gimbal.pitch_deg.map(|pitch| pitch - 90.0);
+    gimbal.pitch_deg = gimbal.pitch_deg.map(|pitch| if pitch < 0.0 { pitch } else { pitch - 90.0 });
     fill(&mut drone.gimbal, gimbal);
     drone.relative_altitude_m = drone.relative_altitude_m.or(fields.altitude("AboveGroundAltitude"));
     if let Some(position) = &mut metadata.positions.exif {
@@ -265,6 +266,10 @@ mod tests {
             r#"<rdf:Description rdf:about="Autel Robotics Meta Data" Camera:Pitch="65.5" Camera:Yaw="12" Camera:Roll="0"/>"#,
         );
         assert_eq!(old.drone.expect("a drone").gimbal, attitude(0.0, -24.5, 12.0));
+        let xl715 = read(
+            r#"<rdf:Description rdf:about="Autel Robotics Meta Data" Camera:Pitch="-45" Camera:Yaw="12" Camera:Roll="0"/>"#,
+        );
+        assert_eq!(xl715.drone.expect("a drone").gimbal, attitude(0.0, -45.0, 12.0));
     }
 
     #[test]

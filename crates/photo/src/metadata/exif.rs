@@ -35,9 +35,38 @@ pub fn orientation(block: &[u8]) -> Orientation {
 
 /// Parses a block, or as much of it as possible if it is damaged.
 fn parse(block: &[u8]) -> Option<Exif> {
+    let mut block = block.to_vec();
+    unify_pointers(&mut block);
     let mut reader = exif::Reader::new();
     reader.continue_on_error(true);
-    reader.read_raw(block.to_vec()).or_else(|error| error.distill_partial_result(|_| ())).ok()
+    reader.read_raw(block).or_else(|error| error.distill_partial_result(|_| ())).ok()
+}
+
+/// Tags of the pointers to the directories of the exposure and of the position (CIPA DC-008, 4.6.3).
+const POINTERS: [u16; 2] = [0x8769, 0x8825];
+/// Types under which some cameras write pointers: SLONG (9), and IFD (13) of TIFF's supplement 1. The parser follows
+/// LONG (4) alone.
+const POINTER_TYPES: [u16; 2] = [9, 13];
+const LONG: u16 = 4;
+
+/// Gives the pointers of the first directory the type that EXIF prescribes.
+fn unify_pointers(block: &mut [u8]) -> Option<()> {
+    let little = match block.get(..4)? {
+        b"II*\0" => true,
+        b"MM\0*" => false,
+        _ => return None,
+    };
+    let short = |bytes: [u8; 2]| if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) };
+    let start = block.get(4..)?.first_chunk::<4>()?;
+    let start = if little { u32::from_le_bytes(*start) } else { u32::from_be_bytes(*start) } as usize;
+    let entries = usize::from(short(*block.get(start..)?.first_chunk()?));
+    for entry in block.get_mut(start + 2..)?.chunks_exact_mut(12).take(entries) {
+        let (tag, kind) = (short([entry[0], entry[1]]), short([entry[2], entry[3]]));
+        if POINTERS.contains(&tag) && POINTER_TYPES.contains(&kind) {
+            entry[2..4].copy_from_slice(&if little { LONG.to_le_bytes() } else { LONG.to_be_bytes() });
+        }
+    }
+    Some(())
 }
 
 fn orientation_of(exif: &Exif) -> Orientation {
@@ -51,24 +80,41 @@ fn text(exif: &Exif, tag: Tag) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// Returns a whole number that is not negative.
 fn whole(exif: &Exif, tag: Tag) -> Option<u32> {
-    exif.get_field(tag, In::PRIMARY)?.value.get_uint(0)
+    let value = number(exif, tag)?;
+    (value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value)).then_some(value as u32)
 }
 
-fn rationals(exif: &Exif, tag: Tag) -> Option<Vec<f64>> {
-    let Value::Rational(values) = &exif.get_field(tag, In::PRIMARY)?.value else { return None };
-    // No tag that is read here has more than three values.
-    let values: Vec<f64> = values.iter().take(3).map(exif::Rational::to_f64).collect();
-    values.iter().all(|value| value.is_finite()).then_some(values)
+/// Returns up to three values of a tag, of whatever numeric type the camera wrote; NaN for a fraction over zero. No tag
+/// that is read here has more values.
+fn numbers(exif: &Exif, tag: Tag) -> Option<Vec<f64>> {
+    fn first<T: Copy>(values: &[T], number: impl Fn(T) -> f64) -> Vec<f64> {
+        values.iter().take(3).map(|value| number(*value)).collect()
+    }
+    Some(match &exif.get_field(tag, In::PRIMARY)?.value {
+        Value::Rational(values) => first(values, |value| value.to_f64()),
+        Value::SRational(values) => first(values, |value| value.to_f64()),
+        Value::Byte(values) => first(values, f64::from),
+        Value::Short(values) => first(values, f64::from),
+        Value::Long(values) => first(values, f64::from),
+        Value::SByte(values) => first(values, f64::from),
+        Value::SShort(values) => first(values, f64::from),
+        Value::SLong(values) => first(values, f64::from),
+        Value::Float(values) => first(values, f64::from),
+        Value::Double(values) => first(values, f64::from),
+        Value::Ascii(_) | Value::Undefined(..) | Value::Unknown(..) => return None,
+    })
 }
 
-fn rational(exif: &Exif, tag: Tag) -> Option<f64> {
-    rationals(exif, tag)?.first().copied()
+/// Returns the first value of a tag if it is finite.
+fn number(exif: &Exif, tag: Tag) -> Option<f64> {
+    numbers(exif, tag)?.first().copied().filter(|value| value.is_finite())
 }
 
 /// Returns a positive number. Zero means unknown in tags where it makes no sense.
 fn positive(exif: &Exif, tag: Tag) -> Option<f64> {
-    rational(exif, tag).filter(|value| *value > 0.0)
+    number(exif, tag).filter(|value| *value > 0.0)
 }
 
 fn camera(exif: &Exif) -> Camera {
@@ -91,16 +137,47 @@ fn exposure(exif: &Exif) -> Exposure {
     }
 }
 
-/// Returns `DateTimeOriginal` with its fraction and offset.
+/// Tags of one moment: its date and time, its fraction of a second, and its offset from UTC.
+type MomentTags = [Tag; 3];
+
+/// Moments of a photo, the most trusted first: the exposure, the digitisation, which a camera makes at the same moment,
+/// and the last change of the file, which an editor may have made (CIPA DC-008, 4.6.5).
+const MOMENTS: [MomentTags; 3] = [
+    [Tag::DateTimeOriginal, Tag::SubSecTimeOriginal, Tag::OffsetTimeOriginal],
+    [Tag::DateTimeDigitized, Tag::SubSecTimeDigitized, Tag::OffsetTimeDigitized],
+    [Tag::DateTime, Tag::SubSecTime, Tag::OffsetTime],
+];
+
+/// Returns the first of the photo's moments that is a time.
 fn taken(exif: &Exif, local: Offset) -> Option<Timestamp> {
-    let civil = DateTime::strptime("%Y:%m:%d %H:%M:%S", text(exif, Tag::DateTimeOriginal)?).ok()?;
-    let offset = text(exif, Tag::OffsetTimeOriginal).and_then(|text| parse_offset(&text)).unwrap_or(local);
-    let fraction = text(exif, Tag::SubSecTimeOriginal).and_then(|digits| fraction(&digits));
+    MOMENTS.iter().find_map(|tags| moment(exif, tags, local))
+}
+
+fn moment(exif: &Exif, [time, fraction_of, offset_of]: &MomentTags, local: Offset) -> Option<Timestamp> {
+    let (civil, own_fraction) = parse_civil(&text(exif, *time)?)?;
+    // One clock writes all of a camera's moments, so an offset beside any of them is that of all.
+    let offsets = [*offset_of].into_iter().chain(MOMENTS.map(|[.., offset]| offset));
+    let offset = offsets.filter_map(|tag| parse_offset(&text(exif, tag)?)).next().unwrap_or(local);
+    let fraction = own_fraction.or_else(|| fraction(&text(exif, *fraction_of)?));
     offset.to_timestamp(civil).ok()?.checked_add(fraction.unwrap_or_default()).ok()
 }
 
-/// Parses a UTC offset such as `+09:00`, as EXIF 2.31 writes it, up to 14 hours. `None` for anything else.
+/// Parses a date and time of EXIF, with the fraction of a second that some cameras append. Phones that count the hours
+/// of a day from 1 to 24 (`kk` in Java) write the hour after midnight as 24 of the day that has begun.
+fn parse_civil(text: &str) -> Option<(DateTime, Option<SignedDuration>)> {
+    let (text, fraction_of) = match text.split_once('.') {
+        Some((text, digits)) => (text, fraction(digits)),
+        None => (text, None),
+    };
+    let civil = DateTime::strptime("%Y:%m:%d %H:%M:%S", text.replace(" 24:", " 00:")).ok()?;
+    Some((civil, fraction_of))
+}
+
+/// Parses a UTC offset such as `+09:00`, as EXIF 2.31 writes it, or `Z`, up to 14 hours. `None` for anything else.
 pub fn parse_offset(text: &str) -> Option<Offset> {
+    if text.eq_ignore_ascii_case("z") {
+        return Some(Offset::UTC);
+    }
     let sign = match text.as_bytes().first()? {
         b'+' => 1,
         b'-' => -1,
@@ -115,14 +192,14 @@ pub fn parse_offset(text: &str) -> Option<Offset> {
 /// Parses the digits after the decimal point of a second, at most nine of them.
 fn fraction(digits: &str) -> Option<SignedDuration> {
     let digits = digits.get(..digits.len().min(9))?;
-    let value: i64 = digits.parse().ok().filter(|value| *value >= 0)?;
+    let value: i64 = digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())??;
     Some(SignedDuration::from_nanos(value * 10_i64.pow(9 - digits.len() as u32)))
 }
 
 /// Returns the moment of the position from its UTC date and time of day.
 fn gps_time(exif: &Exif) -> Option<Timestamp> {
     let date = text(exif, Tag::GPSDateStamp)?;
-    let time = rationals(exif, Tag::GPSTimeStamp)?;
+    let time = numbers(exif, Tag::GPSTimeStamp)?;
     let [hours, minutes, seconds] = time.as_slice() else { return None };
     let midnight = DateTime::strptime("%Y:%m:%d %H:%M:%S", format!("{date} 00:00:00")).ok()?;
     let seconds = hours * 3600.0 + minutes * 60.0 + seconds;
@@ -136,8 +213,8 @@ fn position(exif: &Exif) -> Option<Position> {
     if text(exif, Tag::GPSStatus).is_some_and(|status| status == "V") {
         return None;
     }
-    let latitude_deg = degrees(exif, Tag::GPSLatitude, Tag::GPSLatitudeRef, "S", 90.0)?;
-    let longitude_deg = degrees(exif, Tag::GPSLongitude, Tag::GPSLongitudeRef, "W", 180.0)?;
+    let latitude_deg = degrees(exif, Tag::GPSLatitude, Tag::GPSLatitudeRef, ['N', 'S'], 90.0)?;
+    let longitude_deg = degrees(exif, Tag::GPSLongitude, Tag::GPSLongitudeRef, ['E', 'W'], 180.0)?;
     // A position at exactly 0, 0 also comes from a receiver without a fix.
     (latitude_deg != 0.0 || longitude_deg != 0.0).then(|| Position {
         latitude_deg,
@@ -160,27 +237,39 @@ fn quality(exif: &Exif) -> Option<FixQuality> {
     }
 }
 
-/// Returns degrees, minutes and seconds with the sign of their hemisphere; `None` beyond `limit`.
-fn degrees(exif: &Exif, tag: Tag, reference: Tag, negative: &str, limit: f64) -> Option<f64> {
-    let parts = rationals(exif, tag)?;
-    let [degrees, minutes, seconds] = parts.as_slice() else { return None };
-    let value = degrees + minutes / 60.0 + seconds / 3600.0;
-    let sign = if text(exif, reference)?.eq_ignore_ascii_case(negative) { -1.0 } else { 1.0 };
+/// Returns degrees, minutes and seconds with the sign of their hemisphere; `None` beyond `limit`. `hemispheres` are the
+/// letters of the positive and the negative one.
+fn degrees(exif: &Exif, tag: Tag, reference: Tag, hemispheres: [char; 2], limit: f64) -> Option<f64> {
+    let parts = numbers(exif, tag)?;
+    let [degrees, minutes, seconds] = *parts.as_slice() else { return None };
+    // Cameras that write minutes with a fraction leave the seconds undefined (0/0).
+    let seconds = if seconds.is_nan() { 0.0 } else { seconds };
+    if !(0.0..60.0).contains(&minutes.abs()) || !(0.0..60.0).contains(&seconds.abs()) {
+        return None;
+    }
+    let value = degrees.abs() + minutes.abs() / 60.0 + seconds.abs() / 3600.0;
+    // A letter, or a word such as "South". Anything else does not tell the hemisphere.
+    let letter = text(exif, reference)?.chars().next()?.to_ascii_uppercase();
+    let sign = [1.0, -1.0][hemispheres.iter().position(|hemisphere| *hemisphere == letter)?];
     (value <= limit).then_some(sign * value)
 }
 
+/// Altitude in metres, on either side of zero, beyond which a value is an error.
+const ALTITUDE_M_MAX: f64 = 20_000.0;
+
 /// Returns the altitude in metres. References 1 and 3 mean below sea level or the ellipsoid.
 fn altitude(exif: &Exif) -> Option<f64> {
-    let metres = rational(exif, Tag::GPSAltitude)?;
+    let metres = number(exif, Tag::GPSAltitude).filter(|metres| metres.abs() <= ALTITUDE_M_MAX)?;
     let below = whole(exif, Tag::GPSAltitudeRef).is_some_and(|reference| reference == 1 || reference == 3);
-    Some(if below { -metres } else { metres })
+    // A signed altitude may have both a sign and a reference, which say the same.
+    Some(if below { -metres.abs() } else { metres })
 }
 
 /// Returns the camera's direction in degrees from true north. A magnetic direction is left out, because it would need
 /// the local declination.
 fn heading(exif: &Exif) -> Option<f64> {
     let is_true = text(exif, Tag::GPSImgDirectionRef).is_none_or(|reference| reference == "T");
-    rational(exif, Tag::GPSImgDirection).filter(|degrees| is_true && (0.0..=360.0).contains(degrees))
+    number(exif, Tag::GPSImgDirection).filter(|degrees| is_true && (0.0..=360.0).contains(degrees))
 }
 
 #[cfg(test)]
@@ -259,7 +348,6 @@ pub mod tests {
     #[test]
     fn every_tag_is_read() {
         let metadata = read(&block(), Offset::UTC);
-        let time = |text: &str| Some(text.parse::<Timestamp>().expect("a time"));
         assert_eq!(metadata.taken, time("2026-05-08T22:30:33.25Z"));
         assert_eq!(metadata.gps_time, time("2026-05-08T22:30:32.5Z"));
         assert_eq!((metadata.heading_deg, metadata.orientation), (Some(180.5), Orientation::from_exif(6)));
@@ -288,10 +376,97 @@ pub mod tests {
         assert_eq!(metadata.drone, None);
     }
 
+    fn time(text: &str) -> Option<Timestamp> {
+        Some(text.parse().expect("a time"))
+    }
+
+    /// The moment of a block with these fields alone, for a camera in Japan.
+    fn taken_of(fields: &[(Tag, &str)]) -> Option<Timestamp> {
+        let fields = fields.iter().map(|(tag, text)| (*tag, ascii(text))).collect();
+        read(&written(fields), Offset::constant(9)).taken
+    }
+
+    #[test]
+    fn a_moment_is_found_wherever_the_camera_wrote_it() {
+        use Tag as T;
+        let cases: [(&[(Tag, &str)], Option<&str>); 10] = [
+            (
+                &[(T::DateTimeDigitized, "2021:01:27 15:09:51"), (T::OffsetTimeDigitized, "-08:00")],
+                Some("2021-01-27T23:09:51Z"),
+            ),
+            (
+                &[(T::DateTimeOriginal, "0000:00:00 00:00:00"), (T::DateTimeDigitized, "2026:05:09 19:11:12")],
+                Some("2026-05-09T10:11:12Z"),
+            ),
+            (
+                &[(T::DateTime, "2026:05:09 19:11:12"), (T::OffsetTime, "+09:00"), (T::SubSecTime, "5")],
+                Some("2026-05-09T10:11:12.5Z"),
+            ),
+            (&[(T::DateTimeOriginal, "2026:05:09 12:11:12"), (T::OffsetTime, "+02:00")], Some("2026-05-09T10:11:12Z")),
+            (
+                &[(T::DateTimeOriginal, "2026:05:09 10:11:12"), (T::OffsetTimeOriginal, "Z")],
+                Some("2026-05-09T10:11:12Z"),
+            ),
+            (&[(T::DateTimeOriginal, "2026:05:09 24:08:19")], Some("2026-05-08T15:08:19Z")),
+            (
+                &[(T::DateTimeOriginal, "2026:12:31 24:00:00"), (T::OffsetTimeOriginal, "Z")],
+                Some("2026-12-31T00:00:00Z"),
+            ),
+            (
+                &[(T::DateTimeOriginal, "2026:05:09 19:11:12.25"), (T::SubSecTimeOriginal, "99")],
+                Some("2026-05-09T10:11:12.25Z"),
+            ),
+            (&[(T::DateTimeOriginal, "2026:05:09 25:11:12")], None),
+            (&[(T::DateTimeOriginal, "    :  :     :  :  ")], None),
+        ];
+        for (fields, expected) in cases {
+            assert_eq!(taken_of(fields), expected.and_then(time), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn positions_are_read_whatever_numbers_they_are_written_in() {
+        let latitude = |value| with(Tag::GPSLatitude, value).positions.exif.map(|at| at.latitude_deg);
+        let signed = |values: &[(i32, i32)]| {
+            Value::SRational(values.iter().map(|&(num, denom)| exif::SRational { num, denom }).collect())
+        };
+        assert_eq!(latitude(signed(&[(35, 1), (30, 1), (1800, 100)])), Some(-35.505));
+        assert_eq!(latitude(signed(&[(-35, 1), (30, 1), (1800, 100)])), Some(-35.505), "the reference says S too");
+        assert_eq!(latitude(fractions(&[(35, 1), (303, 10), (0, 0)])), Some(-35.505));
+        assert_eq!(latitude(Value::Double(vec![35.0, 30.0, 18.0])), Some(-35.505));
+        assert_eq!(latitude(Value::Short(vec![35, 30, 18])), Some(-35.505));
+        assert_eq!(latitude(fractions(&[(35, 1), (60, 1), (0, 1)])), None);
+        assert_eq!(latitude(fractions(&[(35, 1), (0, 0), (0, 1)])), None);
+        assert_eq!(
+            with(Tag::GPSAltitude, fractions(&[(u32::MAX, 1)])).positions.exif.expect("a place").altitude_m,
+            None
+        );
+        let below = with(Tag::GPSAltitude, signed(&[(-123, 10)]));
+        assert_eq!(below.positions.exif.expect("a place").altitude_m, Some(-12.3));
+    }
+
+    #[test]
+    fn pointers_of_other_types_are_followed() {
+        let block = block();
+        let start = u32::from_le_bytes(*block[4..].first_chunk().expect("a pointer")) as usize;
+        assert!(block.starts_with(b"II*\0"), "little-endian, as the writer makes it");
+        for kind in [9, 13] {
+            let mut other = block.clone();
+            for entry in other[start + 2..].chunks_exact_mut(12) {
+                if POINTERS.contains(&u16::from_le_bytes([entry[0], entry[1]])) {
+                    entry[2] = kind;
+                }
+            }
+            assert_ne!(other, block);
+            assert_eq!(read(&other, Offset::UTC), read(&block, Offset::UTC), "type {kind}");
+        }
+    }
+
     #[test]
     fn signs_follow_the_references() {
         let latitude = |reference| with(Tag::GPSLatitudeRef, ascii(reference)).positions.exif.map(|at| at.latitude_deg);
         assert_eq!([latitude("N"), latitude("n"), latitude("s")], [Some(35.505), Some(35.505), Some(-35.505)]);
+        assert_eq!([latitude("South"), latitude("North"), latitude("?")], [Some(-35.505), Some(35.505), None]);
         let altitude = |reference| {
             with(Tag::GPSAltitudeRef, Value::Byte(vec![reference])).positions.exif.and_then(|at| at.altitude_m)
         };
@@ -361,6 +536,6 @@ pub mod tests {
             assert_eq!(parse_offset(bad), None, "{bad}");
         }
         assert_eq!(fraction("25"), Some(SignedDuration::from_millis(250)));
-        assert_eq!(fraction("x"), None);
+        assert_eq!([fraction("x"), fraction("+5"), fraction("-5")], [None; 3]);
     }
 }
