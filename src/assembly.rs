@@ -1,4 +1,5 @@
-//! From the settings to the parameters of each stage. A stage never sees the settings; nothing else translates them.
+//! Translates the settings into the parameters of each stage. A stage never sees the settings, and nothing else
+//! translates them.
 
 mod uplink;
 
@@ -22,7 +23,7 @@ fn megabytes(number: u32) -> u64 {
     u64::from(number) * 1_000_000
 }
 
-/// Returns where packages are on this device, and whose are trusted.
+/// Returns where packages are on this device, and whose signatures are trusted.
 pub fn package_source(config: &PackageConfig) -> PackageSource<'_> {
     PackageSource { dir: &config.dir, store: config.store.as_deref().map(Store::at), keys: &config.trusted_keys }
 }
@@ -82,7 +83,7 @@ pub fn limits(config: &Config) -> Limits {
     }
 }
 
-/// Loads what classifies photos.
+/// Loads the classifier of photos.
 pub fn classifier(config: &Config, package: &Package) -> Result<Classifier> {
     let threads = Threads::new(config.classify.threads.get() as usize)?;
     Ok(Classifier::load(package, limits(config), method(config), &threads)?)
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     const SHIPPED: &str = include_str!("../deploy/config.toml");
-    /// A settings file that leaves out all that can be left out.
+    /// A settings file without any optional key.
     const SHORTEST: &str =
         "[device]\nsite = \"kita\"\nid = \"unit-1\"\ndata_dir = \"data\"\n[package]\ndir = \"package\"
                             [intake]\nfolders = []";

@@ -11,7 +11,7 @@
 //! - the folder watcher's
 //! - `read`, for the photo that is being read
 //!
-//! On a stop the current photo is finished, then the uplink says goodbye, then the journal ends.
+//! On a stop, the current photo is finished, then the uplink takes leave of the broker, then the journal ends.
 //!
 //! An import by hand runs without uplink, commands, position, corrector, web and watcher. It ends by itself.
 

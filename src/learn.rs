@@ -1,4 +1,4 @@
-//! Votes of photos that inspectors have rated: from the journal into the classifier's evidence.
+//! Brings the photos that inspectors have rated from the journal into the classifier's evidence, where they vote.
 
 use log::warn;
 

@@ -1,5 +1,5 @@
-//! Classifying stored captures again, after the reference or the rule has changed. It works from their embeddings,
-//! without their photos.
+//! Classifies stored captures again after the reference or the rule has changed, from their embeddings and without
+//! their photos.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -63,8 +63,8 @@ pub enum ReclassifyError {
 /// space of the answerer's package.
 ///
 /// After each page, `hand_over` receives the number of captures examined and those whose verdict has changed. It
-/// returns how many of these it stored, and whether to go on. The ones that it did not store were judged by an
-/// inspector meanwhile.
+/// returns how many of these it stored, and whether to go on. An inspector has meanwhile judged those that it did not
+/// store.
 pub fn reclassify<E: From<ReclassifyError>>(
     pages: impl Iterator<Item = Result<Vec<StoredResult>, JournalError>>,
     answerer: &Answerer,

@@ -57,7 +57,7 @@ fn memory_peak() -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
 }
 
-/// What becomes of a photo, from reading the file to the thumbnail.
+/// Outcome for a photo, from reading the file to the thumbnail.
 struct Grown {
     outcome: String,
     /// Bytes by which a process grows over it.

@@ -296,7 +296,7 @@ fn a_calendar_that_jumps_from_1970_logs_nobody_out() {
     let path = paged.device.data_dir().join("sessions.json");
     let mut kept: Value = serde_json::from_slice(&fs::read(&path).expect("the visitors")).expect("JSON");
     assert!(!kept.to_string().contains("expires"), "no end by a calendar: {kept}");
-    // By the calendar, which was at 1970 before, the machine was off for decades.
+    // The calendar, which was at 1970 before, says that the machine was off for decades.
     kept["clock"]["boot_id"] = "before".into();
     kept["clock"]["anchor"] = Value::Null;
     fs::write(&path, kept.to_string()).expect("written");

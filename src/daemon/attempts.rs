@@ -30,7 +30,7 @@ pub struct Attempts {
     slots: Vec<Option<Slot>>,
     /// Index of the slot of the file that is being decoded.
     current: Option<usize>,
-    /// Number of photos for which notes are still synced.
+    /// Number of further photos whose notes are synced.
     careful: u32,
 }
 
@@ -63,7 +63,7 @@ impl Attempts {
         attempts
     }
 
-    /// Takes over the slots of the run before. `ran` tells whether that run ended without closing the file.
+    /// Takes over the slots of the run before. `ran` says whether that run ended without closing the file.
     fn after(&mut self, ran: bool, slots: Vec<Option<Slot>>) {
         self.slots = slots;
         let ended = self.slots.iter().flatten().count();
@@ -97,7 +97,7 @@ impl Attempts {
         }
     }
 
-    /// Notes that the decoding of the current file has ended, with whatever outcome.
+    /// Notes that the decoding of the current file has ended, whatever the outcome.
     pub fn end(&mut self) {
         let Some(place) = self.current.take() else { return };
         self.slots[place] = None;
@@ -171,7 +171,7 @@ fn read(file: &File) -> Option<Vec<u8>> {
 }
 
 /// Parses the file: whether the last run ended uncleanly, and the slots. A damaged slot is free: a write that a power
-/// cut tore is of the photo that was decoded last.
+/// cut tore belongs to the photo that was decoded last.
 fn parse(bytes: &[u8]) -> Option<(bool, Vec<Option<Slot>>)> {
     let text = std::str::from_utf8(bytes).ok()?;
     let ran = [true, false].into_iter().find(|runs| text.starts_with(&head(*runs)))?;

@@ -9,7 +9,7 @@ use crate::uplink::LinkEvent;
 /// Event that the daemon reports to its observer.
 #[derive(Clone, Debug)]
 pub enum DaemonEvent {
-    /// A file is being read, and `waiting` other ones are queued after it.
+    /// A file is being read, and `waiting` other files are queued after it.
     Started { path: PathBuf, waiting: usize },
     /// A photo was classified, and its result is durable.
     Captured { path: PathBuf, capture: i64, sequence: i64, verdict: Box<Verdict> },
@@ -17,9 +17,9 @@ pub enum DaemonEvent {
     Known { path: PathBuf },
     /// A file gave no result. This is recorded, unless the file has vanished.
     Failed { path: PathBuf, reason: String },
-    /// Facts about these captures have changed, in whatever process: verdict, inspection, tag, time or place.
+    /// Facts about these captures have changed, in any process: verdict, inspection, tag, time or place.
     Changed { captures: Vec<i64> },
-    /// Events were queued, in whatever process.
+    /// Events were queued, in any process.
     QueueChanged,
     /// The link to the broker has changed.
     Link(LinkEvent),

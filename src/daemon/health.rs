@@ -34,7 +34,8 @@ struct UnreadableFiles {
     reason: String,
 }
 
-/// Maximum number of files that are remembered as unreadable. They stand for all files of a card that fails entirely.
+/// Maximum number of files that are remembered as unreadable. On a card that fails entirely, they represent all its
+/// files.
 const UNREADABLE_MAX: usize = 1_000;
 
 impl Vitals {

@@ -7,25 +7,25 @@ use log::info;
 
 /// Longest rest before the temperature is read again.
 const REST_MAX: Duration = Duration::from_secs(60);
-/// Longest rest as a multiple of the last photo's time. A tenth of the time is work then.
+/// Longest rest as a multiple of the last photo's time. The daemon then works for a tenth of the time.
 const TIMES_MAX: f32 = 9.0;
 
 /// Decision on rests between photos.
 #[derive(Debug)]
 pub struct Heat {
-    /// Temperature from which the daemon rests; `None` if it never rests.
+    /// Least temperature at which the daemon rests; `None` if it never rests.
     limit_celsius: Option<f32>,
     is_hot: bool,
 }
 
 impl Heat {
-    /// Starts cool. `limit_celsius` is the temperature from which the daemon rests; `None` for never.
+    /// Starts cool. `limit_celsius` is the least temperature at which the daemon rests; `None` for never.
     pub fn new(limit_celsius: Option<f32>) -> Self {
         Heat { limit_celsius, is_hot: false }
     }
 
-    /// Returns how long to rest after a photo that took `took`: as long again at the limit, and once more for every
-    /// degree above it, up to nine times and one minute.
+    /// Returns how long to rest after a photo that took `took`: one `took` at the limit and another for every degree
+    /// above it, up to nine times `took` and at most one minute.
     pub fn rest(&mut self, celsius: impl FnOnce() -> Option<f32>, took: Duration) -> Duration {
         let Some(limit) = self.limit_celsius else { return Duration::ZERO };
         let Some(celsius) = celsius() else { return Duration::ZERO };

@@ -1,4 +1,4 @@
-//! Start of the uplink from the settings.
+//! Starts the uplink as the settings describe it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Start of the API with parts of the daemon.
+//! Starts the API with parts of the daemon.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What happens to each file: from its bytes to a durable result, or to a reason why there is none.
+//! Takes each file from its bytes to a durable result, or to a recorded reason why there is none.
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -30,8 +30,8 @@ const INCOMPLETE_PAUSE: Duration = Duration::from_secs(2);
 const FAULT_PAUSE: Duration = Duration::from_secs(5);
 /// Longest pause before a file that the drive could not read is tried again. The pauses double up to this one.
 const UNREADABLE_PAUSE_MAX: Duration = Duration::from_secs(600);
-/// Number of bytes that are read of a file to learn when the photo was taken. An EXIF block of a JPEG has at most 64
-/// KiB (CIPA DC-008, 4.7.2) and comes first.
+/// Number of bytes read from a file to learn when the photo was taken. The EXIF block of a JPEG is at its start and has
+/// at most 64 KiB (CIPA DC-008, 4.7.2).
 const HEAD_BYTES: u64 = 1 << 16;
 
 /// Worker that takes one file after another from bytes to a durable result.
@@ -48,13 +48,13 @@ pub struct Worker {
     pub bursts: Bursts,
     pub attempts: Attempts,
     pub reads: Reads,
-    /// Whether this is an import by hand: a person waits for the end, and wants to know about every file.
+    /// Whether this is an import by hand: a person waits for its end and is told about every file.
     pub by_hand: bool,
 }
 
 /// Outcome for one file.
 pub enum Progress {
-    /// The photo is known.
+    /// The journal has a result for the photo.
     Done,
     /// There is no result. The reason is recorded, or the file is gone.
     Failed,
@@ -63,12 +63,13 @@ pub enum Progress {
 }
 
 impl Worker {
-    /// Classifies one file. What is wrong with a photo is recorded; a fault of the device is logged and tried again.
+    /// Classifies one file. A fault of the photo is recorded. A fault of the device is logged, and the file is tried
+    /// again.
     pub fn process(&mut self, candidate: &Candidate) -> Progress {
         match self.result(candidate) {
             Ok(progress) => progress,
             Err(error) => {
-                // The journal has logged once, for all photos, that the device is full.
+                // The journal has already logged, once for all photos, that the device is full.
                 if !matches!(error.downcast_ref(), Some(JournalError::Full(_))) {
                     error!("{}: {error:#}; trying again in {FAULT_PAUSE:?}", candidate.path.display());
                 }
@@ -77,8 +78,8 @@ impl Worker {
         }
     }
 
-    /// Reads, classifies and stores a photo. An error is a fault of the device; what is wrong with a photo is recorded
-    /// instead.
+    /// Reads, classifies and stores a photo. An error is a fault of the device. A fault of the photo is recorded and is
+    /// not an error.
     fn result(&mut self, candidate: &Candidate) -> Result<Progress> {
         let bytes = match self.read(candidate) {
             Ok(bytes) => bytes,
@@ -205,8 +206,8 @@ impl Worker {
         Progress::Done
     }
 
-    /// Reports a file that vanished, for example with a pulled card. Nothing is recorded, so that the photo is new when
-    /// it comes back.
+    /// Reports a file that vanished, for example with a pulled card. Nothing is recorded, so the photo counts as new if
+    /// it reappears.
     fn vanished(&self, candidate: &Candidate, error: &io::Error) -> Progress {
         let path = candidate.path.clone();
         self.vitals.file_readable(&path);
@@ -215,8 +216,8 @@ impl Worker {
         Progress::Failed
     }
 
-    /// Reports a file that the drive cannot read. This is not the photo's fault, so nothing is recorded and the file is
-    /// tried again, by the next import if this is one.
+    /// Reports a file that the drive cannot read. The photo is not to blame, so nothing is recorded. The daemon tries
+    /// the file again after a pause; an import by hand leaves it to the next import.
     fn unreadable(&self, candidate: &Candidate, error: &io::Error) -> Progress {
         let path = candidate.path.clone();
         let reason = format!("cannot be read: {error}");
@@ -233,7 +234,7 @@ impl Worker {
         Progress::Again(pause)
     }
 
-    /// Has a photo that may still be growing tried again. Records any other failure.
+    /// Schedules another try if the photo may still be growing. Records any other failure.
     fn failed(&self, candidate: &Candidate, error: &PipelineError) -> Result<Progress> {
         let waiting = !self.by_hand && candidate.unchanged < self.config.intake.incomplete_s.seconds();
         if waiting && matches!(error, PipelineError::Photo(error) if error.may_be_incomplete()) {
@@ -271,10 +272,10 @@ impl Records for Worker {
         }
     }
 
-    /// Returns the time by the camera's clock, which survives copying, or else the time of the file.
+    /// Returns the time by the camera's clock, which survives copying, or else the file's modification time.
     fn taken(&self, path: &Path, stamp: &FileStamp) -> Timestamp {
         if self.attempts.of(path, stamp) > 0 {
-            // A photo that has ended the program comes after all other ones.
+            // A photo that has ended the program is tried after all others.
             return Timestamp::MAX;
         }
         // A file that cannot be read is reported when its turn comes.
@@ -289,7 +290,7 @@ fn read_head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns when the file was last written; the start of 1970 if that is outside the calendar.
+/// Returns the time of the file's last change, or the start of 1970 if that time is outside the calendar's range.
 fn modified(stamp: &FileStamp) -> Timestamp {
     Timestamp::from_nanosecond(stamp.modified_ns.into()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

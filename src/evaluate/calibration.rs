@@ -1,4 +1,4 @@
-//! How well confidences match accuracy: the expected calibration error.
+//! Measures how well confidences match accuracy, by the expected calibration error.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Whether the reasons for a second look point to wrong answers.
+//! Measures whether the reasons for a second look point to wrong answers.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Judged, decimals};
 use crate::domain::{Category, SecondLook};
 
-/// How often each reason for a second look was given.
+/// Number of photos for each reason for a second look.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DoubtScores {
     /// All photos, with or without a reason.

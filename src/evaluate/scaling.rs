@@ -1,4 +1,4 @@
-//! What a smaller reference would answer: k-NN classification with random parts of it.
+//! Estimates how a smaller reference would answer, by k-NN classification with random parts of the reference.
 
 use rayon::prelude::*;
 

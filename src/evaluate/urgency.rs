@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::classify::is_urgent;
 use crate::domain::{Category, Labels};
 
-/// How many urgent photos are found, and at what cost.
+/// Number of urgent photos that are found, and the false alarms that this costs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UrgencyScores {
-    /// Number of photos whose labels tell whether they are urgent.
+    /// Number of photos whose labels show whether they are urgent.
     pub photos: usize,
     /// Number of urgent photos: rating IV or measure E1 or E2.
     pub urgent: usize,
@@ -22,8 +22,8 @@ pub struct UrgencyScores {
     pub false_alarms_per_100_photos: f64,
 }
 
-/// Returns whether a photo with these labels is urgent. An urgent label suffices; without one, both the rating and the
-/// measure must be known. None if the labels do not tell.
+/// Reports whether a photo with these labels is urgent. An urgent label suffices; without one, both the rating and the
+/// measure must be known. None if the labels do not show it.
 pub fn true_urgency(truth: &Labels) -> Option<bool> {
     let is_known = |category| !truth.get(category).is_empty();
     match is_urgent(truth) {

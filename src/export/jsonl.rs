@@ -20,7 +20,7 @@ pub fn write(
     Ok(out.flush()?)
 }
 
-/// ExportLine of the export: the data of the event, with the capture's ids and the facility that a register knows.
+/// Line of an export: the data of the event, with the capture's ids and the facility as a register names it.
 #[derive(Serialize)]
 pub struct ExportLine<'a> {
     capture: i64,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::export::record::{bare_example, example};
 
-    // Line breaks and indentation are no part of the lines.
+    // Line breaks and indentation are not part of the lines.
     const FULL_LINE: &str = r#"
         {"capture":1,"event_id":"3f0e","facility_id":"B-12","taken_local":"2026-05-09T10:02:03.120+09:00",
         "stored_at":"2026-05-09T01:02:05Z","sequence":41,"boot_id":"boot",

@@ -1,10 +1,10 @@
 //! Fits the balanced vote with the best macro-F1.
 //!
 //! The threshold of a class is `base * (share / mean share) ^ exponent`, where `share` is the class's share of the
-//! reference's photos. So the vote of a category has four parameters, and the fit tries all combinations of a few
-//! values. Separate thresholds for each class, by coordinate ascent with shrinkage, were up to 0.003 worse in mean
-//! macro-F1 on photos that they were not fitted to (rendered pictures, fits to 400 to 2,000 of them), because rare
-//! classes have few examples.
+//! reference's photos. The vote of a category therefore has four parameters, and the fit tries all combinations of a
+//! few values of each. Fitting a separate threshold for each class, by coordinate ascent with shrinkage, was tried too.
+//! On photos outside the fit, its mean macro-F1 was up to 0.003 worse (rendered pictures, fits to 400 to 2,000 of
+//! them), because rare classes have few examples.
 
 use rayon::prelude::*;
 
@@ -24,7 +24,7 @@ const BASE: f32 = 0.5;
 pub struct BalancedFit {
     /// The vote that is best for all photos.
     pub all: BalancedVote,
-    /// For each fold: the vote that is best for all photos outside it.
+    /// The vote that is best for all photos outside a fold, for each fold.
     pub without_fold: [BalancedVote; FOLDS],
 }
 
@@ -36,7 +36,7 @@ pub fn fit_balanced(samples: &[Sample], reference: &ClassShares) -> BalancedFit 
     BalancedFit { all: vote(FOLDS), without_fold: std::array::from_fn(vote) }
 }
 
-/// Returns for each fold the best vote for the photos outside it, and at the end the best vote for all.
+/// Returns the best vote for the photos outside each fold, followed by the best vote for all photos.
 fn best_votes(samples: &[Sample], category: Category, reference: &[f32]) -> Vec<CategoryVote> {
     let rows: Vec<(usize, &Sample)> =
         samples.iter().enumerate().filter(|(_, sample)| !sample.truth.get(category).is_empty()).collect();
@@ -70,7 +70,7 @@ fn thresholds(category: Category, reference: &[f32]) -> impl Iterator<Item = Vec
     })
 }
 
-/// Returns the macro-F1 without each fold, and at the end over all folds.
+/// Returns the macro-F1 without each fold in turn, followed by the macro-F1 over all folds.
 fn scores(vote: &CategoryVote, category: Category, rows: &[(usize, &Sample)], shares: &[Vec<f32>]) -> Vec<f64> {
     let mut folds = vec![vec![Counts::default(); category.classes().len()]; FOLDS];
     for ((row, sample), shares) in rows.iter().zip(shares) {
@@ -95,7 +95,8 @@ struct Counts {
     occurs: u32,
 }
 
-/// Returns the mean F1 of the classes by the summed counts of the folds. A class without any counts has F1 0.
+/// Returns the mean F1 of the classes, computed from their counts summed over the folds. A class without any counts has
+/// F1 0.
 fn macro_f1<'a>(folds: impl Iterator<Item = (usize, &'a Vec<Counts>)>) -> f64 {
     let mut sums: Vec<Counts> = Vec::new();
     for (_, fold) in folds {
@@ -113,7 +114,7 @@ fn macro_f1<'a>(folds: impl Iterator<Item = (usize, &'a Vec<Counts>)>) -> f64 {
     sums.iter().map(f1).sum::<f64>() / sums.len() as f64
 }
 
-/// Returns for each score the candidate with the greatest one.
+/// Returns the best candidate by each of the scores. Every candidate has the same number of scores.
 fn best_of_each(scored: impl Iterator<Item = (Vec<f64>, CategoryVote)>) -> Vec<(f64, CategoryVote)> {
     let scored: Vec<(Vec<f64>, CategoryVote)> = scored.collect();
     let pick = |fit: usize| best_of(scored.iter().map(|(scores, vote)| (scores[fit], vote.clone())));

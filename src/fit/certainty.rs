@@ -7,7 +7,7 @@ use crate::domain::{Category, Labels, Sha256};
 const STEPS: usize = 15;
 /// Minimum number of answers in a step.
 const STEP_ANSWERS_MIN: usize = 20;
-/// Share of the photos whose answers count as nearly tied: those with the least lead.
+/// Share of the photos whose answers count as nearly tied. They are the photos with the least lead.
 const NEAR_TIE_QUANTILE: f64 = 0.05;
 
 /// Fits the calibration of a method from its answers and the true labels.
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_map_gives_the_share_of_right_answers() {
-        // Of the answers with confidence c, the share c^2 is right.
+        // The share c^2 of the answers with confidence c is right.
         let answers: Vec<(f32, bool)> =
             (0..20_000).map(|i| (i % 100, i / 100)).map(|(c, i)| (c as f32 / 100.0, i * 50 < c * c)).collect();
         let map = confidence_map(answers);

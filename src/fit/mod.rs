@@ -27,7 +27,7 @@ pub const PHOTOS_MIN: usize = 100;
 /// Share of the photos that count as far from the reference: those with the least similar nearest neighbour.
 const FAR_QUANTILE: f64 = 0.01;
 
-/// Why no rules were fitted.
+/// Reason why no rules were fitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RulesFitError {
     #[error("{found} photos have a label of {category}; rules need at least {PHOTOS_MIN}, and should have thousands")]
@@ -99,7 +99,7 @@ mod tests {
         })
     }
 
-    /// Returns photos of which one in ten has the rare class. Three in ten neighbours of such a photo have that class,
+    /// Returns photos, one in ten of which has the rare class. Three in ten neighbours of such a photo have that class,
     /// and one in fifty of the other photos' neighbours.
     fn samples<'a>(count: usize, [common, rare]: [&'a Labels; 2]) -> Vec<Sample<'a>> {
         let sample = |row: usize| {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{Burst, Embedding, Sha256};
 
-/// When a frame belongs to the burst before it.
+/// Limits within which a frame belongs to the burst before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BurstParams {
     /// Least cosine similarity to the representative.

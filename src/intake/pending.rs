@@ -18,7 +18,7 @@ pub struct Candidate {
     pub unchanged: Duration,
 }
 
-/// The files that wait, each with its stamp and the moment at which it was first seen with that stamp.
+/// The files that wait, each with its stamp and the moment when it was first seen with that stamp.
 #[derive(Debug, Default)]
 pub struct Pending {
     files: HashMap<PathBuf, Seen>,

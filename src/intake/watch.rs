@@ -15,7 +15,7 @@ use super::pending::{Candidate, Pending};
 use super::settled::Settled;
 use crate::domain::FileStamp;
 
-/// How folders are watched.
+/// Parameters for watching folders.
 #[derive(Clone, Debug)]
 pub struct Params {
     /// Roots: folders that are searched with everything below them, or single files. A root that is a link is followed;
@@ -32,7 +32,7 @@ pub struct Params {
     pub once: bool,
 }
 
-/// What is known of files.
+/// Source of what is known about files.
 pub trait Records {
     /// Returns what to do with a file that was found.
     fn look(&self, path: &Path, stamp: &FileStamp) -> Look;
@@ -41,7 +41,7 @@ pub trait Records {
     fn taken(&self, path: &Path, stamp: &FileStamp) -> Timestamp;
 }
 
-/// What to do with a file that was found.
+/// Decision on a file that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// The file is new: it is offered once it is at rest.
@@ -116,7 +116,7 @@ pub struct LookAgain(mpsc::Sender<Message>);
 impl LookAgain {
     /// Makes the intake forget which files are settled, and rescan.
     pub fn look_again(&self) {
-        // An intake that has ended has nothing to look at.
+        // An intake that has ended needs no rescan.
         let _ = self.0.send(Message::LookAgain);
     }
 }

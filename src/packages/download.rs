@@ -58,7 +58,7 @@ pub fn fetch(download: &Download, folder: &Path) -> Result<PathBuf, InstallError
     }
 }
 
-/// Why an attempt did not complete the file.
+/// Reason why an attempt did not complete the file.
 enum Attempt {
     /// Another attempt may succeed.
     Broken(String),

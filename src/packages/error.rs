@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::GoldenError;
 use crate::package::PackageError;
 
-/// Why a package is not installed. In every case the package in use stays in use.
+/// Reason why a package is not installed. In every case the package in use stays in use.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     #[error("{}: the package is not signed; sign it with `bridgeclip package sign`, or copy it again", origin.display())]

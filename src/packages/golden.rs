@@ -23,7 +23,7 @@ const COSINE_MIN: f32 = 0.999;
 /// Maximum size of the file of golden photos.
 const BYTES_MAX: u64 = 1 << 22;
 
-/// Why a package fails its test.
+/// Reason why a package fails its test.
 #[derive(Debug, thiserror::Error)]
 pub enum GoldenError {
     #[error(transparent)]

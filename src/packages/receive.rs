@@ -17,7 +17,7 @@ use crate::plain_file;
 /// Maximum size of a signature, which has four lines.
 const SIGNATURE_BYTES_MAX: u64 = 4096;
 
-/// A package to be installed, as it comes: a folder or an archive.
+/// A package to be installed: a folder or an archive.
 #[derive(Clone, Debug)]
 pub enum NewPackage {
     Folder(PathBuf),

@@ -9,13 +9,13 @@ use super::{InstallError, Store, TrustedKeys, record, self_test};
 use crate::package::Package;
 use crate::pipeline::Classifier;
 
-/// Where packages are, and the keys that they must be signed with.
+/// Locations of packages, and the keys that must have signed them.
 pub struct PackageSource<'a> {
     /// Folder of the package that is used while the store has none.
     pub dir: &'a Path,
     /// Store of installed packages, if the settings name one.
     pub store: Option<Store>,
-    /// Keys of which one must have signed a package.
+    /// Trusted keys. One of them must have signed a package.
     pub keys: &'a TrustedKeys,
 }
 

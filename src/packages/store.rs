@@ -49,10 +49,10 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// How a package is installed.
+/// Parameters for installing a package.
 #[derive(Clone, Debug)]
 pub struct Install {
-    /// Keys of which one must have signed the package.
+    /// Trusted keys. One of them must have signed the package.
     pub keys: TrustedKeys,
     /// Maximum size of the package.
     pub bytes_max: u64,
@@ -96,7 +96,7 @@ struct Trial {
 pub struct GivenUp {
     /// Name of the package's folder in the store.
     pub package: String,
-    /// Why the package was given up, for a message.
+    /// Reason why the package was given up, for a message.
     pub reason: String,
     /// When the package was given up.
     pub at: Timestamp,
@@ -561,7 +561,7 @@ mod tests {
             let steps = store.switch_to(&id);
             assert_eq!(steps.len(), 3);
             steps[..count].iter().for_each(|step| store.apply(step).expect("a step"));
-            // Three starts are allowed, of which the old package has had one.
+            // Three starts are allowed, and the old package has had one of them.
             let (expected, starts) = if count < 3 { ("2.0", 2) } else { ("3.0", 3) };
             for _ in 0..starts {
                 assert_eq!(version(&store).as_deref(), Some(expected), "after {count} steps");

@@ -12,7 +12,7 @@ pub struct Condition {
     pub class: u8,
 }
 
-/// Why a text is not a condition.
+/// Reason why a text is not a condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
     #[error("`{0}` is not CATEGORY=LABEL, as in damage_type=cracking")]
@@ -27,8 +27,8 @@ fn labels(category: Category) -> String {
     category.classes().iter().map(|class| class.en).collect::<Vec<_>>().join(", ")
 }
 
-/// Parses `CATEGORY=LABEL`. The category is given by its name or by its column in the published files, the class in
-/// English or Japanese, by its label or one of its other names.
+/// Parses `CATEGORY=LABEL`. `CATEGORY` is a category's name or its column in the published files. `LABEL` is a class's
+/// label or one of its synonyms, in English or Japanese.
 impl FromStr for Condition {
     type Err = ConditionError;
 
@@ -48,12 +48,12 @@ impl FromStr for Condition {
 pub struct Filter(pub Vec<Condition>);
 
 impl Filter {
-    /// Reports whether a photo passes. Calls `carries` for each condition.
+    /// Reports whether a photo meets all conditions. `carries` reports whether the photo meets one of them.
     pub fn passes(&self, mut carries: impl FnMut(Condition) -> bool) -> bool {
         self.0.iter().all(|&condition| carries(condition))
     }
 
-    /// Reports whether a photo with these labels passes.
+    /// Reports whether a photo with these labels meets all conditions.
     pub fn passes_labels(&self, labels: &Labels) -> bool {
         self.passes(|condition| labels.get(condition.category).indexes().contains(&condition.class))
     }

@@ -1,4 +1,4 @@
-//! Opening the doors. If another program occupies a port, the daemon starts without that door and keeps trying to open
+//! Opens the doors. If another program occupies a port, the daemon starts without that door and keeps trying to open
 //! it.
 
 use std::collections::BTreeMap;

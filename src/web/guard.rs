@@ -209,7 +209,7 @@ fn is_page(path: &str) -> bool {
 }
 
 /// Returns the visitor at the device itself. Refuses requests that came through a proxy, because a proxy at this door
-/// would make everybody behind it a person at the device.
+/// would make all its clients people at the device.
 fn visitor_here(headers: &HeaderMap) -> Result<Visitor, Problem> {
     match came_through_a_proxy(headers) {
         false => Ok(Visitor::here()),

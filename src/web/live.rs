@@ -1,6 +1,7 @@
 //! The live stream: hints for every open page that something has changed.
 //!
-//! A hint names what to ask for and carries no data. So a page that missed some hints asks once and is up to date.
+//! A hint names what to ask for and carries no data. A page that missed some hints therefore asks once and is up to
+//! date.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

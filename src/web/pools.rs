@@ -44,7 +44,7 @@ const AGAIN_S: u32 = 5;
 /// Owner of the work: the id of a visitor, or `None` for people at the device.
 pub type Who = Option<String>;
 
-/// Tells a piece of work whether anybody still waits for it.
+/// Shows a piece of work whether anybody still waits for it.
 #[derive(Clone, Debug, Default)]
 pub struct Listener(Arc<AtomicBool>);
 

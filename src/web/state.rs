@@ -25,7 +25,7 @@ type ChangeSettings = dyn Fn(&SettingsChange) -> Result<InForce, String> + Send 
 
 /// State that all requests share.
 pub struct ApiState {
-    /// ApiState and name of the device.
+    /// Site and name of the device.
     pub device: String,
     /// Time zone of the device's location.
     pub zone: Offset,

@@ -110,7 +110,7 @@ impl Room {
         Ok(Drive::of(&self.dir)?.free_bytes)
     }
 
-    /// Lists all finished uploads, which are in one folder for each day.
+    /// Lists all finished uploads. Each day has a folder of its own.
     fn uploads(&self) -> io::Result<Vec<Upload>> {
         let mut uploads = Vec::new();
         for day in fs::read_dir(&self.dir)? {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
-/// Body that breaks off when its visitor has left or was sent away: of the live stream, a photo or an export.
+/// Body of the live stream, a photo or an export, which breaks off when its visitor has left or was sent away.
 pub struct WhileKnown {
     body: Body,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,

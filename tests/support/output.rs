@@ -1,4 +1,4 @@
-//! What a run of the program gave.
+//! Output of one run of the program.
 
 use std::path::Path;
 use std::process::Output;

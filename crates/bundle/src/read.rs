@@ -77,8 +77,8 @@ pub struct Verified {
     prefixes: Vec<Prefix>,
 }
 
-/// First half of the SHA-256 of a bundle's lines up to one of them. To find other lines with the same 128 bits is out
-/// of reach, and a million events take 16 MB.
+/// First half of the SHA-256 of a bundle's lines up to one of them. Finding other lines with the same 128 bits is
+/// infeasible, and a million events take 16 MB.
 type Prefix = [u8; 16];
 
 /// Reads a complete bundle, and checks that a trusted key signed exactly this content and speaks for every device in
@@ -130,8 +130,9 @@ fn check_end(end: BundleEnd, before: Sha256, key: &PublicKey) -> Result<BundleEn
 
 /// Returns the events of a verified bundle. `input` is the same file, from its start.
 ///
-/// A stick may answer otherwise when it is read a second time. Each line is therefore compared with what was verified
-/// before its event is returned, and a file that ends early is an error. The iterator ends after the first error.
+/// A stick may return different data when it is read a second time. Each line is therefore compared with what was
+/// verified before its event is returned, and a file that ends early is an error. The iterator ends after the first
+/// error.
 pub fn read(input: impl BufRead, verified: &Verified) -> impl Iterator<Item = Result<ForeignEvent, BundleError>> {
     let mut lines = LineReader::new(input);
     let mut ended = false;

@@ -1,4 +1,4 @@
-//! Which devices' events the owner of a key may carry.
+//! Trusted keys, and the devices whose events the owner of each key may carry.
 
 use std::fmt;
 use std::str::FromStr;

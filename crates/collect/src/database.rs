@@ -13,7 +13,7 @@ use crate::{postgres, sqlite};
 /// Address of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
-    /// `postgresql://USER@HOST/NAME`, or `host=/run/postgresql dbname=NAME`.
+    /// Address of a PostgreSQL database: `postgresql://USER@HOST/NAME`, or `host=/run/postgresql dbname=NAME`.
     Postgres(String),
     /// Path of an SQLite file, written `sqlite:FILE`.
     Sqlite(PathBuf),

@@ -101,7 +101,7 @@ impl Sqlite {
         if version == VERSION && is_whole {
             return self.suited(lacking(&[&FIRST[..], &ADDED[..]].concat(), &found));
         }
-        // Never alters a foreign table that happens to have the name of one of ours.
+        // A foreign table may happen to have one of these names, and must never be altered.
         self.suited(lacking(&FIRST, &found))?;
         self.patiently(make).map_err(StoreError::unsuitable)
     }
@@ -133,7 +133,7 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn write(&mut self, messages: &[Message]) -> Result<Stored, StoreError> {
-        // Whatever is written into a file that nobody can open any more is lost.
+        // Anything written into a file that nobody can open any more is lost.
         if identity(&self.path) != Some(self.identity) {
             return Err(StoreError::Gone(self.path.clone()));
         }
@@ -163,7 +163,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Returns (table, column) for every existing column of the tables that bear our names.
+/// Returns (table, column) for every column of the existing tables that have one of the names in `FIRST`.
 fn columns(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     for (table, _) in FIRST {
@@ -212,7 +212,7 @@ fn put(change: &Connection, messages: &[Message]) -> rusqlite::Result<Stored> {
     Ok(stored)
 }
 
-/// What a message's table contains under the message's id after the insertion.
+/// Content of a message's table under the message's id after the insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     /// The message, which was not there before.

@@ -80,7 +80,7 @@ pub struct Subscription {
     arrivals: Receiver<Arrival>,
 }
 
-/// What a new connection does with the subscription.
+/// Action of a new connection on the subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// Subscribes, or renews the subscription.

@@ -1,4 +1,4 @@
-//! What both databases share: tables, their columns, and the sample event that tests them.
+//! Definitions that both databases share: tables, their columns, and the sample event that tests them.
 
 use jiff::Timestamp;
 

@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use crate::{Report, Written};
 
-    /// What the fake database does with a message.
+    /// Behaviour of the fake database for one message.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Manner {
         Takes,

@@ -8,7 +8,7 @@ use super::Sha256;
 /// burst existed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Burst {
-    /// Hash of the first frame, whose result stands for the whole burst.
+    /// Hash of the first frame, whose result represents the burst.
     pub representative: Sha256,
     /// Number of the frame, counting the representative as 1. The number of the last frame is the size of the burst.
     pub frame: u32,

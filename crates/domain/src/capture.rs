@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Burst, Drone, PhotoQuality, Position, Sha256, Tag, Time};
 
-/// Identity and circumstances of a photo. The same bytes are the same capture, whatever the name of the file.
+/// Identity and circumstances of a photo. Files with the same bytes are one capture, whatever their names.
 ///
 /// Events, stored rows, exports and answers of the API share this record. Serialised, it is the part of their JSON that
 /// describes the capture. Other programs rely on its names and their order.
@@ -23,14 +23,14 @@ use super::{Burst, Drone, PhotoQuality, Position, Sha256, Tag, Time};
 ///    output has a fact that is not described. Extend `FULL_EVENT` in `event.rs` and `FULL_LINE` in
 ///    `src/export/jsonl.rs`, which pin the JSON.
 /// 5. For CSV, GeoJSON and GeoPackage, add a column to `src/export/fields.rs`.
-/// 6. If it can become known later, extend [`Change`](super::Change) and what applies it: `event::correction`, and
-///    `changed` in `crates/journal/src/capture.rs`.
+/// 6. If the fact can become known later, extend [`Change`](super::Change) and the code that applies it:
+///    `event::correction`, and `changed` in `crates/journal/src/capture.rs`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Capture {
     /// Calendar time of the exposure.
     pub taken: Time,
-    /// Nanoseconds from the machine's start to the exposure, if the photo was taken while this device watched. They put
-    /// the captures of one start in order, whatever the calendar says. JSON has milliseconds.
+    /// Nanoseconds from the machine's start to the exposure, if the photo was taken while this device watched. These
+    /// values order the captures of one start of the machine, whatever the calendar says. JSON has milliseconds.
     #[serde(rename = "monotonic_ms", serialize_with = "milliseconds", skip_serializing_if = "Option::is_none")]
     pub monotonic_ns: Option<u64>,
     pub image: Image,
@@ -39,8 +39,8 @@ pub struct Capture {
     pub position: Option<Position>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drone: Option<Drone>,
-    /// Bridge, span and member that a person named for this photo and those that follow, or that a code in a photo
-    /// named.
+    /// Bridge, span and member that the photo shows. A person or a code in a photo names them, for that photo and for
+    /// those that follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<Tag>,
     /// Place in a burst; `None` for single photos and for a burst's first frame.
@@ -53,7 +53,7 @@ pub struct Capture {
 pub struct Image {
     /// Hash of the complete file.
     pub sha256: Sha256,
-    /// Path at which the file was found. JSON has the file's name alone.
+    /// Path where the file was found. JSON has the file's name alone.
     #[serde(rename = "file", serialize_with = "file_name", skip_serializing_if = "has_no_name")]
     pub path: PathBuf,
     /// File size in bytes.
@@ -114,7 +114,7 @@ pub struct Exposure {
     /// Focal length in millimetres.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub focal_length_mm: Option<f64>,
-    /// Focal length in millimetres of the lens with the same view on 35 mm film.
+    /// 35 mm equivalent of the focal length, in millimetres.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub focal_length_35mm_mm: Option<f64>,
 }
@@ -126,7 +126,7 @@ impl Exposure {
     }
 }
 
-/// State of a file on disk, by which an unchanged file is recognised without reading it.
+/// State of a file on disk, used to recognise an unchanged file without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileStamp {
     /// File size in bytes.
@@ -138,7 +138,7 @@ pub struct FileStamp {
 /// A file that gave no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Path at which the file was found.
+    /// Path where the file was found.
     pub path: PathBuf,
     /// State of the file when it failed.
     pub stamp: FileStamp,

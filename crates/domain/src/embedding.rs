@@ -1,4 +1,4 @@
-//! Embeddings: vectors that stand for a photo or a text.
+//! Embeddings: vectors that represent a photo or a text.
 
 /// Unit-length vector of finite `f32` in the shared space of photos and texts.
 #[derive(Clone, Debug, PartialEq)]

@@ -148,7 +148,8 @@ fn device_verdict(data: &mut Map<String, Value>) -> Result<Verdict, serde_json::
     }
 }
 
-/// Stores the verdict that stands: the device's answer, or an inspector's judgement with the device's answer beside it.
+/// Stores the verdict that applies: the device's answer, or an inspector's judgement with the device's answer beside
+/// it.
 fn put_verdict(data: &mut Map<String, Value>, device: Verdict, history: &History) -> Result<(), serde_json::Error> {
     for stale in ["device_verdict", "inspection", "history"] {
         data.remove(stale);
@@ -252,7 +253,7 @@ mod tests {
         stored_at: Timestamp::UNIX_EPOCH,
     };
 
-    // Line breaks and indentation are no part of the events.
+    // Line breaks and indentation are not part of the events.
     const FULL_EVENT: &str = r#"
         {"specversion":"1.0","id":"second","source":"bridge/v1/site/unit","type":"bridgeclip.capture.result.v1",
         "subject":"55c64d0fcd6f9d5f7c828093857e3fdfda68478bb4e9bd24d481ef391c7804e8","time":"1970-01-01T00:00:00Z",

@@ -43,7 +43,7 @@ pub struct QueueHealth {
 /// Traffic that the broker refuses for now, while everything else goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HeldBack {
-    /// Refused parts, as far as they are listed.
+    /// Refused parts that are listed.
     #[serde(rename = "held", skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<HeldPart>,
     /// Number of refused parts beyond those that are listed.

@@ -1,4 +1,4 @@
-//! Inspectors' statements about a verdict: an append-only history, and the judgement that stands.
+//! Inspectors' statements about a verdict: an append-only history, and the judgement that applies.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub enum Saying {
     Accept,
     /// These labels are right.
     Correct(Labels),
-    /// The judgement that stands is withdrawn.
+    /// The judgement that applies is withdrawn.
     Undo,
 }
 
@@ -44,9 +44,9 @@ pub struct Judgement {
     /// Time by the device's clock.
     pub at: Timestamp,
     pub act: Act,
-    /// Labels that stood before the entry.
+    /// Labels that applied before the entry.
     pub was: Labels,
-    /// Labels that stand after the entry.
+    /// Labels that apply after the entry.
     pub labels: Labels,
 }
 
@@ -123,7 +123,7 @@ impl History {
         Ok(&self.0[self.0.len() - 1])
     }
 
-    /// Returns the labels that stand after the present judgement is withdrawn.
+    /// Returns the labels that apply once the present judgement is withdrawn.
     fn before_standing(&self, device: &Labels) -> Result<Labels, StatementError> {
         let mut standing = self.not_taken_back();
         standing.pop().ok_or(StatementError::NothingToUndo)?;
@@ -131,7 +131,7 @@ impl History {
     }
 }
 
-/// The judgement that stands. It takes precedence over anything that a device computes.
+/// The judgement that applies to a photo. It takes precedence over anything that a device computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inspection {
     /// Name of the inspector who spoke last.
@@ -146,7 +146,8 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Returns the judgement that stands in a history, together with the device's own answer. `None` if there is none.
+    /// Returns the judgement that applies by a history, together with the device's own answer, or `None` if there is
+    /// none.
     pub fn standing(history: &History, device: &Labels) -> Option<Self> {
         let Judgement { by, at, labels, .. } = history.standing()?;
         Some(Inspection { by: by.clone(), at: *at, device: device.clone(), labels: labels.clone() })

@@ -38,7 +38,7 @@ fn singulars(phrase: &str) -> Vec<String> {
     forms
 }
 
-/// A label and its synonyms, as normalised by [`plain`]. A name must not stand for two classes of a category.
+/// A label and its synonyms, as normalised by [`plain`]. A name must not mean two classes of a category.
 type OtherNames = (&'static str, &'static [&'static str]);
 
 fn other_names(category: Category) -> &'static [OtherNames] {

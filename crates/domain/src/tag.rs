@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Bridge, span and member, as far as a person gave them.
+/// Bridge, span and member. Each one is `None` if nobody named it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tag {
@@ -25,7 +25,7 @@ pub struct TagText(String);
 /// Maximum number of characters in a name.
 const TEXT_MAX: usize = 64;
 
-/// Start of a code on paper that is not JSON.
+/// Prefix of a code on paper that is not in JSON form.
 const PREFIX: &str = "bridgeclip:";
 
 /// Reason why a text is not a tag.

@@ -1,4 +1,4 @@
-//! Inference: from a photo to a verdict with its evidence.
+//! Inference: turns a photo into a verdict with its evidence.
 
 pub mod classify;
 pub mod encoder;

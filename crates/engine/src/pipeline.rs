@@ -1,4 +1,4 @@
-//! The stages from a photo's bytes to its embedding, and from there to its verdict.
+//! The stages that turn a photo's bytes into its embedding, and the embedding into a verdict.
 
 use std::io::{self, Read};
 use std::num::NonZeroU32;
@@ -105,8 +105,8 @@ impl Embedder {
         self.embed_input(&input)
     }
 
-    /// Decodes a photo with `decode`, after waiting for the memory that it takes. The share must be kept until nothing
-    /// made of the pixels is needed any more.
+    /// Decodes a photo with `decode`, after waiting for the memory that it takes. The caller must keep the share of
+    /// memory as long as it needs anything made from the pixels.
     fn input(
         &self,
         bytes: &[u8],

@@ -31,7 +31,7 @@ pub struct NewResult {
     pub new_tag: Option<Tag>,
     /// Whether an engineer should see the photo first. Its event then overtakes the queue.
     pub urgent: bool,
-    /// Small JPEG of the photo, at most 48 KiB. A larger one is counted and dropped.
+    /// Small JPEG of the photo, at most 48 KiB. A larger one is dropped and counted.
     pub thumbnail: Option<Vec<u8>>,
     /// Whether the link was down, so that the event has to wait.
     pub queued: bool,

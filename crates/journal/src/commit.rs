@@ -1,5 +1,5 @@
-//! The thread that writes `device.db`. Requests share commits. After a fault of the drive the thread does what helps
-//! against that fault, and tries once more.
+//! The thread that writes `device.db`. Requests share commits. After a fault of the drive, the thread applies the
+//! remedy for that fault and retries once.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -21,7 +21,7 @@ use super::transaction::Transaction;
 
 /// Maximum number of requests in one commit; also the length of the queue before a caller waits.
 pub const GROUP_MAX: usize = 256;
-/// Time between two looks at the file and at waiting notes while no request arrives.
+/// Time between two checks of the file and of waiting notes while no request arrives.
 const TICK: Duration = Duration::from_secs(1);
 /// Number of notes on files that are written at once. A note that a power cut takes costs a second look at its photo,
 /// which is then found to be known.
@@ -32,7 +32,7 @@ const NOTES_WAIT: Duration = Duration::from_secs(5);
 /// the pause damaged rows are skipped.
 const SALVAGE_PAUSE: Duration = Duration::from_secs(600);
 
-/// What the journal reports about itself.
+/// Report of the journal about a change in its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// The outbox may have new rows.
@@ -46,14 +46,14 @@ pub enum Report {
 
 /// Work for a transaction. If the transaction fails, the work may run a second time in another one.
 pub trait Request: Send {
-    /// Does the work. An error is a fault that ends the transaction. What is wrong with the request alone is kept for
-    /// its answer.
+    /// Does the work. An error is a fault that ends the transaction. A fault of the request alone is kept for its
+    /// answer.
     fn run(&mut self, transaction: &mut Transaction) -> Result<(), JournalError>;
 
     /// Answers the caller, once the commit has succeeded or failed.
     fn answer(self: Box<Self>, committed: Result<(), JournalError>);
 
-    /// Reports whether the request can wait for other ones to share its commit.
+    /// Reports whether the request can wait for other requests to share its commit.
     fn is_patient(&self) -> bool;
 }
 
@@ -160,7 +160,7 @@ impl Writer {
     fn attempt(&mut self, group: &mut [Box<dyn Request>], all_notes: bool) -> Result<(), JournalError> {
         let outcome = self.transact(group, all_notes);
         if outcome.as_ref().is_err_and(|error| error.fault().is_some()) {
-            // What SQLite has cached of the file may be wrong after a fault.
+            // SQLite's cache of the file may be wrong after a fault.
             self.connection = None;
         }
         outcome
@@ -202,7 +202,7 @@ impl Writer {
         }
     }
 
-    /// Does what helps against the fault. Reports whether a second attempt is worthwhile.
+    /// Applies the remedy for the fault. Reports whether a second attempt is worthwhile.
     fn mend(&mut self, error: &JournalError) -> bool {
         match error.fault() {
             Some(Fault::Full) => self.space.release_reserve(error),
@@ -262,7 +262,7 @@ impl Writer {
     }
 }
 
-/// What remains to be done after a transaction's commit.
+/// Work that remains after a transaction's commit.
 struct Done {
     numbers: Numbers,
     has_new_events: bool,

@@ -145,7 +145,7 @@ impl Counters {
         let skipped = last.sequence.saturating_sub(self.sequence).max(0);
         let judgements = last.judgement.saturating_sub(self.judgement).max(0);
         if skipped > 0 {
-            // What was lost may include notes of commands.
+            // The lost data may include notes of commands.
             self.command_doubt = CommandDoubt::Open;
         }
         self.sequence += skipped;

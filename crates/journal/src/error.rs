@@ -1,4 +1,4 @@
-//! Errors of the journal, and what helps against them.
+//! Errors of the journal, and their remedies.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub enum JournalError {
     Stopped,
 }
 
-/// Fault of the drive or the file, by what helps against it.
+/// Fault of the drive or the file, classed by its remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The drive is full: it needs room.
@@ -104,7 +104,7 @@ fn fault(error: &rusqlite::Error) -> Option<Fault> {
             | ErrorCode::ReadOnly
             | ErrorCode::PermissionDenied
             | ErrorCode::FileLockingProtocolFailed
-            // A statement that does not fit the file: opening it tells whether its schema is damaged.
+            // A statement that does not fit the file: reopening the file shows whether its schema is damaged.
             | ErrorCode::Unknown,
         ) => Some(Fault::Io),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Some(Fault::Damage),

@@ -34,7 +34,7 @@ pub struct Journal {
     metered: Arc<AtomicBool>,
 }
 
-/// Whether a request may wait for other ones that share its commit.
+/// Whether a request may wait for other requests to share its commit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Haste {
     Now,
@@ -267,7 +267,7 @@ impl Journal {
         self.metered.store(metered, Ordering::Relaxed);
     }
 
-    /// Sets the tag of the captures that follow. An empty tag takes the last one back.
+    /// Sets the tag of the captures that follow. An empty tag withdraws the last one.
     pub fn set_tag(&self, tag: Tag, boot_id: &str, set_at: Timestamp) -> Result<(), JournalError> {
         let boot_id = boot_id.to_owned();
         self.submit(Haste::Now, move |transaction| Ok(insert_tag(&mut transaction.tables, &tag, &boot_id, set_at)?))

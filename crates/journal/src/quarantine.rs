@@ -53,8 +53,8 @@ fn wal_of(dir: &Path) -> PathBuf {
     dir.join(format!("{FILE_NAME}-wal"))
 }
 
-/// Returns a free name in the quarantine that tells people the time. A number keeps names apart if the clock stands
-/// still.
+/// Returns a free name in the quarantine. The name shows people the time; a number keeps names apart if the clock is
+/// stopped.
 fn unused_name(quarantine: &Path) -> PathBuf {
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = |number: u32| quarantine.join(format!("device-{time}-{number}.db"));

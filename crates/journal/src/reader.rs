@@ -1,4 +1,4 @@
-//! Reading of `device.db` while the writer works: readers of a WAL never wait for it.
+//! Reads `device.db` while the writer works: readers of a WAL never wait for it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -118,7 +118,7 @@ pub struct FileState {
 /// Maximum number of payload bytes that one read of the outbox returns, unless one event alone is larger.
 const LOOK_BYTES_MAX: usize = 1 << 20;
 
-/// What became of a photo that the daemon has looked at.
+/// Outcome for a photo that the daemon has examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// The photo could not be read.
@@ -251,8 +251,8 @@ impl Reader {
         Ok(self.page(class, after, limit, Which::All)?.rows)
     }
 
-    /// Reads undelivered events as [`Reader::outbox`] does, but only those that `which` selects. The payloads of the
-    /// other ones are not read.
+    /// Reads undelivered events as [`Reader::outbox`] does, but only those that `which` selects. The other payloads are
+    /// not read.
     pub fn page(&self, class: EventClass, after: i64, limit: usize, which: Which) -> Result<Page, JournalError> {
         let (page, damage) = self.read(|connection| look(connection, class, after, limit, which))?;
         if let Some(damage) = damage {

@@ -1,4 +1,4 @@
-//! What is deleted when room is short: damaged databases that were set aside, thumbnails, delivered captures.
+//! Deletes data when room is short: damaged databases that were set aside, thumbnails, delivered captures.
 
 use std::path::Path;
 

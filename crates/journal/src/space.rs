@@ -1,5 +1,4 @@
-//! Room on the drive: a quota, a part that is left to other programs, and a reserve for the moment at which nothing is
-//! left.
+//! Room on the drive: a quota, a part that is left to other programs, and a reserve for when nothing is left.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -81,7 +80,7 @@ impl Space {
         Ok(needed.min(STEP_BYTES))
     }
 
-    /// Decides whether a photo is taken in. `has_room` tells whether the shortage inside the database has been freed.
+    /// Decides whether a photo is taken in. `has_room` says whether the shortage inside the database has been freed.
     ///
     /// # Errors
     /// [`JournalError::Full`] with the reason if the photo is refused.

@@ -1,4 +1,4 @@
-//! Opening of `device.db` in any state.
+//! Opens `device.db` in any state.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@ use super::row::Row;
 use super::schema;
 use super::tables::Tables;
 
-/// Sets the tag of the captures that follow, in the database at `path`. An empty tag takes the last one back. A daemon
+/// Sets the tag of the captures that follow, in the database at `path`. An empty tag withdraws the last one. A daemon
 /// may be running on the same file: SQLite orders the two writers, and waits up to five seconds.
 pub fn set_tag(path: &Path, tag: &Tag, boot_id: &str, set_at: Timestamp) -> Result<(), JournalError> {
     let open = |source| JournalError::Open { path: path.to_owned(), source: Arc::new(source) };

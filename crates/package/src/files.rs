@@ -18,5 +18,5 @@ pub const REFERENCE: &str = "reference.db";
 /// Files in which an int8 package differs from the float package that it was made from.
 pub const QUANTIZED: [&str; 4] = [IMAGE_GRAPH, IMAGE_WEIGHTS, TEXT_GRAPH, TEXT_WEIGHTS];
 
-/// Files that determine an embedding. Embeddings that were made with other ones cannot be compared.
+/// Files that determine an embedding. Embeddings made with different files cannot be compared.
 pub const ENCODERS: [&str; 5] = [IMAGE_GRAPH, IMAGE_WEIGHTS, TEXT_GRAPH, TEXT_WEIGHTS, TOKENIZER];

@@ -13,7 +13,7 @@ use super::error::{FORMAT, PackageError};
 pub const FLOAT: &str = "f32";
 /// Value of `precision` for an int8 package.
 pub const INT8: &str = "int8";
-/// Maximum number of bytes that are read of a manifest, which is a page of text.
+/// Maximum number of bytes read from a manifest, which is a page of text.
 pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
 /// Content of `package.toml`.
@@ -84,7 +84,7 @@ pub struct Quantized {
 pub struct Fidelity {
     pub samples: usize,
     pub mean: f64,
-    /// Cosine below which 1 % of the samples are.
+    /// Cosine that 1 % of the samples stay below.
     pub percentile_1: f64,
     pub worst: f64,
 }

@@ -27,8 +27,8 @@ impl Package {
         Self::open_known(dir, |_| false)
     }
 
-    /// Reads the manifest and verifies all files. Of a file that `is_known` to be unchanged since it was hashed, only
-    /// the size is compared.
+    /// Reads the manifest and verifies all files. If `is_known` says that a file is unchanged since it was hashed, only
+    /// its size is compared.
     pub fn open_known(dir: &Path, is_known: impl Fn(&str) -> bool) -> Result<Self, PackageError> {
         let package = Self::read_manifest(dir)?;
         for name in files::ENCODERS {
@@ -123,7 +123,7 @@ impl Package {
         self.take(name, &self.path(name))
     }
 
-    /// Replaces the file `name` with the one at `from`, which is in the folder under another name, and adds it to the
+    /// Replaces the file `name` with the file at `from`, which is in the folder under another name, and adds it to the
     /// manifest. Everything that can fail for want of space is done before either is replaced.
     pub fn replace_file(&mut self, name: &str, from: &Path) -> Result<(), PackageError> {
         self.take(name, from)

@@ -1,4 +1,4 @@
-//! Bytes to pixels: what decoding a photo costs is known before it starts.
+//! Decodes bytes to pixels. The cost of decoding a photo is known before decoding starts.
 
 use std::borrow::Cow;
 

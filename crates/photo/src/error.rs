@@ -1,6 +1,6 @@
 //! Reasons why a file gives no result. The record of the failure quotes them.
 
-/// What is wrong with a photo file.
+/// Fault of a photo file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PhotoError {
     #[error("the file is empty")]

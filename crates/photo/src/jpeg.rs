@@ -1,5 +1,5 @@
-//! Walks the marker structure of a JPEG file: is the file complete, how large is its picture, and what does decoding
-//! cost?
+//! Walks the marker structure of a JPEG file, to find out whether the file is complete, how large its picture is, and
+//! what decoding costs.
 //!
 //! A camera that is still writing, a pulled card or a broken transfer leaves a file without its end. Decoders silently
 //! fill such a picture with grey, so the structure is checked first (ITU-T T.81, annex B).

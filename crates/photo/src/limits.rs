@@ -28,7 +28,7 @@ impl Default for Limits {
     }
 }
 
-/// How much of a JPEG is decoded. Other formats are always decoded completely.
+/// Part of a JPEG's detail that is decoded. Other formats are always decoded completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoding {
     /// Every pixel, as in the published pipeline.

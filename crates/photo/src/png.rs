@@ -13,8 +13,8 @@ const XMP_NAME: &[u8] = b"XML:com.adobe.xmp\0\0\0\0\0";
 
 const ANIMATED: PhotoError = PhotoError::Unsupported { what: "an animated PNG" };
 
-/// Bytes of chunks not needed for the pixels up to which the decoder gets the file as it is. Beyond this, it gets a
-/// copy without these chunks.
+/// Maximum size of the chunks not needed for the pixels, in bytes, at which the decoder gets the file as it is. Above
+/// it, the decoder gets a copy without these chunks.
 const BESIDE_MAX: u64 = 1 << 20;
 
 /// Properties of a complete PNG file.

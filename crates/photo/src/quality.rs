@@ -8,9 +8,9 @@ use super::{Metadata, Raster};
 const SHORT_SIDE: u32 = 448;
 /// Maximum number of pixels that are measured. Only pictures far longer than wide would exceed it.
 const PIXELS_MAX: f64 = 16.0 * 448.0 * 448.0;
-/// Luma up to which a pixel is too dark to show anything.
+/// Greatest luma of a pixel that is too dark to show anything.
 const BLACK_MAX: u8 = 5;
-/// Luma from which on a pixel is too bright to show anything.
+/// Least luma of a pixel that is too bright to show anything.
 const WHITE_MIN: u8 = 250;
 /// Diagonal of 35 mm film (36 x 24 mm). Equivalent focal lengths give the same angle over the diagonal (CIPA DCG-001).
 const FILM_DIAGONAL_MM: f64 = 43.267;

@@ -104,8 +104,8 @@ impl Raster {
     /// Resizes a region of the picture as it is to be seen, to `width` x `height` pixels, row by row.
     ///
     /// The filter is bicubic (a = -0.5) and antialiased, first across and then down with 8 bits in between, as in
-    /// Pillow. Pictures so long and narrow that this order would make more than [`PASS_PIXELS_MAX`] pixels in between
-    /// are resized first down and then across.
+    /// Pillow. If a picture is long and narrow enough that this order would make more than [`PASS_PIXELS_MAX`] pixels
+    /// in between, it is resized first down and then across.
     pub fn resample(&self, region: &Region, width: u32, height: u32) -> Vec<[u8; 3]> {
         let (left, across) = self.place([region.left, region.width], 0, self.width);
         let (top, down) = self.place([region.top, region.height], 1, self.height);

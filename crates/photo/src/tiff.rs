@@ -1,5 +1,5 @@
-//! Walks the directories of a TIFF file (TIFF 6.0, section 2): is the file complete, and which of its pictures is the
-//! photo?
+//! Walks the directories of a TIFF file (TIFF 6.0, section 2), to find out whether the file is complete and which of
+//! its pictures is the photo.
 //!
 //! A DNG file is a TIFF with a raw picture, which is not developed here, and JPEG previews (DNG 1.7, chapter 2). Its
 //! photo is the largest preview. The photo of a TIFF with several pages is the first one.
@@ -45,12 +45,12 @@ const ENTRIES_MAX: usize = 4096;
 /// is.
 const PARTS_MAX: usize = 1 << 16;
 
-/// Where the pixels of a file are.
+/// Place of a file's pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content<'a> {
-    /// In a JPEG that stands for a raw picture.
+    /// Pixels in a JPEG that previews a raw picture.
     Preview(&'a [u8]),
-    /// In the file itself, in this many strips or tiles.
+    /// Pixels in the file itself, in `parts` strips or tiles.
     Pixels { parts: usize },
 }
 

@@ -1,4 +1,4 @@
-//! Values that the decoders make of a serial line's bytes.
+//! Values that the decoders make from a serial line's bytes.
 
 use jiff::Timestamp;
 

@@ -6,7 +6,7 @@ use bridgeclip_domain::{Time, TimeQuality};
 
 use super::clock::{GpsTime, Reading, time_at};
 
-/// What is known about a photo file.
+/// Facts known about a photo file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sighting {
     /// Time of the last write to the file, by the clock of the device that wrote it.
@@ -17,7 +17,7 @@ pub struct Sighting {
     pub camera: Option<Timestamp>,
 }
 
-/// Moment at which a photo was taken.
+/// Moment when a photo was taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exposure {
     /// Calendar time of the exposure.

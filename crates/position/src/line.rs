@@ -15,7 +15,7 @@ use serialport::{ClearBuffer, SerialPort, TTYPort};
 use super::clock::monotonic_ns;
 use super::{Arrival, mavlink, nmea};
 
-/// Where the receiver is connected, and how to talk to it.
+/// Parameters of the serial line to a receiver.
 #[derive(Clone, Debug)]
 pub struct SerialParams {
     /// Device file, or a link to one. A link in `/dev/serial/by-id/` stays the same when the receiver is plugged in

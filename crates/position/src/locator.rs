@@ -1,4 +1,4 @@
-//! Answers where and when for a capture. Shared by the line that delivers fixes and the worker that asks.
+//! Tells where and when a capture was taken. The line that delivers fixes and the worker that asks share it.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -10,7 +10,7 @@ use super::{Fix, TakenImage};
 
 /// Number of fixes that are kept: two hours at one fix a second, about 1.5 MB.
 const FIXES_MAX: usize = 7_200;
-/// Distance in nanoseconds to which the fixes of a faster receiver are thinned.
+/// Least time in nanoseconds between two fixes that are kept; those of a faster receiver are thinned.
 const SPACING_NS: u64 = 1_000_000_000;
 
 /// Longest gap in seconds over which positions are interpolated. A device that is carried or flown at 10 m/s and turns

@@ -16,7 +16,7 @@ use crate::window::Sent;
 /// An input of the machine: something that happened.
 #[derive(Debug)]
 pub enum Event {
-    /// A moment that [`crate::Machine::deadline`] named has come. The event is harmless at any other moment.
+    /// A moment that [`crate::Machine::deadline`] named has arrived. The event is harmless at any other moment.
     Time,
     /// New rows may be in the outbox. The event carries the current settings and new replies to commands.
     Woken { settings: Settings, replies: Vec<Reply> },

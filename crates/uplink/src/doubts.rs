@@ -2,9 +2,9 @@
 //! on their way.
 //!
 //! A doubted event is left out and tried again after growing pauses, while the other events go on. Similar events show
-//! whether the event itself is at fault. If the broker takes a similar event that was sent later, it is: the refusal
-//! counts, and an event with too many refusals is set aside. If the broker refuses one similar event after another and
-//! takes none, no single event is at fault: then all of them are held.
+//! whether the event itself is at fault. If the broker takes a similar event that was sent later, the doubted event is
+//! at fault: its refusal counts, and an event with too many refusals is set aside. If the broker refuses one similar
+//! event after another and takes none, no single event is at fault: then all of them are held.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ pub struct Doubt {
     is_single: bool,
 }
 
-/// An event's fault, as far as it shows.
+/// Apparent fault of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
     /// Text for the log and for observers of the link.
@@ -205,7 +205,7 @@ impl Doubts {
         due.min_by_key(|(_, doubt)| doubt.until).map(|(row, _)| row)
     }
 
-    /// Returns the event in this scope whose last try is the longest ago.
+    /// Returns the event in this scope whose last try was longest ago.
     pub fn oldest(&self, scope: &Scope, may_go: impl Fn(i64, &EventKind) -> bool) -> Option<i64> {
         let covered = self.iter().filter(|(row, doubt)| scope.covers(&doubt.kind) && may_go(*row, &doubt.kind));
         covered.min_by_key(|(_, doubt)| doubt.sent_before).map(|(row, _)| row)

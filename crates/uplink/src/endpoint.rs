@@ -8,7 +8,7 @@ use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use crate::secret::Secret;
 use crate::tls::Tls;
 
-/// Address of a broker, and the way in which a client connects to it.
+/// Address of a broker, and how a client connects to it.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     /// Host name or IP address.

@@ -23,7 +23,7 @@ pub struct Holds {
     changes: u64,
 }
 
-/// The reason for a hold, and the way in which it is tried.
+/// Reason for a hold, and how the hold is tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldReason {
     /// Text for the log and for observers of the link.

@@ -11,7 +11,7 @@ use crate::params::Params;
 
 const JSON: &str = "application/json";
 
-/// The device's status, published when it comes and goes.
+/// The device's status, published when the device connects and when it leaves.
 #[derive(Serialize)]
 struct Status<'a> {
     state: &'static str,
@@ -21,7 +21,7 @@ struct Status<'a> {
     /// Number of waiting events; absent if it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_depth: Option<u64>,
-    /// Whether the link costs money; absent in the message of a device that goes.
+    /// Whether the link costs money; absent in the message of a device that leaves.
     #[serde(skip_serializing_if = "Option::is_none")]
     metered: Option<bool>,
 }
@@ -31,9 +31,9 @@ pub fn online(params: &Params, settings: Settings, queue_depth: Option<u64>) -> 
     status(params, &Status { queue_depth, metered: Some(settings.metered), ..Status::of(params, "online") })
 }
 
-/// Returns the retained message that replaces the online status when the device goes.
+/// Returns the retained message that replaces the online status when the device leaves.
 ///
-/// `queue_depth` is known only if the device leaves in order; the will goes without it.
+/// `queue_depth` is known only if the device leaves in order; the will lacks it.
 pub fn offline(params: &Params, queue_depth: Option<u64>) -> Message {
     status(params, &Status { queue_depth, ..Status::of(params, "offline") })
 }

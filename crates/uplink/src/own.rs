@@ -17,7 +17,7 @@ use crate::link::{Held, LinkEvent};
 use crate::scope::{EventKind, Scope};
 use crate::window::Sent;
 
-/// Number of connections that end without a reason while a message is the only one on its way, after which the message
+/// Number of connections that must end without a reason, while a message is the only one on its way, before the message
 /// is to blame.
 const SILENT_ENDS_MAX: u32 = 3;
 
@@ -129,7 +129,7 @@ impl OwnMessages {
         }
     }
 
-    /// Notes that the broker took the message, as far as anything shows.
+    /// Notes that the broker appears to have taken the message.
     pub fn taken(&mut self, sent: Sent, turn: &mut Turn) {
         self.silent_ends.remove(&topics(sent));
         for scope in self.holds.accepted(sent) {

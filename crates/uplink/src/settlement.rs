@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bridgeclip_journal::{Journal, JournalError, Refused};
 
-/// Time that acknowledged rows wait for others to share a commit with.
+/// Time that acknowledged rows wait for other rows to share a commit.
 const GROUP_TIME: Duration = Duration::from_millis(100);
 /// Pause after `device.db` refused a change.
 const FAULT_PAUSE: Duration = Duration::from_secs(1);

@@ -23,18 +23,19 @@ use crate::web::pools::{Kind, Listener};
 use crate::web::problem::Problem;
 use crate::web::state::ApiState;
 
-/// Maximum number of captures that one request examines. A request that finds few returns where to continue, so it
-/// takes no longer than others.
+/// Maximum number of captures that one request examines. A request that has found few matches by then returns where to
+/// continue, so that no request takes long.
 const LOOKED_AT_MAX: usize = 2_000;
 /// Number of captures that are read at a time.
 const PAGE: usize = 100;
 /// Maximum number of points of a track.
 const TRACK_MAX: usize = 2_000;
-/// Distance in metres within which photos show the same place: the usual error of a receiver without corrections.
+/// Distance in metres within which two photos count as the same place. It is the usual error of a receiver without
+/// corrections.
 const SAME_PLACE_M: f64 = 10.0;
 
-/// Lists captures, the newest first. The answer has a `next` until the last capture was examined, even if the filter
-/// matches none of them.
+/// Lists captures, the newest first. The answer has a `next` until the last capture has been examined, even if it lists
+/// no capture.
 pub async fn list(State(site): State<Arc<ApiState>>, mut pairs: Pairs) -> Result<Json<Value>, Problem> {
     let (limit, before) = (pairs.number("limit", 200, 50)? as usize, pairs.id("before")?);
     let filter = pairs.filter(site.zone)?;
@@ -76,7 +77,7 @@ fn line(site: &ApiState, capture: StoredCapture) -> Value {
     serde_json::to_value(ExportLine::of(&record)).expect("plain values")
 }
 
-/// Returns all that is known of one capture, with the neighbours that support its verdict.
+/// Returns everything known about one capture, with the neighbours that support its verdict.
 pub async fn one(
     State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
@@ -124,7 +125,7 @@ pub async fn thumbnail(
         .into_response())
 }
 
-/// Returns the photo's original file, if it still is where it was taken in.
+/// Returns the photo's original file, if it is still where the device found it.
 pub async fn original(
     State(site): State<Arc<ApiState>>,
     Extension(visitor): Extension<Visitor>,
@@ -210,7 +211,7 @@ fn is_same_member(a: Option<&Tag>, b: Option<&Tag>) -> bool {
     a == b && a.is_some_and(|tag| tag.member.is_some())
 }
 
-/// Lists where the latest photos of this start of the machine were taken, in order.
+/// Lists the positions of the latest photos since the machine started, oldest first.
 pub async fn track(State(site): State<Arc<ApiState>>) -> Result<Json<Value>, Problem> {
     let work = |site: &ApiState, reader: &Reader| {
         let places = reader.last_places(&site.identity.boot_id, TRACK_MAX).map_err(Problem::fault)?;

@@ -24,11 +24,11 @@ use crate::web::state::ApiState;
 /// Interval at which a silent stream shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Summary of the device, which a technician looks at first.
+/// Summary of the device, the first thing that a technician looks at.
 #[derive(Serialize)]
 pub struct Status {
     version: &'static str,
-    /// ApiState and name.
+    /// Site and name of the device.
     device: String,
     package: String,
     link: LinkState,

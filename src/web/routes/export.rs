@@ -1,4 +1,4 @@
-//! Exports, and the photos that exist of each member.
+//! Requests for exports, and for the photos that exist of each member.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};

@@ -1,4 +1,4 @@
-//! The field page: files that are part of the program. It loads nothing from elsewhere.
+//! Serves the field page from files that are part of the program. The page loads nothing from elsewhere.
 
 use axum::extract::Path;
 use axum::http::{HeaderValue, header};
@@ -81,7 +81,8 @@ mod tests {
     use super::*;
     use crate::domain::{Act, Losses};
 
-    /// Returns the keys of texts that the files name, and the prefixes of keys whose end the device supplies.
+    /// Returns the text keys that the files name in full, and the prefixes of the keys that values from the device
+    /// complete.
     fn named() -> (BTreeSet<String>, BTreeSet<String>) {
         let whole =
             Regex::new(r#"\bt\((?:[^()]*\? )?'([a-z_]+)'(?: : '([a-z_]+)')?\)|data-(?:text|label)="([a-z_]+)""#);

@@ -43,7 +43,7 @@ pub struct Me {
     may_export: bool,
 }
 
-/// Returns what the device knows of this visitor.
+/// Returns what the device knows about this visitor.
 pub async fn show(State(site): State<Arc<ApiState>>, visitor: Option<Extension<Visitor>>) -> Json<Me> {
     let Some(Extension(visitor)) = visitor else {
         return Json(Me { role: None, name: None, is_here: false, lets_in: false, may_export: false });

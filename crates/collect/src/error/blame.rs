@@ -1,12 +1,12 @@
 //! The likely cause of an error.
 
-/// Likely cause of an error, as far as the error tells.
+/// Likely cause of an error, judged from the error alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
     /// The database or the connection to it: any other message would fail in the same way.
     Database,
-    /// More likely the database. A message that fails repeatedly while others succeed is the cause, though.
+    /// Probably the database. If one message fails repeatedly while others succeed, that message is the cause.
     Unclear,
-    /// A message, provided that the database accepts others.
+    /// The message, provided that the database accepts other messages.
     Message,
 }

@@ -13,7 +13,7 @@ use crate::error::blame::Blame;
 /// conflict with another transaction, resources, object in use, operator, drive.
 const PASSING: [&str; 7] = ["08", "25", "40", "53", "55", "57", "58"];
 
-/// Returns the likely cause of an error, as far as its code tells. An error without a code is a broken connection.
+/// Returns the likely cause of an error, judged from its code. An error without a code is a broken connection.
 pub fn blame(error: &Error) -> Blame {
     match error.code().map(SqlState::code) {
         Some(code) if !is_of(&PASSING, code) => Blame::Message,
@@ -39,7 +39,7 @@ fn is_of(classes: &[&str], code: &str) -> bool {
     code.get(..2).is_some_and(|class| classes.contains(&class))
 }
 
-/// Returns everything known of an error, and what to do about it.
+/// Returns everything known about an error, and what to do about it.
 pub fn words(error: &Error) -> String {
     if error.is_closed() {
         return "the server ended the connection without a word; look into its log".to_owned();

@@ -4,7 +4,7 @@ use rusqlite::ErrorCode;
 
 use crate::error::blame::Blame;
 
-/// Returns the likely cause of an error, as far as its code tells.
+/// Returns the likely cause of an error, judged from its code.
 pub fn blame(error: &rusqlite::Error) -> Blame {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Blame::Database,

@@ -1,4 +1,4 @@
-//! The tables in PostgreSQL: created where they are missing, and checked before anything is stored.
+//! Creates missing tables in PostgreSQL, and checks all tables before anything is stored.
 
 use tokio_postgres::{Client, Error, GenericClient};
 
@@ -48,15 +48,14 @@ const TABLES: &str = "
     DELETE FROM bridgeclip_version;
 ";
 
-/// Statement that creates the view of each photo's current state: its result, or the last correction of it.
+/// Statement that creates the view of each photo's current state: its result, or the latest correction of that result.
 const VIEW: &str = "
     CREATE VIEW capture AS
         SELECT DISTINCT ON (source, subject) source, id, kind, sequence, subject, time, supersedes, body, received
         FROM event WHERE kind = 'bridgeclip.capture.result.v1'
         ORDER BY source, subject, sequence DESC";
 
-/// Creates missing tables and columns. A user without the right to create tables can use those that somebody else
-/// created.
+/// Creates missing tables and columns. A user who may not create tables can use existing ones.
 pub fn prepare(link: &BoundedConnection, client: &mut Client) -> Result<(), StoreError> {
     let limit = link.bounds.limits.statement;
     let suited = |lacking: Option<String>| match lacking {
@@ -69,7 +68,7 @@ pub fn prepare(link: &BoundedConnection, client: &mut Client) -> Result<(), Stor
     }
     let found = link.wait(limit, columns(client))?;
     if version != Some(VERSION) || FIRST.iter().any(|(table, _)| found.iter().all(|(name, _)| name != table)) {
-        // Never alters a foreign table that happens to have the name of one of ours.
+        // A foreign table may happen to have one of these names, and must never be altered.
         suited(lacking(&FIRST, &found))?;
         link.wait(limit, make(client)).map_err(StoreError::unsuitable)?;
     }
@@ -102,7 +101,7 @@ async fn make(client: &mut Client) -> Result<(), Error> {
     change.commit().await
 }
 
-/// Returns (table, column) for every existing column of the tables that bear our names.
+/// Returns (table, column) for every column of the existing tables that have one of the names in `FIRST`.
 async fn columns(client: &impl GenericClient) -> Result<Vec<(String, String)>, Error> {
     let sql = "SELECT name, attname::text FROM unnest($1::text[]) AS name
                JOIN pg_attribute ON attrelid = to_regclass(name)

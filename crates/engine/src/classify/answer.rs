@@ -7,25 +7,26 @@ use bridgeclip_domain::{Category, CategoryVerdict, ScoredClass, Scores};
 pub struct Answer {
     /// The answered classes, with the method's own confidences.
     pub verdict: CategoryVerdict,
-    /// Lead of the answered class over the next one, in the method's own measure. Infinite in a multi-label category:
-    /// several classes can be right there, so none is behind another.
+    /// Lead of the answered class over the next one, in the method's own measure. Infinite in a multi-label category,
+    /// where several classes can be right and so none trails another.
     pub lead: f32,
 }
 
 /// The answers for all categories, in the order of [`Category::ALL`].
 pub type Answers = [Answer; 4];
 
-/// Answers by the published rule of the linear heads. Single label: the most probable class. Multi label: every class
-/// with a probability above 0.5, or the most probable class if there is none.
+/// Returns the answers of the linear heads by their published rule. A single-label category gets the most probable
+/// class. A multi-label category gets every class with a probability above 0.5, or the most probable class if there is
+/// none.
 ///
 /// Confidences are the probabilities.
 pub fn linear_answers(scores: &Scores) -> Answers {
     Category::ALL.map(|category| decide(category, scores.get(category), |probability| probability > 0.5))
 }
 
-/// Chooses classes by probability. Single label: the most probable class. Multi label: every class that is `enough`,
-/// the most probable first, or the most probable class if there is none. Classes of equal probability keep the class
-/// order.
+/// Chooses classes by probability. A single-label category gets the most probable class. A multi-label category gets
+/// every class whose probability is `enough`, the most probable first, or the most probable class if there is none.
+/// Classes of equal probability keep the class order.
 pub fn decide(category: Category, probabilities: &[f32], enough: impl Fn(f32) -> bool) -> Answer {
     let mut ranked: Vec<ScoredClass> =
         (0..).zip(probabilities).map(|(index, &confidence)| ScoredClass { index, confidence }).collect();
@@ -40,8 +41,8 @@ pub fn decide(category: Category, probabilities: &[f32], enough: impl Fn(f32) ->
     Answer { verdict: CategoryVerdict { classes: ranked }, lead }
 }
 
-/// Returns the lead of the first of `ranked` over the second, which counts as 0 if it is missing. Infinite in a
-/// multi-label category.
+/// Returns the lead of the first value of `ranked` over the second. A missing value counts as 0. The lead is infinite
+/// in a multi-label category.
 pub(super) fn lead(category: Category, mut ranked: impl Iterator<Item = f32>) -> f32 {
     match category.is_multi() {
         true => f32::INFINITY,

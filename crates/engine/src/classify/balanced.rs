@@ -20,8 +20,8 @@ pub struct BalancedVote(pub [CategoryVote; 4]);
 pub struct CategoryVote {
     /// Number of neighbours, and the weight of each.
     pub weighting: Weighting,
-    /// For each class: the share of the votes that counts as a strength of 1, above 0. The strength of a class is its
-    /// share divided by its threshold.
+    /// Share of the votes that counts as a strength of 1, for each class; above 0. The strength of a class is its share
+    /// divided by its threshold.
     pub thresholds: Vec<f32>,
 }
 
@@ -42,8 +42,9 @@ impl BalancedVote {
 
 impl CategoryVote {
     /// Answers the category. `shares` are the shares of the votes, in class order. The strength of a class is its share
-    /// divided by its threshold. Single label: the strongest class. Multi label: every class whose share reaches its
-    /// threshold, the strongest first, or the strongest class if there is none. Confidences are the shares.
+    /// divided by its threshold. A single-label category gets the strongest class. A multi-label category gets every
+    /// class whose share reaches its threshold, the strongest first, or the strongest class if there is none.
+    /// Confidences are the shares.
     pub fn answer(&self, category: Category, shares: &[f32]) -> Answer {
         let mut seen: Vec<(u8, f32)> = (0..)
             .zip(shares.iter().zip(&self.thresholds))

@@ -1,4 +1,4 @@
-//! One engine for all methods: from a photo's embedding and its neighbourhood to the verdict.
+//! One engine for all methods, which turns a photo's embedding and its neighbourhood into the verdict.
 
 use bridgeclip_domain::{Embedding, EmbeddingError, Evidence, Method, PhotoQuality, Rule, Verdict};
 
@@ -13,7 +13,7 @@ pub struct Engine {
     zero_shot: Option<ZeroShot>,
 }
 
-/// Why a method or a rule cannot be used with a reference.
+/// Reason why a method or a rule cannot be used with a reference.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EngineError {
     #[error("the reference has no linear heads; make them with `bridgeclip reference fit-heads` or `import-heads`")]

@@ -21,7 +21,7 @@ pub struct Stored<T> {
     pub sha256: Sha256,
 }
 
-/// Why stored bytes cannot be used.
+/// Reason why stored bytes cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FittedError {
     #[error("{0}; make the linear heads again with `bridgeclip reference fit-heads`")]

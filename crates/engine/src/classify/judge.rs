@@ -1,17 +1,17 @@
-//! From the answers of the methods to the verdict.
+//! Turns the answers of the methods into the verdict.
 
 use bridgeclip_domain::{Category, CategoryVerdict, Method, PhotoQuality, Rule, ScoredClass, Verdict};
 
 use super::{Answers, Circumstances, Neighbour, Rules, Source, UrgencyRule, published_vote, second_look};
 
-/// Lead of a published vote, in votes, up to which its answer is nearly tied where nothing was fitted. At a lead of one
+/// Largest lead, in votes, of a published vote that counts as nearly tied when no limit was fitted. At a lead of one
 /// vote a single neighbour decides; half a vote more allows for rounding.
 const NEAR_TIE_VOTES: f32 = 1.5;
-/// Lead of the linear heads, as a probability, up to which their answer is nearly tied where nothing was fitted. It
-/// equals one vote of ten.
+/// Largest lead, as a probability, of an answer of the linear heads that counts as nearly tied when no limit was
+/// fitted. It equals one vote of ten.
 const NEAR_TIE_PROBABILITY: f32 = 0.1;
 
-/// How photos are answered.
+/// Method, rule and number of neighbours that answer photos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     pub method: Method,
@@ -27,7 +27,7 @@ impl Default for Params {
     }
 }
 
-/// The answers of the methods that need no neighbours; None where a method is not available.
+/// Answers of the methods that need no neighbours; `None` for a method that is not available.
 #[derive(Clone, Debug, Default)]
 pub struct Opinions {
     /// Answers of the linear heads.
@@ -115,8 +115,8 @@ impl Judge {
         self.rules.as_ref().map_or(UrgencyRule::any_of(self.params.neighbours), |rules| rules.urgency)
     }
 
-    /// Returns the limits of near ties where nothing was fitted. Prompts have none: their probabilities are close
-    /// together.
+    /// Returns the limits of near ties to use when none were fitted. Prompts have none, because their probabilities are
+    /// close together.
     fn near_tie(&self) -> Option<[f32; 4]> {
         match (self.params.method, self.params.rule) {
             (Method::Knn, Rule::Published) => Some([NEAR_TIE_VOTES / self.params.neighbours as f32; 4]),

@@ -1,4 +1,4 @@
-//! The published k-NN vote: from neighbours to answers, as a pure function.
+//! The published k-NN vote, a pure function that turns neighbours into answers.
 
 use bridgeclip_domain::{Category, CategoryVerdict, ScoredClass};
 
@@ -7,9 +7,9 @@ use super::answer::{Answer, Answers, lead};
 
 /// Answers every category by the votes of `neighbours`, the `k` nearest reference photos, most similar first.
 ///
-/// Single label: the most frequent class. Multi label: every class that at least half of the neighbours carry, or the
-/// most frequent class if there is none. A tie goes to the class that appears first in order of similarity. Confidences
-/// are shares of the neighbours.
+/// A single-label category gets the most frequent class. A multi-label category gets every class that at least half of
+/// the neighbours carry, or the most frequent class if there is none. A tie goes to the class that appears first in
+/// order of similarity. Confidences are shares of the neighbours.
 pub fn published_vote(neighbours: &[Neighbour]) -> Answers {
     Category::ALL.map(|category| vote(category, neighbours))
 }

@@ -1,4 +1,4 @@
-//! From an embedding to a verdict, without side effects. There are three methods: the vote of the nearest reference
+//! Turns an embedding into a verdict, without side effects. There are three methods: the vote of the nearest reference
 //! photos by one of two rules, linear heads, and texts that describe the classes (zero-shot). Besides the answers, a
 //! verdict says whether the photo is urgent and whether it needs a second look.
 

@@ -12,7 +12,7 @@ pub struct PromptEmbeddings {
     classes: [Vec<Vec<(String, Embedding)>>; 4],
 }
 
-/// Why bytes are not embeddings of prompts for these classes.
+/// Reason why bytes are not embeddings of prompts for these classes.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PromptEmbeddingsError {
     #[error("not embeddings of prompts: the data does not start with `BCPROMP1`")]

@@ -8,7 +8,7 @@ use bridgeclip_domain::Category;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompts([Vec<Vec<String>>; 4]);
 
-/// Why a file of prompts cannot be used. `key` is the path to the place, such as `damage_type.cracking`.
+/// Reason why a file of prompts cannot be used. `key` is the path to the place, such as `damage_type.cracking`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PromptsError {
     #[error("not TOML: {0}")]

@@ -53,7 +53,7 @@ pub struct Source {
     pub prompts: Option<Sha256>,
 }
 
-/// Why bytes are not fitted rules.
+/// Reason why bytes are not fitted rules.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RulesError {
     #[error("not the JSON of fitted rules: {0}")]

@@ -1,5 +1,5 @@
-//! When to doubt a verdict: its neighbours are far, another answer is nearly as good, the methods disagree, or the
-//! photo shows too little.
+//! Finds reasons to doubt a verdict: its neighbours are far, another answer is nearly as good, the methods disagree, or
+//! the photo shows too little.
 
 use bridgeclip_domain::{Category, CategoryVerdict, PhotoQuality, SecondLook};
 
@@ -45,8 +45,9 @@ fn is_near_tie(answers: &Answers, limits: [f32; 4]) -> bool {
     answers.iter().zip(limits).any(|(answer, limit)| !answer.verdict.classes.is_empty() && answer.lead <= limit)
 }
 
-/// Reports whether two methods disagree in a category. Single label: they answer different classes. Multi label: they
-/// have no class in common; an additional class is no disagreement.
+/// Reports whether two methods disagree in a category. In a single-label category they disagree if they answer
+/// different classes. In a multi-label category they disagree if they have no class in common; an additional class is
+/// no disagreement.
 fn disagree(knn: &Answers, linear: &Answers) -> bool {
     let apart = |a: &CategoryVerdict, b: &CategoryVerdict| {
         let shared = |class: &bridgeclip_domain::ScoredClass| b.classes.iter().any(|other| other.index == class.index);
@@ -60,9 +61,9 @@ fn answers_other(answers: &Answers) -> bool {
     Category::ALL.into_iter().any(is_other)
 }
 
-/// Sharpness below which a photo shows no fine detail. Measured at a short side of 448 pixels on photographs of objects
-/// and on sample pictures of this project: sharp ones have 26 to 3,100; a blur with a standard deviation of two pixels
-/// leaves 5 to 14.
+/// Sharpness below which a photo shows no fine detail. It was measured at a short side of 448 pixels on photographs of
+/// objects and on sample pictures of this project. Sharp pictures have 26 to 3,100, and a blur with a standard
+/// deviation of two pixels leaves 5 to 14.
 const SHARPNESS_MIN: f32 = 10.0;
 /// Range of mean luma in which details of the subject are visible. The photos used for the sharpness limit have 0.26 to
 /// 0.57.

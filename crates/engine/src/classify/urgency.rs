@@ -9,12 +9,12 @@ use bridgeclip_domain::{Labels, Urgency, UrgentSign};
 
 use super::{Neighbour, Weighting};
 
-/// How much evidence makes a photo urgent.
+/// Amount of evidence that makes a photo urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UrgencyRule {
     /// Number of neighbours, and the weight of each.
     pub weighting: Weighting,
-    /// Share of the neighbourhood's weight from which a photo counts as urgent, above 0.
+    /// Least share of the neighbourhood's weight at which a photo counts as urgent, above 0.
     pub threshold: f32,
 }
 

@@ -5,7 +5,7 @@ use bridgeclip_domain::{Category, Embedding, EmbeddingError, Scores};
 use super::{Answers, decide};
 use crate::heads::softmax;
 
-/// Probability from which a class counts in a multi-label category, as published.
+/// Least probability at which a class counts in a multi-label category, as published.
 ///
 /// Cosines are not scaled before the softmax, so the probabilities of many classes are nearly equal and hardly any
 /// reaches this value: one of 15 classes would need 0.3 where an even share is 0.067. In practice the most probable
@@ -42,8 +42,9 @@ impl ZeroShot {
         Scores::new(|category| softmax(&cosines(category)))
     }
 
-    /// Answers every category. Single label: the most probable class. Multi label: every class with a probability of at
-    /// least 0.3, or the most probable class if there is none. Confidences are the probabilities.
+    /// Answers every category. A single-label category gets the most probable class. A multi-label category gets every
+    /// class with a probability of at least 0.3, or the most probable class if there is none. Confidences are the
+    /// probabilities.
     ///
     /// # Panics
     /// If the photo's embedding has another dimension than the prompts'.

@@ -10,7 +10,7 @@ use bridgeclip_domain::{Embedding, EmbeddingError};
 
 use super::fused::{self, FusedOperator, Layer};
 
-/// Why an encoder cannot be loaded or returns no embedding.
+/// Reason why an encoder cannot be loaded or returns no embedding.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
     #[error("{}: not a usable encoder: {reason}", path.display())]
@@ -25,7 +25,7 @@ pub enum EncodeError {
     Tokenizer(#[from] super::TokenizerError),
 }
 
-/// Which tokens pass through the last layers of a fused graph. The embedding is the same either way.
+/// Choice of the tokens that pass through the last layers of a fused graph. The embedding is the same either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tokens {
     /// Only the tokens that the embedding needs.

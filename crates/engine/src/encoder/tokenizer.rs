@@ -21,7 +21,7 @@ pub struct Tokenizer {
     engine: tokenizers::Tokenizer,
 }
 
-/// Why a text cannot be turned into tokens.
+/// Reason why a text cannot be turned into tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
     #[error("{}: not a usable tokenizer: {reason}", path.display())]

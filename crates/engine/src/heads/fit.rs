@@ -41,7 +41,7 @@ impl Default for FitParams {
     }
 }
 
-/// Why a training failed.
+/// Reason why a training failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FitError {
     #[error("{name} is {value}; expected {expected}")]

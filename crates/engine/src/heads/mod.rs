@@ -51,7 +51,7 @@ struct PartsMut<'a> {
     bias: &'a mut [f32],
 }
 
-/// Why bytes are not heads for these categories.
+/// Reason why bytes are not heads for these categories.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum HeadsError {
     #[error("not linear heads: the data does not start with `BCHEADS1`")]

@@ -25,7 +25,7 @@ pub struct Source {
 pub struct BuildInput<'a> {
     /// The photos to embed, in the order of their rows in the reference.
     pub sources: &'a [Source],
-    /// How `embed` decodes the photos. Another decoding starts the build anew.
+    /// Way in which `embed` decodes the photos. Another decoding starts the build anew.
     pub decoding: Decoding,
 }
 

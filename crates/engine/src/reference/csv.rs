@@ -21,7 +21,7 @@ pub struct Row {
     pub predicted: Labels,
 }
 
-/// Which columns [`read_rows`] requires.
+/// Columns that [`read_rows`] requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowForm {
     /// The published columns.
@@ -30,7 +30,7 @@ pub enum RowForm {
     Predicted,
 }
 
-/// Why a CSV file cannot be read.
+/// Reason why a CSV file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CsvError {
     #[error("{}: {reason}", path.display())]
@@ -47,9 +47,9 @@ pub enum CsvError {
 pub(super) struct Columns {
     pub image: usize,
     pub text: usize,
-    /// Per category: the column of the labels and the column of their validity flag.
+    /// Column of the labels and column of their validity flag, for each category.
     pub categories: [(usize, usize); 4],
-    /// Per category: the column of the prediction. None for [`RowForm::Labelled`].
+    /// Column of the prediction, for each category. None for [`RowForm::Labelled`].
     predicted: Option<[usize; 4]>,
 }
 

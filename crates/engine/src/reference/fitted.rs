@@ -136,7 +136,7 @@ impl Revision {
     }
 }
 
-/// Why a fitted value was not stored.
+/// Reason why a fitted value was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum RevisionError {
     #[error(transparent)]

@@ -44,7 +44,8 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE fitted (name TEXT PRIMARY KEY, made_with TEXT NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
 ";
 
-/// What a reference was made with. The reference works only with an encoder, labels and sizes that have the same stamp.
+/// Description of the encoder, labels and sizes that a reference was made with. The reference works only with those
+/// that have the same stamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// [`Package::embedding_space`] of the package that made the vectors.
@@ -174,7 +175,7 @@ pub(super) fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> ReferenceError 
     move |source| ReferenceError::Sqlite { path: path.to_owned(), source }
 }
 
-/// Why a reference database cannot be used or written, with the remedy in the message.
+/// Reason why a reference database cannot be used or written, with the remedy in the message.
 #[derive(Debug, thiserror::Error)]
 pub enum ReferenceError {
     #[error("{}: {source}; make the reference again with `bridgeclip reference build`", path.display())]

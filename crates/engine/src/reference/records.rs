@@ -31,7 +31,7 @@ pub struct Records {
     pub complete: Vec<Record>,
     /// The rows that lack a label, in the order of the file.
     pub incomplete: Vec<Incomplete>,
-    /// Where the labels were read from.
+    /// Source that the labels were read from.
     pub labels_from: LabelsFrom,
 }
 
@@ -40,11 +40,11 @@ pub struct Records {
 pub struct Incomplete {
     /// Line of the file on which the row starts, from 1.
     pub line: u64,
-    /// Why the row is incomplete, for a message.
+    /// Reason why the row is incomplete, for a message.
     pub reason: String,
 }
 
-/// Where labels are read from.
+/// Source that labels are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelsFrom {
     /// The label columns and their `_valid` flags.

@@ -245,7 +245,7 @@ pub struct Info {
     pub stamp: Stamp,
     /// Number of photos.
     pub photos: u64,
-    /// Per category: the number of photos of each class, in class order.
+    /// Number of photos of each class, in class order, for each category.
     pub counts: Vec<(Category, Vec<usize>)>,
     /// The fitted values, in the order of their names.
     pub fitted: Vec<FittedNote>,

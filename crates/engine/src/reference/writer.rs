@@ -42,7 +42,7 @@ pub struct Rejected {
     /// Line of the CSV on which the row starts, from 1.
     pub line: u64,
     pub path: PathBuf,
-    /// Why the photo could not be used, for a message.
+    /// Reason why the photo could not be used, for a message.
     pub reason: String,
 }
 

@@ -1,4 +1,4 @@
-//! Rows of a database page, read without trust in anything that the page says.
+//! Reads the rows of a database page without trusting anything that the page says.
 
 use rusqlite::types::Value;
 
@@ -7,14 +7,14 @@ use crate::schema::PAGE_BYTES;
 
 /// First byte of a page that holds rows of a table.
 const TABLE_LEAF: u8 = 13;
-/// Length of the file's header, which precedes the header of the first page.
+/// Length in bytes of the file's header, which precedes the header of the first page.
 const FILE_HEAD_BYTES: usize = 100;
-/// Length of a leaf page's header.
+/// Length in bytes of a leaf page's header.
 const PAGE_HEAD_BYTES: usize = 8;
-/// Length of the longest row that is read.
+/// Maximum length in bytes of a row that is read.
 const ROW_BYTES_MAX: usize = 8 << 20;
 
-/// Reads the rows of a page: ids, and values in the order of the columns. Leaves out what cannot be read.
+/// Returns the rows of a page that can be read: each row's id, and its values in the order of the columns.
 pub fn of_page(pages: &Pages, number: u32) -> Vec<(i64, Vec<Value>)> {
     let Some(page) = pages.read(number) else { return Vec::new() };
     let head = if number == 1 { FILE_HEAD_BYTES } else { 0 };
@@ -43,8 +43,8 @@ fn cell(pages: &Pages, bytes: &[u8]) -> Option<(i64, Vec<Value>)> {
     Some((rowid, values(&record)?))
 }
 
-/// Returns how many bytes of a record of this length are on the page of its row. The formula is that of SQLite's file
-/// format.
+/// Returns how many bytes of a record of `length` bytes are on the row's own page rather than on overflow pages. The
+/// formula is that of SQLite's file format.
 fn local_bytes(length: usize) -> usize {
     let (most, least) = (PAGE_BYTES - 35, (PAGE_BYTES - 12) * 32 / 255 - 23);
     if length <= most {
@@ -110,7 +110,8 @@ fn integer(bytes: &[u8]) -> i64 {
     bytes.iter().fold(sign, |value, &byte| value << 8 | i64::from(byte))
 }
 
-/// Reads a varint: seven bits of each byte while its eighth bit is set, and all eight bits of a ninth byte.
+/// Reads a varint, and returns it with the bytes after it. Each byte adds seven bits, and its highest bit is set if
+/// another byte follows. A ninth byte is the last and adds all eight bits.
 fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let mut value = 0_u64;
     for (index, &byte) in bytes.iter().take(9).enumerate() {

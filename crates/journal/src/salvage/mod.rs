@@ -55,8 +55,8 @@ impl fmt::Display for Found {
     }
 }
 
-/// Makes a new database at `into` with the intact rows of the one at `damaged`. `numbers` are the last numbers known
-/// from elsewhere.
+/// Makes a new database at `into` with the intact rows of the database at `damaged`. `numbers` are the last numbers
+/// known from elsewhere.
 pub fn salvage(damaged: &Path, into: &Path, numbers: Numbers) -> Result<Found, JournalError> {
     let open = |source: rusqlite::Error| JournalError::Open { path: into.to_owned(), source: source.into() };
     durable::claim_private(into).map_err(|error| JournalError::file(into, error))?;

@@ -2,7 +2,7 @@
 
 use super::bits::{Bits, extended};
 
-/// Length in bits up to which a code is found with one table access.
+/// Maximum length in bits of a code that one table access finds.
 const SHORT: u32 = 10;
 /// Number of bits that one step looks ahead to pass over coefficients.
 const AHEAD: u32 = 12;

@@ -215,7 +215,7 @@ mod tests {
             for eighths in (1..=EIGHTHS_MAX).filter(|eighths| sampling[0] * eighths <= 8) {
                 let (width, height, rgb) = decode(&bytes, &header, eighths).expect("the plain case");
                 assert_eq!((width, height), (20 * u32::from(eighths), 16 * u32::from(eighths)));
-                // A pixel shows the centre of the area that it stands for.
+                // A pixel shows the centre of the area that it represents.
                 let middle = |index: u32| (f64::from(index) + 0.5) * 8.0 / f64::from(eighths) - 0.5;
                 let expected: Vec<u8> = (0..width * height)
                     .flat_map(|index| at(middle(index % width), middle(index / width)).map(|value| value.round() as u8))

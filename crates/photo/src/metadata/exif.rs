@@ -10,7 +10,7 @@ use bridgeclip_domain::{Camera, Exposure, FixQuality, Position, PositionSource};
 use super::values::{Metadata, Positions};
 use crate::Orientation;
 
-/// Length in bytes at which texts are cut; names are shorter.
+/// Maximum length of a text in bytes; longer texts are cut. Names are shorter.
 const TEXT_BYTES_MAX: usize = 128;
 
 /// Reads as much of the block as is intelligible. `local` is the UTC offset of camera clocks that do not record one.

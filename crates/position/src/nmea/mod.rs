@@ -1,4 +1,4 @@
-//! Decodes NMEA 0183: from a receiver's bytes to fixes.
+//! Decodes NMEA 0183: turns a receiver's bytes into fixes.
 //!
 //! `frame` cuts sentences out of the bytes, `sentence` reads their fields, and `epoch` joins those of one moment.
 //! Written from the public description of the standard (<https://gpsd.gitlab.io/gpsd/NMEA.html>).

@@ -19,7 +19,7 @@ struct Truth {
     latitude: (i32, u32, u32),
     longitude: (i32, u32, u32),
     altitude_dm: i64,
-    /// Digit of GGA, letter of GNS and RMC, and the quality that they stand for.
+    /// Digit of GGA, letter of GNS and RMC, and the quality that they mean.
     quality: (u8, char, FixQuality),
     hdop_centi: u64,
     satellites: u64,

@@ -200,7 +200,7 @@ impl Clerk {
         }
     }
 
-    /// Judges a message, and makes its counter durable; any repetition is a replay from then on.
+    /// Judges a message, and makes its counter durable so that any repetition counts as a replay.
     fn accept(&self, incoming: &Incoming, op: &str, id: &str) -> Result<Command, Refusal> {
         let DeskParams { device, key, journal, clock, .. } = &self.params;
         let not_stored = |error: bridgeclip_journal::JournalError| Refusal::NotStored(error.to_string());

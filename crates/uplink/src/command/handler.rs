@@ -10,7 +10,7 @@ pub trait CommandHandler: Send {
     fn act(&mut self, command: &Command) -> Acting;
 }
 
-/// The way in which a command is carried out. An error is a text for the sender.
+/// Start of carrying out a command. An error is a text for the sender.
 pub enum Acting {
     /// The command is done, with this result.
     Done(Result<Value, String>),

@@ -1,4 +1,4 @@
-//! The broker's answers and the ends of connections, as MQTT 5's reason codes tell them (MQTT 5, section 2.4).
+//! The broker's answers and the ends of connections, as MQTT 5's reason codes report them (MQTT 5, section 2.4).
 
 use std::io;
 

@@ -30,7 +30,7 @@ const HOLDS_MAX: usize = 64;
 /// Reason for a refusal that the broker expresses only by closing the connection.
 const OVER_IT: &str = "the broker ends the connection over it";
 
-/// The subject of a refusal, as far as its reason shows.
+/// Subject of a refusal, judged from its reason.
 enum Refusal {
     /// All events of a scope are refused.
     Scope(Scope, HoldReason),

@@ -1,4 +1,4 @@
-//! What a power cut leaves of a drive.
+//! Models of what a power cut leaves on a drive.
 //!
 //! A recording is cut at some entry. Changes that a sync before the cut covers are on the drive. For all other changes,
 //! a model defines which of them may be there. The approach is that of ALICE (Pillai et al., OSDI 2014) and CrashMonkey

@@ -210,7 +210,7 @@ mod tests {
         assert!(work(&needed) * 10 < work(&all) * 9, "{} of {}", work(&needed), work(&all));
     }
 
-    /// In a text, the place of the last token is known only at run time.
+    /// The place of a text's last token is known only at run time.
     #[test]
     fn a_text_encoder_stays_as_it_is() {
         let (mut changed, whole) = (graph("text.onnx"), graph("text.onnx"));

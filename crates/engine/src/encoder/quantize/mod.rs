@@ -60,7 +60,7 @@ impl Aim {
 /// Number of samples that the sensitivity scan uses.
 const SCANNED: usize = 8;
 
-/// Why a package cannot be quantised.
+/// Reason why a package cannot be quantised.
 #[derive(Debug, thiserror::Error)]
 pub enum QuantizeError {
     #[error(transparent)]

@@ -59,8 +59,8 @@ pub fn pictures(count: usize, size: usize) -> Vec<Vec<f32>> {
 fn picture(index: u64, size: usize) -> Vec<f32> {
     let mut state = index.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
     let mut uniform = || {
-        // A xorshift64* generator, and not the one of bridgeclip-random: an int8 package that is made without photos is
-        // fitted to these pictures, and has other bytes with other numbers.
+        // This is a xorshift64* generator rather than the generator of bridgeclip-random. An int8 package made without
+        // photos is fitted to these pictures, so other numbers would change its bytes.
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;

@@ -125,7 +125,7 @@ struct Constant {
 /// The initialisers of a graph, including reshaped or converted copies under their own names.
 struct Constants<'a> {
     tensors: HashMap<&'a str, &'a TensorProto>,
-    /// For the name of each copy: the name of the original, and the copy's shape if it was reshaped.
+    /// Name of the original, and the copy's shape if it was reshaped, by the name of each copy.
     copies: HashMap<String, (String, Option<Vec<usize>>)>,
     dir: &'a Path,
 }

@@ -16,7 +16,7 @@ use crate::encoder::fused::{DOMAIN, EmbeddingNode, FusedNode, LinearNode, NormNo
 /// Alignment of tensors in the weights file, in bytes.
 const ALIGNMENT: u64 = 64;
 
-/// Which linear layers are written as int8.
+/// Choice of the linear layers that are written as int8.
 #[derive(Clone, Debug)]
 pub enum Precision {
     /// No layer is int8.

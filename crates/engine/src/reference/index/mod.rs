@@ -45,7 +45,7 @@ const FIRST_GROUPS: usize = 16;
 pub struct Index {
     kernel: Kernel,
     rows: Int8Vectors,
-    /// For each place in `rows`: the position of its row in the reference, from 0.
+    /// Position in the reference, from 0, of the row at each place in `rows`.
     positions: Vec<u32>,
     centres: Int8Vectors,
     balls: Vec<Ball>,
@@ -427,7 +427,7 @@ mod tests {
             }
             // One outlier that uses up the int8 range.
             6 => (0..dim).map(|i| if i == 0 { 100.0 } else { random.normal() }).collect(),
-            // The hardest case for a running threshold: rows that come ever nearer to the query.
+            // The hardest case for a running threshold: each row is nearer to the query than the last.
             _ => unit((0..dim).map(|i| centre[i] + 0.001 * (count - index) as f32 * random.normal()).collect()),
         };
         (0..count).flat_map(&mut row).collect()

@@ -1,4 +1,4 @@
-//! What a search asks for, and what it finds.
+//! Requests for a search, and its results.
 
 use std::convert::Infallible;
 
