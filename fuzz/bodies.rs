@@ -16,7 +16,7 @@ pub fn photo(bytes: &[u8]) {
         pixels_max: 1_000_000,
         memory_bytes_max: 100_000_000,
         coefficient_bytes_max: 4_000_000,
-        // Gives every fraction that a large photo can get.
+        // Lets every fraction that a large photo can get occur.
         decoding: Decoding::Scaled { short_side_min: 8 },
     };
     let preprocess = Preprocess { size: 8, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };

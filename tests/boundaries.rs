@@ -1,5 +1,5 @@
-//! The direction of imports. Between crates the compiler keeps it; inside a crate these tests do, with the table in
-//! ARCHITECTURE.md. Needs nothing but the sources.
+//! Checks the direction of imports. Between crates the compiler enforces it; inside a crate these tests do, with the
+//! table in ARCHITECTURE.md. Needs nothing but the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use regex::Regex;
 /// Path of a module below its crate; empty for the crate's root.
 type Module = Vec<String>;
 
-/// The modules of one crate and what they import of each other, without test code.
+/// The modules of one crate and what they import from each other, without test code.
 struct Crate {
     imports: BTreeMap<Module, BTreeSet<Module>>,
 }

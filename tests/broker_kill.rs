@@ -13,8 +13,9 @@ use crate::support::{Broker, eventually, free_port, publish};
 
 const SHIPPED: &str = include_str!("../deploy/central/mosquitto.conf");
 const ROUNDS: i64 = 30;
-/// Time after which mosquitto has saved a message that it acknowledged. It saves when its loop comes round again, which
-/// takes at most a tenth of a second. With every setting, messages that it acknowledged within the last tenth are lost.
+/// Time after which mosquitto has saved a message that it acknowledged. It saves once per round of its loop, which
+/// takes at most a tenth of a second. Whatever its settings, messages that it acknowledged within the last tenth of a
+/// second are lost.
 const SAVED_AFTER: Duration = Duration::from_millis(300);
 const SOURCE: &str = "bridge/v1/site/unit";
 
@@ -28,7 +29,7 @@ fn keeping(dir: &Path, left_out: &str) -> String {
     text.replace("/var/lib/mosquitto/", &format!("{}/", dir.display()))
 }
 
-/// Returns how many of 30 events a collector receives that was absent meanwhile. The broker is killed by SIGKILL soon
+/// Returns how many of 30 events reach a collector that was absent meanwhile. The broker is killed by SIGKILL soon
 /// after it acknowledges each event.
 fn kept(left_out: &str) -> u64 {
     let (dir, store): (TempDir, TempDir) =

@@ -1,4 +1,4 @@
-//! Checks `bridgeclip collect` while database or broker is silent: it ends within five seconds after SIGTERM, goes on
+//! Checks `bridgeclip collect` while database or broker is silent: it ends within five seconds after SIGTERM, resumes
 //! by itself when they are back, and has acknowledged only what is stored.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};

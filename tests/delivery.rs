@@ -11,7 +11,7 @@ use bridgeclip::journal::EventClass;
 
 use crate::support::{Broker, Device, Station, Subscriber, demo_photos, eventually, exit_code, free_port};
 
-/// Returns one event per id, as a consumer keeps them that ignores known ids.
+/// Returns one event per id, as a consumer that ignores known ids keeps them.
 fn distinct(results: &[Value]) -> HashMap<String, Value> {
     results.iter().map(|event| (event["id"].as_str().expect("an id").to_owned(), event.clone())).collect()
 }

@@ -14,7 +14,7 @@ fn root() -> &'static Path {
 const SCRIPTS: [(&str, bool); 6] =
     [("tests", true), ("benches", true), ("fuzz", false), ("cross", false), ("deploy", true), ("models", false)];
 
-/// Scripts that are no entry points: an administrator runs it, after copying it to another machine.
+/// Scripts that are no entry points: an administrator copies them to another machine and runs them there.
 const NO_ENTRY_POINTS: [&str; 1] = ["deploy/central/make-ca"];
 
 /// Returns the executable files of a folder, as paths below the repository's root, sorted.
@@ -62,7 +62,7 @@ fn recipes_are_explained_and_hold_no_logic() {
     }
 }
 
-/// Fields in `src/config*` that are no keys: the two parts of an address.
+/// Fields in `src/config*` that are not keys: the two parts of an address.
 const NO_KEYS: [&str; 2] = ["host", "port"];
 
 #[test]

@@ -243,7 +243,7 @@ fn a_stopped_or_killed_training_leaves_the_reference_as_it_was() {
         assert!(reference(dir.path()) == before, "the old reference, after {signal}");
         good(&run(&[&"package", &"verify", &dir.path()]));
     }
-    // What a killed process left behind does not get in the way.
+    // Files left by a killed process do not get in the way.
     fs::write(dir.path().join(".reference.db.revision"), "half").expect("write");
     good(&run(&[&"reference", &"fit-prompts", &"--package", &dir.path()]));
     assert!(!dir.path().join(".reference.db.revision").exists());

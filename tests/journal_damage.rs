@@ -187,7 +187,7 @@ fn expect_what_people_said(journal: &Journal, reader: &Reader, again: &[u64]) {
         let note = journal.accept_command(old, now, now).expect("stored");
         assert_ne!(note, CommandNote::New, "a command that was carried out is not carried out again");
     }
-    // Where the note of a bundle is gone, its events arrive again under their own ids, which receivers know.
+    // If the note of a bundle is lost, its events arrive again under their own ids, which receivers know.
     assert!(journal.import(imports(), now).expect("stored") <= 30);
 }
 

@@ -1,8 +1,8 @@
 //! Checks delivery to a broker that does what a seed says, over real sockets.
 //!
-//! What happens to an event depends on the seed, the event and how often it has arrived, and on nothing else: neither
-//! on the moment nor on pauses. So a seed that failed treats every event in the same way again. How threads and sockets
-//! take turns differs from run to run; where that must be repeatable too, see `simulated.rs`.
+//! The treatment of an event depends only on the seed, the event and how often it has arrived, not on the time or on
+//! pauses. A seed that failed therefore treats every event in the same way again. The order in which threads and
+//! sockets run differs from run to run; `simulated.rs` makes that repeatable too.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

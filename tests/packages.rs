@@ -1,4 +1,4 @@
-//! Checks that packages are signed, carried over, installed and given up, as an owner of devices does it.
+//! Checks that packages are signed, transferred, installed and given up, as an owner of devices does these things.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -1,5 +1,4 @@
-//! Checks what decoding a photo may take in memory: what is promised beforehand, against the peak of a process of its
-//! own.
+//! Checks the memory that decoding a photo takes, by comparing the promised amount with the peak of a separate process.
 
 use std::env;
 use std::fs;
@@ -25,7 +24,7 @@ const SLACK: u64 = 6 * MB;
 
 /// Environment variable with the photo for [`a_process_of_its_own`].
 const PHOTO: &str = "BRIDGECLIP_TEST_PHOTO";
-/// Environment variable that is set if every pixel is to be decoded.
+/// Environment variable that is set if every pixel must be decoded.
 const EXACT: &str = "BRIDGECLIP_TEST_EXACT";
 
 #[test]
@@ -60,7 +59,7 @@ fn memory_peak() -> u64 {
 /// Outcome for a photo, from reading the file to the thumbnail.
 struct Grown {
     outcome: String,
-    /// Bytes by which a process grows over it.
+    /// Bytes by which the photo makes a process grow.
     grown: u64,
     /// Bytes that were promised beforehand, beside the file.
     promised: u64,
@@ -132,7 +131,7 @@ fn bombs_are_refused_within_the_memory_of_a_photo() {
     for (bomb, expected) in bombs {
         let Grown { outcome, grown, .. } = Grown::over(&bomb, false);
         assert!(outcome.contains(expected), "{}: {outcome}", bomb.display());
-        // A photo of 48 megapixels may take as much.
+        // A photo of 48 megapixels may take the same amount.
         assert!(grown <= 60_000_000, "{}: {grown} bytes", bomb.display());
     }
 }

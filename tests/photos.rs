@@ -18,7 +18,7 @@ use crate::support::{Device, data, demo_photos, eventually, read_json, seeded_va
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 
-/// A picture and what Pillow makes of it. One of `seeded`, `file` and `photo` names it.
+/// A picture and the result of decoding it with Pillow. One of `seeded`, `file` and `photo` names it.
 #[derive(Debug, Deserialize)]
 struct Case {
     /// Name of seeded noise.
@@ -28,7 +28,7 @@ struct Case {
     file: Option<String>,
     /// Sample photo of the demo.
     photo: Option<String>,
-    /// Side of the encoder's input. Without it, all decoded pixels are meant.
+    /// Side of the encoder's input. If it is absent, the case covers all decoded pixels.
     size: Option<u32>,
     #[serde(default)]
     upright: bool,
@@ -74,7 +74,7 @@ impl Case {
     fn values(&self) -> Vec<u8> {
         let bytes = || fs::read(self.path()).expect("a file");
         let Some(size) = self.size else { return decode(&bytes(), &EXACT).expect("decodes").rgb };
-        // Grey levels as they are.
+        // Grey levels, unchanged.
         let preprocess = Preprocess { size, mean: [0.0; 3], std: [1.0 / 255.0; 3], apply_orientation: self.upright };
         let tensor = match &self.seeded {
             Some(name) => tensor(&seeded_picture(name, self.pixels.expect("a size")), &preprocess),

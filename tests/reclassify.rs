@@ -1,4 +1,5 @@
-//! Checks `bridgeclip reclassify` and `bridgeclip search --in captures`: what is stored, judged again and found again.
+//! Checks `bridgeclip reclassify` and `bridgeclip search --in captures`: stored captures are judged again and found
+//! again.
 
 use std::fs;
 use std::path::PathBuf;

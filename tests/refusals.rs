@@ -1,5 +1,5 @@
-//! Checks what a broker refuses, in every way in which brokers do: the refused part waits with its reason, and all else
-//! goes on. Nothing is set aside while the event itself is not at fault.
+//! Checks every way in which a broker refuses messages: the refused part waits with its reason, and all else goes on.
+//! Nothing is set aside while the event itself is not at fault.
 
 use std::collections::HashSet;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::support::{
 
 const THUMBS: usize = 100;
 
-/// The way in which a broker refuses a message.
+/// Kind of refusal by a broker.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Answer(u8),
@@ -155,7 +155,7 @@ fn mosquittos_access_list_denies_thumbnails_and_an_urgent_photo_comes_without_de
     (0..THUMBS).for_each(|number| {
         station.queue_on(&thumbnail(number), Thumbnail, &format!("thumb-{number}"), 1, 3_000);
     });
-    // The pauses of a device as it is shipped.
+    // These are the pauses of a shipped device.
     let pauses =
         Params { retry_max: Duration::from_secs(60), refused_pause: Duration::from_secs(300), ..Station::params(port) };
     station.start(pauses);

@@ -22,7 +22,7 @@ fn the_service_manager_hears_ready_then_beats_then_stopping() {
     });
     assert_eq!(hear(), "EXTEND_TIMEOUT_USEC=3600000000", "the database may have to be mended");
     assert_eq!(hear(), "READY=1");
-    // Nothing happens, and still the loop shows that it goes round.
+    // Nothing happens, but the loop still shows that it is running.
     assert_eq!([hear(), hear(), hear()], ["WATCHDOG=1"; 3]);
     device.terminate();
     let last = (0..10).map(|_| hear()).find(|heard| heard != "WATCHDOG=1");

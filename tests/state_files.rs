@@ -1,5 +1,4 @@
-//! Checks the small files of a device, in each state in which damage can leave them: the daemon starts, says so, and
-//! classifies.
+//! Checks the small files of a device in every state that damage can leave: the daemon starts, says so, and classifies.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! Checks how much of the drive photos may take that arrive over the API.
+//! Checks how much of the drive photos that arrive over the API may take.
 
 use std::fs;
 use std::path::Path;

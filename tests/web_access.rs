@@ -1,5 +1,5 @@
-//! Checks who is admitted to the page, over real connections: codes, visitors, proxies, and those who try to get in the
-//! way.
+//! Checks who is admitted to the page, over real connections: codes, visitors, proxies, and clients that try to get in
+//! the way.
 
 use std::collections::BTreeSet;
 use std::fs;

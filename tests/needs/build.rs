@@ -4,13 +4,13 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a test may need beyond Rust and a C compiler.
+/// Component that a test may need beyond Rust and a C compiler.
 struct Component {
     /// Name in `#[needs(...)]`.
     name: &'static str,
     /// Programs that belong to it. All of them must be found.
     programs: &'static [&'static str],
-    /// What to do if it is missing.
+    /// Remedy if the component is missing.
     remedy: &'static str,
 }
 
@@ -49,11 +49,11 @@ fn main() {
         let remedy = if found.is_none() && leaves_out { component.remedy } else { "" };
         said.push(format!("{}={remedy}", component.name));
     }
-    // While nothing is missing, the variables change nothing, so a change of them has nothing compiled again.
+    // While nothing is missing, the variables have no effect, so a change of them must not trigger compilation.
     if !is_complete {
         println!("cargo::rerun-if-env-changed={ALL_TESTS}");
         println!("cargo::rerun-if-env-changed=PATH");
-        // A file that does not exist would have everything compiled again each time.
+        // A file that does not exist would trigger a full compilation each time.
         if Path::new(INSTALLED).exists() {
             println!("cargo::rerun-if-changed={INSTALLED}");
         }

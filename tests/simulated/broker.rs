@@ -1,4 +1,4 @@
-//! A broker with moods. It decides at once; the way to it and back takes time.
+//! A broker with moods. It decides at once, but packets take time to reach it and to return.
 
 use bridgeclip::random::Random;
 use bridgeclip::uplink::{Answer, Loss, Signal};
@@ -113,7 +113,7 @@ impl Mood {
             Mood::Good => Some(5 * SECOND),
             Mood::Denies(Part::Everything, _) => None,
             Mood::Denies(Part::Results(other), _) if other == unit => None,
-            // A device may be out for a second or two until it has found the cause again.
+            // A device may be offline for a second or two until it has found the cause again.
             Mood::Denies(_, way) if way.ends_connections() => Some(30 * SECOND),
             Mood::Denies(..) => Some(5 * SECOND),
             _ => None,
@@ -143,11 +143,11 @@ impl Part {
     }
 }
 
-/// What comes back from the broker.
+/// Packet that returns from the broker.
 #[derive(Debug)]
 pub enum Reply {
     Signal(Signal),
-    /// The message goes to whoever has subscribed.
+    /// The message goes to all subscribers.
     Take,
     End(Loss),
 }

@@ -14,7 +14,7 @@ pub const MINUTE: u64 = 60 * SECOND;
 pub const HOUR: u64 = 60 * MINUTE;
 pub const DAY: u64 = 24 * HOUR;
 
-/// What will happen and when, in microseconds since the world began.
+/// Planned happenings with their times, in microseconds since the world began.
 pub struct Schedule {
     pub now: u64,
     start: Instant,

@@ -114,7 +114,7 @@ fn around_mean(random: &mut Random, mean: u64) -> u64 {
     (mean as f64 * drawn.min(8.0)) as u64
 }
 
-/// Age from which a mood is known, so that it must not be noticed any more.
+/// Age at which devices know a mood, so that its effects must no longer show.
 const KNOWN_AFTER: u64 = 20 * MINUTE;
 
 impl World {
@@ -251,7 +251,7 @@ impl World {
         }
     }
 
-    /// Notes a disturbance of the link: what had to arrive before must have arrived, the rest may take its time.
+    /// Notes a disturbance of the link: events due before it must have arrived, and the others may take longer.
     fn disturb(&mut self, unit: usize) {
         let (now, mood) = (self.schedule.now, self.mood);
         self.calm_since[unit] = now;

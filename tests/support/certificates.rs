@@ -26,7 +26,7 @@ impl Authority {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Authorities of the same name would be taken for one another, up to the signature.
+        // Authorities of the same name would be confused with one another until the signature is checked.
         params.distinguished_name.push(DnType::CommonName, format!("authority {}", dir.path().display()));
         let key = KeyPair::generate().expect("a key");
         let certificate = dir.path().join("ca.pem");
@@ -42,7 +42,7 @@ impl Authority {
         self.write(name, &certificate, &key)
     }
 
-    /// Makes a certificate for which nobody vouches.
+    /// Makes a certificate that nobody vouches for.
     pub fn self_signed(&self, name: &str, hosts: &[&str]) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let certificate = params(name, hosts, GOOD_YEARS).self_signed(&key).expect("a certificate").pem();

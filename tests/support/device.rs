@@ -67,7 +67,7 @@ impl Device {
         fs::write(self.config(), settings + section).expect("write");
     }
 
-    /// Uses what is installed in a store, if this key has signed it. Call it before the start.
+    /// Uses the packages installed in a store, if this key has signed them. Call it before the start.
     pub fn configure_package(&self, store: &Path, key: &str) {
         let settings = fs::read_to_string(self.config()).expect("read");
         let more = format!("store = {store:?}\ntrusted_keys = [{key:?}]\n[intake]\n");

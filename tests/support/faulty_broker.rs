@@ -1,5 +1,5 @@
-//! A broker that misbehaves as a script tells it. It speaks just enough MQTT 5 for an uplink, with a codec of its own,
-//! so that it shares no mistakes with the client.
+//! A broker that misbehaves as a script says. It speaks just enough MQTT 5 for an uplink, with a codec of its own, so
+//! that it shares no mistakes with the client.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::eventually;
 
-/// What a client did, as the script hears it.
+/// Action of a client, as reported to the script.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
     Connect {
@@ -37,7 +37,7 @@ pub struct Publish {
     pub packet: u16,
 }
 
-/// What the broker does next.
+/// Next action of the broker.
 #[derive(Clone, Debug)]
 pub enum Act {
     Welcome(Limits),
@@ -53,7 +53,7 @@ pub enum Act {
     /// DISCONNECT with a reason code; the broker then closes the connection.
     Disconnect(u8),
     Close,
-    /// Neither read nor write any more, and keep the connection open.
+    /// Stop reading and writing, and keep the connection open.
     Freeze,
     Wait(Duration),
 }
@@ -298,7 +298,7 @@ fn length(bytes: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-/// Parses a packet; `None` for one to which nobody reacts.
+/// Parses a packet; `None` for a packet that nobody reacts to.
 fn parse(connection: usize, kind: u8, body: &[u8]) -> Option<Heard> {
     let mut rest = body;
     Some(match kind >> 4 {

@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 use npyz::WriterBuilder;
 use serde::de::DeserializeOwned;
 
-/// Longest time that anything may take for which a test waits, even on a slow, busy machine.
+/// Longest time that a test waits for anything, even on a slow, busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn demo_package() -> PathBuf {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{bridgeclip, exit_code};
 
-/// Runs the program with words of any kind of path or text.
+/// Runs the program with arguments that may be paths or texts.
 pub fn run(words: &[&dyn AsRef<Path>]) -> Output {
     let words: Vec<&str> = words.iter().map(|word| word.as_ref().to_str().expect("UTF-8")).collect();
     bridgeclip(&words)

@@ -2,7 +2,7 @@
 //!
 //! A device works on a drive that records every change, system call by system call. Promises that the device makes
 //! meanwhile (an answer, an exit code, a message at the broker) are recorded between the calls. Then the recording is
-//! cut at thousands of places, and for each one the drive is put into a state that a power cut may leave ([`models`]).
+//! cut at thousands of places, and at each place the drive is put into a state that a power cut may leave ([`models`]).
 //! The real program is started on it, and must have kept its promises ([`check`]).
 //!
 //! Controls make such states as if no sync had ever been made, or as if the program had forgotten the syncs of one file
@@ -37,7 +37,7 @@ use kit::Kit;
 use models::{Cut, Forgotten, Model, Syncs};
 use recording::Recording;
 
-/// Number of states per chapter from which on every chapter must be cut at least once.
+/// Least number of states per chapter at which every chapter must be cut at least once.
 const STATES_OF_A_CHAPTER: usize = 20;
 
 /// Arguments of the command line.

@@ -24,7 +24,7 @@ pub enum Mark {
     Damaged(Damage),
 }
 
-/// State of which one per kind applies at a time. Values are JSON texts.
+/// State that applies until another of its kind replaces it. Values are JSON texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Standing {
     /// Tag of the photos that follow.
@@ -193,7 +193,7 @@ impl Ledger {
         found
     }
 
-    /// Describes photos with two events of which neither supersedes an earlier one.
+    /// Describes photos that have two events, neither of which supersedes an earlier one.
     fn told_twice(&self) -> Vec<String> {
         let (mut first, mut found) = (BTreeMap::new(), Vec::new());
         for (id, event) in self.events.iter().filter_map(|(id, payloads)| Some((id, event(payloads.first()?)?))) {

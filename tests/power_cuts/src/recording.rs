@@ -98,7 +98,7 @@ impl Recording {
         counts
     }
 
-    /// Returns the path by which each node was last known, for people to read.
+    /// Returns the last known path of each node, for people to read.
     pub fn paths(&self) -> BTreeMap<Ino, String> {
         let named = |effect: &Effect| match effect {
             Effect::Name { folder, name, to: Some(ino) } => Some((*folder, name.clone(), *ino)),

@@ -1,4 +1,4 @@
-//! Changes that are on the drive for sure because a sync followed them.
+//! Changes that are certainly on the drive, because a sync followed them.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ impl Coverage {
         }
     }
 
-    /// Reports whether a change made at this entry is on the drive for sure.
+    /// Reports whether a change made at this entry is certainly on the drive.
     pub fn covers(&self, index: usize, effect: &Effect) -> bool {
         let before = |place: Option<&usize>| place.is_some_and(|&place| index < place);
         let by_itself = match effect {

@@ -13,8 +13,8 @@ const SHORTLY: u64 = 4;
 /// Number of entries within which the program completes a step, such as a salvage.
 const SOON: u64 = 40;
 
-/// Numbers below this one stand for promises: the cut follows the promise directly, and loses everything that it may.
-/// Others are seeds.
+/// Numbers below this one identify promises: the cut follows the promise directly, and loses everything that it may.
+/// Other numbers are seeds.
 pub const PROMISES_MAX: u64 = 1 << 32;
 
 pub fn cut(recording: &Recording, model: Model, number: u64, syncs: Syncs) -> Cut {

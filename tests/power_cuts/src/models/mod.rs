@@ -14,7 +14,7 @@
 //! - [`Names::Free`], which is all that POSIX promises: each name in each folder is independent, and only `fsync` of
 //!   the folder makes its names durable. After a rename without it, the new name, the old one, both or neither may be
 //!   there. File systems without a journal of names (ext2, FAT, exFAT), those that log single files (btrfs, F2FS, ext4
-//!   with fast commits), and network file systems come near to this in one place or another.
+//!   with fast commits), and network file systems resemble this in some respects.
 //!
 //! **Bytes** that were written and not synced:
 //! - [`Bytes::Pages`]: each page of 4 KiB of each write is there or not, in any order. A file grows from its old end

@@ -19,7 +19,7 @@ pub enum Syncs {
 #[derive(Clone, Copy, Debug)]
 pub struct Forgotten {
     pub name: &'static str,
-    /// Reports whether a file or folder is one of them, by the path by which it was last known.
+    /// Reports whether a file or folder is one of them, by its last known path.
     is: fn(&str) -> bool,
 }
 
