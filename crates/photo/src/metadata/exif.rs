@@ -389,7 +389,8 @@ pub mod tests {
     #[test]
     fn a_moment_is_found_wherever_the_camera_wrote_it() {
         use Tag as T;
-        let cases: [(&[(Tag, &str)], Option<&str>); 10] = [
+        type Case = (&'static [(Tag, &'static str)], Option<&'static str>);
+        let cases: [Case; 10] = [
             (
                 &[(T::DateTimeDigitized, "2021:01:27 15:09:51"), (T::OffsetTimeDigitized, "-08:00")],
                 Some("2021-01-27T23:09:51Z"),
