@@ -22,7 +22,7 @@ pub fn photo(bytes: &[u8]) {
     let preprocess = Preprocess { size: 8, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
     let metadata = read_metadata(bytes, Offset::UTC);
     let whole = decode(bytes, &Limits { decoding: Decoding::Exact, ..limits });
-    match photo::open(bytes, &preprocess, &limits).and_then(|photo| encoder_input(&photo, &preprocess)) {
+    match photo::open(bytes, &preprocess, &limits).and_then(|photo| encoder_input(&photo, &preprocess, None)) {
         Ok(EncoderInput { tensor, raster, pixels }) => {
             assert_eq!(tensor.len(), 3 * 8 * 8);
             assert!(tensor.iter().all(|value| (-1.0..=1.0).contains(value)));

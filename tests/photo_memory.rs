@@ -41,7 +41,7 @@ fn a_process_of_its_own() {
     let preprocess = Preprocess { size: 224, mean: [0.5; 3], std: [0.5; 3], apply_orientation: true };
     let opened = photo::open(&bytes, &preprocess, &limits.photo);
     let promised = opened.as_ref().map_or(0, |photo| photo.memory(true));
-    let outcome = opened.and_then(|photo: OpenPhoto| encoder_input(&photo, &preprocess)).map(|input| {
+    let outcome = opened.and_then(|photo: OpenPhoto| encoder_input(&photo, &preprocess, None)).map(|input| {
         thumbnail(&input.raster, Orientation::UPRIGHT, NonZeroU32::new(320).expect("some"));
         read_tag(&input.raster);
         (input.pixels, quality(&input.raster))

@@ -44,7 +44,7 @@ const EXACT: Limits = Limits {
 };
 
 fn encoder_input(bytes: &[u8], preprocess: &Preprocess, limits: &Limits) -> Result<EncoderInput, PhotoError> {
-    photo::encoder_input(&photo::open(bytes, preprocess, limits)?, preprocess)
+    photo::encoder_input(&photo::open(bytes, preprocess, limits)?, preprocess, None)
 }
 
 #[test]

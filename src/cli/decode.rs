@@ -36,5 +36,5 @@ impl DecodeArgs {
 /// Decodes a photo into the input of the package's image encoder.
 pub fn input(bytes: &[u8], package: &Package, limits: &Limits) -> Result<EncoderInput, PhotoError> {
     let preprocess = package.preprocess();
-    encoder_input(&photo::open(bytes, &preprocess, &limits.photo)?, &preprocess)
+    encoder_input(&photo::open(bytes, &preprocess, &limits.photo)?, &preprocess, None)
 }

@@ -9,8 +9,8 @@ use bridgeclip_domain::{Embedding, PhotoQuality, Tag, Verdict};
 use bridgeclip_kernels::Threads;
 use bridgeclip_package::{Package, PackageError};
 use bridgeclip_photo::{
-    self as photo, EncoderInput, MemoryBudget, MemoryShare, OpenPhoto, Orientation, PhotoError, Preprocess,
-    encoder_input, encoder_input_oriented, quality, read_tag, thumbnail,
+    self as photo, EncoderInput, MemoryBudget, MemoryShare, Orientation, PhotoError, Preprocess, encoder_input,
+    quality, read_tag, thumbnail,
 };
 use bridgeclip_storage::plain_file;
 
@@ -101,20 +101,20 @@ impl Embedder {
 
     /// Embeds the photo in `bytes`, the content of a file.
     pub fn embed(&self, bytes: &[u8]) -> Result<Embedded, PipelineError> {
-        let (input, _memory) = self.input(bytes, encoder_input)?;
+        let (input, _memory) = self.input(bytes, None)?;
         self.embed_input(&input)
     }
 
-    /// Decodes a photo with `decode`, after waiting for the memory that it takes. The caller must keep the share of
-    /// memory as long as it needs anything made from the pixels.
+    /// Decodes a photo, after waiting for the memory that it takes. The caller must keep the share of memory as long as it
+    /// needs anything made from the pixels. See [`encoder_input`] for `orientation`.
     fn input(
         &self,
         bytes: &[u8],
-        decode: impl FnOnce(&OpenPhoto<'_>, &Preprocess) -> Result<EncoderInput, PhotoError>,
+        orientation: Option<Orientation>,
     ) -> Result<(EncoderInput, MemoryShare<'_>), PhotoError> {
         let photo = photo::open(bytes, &self.preprocess, &self.limits.photo)?;
         let share = self.memory.take(photo.memory(self.preprocess.apply_orientation));
-        Ok((decode(&photo, &self.preprocess)?, share))
+        Ok((encoder_input(&photo, &self.preprocess, orientation)?, share))
     }
 
     fn embed_input(&self, input: &EncoderInput) -> Result<Embedded, PipelineError> {
@@ -214,22 +214,20 @@ impl Classifier {
 
     /// Classifies the photo in `bytes`, the content of a file.
     pub fn classify(&self, bytes: &[u8]) -> Result<(Embedded, Verdict), PipelineError> {
-        let (input, _memory) = self.embedder.input(bytes, encoder_input)?;
+        let (input, _memory) = self.embedder.input(bytes, None)?;
         self.classify_input(&input)
     }
 
-    /// Classifies the photo in `bytes`, and extracts its tag and thumbnail from the same decoded pixels. `orientation` is that of
-    /// the stored pixels, from the photo's metadata; `thumbnail_px` is the long side of the thumbnail in pixels, `None` for no
-    /// thumbnail.
+    /// Classifies the photo in `bytes`, and extracts its tag and thumbnail from the same decoded pixels. `orientation` is
+    /// that of the stored pixels, from the photo's metadata; `thumbnail_px` is the long side of the thumbnail in pixels,
+    /// `None` for no thumbnail.
     pub fn inspect(
         &self,
         bytes: &[u8],
         orientation: Orientation,
         thumbnail_px: Option<NonZeroU32>,
     ) -> Result<Inspected, PipelineError> {
-        let decode =
-            |photo: &OpenPhoto<'_>, preprocess: &Preprocess| encoder_input_oriented(photo, preprocess, orientation);
-        let (input, _memory) = self.embedder.input(bytes, decode)?;
+        let (input, _memory) = self.embedder.input(bytes, Some(orientation))?;
         let (embedded, verdict) = self.classify_input(&input)?;
         let turned = self.embedder.preprocess.apply_orientation;
         let to_turn = if turned { Orientation::UPRIGHT } else { orientation };

@@ -16,12 +16,12 @@ use super::{judgement, quarantine, thumbnail};
 const STEP_ROWS: u32 = 16;
 
 /// Removes damaged databases that were set aside, the oldest first, while fewer than `wanted` bytes are free on the
-/// drive.
-pub fn free_drive(dir: &Path, wanted: u64) -> Result<(), JournalError> {
+/// drive. Returns how many bytes are free there then.
+pub fn free_drive(dir: &Path, wanted: u64) -> Result<u64, JournalError> {
     loop {
         let drive = Drive::of(dir).map_err(|error| JournalError::file(dir, error))?;
         if drive.free_bytes >= wanted || !quarantine::make_room(dir)? {
-            return Ok(());
+            return Ok(drive.free_bytes);
         }
     }
 }

@@ -72,11 +72,13 @@ impl Space {
         self.keep_free_bytes + if self.has_reserve() { 0 } else { self.reserve_bytes }
     }
 
-    /// Returns how many bytes must be freed inside the database before another photo is taken in.
-    pub fn shortage(&self, connection: &Connection) -> Result<u64, JournalError> {
+    /// Returns how many bytes must be freed inside the database before another photo is taken in, while `free_on_drive`
+    /// bytes are free on the drive.
+    pub fn shortage(&self, connection: &Connection, free_on_drive: u64) -> Result<u64, JournalError> {
         let over = self.over_quota(connection)?;
         let lacking = PHOTO_BYTES.saturating_sub(free_bytes(connection)?);
-        let needed = if self.drive_is_low()? { over.max(lacking) } else { over };
+        let is_low = free_on_drive < self.keep_free_bytes;
+        let needed = if is_low { over.max(lacking) } else { over };
         Ok(needed.min(STEP_BYTES))
     }
 
@@ -157,15 +159,6 @@ impl Space {
         Ok((used + PHOTO_BYTES).saturating_sub(self.quota_bytes))
     }
 
-    fn drive_is_low(&self) -> Result<bool, JournalError> {
-        Ok(self.free_on_drive()? < self.keep_free_bytes)
-    }
-
-    fn free_on_drive(&self) -> Result<u64, JournalError> {
-        let drive = Drive::of(&self.dir).map_err(|error| JournalError::file(&self.dir, error))?;
-        Ok(drive.free_bytes)
-    }
-
     fn has_reserve(&self) -> bool {
         let is_complete = || fs::metadata(self.reserve_path()).is_ok_and(|file| file.len() == self.reserve_bytes);
         self.reserve_bytes == 0 || is_complete()
@@ -186,7 +179,7 @@ impl Space {
             warn!("{}: a folder; it is {} now", path.display(), aside.display());
         }
         let needed = self.reserve_bytes + self.keep_free_bytes;
-        let free = self.free_on_drive().map_err(|error| error.to_string())?;
+        let free = Drive::of(&self.dir).map_err(|error| format!("{}: {error}", self.dir.display()))?.free_bytes;
         if free < needed {
             let [free, needed] = [free, needed].map(|bytes| bytes / 1_000_000);
             return Err(format!(

@@ -43,7 +43,7 @@ pub fn open(dir: &Path, params: &Params) -> Result<Opened, JournalError> {
     durable::create_folders(dir).map_err(|error| JournalError::file(dir, error))?;
     let mut space = Space::new(dir, params);
     let made = retention::free_drive(dir, space.wanted_on_drive()).map_err(|error| error.to_string());
-    if let Err(reason) = made.and_then(|()| space.ensure_reserve()) {
+    if let Err(reason) = made.and_then(|_| space.ensure_reserve()) {
         warn!("{reason}");
     }
     let numbers = NumbersFile::open(dir);

@@ -24,8 +24,8 @@ impl Transaction<'_> {
     /// # Errors
     /// [`JournalError::Full`] with the reason if there is no room.
     pub fn admit(&mut self) -> Result<(), JournalError> {
-        retention::free_drive(self.space.dir(), self.space.wanted_on_drive())?;
-        let bytes = self.space.shortage(self.tables.connection)?;
+        let free_on_drive = retention::free_drive(self.space.dir(), self.space.wanted_on_drive())?;
+        let bytes = self.space.shortage(self.tables.connection, free_on_drive)?;
         let has_room = bytes == 0 || retention::make_room(&mut self.tables, bytes)? >= bytes;
         self.space.decide(self.tables.connection, has_room)
     }

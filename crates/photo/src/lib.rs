@@ -40,7 +40,7 @@ pub use limits::{Decoding, Limits};
 pub use metadata::{Metadata, Positions, orientation, parse_offset, read as read_metadata};
 pub use quality::quality;
 pub use raster::{Orientation, Raster};
-pub use tensor::{EncoderInput, Preprocess, encoder_input, encoder_input_oriented, open, tensor};
+pub use tensor::{EncoderInput, Preprocess, encoder_input, open, tensor};
 pub use thumbnail::thumbnail;
 
 /// Metadata blocks of a file, borrowed from its bytes.

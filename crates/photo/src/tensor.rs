@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::raster::Region;
-use super::{Limits, OpenPhoto, Orientation, PhotoError, Raster, orientation};
+use super::{Limits, OpenPhoto, Orientation, PhotoError, Raster};
 
 /// Format of the encoder's input, from the model package.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,30 +41,17 @@ pub fn open<'a>(bytes: &'a [u8], preprocess: &Preprocess, limits: &Limits) -> Re
     OpenPhoto::new(bytes, &Limits { decoding: limits.decoding.at_least(preprocess.size), ..*limits })
 }
 
-/// Decodes a photo and makes the encoder's input from it.
-pub fn encoder_input(photo: &OpenPhoto<'_>, preprocess: &Preprocess) -> Result<EncoderInput, PhotoError> {
-    input_from(photo, preprocess, || orientation(photo.bytes()))
-}
-
-/// Makes the encoder's input like [`encoder_input`], for a photo whose metadata has already been read:
-/// `orientation` is that of its stored pixels.
-pub fn encoder_input_oriented(
+/// Decodes a photo and makes the encoder's input from it. `orientation` is that of the stored pixels if the metadata have
+/// been read already; otherwise it is read if the encoder wants the photo upright.
+pub fn encoder_input(
     photo: &OpenPhoto<'_>,
     preprocess: &Preprocess,
-    orientation: Orientation,
-) -> Result<EncoderInput, PhotoError> {
-    input_from(photo, preprocess, || orientation)
-}
-
-fn input_from(
-    photo: &OpenPhoto<'_>,
-    preprocess: &Preprocess,
-    orientation: impl FnOnce() -> Orientation,
+    orientation: Option<Orientation>,
 ) -> Result<EncoderInput, PhotoError> {
     let mut raster = photo.decode()?;
     let pixels = raster.pixels;
     if preprocess.apply_orientation {
-        raster = raster.turned(orientation());
+        raster = raster.turned(orientation.unwrap_or_else(|| super::orientation(photo.bytes())));
     }
     Ok(EncoderInput { tensor: tensor(&raster, preprocess), raster, pixels })
 }
@@ -164,8 +151,8 @@ mod tests {
         for apply_orientation in [false, true] {
             let preprocess = Preprocess { size: 16, apply_orientation, ..PREPROCESS };
             let opened = open(&photo, &preprocess, &Limits::default()).expect("opens");
-            let input = encoder_input(&opened, &preprocess).expect("decodes");
-            assert_eq!(encoder_input_oriented(&opened, &preprocess, known).expect("decodes"), input);
+            let input = encoder_input(&opened, &preprocess, None).expect("decodes");
+            assert_eq!(encoder_input(&opened, &preprocess, Some(known)).expect("decodes"), input);
             assert_eq!(input.raster.mirrored, [apply_orientation, false]);
         }
     }
