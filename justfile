@@ -63,6 +63,11 @@ images: build
 power-cuts *ARGS: build
     tests/power_cuts/run {{ program }} {{ ARGS }}
 
+# Fill workbooks of twelve kinds and compare them with openpyxl and LibreOffice: just workbooks [--keep FOLDER]
+[group('test')]
+workbooks *ARGS:
+    tests/workbook/run {{ ARGS }}
+
 # Run the fuzz targets, or one of them: just fuzz photo 600
 [group('test')]
 fuzz *ARGS:
@@ -103,6 +108,16 @@ cross-armv7 *ARGS:
 bench-peers *ARGS:
     benches/peers/run {{ ARGS }}
 
+# Hold the decoder of TIFF to libtiff's pixels: just compare-tiff [--verbose]
+[group('measure')]
+compare-tiff *ARGS:
+    benches/tiff/matrix {{ ARGS }}
+
+# Compare the decoder with Pillow over damaged JPEGs: just compare-jpeg [--count N]
+[group('measure')]
+compare-jpeg *ARGS:
+    benches/jpeg/mutations {{ ARGS }}
+
 # Measure the daemon's start, memory and idle cost: just bench-device PACKAGE PHOTO
 [group('measure')]
 bench-device PACKAGE PHOTO *ARGS: build
@@ -112,6 +127,21 @@ bench-device PACKAGE PHOTO *ARGS: build
 [group('measure')]
 bench-clients *ARGS: build
     benches/device/clients {{ program }} {{ ARGS }}
+
+# Compare the metadata that this program reads with exiftool's: just bench-metadata FOLDER
+[group('measure')]
+bench-metadata FOLDER *ARGS:
+    benches/metadata/compare {{ FOLDER }} {{ ARGS }}
+
+# Run the published code beside this program and compare the answers: just compare-author CHECKOUT
+[group('measure')]
+compare-author CHECKOUT *ARGS: build
+    benches/author/compare {{ CHECKOUT }} {{ ARGS }}
+
+# Measure what suggested labels are worth against drawn ones: just bench-suggest PACKAGE PROFILE
+[group('measure')]
+bench-suggest PACKAGE PROFILE *ARGS: build
+    models/.venv/bin/python benches/suggest/run {{ program }} {{ PACKAGE }} {{ PROFILE }} {{ ARGS }}
 
 # Count the ARM instructions of one photo under emulation
 [group('measure')]
@@ -142,6 +172,11 @@ deb ARCH BINARY OUT *NATIVE:
 [group('ship')]
 deb-test *ARGS:
     tests/deb {{ ARGS }}
+
+# Draw the Excel templates of deploy/forms again
+[group('ship')]
+forms:
+    deploy/forms/make
 
 # Print the bill of materials of a TARGET (CycloneDX)
 [group('ship')]

@@ -3,3 +3,4 @@
 pub use bridgeclip_domain as domain;
 pub use bridgeclip_photo as photo;
 pub use bridgeclip_position as position;
+pub use bridgeclip_tracks as tracks;

@@ -10,12 +10,15 @@ pub fn nmea(bytes: &[u8]) {
     });
 }
 
-/// Fuzzes the bytes of a flight controller's line: the arrivals must not depend on how they are split.
+/// Fuzzes the bytes of a flight controller's line: the arrivals must not depend on how they are split. A system that is
+/// named is followed without a heartbeat.
 pub fn mavlink(bytes: &[u8]) {
-    check(bytes, |chunks| {
-        let mut decoder = mavlink::Decoder::default();
-        collect(chunks, |chunk, arrival| decoder.push(chunk, 0, arrival))
-    });
+    for system in [None, Some(1)] {
+        check(bytes, |chunks| {
+            let mut decoder = mavlink::Decoder::new(mavlink::Params { system });
+            collect(chunks, |chunk, arrival| decoder.push(chunk, 0, arrival))
+        });
+    }
 }
 
 fn check(bytes: &[u8], arrivals: impl Fn(&[&[u8]]) -> Vec<Arrival>) {

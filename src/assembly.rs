@@ -57,12 +57,14 @@ pub fn method(config: &Config) -> classify::Params {
 
 /// Returns which folders are watched, and how.
 pub fn watch(config: &Config) -> intake::Params {
-    let uploads = config.web.iter().map(|_| config.device.data_dir.join(UPLOADS_NAME));
+    let uploads = config.device.data_dir.join(UPLOADS_NAME);
+    let sent = config.web.iter().map(|_| uploads.clone());
     intake::Params {
-        roots: config.intake.folders.iter().cloned().chain(uploads).collect(),
+        roots: config.intake.folders.iter().cloned().chain(sent).collect(),
         rescan: config.intake.rescan_s.seconds(),
         settle: config.intake.settle_ms.milliseconds(),
         own: Some(config.device.data_dir.clone()),
+        uploads: Some(uploads),
         once: false,
     }
 }
@@ -111,10 +113,23 @@ pub fn identity(config: &Config, package: &Package, boot_id: &str) -> DeviceIden
     }
 }
 
-/// Returns the serial line of the receiver; `None` if there is none.
-pub fn receiver(config: &Config) -> Option<position::SerialParams> {
-    let config::Position { device, protocol, baud, .. } = &config.position;
-    Some(position::SerialParams { device: device.clone()?, protocol: *protocol, baud: baud.0 })
+/// Returns how moments and places are found.
+pub fn locator(config: &Config) -> position::LocatorParams {
+    position::LocatorParams {
+        age_s_max: f64::from(config.position.fix_age_s_max.get()),
+        zone: config.intake.camera_utc_offset.0,
+    }
+}
+
+/// Returns the line of the receiver; `None` if there is none.
+pub fn receiver(config: &Config) -> Option<position::LineParams> {
+    let config::Position { device, protocol, baud, mavlink_system, .. } = &config.position;
+    Some(position::LineParams {
+        source: device.clone()?,
+        protocol: *protocol,
+        baud: baud.0,
+        mavlink: position::mavlink::Params { system: mavlink_system.0 },
+    })
 }
 
 /// Returns the limits on stored uploads.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Deserializer};
 use crate::domain::{Method, Rule, is_name};
 use crate::packages::TrustedKeys;
 use crate::photo::parse_offset;
-use crate::position::Protocol;
+use crate::position::{Protocol, Source};
 
 /// All settings, as `deploy/config.toml` explains them.
 #[derive(Clone, Debug, Deserialize)]
@@ -144,12 +144,15 @@ impl Photo {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
-    /// Serial line of the receiver. Without it positions come from the photos alone.
-    pub device: Option<PathBuf>,
+    /// Line of the receiver: a serial device, or an address in a network. Without it positions come from the photos
+    /// alone.
+    pub device: Option<Source>,
     #[serde(default)]
     pub protocol: Protocol,
     #[serde(default)]
     pub baud: Baud,
+    #[serde(default)]
+    pub mavlink_system: MavlinkSystem,
     #[serde(default)]
     pub fix_age_s_max: Number<1, 86_400, 3_600>,
 }
@@ -326,9 +329,10 @@ impl Config {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let single = [&mut self.device.data_dir, &mut self.package.dir];
-        let optional =
-            [&mut self.package.store, &mut self.package.ca, &mut self.position.device, &mut self.inspection.members];
-        let folders = single.into_iter().chain(&mut self.intake.folders).chain(optional.into_iter().flatten());
+        let receiver = self.position.device.as_mut().and_then(Source::path_mut);
+        let optional = [&mut self.package.store, &mut self.package.ca, &mut self.inspection.members];
+        let folders =
+            single.into_iter().chain(&mut self.intake.folders).chain(optional.into_iter().flatten()).chain(receiver);
         let mqtt = self.mqtt.iter_mut().flat_map(Mqtt::paths);
         folders.chain(mqtt).chain(self.commands.iter_mut().flat_map(|commands| &mut commands.public_key_file))
     }
@@ -507,6 +511,23 @@ impl TryFrom<toml::Value> for Baud {
     }
 }
 
+/// System id of the flight controller to follow; `None` follows the first one that is heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub struct MavlinkSystem(pub Option<u8>);
+
+impl TryFrom<toml::Value> for MavlinkSystem {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) if text == "auto" => Ok(MavlinkSystem(None)),
+            toml::Value::Integer(id @ 1..=255) => Ok(MavlinkSystem(Some(id as u8))),
+            other => Err(format!("{other} is not a system id; use \"auto\", or the controller's number from 1 to 255")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -525,6 +546,7 @@ mod tests {
         let defaults = Position::default();
         assert_eq!((config.position.device, config.position.protocol), (None, defaults.protocol));
         assert_eq!((config.position.baud, config.position.fix_age_s_max), (defaults.baud, defaults.fix_age_s_max));
+        assert_eq!(config.position.mavlink_system, defaults.mavlink_system);
     }
 
     #[test]
@@ -564,9 +586,11 @@ mod tests {
             ("progressive_megabytes_max = 200", "progressive_megabytes_max = 0", "use 1 to 10000"),
             ("baud = \"auto\"", "baud = \"fast\"", "bits per second from 300"),
             ("baud = \"auto\"", "baud = 0", "use \"auto\", or"),
+            ("mavlink_system = \"auto\"", "mavlink_system = 0", "from 1 to 255"),
+            ("mavlink_system = \"auto\"", "mavlink_system = \"1\"", "use \"auto\", or"),
             ("protocol = \"auto\"", "protocol = \"ubx\"", "expected one of `auto`, `nmea`, `mavlink`"),
             ("method = \"knn\"", "method = \"svm\"", "expected one of `knn`, `linear`, `zero-shot`"),
-            ("rule = \"published\"", "rule = \"fair\"", "expected `published` or `balanced`"),
+            ("rule = \"published\"", "rule = \"fair\"", "expected one of `published`, `balanced`, `fused`"),
             ("group_ms = 100", "group_ms = 201", "use 0 to 200"),
         ];
         for (from, to, expected) in cases {

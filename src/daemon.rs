@@ -54,7 +54,8 @@ use crate::intake::{self, Bursts, Intake, IntakeStop};
 use crate::journal::{FILE_NAME, Journal, Reader, Report};
 use crate::learn::Learner;
 use crate::packages::{self, Loaded};
-use crate::position::{Locator, SerialEvent, SerialLine};
+use crate::places;
+use crate::position::{Line, LineEvent, Locator};
 use crate::service::Service;
 use crate::uplink::{Link, UplinkThread};
 use crate::web::{UPLOADS_NAME, Web};
@@ -71,13 +72,13 @@ pub struct Daemon {
     intake: Intake,
     worker: Worker,
     uplink: Option<UplinkThread>,
-    line: Option<SerialLine>,
+    line: Option<Line>,
     corrector: Option<CorrectorThread>,
     web: Option<Web>,
     journal_thread: JoinHandle<()>,
     service: Arc<Service>,
-    /// Lock that keeps a second daemon off the data folder.
-    _lock: File,
+    /// Lock that keeps a second daemon off the data folder; `None` for an import beside a daemon.
+    _lock: Option<File>,
 }
 
 impl Daemon {
@@ -102,14 +103,15 @@ impl Daemon {
 
     fn with_intake(config: &Config, params: intake::Params, observer: Observer, by_hand: bool) -> Result<Self> {
         let service = Arc::new(Service::from_environment());
-        let lock = lock_data_dir(&config.device.data_dir)?;
+        // An import joins the daemon that works on the same folder.
+        let joins = by_hand && is_running(&config.device.data_dir);
+        let lock = if joins { None } else { Some(lock_data_dir(&config.device.data_dir)?) };
         let (live, observer) = web::heard_by_pages(observer);
         let Loaded { package, classifier } = packages::load(&assembly::package_source(&config.package), |package| {
             assembly::classifier(config, package)
         })?;
         let link = Link::default();
-        let fix_age_s_max = f64::from(config.position.fix_age_s_max.get());
-        let locator = Arc::new(Locator::new(fix_age_s_max).context("cannot read the boot id")?);
+        let locator = Arc::new(Locator::new(assembly::locator(config)).context("cannot read the boot id")?);
         let identity = Arc::new(assembly::identity(config, &package, locator.boot_id()));
         let vitals = Vitals::new(&config.device.data_dir, &locator);
         if config.web.is_some() {
@@ -122,8 +124,12 @@ impl Daemon {
         let intake = Intake::new(params);
         service.starting(SALVAGE_MAX);
         let learner = Arc::new(Mutex::new(None));
-        let (journal, journal_thread) = start_journal(config, &link, &intake, &observer, &learner)?;
+        let (journal, journal_thread) = match joins {
+            true => Journal::join(&config.device.data_dir, assembly::journal(config))?,
+            false => start_journal(config, &link, &intake, &observer, &learner)?,
+        };
         let reader = journal.reader()?;
+        places::load_cameras(&locator, &reader)?;
         if config.inspection.learn {
             // This reader must not ask the journal to mend damage: it is used on the journal's own thread, which would
             // wait for itself.
@@ -147,6 +153,7 @@ impl Daemon {
         let mqtt = config.mqtt.as_ref().filter(|_| !by_hand);
         let uplink = mqtt.map(|mqtt| uplink::start(&parts, mqtt)).transpose()?;
         let line = if by_hand { None } else { start_line(config, &locator)? };
+        line.iter().for_each(|line| vitals.follow(line.reporter()));
         let corrector = if by_hand { None } else { Some(start_corrector(&parts, &reader)?) };
         let web = if by_hand { None } else { Some(web::start(&parts, &classifier, live, intake.arrivals())?) };
         let worker = Worker {
@@ -160,7 +167,7 @@ impl Daemon {
             config: config.clone(),
             observer,
             bursts: Bursts::new(assembly::bursts(config)),
-            attempts: Attempts::open(&config.device.data_dir),
+            attempts: if joins { Attempts::unrecorded() } else { Attempts::open(&config.device.data_dir) },
             reads: Reads::default(),
             by_hand,
         };
@@ -214,6 +221,10 @@ impl Daemon {
         }
         if let Some(web) = self.web {
             web.stop();
+        }
+        if self.worker.by_hand {
+            let kept = places::keep_cameras(&self.worker.locator, &self.worker.journal);
+            kept.map_or_else(|error| warn!("{error}; what was learned about cameras' clocks is lost"), drop);
         }
         self.worker.attempts.close();
         drop(self.worker);
@@ -282,15 +293,15 @@ fn lock(file: &File) -> Result<(), TryLockError> {
     file.try_lock()
 }
 
-fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<SerialLine>> {
+fn start_line(config: &Config, locator: &Arc<Locator>) -> Result<Option<Line>> {
     let Some(params) = assembly::receiver(config) else { return Ok(None) };
     let locator = Arc::clone(locator);
     let note = move |event| match event {
-        SerialEvent::Arrived(arrival) => locator.note(arrival),
+        LineEvent::Arrived(arrival) => locator.note(*arrival),
         // The line has logged these itself.
-        SerialEvent::Found { .. } | SerialEvent::Lost(_) => (),
+        LineEvent::Found { .. } | LineEvent::Lost(_) => (),
     };
-    SerialLine::start(params, note).map(Some).context("cannot start a thread for the serial line")
+    Line::start(params, note).map(Some).context("cannot start a thread for the receiver's line")
 }
 
 fn start_corrector(parts: &Parts, reader: &Reader) -> Result<CorrectorThread> {

@@ -13,6 +13,7 @@ pub use bridgeclip_photo as photo;
 pub use bridgeclip_position as position;
 pub use bridgeclip_random as random;
 pub use bridgeclip_storage::{drive, durable, plain_file};
+pub use bridgeclip_tracks as tracks;
 pub use bridgeclip_uplink as uplink;
 
 pub mod search;
@@ -21,11 +22,15 @@ pub mod evaluate;
 
 pub mod fit;
 
+pub mod suggest;
+
 pub mod config;
 
 pub mod intake;
 
 pub mod learn;
+
+pub mod places;
 
 pub mod reclassify;
 

@@ -137,6 +137,7 @@ texts! {
         "similar photos need measure E2 (emergency response, such as harm to third parties)",
         "類似写真に対策区分E2（第三者被害のおそれなど、その他の緊急対応）があります";
     // Reasons for a second look.
+    NotExcluded: "Not excluded:", "否定できない区分：";
     LookAgain: "Look again:", "再確認してください：";
     FarNeighbours:
         "No labelled photo is like this one: judge it on the spot.",
@@ -168,6 +169,7 @@ texts! {
     PositionLaserTarget: "the point itself, by the drone's laser", "レーザー測距による対象点";
     PositionRtk: "of the camera or aircraft, by RTK", "カメラ・機体の位置（RTK）";
     PositionExif: "of the camera or aircraft, by its own receiver", "カメラ・機体の位置（内蔵GPS）";
+    PositionXmp: "of the aircraft, by its own receiver (XMP)", "機体の位置（XMP）";
     PositionSerialGps: "of this device's receiver", "本機の受信機の位置";
     PositionMavlink: "of the aircraft, by its flight controller", "機体の位置（フライトコントローラー）";
     FixEstimated: "estimated", "推定";
@@ -178,6 +180,15 @@ texts! {
     Hdop: "HDOP", "HDOP";
     StandardDeviation: "standard deviation", "標準偏差";
     FixAge: "age of the fix", "測位からの経過時間";
+    RightWithin: "right within (95 %)", "誤差（95 %）";
+    Contradicted: "contradicted by", "食い違い";
+    BasisTrigger: "report of the flight controller", "フライトコントローラーの撮影記録";
+    BasisCamera: "the camera's clock", "カメラの時計";
+    BasisCameraGps: "satellite time in the photo", "写真に記録されたGPS時刻";
+    BasisWritten: "the writing of the file", "ファイルの書き込み";
+    BasisArrival: "the arrival of the photo", "写真の受信";
+    BasisFile: "the time of the file", "ファイルの日時";
+    Receiver: "receiver", "受信機";
     // The field page: its frame.
     SkipToContent: "Skip to the content", "本文へ移動";
     Sections: "Sections", "メニュー";
@@ -337,6 +348,7 @@ impl Text {
             PositionSource::LaserTarget => Text::PositionLaserTarget,
             PositionSource::Rtk => Text::PositionRtk,
             PositionSource::Exif => Text::PositionExif,
+            PositionSource::Xmp => Text::PositionXmp,
             PositionSource::SerialGps => Text::PositionSerialGps,
             PositionSource::Mavlink => Text::PositionMavlink,
         }

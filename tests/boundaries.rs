@@ -54,6 +54,24 @@ fn crates_depend_on_those_above_them_in_the_table() {
     }
 }
 
+/// A file that no module declares is not compiled, and still found and read by people.
+#[test]
+fn every_source_file_is_declared_by_its_parent() {
+    let declaration = Regex::new(r"(?m)^ *(?:pub(?:\([a-z]+\))? )?mod ([a-z0-9_]+);").expect("a pattern");
+    for src in sources() {
+        let texts = rust_files(&src).into_iter().map(|path| {
+            let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (module_of(&path, &src), text)
+        });
+        let texts: BTreeMap<Module, String> = texts.collect();
+        for module in texts.keys() {
+            let Some((name, parent)) = module.split_last() else { continue };
+            let mut declared = declaration.captures_iter(&texts[parent]).map(|found| found[1].to_owned());
+            assert!(declared.any(|declared| declared == *name), "{}: nothing declares {module:?}", src.display());
+        }
+    }
+}
+
 #[test]
 fn a_circle_is_found() {
     let module = |name: &str| vec![name.to_owned()];

@@ -7,7 +7,7 @@ use bridgeclip::classify::Params;
 use bridgeclip::domain::{Category, Embedding};
 use bridgeclip::package::Package;
 use bridgeclip::pipeline::Answerer;
-use bridgeclip::reference::read_records;
+use bridgeclip::reference::{ReadOptions, read_records};
 use serde_json::Value;
 
 use crate::support::{data, demo_package, read_npy};
@@ -16,7 +16,7 @@ use crate::support::{data, demo_package, read_npy};
 fn knn_reaches_the_figures_that_the_python_project_measured() {
     let package = Package::open(&demo_package()).expect("a good package");
     let answerer = Answerer::load(&package, Params::default()).expect("loads");
-    let records = read_records(&data("demo/val.csv"), None).expect("reads").complete;
+    let records = read_records(&data("demo/val.csv"), None, &ReadOptions::default()).expect("reads").complete;
     let rows = read_npy(&data("demo/val_embeddings.npy"));
     assert_eq!(rows.len(), records.len());
     let mut scores = Category::ALL.map(|category| vec![Counts::default(); category.classes().len()]);

@@ -104,6 +104,75 @@ fn photos_are_embedded_and_an_unreadable_one_is_named() {
 }
 
 #[test]
+fn a_file_of_predictions_needs_only_some_columns_in_either_language() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let csv = dir.path().join("predictions.csv");
+    let text = "image,kenzenudo,pred_kenzenudo,damage_type,taisaku,pred_taisaku\n\
+        a.jpg,\u{2161},II,ひびわれ,,B\nb.jpg,3,\u{2162},うき,nan,B\nc.jpg,I,moss,うき,,B\n";
+    fs::write(&csv, text).expect("write");
+    let classify = |more: &[&dyn AsRef<Path>]| {
+        let words: [&dyn AsRef<Path>; 3] = [&"classify", &"--predictions", &csv];
+        eval(&[&words, more].concat())
+    };
+    let run = json(&classify(&[&"--json"]));
+    let scores = &run["classification"];
+    assert_eq!(scores["categories"].as_object().expect("an object").keys().collect::<Vec<_>>(), ["soundness"]);
+    assert_eq!(scores["mean_macro_f1"], scores["categories"]["soundness"]["macro_f1"]);
+    assert_eq!(scores["categories"]["soundness"]["macro_f1"], 0.5);
+    assert!(
+        (scores["categories"]["soundness"]["mean_average_precision"].as_f64().expect("a figure") - 7.0 / 9.0).abs()
+            < 1e-9
+    );
+    assert_eq!(scores["not_scored"]["damage_type"], "there is no column `pred_damage_type`");
+    assert_eq!(scores["not_scored"]["measure"], "no photo has a true label of it");
+    assert_eq!(run["reading"]["unknown"][0]["word"], "moss");
+    let output = classify(&[]);
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(table.contains("mean of 1 ") && table.contains("measure          not scored: no photo"), "{table}");
+    assert!(
+        stderr(&output).contains("soundness `moss`, 1 time, first on line 4: names no class"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(exit_code(classify(&[&"--strict"]).status), 1);
+    fs::write(&csv, "image,pred_taisaku\na.jpg,B\n").expect("write");
+    assert!(stderr(&classify(&[])).contains("no category can be scored"), "{}", stderr(&classify(&[])));
+}
+
+#[test]
+fn retrieval_needs_only_photos_and_texts_and_shows_what_ties_are_worth() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (csv, npy) = (dir.path().join("rows.csv"), dir.path().join("rows.npy"));
+    fs::write(&csv, "image,text\na.jpg,same\nb.jpg,same\nc.jpg,other\n").expect("write");
+    write_npy(&npy, &[3, 128], |index| if index / 128 == index % 128 { 1.0_f32 } else { 0.0 });
+    let retrieval = |more: &[&dyn AsRef<Path>]| {
+        let words: [&dyn AsRef<Path>; 5] = [&"retrieval", &"--csv", &csv, &"--image-embeddings", &npy];
+        eval(&[&words, more].concat())
+    };
+    let run = json(&retrieval(&[&"--json"]));
+    let texts = &run["retrieval"]["image_to_text"];
+    let bounds: Vec<f64> = serde_json::from_value(texts["recall_bounds"]["1"].clone()).expect("two figures");
+    let recall = texts["recall"]["1"].as_f64().expect("a figure");
+    assert!(bounds[0] <= recall && recall <= bounds[1] && texts["tied_queries"] == 2, "{texts}");
+    assert!((bounds[1] - bounds[0] - 2.0 * (recall - bounds[0])).abs() < 1e-9, "two photos share a text: {texts}");
+    assert_eq!(texts["attributes"], serde_json::json!({}));
+    // Rows 0 and 1 tie for each other's text: one rule lets the first win, the other one the last.
+    for ties in ["first", "last", "published"] {
+        let run = json(&retrieval(&[&"--json", &"--ties", &ties]));
+        let ruled = &run["retrieval"]["image_to_text"];
+        assert_eq!(
+            (&ruled["recall"]["1"], &ruled["recall_bounds"]),
+            (&recall.into(), &texts["recall_bounds"]),
+            "{ties}"
+        );
+    }
+    let table = String::from_utf8_lossy(&retrieval(&[]).stdout).into_owned();
+    assert!(table.contains("R, own pair first among ties") && table.contains("no labels"), "{table}");
+    fs::write(&csv, "image\na.jpg\nb.jpg\nc.jpg\n").expect("write");
+    assert!(stderr(&retrieval(&[])).contains("no column `text`; give --text-embeddings"));
+}
+
+#[test]
 fn every_photo_finds_itself_among_its_own_embeddings() {
     let (csv, embeddings) = val();
     let out = tempfile::tempdir().expect("a temporary folder");
@@ -188,20 +257,20 @@ fn parts_of_the_reference_and_runs_side_by_side() {
 fn bad_input_is_refused_with_its_place() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let row = "a.jpg,t,II,C1,cracking,pier,1,1,1,1\n";
-    let cases: [(&str, String, &str); 5] = [
-        ("no column", HEADER.replace("taisaku,", "measure,") + row, "no column `taisaku`"),
-        ("unknown label", format!("{HEADER}{row}{}", row.replace("II", "V")), "line 3, column `kenzenudo`: `V` is not"),
-        ("two ratings", format!("{HEADER}{}", row.replace("II", "I|II")), "line 2, column `kenzenudo`: `I|II` names"),
-        ("short row", format!("{HEADER}a.jpg,t\n"), "line: 2"),
-        ("no rows", HEADER.to_owned(), "no rows"),
+    let cases: [(String, &str); 5] = [
+        (HEADER.replace("taisaku,", "measure,") + row, "no column `taisaku`"),
+        (format!("{HEADER}{row}{}", row.replace("II", "V")), "line 3, column `kenzenudo`: `V` is not"),
+        (format!("{HEADER}{}", row.replace("II", "I|II")), "line 2, column `kenzenudo`: `I|II` names"),
+        (format!("{HEADER}a.jpg,t\n"), "line: 2"),
+        (HEADER.to_owned(), "no rows"),
     ];
     let (csv, npy) = (dir.path().join("rows.csv"), dir.path().join("rows.npy"));
     let refused = |expected: &str| {
-        let output = eval(&[&"classify", &"--csv", &csv, &"--embeddings", &npy]);
+        let output = eval(&[&"classify", &"--csv", &csv, &"--embeddings", &npy, &"--strict"]);
         assert_eq!(exit_code(output.status), 1, "{expected}");
         assert!(stderr(&output).contains(expected), "{expected}: {}", stderr(&output));
     };
-    for (_, content, expected) in cases {
+    for (content, expected) in cases {
         fs::write(&csv, content).expect("write");
         refused(expected);
     }

@@ -148,6 +148,28 @@ fn gis_programs_read_the_points() {
         assert!(ogrinfo(Path::new(&none)).contains("Feature Count: 0"), "{format}");
     }
     assert_eq!(geojson_flaws(&fs::read_to_string(path("none.geojson")).expect("read")), [""; 0]);
+    for (format, path, count) in [("gpx", path("photos.gpx"), 3), ("kml", path("photos.kml"), 4)] {
+        let output = export(&device, &["--format", format, "--out", &path]);
+        assert!(text(&output).starts_with(&format!("{count} photos in ")), "{format}: {}", stderr(&output));
+        assert_eq!(stderr(&output).contains("1 photos left out"), count == 3, "{format}: {}", stderr(&output));
+        let told = ogrinfo(Path::new(&path));
+        assert!(told.contains(&format!("Feature Count: {count}")), "{format}: {told}");
+    }
+}
+
+#[test]
+fn a_photogrammetry_program_gets_the_positions_of_the_camera() {
+    let device = inspected(Device::new(None));
+    let output = export(&device, &["--format", "odm"]);
+    let told = text(&output);
+    let rows: Vec<Vec<&str>> = told.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert!(told.starts_with("EPSG:4326\n") && rows.len() == 3, "{told}");
+    let photo = &lines(&device, &[])[0];
+    assert_eq!(rows[0][0], photo["image"]["file"].as_str().expect("a name"));
+    let degrees = |index: usize| rows[0][index].parse::<f64>().expect("a number");
+    assert_eq!(Some(degrees(1)), photo["position"]["longitude_deg"].as_f64());
+    assert_eq!(Some(degrees(2)), photo["position"]["latitude_deg"].as_f64());
+    assert!(stderr(&output).contains("1 photos left out"), "{}", stderr(&output));
 }
 
 fn sheet(device: &Device, args: &[&str]) -> String {
@@ -274,7 +296,7 @@ fn wrong_usage_is_explained() {
     let device = recorded(1, |_, _| ());
     let cases: [(&[&str], &str); 6] = [
         (&[], "--format"),
-        (&["--format", "shp"], "geojson, csv, gpkg, jsonl, html"),
+        (&["--format", "shp"], "geojson, csv, gpkg, jsonl, gpx, kml, odm, html"),
         (&["--format", "gpkg"], "--out"),
         (&["--format", "jsonl", "--bom"], "--bom is for --format csv"),
         (&["--format", "geojson", "--lang", "ja"], "both languages"),
@@ -305,16 +327,12 @@ fn a_damaged_capture_is_left_out_and_told() {
 fn what_is_not_known_is_not_pretended() {
     let device = recorded(3, |number, result| {
         let quality = [TimeQuality::Gps, TimeQuality::Unsynced, TimeQuality::Unsynced][number as usize];
-        result.capture.taken = Time { at: format!("2026-05-09T0{number}:00:00Z").parse().expect("a time"), quality };
+        result.capture.taken = Time::new(format!("2026-05-09T0{number}:00:00Z").parse().expect("a time"), quality);
         result.capture.position = (number > 0).then(|| Position {
-            latitude_deg: -33.5,
-            longitude_deg: 151.25,
             altitude_m: Some(8.5),
-            source: PositionSource::Mavlink,
-            hdop: None,
             std_m: (number == 2).then_some(0.02),
             quality: (number == 2).then_some(FixQuality::RtkFixed),
-            age_s: None,
+            ..Position::at(-33.5, 151.25, PositionSource::Mavlink)
         });
     });
     let rows = rows(&text(&export(&device, &["--format", "csv"])));

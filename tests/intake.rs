@@ -12,11 +12,11 @@ use bridgeclip::domain::THUMBNAIL_BYTES_MAX;
 use bridgeclip::journal::{EventClass, OutboxRow, Reader};
 use bridgeclip::photo::{Limits, decode};
 use bridgeclip_needs::needs;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::journal_faults::io_library;
 use crate::support::results::waiting_of;
-use crate::support::{Device, bridgeclip, demo_photos, eventually, exit_code, oriented, signal, taken_at};
+use crate::support::{Device, bridgeclip, demo_photos, eventually, exit_code, mismatches, oriented, signal, taken_at};
 
 #[test]
 fn broken_files_are_recorded_with_their_reason_and_stop_nothing() {
@@ -41,7 +41,7 @@ fn broken_files_are_recorded_with_their_reason_and_stop_nothing() {
         ("1-empty.jpg", "empty"),
         ("2-truncated.jpg", "truncated"),
         ("3-foreign.pdf", "not a photo"),
-        ("4-noise.jpg", "broken JPEG"),
+        ("4-noise.jpg", "truncated JPEG"),
         ("5-bomb.png", "65535 x 65535 pixels are more than the limit"),
     ];
     for ((name, reason), (expected_name, expected_reason)) in reasons.iter().zip(expected) {
@@ -169,10 +169,11 @@ fn a_thousand_photos_at_once_are_classified_in_the_order_of_capture_in_flat_memo
     device.start();
     device.journal();
     fs::rename(&dcim, device.camera().join("DCIM")).expect("rename");
+    // Pages of mapped files come and go with the memory of the machine, so they do not count.
     wait_for(&device, 200);
-    let early = device.memory_kib("VmHWM");
+    let early = device.memory_kib("RssAnon");
     wait_for(&device, DROPPED.into());
-    let late = device.memory_kib("VmHWM");
+    let late = device.memory_kib("RssAnon");
     assert!(late < early + 4 * 1024, "{early} KiB after 200 photos, {late} KiB after {DROPPED}");
     let events = device.events();
     assert_eq!(events.len(), DROPPED as usize);
@@ -287,9 +288,12 @@ fn a_card_is_imported_by_hand_once() {
     assert!(exit_code(output.status) == 1 && text(&output).contains("no/such/card: no such file"), "{}", text(&output));
     device.start();
     eventually("the daemon runs", || text(&device.bridgeclip("status", &[])).contains("daemon    running"));
+    // Beside the daemon an import goes on as well.
+    fs::copy(&photos[2], card.path().join("DCIM/3.jpg")).expect("copy");
     let output = device.bridgeclip("ingest", &[path]);
-    assert_eq!(exit_code(output.status), 1);
-    assert!(text(&output).contains("mount the card or copy"), "{}", text(&output));
+    assert_eq!(exit_code(output.status), 1, "the torn photo still fails");
+    assert!(text(&output).contains("1 classified, 1 known already, 1 failed"), "{}", text(&output));
+    assert_eq!(device.journal().captures().expect("a count"), 3);
 }
 
 #[test]
@@ -436,4 +440,220 @@ fn photos_that_end_the_program_are_recorded_and_the_others_are_classified() {
     for failure in device.journal().failures().expect("a list") {
         assert!(failure.reason.contains("ended 3 times"), "{}", failure.reason);
     }
+}
+
+/// What a file on a card holds.
+#[derive(Clone, Copy)]
+enum Holds {
+    /// A photo of its own.
+    Photo,
+    /// A JPEG that a camera or a server has made for its own screens.
+    Preview,
+    /// Anything else.
+    Other,
+}
+
+use Holds::{Other, Photo, Preview};
+
+/// Writes the files of a card that are not there yet. Each JPEG on it differs from all others.
+fn lay_out(dir: &Path, files: &[(&str, Holds)]) {
+    let photo = fs::read(&demo_photos()[0]).expect("read");
+    for (number, (file, holds)) in (0..).zip(files) {
+        let path = dir.join(file);
+        if path.exists() {
+            continue;
+        }
+        fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        let bytes = match holds {
+            Photo | Preview => taken_at(&photo, 60 * number),
+            Other => format!("file {number}, no photo").into_bytes(),
+        };
+        fs::write(path, bytes).expect("write");
+    }
+}
+
+fn photos_of(files: &[(&str, Holds)]) -> usize {
+    files.iter().filter(|(_, holds)| matches!(holds, Photo)).count()
+}
+
+/// Who writes a card or folder, its files, and what is passed over on it.
+type Card = (&'static str, &'static [(&'static str, Holds)], &'static str);
+
+const CARDS: [Card; 6] = [
+    (
+        "DJI",
+        &[
+            ("DCIM/100MEDIA/DJI_0001.JPG", Photo),
+            ("DCIM/100MEDIA/DJI_0002.JPG", Photo),
+            ("DCIM/100MEDIA/DJI_0003.JPG", Photo),
+            ("DCIM/100MEDIA/DJI_0004.LRF", Other),
+            ("DCIM/100MEDIA/DJI_0004.MP4", Other),
+            ("DCIM/100MEDIA/DJI_0004.SRT", Other),
+            ("DCIM/100MEDIA/Timestamp.MRK", Other),
+            ("DCIM/PANORAMA/100_0005/DJI_0001.JPG", Photo),
+            ("MISC/IDX/LFLIST.DAT", Other),
+            ("MISC/THM/100/DJI_0001.SCR", Preview),
+            ("MISC/THM/100/DJI_0001.THM", Preview),
+            ("MISC/THM/100/DJI_0002.SCR", Preview),
+            ("MISC/THM/100/DJI_0002.THM", Preview),
+        ],
+        "4 thumbnails, 2 videos, 2 telemetry files, 1 system file",
+    ),
+    (
+        "Sony",
+        &[
+            ("DCIM/100MSDCF/DSC00001.JPG", Photo),
+            ("DCIM/100MSDCF/DSC00001.ARW", Other),
+            ("AVF_INFO/AVIN0001.BNP", Other),
+            ("PRIVATE/M4ROOT/CLIP/C0001.MP4", Other),
+            ("PRIVATE/M4ROOT/CLIP/C0001M01.XML", Other),
+            ("PRIVATE/M4ROOT/MEDIAPRO.XML", Other),
+            ("PRIVATE/M4ROOT/THMBNL/C0001T01.JPG", Preview),
+            ("private/m4root/thmbnl/c0002t01.jpg", Preview),
+            ("PRIVATE/AVCHD/BDMV/STREAM/00000.MTS", Other),
+            ("PRIVATE/AVCHD/BDMV/CLIPINF/00000.CPI", Other),
+        ],
+        "2 thumbnails, 2 videos, 1 sidecar file, 3 system files, 1 twin of a photo",
+    ),
+    (
+        "GoPro",
+        &[
+            ("DCIM/100GOPRO/GOPR0001.JPG", Photo),
+            ("DCIM/100GOPRO/GOPR0001.GPR", Other),
+            ("DCIM/100GOPRO/GX010002.MP4", Other),
+            ("DCIM/100GOPRO/GL010002.LRV", Other),
+            ("DCIM/100GOPRO/GX010002.THM", Preview),
+            ("DCIM/100GOPRO/GX010002.WAV", Other),
+            ("MISC/version.txt", Other),
+            ("Get_started_with_GoPro.url", Other),
+        ],
+        "1 thumbnail, 2 videos, 1 sound recording, 2 system files, 1 twin of a photo",
+    ),
+    (
+        "Canon",
+        &[
+            ("DCIM/100CANON/IMG_0001.JPG", Photo),
+            ("DCIM/100CANON/MVI_0002.THM", Preview),
+            ("DCIM/CANONMSC/M0100.CTG", Other),
+            ("MISC/AUTPRINT.MRK", Other),
+        ],
+        "1 thumbnail, 2 system files",
+    ),
+    (
+        "iPhone",
+        &[
+            ("DCIM/100APPLE/IMG_0001.JPG", Photo),
+            ("DCIM/100APPLE/IMG_0001.HEIC", Other),
+            ("DCIM/100APPLE/IMG_0001.MOV", Other),
+            ("DCIM/100APPLE/IMG_0001.AAE", Other),
+            ("DCIM/100APPLE/IMG_0002.HEIC", Photo),
+            ("DCIM/100APPLE/IMG_0002.DNG", Other),
+        ],
+        "1 video, 1 sidecar file, 2 twins of photos",
+    ),
+    (
+        "a file server",
+        &[
+            ("bridges/1.jpg", Photo),
+            ("bridges/without-a-kind", Photo),
+            ("bridges/1.xmp", Other),
+            ("bridges/@eaDir/1.jpg/SYNOPHOTO_THUMB_XL.jpg", Preview),
+            ("#recycle/2.jpg", Preview),
+            ("$RECYCLE.BIN/S-1-5/$R1.jpg", Preview),
+            ("System Volume Information/IndexerVolumeGuid", Other),
+            ("LOST.DIR/1", Preview),
+            ("bridges/Thumbs.db", Other),
+            ("bridges/desktop.ini", Other),
+            ("bridges/.thumbnails/1.jpg", Preview),
+            ("bridges/._1.jpg", Preview),
+        ],
+        "2 thumbnails, 1 sidecar file, 5 system files",
+    ),
+];
+
+#[test]
+fn what_lies_beside_the_photos_of_a_card_is_passed_over_and_no_failure() {
+    for (maker, files, passed_over) in CARDS {
+        let (device, card) = (Device::new(None), tempfile::tempdir().expect("a folder"));
+        lay_out(card.path(), files);
+        let path = card.path().to_str().expect("UTF-8");
+        let output = device.bridgeclip("ingest", &[path]);
+        assert_eq!(exit_code(output.status), 0, "{maker}: {}", text(&output));
+        let photos = photos_of(files);
+        let counts = format!("{photos} classified, 0 known already, 0 failed; {photos} events in the queue");
+        let expected = format!("{counts}\npassed over: {passed_over}\n");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{maker}");
+        assert!(device.journal().failures().expect("a list").is_empty(), "{maker}");
+    }
+}
+
+#[test]
+fn every_file_that_is_passed_over_is_named_with_its_kind_and_the_reason() {
+    let (device, card) = (Device::new(None), tempfile::tempdir().expect("a folder"));
+    let (_, files, _) = CARDS[0];
+    lay_out(card.path(), files);
+    let lines = json_lines(&device.bridgeclip("ingest", &["--json", card.path().to_str().expect("UTF-8")]));
+    assert_eq!(lines.len(), files.len());
+    for (file, holds) in files {
+        let of_file = |line: &&Value| line["file"] == card.path().join(file).to_str().expect("UTF-8");
+        let line = lines.iter().find(of_file).expect(file);
+        assert_eq!(line["verdict"].is_object(), matches!(holds, Photo), "{line}");
+        assert_eq!(line["passed_over"].is_object(), !matches!(holds, Photo), "{line}");
+        assert!(line["error"].is_null() && line["known"] == false, "{line}");
+    }
+    let of = |name: &str| {
+        let named = |line: &&Value| line["file"].as_str().expect("a path").ends_with(name);
+        lines.iter().find(named).expect("a line")["passed_over"].clone()
+    };
+    let screen_nail = json!({"kind": "thumbnail", "reason": "a preview for the screen of a DJI camera"});
+    assert_eq!(of("DJI_0001.SCR"), screen_nail);
+    assert_eq!(of("DJI_0004.MP4"), json!({"kind": "video", "reason": "a video"}));
+}
+
+#[test]
+fn a_folder_without_photos_is_no_failure_and_a_file_that_is_named_is_tried() {
+    let (device, card) = (Device::new(None), tempfile::tempdir().expect("a folder"));
+    let files = [("DCIM/1.MP4", Other), ("DCIM/1.THM", Preview), ("DCIM/1.SRT", Other), ("DCIM/2", Other)];
+    lay_out(card.path(), &files[..3]);
+    let ingest = |path: &Path| {
+        let output = device.bridgeclip("ingest", &[path.to_str().expect("UTF-8")]);
+        (exit_code(output.status), text(&output))
+    };
+    let (code, told) = ingest(card.path());
+    let expected = "no photos found, 3 passed over: 1 thumbnail, 1 video, 1 telemetry file\n";
+    assert!(code == 0 && told.starts_with(expected), "{told}");
+    let (code, told) = ingest(&card.path().join("DCIM/1.THM"));
+    assert!(code == 0 && told.starts_with("1 classified, 0 known already, 0 failed;"), "{told}");
+    let (code, told) = ingest(&card.path().join("DCIM/1.MP4"));
+    assert!(code == 1 && told.contains("0 classified, 0 known already, 1 failed;"), "{told}");
+    lay_out(card.path(), &files);
+    let (code, told) = ingest(card.path());
+    assert!(code == 1 && told.contains("DCIM/2: not a photo"), "an unknown kind is tried: {told}");
+}
+
+#[test]
+fn the_daemon_passes_over_what_lies_beside_photos_and_counts_it() {
+    let mut device = Device::new(None);
+    let (_, files, _) = CARDS[0];
+    lay_out(&device.camera(), &files[..7]);
+    // An earlier version has recorded a side file as failed.
+    let video = device.camera().join("DCIM/100MEDIA/DJI_0004.MP4");
+    assert_eq!(exit_code(device.bridgeclip("ingest", &[video.to_str().expect("UTF-8")]).status), 1);
+    assert_eq!(device.journal().failures().expect("a list").len(), 1);
+    device.start();
+    device.wait_for_captures(3);
+    let passed_over = || device.api("GET", "/api/v1/status", &Value::Null)["passed_over"].clone();
+    eventually("the files are counted", || passed_over() == json!({"video": 2, "telemetry": 2}));
+    let told = text(&device.bridgeclip("status", &[]));
+    assert!(told.contains("beside    2 videos, 2 telemetry files (passed over)"), "{told}");
+    // More of them arrive, named by notifications.
+    lay_out(&device.camera(), files);
+    device.wait_for_captures(4);
+    let all = json!({"thumbnail": 4, "video": 2, "telemetry": 2, "system": 1});
+    eventually("the new ones are counted", || passed_over() == all);
+    let document: Value = serde_json::from_str(include_str!("../deploy/openapi.json")).expect("JSON");
+    let described = &document["components"]["schemas"]["status"]["properties"]["passed_over"];
+    assert_eq!(mismatches(&document, described, &all), [""; 0]);
+    let journal = device.journal();
+    assert_eq!((journal.captures().expect("a count"), journal.failures().expect("a list").len()), (4, 0));
 }

@@ -88,7 +88,7 @@ fn a_correction_takes_the_place_of_a_result_and_changes_no_byte_that_waits() {
     let capture = record(&journal, result(1));
     let reader = journal.reader().expect("a reader");
     let before = waiting(&reader);
-    let taken = Time { at: Timestamp::now(), quality: TimeQuality::Gps };
+    let taken = Time::new(Timestamp::now(), TimeQuality::Gps);
     let correct =
         |change| journal.supersede(&identity(), capture, change, Expect::Any, false, Timestamp::now()).expect("stored");
     let first = correct(Change::Located { taken: Some(taken.clone()), position: None });
@@ -155,7 +155,7 @@ fn a_place_that_becomes_known_does_not_void_what_an_inspector_saw() {
     let change = |change| {
         journal.supersede(&identity(), 1, change, Expect::Any, true, Timestamp::now()).expect("stored").sequence
     };
-    let taken = Some(Time { at: Timestamp::now(), quality: TimeQuality::Gps });
+    let taken = Some(Time::new(Timestamp::now(), TimeQuality::Gps));
     change(Change::Located { taken, position: None });
     say(&journal, "A", Saying::Accept, Expect::VerdictOf(1)).expect("the verdict is the one that was seen");
     let judged = change(Change::Verdict(result(2).verdict));

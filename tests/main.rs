@@ -43,6 +43,7 @@ mod rounds;
 mod service;
 mod simulated;
 mod state_files;
+mod suggest;
 mod tls;
 mod uploads;
 mod web;

@@ -75,7 +75,8 @@ impl Case {
         let bytes = || fs::read(self.path()).expect("a file");
         let Some(size) = self.size else { return decode(&bytes(), &EXACT).expect("decodes").rgb };
         // Grey levels, unchanged.
-        let preprocess = Preprocess { size, mean: [0.0; 3], std: [1.0 / 255.0; 3], apply_orientation: self.upright };
+        let preprocess =
+            Preprocess { resize: size, size, mean: [0.0; 3], std: [1.0 / 255.0; 3], apply_orientation: self.upright };
         let tensor = match &self.seeded {
             Some(name) => tensor(&seeded_picture(name, self.pixels.expect("a size")), &preprocess),
             None => encoder_input(&bytes(), &preprocess, &EXACT).expect("decodes").tensor,
@@ -198,7 +199,9 @@ fn a_drones_photo_tells_where_its_laser_pointed() {
 #[test]
 fn the_corpus_of_the_fuzz_targets_gives_no_finding() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
-    for (target, body) in [("photo", bodies::photo as fn(&[u8])), ("exif", bodies::exif), ("xmp", bodies::xmp)] {
+    let targets =
+        [("photo", bodies::photo as fn(&[u8])), ("heic", bodies::heic), ("exif", bodies::exif), ("xmp", bodies::xmp)];
+    for (target, body) in targets {
         let files: Vec<_> = fs::read_dir(corpus.join(target)).expect(target).collect();
         assert!(files.len() >= 4, "{target}: {} files", files.len());
         for file in files {

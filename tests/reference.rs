@@ -77,8 +77,10 @@ fn a_reference_is_built_from_findings_alone() {
     let report = good(&output);
     assert_eq!((&report["photos"], &report["incomplete_rows"]), (&1.into(), &2.into()));
     let message = stderr(&output);
-    assert!(message.contains("line 3: left out: the caption does not say the measure"), "{message}");
-    assert!(message.contains("line 4: left out: `No damage` is no sentence"), "{message}");
+    assert!(message.contains("left out: the caption does not say the measure: 1 row, first on line 3"), "{message}");
+    let none = "left out: the caption has no sentence of the caption template: 1 row, first on line 4";
+    assert!(message.contains(none), "{message}");
+    assert_eq!(report["reading"]["remarks"].as_array().expect("a list").len(), 2);
     assert_eq!(info(package)["counts"]["damage_type"]["corrosion"], 1);
     assert!(refusal(&build(&[&"--labels-from", &"columns"])).contains("no column `kenzenudo`"));
 }
@@ -204,13 +206,18 @@ fn bad_input_is_refused_with_its_place_and_changes_nothing() {
     let (npy, csv) = (exported.join("embeddings.npy"), exported.join("rows.csv"));
     let (bytes, text) = (fs::read(&npy).expect("read"), fs::read_to_string(&csv).expect("read"));
     let before = fs::read_dir(package.path()).expect("list").count();
+    let strict = std::cell::Cell::new(false);
     let refused = |bytes: &[u8], text: &str, expected: &[&str]| {
         let (npy, csv) = (dir.path().join("bad.npy"), dir.path().join("bad.csv"));
         fs::write(&npy, bytes).expect("write");
         fs::write(&csv, text).expect("write");
         let target = package.path();
-        let output = run(&[&"reference", &"import", &"--embeddings", &npy, &"--csv", &csv, &"--package", &target]);
-        let message = refusal(&output);
+        let mut words: Vec<&dyn AsRef<Path>> =
+            vec![&"reference", &"import", &"--embeddings", &npy, &"--csv", &csv, &"--package", &target];
+        if strict.get() {
+            words.push(&"--strict");
+        }
+        let message = refusal(&run(&words));
         assert!(expected.iter().all(|part| message.contains(part)), "{expected:?}: {message}");
         assert_eq!(fs::read_dir(package.path()).expect("list").count(), before, "nothing half-written");
     };
@@ -230,10 +237,55 @@ fn bad_input_is_refused_with_its_place_and_changes_nothing() {
     refused(huge.as_bytes(), &text, &["bad.npy"]);
     let without_last = text.trim_end().rsplit_once('\n').expect("lines").0;
     refused(&bytes, without_last, &["2500 rows", "has 2499"]);
+    strict.set(true);
     refused(&bytes, &text.replacen("taisaku,", "measure,", 1), &["no column `taisaku`"]);
     refused(&bytes, &text.replacen(",IV,", ",VI,", 1), &["line 2", "column `kenzenudo`", "`VI`"]);
-    refused(&bytes, &text.replacen("train/00001.jpg", "train/00000.jpg", 1), &["twice", "line 2", "line 3"]);
     good(&run(&[&"package", &"verify", &package.path()]));
+}
+
+#[test]
+fn what_the_published_scripts_read_is_read_and_reported() {
+    let (dir, package) = (tempfile::tempdir().expect("a temporary folder"), copy_of_demo_package());
+    let (csv, root, photos) = (dir.path().join("rows.csv"), photos_folder(), demo_photos());
+    let name = |index: usize| photos[index].file_name().expect("a name").to_string_lossy().into_owned();
+    // No *_valid, no text, no taisaku; a byte order mark, Windows paths, Japanese, other case, a repeated photo.
+    let rows = format!(
+        "\u{feff}image,kenzenudo,damage_type,damage_loc\nC:\\old\\{0},\u{2162},ひびわれ|ひび割れ,橋脚\n\
+         {1},3,CORROSION,piers\n{0},II,nan,pier\nC:\\old\\{0},III,cracking,pier\n{2},II,moss,pier\n{3},II,moss|cracks,pier\n",
+        name(0),
+        name(1),
+        name(2),
+        name(3)
+    );
+    fs::write(&csv, rows).expect("write");
+    let build = |more: &[&dyn AsRef<Path>]| {
+        let target = package.path();
+        let words: [&dyn AsRef<Path>; 9] =
+            [&"reference", &"build", &"--csv", &csv, &"--image-root", &root, &"--package", &target, &"--json"];
+        run(&[&words, more].concat())
+    };
+    let output = build(&[]);
+    let report = good(&output);
+    assert_eq!((&report["photos"], &report["incomplete_rows"]), (&3.into(), &3.into()));
+    let message = stderr(&output);
+    for part in [
+        "labels in Japanese or in other case: 5",
+        "soundness `3`, 1 time, first on line 3: read as `III` (a name of the published mapping)",
+        "damage_type `moss`, 2 times, first on line 6: names no class",
+        "left out: an earlier row has the same image and labels: 1 row, first on line 5",
+        "left out: `damage_type` has no usable label: 2 rows, first on line 4",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_eq!(report["reading"]["unknown"][0]["word"], "moss");
+    let counts = &info(package.path())["counts"];
+    assert_eq!((&counts["damage_type"]["cracking"], &counts["measure"]["B"]), (&2.into(), &0.into()));
+    // A reference without one of the categories answers the others.
+    let verdict = good(&run(&[&"classify", &"--json", &"--package", &package.path(), &photos[0]]));
+    assert!(verdict["verdict"]["soundness"].is_object() || verdict["verdict"].is_object(), "{verdict}");
+    assert_eq!(good(&build(&[&"--unknown-words", &"other"]))["photos"], 4);
+    assert_eq!(good(&build(&[&"--partial-rows"]))["photos"], 5);
+    assert!(refusal(&build(&[&"--strict"])).contains("no column `kenzenudo_valid`"));
 }
 
 #[test]
@@ -249,8 +301,8 @@ fn input_without_a_usable_row_leaves_the_reference_as_it_was() {
         assert_eq!(info(package.path()), before);
         good(&run(&[&"package", &"verify", &package.path()]));
     };
-    refused("", &["no row could be used", "0 lack a label"]);
-    refused("x.jpg,text,II,C1,cracking,pier,1,1,1,0\n", &["no row could be used", "1 lack a label"]);
+    refused("", &["no row could be used", "0 are left out"]);
+    refused("x.jpg,text,II,C1,cracking,pier,1,1,1,0\n", &["no row could be used", "1 are left out"]);
     refused("missing.jpg,text,II,C1,cracking,pier,1,1,1,1\n", &["line 2", "missing.jpg", "1 photos are unreadable"]);
 }
 

@@ -42,6 +42,8 @@ const WAYS: [Way; 9] = [
 impl Way {
     fn acts(self, packet: u16) -> Vec<Act> {
         match self {
+            // A message without acknowledgement (QoS 0) has no packet number, and MQTT knows no answer to it.
+            Way::Answer(_) if packet == 0 => vec![],
             Way::Answer(code) => vec![Act::Answer(packet, code)],
             Way::Disconnect(code) => vec![Act::Disconnect(code)],
             Way::Close => vec![Act::Close],

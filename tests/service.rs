@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use crate::support::Device;
+use crate::support::{Device, eventually, exit_code};
 
 #[test]
 fn the_service_manager_hears_ready_then_beats_then_stopping() {
@@ -27,4 +27,15 @@ fn the_service_manager_hears_ready_then_beats_then_stopping() {
     device.terminate();
     let last = (0..10).map(|_| hear()).find(|heard| heard != "WATCHDOG=1");
     assert_eq!(last.as_deref(), Some("STOPPING=1"));
+}
+
+#[test]
+fn a_signal_that_comes_while_the_daemon_starts_stops_it_in_an_orderly_way() {
+    for _ in 0..5 {
+        let mut device = Device::new(None);
+        device.start();
+        let database = device.data_dir().join("device.db");
+        eventually("a database", || database.exists());
+        assert_eq!(exit_code(device.terminate()), 0);
+    }
 }

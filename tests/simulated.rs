@@ -65,9 +65,12 @@ fn a_device_that_reports_its_health_every_second_loses_nothing_either() {
 }
 
 #[test]
-#[should_panic(expected = "are lost")]
 fn a_broker_that_acknowledges_what_it_loses_is_found_out() {
-    live(1, Scale { days: 2, lies: 20, ..FEW_DAYS });
+    let found = std::panic::catch_unwind(|| live(1, Scale { days: 2, lies: 20, ..FEW_DAYS }));
+    let found = found.expect_err("events were lost, and nobody noticed");
+    let words = found.downcast_ref::<String>().expect("a message");
+    // Lost events are missed in the end, urgent ones as soon as they are due.
+    assert!(words.contains("are lost") || words.contains("has not come"), "{words}");
 }
 
 /// Takes some minutes: `cargo test --release --test main simulated_year -- --ignored --nocapture`.

@@ -260,6 +260,9 @@ fn exports_and_numbers_are_handed_out() {
         ("jsonl", b"{\"capture\":1,"),
         ("html&lang=ja", b"<!DOCTYPE html>"),
         ("gpkg", b"SQLite format 3\0"),
+        ("gpx", b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<gpx "),
+        ("kml", b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<kml "),
+        ("odm", b"EPSG:4326\n"),
     ] {
         let answer = paged.get(&format!("/api/v1/export?format={format}"));
         let body = dechunked(&answer);

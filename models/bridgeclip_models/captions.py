@@ -1,27 +1,22 @@
-"""Conversion between labels and captions, by the published template.
+"""Conversion of labels to captions, by the published template.
 
     <Damage> is observed in the <location>. The soundness rating is <Ⅰ|Ⅱ|Ⅲ|Ⅳ>. The component-wise measure classification is <code>.
 
 Several items are joined by " and "; several kinds of damage take "are". A sentence is left out if its value is unknown, the
-first one if its damage or its location is.
+first one if its damage or its location is. The device program reads findings back into labels (`reference build
+--labels-from captions`); its vocabulary is `crates/domain/src/vocabulary.tsv`.
 """
 
-import re
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-
-from .errors import UserError
 
 # Captions write the ratings with these glyphs, which CLIP's tokenizer distinguishes from the ASCII letters I, II, III
 # and IV.
 RATING_GLYPHS = {"I": "Ⅰ", "II": "Ⅱ", "III": "Ⅲ", "IV": "Ⅳ"}
 
 _JOIN = " and "
-_DAMAGE = re.compile(r"(?P<damage>.+?) (?:is|are) observed in the (?P<location>.+)", re.IGNORECASE)
-_SOUNDNESS = re.compile(r"The soundness rating is (?P<value>\S+)", re.IGNORECASE)
-_MEASURE = re.compile(r"The component-wise measure classification is (?P<value>\S+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -66,40 +61,3 @@ def caption(labels: Labels) -> str:
     if labels.measure:
         sentences.append(f"The component-wise measure classification is {labels.measure}.")
     return " ".join(sentences)
-
-
-def parse_caption(text: str) -> Labels:
-    """Returns the labels that a caption names, regardless of case. Fails on a sentence or a class that is not known."""
-    found: dict[str, object] = {}
-    for sentence in filter(None, (part.strip() for part in re.split(r"\.(?:\s+|$)", text))):
-        found |= _parse_sentence(sentence)
-    return Labels(**found)
-
-
-def _parse_sentence(sentence: str) -> dict[str, object]:
-    if match := _SOUNDNESS.fullmatch(sentence):
-        return {"soundness": _rating(match["value"])}
-    if match := _MEASURE.fullmatch(sentence):
-        return {"measure": _class("measure", match["value"])}
-    if match := _DAMAGE.fullmatch(sentence):
-        return {
-            "damage_type": _classes("damage_type", match["damage"]),
-            "damage_location": _classes("damage_location", match["location"]),
-        }
-    raise UserError(f"caption: {sentence!r} is no sentence of the template")
-
-
-def _rating(value: str) -> str:
-    by_glyph = {glyph: rating for rating, glyph in RATING_GLYPHS.items()}
-    return by_glyph.get(value.upper()) or _class("soundness", value)
-
-
-def _classes(category: str, joined: str) -> tuple[str, ...]:
-    return tuple(_class(category, name) for name in joined.split(_JOIN))
-
-
-def _class(category: str, name: str) -> str:
-    known = {known.lower(): known for known in categories()[category].classes}
-    if name.lower() not in known:
-        raise UserError(f"caption: {name!r} is no class of {category}; its classes are {', '.join(known.values())}")
-    return known[name.lower()]

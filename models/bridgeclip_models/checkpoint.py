@@ -1,4 +1,7 @@
-"""Checkpoints: choosing the best epoch of a run, reading the tensors, and checking them against an architecture."""
+"""Checkpoints: choosing the best epoch of a run, reading the tensors, and checking them against an architecture.
+
+`model_source` finds the file and the architecture that belong to what a user names.
+"""
 
 import hashlib
 import json
@@ -9,15 +12,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import open_clip
 import torch
 
 from .architecture import Architecture, build_model
 from .errors import UserError
+from .formats import foreign_file, foreign_weights, is_torchscript
 
 RESULTS = "results.jsonl"
 _EPOCH_FILE = re.compile(r"epoch_(\d+)\.pt")
 _SHOWN_NAMES = 8  # number of tensor names in one message
+
+# Keys of a checkpoint under which its tensors can be: open_clip, this project and many scripts; DeepSpeed.
+_CONTAINERS = ("state_dict", "model", "model_state_dict", "module")
+# Prefixes of wrappers around the model: distributed training, and modules that keep a CLIP as a member.
+_WRAPPERS = ("module.", "model.", "clip.", "open_clip.", "clip_model.")
+_COMPILED = re.compile(r"(^|\.)_orig_mod\.")  # torch.compile
+_OPENAI_BUFFERS = frozenset({"input_resolution", "context_length", "vocab_size"})
 
 # Buffers that are no weights. Older versions of PyTorch, open_clip or transformers saved them along with the weights.
 _HARMLESS_BUFFERS = frozenset({"attn_mask", "text.attn_mask", "input_resolution", "context_length", "vocab_size"})
@@ -30,22 +40,6 @@ class Checkpoint:
     file: str  # name of the file, for the manifest
     sha256: str  # hash of that file
     state_dict: dict[str, torch.Tensor]  # float32, names without the prefix `module.`
-
-
-def load_checkpoint(source: str, architecture: Architecture, *, trust_pickle: bool = False) -> Checkpoint:
-    """Loads a checkpoint from a file, the folder of a run, or an open_clip pretrained tag."""
-    path = Path(source)
-    if path.is_dir():
-        path = best_checkpoint(path)
-    if path.is_file():
-        state_dict = fit(read_state_dict(path, trust_pickle=trust_pickle), architecture, str(path))
-        return Checkpoint(path.name, sha256_of(path), state_dict)
-    if source in open_clip.list_pretrained_tags_by_model(architecture.name):
-        return _load_pretrained(source, architecture)
-    tags = ", ".join(open_clip.list_pretrained_tags_by_model(architecture.name)) or "none"
-    raise UserError(
-        f"{source}: neither a file, nor a folder, nor a pretrained tag of {architecture.name} (its tags: {tags})"
-    )
 
 
 def best_checkpoint(folder: Path) -> Path:
@@ -75,48 +69,78 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 
 def read_file(path: Path, *, trust_pickle: bool = False) -> object:
-    """Reads a file of `torch.save` or safetensors onto the CPU, memory-mapped where its format allows it."""
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+    """Reads a file of `torch.save` or safetensors onto the CPU, memory-mapped where its format allows it.
 
-        return load_file(path)
+    With `trust_pickle`, also files that hold more than tensors, whose reading can run code. A file of another kind is
+    refused by its name.
+    """
+    if what := foreign_file(path):
+        raise UserError(f"{path}: is {what}")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    if is_torchscript(path):
+        if not trust_pickle:
+            raise UserError(f"{path}: is a TorchScript archive, which contains code; if you trust its origin, add --trust-pickle")
+        return torch.jit.load(path, map_location="cpu").state_dict()
     try:
         return torch.load(path, map_location="cpu", weights_only=not trust_pickle, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path}: holds more than tensors, or is damaged ({str(error).splitlines()[0]}); if you trust its origin, "
-            f"add --trust-pickle"
-        ) from error
-    except (RuntimeError, EOFError, ValueError) as error:
+        raise UserError(f"{path}: {_beyond_tensors(error)}; if you trust its origin, add --trust-pickle") from error
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{path}: holds a Python object whose class is not installed here ({error}); save its state_dict() instead") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a PyTorch checkpoint, or damaged ({error}); copy it again") from error
 
 
 def read_state_dict(path: Path, *, trust_pickle: bool = False) -> dict[str, torch.Tensor]:
-    """Reads the tensors of a checkpoint by name, without the prefix `module.` of distributed training."""
+    """Reads the tensors of a checkpoint by name, without the prefixes that wrappers of the model add."""
     content = read_file(path, trust_pickle=trust_pickle)
-    if isinstance(content, torch.jit.ScriptModule):
+    for key in _CONTAINERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), (Mapping, torch.nn.Module)):
+            content = content[key]
+            break
+    if isinstance(content, torch.nn.Module):
         content = content.state_dict()
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise UserError(f"{path}: no state dict in it; a dict of tensors, or a dict with `state_dict`, is expected")
-    return {name.removeprefix("module."): value for name, value in content.items()}
+    if not isinstance(content, Mapping) or not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise UserError(
+            f"{path}: no state dict in it ({_contents(content)}); a dict of tensors is expected, bare or under {', '.join(_CONTAINERS)}"
+        )
+    return _unwrapped(content, path)
 
 
 def fit(state_dict: Mapping[str, torch.Tensor], architecture: Architecture, source: str) -> dict[str, torch.Tensor]:
     """Returns the weights as float32.
 
-    Fails if they are not exactly those of the architecture, and names the ones that differ.
+    Fails if they are not exactly those of the architecture, and names the ones that differ; or the kind of model that they
+    are. Fails on weights that are no numbers.
     """
     with torch.device("meta"):
         expected = build_model(architecture).state_dict()
     found = {name: value for name, value in state_dict.items() if name not in _HARMLESS_BUFFERS}
-    problems = _mismatches(found, expected)
-    if problems:
+    if problems := _mismatches(found, expected):
+        if what := foreign_weights(found):
+            raise UserError(f"{source}: holds {what}")
         raise UserError(
             f"{source}: does not fit {architecture.name}: {'; '.join(problems)}. Give the architecture that it was trained with"
         )
+    if _OPENAI_BUFFERS <= set(state_dict) and not architecture.quick_gelu:
+        raise UserError(
+            f"{source}: weights of OpenAI, which were trained with QuickGELU; give the architecture with -quickgelu in its name"
+        )
+    _check_values(found, expected, source)
     return {name: found[name].to(torch.float32).reshape(expected[name].shape).contiguous() for name in expected}
+
+
+def _check_values(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], source: str) -> None:
+    whole = [f"{name} is {found[name].dtype}" for name in expected if not found[name].is_floating_point()]
+    if whole:
+        raise UserError(f"{source}: quantised weights ({_shown(whole)}); give the float weights that they were made from")
+    broken = {name: int((~found[name].isfinite()).sum()) for name in expected}
+    if wrong := [f"{name} ({count} of {found[name].numel()})" for name, count in broken.items() if count]:
+        raise UserError(
+            f"{source}: NaN or infinite values in {len(wrong)} tensors: {_shown(wrong)}. The training diverged, or the file is "
+            f"damaged; give an earlier epoch, or copy it again"
+        )
 
 
 def sha256_of(path: Path) -> str:
@@ -162,25 +186,33 @@ def _shown(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _load_pretrained(tag: str, architecture: Architecture) -> Checkpoint:
-    settings = open_clip.get_pretrained_cfg(architecture.name, tag)
-    if settings.get("quick_gelu", False) != architecture.quick_gelu:
-        raise UserError(
-            f"{tag}: trained with {'' if settings.get('quick_gelu') else 'plain GELU, not '}QuickGELU; "
-            f"choose the architecture with{'' if settings.get('quick_gelu') else 'out'} -quickgelu in its name"
-        )
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
-        path = Path(open_clip.download_pretrained(settings))
-        model = open_clip.create_model(architecture.name, pretrained=tag)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"{tag}: cannot download the weights of {architecture.name}: {error}") from error
-    _check_preprocessing(tag, model.visual.preprocess_cfg)
-    return Checkpoint(path.name, sha256_of(path), fit(model.state_dict(), architecture, tag))
+        return load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a safetensors file, or damaged ({error}); copy it again") from error
 
 
-def _check_preprocessing(tag: str, preprocessing: Mapping[str, object]) -> None:
-    wanted = open_clip.transform.PreprocessCfg()
-    for key in ("mean", "std", "interpolation", "resize_mode"):
-        found, expected = preprocessing[key], getattr(wanted, key)
-        if (tuple(found) if isinstance(found, (list, tuple)) else found) != expected:
-            raise UserError(f"{tag}: images are prepared with {key} {found}; a package can only say {expected}")
+def _beyond_tensors(error: pickle.UnpicklingError) -> str:
+    """Says what a file holds beside tensors, as far as PyTorch's message names it."""
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    if found and not found[1].startswith("argparse"):
+        return f"holds a pickled Python object ({found[1]}), such as a whole model, not only its tensors"
+    return f"holds more than tensors, or is damaged ({str(error).splitlines()[0]})"
+
+
+def _contents(content: object) -> str:
+    return f"keys {_shown([str(key) for key in content])}" if isinstance(content, Mapping) and content else f"a {type(content).__name__}"
+
+
+def _unwrapped(tensors: Mapping[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    """Returns the tensors without the names of wrappers. `module.` may be on some of them only, as open_clip writes it."""
+    names = {name: _COMPILED.sub(r"\1", name).removeprefix("module.") for name in tensors}
+    while wrapper := next((word for word in _WRAPPERS if all(name.startswith(word) for name in names.values())), None):
+        names = {old: new.removeprefix(wrapper) for old, new in names.items()}
+    if len(set(names.values())) != len(names):
+        raise UserError(f"{path}: two tensors have the same name without module. and _orig_mod.; save the bare model's state_dict()")
+    return {names[name]: value for name, value in tensors.items()}

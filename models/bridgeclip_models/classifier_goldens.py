@@ -17,13 +17,14 @@ from .captions import Category, categories
 from .demo_model import FLOAT_PACKAGE, load_demo_model
 from .embed import embed_texts
 from .errors import UserError
-from .heads import heads_bytes
+from .heads import Preparation, heads_bytes
 from .json_lines import write_lists
 from .knn import LabelSet, neighbours, vote
 
 _PROMPTS = Path(__file__).parents[2] / "deploy/prompts.toml"
 _FEATURE_LENGTH = 10.0  # of CLIP's image features before normalisation, as the published heads receive them
-_EPOCHS, _BATCH, _LEARNING_RATE, _DROPOUT, _SEED = 30, 256, 1e-3, 0.3, 42
+_EPOCHS, _BATCH, _LEARNING_RATE, _WEIGHT_DECAY, _DROPOUT, _SEED = 30, 64, 1e-3, 1e-4, 0.3, 42
+_SIZE = 224  # input of the demo's image encoder, in pixels; photos are prepared without a margin
 _LINEAR_MIN, _ZERO_SHOT_MIN = 0.5, 0.3  # probability from which a class of a multi-label category counts
 
 
@@ -39,7 +40,7 @@ def write_classifiers(out: Path, demo: Path) -> Iterator[Path]:
     folder = out / "classifiers"
     folder.mkdir(exist_ok=True)
     heads = _trained_heads(rows, labels)
-    yield _write_bytes(folder / "heads.bin", heads_bytes(heads.state_dict()))
+    yield _write_bytes(folder / "heads.bin", heads_bytes(heads.state_dict(), Preparation(_SIZE, _SIZE)))
     prompts = _read_prompts(_PROMPTS)
     embedded = embed_texts(load_demo_model(demo / FLOAT_PACKAGE), [text for texts in prompts.values() for text in texts])
     np.save(folder / "prompts.npy", embedded.astype("<f4"))
@@ -87,7 +88,8 @@ def _knn(queries: np.ndarray, rows: np.ndarray, labels: Mapping[str, Sequence[La
 
 
 def _trained_heads(rows: np.ndarray, labels: Mapping[str, Sequence[LabelSet]]) -> torch.nn.ModuleDict:
-    """Trains heads by the published recipe: AdamW with a cosine schedule, and cross-entropy or binary cross-entropy."""
+    """Trains heads by the published recipe: AdamW with a cosine schedule by epochs, whole batches only, and cross-entropy or
+    binary cross-entropy."""
     torch.manual_seed(_SEED)
     dim, features = rows.shape[1], torch.from_numpy(rows * _FEATURE_LENGTH)
     heads = torch.nn.ModuleDict({category.column: _head(dim, len(category.classes)) for category in categories().values()})
@@ -106,15 +108,15 @@ def _targets(category: Category, labels: Sequence[LabelSet]) -> torch.Tensor:
 
 def _train(head: torch.nn.Module, features: torch.Tensor, targets: torch.Tensor, multi: bool) -> None:
     loss = torch.nn.BCEWithLogitsLoss() if multi else torch.nn.CrossEntropyLoss()
-    optimizer = torch.optim.AdamW(head.parameters(), lr=_LEARNING_RATE)
-    steps = _EPOCHS * -(-len(features) // _BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _EPOCHS)
     for _ in range(_EPOCHS):
         for batch in torch.randperm(len(features)).split(_BATCH):
-            optimizer.zero_grad()
-            loss(head(features[batch]), targets[batch]).backward()
-            optimizer.step()
-            schedule.step()
+            if len(batch) == _BATCH:
+                optimizer.zero_grad()
+                loss(head(features[batch]), targets[batch]).backward()
+                optimizer.step()
+        schedule.step()
 
 
 @torch.inference_mode()

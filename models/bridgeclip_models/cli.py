@@ -14,8 +14,11 @@ Makes what BridgeCLIP Edge runs on a device.
   export    a checkpoint -> a model package (two ONNX graphs, weights, tokenizer, manifest)
   heads     linear heads of PyTorch -> the file that the device program reads
   finetune  a CSV of image,text -> checkpoints, by the published recipe
+  subsets   a training set -> the published random subsets of 10k, 20k ... rows
+  card      labelled CSV files, checkpoints -> every table of the published model card, with intervals
   demo      nothing -> a small model of our own that is really trained, on rendered pictures
   compare   a quantised package -> how far it agrees with the float package it was made from
+  profile   nothing -> embeddings tuned to the published figures, to try rules of answers on
   goldens   the reference results that the tests of the device software compare with
 
 `bridgeclip-models COMMAND --help` explains one command. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
@@ -29,8 +32,11 @@ COMMANDS = {
     "export": "make a model package from a checkpoint",
     "heads": "convert trained linear heads",
     "finetune": "train an open_clip model on pairs of image and caption",
+    "subsets": "sample the published subsets of a training set",
+    "card": "measure every table of the published model card",
     "demo": "render a data set, train the demo model on it, measure and export it",
     "compare": "compare a quantised package with its float original",
+    "profile": "make embeddings tuned to the published figures",
     "goldens": "remake the reference results of the tests",
 }
 

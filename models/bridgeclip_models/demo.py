@@ -19,13 +19,14 @@ import numpy as np
 import torch
 
 from .architecture import build_model
-from .checkpoint import best_checkpoint, load_checkpoint, read_state_dict
+from .checkpoint import best_checkpoint, read_state_dict
 from .demo_model import FIGURES, FLOAT_PACKAGE, NAME, PACKAGE, PHOTO_LABELS, PHOTOS, demo_architecture, load_demo_model
-from .device import choose_bfloat16, choose_device
+from .device import choose_device, choose_precision
 from .embed import embed_images, embed_texts
 from .errors import UserError
 from .evaluation import distinct_captions, knn_macro_f1, read_labels, recall
 from .export import export_package
+from .model_source import load_checkpoint
 from .package import TOKENIZER, Identity
 from .pairs import read_pairs
 from .progress import say
@@ -58,7 +59,7 @@ class Plan:
     val: int = 1_500
     reference: int = 2_500  # number of pictures for k-NN, the first rows of `train`
     seed: int = 1
-    recipe: Recipe = Recipe(epochs=12, learning_rate=1e-3, warmup_steps=200, share_captions=True)
+    recipe: Recipe = Recipe(epochs=12, learning_rate=1e-3, warmup_steps=200, augment="none", share_captions=True)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Demo:
         run, device = self.work / "run", choose_device("auto")
         trainer = Trainer(
             build_model(demo_architecture()), self.plan.recipe, self._pairs("train"), self._pairs("select"),
-            RunFolder(run, NAME, self.plan.recipe), device, choose_bfloat16("auto", device), self.say,
+            RunFolder(run, NAME, self.plan.recipe), device, choose_precision("auto", device), out=self.say,
         )
         trainer.run(resume=True)
         best = best_checkpoint(run)

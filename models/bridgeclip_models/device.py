@@ -1,8 +1,10 @@
-"""Choice of the computing device, and of bfloat16 where it pays."""
+"""Choice of the computing device and of the arithmetic of a training."""
 
 import torch
 
 from .errors import UserError
+
+PRECISIONS = ("auto", "f32", "bf16", "f16")
 
 
 def choose_device(name: str) -> torch.device:
@@ -18,14 +20,15 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_bfloat16(precision: str, device: torch.device) -> bool:
-    """Returns whether to compute in bfloat16.
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Returns the type in which the model multiplies: float32, bfloat16, or float16, which needs loss scaling.
 
-    `auto` chooses it where the device multiplies it natively; elsewhere it is emulated and slower.
+    `auto` chooses what open_clip's `--precision amp` is on a GPU, float16. On a CPU it chooses bfloat16 where the
+    processor multiplies it natively; elsewhere it is emulated and slower than float32.
     """
-    if precision != "auto":
-        return precision == "bf16"
+    if name != "auto":
+        return {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[name]
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.float16
     probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public; if it is missing, float32 is safe
-    return device.type == "cpu" and probe is not None and probe()
+    return torch.bfloat16 if device.type == "cpu" and probe is not None and probe() else torch.float32

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from .errors import UserError
-from .package import MEAN, STD
 from .pairs import UNREADABLE
+from .preprocessing import MEAN, STD
 
 _BATCH = 64
 

@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 from .architecture import Architecture, build_model, check_exportable
 from .checkpoint import Checkpoint
 from .errors import UserError
-from .package import TOKENIZER, Identity, new_folder, write_manifest
+from .package import TOKENIZER, Identity, check_resize, new_folder, write_manifest
 from .tokenizer_json import tokenizer_json
 from .towers import IMAGE_GRAPH, TEXT_GRAPH, image_graph, text_dim, text_graph
 
@@ -20,9 +20,20 @@ _SEED = 20240607
 
 
 def export_package(
-    checkpoint: Checkpoint, architecture: Architecture, identity: Identity, out: Path, *, store: str = "f32", overwrite: bool = False
+    checkpoint: Checkpoint,
+    architecture: Architecture,
+    identity: Identity,
+    out: Path,
+    *,
+    store: str = "f32",
+    resize: int | None = None,
+    overwrite: bool = False,
 ) -> None:
-    """Writes the package folder `out`. After an error, `out` is unchanged."""
+    """Writes the package folder `out`. After an error, `out` is unchanged.
+
+    `resize` is the short side of photos before their centre is cut out, in pixels; by default the size of the input.
+    """
+    check_resize(resize, architecture)
     check_exportable(architecture)
     if text_dim(architecture) != architecture.embedding_dim:
         raise UserError(f"{architecture.name}: text_cfg.proj_type=none needs text_cfg.width equal to embed_dim")
@@ -31,7 +42,7 @@ def export_package(
         text_graph(checkpoint.state_dict, architecture, store).write(folder / TEXT_GRAPH)
         (folder / TOKENIZER).write_text(tokenizer_json(), encoding="utf-8")
         verify_graphs(folder, stored_state(checkpoint.state_dict, store), architecture)
-        write_manifest(folder, identity, architecture, checkpoint)
+        write_manifest(folder, identity, architecture, checkpoint, resize)
 
 
 def stored_state(state_dict: dict[str, torch.Tensor], store: str) -> dict[str, torch.Tensor]:

@@ -9,6 +9,8 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from .errors import UserError
+
 OPSET = 17
 IR_VERSION = 8
 ALIGNMENT = 64  # bytes; alignment of each tensor in the weights file, which allows its use in a memory map
@@ -91,9 +93,10 @@ class GraphBuilder:
         return Graph(model, self._tensors)
 
     def _store(self, name: str) -> None:
-        values = np.ascontiguousarray(self._state_dict[name].detach().cpu().numpy().astype(self._dtype))
+        with np.errstate(over="ignore"):  # what overflows is refused below
+            values = np.ascontiguousarray(self._state_dict[name].detach().cpu().numpy().astype(self._dtype))
         if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds values that are not finite in the stored type {values.dtype}")
+            raise UserError(f"{name}: holds values that do not fit {values.dtype}; store the weights as f32 (--store f32)")
         end = self._tensors[-1].offset + self._tensors[-1].values.nbytes if self._tensors else 0
         tensor = StoredTensor(name, values, -(-end // ALIGNMENT) * ALIGNMENT)
         self._tensors.append(tensor)

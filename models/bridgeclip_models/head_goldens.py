@@ -6,7 +6,7 @@ import torch
 
 from .captions import categories
 from .golden_images import floats
-from .heads import heads_bytes
+from .heads import Preparation, heads_bytes
 from .json_lines import write_lists
 from .seeded import Spread, seeded
 
@@ -20,7 +20,7 @@ def write_heads(out: Path) -> Path:
     features = [_feature(index, length) for index, length in enumerate(_LENGTHS)]
     return write_lists(
         out / "heads.json",
-        {"heads": [heads_bytes(heads.state_dict()).hex()], "examples": [_example(heads, feature) for feature in features]},
+        {"heads": [heads_bytes(heads.state_dict(), Preparation(256, 224)).hex()], "examples": [_example(heads, feature) for feature in features]},
     )
 
 

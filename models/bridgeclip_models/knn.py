@@ -6,14 +6,28 @@ from collections.abc import Sequence
 import numpy as np
 
 K = 10
+_CHUNK = 256  # queries whose similarities are held in memory at a time
 
 LabelSet = tuple[str, ...]  # classes of one photo in one category, in the order of the CSV cell
 
 
 def neighbours(queries: np.ndarray, reference: np.ndarray, k: int = K) -> np.ndarray:
-    """Returns the numbers of the k most similar reference rows, best first: [queries, k]. Rows are unit-length embeddings."""
-    order = np.argsort(-(queries @ reference.T), axis=1, kind="stable")
-    return order[:, :k]
+    """Returns the numbers of the k most similar reference rows, best first: [queries, k], k at most their number.
+
+    Rows are unit-length embeddings. Of equally similar rows the earlier one comes first.
+    """
+    k = min(k, len(reference))
+    chunks = [_nearest(queries[start : start + _CHUNK] @ reference.T, k) for start in range(0, len(queries), _CHUNK)]
+    return np.concatenate(chunks) if chunks else np.empty((0, k), np.int64)
+
+
+def _nearest(similarity: np.ndarray, k: int) -> np.ndarray:
+    least = np.partition(similarity, -k, axis=1)[:, -k]
+    found = np.empty((len(similarity), k), np.int64)
+    for number, (row, bound) in enumerate(zip(similarity, least, strict=True)):
+        candidates = np.flatnonzero(row >= bound)
+        found[number] = candidates[np.argsort(-row[candidates], kind="stable")][:k]
+    return found
 
 
 def vote(found: Sequence[LabelSet], *, multi: bool) -> LabelSet:

@@ -12,6 +12,7 @@ import numpy as np
 from .captions import Category, categories
 from .errors import UserError
 from .json_lines import write_lists
+from .ranking import average_precision, ndcg
 
 _PHOTOS = 120
 _PAIRS = 60
@@ -38,6 +39,10 @@ def classification_scores(truth: np.ndarray, answer: np.ndarray, category: Categ
         values = metrics.precision_recall_fscore_support(truth, answer, average=average, zero_division=0)
         found = dict(zip(("precision", "recall", "f1"), values, strict=False))
         scores |= {f"{average}_{name}": found[name] for name in names}
+    occurring_classes = truth.any(axis=0)
+    scores["mean_average_precision"] = metrics.average_precision_score(
+        truth[:, occurring_classes], answer[:, occurring_classes].astype(float), average="macro"
+    )
     per_class = zip(*metrics.precision_recall_fscore_support(truth, answer, average=None, zero_division=0), strict=True)
     counts = metrics.multilabel_confusion_matrix(truth, answer).tolist()
     scores["classes"] = [_class_scores(*row) for row in zip(category.classes, per_class, counts, strict=True)]
@@ -78,20 +83,9 @@ def _attribute_scores(orders: list[list[int]], sets: list[set[str]]) -> dict:
     return {
         "queries": len(rankings),
         "attr_match": {str(k): float(np.mean([ranking[:k].sum() / k for ranking in rankings])) for k in _CUTOFFS},
-        "mean_average_precision": float(np.mean([_average_precision(ranking) for ranking in rankings])),
-        "ndcg_at_10": float(np.mean([_ndcg(ranking, 10) for ranking in rankings])),
+        "mean_average_precision": float(np.mean([average_precision(ranking) for ranking in rankings])),
+        "ndcg_at_10": float(np.mean([ndcg(ranking, 10) for ranking in rankings])),
     }
-
-
-def _average_precision(relevant: np.ndarray) -> float:
-    precision = np.cumsum(relevant) / np.arange(1, len(relevant) + 1)
-    return float(precision[relevant].mean()) if relevant.any() else 0.0
-
-
-def _ndcg(relevant: np.ndarray, k: int) -> float:
-    discount = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.sort(relevant)[::-1][:k]
-    return float((relevant[:k] * discount).sum() / (ideal * discount).sum()) if relevant.any() else 0.0
 
 
 def _class_scores(label: str, scores: Sequence[float], counts: list[list[int]]) -> dict:

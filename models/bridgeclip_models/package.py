@@ -14,11 +14,9 @@ from .errors import UserError
 
 FORMAT = 1
 MANIFEST = "package.toml"
+_RESIZE_MAX = 4096  # of the short side of photos, in pixels
 TOKENIZER = "tokenizer.json"
 LABEL_VERSION = "xroad-1"
-# CLIP's channel statistics in the order red, green, blue, for pixels in 0..1.
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
 
 _NAME = re.compile(r"[a-z0-9-]+")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
@@ -41,13 +39,22 @@ class Identity:
             raise UserError(f"version {self.version!r}: three numbers such as 1.2.3 are expected; choose one with --version")
 
 
-def write_manifest(folder: Path, identity: Identity, architecture: Architecture, checkpoint: Checkpoint) -> None:
+def check_resize(resize: int | None, architecture: Architecture) -> None:
+    """Fails if the short side of photos would be below the encoder's input."""
+    size = architecture.vision.image_size
+    if resize is not None and not size <= resize <= _RESIZE_MAX:
+        raise UserError(f"--resize {resize}: expected {size}, the size of the encoder's input, to {_RESIZE_MAX} pixels")
+
+
+def write_manifest(
+    folder: Path, identity: Identity, architecture: Architecture, checkpoint: Checkpoint, resize: int | None = None
+) -> None:
     """Writes `package.toml` for the files in `folder`."""
     files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
     tables = [
         _table(None, _head(identity, architecture)),
         _table("checkpoint", {"file": checkpoint.file, "sha256": checkpoint.sha256}),
-        _table("image", {"size": architecture.vision.image_size, "mean": MEAN, "std": STD, "apply_orientation": False}),
+        _table("image", _image(architecture, resize)),
         _table("text", {"context_length": architecture.text.context_length}),
         *(_table(f'files."{path.name}"', {"sha256": sha256_of(path), "bytes": path.stat().st_size}) for path in files),
     ]
@@ -83,6 +90,12 @@ def _head(identity: Identity, architecture: Architecture) -> dict[str, object]:
         "label_version": LABEL_VERSION,
         "licence": identity.licence,
     }
+
+
+def _image(architecture: Architecture, resize: int | None) -> dict[str, object]:
+    size, prepared = architecture.vision.image_size, architecture.preprocessing
+    sizes = {"size": size} if resize in (None, size) else {"size": size, "resize": resize}
+    return {**sizes, "mean": prepared.mean, "std": prepared.std, "apply_orientation": False}
 
 
 def _table(name: str | None, values: dict[str, object]) -> str:

@@ -132,11 +132,8 @@ def _pooled_position(graph: GraphBuilder, prefix: str, text: CLIPTextCfg) -> str
         return graph.constant("pool.position", [0])
     if text.pool_type == "last":
         return graph.constant("pool.position", [text.context_length - 1])
-    scores = "tokens"  # argmax: the end token has the highest number
-    if text.pool_type == "eos":
-        is_end = graph.node("Equal", f"{prefix}pool.is_end", "tokens", graph.constant("pool.end_token", [text.eos_id]))
-        scores = graph.node("Cast", f"{prefix}pool.is_end.cast", is_end, to=TensorProto.INT64)
-    return graph.node("ArgMax", f"{prefix}pool.position", scores, axis=1, keepdims=0)
+    # argmax and eos are the same: the end token has the highest number, and both take its first place.
+    return graph.node("ArgMax", f"{prefix}pool.position", "tokens", axis=1, keepdims=0)
 
 
 def _project_text(graph: GraphBuilder, prefix: str, text: CLIPTextCfg, x: str) -> str:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 import open_clip
 import torch
+from PIL import Image
 
 from .augment import augmented
+from .crop import random_crop, row_generator
 from .pairs import Pair, Photos, normalised
+from .preprocessing import Preprocessing
 from .progress import Progress, say
 from .recipe import LOGIT_SCALE_MAX, Recipe, contrastive_loss, learning_rate, optimizer_for, same_captions
-from .run_folder import RunFolder
+from .run_folder import RunFolder, State
 
 _SAVE_EVERY = 600.0  # seconds between two writes of stopped.pt
 
@@ -39,7 +42,8 @@ class Trainer:
 
     def __init__(
         self, model: torch.nn.Module, recipe: Recipe, train: PairSet, val: PairSet, folder: RunFolder,
-        device: torch.device, bfloat16: bool, out: Callable[[str], None] = say,
+        device: torch.device, precision: torch.dtype, preprocessing: Preprocessing = Preprocessing(),
+        out: Callable[[str], None] = say,
     ) -> None:
         recipe.check(len(train))
         self._model = model.to(device)
@@ -48,15 +52,20 @@ class Trainer:
         self._val = val
         self._folder = folder
         self._device = device
-        self._bfloat16 = bfloat16
+        self._precision = precision
+        self._preprocessing = preprocessing
         self._out = out
-        self._optimizer = optimizer_for(model, recipe)
+        # float16 loses small gradients unless the loss is scaled; for other types the scaler does nothing.
+        scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
+        self._state = State(self._model, optimizer_for(model, recipe), scaler)
         self._epoch_steps = recipe.steps_per_epoch(len(train))
         self._steps = self._epoch_steps * recipe.epochs
 
     def run(self, *, resume: bool) -> None:
         """Trains to the last epoch. Ctrl-C saves the state and raises KeyboardInterrupt."""
         step = self._resume() if resume else self._begin()
+        if warning := self._recipe.warning(len(self._train)):
+            self._out(f"note: {warning}")
         with _stop_requests() as stop_requested:
             progress = Progress(self._recipe.epochs, self._epoch_steps, self._recipe.batch_size, step, self._out)
             while step < self._steps:
@@ -67,7 +76,7 @@ class Trainer:
         return 0
 
     def _resume(self) -> int:
-        step = self._folder.resume(self._model, self._optimizer)
+        step = self._folder.resume(self._state)
         if step:
             self._out(f"continuing after step {step} of {self._steps}")
         return step
@@ -78,12 +87,12 @@ class Trainer:
         batches = self._order(epoch)[first:]
         saved = time.monotonic()
         self._model.train()
-        for batch, pixels in zip(batches, self._train.photos.batches(batches), strict=True):
+        for batch, pixels in zip(batches, self._train.photos.batches(batches, self._crops(epoch)), strict=True):
             loss = self._step(step, pixels, self._train.tokens[batch])
             step += 1
-            progress.step(step, loss, self._optimizer.param_groups[0]["lr"])
+            progress.step(step, loss, self._state.optimizer.param_groups[0]["lr"])
             if stop_requested() or time.monotonic() - saved > _SAVE_EVERY:
-                path = self._folder.write_stopped(epoch, step, self._model, self._optimizer)
+                path = self._folder.write_stopped(epoch, step, self._state)
                 saved = time.monotonic()
                 if stop_requested():
                     self._out(f"stopped after step {step} of {self._steps}; saved {path}, continue with --resume")
@@ -94,7 +103,7 @@ class Trainer:
     def _finish_epoch(self, epoch: int, step: int) -> None:
         loss = self.validation_loss()
         results = {"clip_val_loss": loss, "epoch": epoch, "num_samples": len(self._val)}
-        path = self._folder.write_epoch(epoch, step, self._model, self._optimizer, results)
+        path = self._folder.write_epoch(epoch, step, self._state, results)
         self._out(f"epoch {epoch}/{self._recipe.epochs}  validation loss {loss:.4f}  {path}")
 
     def _order(self, epoch: int) -> list[torch.Tensor]:
@@ -103,24 +112,31 @@ class Trainer:
         size = self._recipe.batch_size
         return list(order[: self._epoch_steps * size].split(size))
 
+    def _crops(self, epoch: int) -> Callable[[Image.Image, int], Image.Image] | None:
+        """Returns what crops the photo of a row in an epoch. The random numbers depend on seed, epoch and row alone."""
+        if self._recipe.augment != "crop":
+            return None
+        return lambda image, row: random_crop(image, self._train.photos.size, row_generator(self._recipe.seed, epoch, row))
+
     def _step(self, step: int, pixels: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """Updates the weights once, and returns the loss."""
-        for group in self._optimizer.param_groups:
+        for group in self._state.optimizer.param_groups:
             group["lr"] = learning_rate(self._recipe, step, self._steps)
         pixels, tokens = pixels.to(self._device, non_blocking=True), tokens.to(self._device, non_blocking=True)
-        if self._recipe.augment:
+        if self._recipe.augment == "strong":
             pixels = augmented(pixels, self._generator(step, 1))
         loss = self._loss(pixels, tokens, share=self._recipe.share_captions)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self._optimizer.step()
+        self._state.optimizer.zero_grad(set_to_none=True)
+        self._state.scaler.scale(loss).backward()
+        self._state.scaler.step(self._state.optimizer)
+        self._state.scaler.update()
         with torch.no_grad():
             self._model.logit_scale.clamp_(0, LOGIT_SCALE_MAX)
         return loss.detach()
 
     def _loss(self, pixels: torch.Tensor, tokens: torch.Tensor, *, share: bool) -> torch.Tensor:
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
-            images = self._model.encode_image(normalised(pixels), normalize=True)
+        with torch.autocast(self._device.type, self._precision, enabled=self._precision != torch.float32):
+            images = self._model.encode_image(normalised(pixels, self._preprocessing), normalize=True)
             texts = self._model.encode_text(tokens, normalize=True)
             same = same_captions(tokens) if share else None
             return contrastive_loss(images, texts, self._model.logit_scale.exp(), same)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bridgeclip_models.checkpoint import best_checkpoint, load_checkpoint, sha256_of
+from bridgeclip_models.checkpoint import best_checkpoint, sha256_of
 from bridgeclip_models.errors import UserError
+from bridgeclip_models.model_source import load_checkpoint
 
 
 def save(path: Path, state_dict: dict[str, torch.Tensor]) -> Path:

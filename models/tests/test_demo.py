@@ -12,7 +12,7 @@ from bridgeclip_models.demo import Demo, Plan
 from bridgeclip_models.evaluation import read_labels
 from bridgeclip_models.recipe import Recipe
 
-RECIPE = Recipe(epochs=1, batch_size=8, warmup_steps=1, share_captions=True)
+RECIPE = Recipe(epochs=1, batch_size=8, warmup_steps=1, augment="none", share_captions=True)
 PLAN = Plan(train=24, select=8, tune=8, val=10, reference=16, recipe=RECIPE)
 
 

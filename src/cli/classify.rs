@@ -19,7 +19,7 @@ use crate::pipeline::{Classifier, PipelineError, read_file};
 /// similar labelled photos as evidence.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Photo files (JPEG, PNG, TIFF, DNG, WebP).
+    /// Photo files: JPEG, PNG, TIFF, WebP and HEIC, and raw files (DNG, CR3, NEF, ARW, ...) by their JPEG preview.
     #[arg(required = true, value_name = "PHOTO")]
     photos: Vec<PathBuf>,
     #[command(flatten)]

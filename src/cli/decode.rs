@@ -12,6 +12,12 @@ pub struct DecodeArgs {
     /// How JPEGs are decoded. Use one way for the reference and for the photos that are compared with it.
     #[arg(long, value_enum, default_value = "scaled", value_name = "HOW")]
     decode: Decode,
+    /// Largest picture that is decoded, in megapixels.
+    #[arg(long, default_value_t = 250, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    megapixels_max: u16,
+    /// Memory for decoding one photo, beside its file, in megabytes. Half of it may hold a progressive JPEG.
+    #[arg(long, default_value_t = 400, value_name = "N", value_parser = clap::value_parser!(u16).range(50..))]
+    memory_megabytes_max: u16,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -23,9 +29,12 @@ enum Decode {
 }
 
 impl DecodeArgs {
-    /// Returns the default limits with this way of decoding.
+    /// Returns the default limits on files, and these on decoding.
     pub fn limits(&self) -> Limits {
         let mut limits = Limits::default();
+        limits.photo.pixels_max = u64::from(self.megapixels_max) * 1_000_000;
+        limits.photo.memory_bytes_max = u64::from(self.memory_megabytes_max) * 1_000_000;
+        limits.photo.coefficient_bytes_max = limits.photo.memory_bytes_max / 2;
         if let Decode::Exact = self.decode {
             limits.photo.decoding = Decoding::Exact;
         }

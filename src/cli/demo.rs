@@ -12,7 +12,8 @@ use anyhow::{Context, Result};
 
 use super::outcome::Outcome;
 use super::package_args::DemoFiles;
-use super::{present, stop};
+use super::present;
+use super::stop::StopSignals;
 use crate::config::{Broker, Config};
 use crate::daemon::{Daemon, DaemonEvent, Stopper};
 use crate::journal::{self, Reader};
@@ -48,8 +49,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let config = Config::parse(&settings(&files.package, &data, &camera, args.broker.as_ref()))?;
     introduce(&files, photos.len(), &camera, args)?;
     let (sender, notices) = mpsc::channel();
+    let signals = StopSignals::catch()?;
     let daemon = Daemon::start(&config, move |notice| drop(sender.send(notice)))?;
-    stop::stop_on_signal(daemon.stopper())?;
+    signals.stop_daemon(daemon.stopper());
     let watch = Watch {
         expected: photos.len(),
         deliver: args.broker.is_some(),
@@ -127,7 +129,10 @@ impl Watch {
                 DaemonEvent::Failed { path, .. } => {
                     failed += usize::from(seen.insert(path.clone()));
                 }
-                DaemonEvent::Started { .. } | DaemonEvent::Changed { .. } | DaemonEvent::QueueChanged => continue,
+                DaemonEvent::Started { .. }
+                | DaemonEvent::PassedOver { .. }
+                | DaemonEvent::Changed { .. }
+                | DaemonEvent::QueueChanged => continue,
                 DaemonEvent::Link(_) => (),
             }
             let depth = self.reader.outbox_depth()?.total();
@@ -153,7 +158,10 @@ impl Watch {
 fn print(notice: &DaemonEvent, depth: u64) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match notice {
-        DaemonEvent::Started { .. } | DaemonEvent::Changed { .. } | DaemonEvent::QueueChanged => (),
+        DaemonEvent::Started { .. }
+        | DaemonEvent::PassedOver { .. }
+        | DaemonEvent::Changed { .. }
+        | DaemonEvent::QueueChanged => (),
         DaemonEvent::Captured { path, verdict, .. } => {
             writeln!(out, "{:<16} {}  [queue {depth}]", present::file_name(path), present::line(verdict))?;
         }

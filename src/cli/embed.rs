@@ -20,7 +20,7 @@ use crate::pipeline::Embedder;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("input").required(true))]
 pub struct Args {
-    /// Photo files (JPEG, PNG, TIFF, DNG, WebP).
+    /// Photo files: JPEG, PNG, TIFF, WebP and HEIC, and raw files (DNG, CR3, NEF, ARW, ...) by their JPEG preview.
     #[arg(value_name = "PHOTO", group = "input")]
     photos: Vec<PathBuf>,
     /// A text; can be given several times.

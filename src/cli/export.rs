@@ -31,6 +31,8 @@ const EXAMPLES: &str = "Examples:
     bridgeclip export --format gpkg --since 2026-05-09 --until 2026-05-09 --out photos.gpkg
   Corroded members with rating III, for a spreadsheet:
     bridgeclip export --format csv --bom --where soundness=III --where damage_type=corrosion --out photos.csv
+  Positions of the photos for a 3D model in OpenDroneMap, to be put beside them:
+    bridgeclip export --format odm --bridge B-12 --out geo.txt
   File names of what an engineer should see first:
     bridgeclip export --format jsonl --urgent | jq -r .image.file";
 
@@ -103,6 +105,12 @@ enum Format {
     Gpkg,
     /// One JSON object a photo and line, in the form of the events.
     Jsonl,
+    /// Waypoints (GPX 1.1), for receivers and maps; only photos with a position.
+    Gpx,
+    /// Placemarks (KML 2.2), for Google Earth and other globes.
+    Kml,
+    /// The image geolocation file of OpenDroneMap, geo.txt; only photos with a position of the camera.
+    Odm,
     /// An inspection sheet to print on A4: pictures, suggested ratings, room for the inspector's remarks.
     Html,
 }
@@ -156,7 +164,10 @@ fn refuse_misplaced(args: &Args, format: Format) -> Result<(), clap::Error> {
         Format::Csv => args.lang.map(|_| "--lang is for --format html; a csv file has both languages"),
         Format::Html => args.bom.then_some("--bom is for --format csv"),
         _ if args.bom => Some("--bom is for --format csv"),
-        _ => args.lang.map(|_| "--lang is for --format html; the other formats have both languages"),
+        Format::Geojson | Format::Gpkg => {
+            args.lang.map(|_| "--lang is for --format html; this format has both languages")
+        }
+        _ => args.lang.map(|_| "--lang is for --format html; this format is in English"),
     };
     match misplaced {
         Some(message) => Err(clap::Error::raw(ErrorKind::ArgumentConflict, message)),
@@ -166,10 +177,13 @@ fn refuse_misplaced(args: &Args, format: Format) -> Result<(), clap::Error> {
 
 fn report(args: &Args, tally: Tally) -> Result<Outcome> {
     if let Some(path) = &args.out {
-        println!("{} photos in {}", tally.wanted, path.display());
+        println!("{} photos in {}", tally.wanted - tally.unplaced, path.display());
     }
     if tally.wanted == 0 {
         eprintln!("bridgeclip: no photo fulfils the conditions");
+    }
+    if tally.unplaced > 0 {
+        eprintln!("bridgeclip: {} photos left out that have no position which the format can hold", tally.unplaced);
     }
     if tally.undated > 0 {
         eprintln!("bridgeclip: {} photos left out whose time is not known: no clock was set", tally.undated);
@@ -230,6 +244,9 @@ impl<'a> Export<'a> {
             Format::Csv => Stream::Csv { bom: self.args.bom },
             Format::Geojson => Stream::Geojson,
             Format::Jsonl => Stream::Jsonl,
+            Format::Gpx => Stream::Gpx,
+            Format::Kml => Stream::Kml,
+            Format::Odm => Stream::Odm,
             Format::Html => Stream::Html(match self.args.lang {
                 Some(SheetLang::Ja) => Lang::Ja,
                 Some(SheetLang::En) | None => Lang::En,

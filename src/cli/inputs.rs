@@ -5,20 +5,24 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::decode::DecodeArgs;
+use super::reading::{self, ReadingArgs};
 use super::{npy, progress};
 use crate::domain::{Embedding, PhotoQuality};
 use crate::encoder::TextEncoder;
 use crate::kernels::{Threads, processors, spread};
 use crate::package::Package;
 use crate::pipeline::{Embedder, Limits};
-use crate::reference::{Row, RowForm, photo_path, read_rows};
+use crate::reference::{Hit, Reference, Row, RowForm, Rows, Search, photo_path, read_rows};
 
 /// A CSV of labelled photos.
 #[derive(Debug, clap::Args)]
 pub struct CsvArgs {
-    /// Rows with the published columns: image, text, kenzenudo, taisaku, damage_type, damage_loc and *_valid.
+    /// Rows with the published columns: image, text, kenzenudo, taisaku, damage_type, damage_loc and *_valid; or with
+    /// some of them.
     #[arg(long, value_name = "CSV")]
     pub csv: PathBuf,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     #[command(flatten)]
     pub root: RootArgs,
 }
@@ -65,15 +69,16 @@ impl CsvArgs {
     }
 
     /// Reads the rows. Fails if there are none.
-    pub fn rows(&self) -> Result<Vec<Row>> {
-        rows(&self.csv, RowForm::Labelled)
+    pub fn rows(&self) -> Result<Rows> {
+        rows(&self.csv, RowForm::Labelled, &self.reading)
     }
 }
 
-/// Reads the rows of a CSV. Fails if there are none.
-pub fn rows(csv: &Path, form: RowForm) -> Result<Vec<Row>> {
-    let rows = read_rows(csv, form)?;
-    ensure!(!rows.is_empty(), "{}: no rows below the first line", csv.display());
+/// Reads the rows of a CSV, and tells what was made of them on standard error. Fails if there are none.
+pub fn rows(csv: &Path, form: RowForm, how: &ReadingArgs) -> Result<Rows> {
+    let rows = read_rows(csv, form, &how.options())?;
+    ensure!(!rows.rows.is_empty(), "{}: no rows below the first line", csv.display());
+    reading::report(csv, &rows.report);
     Ok(rows)
 }
 
@@ -138,6 +143,21 @@ impl Photos<'_> {
         };
         rows.iter().zip(results).map(name).collect()
     }
+}
+
+/// Number of photos that share a scan of the reference.
+const QUERIES: usize = 256;
+
+/// Returns the nearest `count` reference photos of each photo, most similar first, with a progress bar.
+pub fn nearest(reference: &Reference, photos: &[Embedding], count: usize) -> Result<Vec<Vec<Hit>>> {
+    let bar = progress::bar(photos.len(), "searches");
+    let mut found = Vec::with_capacity(photos.len());
+    for photos in photos.chunks(QUERIES) {
+        found.extend(reference.hits(photos, &Search::nearest(count))?);
+        bar.inc(photos.len() as u64);
+    }
+    bar.finish_and_clear();
+    Ok(found)
 }
 
 /// Works on one item per thread at a time, with a progress bar. Returns the results in the order of the items.

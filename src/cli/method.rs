@@ -12,7 +12,8 @@ pub struct MethodArgs {
     /// the classes. What the last two need is fitted with `bridgeclip reference`.
     #[arg(long, default_value_t = Method::default(), value_parser = methods())]
     method: Method,
-    /// How the neighbours vote: as published, or balanced, which finds more of the rare classes and needs fitted rules.
+    /// How the neighbours vote: as published, balanced, which finds more of the rare classes and needs fitted rules, or
+    /// fused with the linear heads, which needs those too.
     #[arg(long, default_value_t = Rule::default(), value_parser = rules())]
     rule: Rule,
     #[command(flatten)]
@@ -53,6 +54,7 @@ pub fn describe(params: &Params) -> String {
     match (params.method, params.rule) {
         (Method::Knn, Rule::Published) => format!("k-NN, {} neighbours, published rule", params.neighbours),
         (Method::Knn, Rule::Balanced) => "k-NN, balanced rule".to_owned(),
+        (Method::Knn, Rule::Fused) => "k-NN and linear heads, fused rule".to_owned(),
         (Method::Linear, _) => "linear heads".to_owned(),
         (Method::ZeroShot, _) => "zero-shot".to_owned(),
     }

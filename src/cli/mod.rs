@@ -2,6 +2,7 @@
 
 mod api;
 mod bench;
+mod camera;
 mod check;
 mod classify;
 mod collect;
@@ -22,9 +23,11 @@ mod outcome;
 mod package;
 mod package_args;
 mod pair;
+mod place;
 mod present;
 mod progress;
 mod queue;
+mod reading;
 mod reclassify;
 mod reference;
 mod retry;
@@ -32,7 +35,9 @@ mod run;
 mod search;
 mod status;
 mod stop;
+mod suggest;
 mod tag;
+mod track;
 
 use std::io;
 use std::process::ExitCode;
@@ -63,10 +68,16 @@ enum Command {
     Retry(retry::Args),
     Tag(tag::Args),
     Pair(pair::Args),
+    #[command(subcommand)]
+    Camera(camera::Command),
+    #[command(subcommand)]
+    Track(track::Command),
+    Place(place::Args),
     Demo(demo::Args),
     Classify(classify::Args),
     Embed(embed::Args),
     Search(search::Args),
+    Suggest(suggest::Args),
     Export(export::Args),
     Reclassify(reclassify::Args),
     #[command(subcommand)]
@@ -134,10 +145,14 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Retry(args) => retry::run(&args),
         Command::Tag(args) => tag::run(&args),
         Command::Pair(args) => pair::run(&args),
+        Command::Camera(command) => camera::run(&command),
+        Command::Track(command) => track::run(&command),
+        Command::Place(args) => place::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Suggest(args) => suggest::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Reclassify(args) => reclassify::run(&args),
         Command::Eval(command) => eval::run(&command),

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::domain::{Category, Method, Urgency, UrgentSign, Verdict};
+use crate::domain::{Category, Method, PredictionSets, Urgency, UrgentSign, Verdict};
 use crate::evaluate::UrgencyScores;
 use crate::texts::{Lang, Text};
 
@@ -40,9 +40,14 @@ pub fn paragraph(verdict: &Verdict) -> String {
             let meaning = if label.meaning.is_empty() { String::new() } else { format!(", {}", label.meaning) };
             format!("{} ({:.0} %{meaning})", label.en, class.confidence * 100.0)
         });
-        text += &format!("  {:<16} {}\n", category.id(), classes.collect::<Vec<_>>().join(", "));
+        let classes = match classes.collect::<Vec<_>>() {
+            classes if classes.is_empty() => "?".to_owned(),
+            classes => classes.join(", "),
+        };
+        text += &format!("  {:<16} {classes}\n", category.id());
     }
     text += &format!("  {:<16} {}\n", "confidence", confidence(verdict));
+    text += &not_excluded(verdict);
     if verdict.urgency.review {
         let (signs, share) = (signs(&verdict.urgency), verdict.urgency.score * 100.0);
         let note = format!("an engineer decides: {signs} among similar photos ({share:.0} %)");
@@ -55,6 +60,19 @@ pub fn paragraph(verdict: &Verdict) -> String {
         text += &format!("  {:.4}  {}  {}\n", neighbour.similarity, neighbour.source, neighbour.caption);
     }
     text
+}
+
+/// Returns a line about the classes that were not answered but cannot be excluded.
+fn not_excluded(verdict: &Verdict) -> String {
+    let others = |category: Category| {
+        let names: Vec<&str> = verdict.others_not_excluded(category).map(|index| category.class(index).en).collect();
+        (!names.is_empty()).then(|| format!("{} {}", category.id(), names.join(", ")))
+    };
+    let Some(sets) = &verdict.not_excluded else { return String::new() };
+    let others: Vec<String> = PredictionSets::CATEGORIES.into_iter().filter_map(others).collect();
+    let others = if others.is_empty() { "nothing else".to_owned() } else { others.join("; ") };
+    let promise = sets.coverage * 100.0;
+    format!("  {:<16} {others} (a class is missed in at most {:.0} % of its photos)\n", "not excluded", 100.0 - promise)
 }
 
 /// Returns a line for each part of the queue that the broker does not accept for now. `daemon` is the running daemon's
@@ -120,10 +138,24 @@ pub fn age(since: Timestamp) -> String {
     duration(Timestamp::now().duration_since(since).as_secs().try_into().unwrap_or(0))
 }
 
+/// Returns a line about the receiver: `/dev/ttyACM0, following, nmea, 12 satellites, last fix 0.4 s ago`.
+pub fn receiver(receiver: &Map<String, Value>) -> String {
+    let text = |key: &str| receiver.get(key).and_then(Value::as_str).map(str::to_owned);
+    let number = |key: &str| receiver.get(key).and_then(Value::as_f64);
+    let parts = [
+        text("source"),
+        text("state"),
+        text("protocol"),
+        number("satellites").map(|count| format!("{count} satellites")),
+        number("last_fix_s").map(|age_s| format!("last fix {age_s:.1} s ago")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CategoryVerdict, ScoredClass, SecondLook};
+    use crate::domain::{CategoryLabels, CategoryVerdict, ScoredClass, SecondLook};
 
     #[test]
     fn a_duration_is_told_in_the_unit_that_suits_it() {
@@ -144,15 +176,25 @@ mod tests {
             confidence_calibrated: false,
             urgency,
             second_look: vec![SecondLook::NearTie],
+            not_excluded: Some(PredictionSets {
+                coverage: 0.95,
+                soundness: CategoryLabels::new(Category::Soundness, [1, 3]),
+                measure: CategoryLabels::new(Category::Measure, [2]),
+            }),
             evidence: Vec::new(),
         };
         let expected = "soundness II, measure C1, cracking on pier; \
             review first: rating IV, measure E2 among similar photos; look again";
         assert_eq!(line(&verdict), expected);
         let text = paragraph(&verdict);
-        for part in
-            ["II (75 %, preventive", "not calibrated", "an engineer decides: rating IV", "(12 %)", "nearly as likely"]
-        {
+        for part in [
+            "II (75 %, preventive",
+            "not calibrated",
+            "not excluded     soundness IV (a class is missed in at most 5 % of its photos)",
+            "an engineer decides: rating IV",
+            "(12 %)",
+            "nearly as likely",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         (verdict.urgency, verdict.second_look) = (Urgency::default(), Vec::new());

@@ -6,7 +6,8 @@ use anyhow::Result;
 use log::{debug, info};
 
 use super::outcome::Outcome;
-use super::{present, stop};
+use super::present;
+use super::stop::StopSignals;
 use crate::config::Config;
 use crate::daemon::{Daemon, DaemonEvent};
 use crate::uplink::LinkEvent;
@@ -24,8 +25,10 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let config = Config::read(&args.config)?;
+    // The uplink works before the start is complete, so a signal may come at once.
+    let signals = StopSignals::catch()?;
     let daemon = Daemon::start(&config, log_notice)?;
-    stop::stop_on_signal(daemon.stopper())?;
+    signals.stop_daemon(daemon.stopper());
     daemon.run();
     Ok(Outcome::Good)
 }
@@ -36,6 +39,7 @@ fn log_notice(notice: DaemonEvent) {
             info!("{}: {} (event {sequence})", path.display(), present::line(&verdict));
         }
         DaemonEvent::Known { path } => debug!("{}: known already", path.display()),
+        DaemonEvent::PassedOver { path, side } => debug!("{}: passed over, {}", path.display(), side.reason),
         DaemonEvent::Link(LinkEvent::Delivered(count)) => debug!("{count} events delivered"),
         // The stages log these notices themselves.
         DaemonEvent::Started { .. }

@@ -4,15 +4,16 @@ use std::io::Write;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::camera;
 use super::device::{DeviceArgs, reader};
 use super::outcome::Outcome;
 use super::{api, present};
 use crate::config::Config;
 use crate::daemon;
-use crate::domain::{Failure, Time, TimeQuality};
+use crate::domain::{Failure, PassedOver, Time, TimeQuality};
 use crate::drive::Drive;
 use crate::journal::{Reader, StoredResult};
 
@@ -50,6 +51,8 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_oldest_age_s: Option<i64>,
     failed: usize,
+    /// Clocks of the cameras that the device has met.
+    cameras: Vec<camera::Known>,
     /// State of the drive with the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<Drive>,
@@ -93,6 +96,7 @@ impl Status {
             queue_oldest_stored_at: queue.oldest_stored_at,
             queue_oldest_age_s: queue.oldest_stored_at.map(|oldest| now.duration_since(oldest).as_secs()),
             failed: reader.failures()?.len(),
+            cameras: camera::known(reader)?,
             disk: Drive::of(&config.device.data_dir).ok(),
         })
     }
@@ -155,6 +159,9 @@ fn print(status: &Status, json: bool) -> Result<()> {
     if let Some(Drive { free_bytes, bytes }) = status.disk {
         writeln!(out, "disk      {:.1} GB free of {:.1} GB", free_bytes as f64 / 1e9, bytes as f64 / 1e9)?;
     }
+    for camera in &status.cameras {
+        writeln!(out, "camera    {camera}")?;
+    }
     for LastCapture { file, taken, verdict } in &status.last_captures {
         let doubt = if taken.quality == TimeQuality::Unsynced { " (clock not set)" } else { "" };
         writeln!(out, "{:.0}{doubt}  {file}  {verdict}", taken.at)?;
@@ -171,6 +178,12 @@ fn print_daemon(out: &mut impl Write, daemon: &Value) -> Result<()> {
         Value::Null => writeln!(out, "position  none")?,
         position => writeln!(out, "position  {}", place(position))?,
     }
+    if let Some(receiver) = daemon["receiver"].as_object() {
+        writeln!(out, "receiver  {}", present::receiver(receiver))?;
+        for missing in receiver.get("missing").and_then(Value::as_array).into_iter().flatten() {
+            writeln!(out, "MISSING   {}", missing.as_str().unwrap_or_default())?;
+        }
+    }
     if let Some(celsius) = daemon["temperature_celsius"].as_f64() {
         writeln!(out, "heat      {celsius:.0} degrees Celsius")?;
     }
@@ -180,6 +193,9 @@ fn print_daemon(out: &mut impl Write, daemon: &Value) -> Result<()> {
             out,
             "UNREAD    {files} files cannot be read at the moment and are tried again, the last one: {reason}"
         )?;
+    }
+    if let Ok(passed_over) = PassedOver::deserialize(&daemon["passed_over"]) {
+        writeln!(out, "beside    {passed_over} (passed over)")?;
     }
     for door in daemon["closed_doors"].as_array().into_iter().flatten() {
         let text = |key: &str| door[key].as_str().unwrap_or_default();

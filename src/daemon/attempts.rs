@@ -63,6 +63,11 @@ impl Attempts {
         attempts
     }
 
+    /// Counts nothing across starts. The file belongs to a daemon, beside which a person watches over this import.
+    pub fn unrecorded() -> Self {
+        Attempts { file: None, slots: vec![None; SLOTS], current: None, careful: 0 }
+    }
+
     /// Takes over the slots of the run before. `ran` says whether that run ended without closing the file.
     fn after(&mut self, ran: bool, slots: Vec<Option<Slot>>) {
         self.slots = slots;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::domain::Verdict;
+use crate::intake::SideFile;
 use crate::uplink::LinkEvent;
 
 /// Event that the daemon reports to its observer.
@@ -15,6 +16,8 @@ pub enum DaemonEvent {
     Captured { path: PathBuf, capture: i64, sequence: i64, verdict: Box<Verdict> },
     /// A file holds a photo that was classified before.
     Known { path: PathBuf },
+    /// A file beside photos is no photo of its own, and was passed over.
+    PassedOver { path: PathBuf, side: SideFile },
     /// A file gave no result. This is recorded, unless the file has vanished.
     Failed { path: PathBuf, reason: String },
     /// Facts about these captures have changed, in any process: verdict, inspection, tag, time or place.

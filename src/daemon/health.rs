@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::{DeviceHealth, Drops, Unreadable};
+use serde::Serialize;
+
+use crate::domain::{DeviceHealth, Drops, PassedOver, ReceiverHealth, Unreadable};
 use crate::drive::Drive;
-use crate::position::Locator;
+use crate::position::{LineReport, Locator};
 use crate::web::ClosedDoors;
 
 /// Folder in which the kernel shows temperatures, in thousandths of a degree Celsius.
@@ -21,8 +23,18 @@ pub struct Vitals {
     locator: Arc<Locator>,
     files_failed: Arc<AtomicU64>,
     unreadable: Arc<Mutex<UnreadableFiles>>,
+    passed_over: Arc<Mutex<PassedOver>>,
+    receiver: Arc<Mutex<Option<Reporter>>>,
     /// Doors of the field page that could not be opened.
     pub closed_doors: ClosedDoors,
+}
+
+/// Function that explains the receiver's line.
+type Reporter = Box<dyn Fn() -> LineReport + Send>;
+
+/// Returns the word that a value is in JSON.
+fn word(value: &impl Serialize) -> Option<String> {
+    serde_json::to_value(value).ok()?.as_str().map(str::to_owned)
 }
 
 /// Files that could not be read.
@@ -46,6 +58,8 @@ impl Vitals {
             locator: Arc::clone(locator),
             files_failed: Arc::default(),
             unreadable: Arc::default(),
+            passed_over: Arc::default(),
+            receiver: Arc::default(),
             closed_doors: ClosedDoors::default(),
         }
     }
@@ -73,6 +87,28 @@ impl Vitals {
         self.unreadable().tries.remove(path);
     }
 
+    /// Notes how many files beside photos the intake passes over.
+    pub fn files_passed_over(&self, passed_over: &PassedOver) {
+        self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone_from(passed_over);
+    }
+
+    /// Reports on the receiver's line from now on.
+    pub fn follow(&self, report: impl Fn() -> LineReport + Send + 'static) {
+        *self.receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(report));
+    }
+
+    fn receiver(&self) -> Option<ReceiverHealth> {
+        let report = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|report| report())?;
+        Some(ReceiverHealth {
+            source: report.source,
+            state: word(&report.state).unwrap_or_default(),
+            protocol: report.protocol.as_ref().and_then(word),
+            last_fix_s: report.last_fix_s.map(|age_s| (age_s * 10.0).round() / 10.0),
+            satellites: report.satellites,
+            missing: report.missing,
+        })
+    }
+
     fn unreadable(&self) -> MutexGuard<'_, UnreadableFiles> {
         self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,7 +130,9 @@ impl Vitals {
             disk_free_bytes: Drive::of(&self.data_dir).ok().map(|drive| drive.free_bytes),
             temperature_celsius: self.temperature(),
             position: self.locator.position(),
+            receiver: self.receiver(),
             unreadable: self.unreadable_files(),
+            passed_over: self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             closed_doors: self.closed_doors.now(),
             drops: Drops { files_failed: self.files_failed.load(Ordering::Relaxed), commands_refused: 0 },
         }
@@ -113,7 +151,10 @@ fn hottest(sensors: &Path) -> Option<f32> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::Offset;
+
     use super::*;
+    use crate::position::LocatorParams;
 
     #[test]
     fn the_hottest_sensor_that_makes_sense_counts() {
@@ -133,7 +174,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_a_disk() {
-        let locator = Arc::new(Locator::new(60.0).expect("a boot id"));
+        let locator = Arc::new(Locator::new(LocatorParams { age_s_max: 60.0, zone: Offset::UTC }).expect("a boot id"));
         let vitals = Vitals::new(Path::new("/"), &locator);
         vitals.clone().file_failed();
         let health = vitals.now();

@@ -48,7 +48,7 @@ fn desk(parts: &Parts, commands: &Commands) -> Result<Desk> {
 
 fn clock(locator: &Locator, trusted: bool) -> Time {
     match locator.time() {
-        Time { at, quality: TimeQuality::Unsynced } if trusted => Time { at, quality: TimeQuality::Ntp },
+        Time { at, quality: TimeQuality::Unsynced, .. } if trusted => Time::new(at, TimeQuality::Ntp),
         time => time,
     }
 }

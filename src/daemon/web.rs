@@ -42,7 +42,7 @@ pub fn heard_by_pages(observer: Observer) -> (Live, Observer) {
 fn hint(event: &DaemonEvent) -> Option<web::Hint> {
     let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match event {
-        DaemonEvent::Started { .. } => None,
+        DaemonEvent::Started { .. } | DaemonEvent::PassedOver { .. } => None,
         DaemonEvent::Captured { path, capture, .. } => {
             Some(web::Hint::Captured { capture: *capture, file: file(path) })
         }

@@ -15,13 +15,16 @@ use super::event::{DaemonEvent, Observer};
 use super::health::Vitals;
 use super::reads::Reads;
 use crate::config::Config;
-use crate::domain::{Capture, Failure, FileStamp, Image, PhotoQuality, Sha256, Tag};
-use crate::intake::{Bursts, Candidate, Look, Records};
+use crate::domain::{Capture, Failure, FileStamp, Image, PassedOver, PhotoQuality, Sha256, Tag};
+use crate::intake::{Bursts, Candidate, Look, Records, SideFile};
 use crate::journal::{DeviceIdentity, FileState, Journal, JournalError, NewResult, Reader, Recorded};
-use crate::photo::{Metadata, Positions, read_metadata};
+use crate::photo::{CameraMoment, Metadata, Positions, read_metadata};
 use crate::pipeline::{Classifier, Embedded, Inspected, PipelineError, read_file};
+use crate::places::TrackHistory;
 use crate::plain_file;
-use crate::position::{Located, Locator, Sighting, Stored, monotonic_ns};
+use crate::position::{
+    CameraName, CameraReading, Claims, Located, Locator, Photo, Stored, dated, monotonic_ns, written_ns,
+};
 use crate::uplink::Link;
 
 /// Pause before a photo whose end is missing is read again.
@@ -111,7 +114,7 @@ impl Worker {
             return Ok(failed);
         }
         self.attempts.begin(path, stamp);
-        let metadata = read_metadata(&bytes, self.config.intake.camera_utc_offset.0);
+        let metadata = read_metadata(&bytes);
         let inspected = self.classifier.inspect(&bytes, metadata.orientation, self.config.photo.thumbnail_px());
         self.attempts.end();
         match inspected {
@@ -137,8 +140,8 @@ impl Worker {
     ) -> Result<Progress> {
         let Inspected { embedded, verdict, tag: new_tag, thumbnail } = inspected;
         let tag = self.tag(candidate, new_tag.as_ref())?;
-        let capture = self.capture(candidate, bytes, sha256, metadata, &embedded, tag);
-        let Capture { taken, monotonic_ns, position, burst, .. } = capture.clone();
+        let (capture, photo) = self.capture(candidate, bytes, sha256, metadata, &embedded, tag);
+        let Capture { taken, position, burst, .. } = capture.clone();
         let result = NewResult {
             capture,
             stamp: candidate.stamp.clone(),
@@ -147,6 +150,7 @@ impl Worker {
             new_tag,
             urgent: verdict.urgency.review,
             thumbnail,
+            claims: serde_json::to_string(&photo.claims).ok(),
             queued: !self.link.is_online(),
             stored_at: Timestamp::now(),
         };
@@ -154,7 +158,7 @@ impl Worker {
             Recorded::Known => Ok(self.known(candidate)),
             Recorded::New { capture, sequence } => {
                 self.bursts.push(sha256, embedded.embedding, taken.at, burst);
-                self.locator.remember(Stored { capture, monotonic_ns, taken, position });
+                self.locator.remember(Stored { capture, photo, taken, position });
                 let path = candidate.path.clone();
                 (self.observer)(DaemonEvent::Captured { path, capture, sequence, verdict: Box::new(verdict) });
                 Ok(Progress::Done)
@@ -177,17 +181,11 @@ impl Worker {
         metadata: Metadata,
         embedded: &Embedded,
         tag: Option<Tag>,
-    ) -> Capture {
-        let sighting = Sighting {
-            modified: modified(&candidate.stamp),
-            seen_ns: monotonic_ns().saturating_sub(candidate.seen.elapsed().as_nanos() as u64),
-            camera: metadata.taken,
-        };
+    ) -> (Capture, Photo) {
         let millimetres_per_pixel = metadata.millimetres_per_pixel(embedded.pixels);
-        let Positions { laser_target, rtk, exif } = metadata.positions;
-        let own = [laser_target, rtk, exif].into_iter().flatten();
-        let file_name = candidate.path.file_name().and_then(OsStr::to_str);
-        let Located { taken, monotonic_ns, position } = self.locator.locate(file_name, &sighting, own);
+        let photo = self.photo(candidate, &metadata);
+        let history = TrackHistory { reader: &self.reader };
+        let Located { taken, monotonic_ns, position } = self.locator.locate(&photo, &history);
         let burst = self.bursts.place(&embedded.embedding, taken.at);
         let image = Image {
             sha256,
@@ -198,7 +196,30 @@ impl Worker {
             exposure: metadata.exposure,
             quality: Some(PhotoQuality { millimetres_per_pixel, ..embedded.quality }),
         };
-        Capture { taken, monotonic_ns, image, position, drone: metadata.drone, tag, burst }
+        (Capture { taken, monotonic_ns, image, position, drone: metadata.drone, tag, burst }, photo)
+    }
+
+    /// Collects the evidence for moment and place of a photo.
+    fn photo(&self, candidate: &Candidate, metadata: &Metadata) -> Photo {
+        let seen_ns = monotonic_ns().saturating_sub(candidate.seen.elapsed().as_nanos() as u64);
+        let modified = modified(&candidate.stamp);
+        let Positions { laser_target, rtk, exif, xmp } = metadata.positions.clone();
+        let claims = Claims {
+            origin: candidate.origin,
+            written_ns: written_ns(modified, seen_ns, candidate.seen_wall),
+            seen_ns,
+            seen: None,
+            modified,
+            camera: metadata.moments.camera.as_ref().map(reading),
+            gps: metadata.moments.gps,
+            utc: metadata.moments.utc,
+            speed_mps: metadata.speed_mps,
+            is_drone: metadata.drone.is_some(),
+            places: [laser_target, rtk, exif, xmp].into_iter().flatten().collect(),
+        };
+        let file_name = candidate.path.file_name().and_then(OsStr::to_str).map(str::to_owned);
+        let camera = CameraName::of(&metadata.camera);
+        Photo { file_name, camera, claims: dated(claims, &self.locator) }
     }
 
     fn known(&self, candidate: &Candidate) -> Progress {
@@ -280,8 +301,30 @@ impl Records for Worker {
         }
         // A file that cannot be read is reported when its turn comes.
         let head = self.reads.read(path, HEAD_BYTES, read_head).and_then(|head| head).unwrap_or_default();
-        read_metadata(&head, self.config.intake.camera_utc_offset.0).taken.unwrap_or_else(|| modified(stamp))
+        read_metadata(&head).taken(self.config.intake.camera_utc_offset.0).unwrap_or_else(|| modified(stamp))
     }
+
+    /// Reports the file, and takes back a failure that an earlier version has recorded for it.
+    fn passed_over(&self, path: &Path, side: SideFile) {
+        let failed = |state: &FileState| state.reason.is_some();
+        if self.reader.file(path).is_ok_and(|state| state.as_ref().is_some_and(failed)) {
+            let forgotten = self.journal.forget_failures(vec![path.to_owned()]);
+            forgotten.map_or_else(|error| warn!("{}: {error}", path.display()), drop);
+        }
+        (self.observer)(DaemonEvent::PassedOver { path: path.to_owned(), side });
+    }
+
+    fn rescanned(&self, passed_over: &PassedOver) {
+        self.vitals.files_passed_over(passed_over);
+    }
+}
+
+/// Step of a camera's clock in seconds that writes fractions: most write hundredths.
+const FRACTION_STEP_S: f64 = 0.01;
+
+fn reading(moment: &CameraMoment) -> CameraReading {
+    let CameraMoment { civil, offset, has_fraction, .. } = *moment;
+    CameraReading { civil, offset, step_s: if has_fraction { FRACTION_STEP_S } else { 1.0 } }
 }
 
 fn read_head(path: &Path) -> io::Result<Vec<u8>> {

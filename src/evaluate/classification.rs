@@ -44,13 +44,29 @@ impl Judged {
     }
 }
 
-/// The scores of all four categories.
+/// The scores of all categories that can be scored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Classification {
-    /// Mean of the four macro-F1 scores.
+    /// Mean of the macro-F1 scores in `categories`; 0 if there are none.
     pub mean_macro_f1: f64,
-    /// Scores of each category.
+    /// Scores of each category that has true labels.
     pub categories: BTreeMap<Category, CategoryScores>,
+    /// Categories that are not scored, with the reason. They do not count in the mean.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_scored: BTreeMap<Category, String>,
+}
+
+impl Classification {
+    /// Takes a category out of the scores and of their mean. `reason` is for a message.
+    pub fn leave_out(&mut self, category: Category, reason: &str) {
+        self.categories.remove(&category);
+        self.not_scored.insert(category, reason.to_owned());
+        self.mean_macro_f1 = mean_macro_f1(&self.categories);
+    }
+}
+
+fn mean_macro_f1(categories: &BTreeMap<Category, CategoryScores>) -> f64 {
+    categories.values().map(|scores| scores.macro_f1).sum::<f64>() / categories.len().max(1) as f64
 }
 
 /// The scores of one category over the photos with at least one true label of it. All scores are in [0, 1].
@@ -75,6 +91,10 @@ pub struct CategoryScores {
     /// Mean recall of the classes that occur. None in a multi-label category.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub balanced_accuracy: Option<f64>,
+    /// mAP: mean over the classes that occur of the average precision of the answers, each 1 for an answered class and 0
+    /// for another one.
+    #[serde(default)]
+    pub mean_average_precision: f64,
     /// Share of the photos whose set of labels was answered exactly.
     pub exact_match: f64,
     /// Calibration of the confidences. None if answers have no confidences.
@@ -96,6 +116,10 @@ pub struct ClassScores {
     pub precision: f64,
     pub recall: f64,
     pub f1: f64,
+    /// Average precision, as scikit-learn defines it, of the scores 1 for an answered class and 0 for another one. None
+    /// if no photo has the class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_precision: Option<f64>,
     /// Number of photos that have the class.
     pub support: usize,
     pub true_positives: usize,
@@ -104,11 +128,14 @@ pub struct ClassScores {
     pub true_negatives: usize,
 }
 
-/// Scores all answers. A category without any true label counts 0 in the mean.
+/// Scores all answers. A category without any true label is not scored.
 pub fn classification(judged: &[Judged]) -> Classification {
-    let scores = Category::ALL.map(|category| (category, score(category, judged)));
-    let mean_macro_f1 = scores.iter().map(|(_, scores)| scores.macro_f1).sum::<f64>() / scores.len() as f64;
-    Classification { mean_macro_f1, categories: BTreeMap::from(scores) }
+    let (scored, unlabelled): (Vec<Category>, Vec<Category>) = Category::ALL
+        .into_iter()
+        .partition(|category| judged.iter().any(|photo| !photo.truth.get(*category).is_empty()));
+    let categories = scored.into_iter().map(|category| (category, score(category, judged))).collect();
+    let not_scored = unlabelled.into_iter().map(|category| (category, "no photo has a true label of it".to_owned()));
+    Classification { mean_macro_f1: mean_macro_f1(&categories), categories, not_scored: not_scored.collect() }
 }
 
 /// The true and the answered classes of one photo.
@@ -142,6 +169,7 @@ fn score(category: Category, judged: &[Judged]) -> CategoryScores {
         weighted_f1: weighted(&classes, |class| class.f1),
         weighted_precision: weighted(&classes, |class| class.precision),
         weighted_recall: weighted(&classes, |class| class.recall),
+        mean_average_precision: mean_average_precision(&classes),
         balanced_accuracy: single.then(|| balanced_accuracy(&classes)),
         exact_match: ratio(pairs.iter().filter(|pair| pair.is_exact()).count(), pairs.len()),
         calibration: calibration(&pairs),
@@ -161,6 +189,7 @@ impl ClassScores {
             precision: ratio(hit, hit + wrong),
             recall: ratio(hit, hit + missed),
             f1: ratio(2 * hit, 2 * hit + wrong + missed),
+            average_precision: average_precision(hit, wrong, missed, pairs.len()),
             support: hit + missed,
             true_positives: hit,
             false_positives: wrong,
@@ -168,6 +197,19 @@ impl ClassScores {
             true_negatives: count(false, false),
         }
     }
+}
+
+/// Returns the average precision of scores that are 1 for the answered photos and 0 for the others: at the threshold 1,
+/// precision and recall of the answers; at 0, all photos. None without a photo that has the class.
+fn average_precision(hit: usize, wrong: usize, missed: usize, photos: usize) -> Option<f64> {
+    let (recall, precision) = (ratio(hit, hit + missed), ratio(hit, hit + wrong));
+    let rest = (1.0 - recall) * ratio(hit + missed, photos);
+    (hit + missed > 0).then_some(recall * precision + rest)
+}
+
+fn mean_average_precision(classes: &[ClassScores]) -> f64 {
+    let known: Vec<f64> = classes.iter().filter_map(|class| class.average_precision).collect();
+    if known.is_empty() { 0.0 } else { known.iter().sum::<f64>() / known.len() as f64 }
 }
 
 /// Returns `part / whole`, or 0 if `whole` is 0.
@@ -254,10 +296,31 @@ mod tests {
     }
 
     #[test]
-    fn nothing_at_all_scores_0() {
-        let scores = classification(&[]);
-        assert_eq!(scores.mean_macro_f1, 0.0);
-        assert!(scores.categories.values().all(|scores| scores.micro_f1 == 0.0 && scores.calibration.is_none()));
+    fn a_category_without_true_labels_is_left_out_of_the_mean() {
+        let photos = [judged(Category::Measure, "B", &[(1, 0.9)]), judged(Category::Measure, "C1", &[(1, 0.9)])];
+        let mut scores = classification(&photos);
+        assert_eq!(scores.categories.keys().collect::<Vec<_>>(), [&Category::Measure]);
+        assert_eq!(scores.mean_macro_f1, scores.categories[&Category::Measure].macro_f1);
+        assert_eq!(scores.not_scored.len(), 3);
+        scores.leave_out(Category::Measure, "no answers");
+        assert_eq!((scores.mean_macro_f1, scores.not_scored.len()), (0.0, 4));
+        assert_eq!(classification(&[]).not_scored.len(), 4);
+    }
+
+    #[test]
+    fn average_precision_of_yes_and_no() {
+        // Values of sklearn.metrics.average_precision_score on 0/1 scores of 8 photos.
+        let cases = [
+            ((2, 1, 1, 8), 0.569_444_444_444_444_5),
+            ((0, 0, 3, 8), 0.375),
+            ((3, 5, 0, 8), 0.375),
+            ((3, 0, 0, 8), 1.0),
+        ];
+        for ((hit, wrong, missed, photos), expected) in cases {
+            let found = average_precision(hit, wrong, missed, photos).expect("the class occurs");
+            assert!((found - expected).abs() < 1e-12, "{found}, {expected}");
+        }
+        assert_eq!(average_precision(0, 4, 0, 8), None);
     }
 
     #[test]

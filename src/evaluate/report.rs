@@ -7,7 +7,9 @@ mod charts;
 use std::fmt::Display;
 
 use self::charts::{BarGroup, Curve, bars, confusion, lines};
-use super::{AttributeScores, CUTOFFS, CategoryScores, Classification, Direction, Run, UrgencyScores, decimals};
+use super::{
+    AttributeScores, CUTOFFS, CategoryScores, Classification, Direction, DirectionScores, Run, UrgencyScores, decimals,
+};
 use crate::domain::Category;
 use crate::markup::{escape, figure, section, table};
 
@@ -16,13 +18,13 @@ const STYLE: &str = include_str!("report/style.css");
 /// Notes that a reader needs in order to interpret the figures.
 const NOTES: [&str; 6] = [
     "Each category is scored over the rows that have at least one true label of it. A class without true and answered \
-     items counts 0 in the macro mean.",
+     items counts 0 in the macro mean. A category without true labels does not count in the mean.",
     "Calibration error: mean distance of confidence and accuracy over ten bins, over all classes that were answered.",
     "Urgent photos have rating IV or measure E1 or E2. What is put forward is a candidate; an engineer decides. Photos \
      count whose labels tell whether they are urgent.",
     "Second look: an answer counts as wrong if the labels of at least one category were not answered exactly.",
-    "Retrieval: an item is relevant if it shares at least one label of the category with the query. Equal similarities \
-     are ranked in the order of the rows.",
+    "Retrieval: an item is relevant if it shares at least one label of the category with the query. Items that are \
+     equally similar are in an order of chance: scores are expected values, and the least and the greatest R@k are given.",
     "Falling-out of the deck, abnormal gaps, defects of anchorages and deflection have no class of their own: they are \
      within “other”.",
 ];
@@ -158,7 +160,7 @@ fn run_names<'a, T>(runs: &[(&'a Run, T)]) -> Vec<&'a str> {
 
 fn measures(runs: &[(&Run, &CategoryScores)]) -> Vec<Vec<String>> {
     type Measure = (&'static str, fn(&CategoryScores) -> Option<f64>);
-    const MEASURES: [Measure; 10] = [
+    const MEASURES: [Measure; 11] = [
         ("macro-F1", |scores| Some(scores.macro_f1)),
         ("micro-F1", |scores| Some(scores.micro_f1)),
         ("weighted F1", |scores| Some(scores.weighted_f1)),
@@ -167,6 +169,7 @@ fn measures(runs: &[(&Run, &CategoryScores)]) -> Vec<Vec<String>> {
         ("weighted precision", |scores| Some(scores.weighted_precision)),
         ("weighted recall", |scores| Some(scores.weighted_recall)),
         ("balanced accuracy", |scores| scores.balanced_accuracy),
+        ("mAP of the answers", |scores| Some(scores.mean_average_precision)),
         ("exact match", |scores| Some(scores.exact_match)),
         ("calibration error", |scores| Some(scores.calibration.as_ref()?.expected_error)),
     ];
@@ -209,12 +212,17 @@ fn retrieval(runs: &[Run]) -> String {
             return String::new();
         }
         let recall = CUTOFFS.map(|k| row(format!("R@{k}"), &scored, |(_, scores)| scores.recall.get(&k).copied()));
+        let bounds = ["least", "greatest"].into_iter().enumerate().flat_map(|(index, name)| {
+            let bound = move |k| move |scores: &DirectionScores| Some(scores.recall_bounds.get(&k)?[index]);
+            CUTOFFS.map(|k| row(format!("R@{k}, {name}"), &scored, |(_, scores)| bound(k)(scores)))
+        });
+        let bounds: Vec<_> = bounds.collect();
         let has_recall = direction != Direction::ImageToImage;
         let attributes = Category::ALL.into_iter().flat_map(|category| {
             let values: Vec<_> = scored.iter().map(|(_, scores)| scores.attributes.get(&category)).collect();
             attribute_rows(category, &values)
         });
-        let rows = recall.into_iter().filter(|_| has_recall).chain(attributes);
+        let rows = recall.into_iter().chain(bounds).filter(|_| has_recall).chain(attributes);
         section(title, &table(&head("", &names(&scored)), rows))
     };
     directions.map(one).concat()
@@ -260,7 +268,7 @@ fn scaling_chart(run: &Run) -> String {
 mod tests {
     use super::*;
     use crate::domain::{CategoryLabels, Labels};
-    use crate::evaluate::{DoubtScores, Flagged, Judged, ScalingPoint, classification, retrieval};
+    use crate::evaluate::{DoubtScores, Flagged, Judged, ScalingPoint, Ties, classification, retrieval};
     use crate::markup::assert_balanced;
 
     fn run(name: &str) -> Run {
@@ -274,7 +282,7 @@ mod tests {
             classification: Some(scores.clone()),
             urgency: Some(UrgencyScores { urgent: 3, ..UrgencyScores::default() }),
             second_look: Some(DoubtScores { all: Flagged { photos: 8, wrong: 2 }, ..DoubtScores::default() }),
-            retrieval: retrieval(&row, &row, &[labels]),
+            retrieval: retrieval(&row, &row, &[labels], Ties::Random),
             scaling: vec![
                 ScalingPoint { reference_photos: 10, classification: scores.clone() },
                 ScalingPoint { reference_photos: 20, classification: scores },

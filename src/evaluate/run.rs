@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Classification, Direction, DirectionScores, DoubtScores, UrgencyScores};
+use crate::reference::ReadReport;
 
 /// The subject of an evaluation, and the scores that were requested.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Run {
     pub photos: usize,
     /// Number of rows whose photo or text could not be used.
     pub left_out: usize,
+    /// How the labels of the CSV were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reading: Option<ReadReport>,
     /// Scores of answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,

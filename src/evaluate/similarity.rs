@@ -1,17 +1,10 @@
-//! Cosine similarities in double precision, and the rankings by them.
-
-use std::cmp::Ordering;
+//! Cosine similarities in double precision.
 
 use crate::domain::Embedding;
 
 /// Returns the dot products of `query` with all `items`, in their order. Equal items have exactly equal similarities.
 pub fn similarities(query: &Embedding, items: &[Embedding]) -> Vec<f64> {
     items.iter().map(|item| dot(query.values(), item.values())).collect()
-}
-
-/// Returns the order of a ranking: the greater similarity first, then the lower index.
-pub fn by_rank(similarities: &[f64]) -> impl Fn(&usize, &usize) -> Ordering {
-    |a, b| similarities[*b].total_cmp(&similarities[*a]).then(a.cmp(b))
 }
 
 /// Returns the dot product: eight sums side by side, so that the compiler can keep them in vector registers.
@@ -39,12 +32,5 @@ mod tests {
             let values: Vec<f32> = (0..length).map(|i| i as f32).collect();
             assert_eq!(dot(&values, &values), values.iter().map(|value| f64::from(value * value)).sum::<f64>());
         }
-    }
-
-    #[test]
-    fn a_tie_goes_to_the_lower_index() {
-        let mut order = [0, 1, 2, 3];
-        order.sort_unstable_by(by_rank(&[0.5, 0.9, 0.5, 0.9]));
-        assert_eq!(order, [1, 3, 0, 2]);
     }
 }

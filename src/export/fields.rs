@@ -68,15 +68,25 @@ pub const FIELDS: &[Field] = &[
     field("time_source", Kind::Text, "What the time rests on: gps, ntp, exif (the camera's clock), unsynced", |r| {
         word(&r.facts().taken.quality)
     }),
+    field(
+        "time_basis",
+        Kind::Text,
+        "Evidence for the time: trigger, camera, camera_gps, written, arrival, file",
+        |r| r.facts().taken.basis.as_ref().map_or(Value::None, word),
+    ),
+    field("time_error_s", Kind::Real, "Seconds within which the time is right with 95 % probability", |r| {
+        r.facts().taken.error_s.map_or(Value::None, Value::Real)
+    }),
     field("latitude_deg", Kind::Real, "WGS 84, degrees, north positive", |r| at(r, |p| Some(p.latitude_deg))),
     field("longitude_deg", Kind::Real, "WGS 84, degrees, east positive", |r| at(r, |p| Some(p.longitude_deg))),
-    field("altitude_m", Kind::Real, "Metres above the datum that the source uses, mostly mean sea level", |r| {
-        at(r, |p| p.altitude_m)
+    field("altitude_m", Kind::Real, "Metres above the surface that altitude_above names", |r| at(r, |p| p.altitude_m)),
+    field("altitude_above", Kind::Text, "sea (mean sea level) or ellipsoid; empty if the source does not say", |r| {
+        r.facts().position.as_ref().and_then(|p| p.altitude_above.as_ref()).map_or(Value::None, word)
     }),
     field(
         "position_source",
         Kind::Text,
-        "laser_target is the defect itself; rtk, exif, serial_gps, mavlink: the camera, aircraft or receiver",
+        "laser_target is the defect itself; rtk, exif, xmp, serial_gps, mavlink: the camera, aircraft or receiver",
         |r| r.facts().position.as_ref().map_or(Value::None, |p| word(&p.source)),
     ),
     field(
@@ -90,15 +100,33 @@ pub const FIELDS: &[Field] = &[
         at(r, |p| p.std_m)
     }),
     field("position_age_s", Kind::Real, "Seconds between fix and exposure", |r| at(r, |p| p.age_s)),
+    field("position_error_m", Kind::Real, "Metres within which the position is right with 95 % probability", |r| {
+        at(r, |p| p.error_m)
+    }),
+    field("position_conflict_m", Kind::Real, "Metres to the position that contradicts this one most", |r| {
+        at(r, |p| p.conflict.as_ref().map(|conflict| conflict.distance_m))
+    }),
     field("facility_id", Kind::Text, "The bridge of the tag", |r| r.facility_id().into()),
     field("span", Kind::Text, "The span of the tag", |r| r.span().into()),
     field("member", Kind::Text, "The member of the tag", |r| r.member().into()),
     field("soundness", Kind::Text, "Soundness rating, I to IV", |r| labels(r, Category::Soundness, en)),
     field("soundness_ja", Kind::Text, "The same in Japanese", |r| labels(r, Category::Soundness, ja)),
     field("soundness_confidence", Kind::Real, "How likely, 0 to 1", |r| confidence(r, Category::Soundness)),
+    field(
+        "soundness_not_excluded",
+        Kind::Text,
+        "Ratings that cannot be excluded, joined by `; `; empty if unknown",
+        |r| not_excluded(r, Category::Soundness),
+    ),
     field("measure", Kind::Text, "Measure classification, A to S2", |r| labels(r, Category::Measure, en)),
     field("measure_ja", Kind::Text, "The same in Japanese", |r| labels(r, Category::Measure, ja)),
     field("measure_confidence", Kind::Real, "How likely, 0 to 1", |r| confidence(r, Category::Measure)),
+    field(
+        "measure_not_excluded",
+        Kind::Text,
+        "Measures that cannot be excluded, joined by `; `; empty if unknown",
+        |r| not_excluded(r, Category::Measure),
+    ),
     field("damage_type", Kind::Text, "Kinds of damage, joined by `; `", |r| labels(r, Category::DamageType, en)),
     field("damage_type_ja", Kind::Text, "The same in Japanese", |r| labels(r, Category::DamageType, ja)),
     field("damage_type_confidence", Kind::Text, "How likely each is, joined by `; `", |r| {
@@ -200,6 +228,11 @@ fn ja(class: &Class) -> &'static str {
 fn labels(record: &Record, category: Category, language: fn(&Class) -> &'static str) -> Value {
     let classes = record.classes(category).iter().map(|scored| language(category.class(scored.index)));
     joined(classes.map(str::to_owned))
+}
+
+fn not_excluded(record: &Record, category: Category) -> Value {
+    let set = record.capture.verdict.not_excluded.as_ref().and_then(|sets| sets.get(category));
+    set.map_or(Value::None, |set| joined(set.names(category).map(str::to_owned)))
 }
 
 /// Returns the confidence of the first class, the only one in a single-label category. An inspector's verdict has none.

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use super::html::{Heading, Photo, Plan};
-use super::{ExportError, Filter, Record, Records, Tally, Thumbnails, csv, geojson, gpkg, html, jsonl, read_members};
+use super::{
+    ExportError, Filter, Record, Records, Tally, Thumbnails, csv, geojson, gpkg, gpx, html, jsonl, kml, odm,
+    read_members,
+};
 use crate::domain::Tag;
 use crate::journal::Reader;
 use crate::photo::MemoryBudget;
@@ -23,6 +26,9 @@ pub enum Stream {
         bom: bool,
     },
     Jsonl,
+    Gpx,
+    Kml,
+    Odm,
     Html(Lang),
 }
 
@@ -59,13 +65,17 @@ impl Job<'_> {
         let records = if matches!(form, Stream::Html(_)) { self.brief() } else { self.records() };
         let (out, mut records) = (BufWriter::new(out), records);
         let wanted = self.watched(&mut records);
+        let mut unplaced = 0;
         match form {
             Stream::Csv { bom } => csv::write(out, wanted, bom)?,
             Stream::Geojson => geojson::write(out, wanted)?,
             Stream::Jsonl => jsonl::write(out, wanted)?,
+            Stream::Gpx => unplaced = gpx::write(out, wanted)?,
+            Stream::Kml => kml::write(out, wanted)?,
+            Stream::Odm => unplaced = odm::write(out, wanted)?,
             Stream::Html(lang) => self.write_sheet(out, &Plan::of(wanted, self.expected()?.iter())?, lang)?,
         }
-        Ok(records.tally())
+        Ok(Tally { unplaced, ..records.tally() })
     }
 
     pub fn write_geopackage(&self, path: &Path) -> Result<Tally, ExportError> {

@@ -77,15 +77,16 @@ mod tests {
         "bytes":4321000,"pixels":[4000,3000],"camera":{"make":"DJI","model":"M30T"},"exposure":{"iso":100},
         "quality":{"sharpness":123.4,"brightness":0.42,"black_share":0.001,"white_share":0.002,
         "millimetres_per_pixel":0.83}},
-        "position":{"latitude_deg":35.5,"longitude_deg":139.25,"altitude_m":12.5,"source":"serial_gps","hdop":0.8,
-        "std_m":1.5,"quality":"differential","age_s":0.25},"tag":{"bridge":"B-12","span":"3","member":"G2"},
+        "position":{"latitude_deg":35.5,"longitude_deg":139.25,"altitude_m":12.5,"altitude_above":"sea",
+        "source":"serial_gps","hdop":0.8,"std_m":1.5,"quality":"differential","age_s":0.25,"error_m":3.7},"tag":{"bridge":"B-12","span":"3","member":"G2"},
         "burst":{"representative":"a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e","frame":2},
         "package":{"name":"bridgeclip-demo 1","hash":"ab12"},
         "verdict":{"soundness":[{"label":"III","confidence":0.6}],"measure":[{"label":"C1","confidence":0.4}],
         "damage_type":[{"label":"cracking","confidence":0.7},{"label":"corrosion","confidence":0.3}],
         "damage_location":[{"label":"pier","confidence":0.9}],"method":"knn","confidence_calibrated":false,
         "review_urgent":true,"urgency":{"score":0.2,"signs":["soundness_iv"]},
-        "second_look":["near_tie","blurred"]}}"#;
+        "second_look":["near_tie","blurred"],
+        "not_excluded":{"coverage":0.95,"soundness":["III","IV"],"measure":["C1"]}}}"#;
     const BARE_LINE: &str = r#"
         {"capture":2,"event_id":null,"facility_id":null,"taken_local":"2026-05-09T10:02:03.120+09:00",
         "stored_at":null,"sequence":null,"boot_id":"boot","taken":{"at":"2026-05-09T01:02:03.12Z","quality":"gps"},

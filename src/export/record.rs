@@ -66,15 +66,15 @@ pub fn utc(at: Timestamp) -> String {
 #[cfg(test)]
 pub fn example(id: i64) -> Record {
     use crate::domain::{
-        Burst, Camera, CategoryVerdict, Exposure, FixQuality, Image, PhotoQuality, Position, PositionSource,
-        SecondLook, Sha256, Tag, Time, TimeQuality, Urgency, UrgentSign, Verdict,
+        Burst, Camera, CategoryLabels, CategoryVerdict, Exposure, Image, PredictionSets, SecondLook, Sha256, Tag, Time,
+        TimeQuality, Urgency, UrgentSign, Verdict, testing,
     };
     use crate::journal::StoredPackage;
 
     let class = |index, confidence| ScoredClass { index, confidence };
     let answer = |classes| CategoryVerdict { classes };
     let facts = Capture {
-        taken: Time { at: "2026-05-09T01:02:03.12Z".parse().expect("a time"), quality: TimeQuality::Gps },
+        taken: Time::new("2026-05-09T01:02:03.12Z".parse().expect("a time"), TimeQuality::Gps),
         monotonic_ns: Some(5_000_000_000),
         image: Image {
             sha256: Sha256::of(&id.to_le_bytes()),
@@ -83,24 +83,9 @@ pub fn example(id: i64) -> Record {
             pixels: [4000, 3000],
             camera: Camera { make: Some("DJI".to_owned()), model: Some("M30T".to_owned()), ..Camera::default() },
             exposure: Exposure { iso: Some(100), ..Exposure::default() },
-            quality: Some(PhotoQuality {
-                sharpness: 123.4,
-                brightness: 0.42,
-                black_share: 0.001,
-                white_share: 0.002,
-                millimetres_per_pixel: Some(0.83),
-            }),
+            quality: Some(testing::quality()),
         },
-        position: Some(Position {
-            latitude_deg: 35.5,
-            longitude_deg: 139.25,
-            altitude_m: Some(12.5),
-            source: PositionSource::SerialGps,
-            hdop: Some(0.8),
-            std_m: Some(1.5),
-            quality: Some(FixQuality::Differential),
-            age_s: Some(0.25),
-        }),
+        position: Some(testing::position()),
         drone: None,
         tag: "bridgeclip:bridge=B-12;span=3;member=G2".parse::<Tag>().ok(),
         burst: Some(Burst { representative: Sha256::of(b"first"), frame: 2 }),
@@ -123,6 +108,11 @@ pub fn example(id: i64) -> Record {
             ],
             urgency: Urgency { review: true, score: 0.2, signs: vec![UrgentSign::SoundnessIv] },
             second_look: vec![SecondLook::NearTie, SecondLook::Blurred],
+            not_excluded: Some(PredictionSets {
+                coverage: 0.95,
+                soundness: CategoryLabels::new(Category::Soundness, [2, 3]),
+                measure: CategoryLabels::new(Category::Measure, [2]),
+            }),
             ..Verdict::default()
         },
         inspection: None,

@@ -35,6 +35,8 @@ pub struct Tally {
     pub damaged: u64,
     /// Number of captures that were left out because nothing vouches for their time.
     pub undated: u64,
+    /// Number of captures that match the filter and are left out because the format needs a position that they lack.
+    pub unplaced: u64,
 }
 
 impl<'a> Records<'a> {

@@ -38,8 +38,7 @@ pub fn fit_balanced(samples: &[Sample], reference: &ClassShares) -> BalancedFit 
 
 /// Returns the best vote for the photos outside each fold, followed by the best vote for all photos.
 fn best_votes(samples: &[Sample], category: Category, reference: &[f32]) -> Vec<CategoryVote> {
-    let rows: Vec<(usize, &Sample)> =
-        samples.iter().enumerate().filter(|(_, sample)| !sample.truth.get(category).is_empty()).collect();
+    let rows: Vec<&Sample> = samples.iter().filter(|sample| !sample.truth.get(category).is_empty()).collect();
     let weightings: Vec<Weighting> = NEIGHBOURS
         .iter()
         .flat_map(|&neighbours| POWERS.iter().map(move |&power| Weighting { neighbours, power }))
@@ -48,7 +47,7 @@ fn best_votes(samples: &[Sample], category: Category, reference: &[f32]) -> Vec<
     let best: Vec<Vec<(f64, CategoryVote)>> = weightings
         .par_iter()
         .map(|&weighting| {
-            let shares = rows.iter().map(|(_, sample)| weighting.class_shares(category, &sample.neighbours));
+            let shares = rows.iter().map(|sample| weighting.class_shares(category, &sample.neighbours));
             let shares: Vec<Vec<f32>> = shares.collect();
             let scored = thresholds(category, reference).map(|thresholds| {
                 let vote = CategoryVote { weighting, thresholds };
@@ -71,12 +70,12 @@ fn thresholds(category: Category, reference: &[f32]) -> impl Iterator<Item = Vec
 }
 
 /// Returns the macro-F1 without each fold in turn, followed by the macro-F1 over all folds.
-fn scores(vote: &CategoryVote, category: Category, rows: &[(usize, &Sample)], shares: &[Vec<f32>]) -> Vec<f64> {
+fn scores(vote: &CategoryVote, category: Category, rows: &[&Sample], shares: &[Vec<f32>]) -> Vec<f64> {
     let mut folds = vec![vec![Counts::default(); category.classes().len()]; FOLDS];
-    for ((row, sample), shares) in rows.iter().zip(shares) {
+    for (sample, shares) in rows.iter().zip(shares) {
         let answer = vote.answer(category, shares).verdict;
         let truth = sample.truth.get(category).indexes();
-        let counts = &mut folds[fold_of(*row)];
+        let counts = &mut folds[fold_of(sample.group)];
         for class in &answer.classes {
             let counts = &mut counts[usize::from(class.index)];
             counts.answered += 1;

@@ -1,25 +1,37 @@
-//! Fits rules to labelled photos that are not in the reference: the balanced vote, calibration of confidences,
-//! thresholds of urgency and of a second look. Cross-validation measures their quality.
+//! Fits rules to labelled photos that are not in the reference: the balanced vote, the fused rule, calibration of
+//! confidences, prediction sets, thresholds of urgency and of a second look. Cross-validation measures their quality.
 //!
 //! A rule has few parameters. They are chosen on a few thousand photos and must work on others.
 
 mod balanced;
+mod bootstrap;
 mod certainty;
 mod check;
+mod evidence;
 mod fold;
+mod fused;
+mod prediction;
 mod sample;
 mod urgency;
+mod weights;
+
+use rayon::prelude::*;
 
 use balanced::fit_balanced;
 use certainty::{fit_certainty, quantile};
+use evidence::{Models, Prepared, bases, has_heads};
 use fold::fold_of;
+use fused::{Fusion, fit_fused};
+use prediction::fit_prediction;
 use urgency::fit_urgency;
 
-use crate::classify::{Answers, BalancedVote, Rules, Source};
+use crate::classify::{Answers, BalancedVote, Fused, Prediction, Rules, Source};
 use crate::domain::Category;
 
 pub use check::{RulesCheck, WayCheck};
 pub use fold::FOLDS;
+pub use fused::{CategoryGain, FusedGain, Gain};
+pub use prediction::{ClassCoverage, SetsCheck};
 pub use sample::{ClassShares, NEIGHBOURHOOD, Sample};
 
 /// Minimum number of labelled photos in each category; with fewer, nothing is fitted.
@@ -50,19 +62,44 @@ pub fn fit_rules(
         }
     }
     let votes = fit_balanced(samples, reference);
-    let all: Vec<&Sample> = samples.iter().collect();
-    let rules = complete(&all, votes.all, source);
-    let fold_rules = votes.without_fold.into_iter().enumerate().map(|(fold, vote)| {
-        let others: Vec<&Sample> =
-            samples.iter().enumerate().filter(|(row, _)| fold_of(*row) != fold).map(|(_, sample)| sample).collect();
-        complete(&others, vote, source)
-    });
-    let check = RulesCheck::of(samples, &fold_rules.collect::<Vec<_>>(), source);
+    let joined = fit_joined(samples, reference, source);
+    // No photo is in the fold after the last one.
+    let votes = votes.without_fold.into_iter().chain([votes.all]);
+    let mut fits: Vec<Rules> = votes
+        .zip(joined)
+        .enumerate()
+        .map(|(fold, (vote, joined))| {
+            let others: Vec<&Sample> = samples.iter().filter(|sample| fold_of(sample.group) != fold).collect();
+            complete(&others, vote, joined, source)
+        })
+        .collect();
+    let rules = fits.pop().expect("a fit for each fold and one for all");
+    let check = RulesCheck::of(samples, &fits, source);
     Ok((rules, check))
 }
 
-/// Fits all remaining rules to a balanced vote.
-fn complete(samples: &[&Sample], balanced_vote: BalancedVote, source: &Source) -> Rules {
+/// What is fitted to the joined evidence of votes and heads.
+struct Joined {
+    /// The fused rule. None without linear heads.
+    fused: Option<Fusion>,
+    prediction: Prediction,
+}
+
+/// Fits to the photos outside each fold, and at last to all photos.
+fn fit_joined(samples: &[Sample], reference: &ClassShares, source: &Source) -> Vec<Joined> {
+    let (bases, has_heads) = (bases(reference), has_heads(samples));
+    let prepared = Prepared::all(samples, &bases, source.neighbours);
+    let fit = |fold: usize| {
+        let photos: Vec<&Prepared> = prepared.iter().filter(|photo| fold_of(photo.sample.group) != fold).collect();
+        let models = Category::ALL.map(|category| Models::fit(&photos, category, &bases[category as usize]));
+        let prediction = fit_prediction(&photos, &models, source.heads.filter(|_| has_heads));
+        Joined { fused: has_heads.then(|| fit_fused(&photos, &models)), prediction }
+    };
+    (0..=FOLDS).into_par_iter().map(fit).collect()
+}
+
+/// Fits all remaining rules to a balanced vote and to what was fitted to the joined evidence.
+fn complete(samples: &[&Sample], balanced_vote: BalancedVote, joined: Joined, source: &Source) -> Rules {
     let truths: Vec<_> = samples.iter().map(|sample| &sample.truth).collect();
     let certainty = |made_for, answers: Vec<Answers>| fit_certainty(made_for, &answers, &truths);
     let published = samples.iter().map(|sample| sample.published_vote(source.neighbours)).collect();
@@ -74,6 +111,8 @@ fn complete(samples: &[&Sample], balanced_vote: BalancedVote, source: &Source) -
         neighbours: source.neighbours,
         published: certainty(None, published),
         balanced: certainty(None, balanced),
+        fused: joined.fused.map(|Fusion { vote, answers }| Fused { vote, certainty: certainty(source.heads, answers) }),
+        prediction: Some(joined.prediction),
         linear: linear.map(|answers| certainty(source.heads, answers)),
         zero_shot: zero_shot.map(|answers| certainty(source.prompts, answers)),
         urgency: fit_urgency(samples, source.neighbours),
@@ -115,6 +154,7 @@ mod tests {
             };
             let truth = if is_rare { rare } else { common };
             Sample {
+                group: row,
                 truth: truth.clone(),
                 neighbours: (0..100).map(neighbour).collect(),
                 opinions: Opinions::default(),
@@ -140,6 +180,11 @@ mod tests {
             assert!(balanced.macro_f1[&category] > 1.9 / classes, "{category}: {}", balanced.macro_f1[&category]);
         }
         assert_eq!((check.urgency.urgent, check.urgency.found), (50, 50));
+        for (category, sets) in &check.not_excluded {
+            let (common, rare) = (&sets.classes[1], sets.classes.last().expect("a class"));
+            assert!(common.coverage >= 0.93 && rare.coverage >= 0.9, "{category}: {sets:?}");
+            assert!(sets.classes[0].always && !common.always && !rare.always, "{category}: {sets:?}");
+        }
         assert_eq!(Rules::from_bytes(&rules.to_bytes()), Ok(rules.clone()));
         assert_eq!(fit(500).expect("fits"), (rules, check), "the same input gives the same rules");
     }

@@ -9,6 +9,9 @@ pub const NEIGHBOURHOOD: usize = 100;
 /// A labelled photo that is not in the reference.
 #[derive(Clone, Debug)]
 pub struct Sample<'a> {
+    /// Number of the group, such as a member, whose photos resemble each other: they share a fold of the
+    /// cross-validation.
+    pub group: usize,
     /// True labels of the photo.
     pub truth: Labels,
     /// The nearest reference photos, most similar first: at least [`NEIGHBOURHOOD`], or all photos of a smaller

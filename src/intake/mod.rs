@@ -4,10 +4,17 @@
 //! network folders). The intake never moves, changes or deletes a file.
 
 mod bursts;
+mod handles;
+mod listing;
+mod passed;
 mod pending;
 mod settled;
+mod side_files;
 mod watch;
 
 pub use bursts::{BurstParams, Bursts};
+pub use handles::{Arrivals, IntakeStop, LookAgain};
+pub use listing::photo_files;
 pub use pending::Candidate;
-pub use watch::{Arrivals, Intake, IntakeStop, Look, LookAgain, Params, Records};
+pub use side_files::SideFile;
+pub use watch::{Intake, Look, Params, Records};

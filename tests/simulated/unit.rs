@@ -11,7 +11,9 @@ use bridgeclip::domain::{Position, PositionSource, Sha256};
 use bridgeclip::journal::{
     DeviceIdentity, EventClass, FILE_NAME, Journal, JournalError, Params as JournalParams, Reader, Recorded,
 };
-use bridgeclip::position::{Arrival, ClockReader, Fix, Located, Locator, Reading, Sighting, Stored};
+use bridgeclip::position::{
+    Arrival, Claims, ClockReader, Fix, Located, Locator, LocatorParams, NoHistory, Origin, Photo, Reading, Stored,
+};
 use bridgeclip::random::Random;
 use bridgeclip::uplink::{Action, Endpoint, Event, Fate, Group, LinkEvent, LinkState, Loss, Machine, Params};
 use bridgeclip::uplink::{Sent, Settings, Settled, Signal};
@@ -189,7 +191,8 @@ impl Unit {
         let (journal, thread, reader) = open(&self.dir);
         journal.set_metered(self.metered);
         let boot_id = format!("boot-{}-{}", self.number, self.boots);
-        let locator = Locator::with_clock(3_600.0, boot_id.clone(), self.clock());
+        let finding = LocatorParams { age_s_max: 3_600.0, zone: jiff::tz::Offset::UTC };
+        let locator = Locator::with_clock(finding, boot_id.clone(), self.clock());
         remember(&locator, &reader).expect("a readable journal");
         let seed = around.random.bits();
         let params = params(self.number, &boot_id, self.health_s);
@@ -393,9 +396,9 @@ impl Unit {
         let wall = self.wall();
         let run = self.run.as_mut().filter(|run| !run.is_stopping)?;
         let mut new = result(self.number as u64 * 10_000_000 + self.photos);
-        let sighting =
-            Sighting { modified: wall, seen_ns: self.clocks.up.load(Ordering::Relaxed) * 1_000, camera: None };
-        let Located { taken, monotonic_ns, position } = run.locator.locate(None, &sighting, None);
+        let seen_ns = self.clocks.up.load(Ordering::Relaxed) * 1_000;
+        let photo = photo(wall, seen_ns);
+        let Located { taken, monotonic_ns, position } = run.locator.locate(&photo, &NoHistory);
         new.capture.taken = taken.clone();
         (new.capture.monotonic_ns, new.capture.position) = (monotonic_ns, position.clone());
         (new.urgent, new.queued, new.stored_at) = (urgent, self.link == LinkState::Offline, wall);
@@ -404,7 +407,7 @@ impl Unit {
         let Recorded::New { capture, sequence } = run.journal.record(&run.identity, new).expect("recorded") else {
             panic!("a new photo is known")
         };
-        run.locator.remember(Stored { capture, monotonic_ns, taken, position });
+        run.locator.remember(Stored { capture, photo, taken, position });
         let length = has_thumbnail;
         around.trace.note(around.schedule.now, self.number, format_args!("photo {sequence}, {urgent}, {length}"));
         self.checks.records(sha256.to_string(), has_thumbnail);
@@ -429,25 +432,9 @@ impl Unit {
             (self.clocks.up.load(Ordering::Relaxed), epoch() + SignedDuration::from_micros(around.schedule.now as i64));
         let Some(run) = &mut self.run else { return };
         let place = |random: &mut Random| 35.0 + below(random, 1_000) as f64 / 1e4;
-        let position = Position {
-            latitude_deg: place(around.random),
-            longitude_deg: 139.0,
-            altitude_m: None,
-            source: PositionSource::SerialGps,
-            hdop: None,
-            std_m: None,
-            quality: None,
-            age_s: None,
-        };
+        let position = Position::at(place(around.random), 139.0, PositionSource::SerialGps);
         let received_ns = up * 1_000;
-        run.locator.note(Arrival::Fix(Fix {
-            position,
-            utc: Some(utc),
-            received_ns,
-            speed_mps: None,
-            course_deg: None,
-            satellites: None,
-        }));
+        run.locator.note(Arrival::Fix(Fix::new(position, Some(utc), received_ns)));
         around.schedule.after(2 * SECOND, Happening::Correct(self.number, self.life));
     }
 
@@ -503,4 +490,10 @@ impl Unit {
     pub fn lose(&mut self, connection: u64, loss: Loss, delay: u64, around: &mut Around) {
         self.hear(connection, Signal::Lost(loss), delay, around);
     }
+}
+
+/// Returns a photo without metadata that is written at this moment.
+fn photo(wall: Timestamp, seen_ns: u64) -> Photo {
+    let claims = Claims { written_ns: Some(seen_ns), ..Claims::of_file(Origin::Watched, seen_ns, wall) };
+    Photo { file_name: None, camera: None, claims }
 }

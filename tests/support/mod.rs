@@ -94,7 +94,7 @@ pub fn taken_at(photo: &[u8], second: u32) -> Vec<u8> {
 }
 
 /// Inserts an EXIF block into a photo. It comes first, so it is the one that counts.
-fn with_exif(photo: &[u8], block: &[u8]) -> Vec<u8> {
+pub fn with_exif(photo: &[u8], block: &[u8]) -> Vec<u8> {
     let length = (block.len() as u16 + 2).to_be_bytes();
     [&photo[..2], b"\xff\xe1", &length, block, &photo[2..]].concat()
 }

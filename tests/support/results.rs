@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use bridgeclip::domain::{
-    Camera, Capture, Category, CategoryLabels, CategoryVerdict, Embedding, Evidence, Exposure, FileStamp, Image,
-    Labels, Method, PhotoQuality, Rule, ScoredClass, SecondLook, Sha256, Time, TimeQuality, Urgency, Verdict,
+    Capture, Category, CategoryLabels, CategoryVerdict, Embedding, Evidence, FileStamp, Image, Labels, Method, Rule,
+    ScoredClass, SecondLook, Sha256, Time, TimeQuality, Urgency, Verdict, testing,
 };
 use bridgeclip::journal::{DeviceIdentity, EventClass, Journal, NewResult, OutboxRow, Params, Reader};
 use jiff::Timestamp;
@@ -36,33 +36,26 @@ pub fn open_journal(dir: &Path) -> Journal {
     Journal::open(dir, journal_params(), |_| ()).expect("a journal").0
 }
 
+/// Evidence for moment and place, as large as that of a photo with a position.
+const CLAIMS: &str = r#"{"origin":"watched","written_ns":5918031083797,"seen_ns":5918063044057,
+"seen":"2026-05-09T01:11:12.123Z","modified":"2026-05-09T01:11:12.646268123Z",
+"camera":{"civil":"2026-05-09T10:11:12.12","offset":32400,"step_s":0.01},"gps":"2026-05-09T01:11:11Z",
+"places":[{"latitude_deg":35.505,"longitude_deg":139.76,"altitude_m":123.4,"source":"exif"}]}"#;
+
 /// Returns a result as large as a real one: ten neighbours, 512 values. The same number gives the same photo.
 pub fn result(number: u64) -> NewResult {
     let sha256 = photo(number);
-    let quality = PhotoQuality {
-        sharpness: 123.4,
-        brightness: 0.42,
-        black_share: 0.001,
-        white_share: 0.002,
-        millimetres_per_pixel: Some(0.83),
-    };
+    let capture = testing::bare_capture(sha256);
     NewResult {
         capture: Capture {
-            taken: Time { at: Timestamp::UNIX_EPOCH, quality: TimeQuality::Exif },
-            monotonic_ns: None,
+            taken: Time::new(Timestamp::UNIX_EPOCH, TimeQuality::Exif),
             image: Image {
-                sha256,
                 path: path(number).into(),
                 bytes: 4_321_000 + number,
-                pixels: [4000, 3000],
-                camera: Camera::default(),
-                exposure: Exposure::default(),
-                quality: Some(quality),
+                quality: Some(testing::quality()),
+                ..capture.image
             },
-            position: None,
-            drone: None,
-            tag: None,
-            burst: None,
+            ..capture
         },
         stamp: stamp(number),
         embedding: Embedding::normalise(seeded_values(&sha256.to_string(), 512, 0.0, 1.0).collect()).expect("finite"),
@@ -74,10 +67,12 @@ pub fn result(number: u64) -> NewResult {
             confidence_calibrated: true,
             urgency: Urgency::default(),
             second_look: vec![SecondLook::NearTie],
+            not_excluded: None,
             evidence: (0..10).map(|n| evidence(number, n)).collect(),
         },
         new_tag: None,
         urgent: false,
+        claims: Some(CLAIMS.to_owned()),
         thumbnail: None,
         queued: true,
         stored_at: Timestamp::now(),

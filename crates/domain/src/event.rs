@@ -46,8 +46,8 @@ pub enum Change {
     /// Another model, another reference or a person has judged the photo again.
     Verdict(Verdict),
     /// The clock was wrong when the photo was taken, or its position is now known better. A field that is `None` stays
-    /// as it was.
-    Located { taken: Option<Time>, position: Option<Position> },
+    /// as it was; a position of `Some(None)` was wrong, and no other is known.
+    Located { taken: Option<Time>, position: Option<Option<Position>> },
     /// A person said where the photo was taken.
     Tag(Tag),
     /// An inspector has accepted or corrected the verdict, or withdrawn such a judgement: the history has grown.
@@ -118,7 +118,11 @@ pub fn correction(
         }
         Change::Located { taken, position } => {
             data.extend(taken.iter().map(|taken| ("taken".to_owned(), json!(taken))));
-            data.extend(position.iter().map(|position| ("position".to_owned(), json!(position))));
+            match position {
+                None => (),
+                Some(Some(position)) => drop(data.insert("position".to_owned(), json!(position))),
+                Some(None) => drop(data.remove("position")),
+            }
         }
         Change::Tag(tag) => drop(data.insert("tag".to_owned(), json!(tag))),
         Change::Inspected => {
@@ -237,6 +241,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     use super::*;
+    use crate::testing::bare_capture;
     use crate::{
         Attitude, Burst, Camera, CategoryVerdict, Drone, Exposure, Image, Method, PhotoQuality, PositionSource, Rule,
         Saying, ScoredClass, Statement, TimeQuality, Urgency,
@@ -298,23 +303,8 @@ mod tests {
             white_share: 0.0,
             millimetres_per_pixel: None,
         };
-        Capture {
-            taken: Time { at: Timestamp::UNIX_EPOCH, quality: TimeQuality::Unsynced },
-            monotonic_ns: None,
-            image: Image {
-                sha256: Sha256::of(b"photo"),
-                path: "/media/DJI_0001.JPG".into(),
-                bytes: 5,
-                pixels: [4000, 3000],
-                camera: Camera::default(),
-                exposure: Exposure::default(),
-                quality: Some(quality),
-            },
-            position: None,
-            drone: None,
-            tag: None,
-            burst: None,
-        }
+        let capture = bare_capture(Sha256::of(b"photo"));
+        Capture { image: Image { quality: Some(quality), ..capture.image }, ..capture }
     }
 
     fn verdict(index: u8) -> Verdict {
@@ -327,14 +317,13 @@ mod tests {
             confidence_calibrated: false,
             urgency: Urgency::default(),
             second_look: Vec::new(),
+            not_excluded: None,
             evidence: Vec::new(),
         }
     }
 
     fn position() -> Position {
-        let (altitude_m, hdop, std_m, quality, age_s) = (None, None, None, None, Some(2.5));
-        let (latitude_deg, longitude_deg, source) = (35.5, 139.25, PositionSource::SerialGps);
-        Position { latitude_deg, longitude_deg, altitude_m, source, hdop, std_m, quality, age_s }
+        Position { age_s: Some(2.5), ..Position::at(35.5, 139.25, PositionSource::SerialGps) }
     }
 
     fn parsed(event: &[u8]) -> Value {
@@ -389,13 +378,14 @@ mod tests {
     fn a_correction_changes_what_it_must_and_keeps_the_rest() {
         let first = EventContext { id: "first", sequence: 3, package: "model 1", ..CONTEXT };
         let event = capture_result(&first, &capture(), &verdict(1));
-        let taken = Time { at: Timestamp::from_second(1_000_000).expect("a time"), quality: TimeQuality::Gps };
+        let taken = Time::new(Timestamp::from_second(1_000_000).expect("a time"), TimeQuality::Gps);
         let located = |taken, position| Change::Located { taken, position };
         let changes = [
             Change::Verdict(verdict(2)),
             located(Some(taken.clone()), None),
-            located(None, Some(position())),
-            located(Some(taken), Some(position())),
+            located(None, Some(Some(position()))),
+            located(Some(taken), Some(Some(position()))),
+            located(None, Some(None)),
             Change::Tag(Tag::default()),
         ];
         for change in changes {
@@ -414,7 +404,10 @@ mod tests {
                 }
                 Change::Located { taken, position } => {
                     taken.iter().for_each(|taken| expected["data"]["taken"] = json!(taken));
-                    position.iter().for_each(|position| expected["data"]["position"] = json!(position));
+                    position.iter().flatten().for_each(|position| expected["data"]["position"] = json!(position));
+                    if position == Some(None) {
+                        expected["data"].as_object_mut().expect("an object").remove("position");
+                    }
                 }
                 Change::Tag(tag) => expected["data"]["tag"] = json!(tag),
                 Change::Inspected => unreachable!("it has a test of its own"),

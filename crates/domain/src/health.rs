@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Position;
+use super::{PassedOver, Position};
 
 /// One report of the device's condition.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -83,13 +83,40 @@ pub struct DeviceHealth {
     /// Position by the device's own receiver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
+    /// Line of the device's own receiver or flight controller; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<ReceiverHealth>,
     /// Files that cannot be read at the moment and are tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<Unreadable>,
+    /// Files beside photos that the last rescan, and notifications since then, have passed over.
+    #[serde(skip_serializing_if = "PassedOver::is_empty")]
+    pub passed_over: PassedOver,
     /// Listening addresses of the field page that cannot be opened at the moment and are tried again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub closed_doors: Vec<ClosedDoor>,
     pub drops: Drops,
+}
+
+/// Condition of the line to a receiver or flight controller.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReceiverHealth {
+    /// Serial device or address, as the settings name it.
+    pub source: String,
+    /// `searching`, `following` or `lost`.
+    pub state: String,
+    /// `nmea` or `mavlink`, once it is recognised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// Seconds since the last fix arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_fix_s: Option<f64>,
+    /// Number of satellites that the last fix used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub satellites: Option<u8>,
+    /// What is missing, in words, with what to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// Files that cannot be classified because of the drive, not because of their content.

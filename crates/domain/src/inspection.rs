@@ -161,8 +161,8 @@ impl Inspection {
 
 impl Verdict {
     /// Returns the verdict with an inspector's labels in place of the device's answer. Nobody needs to look at it
-    /// again. The neighbours stay as the evidence that the device had. The confidences are 1 and have no meaning,
-    /// because a person gives none.
+    /// again, and nothing is left to exclude. The neighbours stay as the evidence that the device had. The confidences
+    /// are 1 and have no meaning, because a person gives none.
     pub fn inspected(self, labels: &Labels) -> Verdict {
         let certain = |index: &u8| ScoredClass { index: *index, confidence: 1.0 };
         let answer = |category| CategoryVerdict {
@@ -176,6 +176,7 @@ impl Verdict {
             confidence_calibrated: false,
             urgency: Urgency { review, score: if review { 1.0 } else { 0.0 }, signs },
             second_look: Vec::new(),
+            not_excluded: None,
             ..self
         }
     }

@@ -9,6 +9,7 @@ mod capture;
 mod drone;
 mod embedding;
 mod event;
+mod finding;
 mod fix;
 mod health;
 mod inspection;
@@ -20,14 +21,16 @@ mod quality;
 mod review;
 mod scores;
 mod sha256;
+mod side_file;
 mod spellings;
 mod tag;
+pub mod testing;
 mod time;
 mod verdict;
 mod verdict_json;
 
 pub use burst::Burst;
-pub use caption::{CaptionError, caption, parse_caption};
+pub use caption::caption;
 pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, Image};
 pub use drone::{Attitude, Drone};
 pub use embedding::{Embedding, EmbeddingError};
@@ -35,8 +38,11 @@ pub use event::{
     Change, EVENT_FORMAT, EventContext, SUMMARY_FORMAT, THUMBNAIL_BYTES_MAX, capture_result, capture_summary,
     correction,
 };
-pub use fix::{FixQuality, Position, PositionSource};
-pub use health::{ClosedDoor, DeviceHealth, Drops, Health, HeldBack, HeldPart, Losses, QueueHealth, Unreadable};
+pub use finding::{Finding, Unknown, Word, read_finding};
+pub use fix::{AltitudeAbove, FixQuality, PlaceConflict, Position, PositionSource, wrap_longitude};
+pub use health::{
+    ClosedDoor, DeviceHealth, Drops, Health, HeldBack, HeldPart, Losses, QueueHealth, ReceiverHealth, Unreadable,
+};
 pub use inspection::{Act, History, Inspection, Judgement, Saying, Statement, StatementError};
 pub use labels::{Category, CategoryLabels, Class, LABEL_VERSION, Labels, UnknownLabel};
 pub use method::{Method, Rule, UnknownName};
@@ -46,8 +52,9 @@ pub use quality::PhotoQuality;
 pub use review::{SecondLook, Urgency, UrgentSign};
 pub use scores::Scores;
 pub use sha256::{NotSha256, Sha256};
-pub use spellings::class_of;
+pub use side_file::{PassedOver, SideKind};
+pub use spellings::{Reading, Spelling, class_of};
 pub use tag::{Tag, TagError, TagText};
-pub use time::{Time, TimeQuality};
-pub use verdict::{CategoryVerdict, Evidence, ScoredClass, Verdict};
+pub use time::{Time, TimeBasis, TimeConflict, TimeConflictReason, TimeQuality};
+pub use verdict::{CategoryVerdict, Evidence, PredictionSets, ScoredClass, Verdict};
 pub use verdict_json::Answer;

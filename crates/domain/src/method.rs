@@ -27,6 +27,8 @@ pub enum Rule {
     Published,
     /// Fitted weights: near neighbours count more, and rare classes need fewer votes.
     Balanced,
+    /// The votes and the linear heads joined by fitted weights.
+    Fused,
 }
 
 /// Error for a word that is not the name of a method or rule.
@@ -54,13 +56,14 @@ impl Method {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Rule; 2] = [Rule::Published, Rule::Balanced];
+    pub const ALL: [Rule; 3] = [Rule::Published, Rule::Balanced, Rule::Fused];
 
     /// Returns the name in settings, arguments and results.
     pub const fn name(self) -> &'static str {
         match self {
             Rule::Published => "published",
             Rule::Balanced => "balanced",
+            Rule::Fused => "fused",
         }
     }
 }

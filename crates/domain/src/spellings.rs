@@ -1,22 +1,88 @@
-//! Synonyms of the classes, as people write them in captions.
+//! Names of the classes, as people write them in captions and label columns.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use super::Category;
 
-/// Returns the class that a phrase names by its English or Japanese label, a common synonym, or the plural of one.
-/// Case, articles, hyphens and the spaces around a slash do not matter.
-pub fn class_of(category: Category, phrase: &str) -> Option<u8> {
-    let phrase = plain(phrase);
-    singulars(&phrase).iter().find_map(|form| exact(category, form))
+/// The way in which a phrase names a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Spelling {
+    /// The phrase is the English or Japanese label of the class.
+    Label,
+    /// The phrase is a name that the published label mapping files under the class.
+    Published,
+    /// The phrase begins with a name of the published label mapping, or is a name followed by a remark in brackets.
+    Prefix,
+    /// The Japanese phrase contains the label of the class or, for damage, is part of it: the last published rule.
+    Part,
+    /// The phrase is a common name that is not part of the published label mapping.
+    Usual,
 }
 
-fn exact(category: Category, plain_phrase: &str) -> Option<u8> {
-    let is_label = |en: &str, ja: &str| plain(en) == plain_phrase || plain(ja) == plain_phrase;
-    let label = category.classes().iter().position(|class| is_label(class.en, class.ja));
-    if let Some(index) = label {
-        return Some(index as u8);
+impl Spelling {
+    /// Returns the word that reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Spelling::Label => "label",
+            Spelling::Published => "published",
+            Spelling::Prefix => "prefix",
+            Spelling::Part => "part",
+            Spelling::Usual => "usual",
+        }
     }
-    let (label, _) = other_names(category).iter().find(|(_, names)| names.contains(&plain_phrase))?;
-    category.class_index(label)
+}
+
+/// The class that a phrase names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Index of the class within its category.
+    pub class: u8,
+    pub spelling: Spelling,
+}
+
+/// Returns the class that a phrase names exactly: by its English or Japanese label, another name, or the plural of one.
+/// Case, articles, hyphens and the spaces around a slash do not matter.
+pub fn class_of(category: Category, phrase: &str) -> Option<u8> {
+    exact(category, phrase).map(|reading| reading.class)
+}
+
+/// Returns the class that a phrase names, by the rules of [`class_of`] and then by the published rules for Japanese
+/// phrases: the first spelling that the phrase begins with, or else the first label that it contains.
+pub fn read_phrase(category: Category, phrase: &str) -> Option<Reading> {
+    let phrase = phrase.trim();
+    exact(category, phrase)
+        .or_else(|| by_prefix(category, phrase))
+        .or_else(|| by_part(category, phrase))
+        .or_else(|| exact(category, without_remark(phrase)?).map(|Reading { class, .. }| of(class, Spelling::Prefix)))
+}
+
+const fn of(class: u8, spelling: Spelling) -> Reading {
+    Reading { class, spelling }
+}
+
+fn exact(category: Category, phrase: &str) -> Option<Reading> {
+    let names = &VOCABULARY.names[category as usize];
+    singulars(&plain(phrase)).iter().find_map(|form| names.get(form.as_str()).copied())
+}
+
+fn by_prefix(category: Category, phrase: &str) -> Option<Reading> {
+    let prefixes = &VOCABULARY.prefixes[category as usize];
+    let found = prefixes.iter().find(|(prefix, _)| phrase.starts_with(prefix));
+    found.map(|(_, class)| of(*class, Spelling::Prefix))
+}
+
+fn by_part(category: Category, phrase: &str) -> Option<Reading> {
+    // One character would be part of many labels.
+    let whole = phrase.chars().nth(1).is_some() && category == Category::DamageType;
+    let is_part = |ja: &str| phrase.contains(ja) || (whole && ja.contains(phrase));
+    let found = category.classes().iter().position(|class| category.is_multi() && is_part(class.ja));
+    found.map(|class| of(class as u8, Spelling::Part))
+}
+
+/// Returns an English phrase without a final remark in brackets.
+fn without_remark(phrase: &str) -> Option<&str> {
+    phrase.strip_suffix(')')?.rsplit_once('(').map(|(head, _)| head.trim()).filter(|head| !head.is_empty())
 }
 
 /// Normalises a phrase: lower case, no leading article, spaces for hyphens and none around a slash.
@@ -38,138 +104,106 @@ fn singulars(phrase: &str) -> Vec<String> {
     forms
 }
 
-/// A label and its synonyms, as normalised by [`plain`]. A name must not mean two classes of a category.
-type OtherNames = (&'static str, &'static [&'static str]);
-
-fn other_names(category: Category) -> &'static [OtherNames] {
-    match category {
-        Category::Soundness | Category::Measure => &[],
-        Category::DamageType => &DAMAGE_TYPE,
-        Category::DamageLocation => &DAMAGE_LOCATION,
-    }
+/// All names, by category.
+#[derive(Default)]
+struct Vocabulary {
+    /// Names in the form of [`plain`].
+    names: [HashMap<String, Reading>; 4],
+    /// Spellings that a Japanese phrase may begin with, in the order in which they are tried.
+    prefixes: [Vec<(&'static str, u8)>; 4],
 }
 
-const DAMAGE_TYPE: [OtherNames; 15] = [
-    ("cracking", &["crack", "concrete crack", "concrete cracking"]),
-    (
-        "spalling / rebar exposure",
-        &[
-            "spalling",
-            "spall",
-            "rebar exposure",
-            "exposed rebar",
-            "exposed reinforcement",
-            "exposed reinforcing bar",
-            "reinforcement exposure",
-            "spalling/exposed rebar",
-        ],
-    ),
-    ("corrosion", &["rust", "rusting"]),
-    ("delamination", &["concrete delamination"]),
-    (
-        "water leakage / efflorescence",
-        &["water leakage", "leakage", "water leak", "leak", "efflorescence", "free lime", "water leakage/free lime"],
-    ),
-    ("deformation / defect", &["deformation", "defect", "deformation/loss"]),
-    (
-        "soil/debris clogging",
-        &[
-            "clogging",
-            "soil clogging",
-            "debris clogging",
-            "soil and debris clogging",
-            "sediment clogging",
-            "soil accumulation",
-            "debris accumulation",
-            "sediment accumulation",
-        ],
-    ),
-    (
-        "loosening / dislodgement",
-        &["loosening", "dislodgement", "dislodgment", "loosening/dislodgment", "loose bolt", "missing bolt"],
-    ),
-    (
-        "deterioration of anti-corrosion function",
-        &[
-            "deterioration of anticorrosion function",
-            "anti corrosion deterioration",
-            "deterioration of anti corrosion",
-            "coating deterioration",
-            "deterioration of coating",
-            "paint deterioration",
-            "deterioration of paint",
-        ],
-    ),
-    ("bearing dysfunction", &["bearing malfunction", "dysfunction of bearing", "malfunction of bearing"]),
-    ("fracture", &["rupture", "breakage"]),
-    ("fatigue cracking", &["fatigue crack", "steel crack", "steel cracking"]),
-    ("pavement defect", &["pavement abnormality", "abnormality of pavement", "pavement anomaly", "pavement damage"]),
-    ("scour", &["scouring"]),
-    ("other", &["other damage"]),
-];
+static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
+    let mut vocabulary = Vocabulary::default();
+    for category in Category::ALL {
+        for (index, class) in (0..).zip(category.classes()) {
+            for label in [class.en, class.ja] {
+                vocabulary.names[category as usize].insert(plain(label), of(index, Spelling::Label));
+            }
+        }
+    }
+    for (category, class, source, name) in table() {
+        match source {
+            "prefix" => vocabulary.prefixes[category as usize].push((name, class)),
+            source => {
+                let spelling = if source == "published" { Spelling::Published } else { Spelling::Usual };
+                vocabulary.names[category as usize].insert(name.to_owned(), of(class, spelling));
+            }
+        }
+    }
+    vocabulary
+});
 
-const DAMAGE_LOCATION: [OtherNames; 18] = [
-    ("main girder", &["girder", "main beam"]),
-    ("cross girder", &["cross beam", "crossbeam", "transverse girder", "transverse beam", "floor beam"]),
-    ("deck slab", &["deck", "bridge deck", "floor slab"]),
-    ("vertical wall", &["stem wall", "abutment stem"]),
-    ("wing wall", &["wingwall"]),
-    ("parapet", &["parapet wall", "back wall", "backwall"]),
-    ("pier", &["bridge pier"]),
-    ("bearing", &["bridge bearing", "bearing support"]),
-    ("expansion joint", &["expansion device", "expansion joint device"]),
-    ("pavement", &["road pavement"]),
-    ("drainage facility", &["drainage", "drain", "drainage system", "drainage device", "drainage pipe"]),
-    ("railing", &["handrail", "hand rail", "balustrade"]),
-    ("guardrail", &["guard rail", "guard fence", "protective fence"]),
-    ("curb", &["kerb"]),
-    ("attached equipment", &["attachment", "attached object", "attached facility"]),
-    ("side wall", &["sidewall"]),
-    (
-        "unseating prevention system",
-        &["unseating prevention device", "bridge fall prevention system", "bridge fall prevention device"],
-    ),
-    ("other", &["other location", "other member"]),
-];
+/// Returns the rows of `vocabulary.tsv`: category, class, source and name.
+fn table() -> impl Iterator<Item = (Category, u8, &'static str, &'static str)> {
+    let lines = include_str!("vocabulary.tsv").lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| {
+        let row = line.split('\t').collect::<Vec<_>>();
+        let [category, class, source, name] = row[..] else { panic!("vocabulary.tsv: `{line}`") };
+        let category = Category::ALL.into_iter().find(|known| known.id() == category).expect("a category");
+        (category, category.class_index(class).expect("a class"), source, name)
+    })
+}
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
-
-    /// All names of a category, each with its label.
-    fn names(category: Category) -> impl Iterator<Item = (String, &'static str)> {
-        let labels =
-            category.classes().iter().flat_map(|class| [(plain(class.en), class.en), (plain(class.ja), class.en)]);
-        let others =
-            other_names(category).iter().flat_map(|(label, names)| names.iter().map(|name| (name.to_string(), *label)));
-        labels.chain(others)
-    }
 
     #[test]
     fn no_name_stands_for_two_classes() {
         for category in Category::ALL {
-            let mut seen = HashMap::new();
-            for (name, label) in names(category) {
-                let other = *seen.entry(name.clone()).or_insert(label);
-                assert_eq!(other, label, "{category}: `{name}`");
+            let labels = (0..).zip(category.classes());
+            let mut seen: HashMap<_, _> = labels
+                .flat_map(|(index, class)| [((false, plain(class.en)), index), ((false, plain(class.ja)), index)])
+                .collect();
+            for (_, class, source, name) in table().filter(|row| row.0 == category) {
+                let other = seen.insert((source == "prefix", name.to_owned()), class);
+                assert_eq!(other, None, "{category}: `{name}`");
             }
         }
     }
 
     #[test]
     fn every_name_finds_its_class() {
-        for category in Category::ALL {
-            for (name, label) in names(category) {
-                assert_eq!(name, plain(&name), "the form in which names are compared");
-                assert_eq!(class_of(category, &name), category.class_index(label), "{category}: `{name}`");
-                let plural = format!("The {}S", name.to_uppercase());
-                if name.is_ascii() && category.is_multi() {
-                    assert_eq!(class_of(category, &plural), category.class_index(label), "{category}: `{plural}`");
-                }
+        assert!(table().count() > 300);
+        for (category, class, source, name) in table() {
+            assert!(["published", "prefix", "usual"].contains(&source), "{source}");
+            assert_eq!(read_phrase(category, name).map(|reading| reading.class), Some(class), "{category}: `{name}`");
+            if source == "prefix" {
+                continue;
+            }
+            assert_eq!(name, plain(name), "the form in which names are compared");
+            assert_eq!(class_of(category, name), Some(class), "{category}: `{name}`");
+            let plural = format!("The {}S", name.to_uppercase());
+            if name.is_ascii() && category.is_multi() {
+                assert_eq!(class_of(category, &plural), Some(class), "{category}: `{plural}`");
             }
         }
         assert_eq!(class_of(Category::DamageLocation, "the"), None);
+    }
+
+    #[test]
+    fn japanese_phrases_follow_the_published_rules() {
+        let cases = [
+            (Category::DamageLocation, "A1橋台竪壁", Some("vertical wall"), Spelling::Part),
+            (Category::DamageLocation, "主桁ゲルバー部", Some("main girder"), Spelling::Part),
+            (Category::DamageLocation, "橋脚（柱部）P2", Some("pier"), Spelling::Prefix),
+            (Category::DamageLocation, "橋台", Some("other"), Spelling::Published),
+            (Category::DamageLocation, "橋台その他", Some("other"), Spelling::Part),
+            (Category::DamageLocation, "steel members", Some("other"), Spelling::Published),
+            (Category::DamageLocation, "石", None, Spelling::Part),
+            (Category::DamageType, "脱落", Some("loosening / dislodgement"), Spelling::Part),
+            (Category::DamageType, "沈下・移動・傾斜", Some("scour"), Spelling::Prefix),
+            (Category::DamageType, "Other (soil accumulation)", Some("other"), Spelling::Prefix),
+            (Category::DamageType, "の", None, Spelling::Part),
+            (Category::Soundness, "３", Some("III"), Spelling::Published),
+            (Category::Soundness, "Ⅲa", None, Spelling::Part),
+            (Category::Measure, "Ｃ１", Some("C1"), Spelling::Published),
+        ];
+        for (category, phrase, label, spelling) in cases {
+            let expected = label.and_then(|label| category.class_index(label)).map(|class| of(class, spelling));
+            assert_eq!(read_phrase(category, phrase), expected, "{phrase}");
+        }
+        assert_eq!(class_of(Category::DamageLocation, "A1橋台竪壁"), None, "only exact names");
     }
 }

@@ -1,6 +1,6 @@
 //! Verdicts: the device's statement about a photo, and the evidence for it.
 
-use super::{Category, CategoryLabels, Labels, Method, Rule, SecondLook, Urgency};
+use super::{Category, CategoryLabels, Labels, Method, Rule, SecondLook, Urgency, UrgentSign};
 
 /// The answer in all four categories, its evidence, and whether someone should look at it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,8 +20,42 @@ pub struct Verdict {
     pub urgency: Urgency,
     /// Reasons to doubt the answer, in the order of [`SecondLook::ALL`].
     pub second_look: Vec<SecondLook>,
+    /// Ratings and measures that cannot be excluded. None unless they were fitted on labelled photos.
+    pub not_excluded: Option<PredictionSets>,
     /// Nearest reference photos, most similar first, whatever the method.
     pub evidence: Vec<Evidence>,
+}
+
+/// Ratings and measures that the labelled photos do not exclude. They hold the true class of a photo with the promised
+/// probability, for each class by itself: a class that is missing was excluded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictionSets {
+    /// Promised share of the photos of each class whose set holds that class, in (0, 1).
+    pub coverage: f32,
+    /// Soundness ratings, in class order.
+    pub soundness: CategoryLabels,
+    /// Measures, in class order.
+    pub measure: CategoryLabels,
+}
+
+impl PredictionSets {
+    /// Categories that have a set.
+    pub const CATEGORIES: [Category; 2] = [Category::Soundness, Category::Measure];
+
+    /// Returns the set of a category; `None` if the category has none.
+    pub fn get(&self, category: Category) -> Option<&CategoryLabels> {
+        match category {
+            Category::Soundness => Some(&self.soundness),
+            Category::Measure => Some(&self.measure),
+            Category::DamageType | Category::DamageLocation => None,
+        }
+    }
+
+    /// Returns the labels that mean "act now" and cannot be excluded, in the order of [`UrgentSign::ALL`].
+    pub fn urgent(&self) -> impl Iterator<Item = UrgentSign> {
+        let labels = Labels::new(|category| self.get(category).cloned().unwrap_or_default());
+        UrgentSign::ALL.into_iter().filter(move |sign| sign.is_in(&labels))
+    }
 }
 
 /// The answer in one category: at least one class, unless the reference has no label in this category.
@@ -61,12 +95,24 @@ impl Verdict {
         &self.categories[category as usize]
     }
 
-    /// Reports whether the verdict tells a reader something new: other classes, another urgency or other doubts.
-    /// Confidences alone do not count, because they change with every reference.
+    /// Reports whether the verdict tells a reader something new: other classes, another urgency, other doubts, or other
+    /// urgent labels that cannot be excluded. Confidences alone do not count, because they change with every reference.
     pub fn differs_from(&self, other: &Verdict) -> bool {
         self.labels() != other.labels()
             || (self.urgency.review, &self.urgency.signs) != (other.urgency.review, &other.urgency.signs)
             || self.second_look != other.second_look
+            || !self.urgent_not_excluded().eq(other.urgent_not_excluded())
+    }
+
+    fn urgent_not_excluded(&self) -> impl Iterator<Item = UrgentSign> {
+        self.not_excluded.iter().flat_map(PredictionSets::urgent)
+    }
+
+    /// Returns the classes that were not answered but cannot be excluded, in class order.
+    pub fn others_not_excluded(&self, category: Category) -> impl Iterator<Item = u8> {
+        let left =
+            self.not_excluded.iter().filter_map(move |sets| sets.get(category)).flat_map(CategoryLabels::indexes);
+        left.copied().filter(move |index| self.get(category).classes.iter().all(|class| class.index != *index))
     }
 
     /// Returns only the classes.
@@ -86,7 +132,6 @@ impl CategoryVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::UrgentSign;
 
     fn verdict() -> Verdict {
         let answer = |index| CategoryVerdict { classes: vec![ScoredClass { index, confidence: 0.5 }] };

@@ -7,14 +7,14 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Category, CategoryLabels, CategoryVerdict, Evidence, Labels, Method, Rule, ScoredClass, SecondLook, UnknownLabel,
-    Urgency, UrgentSign, Verdict,
+    Category, CategoryLabels, CategoryVerdict, Evidence, Labels, Method, PredictionSets, Rule, ScoredClass, SecondLook,
+    UnknownLabel, Urgency, UrgentSign, Verdict,
 };
 
 /// Writes `{"soundness": [{"label": "II", "confidence": 0.7}], …, "method": "knn", "rule": "published",
 /// "confidence_calibrated": false, "review_urgent": true, "urgency": {"score": 0.2, "signs": ["soundness_iv"]},
-/// "second_look": ["near_tie"], "neighbours": […]}`. An inspector's judgement has `"by_inspector": true` and no
-/// confidences.
+/// "second_look": ["near_tie"], "not_excluded": {"coverage": 0.95, "soundness": ["II", "III"], "measure": ["C1"]},
+/// "neighbours": […]}`. An inspector's judgement has `"by_inspector": true` and no confidences.
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -55,7 +55,11 @@ fn put_answer<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<(), M::
     map.serialize_entry("confidence_calibrated", &verdict.confidence_calibrated)?;
     map.serialize_entry("review_urgent", &verdict.urgency.review)?;
     map.serialize_entry("urgency", &verdict.urgency)?;
-    map.serialize_entry("second_look", &verdict.second_look)
+    map.serialize_entry("second_look", &verdict.second_look)?;
+    match &verdict.not_excluded {
+        Some(sets) => map.serialize_entry("not_excluded", sets),
+        None => Ok(()),
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -83,6 +87,7 @@ impl<'de> Deserialize<'de> for Verdict {
             review_urgent: bool,
             urgency: UrgencyForm,
             second_look: Vec<SecondLook>,
+            not_excluded: Option<PredictionSets>,
             neighbours: Vec<Evidence>,
         }
         #[derive(Default, Deserialize)]
@@ -107,6 +112,7 @@ impl<'de> Deserialize<'de> for Verdict {
             confidence_calibrated: form.confidence_calibrated,
             urgency: Urgency { review: form.review_urgent, score, signs },
             second_look: form.second_look,
+            not_excluded: form.not_excluded,
             evidence: form.neighbours,
         })
     }
@@ -127,6 +133,33 @@ impl Serialize for Urgency {
         map.serialize_entry("score", &round(self.score))?;
         map.serialize_entry("signs", &self.signs)?;
         map.end()
+    }
+}
+
+/// Writes `{"coverage": 0.95, "soundness": ["II", "III"], "measure": ["C1"]}`.
+impl Serialize for PredictionSets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("coverage", &round(self.coverage))?;
+        for category in PredictionSets::CATEGORIES {
+            let names = self.get(category).into_iter().flat_map(|set| set.names(category));
+            map.serialize_entry(category.id(), &names.collect::<Vec<_>>())?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for PredictionSets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Form {
+            coverage: f32,
+            soundness: Vec<String>,
+            measure: Vec<String>,
+        }
+        let Form { coverage, soundness, measure } = Form::deserialize(deserializer)?;
+        let soundness = category_labels(Category::Soundness, &soundness)?;
+        Ok(PredictionSets { coverage, soundness, measure: category_labels(Category::Measure, &measure)? })
     }
 }
 
@@ -171,10 +204,14 @@ impl<'de> Deserialize<'de> for Labels {
         let names = BTreeMap::<Category, Vec<String>>::deserialize(deserializer)?;
         let mut labels: [CategoryLabels; 4] = Default::default();
         for (category, names) in names {
-            labels[category as usize] = CategoryLabels::parse(category, &names.join("|")).map_err(D::Error::custom)?;
+            labels[category as usize] = category_labels(category, &names)?;
         }
         Ok(Labels::new(|category| labels[category as usize].clone()))
     }
+}
+
+fn category_labels<E: Error>(category: Category, names: &[String]) -> Result<CategoryLabels, E> {
+    CategoryLabels::parse(category, &names.join("|")).map_err(E::custom)
 }
 
 /// Rounds to four decimals. An int8 engine is not more precise, and events stay short.
@@ -197,6 +234,7 @@ mod tests {
             confidence_calibrated: true,
             urgency: Urgency { review: true, score: 0.2, signs: vec![UrgentSign::MeasureE2] },
             second_look: vec![SecondLook::NearTie, SecondLook::OtherClass],
+            not_excluded: Some(sets()),
             evidence: Vec::new(),
         };
         let expected = serde_json::json!({
@@ -209,6 +247,7 @@ mod tests {
             "review_urgent": true,
             "urgency": {"score": 0.2_f32, "signs": ["measure_e2"]},
             "second_look": ["near_tie", "other_class"],
+            "not_excluded": {"coverage": 0.95_f32, "soundness": ["II", "IV"], "measure": ["E1"]},
             "neighbours": [],
         });
         assert_eq!(serde_json::to_value(&verdict).expect("JSON"), expected);
@@ -217,7 +256,16 @@ mod tests {
         assert_eq!(answer, expected, "nothing else is left out");
         let knn = Verdict { method: Method::Knn, rule: Some(Rule::Balanced), ..verdict };
         assert_eq!(serde_json::to_value(&knn).expect("JSON")["rule"], "balanced");
+        let unknown = Verdict { not_excluded: None, ..knn };
+        assert!(serde_json::to_value(&unknown).expect("JSON").get("not_excluded").is_none());
     }
+
+    fn sets() -> PredictionSets {
+        let soundness = CategoryLabels::new(Category::Soundness, [1, 3]);
+        let measure = CategoryLabels::new(Category::Measure, [4]);
+        PredictionSets { coverage: 0.95, soundness, measure }
+    }
+
     #[test]
     fn a_verdict_comes_back_from_its_json() {
         let labels = Labels::new(|category| CategoryLabels::new(category, [0, 2]));
@@ -228,6 +276,7 @@ mod tests {
             rule: Some(Rule::Balanced),
             urgency: Urgency { review: true, score: 0.25, signs: vec![UrgentSign::SoundnessIv] },
             second_look: vec![SecondLook::TooDark],
+            not_excluded: Some(sets()),
             evidence: vec![evidence],
             ..Verdict::default()
         };

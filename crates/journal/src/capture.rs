@@ -33,6 +33,8 @@ pub struct NewResult {
     pub urgent: bool,
     /// Small JPEG of the photo, at most 48 KiB. A larger one is dropped and counted.
     pub thumbnail: Option<Vec<u8>>,
+    /// Evidence for the moment and the place of the photo, as JSON.
+    pub claims: Option<String>,
     /// Whether the link was down, so that the event has to wait.
     pub queued: bool,
     /// Time of storing, by the device's clock.
@@ -183,6 +185,7 @@ fn capture_row(id: i64, identity: &DeviceIdentity, result: &NewResult) -> Row {
         .with("embedding", result.embedding.to_bytes())
         .with("embedding_space", identity.embedding_space.0.to_vec())
         .with("verdict", short_verdict(&result.verdict))
+        .with("claims", result.claims.as_ref().map(|claims| pack(claims.as_bytes())))
 }
 
 /// Returns the verdict as JSON without its neighbours, which are in the event.
@@ -358,7 +361,7 @@ fn changed(row: Row, capture: i64, change: &Change, history: &History, sequence:
         }
         Change::Located { taken, position } => {
             let row = taken.iter().fold(row, facts::with_taken);
-            position.iter().fold(row, facts::with_position)
+            position.iter().fold(row, |row, position| facts::with_position(row, position.as_ref()))
         }
         Change::Tag(tag) => facts::with_tag(row, tag),
         Change::Inspected => {

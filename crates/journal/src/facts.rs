@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use bridgeclip_domain::{Capture, Drone, Exposure, Image, PhotoQuality, Position, Sha256, Tag, Time};
+use bridgeclip_domain::{Camera, Capture, Drone, Exposure, Image, PhotoQuality, Position, Sha256, Tag, Time};
 
 use super::error::JournalError;
 use super::row::{Row, json, to_json, unreadable};
@@ -29,7 +29,7 @@ pub fn to_row(row: Row, capture: &Capture) -> Row {
         .with("monotonic_ns", monotonic_ns.map(|ns| ns as i64))
         .with("burst", burst.as_ref().map(to_json));
     let row = with_taken(row, taken);
-    let row = position.iter().fold(row, with_position);
+    let row = with_position(row, position.as_ref());
     tag.iter().fold(row, with_tag)
 }
 
@@ -44,7 +44,7 @@ pub fn from_row(id: i64, row: &Row) -> Result<Capture, JournalError> {
             path: path(row)?,
             bytes: row.get::<i64>("bytes")? as u64,
             pixels: [row.get("width")?, row.get("height")?],
-            camera: json(row, "camera")?.unwrap_or_default(),
+            camera: camera(row)?,
             exposure,
             quality: quality(row)?,
         },
@@ -68,9 +68,9 @@ pub fn with_taken(row: Row, taken: &Time) -> Row {
     row.with("taken", to_json(taken))
 }
 
-/// Returns the row with another position.
-pub fn with_position(row: Row, position: &Position) -> Row {
-    row.with("position", to_json(position))
+/// Returns the row with another position; `None` if it is unknown.
+pub fn with_position(row: Row, position: Option<&Position>) -> Row {
+    row.with("position", position.map(to_json))
 }
 
 /// Returns the row with another tag.
@@ -86,6 +86,11 @@ pub fn sha256(row: &Row) -> Result<Sha256, JournalError> {
 /// Reads the path of the photo.
 pub fn path(row: &Row) -> Result<PathBuf, JournalError> {
     Ok(PathBuf::from(OsString::from_vec(row.get("path")?)))
+}
+
+/// Reads the camera.
+pub fn camera(row: &Row) -> Result<Camera, JournalError> {
+    Ok(json(row, "camera")?.unwrap_or_default())
 }
 
 /// Reads the time of exposure of the capture with this id.
@@ -117,27 +122,17 @@ pub fn tag(row: &Row) -> Result<Option<Tag>, JournalError> {
 mod tests {
     use std::ffi::OsStr;
 
-    use bridgeclip_domain::{Attitude, Burst, Camera, FixQuality, PositionSource, TimeQuality};
+    use bridgeclip_domain::{Attitude, Burst, TimeQuality, testing};
 
     use super::*;
 
     fn bare() -> Capture {
+        let capture = testing::bare_capture(Sha256::of(b"photo"));
+        let path = OsStr::from_bytes(b"/media/DJI_\xFF1.JPG").into();
         Capture {
-            taken: Time { at: "2026-05-09T01:02:03.12Z".parse().expect("a time"), quality: TimeQuality::Gps },
-            monotonic_ns: None,
-            image: Image {
-                sha256: Sha256::of(b"photo"),
-                path: OsStr::from_bytes(b"/media/DJI_\xFF1.JPG").into(),
-                bytes: 4_321_000,
-                pixels: [4000, 3000],
-                camera: Camera::default(),
-                exposure: Exposure::default(),
-                quality: None,
-            },
-            position: None,
-            drone: None,
-            tag: None,
-            burst: None,
+            taken: Time::new("2026-05-09T01:02:03.12Z".parse().expect("a time"), TimeQuality::Gps),
+            image: Image { path, bytes: 4_321_000, ..capture.image },
+            ..capture
         }
     }
 
@@ -149,25 +144,10 @@ mod tests {
             image: Image {
                 camera: Camera { make: Some("DJI".to_owned()), ..Camera::default() },
                 exposure: Exposure { time_s: Some(0.002), ..Exposure::default() },
-                quality: Some(PhotoQuality {
-                    sharpness: 123.4,
-                    brightness: 0.42,
-                    black_share: 0.001,
-                    white_share: 0.002,
-                    millimetres_per_pixel: Some(0.83),
-                }),
+                quality: Some(testing::quality()),
                 ..image
             },
-            position: Some(Position {
-                latitude_deg: 35.5,
-                longitude_deg: 139.25,
-                altitude_m: Some(12.5),
-                source: PositionSource::SerialGps,
-                hdop: Some(0.8),
-                std_m: Some(1.5),
-                quality: Some(FixQuality::Differential),
-                age_s: Some(0.25),
-            }),
+            position: Some(testing::position()),
             drone: Some(Drone { relative_altitude_m: Some(21.4), gimbal, ..Drone::default() }),
             tag: "bridgeclip:bridge=B-12;member=G2".parse().ok(),
             burst: Some(Burst { representative: Sha256::of(b"first"), frame: 2 }),

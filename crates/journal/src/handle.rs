@@ -18,6 +18,7 @@ use super::imports::{self, ForeignEvent};
 use super::names::FILE_NAME;
 use super::outbox::{self, Refused};
 use super::params::{DeviceIdentity, Params};
+use super::places::{self, CameraNote, TrackPiece};
 use super::reader::Reader;
 use super::start;
 use super::tag::insert_tag;
@@ -271,6 +272,22 @@ impl Journal {
     pub fn set_tag(&self, tag: Tag, boot_id: &str, set_at: Timestamp) -> Result<(), JournalError> {
         let boot_id = boot_id.to_owned();
         self.submit(Haste::Now, move |transaction| Ok(insert_tag(&mut transaction.tables, &tag, &boot_id, set_at)?))
+    }
+
+    /// Adds pieces of the device's track. The oldest ones give way to them.
+    pub fn keep_track(&self, pieces: Vec<TrackPiece>) -> Result<(), JournalError> {
+        self.submit(Haste::Patient, move |transaction| places::keep_pieces(transaction.tables.connection, &pieces))
+    }
+
+    /// Deletes the pieces of the track that came from a source. Returns how many there were.
+    pub fn remove_track(&self, source: &str) -> Result<usize, JournalError> {
+        let source = source.to_owned();
+        self.submit(Haste::Now, move |transaction| places::remove_pieces(transaction.tables.connection, &source))
+    }
+
+    /// Stores what is known about cameras' clocks. A clock that is empty is forgotten.
+    pub fn keep_cameras(&self, cameras: Vec<CameraNote>) -> Result<(), JournalError> {
+        self.submit(Haste::Patient, move |transaction| places::keep_cameras(transaction.tables.connection, &cameras))
     }
 
     /// Has the writer replace the database with a new one that holds its intact rows. Returns when that is done, or

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, ToSql};
 
-use bridgeclip_domain::{Embedding, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
+use bridgeclip_domain::{Camera, Embedding, Inspection, PhotoQuality, Position, Sha256, Tag, Time, Verdict};
 
 use super::error::JournalError;
 use super::facts;
+use super::packing::unpack;
 use super::reader::Reader;
 use super::row::{Row, json, unreadable};
 
@@ -42,6 +43,11 @@ pub struct StoredPlace {
     pub taken: Time,
     pub position: Option<Position>,
     pub tag: Option<Tag>,
+    /// Path where the photo was found.
+    pub path: PathBuf,
+    pub camera: Camera,
+    /// Evidence for the moment and the place, as JSON; `None` if an older program stored the capture.
+    pub claims: Option<String>,
 }
 
 impl Reader {
@@ -186,6 +192,13 @@ pub fn shown_verdict(capture: i64, row: &Row) -> Result<Verdict, JournalError> {
     })
 }
 
+/// Reads the evidence for moment and place.
+fn claims(capture: i64, row: &Row) -> Result<Option<String>, JournalError> {
+    let Some(packed) = row.get::<Option<Vec<u8>>>("claims")? else { return Ok(None) };
+    let text = unpack(&packed).and_then(|bytes| String::from_utf8(bytes).ok());
+    text.map(Some).ok_or_else(|| unreadable("the evidence", capture))
+}
+
 fn stored_place(capture: i64, row: &Row) -> Result<StoredPlace, JournalError> {
     Ok(StoredPlace {
         capture,
@@ -193,5 +206,8 @@ fn stored_place(capture: i64, row: &Row) -> Result<StoredPlace, JournalError> {
         taken: facts::taken(capture, row)?,
         position: facts::position(row)?,
         tag: facts::tag(row)?,
+        path: facts::path(row)?,
+        camera: facts::camera(row)?,
+        claims: claims(capture, row)?,
     })
 }

@@ -30,8 +30,8 @@ const APPLICATION_ID: i64 = 0x4272_434C;
 pub const PAGE_BYTES: usize = 4096;
 
 /// Migrations. Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 10] =
-    [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS, INSPECTIONS, INSPECTED, HISTORY];
+const MIGRATIONS: [&str; 11] =
+    [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS, INSPECTIONS, INSPECTED, HISTORY, PLACES];
 
 const CAPTURES: &str = "
     CREATE TABLE capture (
@@ -200,6 +200,28 @@ const HISTORY: &str = "
         class INTEGER NOT NULL,
         check_sum INTEGER NOT NULL,
         UNIQUE (event_id, class)
+    ) STRICT;
+";
+
+/// Evidence for the moments and places of captures, the device's track, and the clocks of cameras.
+const PLACES: &str = "
+    ALTER TABLE capture ADD COLUMN claims BLOB;    -- JSON, see position::Claims and packing.rs
+
+    CREATE TABLE track (
+        id INTEGER PRIMARY KEY,
+        first_ms INTEGER NOT NULL,     -- first and last fix, since 1970
+        last_ms INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        fixes BLOB NOT NULL,           -- see position/stored.rs
+        check_sum INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX track_until ON track (last_ms);
+
+    CREATE TABLE camera (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        clock TEXT NOT NULL,           -- JSON, see position::CameraClock
+        check_sum INTEGER NOT NULL
     ) STRICT;
 ";
 

@@ -107,12 +107,29 @@ impl Fidelity {
 pub struct ImageInput {
     /// Width and height of the input in pixels, 1 to 4096.
     pub size: u32,
+    /// Short side of the photo in pixels before the centre is cut out, `size` to 4096; `size` if not given, as in the
+    /// published k-NN. The published classifiers take 8/7 of the size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<u32>,
     /// Mean of each channel, red, green and blue, on a scale from 0 to 1.
     pub mean: [f32; 3],
     /// Standard deviation of each channel on the same scale, above 0.
     pub std: [f32; 3],
     /// Whether the encoder takes photos upright. The published pipeline takes the pixels as they are stored.
     pub apply_orientation: bool,
+}
+
+impl ImageInput {
+    /// Returns the text that stands for the preparation in the identity of an embedding space. It must never change for
+    /// the same preparation.
+    pub fn identity(&self) -> String {
+        let ImageInput { size, resize, mean, std, apply_orientation } = self;
+        let resize = resize.filter(|resize| resize != size).map(|resize| format!(", resize: {resize}"));
+        format!(
+            "ImageInput {{ size: {size:?}, mean: {mean:?}, std: {std:?}, apply_orientation: {apply_orientation:?}{} }}",
+            resize.unwrap_or_default()
+        )
+    }
 }
 
 /// Preparation of a text for the text encoder.
@@ -146,6 +163,10 @@ fn check(manifest: &Manifest, path: &Path) -> Result<(), PackageError> {
     }
     if !(1..=4096).contains(&image.size) {
         return Err(wrong("image.size", image.size.to_string(), "1 to 4096 pixels"));
+    }
+    if !image.resize.is_none_or(|resize| (image.size..=4096).contains(&resize)) {
+        let resize = image.resize.unwrap_or_default().to_string();
+        return Err(wrong("image.resize", resize, "image.size to 4096 pixels"));
     }
     if !image.mean.iter().all(|mean| mean.is_finite()) {
         return Err(wrong("image.mean", format!("{:?}", image.mean), "finite numbers"));

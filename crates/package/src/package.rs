@@ -72,7 +72,7 @@ impl Package {
         if let Some(quantized) = &self.manifest.quantized {
             return quantized.embedding_space;
         }
-        let mut text = format!("{:?} {:?}\n", self.manifest.image, self.manifest.text);
+        let mut text = format!("{} {:?}\n", self.manifest.image.identity(), self.manifest.text);
         for name in files::ENCODERS {
             text += &format!("{name} {}\n", self.manifest.files[name].sha256);
         }
@@ -97,8 +97,8 @@ impl Package {
 
     /// Returns how photos are prepared for the image encoder.
     pub fn preprocess(&self) -> Preprocess {
-        let ImageInput { size, mean, std, apply_orientation } = self.manifest.image;
-        Preprocess { size, mean, std, apply_orientation }
+        let ImageInput { size, resize, mean, std, apply_orientation } = self.manifest.image;
+        Preprocess { resize: resize.unwrap_or(size), size, mean, std, apply_orientation }
     }
 
     /// Completes an int8 package in `dir`, which holds its encoders already. Everything else is copied from this float
@@ -221,7 +221,7 @@ mod tests {
             licence: "MIT".into(),
             checkpoint: Checkpoint { file: "epoch_1.pt".into(), sha256: "0".repeat(64) },
             quantized: None,
-            image: ImageInput { size: 32, mean: [0.5; 3], std: [0.5; 3], apply_orientation: false },
+            image: ImageInput { size: 32, resize: None, mean: [0.5; 3], std: [0.5; 3], apply_orientation: false },
             text: TextInput { context_length: 77 },
             files: files::ENCODERS.map(|name| (name.to_owned(), input.clone())).into(),
         }
@@ -252,6 +252,19 @@ mod tests {
     }
 
     #[test]
+    fn a_package_may_cut_its_input_out_of_a_larger_photo() {
+        let plain = Package::open(folder(&manifest()).path()).expect("opens");
+        let mut manifest = manifest();
+        manifest.image.resize = Some(37);
+        let package = Package::open(folder(&manifest).path()).expect("opens");
+        assert_eq!((plain.preprocess().resize, package.preprocess().resize), (32, 37));
+        assert_ne!(plain.embedding_space(), package.embedding_space());
+        // The identity of packages without the field is that of earlier versions, which printed the fields like this.
+        let fields = "ImageInput { size: 32, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5], apply_orientation: false }";
+        assert_eq!(plain.manifest().image.identity(), fields);
+    }
+
+    #[test]
     fn a_package_may_want_photos_upright() {
         for apply_orientation in [false, true] {
             let mut manifest = manifest();
@@ -264,11 +277,12 @@ mod tests {
     #[test]
     fn every_wrong_value_is_named() {
         type Edit = fn(&mut Manifest);
-        let cases: [(&str, Edit); 10] = [
+        let cases: [(&str, Edit); 11] = [
             ("package format 9", |m| m.format = 9),
             ("labels `other-1`", |m| m.label_version = "other-1".into()),
             ("embedding_dim = 0", |m| m.embedding_dim = 0),
             ("image.size = 0", |m| m.image.size = 0),
+            ("image.resize = 31", |m| m.image.resize = Some(31)),
             ("image.mean", |m| m.image.mean[1] = f32::NAN),
             ("image.std", |m| m.image.std[2] = 0.0),
             ("caption_language = de", |m| m.caption_language = "de".into()),

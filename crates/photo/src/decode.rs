@@ -3,16 +3,18 @@
 use std::borrow::Cow;
 
 use super::format::Format;
+use super::guard::guarded;
 use super::jpeg::{self, JpegFlaw, JpegHeader};
 use super::limits::{Limits, Memory, check_pixels};
 use super::others::Other;
-use super::{PhotoError, Raster, baseline, libjpeg, png, tiff, webp};
+use super::{PhotoError, Raster, baseline, heif, libjpeg, png, tiff, webp};
 
 /// A photo whose structure and header are within the limits, with the memory that decoding it takes. None of its pixels
 /// have been allocated yet.
 #[derive(Debug)]
 pub struct OpenPhoto<'a> {
     bytes: &'a [u8],
+    format: Format,
     source: Source<'a>,
     limits: Limits,
     memory: Memory,
@@ -21,31 +23,17 @@ pub struct OpenPhoto<'a> {
 #[derive(Debug)]
 enum Source<'a> {
     Jpeg { bytes: &'a [u8], header: JpegHeader },
+    Tiff(Box<tiff::Picture<'a>>),
     Other { bytes: Cow<'a, [u8]>, form: Other },
+    Heif(heif::Photo<'a>),
 }
-
-/// Bytes per column and component of a JPEG for the rows of blocks that a decoder has in transit.
-const JPEG_COLUMN_BYTES: u64 = 160;
 
 impl<'a> OpenPhoto<'a> {
     /// Checks the structure and header of a file against the limits, without allocating any pixels.
     pub fn new(bytes: &'a [u8], limits: &Limits) -> Result<Self, PhotoError> {
-        match Format::of(bytes)? {
-            Format::Jpeg => Self::jpeg(bytes, bytes, limits),
-            Format::Png => {
-                let header = png::inspect(bytes)?;
-                let essential = header.essential(bytes, limits)?;
-                Self::other(bytes, essential, Other::png(&header), limits)
-            }
-            Format::WebP => {
-                webp::inspect(bytes)?;
-                Self::other(bytes, bytes.into(), Other::webp(bytes, limits), limits)
-            }
-            Format::Tiff => match tiff::inspect(bytes)? {
-                tiff::Content::Preview(preview) => Self::jpeg(bytes, preview, limits),
-                tiff::Content::Pixels { parts } => Self::other(bytes, bytes.into(), Other::tiff(parts, limits), limits),
-            },
-        }
+        let format = Format::of(bytes)?;
+        let (source, memory) = unless_it_panics(format, || Source::open(bytes, format, limits))?;
+        Ok(OpenPhoto { bytes, format, source, limits: *limits, memory })
     }
 
     /// Returns the peak memory in bytes, without the file itself, until everything made from the pixels exists. Turning
@@ -61,16 +49,55 @@ impl<'a> OpenPhoto<'a> {
 
     /// Decodes the pixels. Damaged data gives [`PhotoError::Undecodable`].
     pub fn decode(&self) -> Result<Raster, PhotoError> {
-        match &self.source {
+        unless_it_panics(self.format, || match &self.source {
             Source::Jpeg { bytes, header } => decode_jpeg(bytes, header, &self.limits),
+            Source::Tiff(picture) => picture.decode(),
             Source::Other { bytes, form } => form.decode(bytes),
+            Source::Heif(photo) => photo.decode(),
+        })
+    }
+}
+
+/// Runs a step of decoding. A panic of a decoder gives [`PhotoError::Undecodable`], so that a bad file costs only its own
+/// result.
+fn unless_it_panics<T>(format: Format, step: impl FnOnce() -> Result<T, PhotoError>) -> Result<T, PhotoError> {
+    let failed = || PhotoError::Undecodable { format: format.name(), reason: "the decoder failed".to_owned() };
+    guarded(step).unwrap_or_else(|| Err(failed()))
+}
+
+impl<'a> Source<'a> {
+    /// Opens a file of this format. Returns its pixels' source and the memory that decoding them takes.
+    fn open(bytes: &'a [u8], format: Format, limits: &Limits) -> Result<(Self, Memory), PhotoError> {
+        match format {
+            Format::Jpeg => Self::jpeg(bytes, limits),
+            Format::Png => {
+                let header = png::inspect(bytes)?;
+                let essential = header.essential(bytes, limits)?;
+                Self::other(essential, Other::png(&header), limits)
+            }
+            Format::WebP => {
+                webp::inspect(bytes)?;
+                let (source, memory) = Self::other(bytes.into(), Other::webp(bytes, limits), limits)?;
+                let decoding = memory.decoding + webp::codes_memory(bytes)?;
+                Ok((source, Memory { decoding, ..memory }.check(limits)?))
+            }
+            Format::Heic => {
+                let photo = heif::Photo::new(bytes, limits)?;
+                let memory = photo.memory().check(limits)?;
+                Ok((Source::Heif(photo), memory))
+            }
+            Format::Tiff => match tiff::inspect(bytes)? {
+                tiff::Content::Preview(preview) => Self::jpeg(preview, limits),
+                tiff::Content::Pixels(picture) => Self::tiff(bytes, picture, limits),
+            },
+            Format::Raw(raw) => Self::jpeg(raw.preview(bytes)?, limits),
         }
     }
 
-    /// Opens the JPEG `jpeg`, which is the file `bytes` itself or a preview inside it.
-    fn jpeg(bytes: &'a [u8], jpeg: &'a [u8], limits: &Limits) -> Result<Self, PhotoError> {
+    /// Opens a JPEG, which is a whole file or a preview inside it.
+    fn jpeg(bytes: &'a [u8], limits: &Limits) -> Result<(Self, Memory), PhotoError> {
         let format = Format::Jpeg.name();
-        let header = jpeg::inspect(jpeg).map_err(|flaw| match flaw {
+        let header = jpeg::inspect(bytes).map_err(|flaw| match flaw {
             JpegFlaw::Truncated(end) => PhotoError::Truncated { format, end },
             _ => PhotoError::Broken { format, reason: flaw.to_string() },
         })?;
@@ -85,17 +112,25 @@ impl<'a> OpenPhoto<'a> {
         let eighths = u64::from(limits.decoding.eighths(&header));
         let [width, height] = [header.width, header.height].map(|side| (u64::from(side) * eighths).div_ceil(8));
         let raster = 3 * width * height;
-        let rows = JPEG_COLUMN_BYTES * u64::from(header.components) * u64::from(header.width);
-        let memory = Memory { decoding: raster + header.coefficient_bytes + rows, raster }.check(limits)?;
-        Ok(OpenPhoto { bytes, source: Source::Jpeg { bytes: jpeg, header }, limits: *limits, memory })
+        let rows = libjpeg::COLUMN_BYTES * u64::from(header.components) * u64::from(header.width);
+        let copied = if header.irregular { jpeg::regular_bytes_max(bytes.len()) as u64 } else { 0 };
+        let memory = Memory { decoding: raster + header.coefficient_bytes + rows + copied, raster }.check(limits)?;
+        Ok((Source::Jpeg { bytes, header }, memory))
     }
 
-    /// Opens a file of another format. `given` is the part of the file that the decoder gets.
-    fn other(bytes: &'a [u8], given: Cow<'a, [u8]>, form: Other, limits: &Limits) -> Result<Self, PhotoError> {
-        let copied = if let Cow::Owned(copy) = &given { copy.len() as u64 } else { 0 };
-        let memory = form.measure(&given, limits)?;
+    fn tiff(bytes: &'a [u8], picture: Box<tiff::Picture<'a>>, limits: &Limits) -> Result<(Self, Memory), PhotoError> {
+        check_pixels([picture.width, picture.height], Format::Tiff.name(), limits)?;
+        let memory = picture.memory().check(limits)?;
+        picture.check_time(bytes.len(), limits)?;
+        Ok((Source::Tiff(picture), memory))
+    }
+
+    /// Opens a file of another format. `bytes` are the part of the file that the decoder gets.
+    fn other(bytes: Cow<'a, [u8]>, form: Other, limits: &Limits) -> Result<(Self, Memory), PhotoError> {
+        let copied = if let Cow::Owned(copy) = &bytes { copy.len() as u64 } else { 0 };
+        let memory = form.measure(&bytes, limits)?;
         let memory = Memory { decoding: memory.decoding + copied, ..memory }.check(limits)?;
-        Ok(OpenPhoto { bytes, source: Source::Other { bytes: given, form }, limits: *limits, memory })
+        Ok((Source::Other { bytes, form }, memory))
     }
 }
 
@@ -105,6 +140,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Raster, PhotoError> {
 }
 
 fn decode_jpeg(bytes: &[u8], header: &JpegHeader, limits: &Limits) -> Result<Raster, PhotoError> {
+    let regular: Cow<[u8]> = if header.irregular { jpeg::regular(bytes).into() } else { bytes.into() };
+    let bytes = &*regular;
     let eighths = limits.decoding.eighths(header);
     let undecodable = |error: libjpeg::LibjpegError| PhotoError::Undecodable {
         format: Format::Jpeg.name(),
@@ -151,7 +188,7 @@ mod tests {
     #[test]
     fn lossless_formats_keep_their_pixels() {
         let image = gradient(50, 31);
-        for format in [ImageFormat::Png, ImageFormat::Tiff, ImageFormat::WebP] {
+        for format in [ImageFormat::Png, ImageFormat::WebP] {
             let raster = decoded(&encoded(&image, format));
             assert_eq!(raster, Raster::whole(50, 31, image.as_bytes().to_vec()), "{format:?}");
         }
@@ -195,7 +232,8 @@ mod tests {
             seed!("progressive.jpg").to_vec(),
             seed!("preview.dng").to_vec(),
             encoded(&image, ImageFormat::Png),
-            encoded(&image, ImageFormat::Tiff),
+            seed!("deflate.tif").to_vec(),
+            seed!("lzw.tif").to_vec(),
             encoded(&image, ImageFormat::WebP),
         ];
         for whole in files {
@@ -207,6 +245,14 @@ mod tests {
                 assert!(early || error.may_be_incomplete(), "{length} of {} bytes: {error}", whole.len());
             }
         }
+    }
+
+    #[test]
+    fn a_panic_of_a_decoder_is_an_error_of_its_file() {
+        let panics = || -> Result<(), PhotoError> { [Ok(())][seed!("bomb.png").len()].clone() };
+        let reason = "the decoder failed".to_owned();
+        assert_eq!(unless_it_panics(Format::Heic, panics), Err(PhotoError::Undecodable { format: "HEIC", reason }));
+        assert_eq!(unless_it_panics(Format::Heic, || Err::<(), _>(PhotoError::Empty)), Err(PhotoError::Empty));
     }
 
     #[test]
@@ -224,7 +270,8 @@ mod tests {
         }
         let limits = Limits { pixels_max: 64 * 48 - 1, ..Limits::default() };
         let message = decode(&jpeg(64, 48), &limits).expect_err("refused").to_string();
-        assert_eq!(message, "64 x 48 pixels are more than the limit of 3071 (photo_megapixels_max)");
+        let remedy = "raise photo_megapixels_max in [intake], or --megapixels-max on the command line";
+        assert_eq!(message, format!("64 x 48 pixels are more than the limit of 3071; {remedy}"));
     }
 
     #[test]
@@ -256,7 +303,7 @@ mod tests {
             (seed!("arithmetic.jpg"), "arithmetic"),
             (seed!("animated.png"), "an animated PNG"),
             (seed!("animated.webp"), "an animated WebP"),
-            (seed!("header.heic"), "HEIC is not supported"),
+            (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "a Canon raw file (CR3)"),
             (b"%PDF-1.7 report", "not a photo"),
             (b"", "the file is empty"),
         ];
@@ -278,5 +325,75 @@ mod tests {
     fn the_first_page_and_the_preview_are_the_photo() {
         assert_eq!(decoded(seed!("pages.tif")).pixels, [8, 8]);
         assert_eq!(decoded(seed!("preview.dng")).rgb, decoded(seed!("drone.jpg")).rgb);
+    }
+    /// Returns the JPEG with these bytes in front of each segment up to the scan.
+    fn with_stray(whole: &[u8], stray: &[u8]) -> Vec<u8> {
+        let starts: Vec<usize> = jpeg::segments(whole).map(|segment| segment.start - 1).collect();
+        let ends = starts.iter().skip(1).copied().chain([whole.len()]);
+        let parts = starts.iter().zip(ends);
+        parts.fold(whole[..2].to_vec(), |bytes, (start, end)| [&bytes, stray, &whole[*start..end]].concat())
+    }
+
+    #[test]
+    fn what_libjpeg_passes_over_costs_no_photo() {
+        for whole in [jpeg(160, 120), seed!("drone.jpg").to_vec(), seed!("progressive.jpg").to_vec()] {
+            let right = decoded(&whole);
+            // Two letters, a segment that lost its marker, fill bytes, and zeros.
+            for stray in [&b"?>"[..], b"\0\xE1\0\x10zzzzzzzzzzzzzz", &[0xFF; 9], &[0; 3000]] {
+                // A third byte of `FF` is what the format is known by.
+                let bytes = [&[0xFF, 0xD8, 0xFF, 0xFE, 0, 2][..], &with_stray(&whole, stray)[2..]].concat();
+                assert_eq!(decoded(&bytes), right, "{stray:x?}");
+                for length in (6..bytes.len()).step_by(bytes.len() / 40) {
+                    let error = decode(&bytes[..length], &Limits::default()).expect_err("truncated");
+                    assert!(error.may_be_incomplete(), "{length} of {} bytes: {error}", bytes.len());
+                }
+            }
+            assert_eq!(decoded(&[&whole[..], b"\0\0trailer\xFF\xD8\xFF"].concat()), right);
+        }
+    }
+
+    #[test]
+    fn exif_without_its_marker_is_found_and_no_part_of_the_picture() {
+        let whole = seed!("drone.jpg");
+        let exif = jpeg::segments(whole).find(|segment| segment.marker == 0xE1).expect("EXIF").start;
+        let mut lost = [&[0xFF, 0xD8, 0xFF, 0xFE, 0, 2][..], &whole[2..]].concat();
+        lost[exif - 1 + 4] = 0;
+        assert_eq!(decoded(&lost), decoded(whole));
+        let read = |bytes| crate::read_metadata(bytes);
+        assert_eq!(read(&lost), read(whole));
+        assert_ne!(read(whole), crate::Metadata::default());
+    }
+
+    #[test]
+    fn a_later_version_of_jfif_is_read_like_the_first() {
+        let whole = jpeg(64, 48);
+        let mut second = whole.clone();
+        let at = whole.windows(5).position(|name| name == b"JFIF\0").expect("JFIF") + 5;
+        second[at] = 2;
+        assert_eq!(decoded(&second), decoded(&whole));
+    }
+
+    #[test]
+    fn a_photo_of_200_megapixels_is_decoded_unless_it_is_progressive() {
+        let sized = |bytes: &[u8], marker: u8| {
+            let at = jpeg::segments(bytes).find(|segment| segment.marker == marker).expect("a frame").start;
+            let mut sized = bytes.to_vec();
+            sized[at + 4..at + 8].copy_from_slice(&[12_240_u16.to_be_bytes(), 16_320_u16.to_be_bytes()].concat());
+            OpenPhoto::new(&sized, &Limits::default())
+                .map(|photo| photo.memory(false))
+                .map_err(|error| error.to_string())
+        };
+        assert!(sized(seed!("textured-420.jpg"), 0xC0).expect("opens") < 60_000_000);
+        let message = sized(seed!("progressive-48mp.jpg"), 0xC2).expect_err("refused");
+        assert!(message.contains("progressive_megabytes_max in [photo]") && message.contains("baseline"), "{message}");
+    }
+
+    #[test]
+    fn a_photo_of_64_megapixels_needs_no_setting() {
+        let (width, height) = (9248, 6944);
+        let bytes = libjpeg::encode(width, height, &vec![90; (width * height * 3) as usize], 50);
+        let photo = OpenPhoto::new(&bytes, &Limits::default()).expect("opens");
+        assert!(photo.memory(false) < 60_000_000, "{}", photo.memory(false));
+        assert_eq!(photo.decode().expect("decodes").pixels, [width, height]);
     }
 }

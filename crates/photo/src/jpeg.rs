@@ -4,9 +4,13 @@
 //! A camera that is still writing, a pulled card or a broken transfer leaves a file without its end. Decoders silently
 //! fill such a picture with grey, so the structure is checked first (ITU-T T.81, annex B).
 
+mod walk;
+
 use std::iter;
 
 use super::{Blocks, PhotoError};
+use walk::{APP1, END_OF_IMAGE, START_OF_IMAGE, Walk, XMP_NAME};
+pub use walk::{EXIF_NAME, JpegFlaw, START_OF_SCAN, Segment};
 
 /// Properties of a complete JPEG file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub struct JpegHeader {
     /// Bytes that a decoder must hold of the whole picture before it can output the first row: 0 if one scan has all
     /// components, otherwise two bytes per coefficient.
     pub coefficient_bytes: u64,
+    /// Whether libjpeg would warn of the file's structure, although it passes over what it warns of; see [`regular`].
+    pub irregular: bool,
 }
 
 /// Coding process that a frame header announces.
@@ -75,82 +81,65 @@ impl Coding {
     }
 }
 
-/// Reason why a file is not a complete JPEG. Numbers are offsets in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JpegFlaw {
-    #[error("the file ends at byte {0}, before the end of the picture")]
-    Truncated(usize),
-    #[error("byte {0} is not the start of a JPEG segment")]
-    NoMarker(usize),
-    #[error("the segment at byte {0} has an impossible length")]
-    BadLength(usize),
-    #[error("the picture has no size before its first scan")]
-    NoFrame,
-}
-
-const START_OF_IMAGE: u8 = 0xD8;
-const END_OF_IMAGE: u8 = 0xD9;
-pub const START_OF_SCAN: u8 = 0xDA;
-const TEMPORARY: u8 = 0x01;
-const APP1: u8 = 0xE1;
-/// Start of an APP1 segment's body that holds EXIF (EXIF 2.32, 4.7.2).
-pub const EXIF_NAME: &[u8] = b"Exif\0\0";
-/// Start of an APP1 segment's body that holds XMP (XMP specification part 3, 1.1.3).
-const XMP_NAME: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
-
 /// Walks all segments up to the end marker. Ignores what follows it, such as previews and the maker's trailer.
 pub fn inspect(bytes: &[u8]) -> Result<JpegHeader, JpegFlaw> {
     let mut frame: Option<Frame> = None;
-    let mut at = 2;
+    let mut walk = Walk::new(bytes);
+    let mut irregular = false;
     loop {
-        let (marker, after) = next_marker(bytes, at)?;
-        at = match marker {
-            END_OF_IMAGE => return Ok(frame.ok_or(JpegFlaw::NoFrame)?.header()),
-            TEMPORARY | 0xD0..=START_OF_IMAGE => after,
+        let segment = walk.advance()?;
+        irregular |= segment.is_irregular();
+        match segment.marker {
+            END_OF_IMAGE => {
+                let header = frame.ok_or(JpegFlaw::NoFrame)?.header;
+                return Ok(JpegHeader { irregular, ..header });
+            }
             START_OF_SCAN => {
-                let (body, end) = segment(bytes, after)?;
-                let scan = body.first().ok_or(JpegFlaw::BadLength(after))?;
+                let scan = segment.body.first().ok_or(JpegFlaw::BadLength(segment.start))?;
                 frame.as_mut().ok_or(JpegFlaw::NoFrame)?.add_scan(*scan);
-                end_of_entropy_data(bytes, end)?
+                walk.scan_data()?;
             }
-            _ => {
-                let (body, end) = segment(bytes, after)?;
-                if is_frame(marker) {
-                    frame = Some(Frame::read(marker, body).ok_or(JpegFlaw::BadLength(after))?);
-                }
-                end
+            marker if is_frame(marker) => {
+                frame = Some(Frame::read(marker, segment.body).ok_or(JpegFlaw::BadLength(segment.start))?);
             }
-        };
+            _ => (),
+        }
     }
-}
-
-/// A segment with its marker.
-pub struct Segment<'a> {
-    pub marker: u8,
-    /// Contents without the length field.
-    pub body: &'a [u8],
-    /// Offset of the first byte after the segment.
-    pub end: usize,
 }
 
 /// Iterates over the segments up to the header of the first scan. The file may be incomplete.
 pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
-    let mut next = Some(2);
+    let mut walk = Some(Walk::new(bytes));
     iter::from_fn(move || {
-        let mut at = next.take()?;
-        loop {
-            let (marker, after) = next_marker(bytes, at).ok()?;
-            match marker {
-                END_OF_IMAGE => return None,
-                TEMPORARY | 0xD0..=START_OF_IMAGE => at = after,
-                _ => {
-                    let (body, end) = segment(bytes, after).ok()?;
-                    next = (marker != START_OF_SCAN).then_some(end);
-                    return Some(Segment { marker, body, end });
-                }
-            }
+        let segment = walk.as_mut()?.advance().ok().filter(|segment| segment.marker != END_OF_IMAGE)?;
+        if segment.marker == START_OF_SCAN {
+            walk = None;
         }
+        Some(segment)
     })
+}
+
+/// Returns the maximum size in bytes of the copy that [`regular`] makes of a file of this size. Each marker that has
+/// lost its first byte gets it back; the shortest segment that is known without it has ten bytes.
+pub fn regular_bytes_max(bytes: usize) -> usize {
+    bytes + bytes / 8 + 4
+}
+
+/// Returns the file up to its end marker as the standard wants it, for decoders that take a stray byte for damage. The
+/// pixels are those that libjpeg makes of the file itself.
+pub fn regular(bytes: &[u8]) -> Vec<u8> {
+    let mut regular = Vec::with_capacity(regular_bytes_max(bytes.len()));
+    regular.extend([0xFF, START_OF_IMAGE]);
+    let mut walk = Walk::new(bytes);
+    while let Ok(segment) = walk.advance() {
+        segment.write(&mut regular);
+        match segment.marker {
+            END_OF_IMAGE => break,
+            START_OF_SCAN => regular.extend_from_slice(walk.scan_data().unwrap_or_default()),
+            _ => (),
+        }
+    }
+    regular
 }
 
 /// Returns the first EXIF and XMP block before the first scan. The file may be incomplete.
@@ -168,35 +157,6 @@ fn is_frame(marker: u8) -> bool {
     matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)
 }
 
-/// Returns the marker at `at`, after any fill bytes, and the offset after it.
-fn next_marker(bytes: &[u8], at: usize) -> Result<(u8, usize), JpegFlaw> {
-    let mut position = at;
-    match bytes.get(position) {
-        None => return Err(JpegFlaw::Truncated(bytes.len())),
-        Some(0xFF) => (),
-        Some(_) => return Err(JpegFlaw::NoMarker(at)),
-    }
-    while bytes.get(position) == Some(&0xFF) {
-        position += 1;
-    }
-    match bytes.get(position) {
-        None => Err(JpegFlaw::Truncated(bytes.len())),
-        Some(0) => Err(JpegFlaw::NoMarker(at)),
-        Some(&marker) => Ok((marker, position + 1)),
-    }
-}
-
-/// Returns the body of the segment whose length field is at `at`, and the offset after it.
-fn segment(bytes: &[u8], at: usize) -> Result<(&[u8], usize), JpegFlaw> {
-    let field = bytes.get(at..at + 2).ok_or(JpegFlaw::Truncated(bytes.len()))?;
-    let length = usize::from(u16::from_be_bytes([field[0], field[1]]));
-    if length < 2 {
-        return Err(JpegFlaw::BadLength(at));
-    }
-    let body = bytes.get(at + 2..at + length).ok_or(JpegFlaw::Truncated(bytes.len()))?;
-    Ok((body, at + length))
-}
-
 /// A frame header, updated by the scans seen so far.
 struct Frame {
     header: JpegHeader,
@@ -212,7 +172,16 @@ impl Frame {
         let samplings = body.get(6..6 + 3 * usize::from(components))?.chunks_exact(3).map(|component| component[1]);
         let bytes = coefficient_bytes(width, height, samplings)?;
         let coding = Coding::of_marker(marker);
-        let header = JpegHeader { width, height, components, precision, coding, scans: 0, coefficient_bytes: 0 };
+        let header = JpegHeader {
+            width,
+            height,
+            components,
+            precision,
+            coding,
+            scans: 0,
+            coefficient_bytes: 0,
+            irregular: false,
+        };
         Some(Frame { header, bytes })
     }
 
@@ -221,10 +190,6 @@ impl Frame {
         if self.header.coding == Coding::Progressive || components < self.header.components {
             self.header.coefficient_bytes = self.bytes;
         }
-    }
-
-    fn header(self) -> JpegHeader {
-        self.header
     }
 }
 
@@ -236,19 +201,6 @@ fn coefficient_bytes(width: u32, height: u32, samplings: impl Iterator<Item = u8
     let units = u64::from(width).div_ceil(8 * across) * u64::from(height).div_ceil(8 * down);
     let valid = factors.clone().all(|(x, y)| (1..=4).contains(&x) && (1..=4).contains(&y));
     valid.then(|| factors.map(|(x, y)| x * y * units * 64 * 2).sum())
-}
-
-/// Returns the offset of the first marker after entropy-coded data: an `FF` that is neither stuffed (`FF 00`) nor a
-/// restart.
-fn end_of_entropy_data(bytes: &[u8], start: usize) -> Result<usize, JpegFlaw> {
-    for at in memchr::memchr_iter(0xFF, &bytes[start..]).map(|offset| start + offset) {
-        match bytes.get(at + 1) {
-            None => break,
-            Some(0 | 0xD0..=0xD7 | 0xFF) => (),
-            Some(_) => return Ok(at),
-        }
-    }
-    Err(JpegFlaw::Truncated(bytes.len()))
 }
 
 #[cfg(test)]
@@ -275,6 +227,7 @@ mod tests {
         coding: Coding::Sequential,
         scans: 1,
         coefficient_bytes: 0,
+        irregular: false,
     };
 
     #[test]
@@ -349,8 +302,32 @@ mod tests {
             edit(&mut bytes);
             inspect(&bytes).unwrap_err()
         };
-        assert_eq!(broken(&|bytes| bytes[2] = 7), JpegFlaw::NoMarker(2));
-        assert_eq!(broken(&|bytes| bytes[5] = 1), JpegFlaw::BadLength(4));
+        assert_eq!(broken(&|bytes| bytes[2] = 7), JpegFlaw::NoFrame, "the next marker is the thumbnail's end");
+        assert_eq!(broken(&|bytes| bytes[11] = 0x3C), JpegFlaw::UnknownMarker(10));
+        assert_eq!(broken(&|bytes| bytes[13] = 1), JpegFlaw::BadLength(12));
         assert_eq!(broken(&|bytes| drop(bytes.drain(10..23))), JpegFlaw::NoFrame);
+        assert_eq!(broken(&|bytes| bytes[43] = 0xD8), JpegFlaw::SecondImage(42));
+    }
+
+    #[test]
+    fn the_regular_copy_ends_where_the_picture_does() {
+        let whole = sample();
+        assert_eq!(regular(&[&whole[..], b"trailer"].concat()), whole);
+        let mut stray = whole.clone();
+        stray.splice(10..10, [0x3F, 0x3E]);
+        assert_eq!(inspect(&stray), Ok(JpegHeader { irregular: true, ..HEADER }));
+        assert_eq!(regular(&stray), whole);
+        for length in 3..stray.len() {
+            assert_eq!(inspect(&stray[..length]), Err(JpegFlaw::Truncated(length)), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn the_largest_copy_fits() {
+        let lost = [b"\xE1\0\x08".as_slice(), EXIF_NAME, b"\xFF\xFE\0\x02"].concat().repeat(1000);
+        let bytes = [&[0xFF, 0xD8][..], &lost, &sample()[2..]].concat();
+        let copy = regular(&bytes);
+        assert_eq!(copy.len(), bytes.len() + 1000);
+        assert!(copy.len() <= regular_bytes_max(bytes.len()));
     }
 }

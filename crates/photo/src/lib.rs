@@ -1,8 +1,8 @@
 //! Turns the bytes of a photo file into the encoder's input, with pure functions.
 //!
-//! A walk over the file's own structure (`jpeg`, `png`, `tiff`, `webp`) refuses torn or unusual files before a pixel is
-//! allocated. `decode` makes the raster and `tensor` the encoder's input. `metadata` reads what the camera wrote,
-//! `quality` measures how well the photo shows its subject, and `code` finds a tag in the picture.
+//! A walk over the file's own structure (`heif`, `jpeg`, `png`, `raw`, `tiff`, `webp`) refuses torn or unusual files before
+//! a pixel is allocated. `decode` makes the raster and `tensor` the encoder's input. `metadata` reads what the camera
+//! wrote, `quality` measures how well the photo shows its subject, and `code` finds a tag in the picture.
 
 /// Bytes of a photo in the fuzz targets' corpus.
 #[cfg(test)]
@@ -13,11 +13,14 @@ macro_rules! seed {
 }
 
 mod baseline;
+mod boxes;
 mod budget;
 mod code;
 mod decode;
 mod error;
 mod format;
+mod guard;
+mod heif;
 mod jpeg;
 mod libjpeg;
 mod limits;
@@ -27,6 +30,7 @@ mod pixels;
 mod png;
 mod quality;
 mod raster;
+mod raw;
 mod tensor;
 mod thumbnail;
 mod tiff;
@@ -37,7 +41,9 @@ pub use code::read_tag;
 pub use decode::{OpenPhoto, decode};
 pub use error::PhotoError;
 pub use limits::{Decoding, Limits};
-pub use metadata::{Metadata, Positions, orientation, parse_offset, read as read_metadata};
+pub use metadata::{
+    CameraMoment, Metadata, MomentKind, Moments, Positions, orientation, parse_offset, read as read_metadata,
+};
 pub use quality::quality;
 pub use raster::{Orientation, Raster};
 pub use tensor::{EncoderInput, Preprocess, encoder_input, open, tensor};

@@ -14,6 +14,9 @@ use mozjpeg_sys::{jpeg_common_struct, jpeg_error_mgr};
 
 use super::jpeg::JpegHeader;
 
+/// Bytes per column and component of a JPEG for the rows of blocks that a decoder has in transit.
+pub const COLUMN_BYTES: u64 = 160;
+
 /// Reason why libjpeg made no picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LibjpegError {

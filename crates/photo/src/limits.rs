@@ -28,7 +28,8 @@ impl Default for Limits {
     }
 }
 
-/// Part of a JPEG's detail that is decoded. Other formats are always decoded completely.
+/// Part of a JPEG's detail that is decoded. A HEIC photo is decoded completely if it fits the memory, and other formats
+/// always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoding {
     /// Every pixel, as in the published pipeline.

@@ -1,8 +1,7 @@
-//! PNG, WebP and TIFF through the library `image`: the memory that its decoders take, and decoding. Together with
+//! PNG and WebP through the library `image`: the memory that its decoders take, and decoding. Together with
 //! `pixels`, the only file that names them.
 
 use std::io::Cursor;
-use std::panic::{self, UnwindSafe};
 
 use image::{ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult};
 
@@ -18,8 +17,6 @@ const PROFILE_BYTES: u64 = 4 << 20;
 const CHUNK_COPIES: u64 = 4;
 /// Rows that a PNG decoder holds: the previous one, the next one, and unpacked bytes of those that follow.
 const PNG_ROWS: u64 = 3;
-/// Bytes that a TIFF decoder holds for each strip or tile.
-const PART_BYTES: u64 = 128;
 
 /// Format of a file that `image` decodes, with what its decoder may allocate.
 #[derive(Clone, Copy, Debug)]
@@ -46,49 +43,30 @@ impl Other {
         Other { format: Format::WebP, kind: ImageFormat::WebP, beside, allowed: limits.memory_bytes_max }
     }
 
-    /// Describes a TIFF with this many strips or tiles.
-    pub fn tiff(parts: usize, limits: &Limits) -> Self {
-        let beside = PART_BYTES * parts as u64;
-        Other { format: Format::Tiff, kind: ImageFormat::Tiff, beside, allowed: limits.memory_bytes_max }
-    }
-
     /// Reads the header and returns the memory that decoding takes. The decoders' peaks were measured with the version
     /// in use; see `tests/photo_memory.rs`.
     pub fn measure(&self, bytes: &[u8], limits: &Limits) -> Result<Memory, PhotoError> {
-        self.guarded(|| {
-            let reader = self.open(bytes)?;
-            let ((width, height), color) = (reader.dimensions(), reader.color_type());
-            check_pixels([width, height], self.format.name(), limits)?;
-            let (pixels, samples) = (u64::from(width) * u64::from(height), reader.total_bytes());
-            let inside = match self.format {
-                // The decoder holds the samples a second time, in its own form.
-                Format::Tiff => samples,
-                // A lossless picture takes four bytes a pixel; a lossy one takes planes of luma, chroma and alpha.
-                Format::WebP => 6 * pixels,
-                Format::Png | Format::Jpeg => PNG_ROWS * samples / u64::from(height),
-            };
-            let converted = pixels::memory(samples, pixels, color);
-            Ok(Memory { decoding: (samples + inside).max(converted) + self.beside, raster: 3 * pixels })
-        })
+        let reader = self.open(bytes)?;
+        let ((width, height), color) = (reader.dimensions(), reader.color_type());
+        check_pixels([width, height], self.format.name(), limits)?;
+        let (pixels, samples) = (u64::from(width) * u64::from(height), reader.total_bytes());
+        let inside = match self.format {
+            // A lossless picture takes four bytes a pixel; a lossy one takes planes of luma, chroma and alpha.
+            Format::WebP => 6 * pixels,
+            _ => PNG_ROWS * samples / u64::from(height),
+        };
+        let converted = pixels::memory(samples, pixels, color);
+        Ok(Memory { decoding: (samples + inside).max(converted) + self.beside, raster: 3 * pixels })
     }
 
     /// Decodes the pixels.
     pub fn decode(&self, bytes: &[u8]) -> Result<Raster, PhotoError> {
-        self.guarded(|| {
-            let reader = self.open(bytes)?;
-            let ((width, height), color) = (reader.dimensions(), reader.color_type());
-            let mut samples = vec![0; usize::try_from(reader.total_bytes()).unwrap_or(usize::MAX)];
-            reader.read_image(&mut samples).map_err(|error| self.undecodable(&error))?;
-            let rgb = to_rgb(samples, color).ok_or(PhotoError::Unsupported { what: "a photo of unusual samples" })?;
-            Ok(Raster::whole(width, height, rgb))
-        })
-    }
-
-    /// Runs `work` and turns a panic of the decoder into an error, so that a bad file costs only its own result.
-    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, PhotoError> + UnwindSafe) -> Result<T, PhotoError> {
-        let reason = || "the decoder failed".to_owned();
-        let failed = |_| Err(PhotoError::Undecodable { format: self.format.name(), reason: reason() });
-        panic::catch_unwind(work).unwrap_or_else(failed)
+        let reader = self.open(bytes)?;
+        let ((width, height), color) = (reader.dimensions(), reader.color_type());
+        let mut samples = vec![0; usize::try_from(reader.total_bytes()).unwrap_or(usize::MAX)];
+        reader.read_image(&mut samples).map_err(|error| self.undecodable(&error))?;
+        let rgb = to_rgb(samples, color).ok_or(PhotoError::Unsupported { what: "a photo of unusual samples" })?;
+        Ok(Raster::whole(width, height, rgb))
     }
 
     fn open(&self, bytes: &[u8]) -> Result<impl ImageDecoder, PhotoError> {

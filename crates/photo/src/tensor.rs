@@ -8,6 +8,8 @@ use super::{Limits, OpenPhoto, Orientation, PhotoError, Raster};
 /// Format of the encoder's input, from the model package.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
+    /// Short side of the photo before the centre is cut out, in pixels; at least `size`.
+    pub resize: u32,
     /// Side of the square input, in pixels.
     pub size: u32,
     /// Mean that is subtracted from each channel, for values in [0, 1].
@@ -20,7 +22,11 @@ pub struct Preprocess {
 
 impl fmt::Display for Preprocess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} pixels, mean {:?}, std {:?}", self.size, self.mean, self.std)?;
+        write!(f, "{} pixels", self.size)?;
+        if self.resize != self.size {
+            write!(f, " of a short side of {}", self.resize)?;
+        }
+        write!(f, ", mean {:?}, std {:?}", self.mean, self.std)?;
         if self.apply_orientation { write!(f, ", upright") } else { Ok(()) }
     }
 }
@@ -38,7 +44,7 @@ pub struct EncoderInput {
 
 /// Opens a photo for the encoder: it is decoded to no fewer pixels than the encoder's input needs.
 pub fn open<'a>(bytes: &'a [u8], preprocess: &Preprocess, limits: &Limits) -> Result<OpenPhoto<'a>, PhotoError> {
-    OpenPhoto::new(bytes, &Limits { decoding: limits.decoding.at_least(preprocess.size), ..*limits })
+    OpenPhoto::new(bytes, &Limits { decoding: limits.decoding.at_least(preprocess.resize), ..*limits })
 }
 
 /// Decodes a photo and makes the encoder's input from it. `orientation` is that of the stored pixels if the metadata have
@@ -56,11 +62,11 @@ pub fn encoder_input(
     Ok(EncoderInput { tensor: tensor(&raster, preprocess), raster, pixels })
 }
 
-/// Resizes the short side to `size`, crops the centre and normalises. Returns `3 * size * size` values, channel by
+/// Resizes the short side to `resize`, crops the centre to `size` and normalises. Returns `3 * size * size` values, channel by
 /// channel and row by row. The geometry follows from the full size of the picture, even if the raster is scaled.
 pub fn tensor(raster: &Raster, preprocess: &Preprocess) -> Vec<f32> {
     let size = preprocess.size;
-    let pixels = raster.resample(&centre(raster.pixels, size), size, size);
+    let pixels = raster.resample(&centre(raster.pixels, preprocess.resize, size), size, size);
     let mut tensor = Vec::with_capacity(3 * pixels.len());
     for channel in 0..3 {
         let (mean, std) = (preprocess.mean[channel], preprocess.std[channel]);
@@ -71,8 +77,8 @@ pub fn tensor(raster: &Raster, preprocess: &Preprocess) -> Vec<f32> {
 
 /// Returns the part of a picture that the crop keeps. Nothing else is computed, so an extreme aspect ratio costs
 /// nothing.
-fn centre([width, height]: [u32; 2], size: u32) -> Region {
-    let [resized_width, resized_height] = resized(width, height, size).map(f64::from);
+fn centre([width, height]: [u32; 2], resize: u32, size: u32) -> Region {
+    let [resized_width, resized_height] = resized(width, height, resize).map(f64::from);
     let (step_x, step_y) = (f64::from(width) / resized_width, f64::from(height) / resized_height);
     Region {
         left: crop_offset(resized_width, size) * step_x,
@@ -102,7 +108,8 @@ mod tests {
         Raster::whole(width, height, vec![value; (width * height * 3) as usize])
     }
 
-    const PREPROCESS: Preprocess = Preprocess { size: 224, mean: [0.5; 3], std: [0.25; 3], apply_orientation: false };
+    const PREPROCESS: Preprocess =
+        Preprocess { resize: 224, size: 224, mean: [0.5; 3], std: [0.25; 3], apply_orientation: false };
 
     #[test]
     fn a_flat_picture_stays_flat_at_any_shape() {
@@ -125,15 +132,26 @@ mod tests {
         for width in (1..2000).step_by(7) {
             for height in [1, 2, 223, 224, 225, 999] {
                 let raster = grey(width, height, 7);
-                assert_eq!(raster.resample(&centre([width, height], 4), 4, 4), [[7; 3]; 16], "{width} x {height}");
+                assert_eq!(raster.resample(&centre([width, height], 4, 4), 4, 4), [[7; 3]; 16], "{width} x {height}");
             }
         }
     }
 
     #[test]
+    fn a_short_side_above_the_input_s_leaves_a_margin() {
+        // 512 x 1024 at a short side of 256 is 256 x 512; its centre of 224 is 448 pixels wide in the picture.
+        let region = centre([512, 1024], 256, 224);
+        assert_eq!([region.left, region.top, region.width, region.height], [32.0, 288.0, 448.0, 448.0]);
+        let wide = Preprocess { resize: 256, ..PREPROCESS };
+        assert_eq!(tensor(&grey(300, 400, 255), &wide).len(), 3 * 224 * 224);
+        assert_ne!(wide.to_string(), PREPROCESS.to_string());
+        assert!(wide.to_string().starts_with("224 pixels of a short side of 256, mean"));
+    }
+
+    #[test]
     fn channels_are_separated_and_normalised() {
         let raster = Raster::whole(1, 1, vec![0, 51, 255]);
-        let preprocess = Preprocess { size: 1, mean: [0.0, 0.1, 0.5], std: [1.0, 0.5, 0.5], ..PREPROCESS };
+        let preprocess = Preprocess { resize: 1, size: 1, mean: [0.0, 0.1, 0.5], std: [1.0, 0.5, 0.5], ..PREPROCESS };
         let expected = [0.0, 0.2, 1.0];
         for (value, expected) in tensor(&raster, &preprocess).iter().zip(expected) {
             assert!((value - expected).abs() < 1e-6);
@@ -146,10 +164,10 @@ mod tests {
         // A block whose only field is the orientation, 6.
         let exif = b"\xff\xe1\0\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
         let photo = [&plain[..2], exif, &plain[2..]].concat();
-        let known = crate::read_metadata(&photo, jiff::tz::Offset::UTC).orientation;
+        let known = crate::read_metadata(&photo).orientation;
         assert_eq!(known, Orientation::from_exif(6));
         for apply_orientation in [false, true] {
-            let preprocess = Preprocess { size: 16, apply_orientation, ..PREPROCESS };
+            let preprocess = Preprocess { resize: 16, size: 16, apply_orientation, ..PREPROCESS };
             let opened = open(&photo, &preprocess, &Limits::default()).expect("opens");
             let input = encoder_input(&opened, &preprocess, None).expect("decodes");
             assert_eq!(encoder_input(&opened, &preprocess, Some(known)).expect("decodes"), input);

@@ -3,15 +3,21 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use super::broker;
 use super::finding::{Finding, State};
 use crate::assembly;
+use crate::cli::{api, present};
 use crate::config::{Config, Web};
+use crate::daemon;
 use crate::drive::Drive;
 use crate::export::read_members;
 use crate::journal::{Condition, FILE_NAME, Reader, examine};
+use crate::position::{Line, LineParams, LineState};
 
 /// Time limit for examining a database, enough for several 100 MB on a slow card.
 const EXAMINATION_MAX: Duration = Duration::from_secs(60);
@@ -22,7 +28,7 @@ pub fn findings(config: &Config) -> Vec<Finding> {
     findings.extend(queue(dir));
     findings.extend(config.intake.folders.iter().map(|folder| watched(folder)));
     findings.extend(config.inspection.members.as_deref().map(members));
-    findings.extend(config.position.device.as_deref().map(serial_line));
+    findings.extend(assembly::receiver(config).map(|params| receiver(params, dir)));
     findings.extend(config.web.as_ref().and_then(page));
     findings.extend(broker::findings(config));
     findings
@@ -119,6 +125,66 @@ fn watched(folder: &Path) -> Finding {
         }
         Err(error) => finding(State::Error, error.to_string())
             .remedy("let the daemon's user read it (run this check as that user)".to_owned()),
+    }
+}
+
+/// Time to listen to a receiver: the search through the usual rates takes longest.
+const LISTEN: Duration = Duration::from_secs(20);
+/// Time to go on listening once valid messages arrive, until the receiver has said everything.
+const HEAR_OUT: Duration = Duration::from_secs(3);
+
+/// Checks the receiver's line. A line that nobody uses is listened to.
+fn receiver(params: LineParams, data_dir: &Path) -> Finding {
+    if daemon::is_running(data_dir) {
+        return told(&params, &api::get(data_dir, "/api/v1/status").ok().flatten().unwrap_or_default());
+    }
+    match params.source.path().map(serial_line) {
+        Some(finding) if finding.state != State::Ok => finding,
+        _ => heard(params),
+    }
+}
+
+/// Returns what the running daemon tells about the line.
+fn told(params: &LineParams, status: &Value) -> Finding {
+    let Some(receiver) = status["receiver"].as_object() else {
+        return Finding::new("position", State::Ok, format!("{}: the running daemon uses it", params.source));
+    };
+    let missing: Vec<&str> =
+        receiver.get("missing").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let state = if missing.is_empty() { State::Ok } else { State::Warning };
+    let finding = Finding::new("position", state, present::receiver(receiver));
+    if missing.is_empty() { finding } else { finding.remedy(missing.join("; ")) }
+}
+
+/// Listens to a line and tells what is heard.
+fn heard(params: LineParams) -> Finding {
+    let source = params.source.to_string();
+    let finding = |state, text: String| Finding::new("position", state, format!("{source}: {text}"));
+    let line = match Line::start(params, |_| ()) {
+        Ok(line) => line,
+        Err(error) => return finding(State::Error, error.to_string()),
+    };
+    let begin = Instant::now();
+    while line.report().state != LineState::Following && begin.elapsed() < LISTEN {
+        thread::sleep(Duration::from_millis(50));
+    }
+    if line.report().state == LineState::Following {
+        thread::sleep(HEAR_OUT);
+    }
+    let report = line.report();
+    line.stop();
+    let protocol = report.protocol.map(|protocol| protocol.to_string());
+    let satellites = report.satellites.map(|count| format!("{count} satellites"));
+    let heard: Vec<String> = [protocol, satellites].into_iter().flatten().collect();
+    match report.missing.split_first() {
+        None if report.last_fix_s.is_some() => finding(State::Ok, heard.join(", ")),
+        None => {
+            finding(State::Warning, "no fix".to_owned()).remedy("check the antenna and its view of the sky".to_owned())
+        }
+        Some((first, more)) => {
+            let found = finding(State::Warning, [heard, vec![first.clone()]].concat().join(", "));
+            if more.is_empty() { found } else { found.remedy(more.join("; ")) }
+        }
     }
 }
 

@@ -11,26 +11,31 @@ use crate::cli::method::{MethodArgs, describe};
 use crate::cli::outcome::Outcome;
 use crate::cli::package_args::PackageArgs;
 use crate::cli::progress;
-use crate::domain::{Labels, SecondLook, Verdict};
-use crate::evaluate::{Judged, Run, classification, doubts, urgency};
+use crate::cli::reading::ReadingArgs;
+use crate::domain::{Category, Labels, SecondLook, Verdict};
+use crate::evaluate::{Classification, Judged, Run, classification, doubts, urgency};
 use crate::package::Package;
 use crate::pipeline::Answerer;
-use crate::reference::{Row, RowForm, write_predictions};
+use crate::reference::{Row, RowForm, Rows, write_predictions};
 
 /// Classify the photos of a CSV, or take the answers of a predictions file, and score them by the published metrics.
 ///
-/// Each category is scored over the rows that are valid for it. Photos that cannot be read are named and left out.
+/// Each category is scored over the rows that are valid for it; one without any labels is left out of the mean. Photos
+/// that cannot be read are named and left out.
 /// Also scored: how well confidences are calibrated, how many urgent photos are found and at how many
 /// false alarms, and how often answers with a reason for a second look are wrong.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("input").required(true))]
 pub struct Args {
-    /// Rows with the published columns: image, text, kenzenudo, taisaku, damage_type, damage_loc and *_valid.
+    /// Rows with the published columns: image, kenzenudo, taisaku, damage_type, damage_loc and *_valid; or with some of
+    /// them.
     #[arg(long, value_name = "CSV", group = "input")]
     csv: Option<PathBuf>,
     /// Score a file of the published form, with the columns pred_kenzenudo, pred_taisaku and so on; needs no model.
     #[arg(long, value_name = "CSV", group = "input", conflicts_with_all = MODEL_ARGS)]
     predictions: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -60,23 +65,35 @@ const MODEL_ARGS: [&str; 7] = ["image_root", "package", "embeddings", "method", 
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let run = match (&args.csv, &args.predictions) {
-        (Some(csv), _) => answered(csv, &args.model)?,
-        (None, Some(predictions)) => predicted(predictions)?,
+        (Some(csv), _) => answered(csv, args)?,
+        (None, Some(predictions)) => predicted(predictions, &args.reading)?,
         (None, None) => unreachable!("clap asks for one of the two"),
     };
     args.output.present(run)
 }
 
 /// Scores the answers of a predictions file.
-fn predicted(path: &Path) -> Result<Run> {
-    let rows = inputs::rows(path, RowForm::Predicted)?;
+fn predicted(path: &Path, how: &ReadingArgs) -> Result<Run> {
+    let Rows { rows, present, report } = inputs::rows(path, RowForm::Predicted, how)?;
     let judged: Vec<Judged> = rows.into_iter().map(|row| Judged::by_labels(row.labels, &row.predicted)).collect();
-    Ok(Run { photos: judged.len(), classification: Some(classification(&judged)), ..output::new_run(path, None) })
+    let mut scores = classification(&judged);
+    for category in Category::ALL.into_iter().filter(|category| !present.predictions[*category as usize]) {
+        scores.leave_out(category, &format!("there is no column `pred_{}`", category.column()));
+    }
+    ensure_scored(path, &scores)?;
+    Ok(Run { photos: judged.len(), reading: Some(report), classification: Some(scores), ..output::new_run(path, None) })
+}
+
+fn ensure_scored(csv: &Path, scores: &Classification) -> Result<()> {
+    let reasons: Vec<String> =
+        scores.not_scored.iter().map(|(category, reason)| format!("{category}: {reason}")).collect();
+    ensure!(!scores.categories.is_empty(), "{}: no category can be scored; {}", csv.display(), reasons.join("; "));
+    Ok(())
 }
 
 /// Classifies the photos of a CSV and scores the answers.
-fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
-    let rows = inputs::rows(csv, RowForm::Labelled)?;
+fn answered(csv: &Path, Args { model: args, reading, .. }: &Args) -> Result<Run> {
+    let Rows { rows, report, .. } = inputs::rows(csv, RowForm::Labelled, reading)?;
     if let Some(out) = &args.out_csv {
         // Replacing the input would lose the rows that are left out of the output.
         let same = fs::canonicalize(out).is_ok_and(|out| fs::canonicalize(csv).is_ok_and(|csv| csv == out));
@@ -91,7 +108,7 @@ fn answered(csv: &Path, args: &ModelArgs) -> Result<Run> {
         write_answers(csv, &verdicts, out)?;
     }
     let run = score(csv, &package, &rows, &verdicts)?;
-    Ok(Run { method: Some(describe(&args.method.params())), ..run })
+    Ok(Run { method: Some(describe(&args.method.params())), reading: Some(report), ..run })
 }
 
 /// Returns a verdict for each photo that can be used.
@@ -114,8 +131,10 @@ fn score(csv: &Path, package: &Package, rows: &[Row], verdicts: &[Option<Verdict
     let judge = |(row, verdict): &(&Row, &Verdict)| Judged::by_verdict(row.labels.clone(), verdict);
     let judged: Vec<Judged> = answered.iter().map(judge).collect();
     let reasons = answered.iter().map(|(_, verdict)| -> &[SecondLook] { &verdict.second_look });
+    let scores = classification(&judged);
+    ensure_scored(csv, &scores)?;
     Ok(Run {
-        classification: Some(classification(&judged)),
+        classification: Some(scores),
         urgency: Some(urgency(answered.iter().map(|(row, verdict)| (&row.labels, verdict.urgency.review)))),
         second_look: Some(doubts(judged.iter().zip(reasons))),
         ..run

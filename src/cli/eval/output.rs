@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use crate::cli::outcome::Outcome;
 use crate::cli::present;
 use crate::domain::Category;
-use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Run, decimals, html};
+use crate::evaluate::{Classification, Direction, DirectionScores, DoubtScores, Run, Ties, decimals, html};
 use crate::package::Package;
 
 /// What every evaluation can write.
@@ -109,6 +109,17 @@ fn retrieval_table(direction: Direction, scores: &DirectionScores) -> String {
     if !scores.recall.is_empty() {
         text += &format!("  {:<30}{}\n", "R", at(&scores.recall));
     }
+    if scores.tied_queries > 0 {
+        let bound = |index: usize| scores.recall_bounds.iter().map(|(k, bounds)| (*k, bounds[index])).collect();
+        text += &format!("  {:<30}{}\n", "R, own pair last among ties", at(&bound(0)));
+        text += &format!("  {:<30}{}\n", "R, own pair first among ties", at(&bound(1)));
+        let order = if scores.ties == Some(Ties::Random) { "; scores are expected values" } else { "" };
+        text +=
+            &format!("  for {} of {} queries, others are equally similar{order}\n", scores.tied_queries, scores.pairs);
+    }
+    if scores.attributes.is_empty() {
+        text += "  no labels, so nothing about how they agree\n";
+    }
     for (category, scores) in &scores.attributes {
         let (matched, precision, gain) = (at(&scores.attr_match), scores.mean_average_precision, scores.ndcg_at_10);
         text += &format!("  {:<30}{matched} {precision:>8.4} {gain:>8.4}\n", format!("AttrMatch {category}"));
@@ -118,20 +129,25 @@ fn retrieval_table(direction: Direction, scores: &DirectionScores) -> String {
 
 fn classification_table(classification: &Classification) -> String {
     let mut text = format!(
-        "{:<16} {:>7} {:>9} {:>9} {:>12} {:>12} {:>12}\n",
-        "", "photos", "macro-F1", "micro-F1", "weighted-F1", "exact match", "calib. error"
+        "{:<16} {:>7} {:>9} {:>9} {:>12} {:>9} {:>12} {:>12}\n",
+        "", "photos", "macro-F1", "micro-F1", "weighted-F1", "mAP", "exact match", "calib. error"
     );
     for (category, scores) in &classification.categories {
         let error = decimals(scores.calibration.as_ref().map(|calibration| calibration.expected_error), 4);
         text += &format!(
-            "{:<16} {:>7} {:>9.4} {:>9.4} {:>12.4} {:>12.4} {error:>12}\n",
+            "{:<16} {:>7} {:>9.4} {:>9.4} {:>12.4} {:>9.4} {:>12.4} {error:>12}\n",
             Category::id(*category),
             scores.photos,
             scores.macro_f1,
             scores.micro_f1,
             scores.weighted_f1,
+            scores.mean_average_precision,
             scores.exact_match,
         );
     }
-    text + &format!("{:<16} {:>7} {:>9.4}\n", "mean", "", classification.mean_macro_f1)
+    for (category, reason) in &classification.not_scored {
+        text += &format!("{:<16} not scored: {reason}\n", Category::id(*category));
+    }
+    let over = format!("mean of {}", classification.categories.len());
+    text + &format!("{over:<16} {:>7} {:>9.4}\n", "", classification.mean_macro_f1)
 }

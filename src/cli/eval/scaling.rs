@@ -12,7 +12,7 @@ use crate::cli::outcome::Outcome;
 use crate::cli::package_args::PackageArgs;
 use crate::domain::{Embedding, Labels};
 use crate::evaluate::{Run, ScalingPoint, scaling};
-use crate::reference::{LabelledVectors, Stamp};
+use crate::reference::{LabelledVectors, Rows, Stamp};
 
 /// Score k-NN classification with random parts of the reference, to see what more labelled photos would bring.
 #[derive(Debug, clap::Args)]
@@ -54,7 +54,7 @@ impl FromStr for Size {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let csv = &args.rows.csv;
-    let rows = args.rows.rows()?;
+    let Rows { rows, report, .. } = args.rows.rows()?;
     let package = args.package.open()?;
     let path = package.reference()?;
     let reference = LabelledVectors::read(&path, &Stamp::of(&package))?;
@@ -69,6 +69,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         method: Some(describe(&Params { neighbours, ..Params::default() })),
         classification: points.last().map(|ScalingPoint { classification, .. }| classification.clone()),
         scaling: points,
+        reading: Some(report),
         ..run
     })
 }

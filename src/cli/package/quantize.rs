@@ -103,7 +103,7 @@ fn photos(package: &Package, dir: &Path) -> Result<Vec<Vec<f32>>> {
 
 /// Lists all files with a photo's extension, in a folder and below. Does not follow links to folders.
 fn list(dir: &Path, paths: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "tif", "tiff", "dng", "webp"];
+    const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "png", "tif", "tiff", "dng", "webp", "heic", "heif", "hif"];
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let path = entry.path();

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::ValueEnum;
 
+use crate::cli::reading::{self, ReadingArgs};
 use crate::package::files;
-use crate::reference::{Incomplete, LabelsFrom, Records, read_records};
+use crate::reference::{LabelsFrom, ReadOptions, Records, read_records};
 
 /// Where a reference's labels come from.
 #[derive(Debug, clap::Args)]
@@ -15,6 +16,9 @@ pub struct LabelsArgs {
     /// and from the findings if there is no label column at all.
     #[arg(long, value_name = "SOURCE", value_enum)]
     labels_from: Option<LabelsFromArg>,
+    /// Also take rows that lack some of the labels, as the published script does if a CSV has no *_valid columns.
+    #[arg(long)]
+    partial_rows: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,18 +28,15 @@ enum LabelsFromArg {
 }
 
 impl LabelsArgs {
-    /// Reads the rows. Names findings that do not give all four labels on standard error.
-    pub fn read(&self, csv: &Path) -> Result<Records> {
+    /// Reads the rows, and tells what was mapped and left out on standard error.
+    pub fn read(&self, csv: &Path, how: &ReadingArgs) -> Result<Records> {
         let labels_from = self.labels_from.map(|from| match from {
             LabelsFromArg::Columns => LabelsFrom::Columns,
             LabelsFromArg::Captions => LabelsFrom::Captions,
         });
-        let records = read_records(csv, labels_from)?;
-        if records.labels_from == LabelsFrom::Captions {
-            for Incomplete { line, reason } in &records.incomplete {
-                eprintln!("bridgeclip: {}, line {line}: left out: {reason}", csv.display());
-            }
-        }
+        let options = ReadOptions { partial: self.partial_rows, ..how.options() };
+        let records = read_records(csv, labels_from, &options)?;
+        reading::report(csv, &records.report);
         Ok(records)
     }
 }

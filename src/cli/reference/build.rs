@@ -14,11 +14,12 @@ use crate::cli::stop::stop_flag;
 use crate::kernels::{Threads, processors};
 use crate::package::{Package, files};
 use crate::pipeline::Embedder;
-use crate::reference::{Build, BuildInput, Record, Rejected, Source, Stamp, build, photo_path};
+use crate::reference::{Build, BuildInput, Record, Records, Rejected, Source, Stamp, build, photo_path};
 
 /// Embed the photos of a CSV and put them into the package as reference.db.
 ///
-/// Only rows whose four categories are known are taken. Photos that cannot be read are named and left out. If it is
+/// Only rows whose categories are known are taken; words that are no labels are mapped to classes as far as they are
+/// known, and a report tells how. Photos that cannot be read are named and left out. If it is
 /// stopped by Ctrl-C or killed, the same command goes on where it was.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -39,7 +40,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let mut package = Package::open(&args.package)?;
-    let records = args.labels.read(&args.rows.csv)?;
+    let records = args.labels.read(&args.rows.csv, &args.rows.reading)?;
     let (csv, root) = (&args.rows.csv, args.rows.root.image_root.as_deref());
     let source = |record: &Record| Source { path: photo_path(csv, root, &record.image), record: record.clone() };
     let sources: Vec<Source> = records.complete.iter().map(source).collect();
@@ -62,14 +63,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
     match outcome {
         Build::Complete { photos, rejected } => {
             package.add_file(files::REFERENCE)?;
-            report(args, photos, &rejected, records.incomplete.len())?;
+            report(args, photos, &rejected, &records)?;
             Ok(Outcome::from_failures(rejected.len()))
         }
         Build::Empty { rejected } => {
             name_rejected(args, &rejected);
             let rows = records.incomplete.len();
             bail!(
-                "{}: no row could be used: {rows} lack a label, {} photos are unreadable; {} is as it was",
+                "{}: no row could be used: {rows} are left out, {} photos are unreadable; {} is as it was",
                 csv.display(),
                 rejected.len(),
                 path.display()
@@ -92,19 +93,23 @@ fn name_rejected(args: &Args, rejected: &[Rejected]) {
     }
 }
 
-fn report(args: &Args, photos: usize, rejected: &[Rejected], incomplete: usize) -> Result<()> {
+fn report(args: &Args, photos: usize, rejected: &[Rejected], records: &Records) -> Result<()> {
     name_rejected(args, rejected);
+    let incomplete = records.incomplete.len();
     let mut out = std::io::stdout().lock();
     if args.json {
         let rejected = rejected
             .iter()
             .map(|Rejected { line, path, reason }| json!({ "line": line, "path": path, "reason": reason }));
         let rejected: Vec<Value> = rejected.collect();
-        writeln!(out, "{}", json!({ "photos": photos, "incomplete_rows": incomplete, "rejected": rejected }))?;
+        let report = &records.report;
+        let result =
+            json!({ "photos": photos, "incomplete_rows": incomplete, "rejected": rejected, "reading": report });
+        writeln!(out, "{result}")?;
     } else {
         writeln!(
             out,
-            "{photos} photos in the reference; {incomplete} rows without all four labels, {} unreadable photos left out",
+            "{photos} photos in the reference; {incomplete} rows and {} unreadable photos left out",
             rejected.len()
         )?;
     }

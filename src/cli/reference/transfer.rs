@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::args::{LabelsArgs, reference_file};
 use crate::cli::outcome::Outcome;
+use crate::cli::reading::ReadingArgs;
 use crate::cli::{npy, progress};
 use crate::domain::Category;
 use crate::package::{Package, files};
@@ -31,9 +32,11 @@ pub struct ImportArgs {
     /// A NumPy file of f32 or f64, [rows][dim]: a row for each row of the CSV, in the same order.
     #[arg(long, value_name = "FILE.npy")]
     embeddings: PathBuf,
-    /// Rows with the published columns. Only those whose four categories are known are taken.
+    /// Rows with the published columns, or some of them. Only those whose categories are known are taken.
     #[arg(long, value_name = "CSV")]
     csv: PathBuf,
+    #[command(flatten)]
+    reading: ReadingArgs,
     #[command(flatten)]
     labels: LabelsArgs,
     /// The model package.
@@ -70,7 +73,7 @@ pub struct MergeArgs {
 
 pub fn import(args: &ImportArgs) -> Result<Outcome> {
     let mut package = Package::open(&args.package)?;
-    let records = args.labels.read(&args.csv)?;
+    let records = args.labels.read(&args.csv, &args.reading)?;
     let (stamp, incomplete) = (Stamp::of(&package), records.incomplete.len());
     let rows = records.complete.len() + incomplete;
     let matrix = npy::read_for(&args.embeddings, &args.csv, rows, stamp.embedding_dim)?;
@@ -80,8 +83,11 @@ pub fn import(args: &ImportArgs) -> Result<Outcome> {
     package.add_file(files::REFERENCE)?;
     let mut out = std::io::stdout().lock();
     match args.json {
-        true => writeln!(out, "{}", json!({ "photos": photos, "incomplete_rows": incomplete }))?,
-        false => writeln!(out, "{photos} photos in the reference; {incomplete} rows without all four labels left out")?,
+        true => {
+            let report = &records.report;
+            writeln!(out, "{}", json!({ "photos": photos, "incomplete_rows": incomplete, "reading": report }))?;
+        }
+        false => writeln!(out, "{photos} photos in the reference; {incomplete} rows left out")?,
     }
     Ok(Outcome::Good)
 }

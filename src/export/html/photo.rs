@@ -83,10 +83,21 @@ fn answers(record: &Record, lang: Lang) -> String {
             none if none.is_empty() => escape(Text::NoAnswer.say(lang)),
             classes => classes.join("<br>"),
         };
-        format!("<tr><th scope=\"row\">{}</th><td>{answer}</td></tr>\n", escape(Text::of_category(category).say(lang)))
+        let (heading, others) = (escape(Text::of_category(category).say(lang)), not_excluded(record, category, lang));
+        format!("<tr><th scope=\"row\">{heading}</th><td>{answer}{others}</td></tr>\n")
     };
     let rows = Category::ALL.map(row).concat();
     format!("<table>\n<tbody>\n{rows}</tbody>\n</table>\n<p class=\"small\">{}</p>\n", escape(&basis(record, lang)))
+}
+
+/// Returns the classes that were not answered but cannot be excluded.
+fn not_excluded(record: &Record, category: Category, lang: Lang) -> String {
+    let others = record.capture.verdict.others_not_excluded(category);
+    let others: Vec<String> = others.map(|index| escape(&lang.class(category.class(index)))).collect();
+    match others.is_empty() {
+        true => String::new(),
+        false => format!("<br><small>{} {}</small>", escape(Text::NotExcluded.say(lang)), others.join(", ")),
+    }
 }
 
 /// Explains the basis of the answers.
@@ -136,13 +147,14 @@ fn facts(record: &Record, lang: Lang) -> String {
 /// Formats a position to seven decimals, which is a centimetre, and adds how far it can be trusted.
 fn position(position: Option<&Position>, lang: Lang) -> String {
     let Some(position) = position else { return Text::PositionUnknown.say(lang).to_owned() };
-    let Position { latitude_deg, longitude_deg, source, quality, hdop, std_m, age_s, .. } = position;
+    let Position { latitude_deg, longitude_deg, source, quality, hdop, std_m, age_s, error_m, .. } = position;
     let number = |name: Text, value: Option<String>| value.map(|value| format!("{} {value}", name.say(lang)));
     let trust = [
         Some(Text::of_source(*source).say(lang).to_owned()),
         quality.map(|quality| Text::of_fix(quality).say(lang).to_owned()),
         number(Text::StandardDeviation, std_m.map(|metres| format!("{metres:.2} m"))),
         number(Text::Hdop, hdop.map(|hdop| format!("{hdop:.1}"))),
+        number(Text::RightWithin, error_m.map(|metres| format!("{metres:.1} m"))),
         number(Text::FixAge, age_s.map(|seconds| format!("{seconds:.0} s"))),
     ];
     let trust: Vec<String> = trust.into_iter().flatten().collect();

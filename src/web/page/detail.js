@@ -4,7 +4,7 @@ import * as api from './api.js';
 import { el, facts, put, say } from './dom.js';
 import { sketch } from './map.js';
 import { accepted, card } from './photos.js';
-import { allCategories, categoryName, className, doubts, named, percent, place, reasons, t, when } from './words.js';
+import { allCategories, categoryName, className, doubts, named, percent, place, reasons, shortName, t, when } from './words.js';
 
 export async function show(root, { role, name, onHint }, id) {
   const [capture, earlier, track] = await Promise.all([
@@ -49,11 +49,21 @@ function picture(capture) {
 }
 
 function verdictOf(verdict) {
-  const answer = (category) => el('ul', {}, (verdict[category.id] ?? []).map((found) =>
-    el('li', {}, className(category.id, found.label)
-      + (found.confidence === undefined ? '' : ` (${percent(found.confidence)})`))));
+  const answer = (category) => [
+    el('ul', {}, (verdict[category.id] ?? []).map((found) =>
+      el('li', {}, className(category.id, found.label)
+        + (found.confidence === undefined ? '' : ` (${percent(found.confidence)})`)))),
+    notExcluded(verdict, category)];
   return facts(allCategories().map((category) =>
     [categoryName(category), (verdict[category.id] ?? []).length ? answer(category) : t('no_answer')]));
+}
+
+// Names the classes that were not answered but cannot be excluded.
+function notExcluded(verdict, category) {
+  const answered = (verdict[category.id] ?? []).map((found) => found.label);
+  const others = (verdict.not_excluded?.[category.id] ?? []).filter((label) => !answered.includes(label));
+  const names = others.map((label) => shortName(category.id, label)).join(', ');
+  return others.length > 0 && el('p', { class: 'small' }, `${t('not_excluded')} ${names}`);
 }
 
 // Lists who said what, the latest first. Judgements that were taken back stay in the list.
@@ -72,7 +82,7 @@ function about(capture) {
   const { taken, position, image, tag, drone, package: model } = capture;
   const camera = [image.camera?.make, image.camera?.model].filter(Boolean).join(' ');
   return facts([
-    [t('taken_at'), `${when(taken)} (${t(`time_${taken.quality}`)})`],
+    [t('taken_at'), `${when(taken)} (${moment(taken)})`],
     [t('position'), position ? whereabouts(position) : t('position_unknown')],
     [t('altitude'), position?.altitude_m !== undefined ? `${position.altitude_m.toFixed(1)} m` : drone?.relative_altitude_m],
     [t('member'), place(tag) || t('no_member')],
@@ -83,11 +93,23 @@ function about(capture) {
   ]);
 }
 
+// What a moment is worth, in words.
+function moment(taken) {
+  const notes = [t(`time_${taken.quality}`), taken.basis && t(`basis_${taken.basis}`),
+    taken.error_s !== undefined && `${t('right_within')} ${taken.error_s.toFixed(1)} s`,
+    taken.conflict && `${t('contradicted')} ${t(`basis_${taken.conflict.basis}`)} (${taken.conflict.difference_s.toFixed(0)} s)`];
+  return notes.filter(Boolean).join(', ');
+}
+
+const metres = (distance) => (distance < 10 ? `${distance.toFixed(1)} m` : `${Math.round(distance)} m`);
+
 export function whereabouts(position) {
   const notes = [t(`position_${position.source}`), position.quality && t(`fix_${position.quality}`),
     position.hdop !== undefined && `HDOP ${position.hdop.toFixed(1)}`,
-    position.std_m !== undefined && `± ${position.std_m.toFixed(1)} m`,
-    position.age_s !== undefined && `${t('fix_age')} ${Math.round(position.age_s)} s`].filter(Boolean);
+    position.error_m !== undefined && `${t('right_within')} ${metres(position.error_m)}`,
+    position.age_s !== undefined && `${t('fix_age')} ${Math.round(position.age_s)} s`,
+    position.conflict && `${t('contradicted')} ${t(`position_${position.conflict.source}`)} (${metres(position.conflict.distance_m)})`,
+  ].filter(Boolean);
   return `${position.latitude_deg.toFixed(5)}, ${position.longitude_deg.toFixed(5)} (${notes.join(', ')})`;
 }
 

@@ -37,6 +37,7 @@ function about(status, role) {
       [t('photos'), status.captures],
       [t('failed_files'), status.failed],
       [t('position'), status.position ? whereabouts(status.position) : t('position_unknown')],
+      [t('receiver'), receiver(status.receiver)],
       [t('disk_free'), status.disk_free_bytes === undefined ? null : `${(status.disk_free_bytes / 1e9).toFixed(1)} GB`],
       [t('temperature'), status.temperature_celsius === undefined ? null : `${Math.round(status.temperature_celsius)} °C`],
       [t('model'), status.package],
@@ -46,6 +47,11 @@ function about(status, role) {
     lost.length > 0 ? el('h3', {}, t('losses')) : '',
     facts(lost.map(([key, count]) => [t(`lost_${key}`), count])),
   ];
+}
+
+// The receiver's line, with what is missing on it.
+function receiver(line) {
+  return line && [line.source, ...(line.missing ?? [])].join(' – ');
 }
 
 // Settings of the link.

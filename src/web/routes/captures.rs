@@ -145,6 +145,7 @@ pub async fn original(
         Some(extension) if extension == "jpg" || extension == "jpeg" => "image/jpeg",
         Some(extension) if extension == "png" => "image/png",
         Some(extension) if extension == "webp" => "image/webp",
+        Some(extension) if extension == "heic" || extension == "heif" || extension == "hif" => "image/heic",
         _ => "application/octet-stream",
     };
     let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_DISPOSITION, "inline")];

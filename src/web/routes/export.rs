@@ -46,9 +46,12 @@ pub async fn export(
         "csv" => (Format::Stream(Stream::Csv { bom }), "text/csv; charset=utf-8"),
         "geojson" => (Format::Stream(Stream::Geojson), "application/geo+json"),
         "jsonl" => (Format::Stream(Stream::Jsonl), "application/jsonl"),
+        "gpx" => (Format::Stream(Stream::Gpx), "application/gpx+xml"),
+        "kml" => (Format::Stream(Stream::Kml), "application/vnd.google-earth.kml+xml"),
+        "odm" => (Format::Stream(Stream::Odm), "text/plain; charset=utf-8"),
         "html" => (Format::Stream(Stream::Html(lang)), "text/html; charset=utf-8"),
         "gpkg" => (Format::Geopackage, "application/geopackage+sqlite3"),
-        _ => return Err(Problem::bad_request("format: csv, geojson, gpkg, html or jsonl is expected")),
+        _ => return Err(Problem::bad_request("format: csv, geojson, gpkg, gpx, html, jsonl, kml or odm is expected")),
     };
     let filter = pairs.filter(site.zone)?;
     pairs.end()?;
@@ -58,7 +61,8 @@ pub async fn export(
     };
     let file = site.work(Kind::Export, visitor.id.clone(), write).await?;
     let day = Timestamp::now().to_zoned(site.zone.to_time_zone()).strftime("%Y-%m-%d").to_string();
-    let disposition = format!("attachment; filename=\"bridgeclip-{day}.{name}\"");
+    let suffix = if name == "odm" { "txt" } else { &name };
+    let disposition = format!("attachment; filename=\"bridgeclip-{day}.{suffix}\"");
     let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_DISPOSITION, &disposition)];
     Ok((headers, Bytes::from_stream(of_file(site, Kind::Quick, visitor.id, file))).into_response())
 }

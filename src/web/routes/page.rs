@@ -105,7 +105,8 @@ mod tests {
         assert!(keys.len() > 60, "{} keys", keys.len());
         let missing: Vec<_> = keys.iter().filter(|key| !table.contains(*key)).collect();
         assert!(missing.is_empty(), "{missing:?}");
-        let known = ["link_", "similar_", "time_", "position_", "fix_", "theme_", "lost_", "act_"].map(str::to_owned);
+        let known =
+            ["link_", "similar_", "time_", "position_", "fix_", "theme_", "lost_", "act_", "basis_"].map(str::to_owned);
         assert_eq!(begins, BTreeSet::from(known));
         let losses = serde_json::to_value(Losses::default()).expect("JSON");
         for loss in losses.as_object().expect("an object").keys() {
@@ -113,6 +114,9 @@ mod tests {
         }
         for act in [Act::Accepted, Act::Corrected, Act::Undone].map(|act| serde_json::to_value(act).expect("JSON")) {
             assert!(table.contains(&format!("act_{}", act.as_str().expect("a name"))), "{act}");
+        }
+        for basis in ["trigger", "camera", "camera_gps", "written", "arrival", "file"] {
+            assert!(table.contains(&format!("basis_{basis}")), "{basis}");
         }
         for state in ["offline", "connecting", "draining", "live", "held", "refused"] {
             assert!(table.contains(&format!("link_{state}")), "{state}");

@@ -2,7 +2,7 @@
 
 use bridgeclip_domain::{Embedding, EmbeddingError, Evidence, Method, PhotoQuality, Rule, Verdict};
 
-use super::{Fitted, Judge, Neighbour, Opinions, Params, Stored, ZeroShot, linear_answers};
+use super::{Fitted, Judge, Neighbour, Opinions, Params, Rules, Source, Stored, ZeroShot, linear_answers};
 use crate::heads::Heads;
 
 /// Answers photos by one method and rule, with the values fitted to a reference.
@@ -25,6 +25,11 @@ pub enum EngineError {
          `published`"
     )]
     NoRules,
+    #[error(
+        "the fitted rules of the reference have no fused vote for its linear heads; make heads with `bridgeclip reference \
+         fit-heads`, then fit the rules again with `bridgeclip reference fit-rules`"
+    )]
+    NoFused,
     #[error("the {what} of the reference take embeddings of {found} values, its own have {expected}; make them again")]
     Dimension { what: &'static str, found: usize, expected: usize },
     #[error("the prompts of the reference: {0}; make them again with `bridgeclip reference fit-prompts`")]
@@ -44,7 +49,8 @@ impl Engine {
         match (params.method, params.rule) {
             (Method::Linear, _) if heads.is_none() => Err(EngineError::NoHeads),
             (Method::ZeroShot, _) if zero_shot.is_none() => Err(EngineError::NoPrompts),
-            (_, Rule::Balanced) if rules.is_none() => Err(EngineError::NoRules),
+            (_, Rule::Balanced | Rule::Fused) if rules.is_none() => Err(EngineError::NoRules),
+            (_, Rule::Fused) if !has_fused(rules.as_ref(), &source) => Err(EngineError::NoFused),
             _ => Ok(Engine { judge: Judge { params, rules, source }, heads, zero_shot }),
         }
     }
@@ -64,8 +70,10 @@ impl Engine {
     /// # Panics
     /// If the embedding has another dimension than those of the reference.
     pub fn opinions(&self, photo: &Embedding) -> Opinions {
+        let linear_scores = self.heads.as_ref().map(|heads| heads.scores(photo));
         Opinions {
-            linear: self.heads.as_ref().map(|heads| linear_answers(&heads.scores(photo))),
+            linear: linear_scores.as_ref().map(linear_answers),
+            linear_scores,
             zero_shot: self.zero_shot.as_ref().map(|zero_shot| zero_shot.answers(photo)),
         }
     }
@@ -81,6 +89,12 @@ impl Engine {
         evidence.truncate(self.judge.params.neighbours);
         Verdict { evidence, ..verdict }
     }
+}
+
+/// Reports whether the rules have a fused vote that was fitted with the reference's linear heads.
+fn has_fused(rules: Option<&Rules>, source: &Source) -> bool {
+    let fused = rules.and_then(|rules| rules.fused.as_ref());
+    source.heads.is_some() && fused.is_some_and(|fused| fused.certainty.made_for == source.heads)
 }
 
 fn check_dim(what: &'static str, found: Option<usize>, expected: usize) -> Result<(), EngineError> {
@@ -130,10 +144,12 @@ mod tests {
     fn what_must_be_fitted_first_is_said() {
         let prompts = Fitted::decode(None, Some(&prompts(DIM).to_bytes()), None).expect("decodes");
         let default = Params::default();
-        let cases: [(Params, Fitted, &str); 4] = [
+        let cases: [(Params, Fitted, &str); 6] = [
             (Params { method: Method::Linear, ..default }, Fitted::default(), "reference fit-heads"),
             (Params { method: Method::ZeroShot, ..default }, Fitted::default(), "reference fit-prompts"),
             (Params { rule: Rule::Balanced, ..default }, Fitted::default(), "reference fit-rules"),
+            (Params { rule: Rule::Fused, ..default }, Fitted::default(), "reference fit-rules"),
+            (Params { rule: Rule::Fused, ..default }, with_rules(), "no fused vote for its linear heads"),
             (default, prompts, "prompts of the reference take embeddings of 5 values, its own have 6"),
         ];
         for (params, fitted, expected) in cases {

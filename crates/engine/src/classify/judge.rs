@@ -1,8 +1,10 @@
 //! Turns the answers of the methods into the verdict.
 
-use bridgeclip_domain::{Category, CategoryVerdict, Method, PhotoQuality, Rule, ScoredClass, Verdict};
+use bridgeclip_domain::{
+    Category, CategoryVerdict, Method, PhotoQuality, PredictionSets, Rule, ScoredClass, Scores, Verdict,
+};
 
-use super::{Answers, Circumstances, Neighbour, Rules, Source, UrgencyRule, published_vote, second_look};
+use super::{Answers, Circumstances, Neighbour, Prediction, Rules, Source, UrgencyRule, published_vote, second_look};
 
 /// Largest lead, in votes, of a published vote that counts as nearly tied when no limit was fitted. At a lead of one
 /// vote a single neighbour decides; half a vote more allows for rounding.
@@ -32,6 +34,8 @@ impl Default for Params {
 pub struct Opinions {
     /// Answers of the linear heads.
     pub linear: Option<Answers>,
+    /// Probabilities by the linear heads, from which [`Self::linear`] follows.
+    pub linear_scores: Option<Scores>,
     /// Answers of the prompts.
     pub zero_shot: Option<Answers>,
 }
@@ -41,7 +45,7 @@ pub struct Opinions {
 pub struct Judge {
     /// Method, rule and number of neighbours.
     pub params: Params,
-    /// Fitted rules. Required for [`Rule::Balanced`].
+    /// Fitted rules. Required for [`Rule::Balanced`] and [`Rule::Fused`].
     pub rules: Option<Rules>,
     /// Origin of the answers, which decides whether a calibration applies.
     pub source: Source,
@@ -52,9 +56,11 @@ impl Judge {
     pub fn neighbourhood(&self) -> usize {
         let votes = match (self.params.rule, &self.rules) {
             (Rule::Balanced, Some(rules)) => rules.balanced_vote.neighbours(),
+            (Rule::Fused, Some(Rules { fused: Some(fused), .. })) => fused.vote.neighbours(),
             _ => 0,
         };
-        votes.max(self.urgency().weighting.neighbours).max(self.params.neighbours)
+        let sets = self.prediction().map_or(0, Prediction::neighbours);
+        votes.max(sets).max(self.urgency().weighting.neighbours).max(self.params.neighbours)
     }
 
     /// Returns the answers of the method before calibration. `neighbours` is the [`Self::neighbourhood`], most similar
@@ -64,7 +70,7 @@ impl Judge {
     /// If the opinion of the method is missing.
     pub fn answers(&self, opinions: &Opinions, neighbours: &[Neighbour]) -> Answers {
         match self.params.method {
-            Method::Knn => self.vote(neighbours),
+            Method::Knn => self.vote(opinions, neighbours),
             Method::Linear => opinions.linear.clone().expect("the opinion of the linear heads"),
             Method::ZeroShot => opinions.zero_shot.clone().expect("the opinion of the prompts"),
         }
@@ -77,14 +83,15 @@ impl Judge {
     pub fn verdict(&self, opinions: &Opinions, neighbours: &[Neighbour], quality: Option<&PhotoQuality>) -> Verdict {
         let Params { method, rule, .. } = self.params;
         let answers = &self.answers(opinions, neighbours);
-        let knn = self.vote(neighbours);
+        let vote = (method != Method::Knn).then(|| self.vote(opinions, neighbours));
+        let knn = vote.as_ref().unwrap_or(answers);
         let certainty = self.rules.as_ref().and_then(|rules| rules.certainty(method, rule, &self.source));
         let circumstances = Circumstances {
             nearest: neighbours.first().map(|nearest| nearest.similarity),
             far_below: self.rules.as_ref().map(|rules| rules.far_below),
             answers,
             near_tie: certainty.map(|certainty| certainty.near_tie).or_else(|| self.near_tie()),
-            knn_and_linear: opinions.linear.as_ref().map(|linear| (&knn, linear)),
+            knn_and_linear: opinions.linear.as_ref().map(|linear| (knn, linear)),
             quality,
         };
         Verdict {
@@ -99,13 +106,26 @@ impl Judge {
             confidence_calibrated: certainty.is_some(),
             urgency: self.urgency().judge(neighbours),
             second_look: second_look(&circumstances),
+            not_excluded: self.not_excluded(opinions, neighbours),
             evidence: Vec::new(),
         }
     }
 
-    fn vote(&self, neighbours: &[Neighbour]) -> Answers {
+    fn not_excluded(&self, opinions: &Opinions, neighbours: &[Neighbour]) -> Option<PredictionSets> {
+        self.prediction()?.sets(neighbours, opinions.linear_scores.as_ref(), self.source.heads)
+    }
+
+    fn prediction(&self) -> Option<&Prediction> {
+        self.rules.as_ref()?.prediction.as_ref()
+    }
+
+    fn vote(&self, opinions: &Opinions, neighbours: &[Neighbour]) -> Answers {
         match (self.params.rule, &self.rules) {
             (Rule::Balanced, Some(rules)) => rules.balanced_vote.answers(neighbours),
+            (Rule::Fused, Some(Rules { fused: Some(fused), .. })) => {
+                let linear = opinions.linear_scores.as_ref().expect("the probabilities by the linear heads");
+                fused.vote.answers(neighbours, linear, self.params.neighbours)
+            }
             _ => published_vote(&neighbours[..self.params.neighbours.min(neighbours.len())]),
         }
     }
@@ -121,7 +141,7 @@ impl Judge {
         match (self.params.method, self.params.rule) {
             (Method::Knn, Rule::Published) => Some([NEAR_TIE_VOTES / self.params.neighbours as f32; 4]),
             (Method::Linear, _) => Some([NEAR_TIE_PROBABILITY; 4]),
-            (Method::Knn, Rule::Balanced) | (Method::ZeroShot, _) => None,
+            (Method::Knn, Rule::Balanced | Rule::Fused) | (Method::ZeroShot, _) => None,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Turns an embedding into a verdict, without side effects. There are three methods: the vote of the nearest reference
-//! photos by one of two rules, linear heads, and texts that describe the classes (zero-shot). Besides the answers, a
+//! photos by one of three rules, linear heads, and texts that describe the classes (zero-shot). Besides the answers, a
 //! verdict says whether the photo is urgent and whether it needs a second look.
 
 mod answer;
@@ -7,9 +7,11 @@ mod balanced;
 mod confidence;
 mod engine;
 mod fitted;
+mod fused;
 mod judge;
 mod knn;
 mod neighbour;
+mod prediction;
 mod prompt_embeddings;
 mod prompts;
 mod rules;
@@ -24,12 +26,14 @@ pub use balanced::{BalancedVote, CategoryVote};
 pub use confidence::ConfidenceMap;
 pub use engine::{Engine, EngineError};
 pub use fitted::{Fitted, FittedError, Stored};
+pub use fused::{CategoryFusion, EVIDENCE, FusedVote, FusionBasis, Logits};
 pub use judge::{Judge, Opinions, Params};
 pub use knn::published_vote;
 pub use neighbour::{NEIGHBOURS_MAX, Neighbour, Weighting};
+pub use prediction::{CategoryPrediction, Prediction};
 pub use prompt_embeddings::{PromptEmbeddings, PromptEmbeddingsError};
 pub use prompts::{Prompts, PromptsError};
-pub use rules::{Certainty, Rules, RulesError, Source};
+pub use rules::{Certainty, Fused, Rules, RulesError, Source};
 pub use second_look::{Circumstances, second_look};
 pub use urgency::{UrgencyRule, is_urgent};
 pub use zero_shot::ZeroShot;

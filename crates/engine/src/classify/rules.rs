@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use bridgeclip_domain::{Category, Method, Rule, Sha256};
 
-use super::{BalancedVote, ConfidenceMap, NEIGHBOURS_MAX, UrgencyRule};
+use super::{BalancedVote, ConfidenceMap, FusedVote, NEIGHBOURS_MAX, Prediction, UrgencyRule};
 
 /// All rules that `bridgeclip reference fit-rules` fits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,10 +22,26 @@ pub struct Rules {
     pub linear: Option<Certainty>,
     /// Certainty of the prompts. None if there were none at the time of the fit.
     pub zero_shot: Option<Certainty>,
+    /// The fused rule. None if there were no linear heads at the time of the fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fused: Option<Fused>,
+    /// Limits of the prediction sets. None in rules that were fitted by an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<Prediction>,
     /// Rule that puts photos forward as urgent.
     pub urgency: UrgencyRule,
     /// Similarity of the nearest neighbour below which a photo counts as unlike the reference.
     pub far_below: f32,
+}
+
+/// The fused rule, with the certainty of its answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fused {
+    /// How votes and heads are joined.
+    pub vote: FusedVote,
+    /// Certainty of the answers, made for the heads that the vote was fitted with.
+    pub certainty: Certainty,
 }
 
 /// Calibration of one method's answers.
@@ -77,7 +93,7 @@ impl Rules {
         }
     }
 
-    fn parts(&self) -> [(bool, &'static str); 8] {
+    fn parts(&self) -> [(bool, &'static str); 10] {
         let votes = &self.balanced_vote.0;
         let is_good = |certainty: &Option<Certainty>| certainty.as_ref().is_none_or(Certainty::is_good);
         [
@@ -87,6 +103,8 @@ impl Rules {
             (self.balanced.is_good(), "certainty of the balanced vote"),
             (is_good(&self.linear), "certainty of the linear heads"),
             (is_good(&self.zero_shot), "certainty of the prompts"),
+            (self.fused.as_ref().is_none_or(Fused::is_good), "fused vote"),
+            (self.prediction.as_ref().is_none_or(Prediction::is_good), "prediction sets"),
             (self.urgency.is_good(), "rule of urgency"),
             ((-1.0..=1.0).contains(&self.far_below), "similarity of far neighbours"),
         ]
@@ -98,10 +116,19 @@ impl Rules {
         let (certainty, made_for) = match (method, rule) {
             (Method::Knn, Rule::Published) => ((of.neighbours == self.neighbours).then_some(&self.published)?, None),
             (Method::Knn, Rule::Balanced) => (&self.balanced, None),
+            (Method::Knn, Rule::Fused) => {
+                (&self.fused.as_ref().filter(|_| of.neighbours == self.neighbours)?.certainty, of.heads)
+            }
             (Method::Linear, _) => (self.linear.as_ref()?, of.heads),
             (Method::ZeroShot, _) => (self.zero_shot.as_ref()?, of.prompts),
         };
         (certainty.made_for == made_for).then_some(certainty)
+    }
+}
+
+impl Fused {
+    fn is_good(&self) -> bool {
+        self.vote.is_good() && self.certainty.is_good()
     }
 }
 
@@ -131,6 +158,8 @@ pub mod tests {
             balanced: certainty,
             linear: None,
             zero_shot: None,
+            fused: None,
+            prediction: None,
             urgency: UrgencyRule { weighting, threshold: 0.1 },
             far_below: 0.5,
         }

@@ -1,4 +1,6 @@
-//! Training by the published recipe: AdamW, a cosine schedule, dropout.
+//! Training by the published recipe: AdamW, a cosine schedule by epochs, dropout, batches of 64 without a smaller last one.
+//!
+//! The published training sees other crops and colours of a photo in each epoch; here its embedding is all there is.
 //!
 //! The heads share no weights, so each is trained alone, and each thread takes one head at a time. The result equals
 //! that of training them together: joint training would only add up their losses, and AdamW treats every weight by
@@ -22,22 +24,23 @@ use super::{Head, Heads, NORM_EPSILON};
 pub struct FitParams {
     /// Number of passes over the rows, at least 1.
     pub epochs: usize,
-    /// Learning rate at the start, above 0. It falls to 0 along half a cosine, step by step.
+    /// Learning rate of the first epoch, above 0. It falls towards 0 along half a cosine, epoch by epoch.
     pub learning_rate: f32,
     /// Share of every weight, times the learning rate, that a step removes; at least 0.
     pub weight_decay: f32,
     /// Share of the linear layer's inputs that are left out in a step, in [0, 1).
     pub dropout: f32,
-    /// Number of rows in a step, at least 1.
+    /// Number of rows in a step, at least 1. Rows that do not fill the last batch of an epoch are left out of it, unless
+    /// there are fewer rows than one batch.
     pub batch: usize,
     /// Seed of all random choices.
     pub seed: u64,
 }
 
 impl Default for FitParams {
-    /// Returns the published parameters where they are known, PyTorch's default weight decay, and batches of 256.
+    /// Returns the published parameters.
     fn default() -> Self {
-        FitParams { epochs: 30, learning_rate: 1e-3, weight_decay: 0.01, dropout: 0.3, batch: 256, seed: 42 }
+        FitParams { epochs: 30, learning_rate: 1e-3, weight_decay: 1e-4, dropout: 0.3, batch: 64, seed: 42 }
     }
 }
 
@@ -104,7 +107,12 @@ pub fn fit(
     });
     trained.sort_by_key(|(category, _)| *category);
     let heads: Vec<Head> = trained.into_iter().map(|(_, head)| head).collect::<Result<_, _>>()?;
-    Ok(Heads { dim, epsilon: NORM_EPSILON, heads: heads.try_into().expect("a head for each category") })
+    Ok(Heads {
+        dim,
+        epsilon: NORM_EPSILON,
+        preparation: None,
+        heads: heads.try_into().expect("a head for each category"),
+    })
 }
 
 impl FitParams {
@@ -146,10 +154,10 @@ fn fit_head(
     if order.is_empty() {
         return Err(FitError::NoLabels(category));
     }
-    let mut training = Training::new(dim, category, params, kernel, order.len());
+    let mut training = Training::new(dim, category, params, kernel);
     let examples = Examples { rows, targets: &targets };
     for epoch in 1..=params.epochs {
-        let loss = training.epoch(&examples, &mut order);
+        let loss = training.epoch(&examples, &mut order, epoch);
         if progress(&EpochEnd { category, epoch, loss }).is_break() {
             return Err(FitError::Stopped);
         }
@@ -172,12 +180,10 @@ struct Training<'a> {
     adam: AdamW,
     random: Random,
     params: &'a FitParams,
-    step: usize,
-    steps: usize,
 }
 
 impl<'a> Training<'a> {
-    fn new(dim: usize, category: Category, params: &'a FitParams, kernel: Kernel, examples: usize) -> Self {
+    fn new(dim: usize, category: Category, params: &'a FitParams, kernel: Kernel) -> Self {
         let mut random = Random::new(&[params.seed, category as u64]);
         let head = first_head(dim, category, &mut random);
         Training {
@@ -186,24 +192,22 @@ impl<'a> Training<'a> {
             head,
             random,
             params,
-            step: 0,
-            steps: params.epochs * examples.div_ceil(params.batch),
         }
     }
 
-    /// Trains once on every example, in a new order. Returns the mean loss.
-    fn epoch(&mut self, examples: &Examples, order: &mut [u32]) -> f64 {
+    /// Trains once on the examples, in a new order. Returns the mean loss. Epochs count from 1.
+    fn epoch(&mut self, examples: &Examples, order: &mut [u32], epoch: usize) -> f64 {
         self.random.shuffle(order);
-        let batches = order.chunks(self.params.batch);
-        let losses = batches.map(|batch| self.learn(examples, batch) * batch.len() as f64);
-        losses.sum::<f64>() / order.len() as f64
+        let rate = f64::from(self.params.learning_rate) * cosine(epoch - 1, self.params.epochs);
+        let batch = self.params.batch.min(order.len());
+        let batches = order.chunks_exact(batch);
+        let count = batches.len() as f64;
+        batches.map(|batch| self.learn(examples, batch, rate as f32)).sum::<f64>() / count
     }
 
-    fn learn(&mut self, examples: &Examples, batch: &[u32]) -> f64 {
+    fn learn(&mut self, examples: &Examples, batch: &[u32], rate: f32) -> f64 {
         let loss = self.gradient.compute(&self.head, examples, batch, &mut self.random);
-        let rate = f64::from(self.params.learning_rate) * cosine(self.step, self.steps);
-        self.adam.step(&mut self.head.values, &self.gradient.values.values, rate as f32);
-        self.step += 1;
+        self.adam.step(&mut self.head.values, &self.gradient.values.values, rate);
         loss
     }
 }
@@ -288,6 +292,28 @@ mod tests {
             }
         }
         assert!(right >= 780, "{right} of 800 answers are right");
+    }
+
+    #[test]
+    fn the_parameters_are_the_published_ones() {
+        let published =
+            FitParams { epochs: 30, learning_rate: 1e-3, weight_decay: 1e-4, dropout: 0.3, batch: 64, seed: 42 };
+        assert_eq!(FitParams::default(), published);
+        // torch.optim.lr_scheduler.CosineAnnealingLR with T_max 30 after 0, 1, 15 and 29 epochs.
+        for (epochs, expected) in [(0, 1.0), (1, 0.997_260_947_7), (15, 0.5), (29, 0.002_739_052_3)] {
+            assert!((cosine(epochs, 30) - expected).abs() < 1e-9, "{epochs}");
+        }
+    }
+
+    #[test]
+    fn rows_that_fill_no_batch_are_left_out_of_an_epoch() {
+        let (rows, labels) = toy(20);
+        let train = |batch| {
+            let params = FitParams { epochs: 1, batch, dropout: 0.0, ..FitParams::default() };
+            train(&rows, &labels, &params, 1).expect("trains").to_bytes()
+        };
+        assert!(train(20) == train(64), "fewer rows than a batch are one batch");
+        assert!(train(19) != train(20));
     }
 
     #[test]

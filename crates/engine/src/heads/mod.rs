@@ -7,10 +7,12 @@
 mod adamw;
 mod fit;
 mod gradient;
+mod preparation;
 
 use bridgeclip_domain::{Category, Embedding, Scores};
 
 pub use fit::{EpochEnd, FitError, FitParams, Progress, fit};
+pub use preparation::Preparation;
 
 /// Value added to the variance in a layer norm over a unit-length embedding.
 ///
@@ -23,6 +25,7 @@ pub const NORM_EPSILON: f32 = 1e-7;
 pub struct Heads {
     dim: usize,
     epsilon: f32,
+    preparation: Option<Preparation>,
     heads: [Head; 4],
 }
 
@@ -54,7 +57,7 @@ struct PartsMut<'a> {
 /// Reason why bytes are not heads for these categories.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum HeadsError {
-    #[error("not linear heads: the data does not start with `BCHEADS1`")]
+    #[error("not linear heads: the data does not start with `BCHEADS1` or `BCHEADS2`")]
     Magic,
     #[error("the data of the linear heads has {found} bytes instead of {expected}; copy it again")]
     Length { expected: u64, found: usize },
@@ -64,20 +67,41 @@ pub enum HeadsError {
     Dimension(u32),
     #[error("the linear heads' epsilon is {0}; expected a positive number")]
     Epsilon(f32),
+    #[error(
+        "the linear heads' photos had a short side of {resize} pixels and were cut to {size}; expected 1 to {PIXELS_MAX}"
+    )]
+    Preparation { resize: u32, size: u32 },
     #[error("the head of {category} holds {value}")]
     NotFinite { category: Category, value: f32 },
 }
 
-const MAGIC: &[u8; 8] = b"BCHEADS1";
+/// First bytes of stored heads whose preparation is not known.
+const UNPREPARED: &[u8; 8] = b"BCHEADS1";
+/// First bytes of stored heads whose preparation is known.
+const PREPARED: &[u8; 8] = b"BCHEADS2";
 /// Upper limit on the dimension of embeddings in stored heads.
 const DIM_MAX: u32 = 65_536;
+/// Upper limit on the sides of photos in stored heads.
+const PIXELS_MAX: u32 = 4096;
 /// Size of the header: magic bytes, dimension, epsilon, and the numbers of classes.
 const HEADER_BYTES: usize = 8 + 4 + 4 + 4 * 4;
+/// Size of the preparation after the header: short side and side of the centre.
+const PREPARATION_BYTES: usize = 4 + 4;
 
 impl Heads {
     /// Number of values of the embeddings that the heads take.
     pub fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// How the photos were prepared that the heads were trained on. None if it is not known.
+    pub fn preparation(&self) -> Option<Preparation> {
+        self.preparation
+    }
+
+    /// Returns the heads with a known preparation.
+    pub fn prepared(self, preparation: Preparation) -> Self {
+        Heads { preparation: Some(preparation), ..self }
     }
 
     /// Returns the probabilities of all classes: the softmax of the outputs in a single-label category, the sigmoid of
@@ -106,14 +130,16 @@ impl Heads {
         parts.weight.chunks_exact(self.dim).zip(parts.bias).map(|(weights, bias)| output(weights, *bias)).collect()
     }
 
-    /// Returns the stored form, little-endian: `BCHEADS1`, the dimension (u32), the epsilon (f32), the number of
-    /// classes of each category (u32); then per category, as f32, the layer norm's weight and bias `[dim]`, the linear
-    /// weight `[classes][dim]` and its bias `[classes]`.
+    /// Returns the stored form, little-endian: `BCHEADS2`, the dimension (u32), the epsilon (f32), the number of
+    /// classes of each category (u32), short side and size of the photos (u32); then per category, as f32, the layer
+    /// norm's weight and bias `[dim]`, the linear weight `[classes][dim]` and its bias `[classes]`. Heads whose
+    /// preparation is not known begin with `BCHEADS1` and have no sizes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
+        let mut bytes = if self.preparation.is_some() { PREPARED } else { UNPREPARED }.to_vec();
         bytes.extend((self.dim as u32).to_le_bytes());
         bytes.extend(self.epsilon.to_le_bytes());
         bytes.extend(Category::ALL.iter().flat_map(|category| (category.classes().len() as u32).to_le_bytes()));
+        bytes.extend(self.preparation.iter().flat_map(|p| [p.resize, p.size]).flat_map(u32::to_le_bytes));
         bytes.extend(self.heads.iter().flat_map(|head| &head.values).flat_map(|value| value.to_le_bytes()));
         bytes
     }
@@ -121,24 +147,27 @@ impl Heads {
     /// Reads the form that [`Self::to_bytes`] writes. Checks lengths, numbers of classes, and that all values are
     /// finite.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeadsError> {
-        if !bytes.starts_with(MAGIC) {
-            return Err(HeadsError::Magic);
-        }
+        let header_bytes = match bytes {
+            bytes if bytes.starts_with(PREPARED) => HEADER_BYTES + PREPARATION_BYTES,
+            bytes if bytes.starts_with(UNPREPARED) => HEADER_BYTES,
+            _ => return Err(HeadsError::Magic),
+        };
         let (header, values) = bytes
-            .split_at_checked(HEADER_BYTES)
-            .ok_or(HeadsError::Length { expected: HEADER_BYTES as u64, found: bytes.len() })?;
-        let [dim, epsilon, classes @ ..] = words::<6>(&header[MAGIC.len()..]);
+            .split_at_checked(header_bytes)
+            .ok_or(HeadsError::Length { expected: header_bytes as u64, found: bytes.len() })?;
+        let [dim, epsilon, classes @ ..] = words::<6>(&header[UNPREPARED.len()..]);
+        let preparation = header[HEADER_BYTES..].as_chunks().0.first().map(preparation).transpose()?;
         let (dim, epsilon) = (dimension(dim)?, positive(f32::from_bits(epsilon))?);
         check_classes(classes)?;
         let expected = Category::ALL.iter().map(|category| 4 * Head::len(dim, *category)).sum::<usize>();
         if values.len() != expected {
-            return Err(HeadsError::Length { expected: (HEADER_BYTES + expected) as u64, found: bytes.len() });
+            return Err(HeadsError::Length { expected: (header_bytes + expected) as u64, found: bytes.len() });
         }
         let mut values = values.as_chunks().0.iter().map(|word| f32::from_le_bytes(*word));
         let heads = Category::ALL
             .map(|category| Head { dim, values: values.by_ref().take(Head::len(dim, category)).collect() });
         check_finite(&heads)?;
-        Ok(Heads { dim, epsilon, heads })
+        Ok(Heads { dim, epsilon, preparation, heads })
     }
 }
 
@@ -150,6 +179,14 @@ fn dimension(dim: u32) -> Result<usize, HeadsError> {
     match dim {
         1..=DIM_MAX => Ok(dim as usize),
         _ => Err(HeadsError::Dimension(dim)),
+    }
+}
+
+fn preparation(sizes: &[u8; PREPARATION_BYTES]) -> Result<Preparation, HeadsError> {
+    let [resize, size] = words::<2>(sizes);
+    match (1..=resize).contains(&size) && resize <= PIXELS_MAX {
+        true => Ok(Preparation { resize, size }),
+        false => Err(HeadsError::Preparation { resize, size }),
     }
 }
 
@@ -285,12 +322,15 @@ mod tests {
 
     fn random_heads(dim: usize) -> Heads {
         let mut random = Random::new(&[5]);
-        Heads { dim, epsilon: NORM_EPSILON, heads: Category::ALL.map(|c| random_head(dim, c, &mut random)) }
+        let heads = Category::ALL.map(|c| random_head(dim, c, &mut random));
+        Heads { dim, epsilon: NORM_EPSILON, preparation: Some(Preparation { resize: 256, size: 224 }), heads }
     }
 
     #[test]
     fn the_stored_form_is_read_back_and_damage_is_refused() {
         let heads = random_heads(6);
+        let unprepared = Heads { preparation: None, ..heads.clone() };
+        assert_eq!(Heads::from_bytes(&unprepared.to_bytes()), Ok(unprepared));
         let bytes = heads.to_bytes();
         assert_eq!(Heads::from_bytes(&bytes), Ok(heads));
         let changed = |place: usize, word: [u8; 4]| {
@@ -306,7 +346,9 @@ mod tests {
             (changed(12, 0f32.to_le_bytes()), "epsilon is 0"),
             (changed(12, nan), "epsilon is NaN"),
             (changed(20, 3u32.to_le_bytes()), "measure has 3 classes; this program knows 9"),
-            (changed(HEADER_BYTES, nan), "soundness holds NaN"),
+            (changed(HEADER_BYTES, 5000u32.to_le_bytes()), "a short side of 5000 pixels and were cut to 224"),
+            (changed(HEADER_BYTES + 4, 257u32.to_le_bytes()), "a short side of 256 pixels and were cut to 257"),
+            (changed(HEADER_BYTES + PREPARATION_BYTES, nan), "soundness holds NaN"),
             (changed(bytes.len() - 4, f32::INFINITY.to_le_bytes()), "damage_location holds inf"),
         ];
         for (message, expected) in cases {

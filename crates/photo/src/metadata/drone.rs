@@ -4,26 +4,43 @@
 //! "Camera and metadata overview" for the X2 and X10, Parrot's "Embedded Photo Metadata", and ExifTool's tables. Autel
 //! has written DJI's fields under the prefix `drone` since 2022, and those of Pix4D (`Camera`) before.
 
-use bridgeclip_domain::{Attitude, Drone, FixQuality, Position, PositionSource};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
 
-use super::values::Metadata;
+use bridgeclip_domain::{AltitudeAbove, Attitude, Drone, FixQuality, Position, PositionSource};
+
+use super::standard;
+use super::values::{Metadata, plausible_altitude, plausible_place, plausible_speed};
 use super::xmp::Properties;
 
-/// Altitude in metres, on either side of zero, beyond which a value is an error: no drone flies that high.
-const ALTITUDE_M_MAX: f64 = 20_000.0;
 /// Distance in metres beyond which a value is an error: no laser on a drone reaches that far.
 const DISTANCE_M_MAX: f64 = 10_000.0;
 
-/// Adds the facts of an XMP packet to the metadata.
-pub fn add(properties: &Properties, metadata: &mut Metadata) {
+/// Adds the facts of an XMP packet to the metadata. Returns the moment of exposure in UTC if the packet states it.
+pub fn add(properties: &Properties, metadata: &mut Metadata) -> Option<Timestamp> {
     let mut drone = Drone::default();
+    let mut utc = None;
     for prefix in ["drone-dji:", "drone:"] {
-        add_dji(&Fields { properties, prefix }, metadata, &mut drone);
+        let fields = Fields { properties, prefix };
+        add_dji(&fields, metadata, &mut drone);
+        utc = utc.or_else(|| exposure_utc(fields.text("UTCAtExposure")?));
     }
-    add_skydio(&Fields { properties, prefix: "drone-skydio:" }, &mut drone);
+    add_skydio(&Fields { properties, prefix: "drone-skydio:" }, metadata, &mut drone);
     add_parrot(&Fields { properties, prefix: "drone-parrot:" }, &mut drone);
     add_pix4d(&Fields { properties, prefix: "Camera:" }, metadata, &mut drone);
     metadata.drone = (drone != Drone::default()).then_some(drone);
+    utc
+}
+
+/// First day on which a drone can have stated the moment of exposure. A clock that is not set shows an earlier one.
+const FIRST_DAY: Date = Date::constant(2016, 1, 1);
+
+/// Parses a moment in UTC, such as `2022-07-23T07:12:22.872778`, or in microseconds since 1970.
+fn exposure_utc(text: &str) -> Option<Timestamp> {
+    let is_number = text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_digit());
+    let moment = if is_number { Timestamp::from_microsecond(text.parse().ok()?).ok()? } else { standard::utc(text)? };
+    (Offset::UTC.to_datetime(moment).date() >= FIRST_DAY).then_some(moment)
 }
 
 /// Fields of one maker, by their common prefix.
@@ -47,7 +64,7 @@ impl Fields<'_> {
     }
 
     fn altitude(&self, name: &str) -> Option<f64> {
-        self.within(name, ALTITUDE_M_MAX)
+        self.number(name).and_then(plausible_altitude)
     }
 
     /// Returns a length in metres if it is positive. Devices without a value write 0.
@@ -61,11 +78,9 @@ impl Fields<'_> {
         Attitude { roll_deg, pitch_deg, yaw_deg }
     }
 
-    /// Reads a latitude and longitude in degrees. The point 0, 0 counts as none, because devices without a position
-    /// write it.
+    /// Reads a latitude and longitude in degrees.
     fn place(&self, latitude: &str, longitude: &str) -> Option<(f64, f64)> {
-        let place = (self.within(latitude, 90.0)?, self.within(longitude, 180.0)?);
-        (place != (0.0, 0.0)).then_some(place)
+        plausible_place(self.within(latitude, 90.0)?, self.within(longitude, 180.0)?)
     }
 }
 
@@ -79,16 +94,25 @@ fn add_dji(fields: &Fields, metadata: &mut Metadata, drone: &mut Drone) {
     fill(&mut drone.gimbal, attitude("Gimbal"));
     fill(&mut drone.flight, attitude("Flight"));
     let quality = rtk_quality(fields);
+    let surface = surface(fields);
     if let Some(position) = &mut metadata.positions.exif {
         position.quality = position.quality.max(quality);
+        // The altitude in the EXIF block is a copy of this one, whatever its reference says.
+        position.altitude_above = position.altitude_m.and(surface).or(position.altitude_above);
     }
-    metadata.positions.rtk = metadata.positions.rtk.take().or_else(|| rtk(fields, quality?));
+    let positions = &mut metadata.positions;
+    match place(fields, quality, surface) {
+        Some(place) if place.source == PositionSource::Rtk => positions.rtk = positions.rtk.take().or(Some(place)),
+        place => positions.xmp = positions.xmp.take().or(place),
+    }
+    metadata.speed_mps = metadata.speed_mps.or_else(|| ground_speed(fields));
     // A laser that measured nothing reports another status.
     if fields.text("LRFStatus").is_none_or(|status| status == "Normal")
         && let Some(distance) = fields.length("LRFTargetDistance")
     {
         drone.laser_distance_m = drone.laser_distance_m.or(Some(distance));
-        metadata.positions.laser_target = metadata.positions.laser_target.take().or_else(|| laser_target(fields));
+        metadata.positions.laser_target =
+            metadata.positions.laser_target.take().or_else(|| laser_target(fields, quality, surface));
     }
 }
 
@@ -103,41 +127,62 @@ fn rtk_quality(fields: &Fields) -> Option<FixQuality> {
     }
 }
 
-fn rtk(fields: &Fields, quality: FixQuality) -> Option<Position> {
-    if quality < FixQuality::RtkFloat {
-        return None;
-    }
+/// Returns the surface from which `AbsoluteAltitude` counts. With RTK that is the ellipsoid of the corrections
+/// ("geodetic height" in DJI's manuals). Without it, DJI adds the barometer's height to an altitude at take-off whose
+/// surface it does not state.
+fn surface(fields: &Fields) -> Option<AltitudeAbove> {
+    let is_rtk = match fields.text("AltitudeType") {
+        Some(kind) => kind == "RtkAlt",
+        None => rtk_quality(fields).is_some(),
+    };
+    is_rtk.then_some(AltitudeAbove::Ellipsoid)
+}
+
+/// Returns the drone's position, from RTK or from satellites alone.
+fn place(fields: &Fields, quality: Option<FixQuality>, surface: Option<AltitudeAbove>) -> Option<Position> {
     // Some firmware misspells the longitude's name.
     let place = |longitude| fields.place("GpsLatitude", longitude);
-    let place = place("GpsLongitude").or_else(|| place("GpsLongtitude"))?;
+    let place =
+        place("GpsLongitude").or_else(|| place("GpsLongtitude")).or_else(|| fields.place("Latitude", "Longitude"))?;
+    let altitude_m = fields.altitude("AbsoluteAltitude");
+    let is_rtk = quality >= Some(FixQuality::RtkFloat);
+    let has_no_fix = fields.text("GpsStatus").is_some_and(|status| status.eq_ignore_ascii_case("Invalid"));
     let deviations = fields.length("RtkStdLat").zip(fields.length("RtkStdLon"));
+    let quality = if has_no_fix && !is_rtk { Some(FixQuality::Estimated) } else { quality };
     Some(Position {
-        std_m: deviations.map(|(north, east)| north.hypot(east)),
-        quality: Some(quality),
-        ..position(PositionSource::Rtk, place, fields.altitude("AbsoluteAltitude"))
+        std_m: deviations.filter(|_| quality.is_some()).map(|(north, east)| north.hypot(east)),
+        quality,
+        altitude_above: altitude_m.and(surface),
+        age_s: (quality != Some(FixQuality::Estimated)).then_some(0.0),
+        ..position(if is_rtk { PositionSource::Rtk } else { PositionSource::Xmp }, place, altitude_m)
     })
 }
 
-fn laser_target(fields: &Fields) -> Option<Position> {
+/// Returns the speed over the ground in metres per second from its components to the north and to the east.
+fn ground_speed(fields: &Fields) -> Option<f64> {
+    plausible_speed(fields.number("FlightXSpeed")?.hypot(fields.number("FlightYSpeed")?))
+}
+
+/// Returns the point that the laser hit. It is computed from the drone's position, so its quality is no better.
+fn laser_target(fields: &Fields, quality: Option<FixQuality>, surface: Option<AltitudeAbove>) -> Option<Position> {
     let place = fields.place("LRFTargetLat", "LRFTargetLon")?;
-    Some(position(PositionSource::LaserTarget, place, fields.altitude("LRFTargetAbsAlt")))
+    let altitude_m = fields.altitude("LRFTargetAbsAlt");
+    let target = position(PositionSource::LaserTarget, place, altitude_m);
+    Some(Position { quality, altitude_above: altitude_m.and(surface), ..target })
 }
 
 /// Returns a position that was measured at the moment of exposure.
 fn position(source: PositionSource, place: (f64, f64), altitude_m: Option<f64>) -> Position {
-    Position {
-        latitude_deg: place.0,
-        longitude_deg: place.1,
-        altitude_m,
-        source,
-        hdop: None,
-        std_m: None,
-        quality: None,
-        age_s: Some(0.0),
-    }
+    Position { altitude_m, age_s: Some(0.0), ..Position::at(place.0, place.1, source) }
 }
 
-fn add_skydio(fields: &Fields, drone: &mut Drone) {
+/// Adds Skydio's fields. Its position repeats that of the EXIF block, with more digits; Skydio states the ellipsoid as
+/// the altitude's surface for the X10 with RTK alone ("Skydio X10 RTK/PPK metadata overview").
+fn add_skydio(fields: &Fields, metadata: &mut Metadata, drone: &mut Drone) {
+    let altitude_m = fields.altitude("AbsoluteAltitude");
+    let place = fields.place("Latitude", "Longitude");
+    let xmp = &mut metadata.positions.xmp;
+    *xmp = xmp.take().or_else(|| place.map(|place| position(PositionSource::Xmp, place, altitude_m)));
     let attitude = |structure: &str| {
         let names = ["Roll", "Pitch", "Yaw"].map(|axis| format!("{structure}/drone-skydio:{axis}"));
         fields.attitude([&names[0], &names[1], &names[2]])
@@ -160,8 +205,9 @@ fn add_pix4d(fields: &Fields, metadata: &mut Metadata, drone: &mut Drone) {
     gimbal.pitch_deg = gimbal.pitch_deg.map(|pitch| if pitch < 0.0 { pitch } else { pitch - 90.0 });
     fill(&mut drone.gimbal, gimbal);
     drone.relative_altitude_m = drone.relative_altitude_m.or(fields.altitude("AboveGroundAltitude"));
-    if let Some(position) = &mut metadata.positions.exif {
-        position.std_m = position.std_m.or(fields.length("GPSXYAccuracy"));
+    let std_m = fields.length("GPSXYAccuracy");
+    for position in [&mut metadata.positions.exif, &mut metadata.positions.xmp].into_iter().flatten() {
+        position.std_m = position.std_m.or(std_m);
     }
 }
 
@@ -182,7 +228,7 @@ mod tests {
         let exif = position(PositionSource::Exif, (49.7, 13.3), None);
         let positions = Positions { exif: Some(exif), ..Positions::default() };
         let mut metadata = Metadata { positions, ..Metadata::default() };
-        add(&xmp::parse(packet.as_bytes()).expect("parses"), &mut metadata);
+        metadata.moments.utc = add(&xmp::parse(packet.as_bytes()).expect("parses"), &mut metadata);
         metadata
     }
 
@@ -209,11 +255,17 @@ mod tests {
             laser_distance_m: Some(54.103),
         };
         assert_eq!(metadata.drone, Some(expected));
-        let laser = position(PositionSource::LaserTarget, (49.7263932, 13.351629), Some(409.1));
+        let laser = Position {
+            quality: Some(FixQuality::RtkFixed),
+            altitude_above: Some(AltitudeAbove::Ellipsoid),
+            ..position(PositionSource::LaserTarget, (49.7263932, 13.351629), Some(409.1))
+        };
         assert_eq!(metadata.positions.laser_target, Some(laser));
+        assert_eq!(metadata.positions.xmp, None, "it is the one by RTK");
         let rtk = metadata.positions.rtk.expect("a position");
         assert_eq!((rtk.latitude_deg, rtk.longitude_deg), (49.726349021, 13.350951205));
         assert_eq!((rtk.quality, rtk.altitude_m), (Some(FixQuality::RtkFixed), Some(431.531)));
+        assert_eq!((rtk.altitude_above, rtk.age_s), (Some(AltitudeAbove::Ellipsoid), Some(0.0)));
         assert!((rtk.std_m.expect("a deviation") - 0.05).abs() < 1e-12);
     }
 
@@ -230,7 +282,69 @@ mod tests {
             let positions = read(&DJI.replace("RtkFlag=\"50\"", &format!("RtkFlag=\"{flag}\""))).positions;
             assert_eq!(positions.exif.expect("a position").quality, quality, "{flag}");
             assert_eq!(positions.rtk.is_some(), has_rtk, "{flag}");
+            let xmp = positions.xmp.map(|xmp| (xmp.latitude_deg, xmp.source, xmp.quality));
+            assert_eq!(xmp, (!has_rtk).then_some((49.726349021, PositionSource::Xmp, quality)), "{flag}");
         }
+    }
+
+    #[test]
+    fn positions_without_rtk() {
+        let description = |fields: &str| {
+            format!(
+                "<rdf:Description drone-dji:GpsLatitude=\"+35.505\" drone-dji:AbsoluteAltitude=\"+123.40\" {fields}/>"
+            )
+        };
+        let xmp = |fields: &str| read(&description(fields)).positions.xmp;
+        let expected =
+            Position { altitude_m: Some(123.4), age_s: Some(0.0), ..Position::at(35.505, 139.76, PositionSource::Xmp) };
+        let fusion = "drone-dji:AltitudeType=\"GpsFusionAlt\" drone-dji:GpsStatus=\"Normal\"";
+        for longitude in ["GpsLongitude", "GpsLongtitude"] {
+            let fields = format!("drone-dji:{longitude}=\"+139.76\" {fusion}");
+            assert_eq!(xmp(&fields), Some(expected.clone()), "{longitude}");
+        }
+        let invalid = xmp("drone-dji:GpsLongitude=\"139.76\" drone-dji:GpsStatus=\"Invalid\"").expect("a place");
+        assert_eq!((invalid.quality, invalid.age_s), (Some(FixQuality::Estimated), None));
+        assert_eq!(xmp("drone-dji:GpsLongitude=\"181\""), None);
+        assert_eq!(xmp(""), None);
+    }
+
+    #[test]
+    fn the_altitude_says_from_where_it_counts() {
+        let above = |fields: &str| {
+            let place = "drone-dji:GpsLatitude=\"35.5\" drone-dji:GpsLongitude=\"139.5\"";
+            let altitude = "drone-dji:AbsoluteAltitude=\"50\"";
+            let positions = read(&format!("<rdf:Description {place} {altitude} {fields}/>")).positions;
+            positions.rtk.or(positions.xmp).expect("a place").altitude_above
+        };
+        let rtk = "drone-dji:AltitudeType=\"RtkAlt\"";
+        let fusion = "drone-dji:AltitudeType=\"GpsFusionAlt\"";
+        let ellipsoid = Some(AltitudeAbove::Ellipsoid);
+        assert_eq!([above(rtk), above(&format!("{rtk} drone-dji:RtkFlag=\"16\""))], [ellipsoid; 2]);
+        assert_eq!([above("drone-dji:RtkFlag=\"16\""), above("drone-dji:RtkFlag=\"50\"")], [ellipsoid; 2]);
+        assert_eq!([above(fusion), above(&format!("{fusion} drone-dji:RtkFlag=\"50\""))], [None; 2]);
+        assert_eq!([above(""), above("drone-dji:RtkFlag=\"0\"")], [None; 2]);
+    }
+
+    #[test]
+    fn the_moment_in_utc_and_the_speed() {
+        let utc = |text: &str| read(&format!("<rdf:Description drone-dji:UTCAtExposure=\"{text}\"/>")).moments.utc;
+        let expected: Option<Timestamp> = "2022-07-23T07:12:22.872778Z".parse().ok();
+        for text in [
+            "2022-07-23T07:12:22.872778",
+            "2022-07-23T07:12:22.872778Z",
+            "2022:07:23 07:12:22.872778",
+            "1658560342872778",
+        ] {
+            assert_eq!(utc(text), expected, "{text}");
+        }
+        for text in ["1980-01-06T00:00:12.5", "0", "12", "2022-07-23", ""] {
+            assert_eq!(utc(text), None, "{text}");
+        }
+        let speed = |x: &str| {
+            let fields = format!("drone-dji:FlightXSpeed=\"{x}\" drone-dji:FlightYSpeed=\"-4.0\"");
+            read(&format!("<rdf:Description {fields}/>")).speed_mps
+        };
+        assert_eq!([speed("+3.0"), speed("1000"), speed("x")], [Some(5.0), None, None]);
     }
 
     #[test]
@@ -282,10 +396,12 @@ mod tests {
             )
         };
         let metadata = read(&format!(
-            "<rdf:Description drone-skydio:AbsoluteAltitude=\"61.5\" drone-skydio:Latitude=\"37.5\">{}{}</rdf:Description>",
+            "<rdf:Description drone-skydio:AbsoluteAltitude=\"61.5\" drone-skydio:Latitude=\"37.5\" \
+             drone-skydio:Longitude=\"-122.25\">{}{}</rdf:Description>",
             structure("CameraOrientationNED", "-4.3", "-61.2", "65.3"),
             structure("VehicleOrientationNED", "5.5", "-2.0", "61.1"),
         ));
+        assert_eq!(metadata.positions.xmp, Some(position(PositionSource::Xmp, (37.5, -122.25), Some(61.5))));
         let drone = metadata.drone.expect("a drone");
         assert_eq!((drone.gimbal, drone.flight), (attitude(-4.3, -61.2, 65.3), attitude(5.5, -2.0, 61.1)));
         assert_eq!(drone.absolute_altitude_m, Some(61.5));

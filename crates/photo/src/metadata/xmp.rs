@@ -1,4 +1,4 @@
-//! Reads the XMP packet (ISO 16684-1) as a flat list of the properties that drones write.
+//! Reads the XMP packet (ISO 16684-1) as a flat list of the properties that say when, where and how a photo was taken.
 //!
 //! The packet may come from anybody, so reading it is bounded: no document type and hence no entities, and no more
 //! bytes, levels, attributes and values than a camera needs. Makers always use the same prefixes, so a prefix stands
@@ -14,9 +14,23 @@ const BYTES_MAX: usize = 256 * 1024;
 const DEPTH_MAX: usize = 16;
 const ATTRIBUTES_MAX: usize = 4096;
 const VALUE_BYTES_MAX: usize = 128;
+/// Length in bytes at which names of elements are cut. Those that are kept are shorter.
+const NAME_BYTES_MAX: usize = 128;
 const PROPERTIES_MAX: usize = 512;
-/// Prefixes of the properties that are kept.
-const PREFIXES: [&str; 5] = ["drone-dji:", "drone:", "drone-skydio:", "drone-parrot:", "Camera:"];
+/// Beginnings of the names of the properties that are kept.
+const PREFIXES: [&str; 11] = [
+    "drone-dji:",
+    "drone:",
+    "drone-skydio:",
+    "drone-parrot:",
+    "Camera:",
+    "exif:DateTime",
+    "exif:GPS",
+    "photoshop:DateCreated",
+    "xmp:Creat",
+    "xmp:ModifyDate",
+    "xap:",
+];
 /// Prefixes of elements that only give structure.
 const STRUCTURE: [&str; 2] = ["rdf:", "x:"];
 
@@ -67,7 +81,13 @@ pub fn parse(packet: &[u8]) -> Result<Properties, XmpError> {
                 walk.open(&element)?;
                 walk.close();
             }
-            Event::End(_) => walk.close(),
+            Event::End(_) => {
+                walk.close();
+                // Editors that shorten a packet in place leave the end of the longer one behind it.
+                if walk.path.is_empty() {
+                    return Ok(walk.found);
+                }
+            }
             Event::Text(text) => walk.add_text(&text),
             Event::CData(text) => walk.add_text(&text),
             // No value that is kept contains a reference.
@@ -96,7 +116,8 @@ impl Walk {
             return Err(XmpError::TooDeep);
         }
         self.text.clear();
-        self.path.push(element.name().0.to_owned());
+        let name = element.name().0;
+        self.path.push(name[..name.floor_char_boundary(NAME_BYTES_MAX)].to_owned());
         let structure = self.property().map(str::to_owned);
         // A search for repeated names would take quadratic time.
         for attribute in element.attributes().with_checks(false) {
@@ -132,7 +153,7 @@ impl Walk {
     /// Keeps a value, unless the name already has one.
     fn keep(&mut self, structure: Option<&str>, name: &str, value: &str) {
         let value = value.trim();
-        let wanted = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        let wanted = name.len() < NAME_BYTES_MAX && PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         let usable = !value.is_empty() && value.len() <= VALUE_BYTES_MAX && !value.contains('&');
         if wanted && usable && self.found.0.len() < PROPERTIES_MAX {
             let name = structure.map_or_else(|| name.to_owned(), |structure| format!("{structure}/{name}"));
@@ -214,6 +235,26 @@ mod tests {
             assert_eq!(parse(packet.as_bytes()), Err(expected), "{}", &packet[..packet.len().min(60)]);
         }
         assert_eq!(parse(b"not XML at all"), Ok(Properties::default()));
+    }
+
+    #[test]
+    fn long_names_are_not_repeated() {
+        let (long, number) = ("é".repeat(20_000), |index: usize| format!("exif:GPS{index}='1' "));
+        let attributes: String = (0..1000).map(number).collect();
+        let properties =
+            read(&format!("<{long} {attributes}/><{long}>{}</{long}>", "<drone:A>7</drone:A>".repeat(300)));
+        assert_eq!(properties.0.len(), PROPERTIES_MAX);
+        let bytes: usize = properties.0.iter().map(|(name, value)| name.len() + value.len()).sum();
+        assert!(bytes <= PROPERTIES_MAX * (2 * NAME_BYTES_MAX + VALUE_BYTES_MAX), "{bytes}");
+        assert_eq!(read(&format!("<a drone:{}='1'/>", "x".repeat(NAME_BYTES_MAX))), Properties::default());
+    }
+
+    #[test]
+    fn what_follows_the_packet_does_not_count() {
+        let whole = packet("<rdf:Description drone-dji:RtkFlag=\"50\"/>");
+        let rest = "</rdf:Description></rdf:RDF></x:xmpmeta><x:xmpmeta><rdf:RDF drone:A=\"1\"";
+        let properties = parse(format!("{whole}{rest}").as_bytes()).expect("parses");
+        assert_eq!((properties.text("drone-dji:RtkFlag"), properties.0.len()), (Some("50"), 1));
     }
 
     #[test]

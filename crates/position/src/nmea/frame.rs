@@ -2,18 +2,32 @@
 
 use memchr::memchr2;
 
-/// Maximum length in bytes of the text between `$` and `*`. The standard allows 82 bytes including the line end;
-/// receivers that write centimetres or many satellites send up to about 110.
+/// Maximum length in bytes of the text between `$` and `*` that is kept. The standard allows 82 bytes including the
+/// line end; receivers that write centimetres or many satellites send up to about 115.
 const LENGTH_MAX: usize = 120;
+
+/// Maximum length in bytes of the text of a sentence. u-blox's list of satellites (PUBX,03) is longer than
+/// [`LENGTH_MAX`]; it is checked, but only its beginning is kept.
+const CHECKED_MAX: usize = 2_048;
 
 /// Splitter that waits for `$` (or `!`), collects up to `*`, and verifies the checksum. A new start or a byte that is
 /// not text drops the sentence in progress. The line end is not needed.
 #[derive(Debug)]
 pub struct Framer {
     text: [u8; LENGTH_MAX],
+    /// Length of the sentence so far, of which the first `LENGTH_MAX` bytes are kept.
     length: usize,
+    checksum: u8,
     state: State,
     broken: u64,
+}
+
+/// Text of a sentence between its start and `*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text<'a> {
+    pub bytes: &'a [u8],
+    /// Whether the bytes are the whole text. Otherwise they are its beginning.
+    pub is_whole: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,13 +48,13 @@ enum Step {
 
 impl Default for Framer {
     fn default() -> Self {
-        Framer { text: [0; LENGTH_MAX], length: 0, state: State::Outside, broken: 0 }
+        Framer { text: [0; LENGTH_MAX], length: 0, checksum: 0, state: State::Outside, broken: 0 }
     }
 }
 
 impl Framer {
-    /// Calls `sentence` with the text between start and `*` of every sentence with a correct checksum.
-    pub fn push(&mut self, bytes: &[u8], mut sentence: impl FnMut(&[u8])) {
+    /// Calls `sentence` with the text of every sentence with a correct checksum.
+    pub fn push(&mut self, bytes: &[u8], mut sentence: impl FnMut(Text)) {
         let mut rest = bytes;
         loop {
             if matches!(self.state, State::Outside) {
@@ -52,7 +66,7 @@ impl Framer {
             match self.step(byte) {
                 Step::More => rest = after,
                 Step::Done => {
-                    sentence(&self.text[..self.length]);
+                    sentence(self.text());
                     self.state = State::Outside;
                     rest = after;
                 }
@@ -70,8 +84,12 @@ impl Framer {
         self.broken
     }
 
+    fn text(&self) -> Text<'_> {
+        Text { bytes: &self.text[..self.length.min(LENGTH_MAX)], is_whole: self.length <= LENGTH_MAX }
+    }
+
     fn begin(&mut self) {
-        self.length = 0;
+        (self.length, self.checksum) = (0, 0);
         self.state = State::Text;
     }
 
@@ -84,7 +102,7 @@ impl Framer {
                 None => Step::Broken,
             },
             State::Second(upper) => match hex(byte) {
-                Some(digit) if upper | digit == self.checksum() => Step::Done,
+                Some(digit) if upper | digit == self.checksum => Step::Done,
                 _ => Step::Broken,
             },
         }
@@ -94,9 +112,12 @@ impl Framer {
         match byte {
             b'*' => self.next(State::First),
             b'$' | b'!' => Step::Broken,
-            b' '..=b'~' if self.length < LENGTH_MAX => {
-                self.text[self.length] = byte;
+            b' '..=b'~' if self.length < CHECKED_MAX => {
+                if let Some(place) = self.text.get_mut(self.length) {
+                    *place = byte;
+                }
                 self.length += 1;
+                self.checksum ^= byte;
                 Step::More
             }
             _ => Step::Broken,
@@ -106,10 +127,6 @@ impl Framer {
     fn next(&mut self, state: State) -> Step {
         self.state = state;
         Step::More
-    }
-
-    fn checksum(&self) -> u8 {
-        self.text[..self.length].iter().fold(0, |sum, byte| sum ^ byte)
     }
 }
 
@@ -124,7 +141,7 @@ mod tests {
     fn sentences(chunks: &[&[u8]]) -> (Vec<String>, u64) {
         let (mut framer, mut found) = (Framer::default(), Vec::new());
         for chunk in chunks {
-            framer.push(chunk, |text| found.push(String::from_utf8(text.to_vec()).expect("text")));
+            framer.push(chunk, |text| found.push(String::from_utf8(text.bytes.to_vec()).expect("text")));
         }
         (found, framer.broken())
     }
@@ -152,5 +169,19 @@ mod tests {
     fn a_line_without_an_end_is_given_up() {
         let endless = [&b"$"[..], &vec![b'x'; 1_000_000]].concat();
         assert_eq!(sentences(&[&endless, b"$GPTXT,a*02"]), (vec!["GPTXT,a".to_owned()], 1));
+    }
+    #[test]
+    fn a_long_sentence_is_checked_but_not_kept() {
+        let long = |length: usize| {
+            let text = "PUBX,03,".chars().chain(std::iter::repeat_n('7', length - 8)).collect::<String>();
+            let sum = text.bytes().fold(0, |sum, byte| sum ^ byte);
+            format!("${text}*{sum:02X}").into_bytes()
+        };
+        for (length, kept) in [(LENGTH_MAX, true), (LENGTH_MAX + 1, false), (CHECKED_MAX, false)] {
+            let (mut framer, mut found) = (Framer::default(), Vec::new());
+            framer.push(&long(length), |text| found.push((text.bytes.len(), text.is_whole)));
+            assert_eq!((found, framer.broken()), (vec![(LENGTH_MAX, kept)], 0), "{length}");
+        }
+        assert_eq!(sentences(&[&long(CHECKED_MAX + 1)]), (vec![], 1));
     }
 }

@@ -272,6 +272,15 @@ fn almost_sentences(random: &mut Random, length: usize) -> Vec<u8> {
     bytes
 }
 
+/// Number of fixes of bytes that arrive at the same time in pieces of this length.
+fn fixes_at_once(bytes: &[u8], length: usize) -> usize {
+    let (mut decoder, mut count) = (Decoder::default(), 0);
+    for piece in bytes.chunks(length) {
+        decoder.push(piece, 0, |arrival| count += usize::from(matches!(arrival, Arrival::Fix(_))));
+    }
+    count
+}
+
 #[test]
 fn any_bytes_are_fine() {
     let mut random = Random::new(&[4]);
@@ -282,11 +291,12 @@ fn any_bytes_are_fine() {
         let inner: Vec<u8> =
             almost_sentences(&mut random, 60).into_iter().filter(|byte| (b' '..=b'~').contains(byte)).collect();
         let inner = String::from_utf8(inner).expect("ASCII").replace(['$', '!', '*'], "1");
-        fixes([
-            with_checksum(&inner),
-            with_checksum(&format!("GPGGA,{inner}")),
-            with_checksum(&format!("GNRMC,{inner}")),
-        ]);
+        let kinds = ["", "GPGGA,", "GNRMC,", "INGLL,", "PUBX,00,", "PUBX,04,", "GPDTM,", "GPGSV,", "GPTXT,", "GPZDA,"];
+        let sentences: Vec<_> = kinds.iter().map(|kind| with_checksum(&format!("{kind}{inner}"))).collect();
+        let bytes = sentences.concat().into_bytes();
+        let whole = fixes_at_once(&bytes, bytes.len());
+        assert_eq!(fixes_at_once(&bytes, 1), whole);
+        assert_eq!(fixes_at_once(&bytes, 7), whole);
     }
 }
 

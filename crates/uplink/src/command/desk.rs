@@ -329,7 +329,7 @@ mod tests {
             boot_id: "boot".to_owned(),
             key: SigningKey::from_bytes(&[1; 32]).verifying_key(),
             journal,
-            clock: Box::new(|| Time { at: Timestamp::now(), quality: TimeQuality::Ntp }),
+            clock: Box::new(|| Time::new(Timestamp::now(), TimeQuality::Ntp)),
         };
         let handler = Slow { go: Arc::new(Mutex::new(gone)), ended };
         let desk = Desk::start(params, Box::new(handler), || ()).expect("a thread");

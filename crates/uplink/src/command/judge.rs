@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn judged(incoming: &Incoming, quality: TimeQuality) -> Result<Command, Refusal> {
-        let (key, time) = (key().verifying_key(), Time { at: now(), quality });
+        let (key, time) = (key().verifying_key(), Time::new(now(), quality));
         judge(incoming, ("ping", "a"), &Facts { device: DEVICE, key: &key, counter: 7, now: &time })
     }
 
@@ -214,7 +214,7 @@ mod tests {
         );
         assert_eq!(code(&incoming(good), TimeQuality::Unsynced), "clock_unsynced");
         let unknown = Order { op: "reboot".to_owned(), ..order() };
-        let (key, time) = (key(), Time { at: now(), quality: TimeQuality::Ntp });
+        let (key, time) = (key(), Time::new(now(), TimeQuality::Ntp));
         let public = key.verifying_key();
         let facts = Facts { device: DEVICE, key: &public, counter: 7, now: &time };
         let judged = judge(&incoming(sign(&unknown, &key)), ("reboot", "a"), &facts);

@@ -1,0 +1,5 @@
+//! A simulated flight and its photos.
+
+pub mod camera;
+pub mod flight;
+pub mod path;
