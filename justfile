@@ -141,7 +141,7 @@ compare-author CHECKOUT *ARGS: build
 # Measure what suggested labels are worth against drawn ones: just bench-suggest PACKAGE PROFILE
 [group('measure')]
 bench-suggest PACKAGE PROFILE *ARGS: build
-    models/.venv/bin/python benches/suggest/run {{ program }} {{ PACKAGE }} {{ PROFILE }} {{ ARGS }}
+    benches/suggest/run {{ program }} {{ PACKAGE }} {{ PROFILE }} {{ ARGS }}
 
 # Count the ARM instructions of one photo under emulation
 [group('measure')]

@@ -40,6 +40,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
+    let signals = StopSignals::catch()?;
+    play(args, |stopper| signals.stop_daemon(stopper))
+}
+
+/// Runs the demo, and hands what stops its daemon to `started`.
+fn play(args: &Args, started: impl FnOnce(Stopper)) -> Result<Outcome> {
     let files = DemoFiles::find()?;
     let photos = files.photos()?;
     let temporary = tempfile::tempdir().context("cannot create a temporary folder")?;
@@ -49,9 +55,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let config = Config::parse(&settings(&files.package, &data, &camera, args.broker.as_ref()))?;
     introduce(&files, photos.len(), &camera, args)?;
     let (sender, notices) = mpsc::channel();
-    let signals = StopSignals::catch()?;
     let daemon = Daemon::start(&config, move |notice| drop(sender.send(notice)))?;
-    signals.stop_daemon(daemon.stopper());
+    started(daemon.stopper());
     let watch = Watch {
         expected: photos.len(),
         deliver: args.broker.is_some(),
@@ -176,4 +181,16 @@ fn print(notice: &DaemonEvent, depth: u64) -> Result<()> {
         DaemonEvent::Link(LinkEvent::Delivered(count)) => writeln!(out, "delivered {count}  [queue {depth}]")?,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the whole daemon in this process, which an emulator of another processor can do too.
+    #[test]
+    fn every_photo_of_the_demo_is_classified() {
+        let args = Args { exit: true, broker: None, data: None, pause_ms: 0 };
+        assert_eq!(play(&args, drop).expect("the demo runs"), Outcome::Good);
+    }
 }
