@@ -19,7 +19,6 @@ use crate::classify::Neighbour;
 use crate::config::Config;
 use crate::domain::{Category, Embedding};
 use crate::intake::photo_files;
-use crate::journal::StoredResult;
 use crate::kernels::Threads;
 use crate::package::Package;
 use crate::packages;

@@ -1,0 +1,114 @@
+//! Answers about members: all captures with one tag, joined to one answer each.
+//!
+//! Nothing is stored: an answer follows from the captures, the reference and the rules as they are now.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::classify::{MEMBER_PHOTOS_MAX, Observation};
+use crate::domain::{Category, MemberAnswer, Sha256, Tag, TagOrder};
+use crate::journal::{JournalError, Reader, StoredResult};
+use crate::pipeline::Answerer;
+use crate::reference::ReferenceError;
+
+/// A member that a tag names, and the captures that carry the tag.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member {
+    pub tag: Tag,
+    /// Number of captures.
+    pub captures: u64,
+    /// Number of captures whose embeddings come from another encoder, which the answer leaves out.
+    pub of_other_encoders: u64,
+    /// Captures that the answer rests on, by ascending id: at most [`MEMBER_PHOTOS_MAX`], those that inspectors have
+    /// judged and those with the worst ratings first.
+    pub asked: Vec<i64>,
+}
+
+/// A member with its answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    pub member: Member,
+    pub answer: MemberAnswer,
+}
+
+/// Reason why members cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum MembersError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+}
+
+/// Groups captures by member, in the order of the members' names. Skips captures whose tag names no member or that
+/// `wants` refuses. `space` is the embedding space of the package in use, and `looked_at` receives the size of each page.
+pub fn members(
+    pages: impl Iterator<Item = Result<Vec<StoredResult>, JournalError>>,
+    space: Sha256,
+    wants: impl Fn(&Tag) -> bool,
+    mut looked_at: impl FnMut(u64),
+) -> Result<Vec<Member>, JournalError> {
+    let mut groups: BTreeMap<TagOrder, Group> = BTreeMap::new();
+    for page in pages {
+        let page = page?;
+        looked_at(page.len() as u64);
+        for result in page {
+            if let Some(tag) = result.tag.as_ref().filter(|tag| tag.member.is_some() && wants(tag)) {
+                groups.entry(tag.order()).or_insert_with(|| Group::of(tag.clone())).add(&result, space);
+            }
+        }
+    }
+    Ok(groups.into_values().map(Group::finish).collect())
+}
+
+/// Answers about a member.
+pub fn answer(reader: &Reader, answerer: &Answerer, member: Member) -> Result<Answered, MembersError> {
+    let results: Vec<StoredResult> = reader.results_of(&member.asked).collect::<Result<Vec<_>, _>>()?.concat();
+    let photos: Vec<_> = results.iter().map(|result| result.embedding.clone()).collect();
+    let evidence = answerer.evidence(&photos)?;
+    let observations = results.iter().zip(&evidence).map(|(result, evidence)| Observation {
+        capture: result.capture,
+        sha256: result.sha256,
+        embedding: &result.embedding,
+        evidence,
+        inspected: result.inspection.as_ref().map(|inspection| &inspection.labels),
+    });
+    let answer = answerer.engine.member(&observations.collect::<Vec<_>>());
+    Ok(Answered { member, answer })
+}
+
+/// Captures of a member that is being put together.
+struct Group {
+    tag: Tag,
+    captures: u64,
+    of_other_encoders: u64,
+    /// Captures with the order in which they are left out when there are too many.
+    found: Vec<(Rank, i64)>,
+}
+
+/// Whether an inspector has judged a capture, its rating, and its id.
+type Rank = Reverse<(bool, Option<u8>, i64)>;
+
+impl Group {
+    fn of(tag: Tag) -> Self {
+        Group { tag, captures: 0, of_other_encoders: 0, found: Vec::new() }
+    }
+
+    fn add(&mut self, result: &StoredResult, space: Sha256) {
+        self.captures += 1;
+        if result.embedding_space != Some(space) {
+            self.of_other_encoders += 1;
+            return;
+        }
+        let rating = result.verdict.get(Category::Soundness).classes.first().map(|class| class.index);
+        self.found.push((Reverse((result.inspection.is_some(), rating, result.capture)), result.capture));
+    }
+
+    fn finish(mut self) -> Member {
+        self.found.sort_unstable();
+        self.found.truncate(MEMBER_PHOTOS_MAX);
+        let mut asked: Vec<i64> = self.found.into_iter().map(|(_, capture)| capture).collect();
+        asked.sort_unstable();
+        Member { tag: self.tag, captures: self.captures, of_other_encoders: self.of_other_encoders, asked }
+    }
+}
