@@ -112,3 +112,57 @@ impl Group {
         Member { tag: self.tag, captures: self.captures, of_other_encoders: self.of_other_encoders, asked }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use crate::domain::{CategoryVerdict, Embedding, Inspection, Labels, ScoredClass, Time, TimeQuality, Verdict};
+
+    use super::*;
+
+    const SPACE: Sha256 = Sha256([1; 32]);
+
+    fn result(capture: i64, tag: &str, rating: u8) -> StoredResult {
+        let mut verdict = Verdict::default();
+        verdict.categories[0] = CategoryVerdict { classes: vec![ScoredClass { index: rating, confidence: 0.5 }] };
+        StoredResult {
+            capture,
+            sha256: Sha256([0; 32]),
+            path: "photo.jpg".into(),
+            taken: Time::new(jiff::Timestamp::UNIX_EPOCH, TimeQuality::Gps),
+            tag: tag.parse().ok(),
+            embedding: Embedding::normalise(vec![1.0; 4]).expect("a direction"),
+            embedding_space: Some(SPACE),
+            quality: None,
+            verdict,
+            inspection: None,
+        }
+    }
+
+    fn grouped(results: Vec<StoredResult>) -> Vec<Member> {
+        members(iter::once(Ok(results)), SPACE, |_| true, |_| ()).expect("members")
+    }
+
+    #[test]
+    fn captures_are_grouped_by_members_in_their_order() {
+        let tags = ["member=G10", "member=G2", "bridge=B;member=G2", "bridge=B", "", "member=G10"];
+        let results = tags.iter().zip(1..).map(|(tag, capture)| result(capture, &format!("bridgeclip:{tag}"), 0));
+        let found = grouped(results.collect());
+        let asked: Vec<&[i64]> = found.iter().map(|member| &member.asked[..]).collect();
+        assert_eq!(asked, [&[3][..], &[2], &[1, 6]]);
+    }
+
+    #[test]
+    fn of_too_many_photos_judged_and_severe_ones_stay() {
+        let tag = "bridgeclip:member=G1";
+        let mut results: Vec<StoredResult> = (1..=300).map(|capture| result(capture, tag, 0)).collect();
+        results[4] = result(5, tag, 3);
+        let (by, at) = ("A".parse().expect("a name"), jiff::Timestamp::UNIX_EPOCH);
+        results[1].inspection = Some(Inspection { by, at, device: Labels::default(), labels: Labels::default() });
+        results.push(StoredResult { embedding_space: Some(Sha256([2; 32])), ..result(301, tag, 3) });
+        let [member] = &grouped(results)[..] else { panic!("one member") };
+        assert_eq!((member.captures, member.of_other_encoders, member.asked.len()), (301, 1, MEMBER_PHOTOS_MAX));
+        assert_eq!(member.asked[..3], [2, 5, 103]);
+    }
+}

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::output;
+use crate::classify::{MEMBER_PHOTOS_MAX, Observation};
 use crate::cli::inputs::{self, EmbeddingsArgs, RootArgs, Seen};
 use crate::cli::method::{MethodArgs, describe};
 use crate::cli::outcome::Outcome;
 use crate::cli::package_args::PackageArgs;
 use crate::cli::progress;
 use crate::cli::reading::ReadingArgs;
-use crate::classify::{MEMBER_PHOTOS_MAX, Observation};
 use crate::domain::{Category, Embedding, Labels, SecondLook, Sha256, Verdict};
 use crate::evaluate::{Classification, Judged, Run, classification, doubts, urgency};
 use crate::package::Package;
@@ -139,12 +139,7 @@ fn verdicts(answerer: &Answerer, photos: &[Option<Seen>]) -> Result<Vec<Option<V
 
 /// Returns each usable photo's own verdict, with the classes and sets of its member. Photos without a value in the
 /// column are members of their own.
-fn of_members(
-    csv: &Path,
-    column: &str,
-    answerer: &Answerer,
-    photos: &[Option<Seen>],
-) -> Result<Vec<Option<Verdict>>> {
+fn of_members(csv: &Path, column: &str, answerer: &Answerer, photos: &[Option<Seen>]) -> Result<Vec<Option<Verdict>>> {
     let names = reference::column(csv, column).with_context(|| format!("{}: cannot read", csv.display()))?;
     let names = names.with_context(|| format!("{}: there is no column `{column}`", csv.display()))?;
     let mut members: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
@@ -155,7 +150,11 @@ fn of_members(
     let mut verdicts = verdicts(answerer, photos)?;
     let bar = progress::bar(members.len(), "members");
     for group in members.values() {
-        ensure!(group.len() <= MEMBER_PHOTOS_MAX, "{column} `{}`: more than {MEMBER_PHOTOS_MAX} photos", names[group[0]]);
+        ensure!(
+            group.len() <= MEMBER_PHOTOS_MAX,
+            "{column} `{}`: more than {MEMBER_PHOTOS_MAX} photos",
+            names[group[0]]
+        );
         let embeddings: Vec<Embedding> =
             group.iter().filter_map(|&index| photos[index].as_ref()).map(|(embedding, _)| embedding.clone()).collect();
         let evidence = answerer.evidence(&embeddings)?;
