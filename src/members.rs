@@ -5,6 +5,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::classify::{MEMBER_PHOTOS_MAX, Observation};
 use crate::domain::{Category, MemberAnswer, Sha256, Tag, TagOrder};
 use crate::journal::{JournalError, Reader, StoredResult};
@@ -29,6 +31,25 @@ pub struct Member {
 pub struct Answered {
     pub member: Member,
     pub answer: MemberAnswer,
+}
+
+/// JSON form of an answered member: its tag, the numbers of captures, and the answer.
+#[derive(Serialize)]
+pub struct MemberLine<'a> {
+    #[serde(flatten)]
+    tag: &'a Tag,
+    captures: u64,
+    of_other_encoders: u64,
+    #[serde(flatten)]
+    answer: &'a MemberAnswer,
+}
+
+impl<'a> MemberLine<'a> {
+    /// Returns the JSON form of an answered member.
+    pub fn of(Answered { member, answer }: &'a Answered) -> Self {
+        let Member { tag, captures, of_other_encoders, .. } = member;
+        MemberLine { tag, captures: *captures, of_other_encoders: *of_other_encoders, answer }
+    }
 }
 
 /// Reason why members cannot be answered.

@@ -3,16 +3,15 @@
 use std::io::Write;
 use std::sync::atomic::Ordering;
 
-use anyhow::Result;
-use serde::Serialize;
-
 use super::device::{DeviceArgs, reader};
 use super::outcome::Outcome;
 use super::{progress, stop};
 use crate::assembly;
-use crate::domain::{Category, CategoryVerdict, MemberAnswer, Tag, TagText};
-use crate::members::{Answered, Member, answer, members};
+use crate::domain::{Category, CategoryVerdict, Tag};
+use crate::export::TagFilter;
+use crate::members::{Answered, MemberLine, answer, members};
 use crate::packages;
+use anyhow::Result;
 
 /// Answer for each member of a bridge what its photos show together, as official ratings belong to members.
 ///
@@ -25,23 +24,16 @@ pub struct Args {
     device: DeviceArgs,
     /// Only members of this bridge.
     #[arg(long, value_name = "ID")]
-    bridge: Option<TagText>,
+    bridge: Option<String>,
     /// Only members of this span.
     #[arg(long, value_name = "S")]
-    span: Option<TagText>,
+    span: Option<String>,
     /// Only this member.
     #[arg(long, value_name = "M")]
-    member: Option<TagText>,
+    member: Option<String>,
     /// One JSON object for each member and line.
     #[arg(long)]
     json: bool,
-}
-
-impl Args {
-    fn wants(&self, tag: &Tag) -> bool {
-        let fits = |asked: &Option<TagText>, is: &Option<TagText>| asked.is_none() || asked == is;
-        fits(&self.bridge, &tag.bridge) && fits(&self.span, &tag.span) && fits(&self.member, &tag.member)
-    }
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
@@ -52,7 +44,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let stop = stop::stop_flag()?;
     let bar = progress::bar(reader.captures()? as usize, "captures");
     let pages = reader.result_pages().take_while(|_| !stop.load(Ordering::Relaxed));
-    let found = members(pages, package.embedding_space(), |tag| args.wants(tag), |looked_at| bar.inc(looked_at))?;
+    let place = TagFilter { bridge: args.bridge.clone(), span: args.span.clone(), member: args.member.clone() };
+    let wants = |tag: &Tag| place.fits(Some(tag));
+    let found = members(pages, package.embedding_space(), wants, |looked_at| bar.inc(looked_at))?;
     bar.finish_and_clear();
     let mut out = std::io::stdout().lock();
     if found.is_empty() && !args.json && !stop.load(Ordering::Relaxed) {
@@ -69,24 +63,6 @@ pub fn run(args: &Args) -> Result<Outcome> {
         }
     }
     Ok(Outcome::Good)
-}
-
-/// One line of `--json`.
-#[derive(Serialize)]
-struct MemberLine<'a> {
-    #[serde(flatten)]
-    tag: &'a Tag,
-    captures: u64,
-    of_other_encoders: u64,
-    #[serde(flatten)]
-    answer: &'a MemberAnswer,
-}
-
-impl<'a> MemberLine<'a> {
-    fn of(Answered { member, answer }: &'a Answered) -> Self {
-        let Member { tag, captures, of_other_encoders, .. } = member;
-        MemberLine { tag, captures: *captures, of_other_encoders: *of_other_encoders, answer }
-    }
 }
 
 fn paragraph(Answered { member, answer }: &Answered) -> String {
