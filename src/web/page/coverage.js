@@ -61,7 +61,7 @@ function joined(query, unfolded) {
 
 function answer(member) {
   const links = (captures) => captures.map((capture, index) =>
-    [index > 0 && ', ', el('a', { href: `#photo/${capture}` }, String(capture))]);
+    [index > 0 && ', ', el('a', { href: `#capture/${capture}` }, String(capture))]);
   const decisive = member.photos.filter((photo) => photo.decisive).map((photo) => photo.capture);
   const single = member.single_damage.map((label) => shortName('damage_type', label)).join(', ');
   return el('div', {}, verdictOf(member), facts([
