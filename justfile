@@ -138,10 +138,15 @@ bench-metadata FOLDER *ARGS:
 compare-author CHECKOUT *ARGS: build
     benches/author/compare {{ CHECKOUT }} {{ ARGS }}
 
-# Measure what suggested labels are worth against drawn ones: just bench-suggest PACKAGE PROFILE
+# Measure what suggested labels are worth against drawn ones: just bench-suggested PROFILE
 [group('measure')]
-bench-suggest PACKAGE PROFILE *ARGS: build
-    benches/suggest/run {{ program }} {{ PACKAGE }} {{ PROFILE }} {{ ARGS }}
+bench-suggested PROFILE *ARGS: build
+    benches/answers/suggested {{ program }} {{ PROFILE }} {{ ARGS }}
+
+# Measure the rules, members' answers and prediction sets on many profiles: just bench-rules RESULTS
+[group('measure')]
+bench-rules RESULTS *ARGS: build
+    benches/answers/rules {{ program }} {{ RESULTS }} {{ ARGS }}
 
 # Count the ARM instructions of one photo under emulation
 [group('measure')]

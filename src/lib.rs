@@ -30,6 +30,8 @@ pub mod intake;
 
 pub mod learn;
 
+pub mod members;
+
 pub mod places;
 
 pub mod reclassify;

@@ -251,6 +251,12 @@ texts! {
     // The field page: coverage and map.
     LastPhoto: "Last photo", "最終撮影";
     NoPhotoYet: "no photo yet", "写真なし";
+    MemberAnswer: "One answer for the member", "部材としての判定案";
+    MemberSingle: "Damage in single photos", "一部の写真にのみ見られる損傷";
+    MemberCarried: "Photos that carry the rating", "区分の根拠となる写真";
+    MemberDecisive: "Photos without which the rating changes", "除くと区分が変わる写真";
+    MemberViews: "Different views", "異なる視点の数";
+    MemberNote: "A suggestion, joined from the photos of this member. The percentages are not calibrated.", "この部材の写真をまとめた判定案です。百分率は補正されていません。";
     TakeAway: "Files to take away", "ファイルの保存";
     NoPositions: "No photo of this session has a position.", "位置のある写真がありません。";
     // The field page: the device.

@@ -54,6 +54,8 @@ fn every_command_explains_itself() {
         &["check"],
         &["search"],
         &["export"],
+        &["members"],
+        &["suggest"],
         &["reclassify"],
         &["tag"],
         &["pair"],

@@ -28,6 +28,7 @@ mod journal;
 mod journal_damage;
 mod journal_faults;
 mod journal_numbers;
+mod members;
 mod moods;
 mod packages;
 mod photo_memory;

@@ -229,6 +229,11 @@ fn an_inspectors_word_replaces_the_verdict_and_stands() {
     let member = &coverage["members"][0];
     assert_eq!((&member["member"], &member["worst_soundness"]), (&json!("G1"), &json!("IV")), "{coverage}");
     assert_eq!((&member["damage"], &member["photos"]), (&json!({ "corrosion": 1 }), &json!(1)));
+    let answer = paged.get("/api/v1/members?bridge=B-1&member=G1").json();
+    let member = &answer["members"][0];
+    assert_eq!((&member["soundness"][0]["label"], &member["carried_by"]), (&json!("IV"), &json!([2])), "{answer}");
+    assert_eq!(paged.get("/api/v1/members?member=G2").json(), json!({ "members": [] }));
+    assert_eq!(paged.get("/api/v1/members?bridge=B-1").status, 400, "the name of the member is missing");
     let tally = paged.cli(&["reclassify", "--dry-run", "--json"]);
     let again: Value = serde_json::from_str(tally.lines().last().expect("a line")).expect("JSON");
     assert_eq!(again["inspected"], 1, "{again}");

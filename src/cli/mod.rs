@@ -16,6 +16,7 @@ mod export;
 mod ingest;
 mod inputs;
 mod manual;
+mod members;
 mod method;
 mod new_file;
 mod npy;
@@ -78,6 +79,7 @@ enum Command {
     Embed(embed::Args),
     Search(search::Args),
     Suggest(suggest::Args),
+    Members(members::Args),
     Export(export::Args),
     Reclassify(reclassify::Args),
     #[command(subcommand)]
@@ -153,6 +155,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Embed(args) => embed::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Suggest(args) => suggest::run(&args),
+        Command::Members(args) => members::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Reclassify(args) => reclassify::run(&args),
         Command::Eval(command) => eval::run(&command),

@@ -173,6 +173,10 @@ const tests = {
     await page.waitForSelector(byText('h3', 'B-12 / 3 / G2'));
     await fitsAPhone(page, 'the coverage');
     await accessible(page, 'the coverage');
+    await tap(page, byText('summary', 'One answer for the member'));
+    await page.waitForSelector(byText('dt', 'Photos that carry the rating'));
+    await fitsAPhone(page, 'the answer for a member');
+    await accessible(page, 'the answer for a member');
     await shoot('coverage');
     await tap(page, byText('h3/a', 'B-12 / 3 / G2'));
     await page.waitForSelector('[data-capture="5"]');

@@ -45,7 +45,19 @@ pub enum TagError {
     Empty,
 }
 
+/// Sort key of a tag; see [`Tag::order`].
+pub type TagOrder = [(bool, String, String); 3];
+
 impl Tag {
+    /// Returns a key that sorts tags by bridge, span and member as people count, missing names last. Tags have the same
+    /// key only if they are equal.
+    pub fn order(&self) -> TagOrder {
+        [&self.bridge, &self.span, &self.member].map(|name| {
+            let name = name.as_ref().map(TagText::as_str).unwrap_or_default();
+            (name.is_empty(), natural(name), name.to_owned())
+        })
+    }
+
     /// Reports whether the tag says nothing.
     pub fn is_empty(&self) -> bool {
         *self == Tag::default()
@@ -63,6 +75,23 @@ impl Tag {
             Some(_) => Err(TagError::Twice(name)),
         }
     }
+}
+
+/// Pads each number in a name with zeros, so that span 10 comes after span 9. Sixty-four digits suffice, since a name
+/// has at most 64 characters.
+fn natural(name: &str) -> String {
+    let mut order = String::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let word = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let number = rest[word..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - word);
+        order += &rest[..word];
+        if number > 0 {
+            order += &format!("{:0>64}", &rest[word..word + number]);
+        }
+        rest = &rest[word + number..];
+    }
+    order
 }
 
 /// Parses `bridgeclip:bridge=ID;span=S;member=M` (any of the three, in any order) or `{"bridge": "ID", ...}`. Values in

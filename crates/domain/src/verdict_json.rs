@@ -38,12 +38,11 @@ impl Serialize for Answer<'_> {
 
 fn put_answer<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<(), M::Error> {
     for category in Category::ALL {
-        let classes = &verdict.get(category).classes;
-        let labels = classes.iter().map(|class| Label {
-            label: category.class(class.index).en,
-            confidence: (!verdict.by_inspector).then(|| round(class.confidence)),
-        });
-        map.serialize_entry(category.id(), &labels.collect::<Vec<_>>())?;
+        let mut labels = scored_labels(category, verdict.get(category));
+        if verdict.by_inspector {
+            labels.iter_mut().for_each(|label| label.confidence = None);
+        }
+        map.serialize_entry(category.id(), &labels)?;
     }
     map.serialize_entry("method", &verdict.method)?;
     if let Some(rule) = &verdict.rule {
@@ -62,8 +61,18 @@ fn put_answer<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<(), M::
     }
 }
 
+/// Returns the classes of an answer with their confidences.
+pub(super) fn scored_labels(category: Category, answer: &CategoryVerdict) -> Vec<Label<&'static str>> {
+    let label = |class: &ScoredClass| Label {
+        label: category.class(class.index).en,
+        confidence: Some(round(class.confidence)),
+    };
+    answer.classes.iter().map(label).collect()
+}
+
+/// A class of an answer.
 #[derive(Serialize, Deserialize)]
-struct Label<S> {
+pub(super) struct Label<S> {
     label: S,
     /// Confidence of the class; absent in an inspector's judgement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -215,7 +224,7 @@ fn category_labels<E: Error>(category: Category, names: &[String]) -> Result<Cat
 }
 
 /// Rounds to four decimals. An int8 engine is not more precise, and events stay short.
-fn round(value: f32) -> f32 {
+pub(super) fn round(value: f32) -> f32 {
     (value * 1e4).round() / 1e4
 }
 

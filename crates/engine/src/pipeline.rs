@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bridgeclip_domain::{Embedding, PhotoQuality, Tag, Verdict};
+use bridgeclip_domain::{Embedding, Evidence, PhotoQuality, Tag, Verdict};
 use bridgeclip_kernels::Threads;
 use bridgeclip_package::{Package, PackageError};
 use bridgeclip_photo::{
@@ -181,13 +181,22 @@ impl Answerer {
 
     /// Returns the verdicts on many photos, in their order. The photos share the scans of the reference.
     pub fn verdicts(&self, photos: &[(Embedding, Option<PhotoQuality>)]) -> Result<Vec<Verdict>, ReferenceError> {
-        let queries: Vec<Embedding> = photos.iter().map(|(embedding, _)| embedding.clone()).collect();
-        let evidence = self.reference.search_all(&queries, &Search::nearest(self.engine.neighbourhood()))?;
-        let verdict = |((embedding, quality), mut evidence): (&(Embedding, Option<PhotoQuality>), _)| {
-            self.rated.join(embedding, &mut evidence, self.engine.neighbourhood());
+        let embeddings: Vec<Embedding> = photos.iter().map(|(embedding, _)| embedding.clone()).collect();
+        let verdict = |((embedding, quality), evidence): (&(Embedding, Option<PhotoQuality>), _)| {
             self.engine.verdict(embedding, evidence, quality.as_ref())
         };
-        Ok(photos.iter().zip(evidence).map(verdict).collect())
+        Ok(photos.iter().zip(self.evidence(&embeddings)?).map(verdict).collect())
+    }
+
+    /// Returns the neighbourhoods of many photos, in their order, most similar first. The photos share the scans of the
+    /// reference.
+    pub fn evidence(&self, photos: &[Embedding]) -> Result<Vec<Vec<Evidence>>, ReferenceError> {
+        let neighbours = self.engine.neighbourhood();
+        let mut found = self.reference.search_all(photos, &Search::nearest(neighbours))?;
+        for (photo, evidence) in photos.iter().zip(&mut found) {
+            self.rated.join(photo, evidence, neighbours);
+        }
+        Ok(found)
     }
 }
 

@@ -1,22 +1,24 @@
 //! `bridgeclip eval classify`: answers compared with true labels.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
 use super::output;
+use crate::classify::{MEMBER_PHOTOS_MAX, Observation};
 use crate::cli::inputs::{self, EmbeddingsArgs, RootArgs, Seen};
 use crate::cli::method::{MethodArgs, describe};
 use crate::cli::outcome::Outcome;
 use crate::cli::package_args::PackageArgs;
 use crate::cli::progress;
 use crate::cli::reading::ReadingArgs;
-use crate::domain::{Category, Labels, SecondLook, Verdict};
+use crate::domain::{Category, Embedding, Labels, SecondLook, Sha256, Verdict};
 use crate::evaluate::{Classification, Judged, Run, classification, doubts, urgency};
 use crate::package::Package;
 use crate::pipeline::Answerer;
-use crate::reference::{Row, RowForm, Rows, write_predictions};
+use crate::reference::{self, Row, RowForm, Rows, write_predictions};
 
 /// Classify the photos of a CSV, or take the answers of a predictions file, and score them by the published metrics.
 ///
@@ -53,6 +55,9 @@ struct ModelArgs {
     vectors: EmbeddingsArgs,
     #[command(flatten)]
     method: MethodArgs,
+    /// Give the photos that have the same value in this column one answer, as the photos of one member.
+    #[arg(long, value_name = "COLUMN")]
+    members: Option<String>,
     /// Write the CSV's rows with the answers as pred_* columns.
     #[arg(long, value_name = "CSV")]
     out_csv: Option<PathBuf>,
@@ -61,7 +66,8 @@ struct ModelArgs {
 /// Number of photos that share a scan of the reference.
 const SEARCHES: usize = 256;
 
-const MODEL_ARGS: [&str; 7] = ["image_root", "package", "embeddings", "method", "rule", "neighbours", "out_csv"];
+const MODEL_ARGS: [&str; 8] =
+    ["image_root", "package", "embeddings", "method", "rule", "neighbours", "members", "out_csv"];
 
 pub fn run(args: &Args) -> Result<Outcome> {
     let run = match (&args.csv, &args.predictions) {
@@ -103,12 +109,19 @@ fn answered(csv: &Path, Args { model: args, reading, .. }: &Args) -> Result<Run>
     let answerer = Answerer::load(&package, args.method.params())?;
     let photos = args.root.photos(csv);
     let seen = photos.seen(args.vectors.embeddings.as_deref(), &rows, &package)?;
-    let verdicts = verdicts(&answerer, &seen)?;
+    let verdicts = match &args.members {
+        None => verdicts(&answerer, &seen)?,
+        Some(column) => of_members(csv, column, &answerer, &seen)?,
+    };
     if let Some(out) = &args.out_csv {
         write_answers(csv, &verdicts, out)?;
     }
     let run = score(csv, &package, &rows, &verdicts)?;
-    Ok(Run { method: Some(describe(&args.method.params())), reading: Some(report), ..run })
+    let mut method = describe(&args.method.params());
+    if let Some(column) = &args.members {
+        method += &format!(", photos with the same `{column}` joined");
+    }
+    Ok(Run { method: Some(method), reading: Some(report), ..run })
 }
 
 /// Returns a verdict for each photo that can be used.
@@ -119,6 +132,48 @@ fn verdicts(answerer: &Answerer, photos: &[Option<Seen>]) -> Result<Vec<Option<V
         let mut found = answerer.verdicts(&group.iter().flatten().cloned().collect::<Vec<_>>())?.into_iter();
         verdicts.extend(group.iter().map(|seen| seen.as_ref().and_then(|_| found.next())));
         bar.inc(group.len() as u64);
+    }
+    bar.finish_and_clear();
+    Ok(verdicts)
+}
+
+/// Returns each usable photo's own verdict, with the classes and sets of its member. Photos without a value in the
+/// column are members of their own.
+fn of_members(csv: &Path, column: &str, answerer: &Answerer, photos: &[Option<Seen>]) -> Result<Vec<Option<Verdict>>> {
+    let names = reference::column(csv, column).with_context(|| format!("{}: cannot read", csv.display()))?;
+    let names = names.with_context(|| format!("{}: there is no column `{column}`", csv.display()))?;
+    let mut members: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
+    for (index, _) in photos.iter().enumerate().filter(|(_, photo)| photo.is_some()) {
+        let name = names.get(index).map_or("", String::as_str);
+        members.entry((name, if name.is_empty() { index } else { 0 })).or_default().push(index);
+    }
+    let mut verdicts = verdicts(answerer, photos)?;
+    let bar = progress::bar(members.len(), "members");
+    for group in members.values() {
+        ensure!(
+            group.len() <= MEMBER_PHOTOS_MAX,
+            "{column} `{}`: more than {MEMBER_PHOTOS_MAX} photos",
+            names[group[0]]
+        );
+        let embeddings: Vec<Embedding> =
+            group.iter().filter_map(|&index| photos[index].as_ref()).map(|(embedding, _)| embedding.clone()).collect();
+        let evidence = answerer.evidence(&embeddings)?;
+        let observations = group.iter().zip(embeddings.iter().zip(&evidence));
+        let observations = observations.map(|(&index, (embedding, evidence))| Observation {
+            capture: index as i64,
+            sha256: Sha256([0; 32]),
+            embedding,
+            evidence,
+            inspected: None,
+        });
+        let answer = answerer.engine.member(&observations.collect::<Vec<_>>());
+        for &index in group {
+            if let Some(verdict) = &mut verdicts[index] {
+                verdict.categories = answer.categories.clone();
+                verdict.not_excluded = answer.not_excluded.clone();
+            }
+        }
+        bar.inc(1);
     }
     bar.finish_and_clear();
     Ok(verdicts)

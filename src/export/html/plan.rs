@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::{Category, ScoredClass, Tag, TagText};
+use crate::domain::{Category, ScoredClass, Tag, TagOrder};
 use crate::export::{ExportError, Record};
 
 /// Outline of a sheet, before its photos are fetched.
@@ -39,16 +39,15 @@ impl Plan {
         records: impl Iterator<Item = Result<Record, ExportError>>,
         expected: impl Iterator<Item = &'a Tag>,
     ) -> Result<Self, ExportError> {
-        let named = |tag: &'a Tag| [&tag.bridge, &tag.span, &tag.member].map(|name| name.as_ref().map(TagText::as_str));
-        let mut groups: BTreeMap<Order, Group> =
-            expected.map(named).map(|names| (order_of(names), Group::of(names))).collect();
+        let mut groups: BTreeMap<TagOrder, Group> = expected.map(|tag| (tag.order(), Group::of(tag))).collect();
+        let untagged = Tag::default();
         let mut period = None;
         for record in records {
             let record = record?;
             let at = record.capture.facts.taken.at;
             period = Some(period.map_or((at, at), |(first, last)| (at.min(first), at.max(last))));
-            let names = [record.facility_id(), record.span(), record.member()];
-            groups.entry(order_of(names)).or_insert_with(|| Group::of(names)).add(&record);
+            let tag = record.capture.facts.tag.as_ref().unwrap_or(&untagged);
+            groups.entry(tag.order()).or_insert_with(|| Group::of(tag)).add(&record);
         }
         let mut groups: Vec<Group> = groups.into_values().collect();
         groups.iter_mut().for_each(|group| group.photos.sort_unstable());
@@ -74,8 +73,9 @@ impl Plan {
 }
 
 impl Group {
-    fn of(names: [Option<&str>; 3]) -> Self {
-        let [bridge, span, member] = names.map(|name| name.map(str::to_owned));
+    fn of(tag: &Tag) -> Self {
+        let [bridge, span, member] =
+            [&tag.bridge, &tag.span, &tag.member].map(|name| name.as_ref().map(|name| name.as_str().to_owned()));
         Group { bridge, span, member, ..Group::default() }
     }
 
@@ -90,35 +90,6 @@ impl Group {
         let soundness = record.classes(Category::Soundness).iter().map(|class| class.index);
         self.worst_soundness = soundness.chain(self.worst_soundness).max();
     }
-}
-
-/// Sort key of bridge, span and member. Missing names come last. The names themselves keep members apart whose natural
-/// order is equal.
-type Order = [(bool, String, String); 3];
-
-/// Returns the sort key of a bridge, a span and a member.
-fn order_of(names: [Option<&str>; 3]) -> Order {
-    names.map(|name| {
-        let name = name.unwrap_or_default();
-        (name.is_empty(), natural(name), name.to_owned())
-    })
-}
-
-/// Pads each number in a name with zeros, so that span 10 comes after span 9. Sixty-four digits suffice, since a name
-/// has at most 64 characters.
-fn natural(name: &str) -> String {
-    let mut order = String::new();
-    let mut rest = name;
-    while !rest.is_empty() {
-        let word = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let number = rest[word..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - word);
-        order += &rest[..word];
-        if number > 0 {
-            order += &format!("{:0>64}", &rest[word..word + number]);
-        }
-        rest = &rest[word + number..];
-    }
-    order
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ function picture(capture) {
   return el('figure', {}, image);
 }
 
-function verdictOf(verdict) {
+// Lists the classes of a verdict, or of a member's answer, with what cannot be excluded.
+export function verdictOf(verdict) {
   const answer = (category) => [
     el('ul', {}, (verdict[category.id] ?? []).map((found) =>
       el('li', {}, className(category.id, found.label)

@@ -4,6 +4,7 @@ mod captures;
 mod device;
 mod export;
 mod judge;
+mod members;
 mod metrics;
 mod page;
 mod photos;
@@ -53,6 +54,7 @@ pub fn router(site: Arc<ApiState>, params: &Params) -> Router {
         .route("/api/v1/captures/{id}/tag", put(judge::retag))
         .route("/api/v1/track", get(captures::track))
         .route("/api/v1/coverage", get(export::coverage))
+        .route("/api/v1/members", get(members::list))
         .route("/api/v1/export", get(export::export))
         .route("/api/v1/search", get(search::by_text).post(search::by_photo).layer(DefaultBodyLimit::disable()))
         .route("/metrics", get(metrics::metrics))

@@ -85,9 +85,14 @@ impl Pairs {
             since: moment("since")?.map(|moment| moment.first(zone)),
             until: moment("until")?.map(|moment| moment.end(zone)),
             labels: crate::search::Filter(self.conditions()?),
-            place: TagFilter { bridge: self.take("bridge"), span: self.take("span"), member: self.take("member") },
+            place: self.place(),
             urgent: self.flag("urgent")?,
         })
+    }
+
+    /// Takes the names of bridge, span and member.
+    pub fn place(&mut self) -> TagFilter {
+        TagFilter { bridge: self.take("bridge"), span: self.take("span"), member: self.take("member") }
     }
 
     /// Rejects a query that has names left over.

@@ -2,6 +2,7 @@
 
 use bridgeclip_domain::{Embedding, EmbeddingError, Evidence, Method, PhotoQuality, Rule, Verdict};
 
+use super::zero_shot::zero_shot_answers;
 use super::{Fitted, Judge, Neighbour, Opinions, Params, Rules, Source, Stored, ZeroShot, linear_answers};
 use crate::heads::Heads;
 
@@ -71,10 +72,12 @@ impl Engine {
     /// If the embedding has another dimension than those of the reference.
     pub fn opinions(&self, photo: &Embedding) -> Opinions {
         let linear_scores = self.heads.as_ref().map(|heads| heads.scores(photo));
+        let zero_shot_scores = self.zero_shot.as_ref().map(|zero_shot| zero_shot.scores(photo));
         Opinions {
             linear: linear_scores.as_ref().map(linear_answers),
             linear_scores,
-            zero_shot: self.zero_shot.as_ref().map(|zero_shot| zero_shot.answers(photo)),
+            zero_shot: zero_shot_scores.as_ref().map(zero_shot_answers),
+            zero_shot_scores,
         }
     }
 

@@ -4,7 +4,11 @@ use bridgeclip_domain::{
     Category, CategoryVerdict, Method, PhotoQuality, PredictionSets, Rule, ScoredClass, Scores, Verdict,
 };
 
-use super::{Answers, Circumstances, Neighbour, Prediction, Rules, Source, UrgencyRule, published_vote, second_look};
+use super::zero_shot::MULTI_LABEL_MIN;
+use super::{
+    Answers, CategoryFusion, Circumstances, Neighbour, Prediction, Rules, Source, UrgencyRule, Weighting, decide,
+    published_vote, second_look,
+};
 
 /// Largest lead, in votes, of a published vote that counts as nearly tied when no limit was fitted. At a lead of one
 /// vote a single neighbour decides; half a vote more allows for rounding.
@@ -38,6 +42,8 @@ pub struct Opinions {
     pub linear_scores: Option<Scores>,
     /// Answers of the prompts.
     pub zero_shot: Option<Answers>,
+    /// Probabilities by the prompts, from which [`Self::zero_shot`] follows.
+    pub zero_shot_scores: Option<Scores>,
 }
 
 /// Chooses the answers of one method, calibrates them, and decides which photos are urgent or need a second look.
@@ -74,6 +80,60 @@ impl Judge {
             Method::Linear => opinions.linear.clone().expect("the opinion of the linear heads"),
             Method::ZeroShot => opinions.zero_shot.clone().expect("the opinion of the prompts"),
         }
+    }
+
+    /// Returns what the method decides by: a value in [0, 1] for every class. These are shares of the votes or
+    /// probabilities, before calibration. A vote without neighbours gives 0 for every class.
+    ///
+    /// # Panics
+    /// If the opinion of the method is missing.
+    pub(super) fn class_values(&self, opinions: &Opinions, neighbours: &[Neighbour]) -> Scores {
+        let published = Weighting { neighbours: self.params.neighbours, power: 0.0 };
+        let vote = |category: Category| match (self.params.rule, &self.rules) {
+            (Rule::Balanced, Some(rules)) => rules.balanced_vote.0[category as usize].weighting,
+            _ => published,
+        };
+        match self.params.method {
+            Method::Linear => opinions.linear_scores.clone().expect("the opinion of the linear heads"),
+            Method::ZeroShot => opinions.zero_shot_scores.clone().expect("the opinion of the prompts"),
+            Method::Knn => Scores::new(|category| match self.fusion(category).filter(|_| !neighbours.is_empty()) {
+                Some(fusion) => {
+                    let linear = opinions.linear_scores.as_ref().expect("the probabilities by the linear heads");
+                    let evidence = fusion.logits.basis.evidence(category, neighbours, Some(linear.get(category)));
+                    fusion.logits.probabilities(category, &evidence)
+                }
+                None if neighbours.is_empty() => vec![0.0; category.classes().len()],
+                None => {
+                    vote(category).class_shares(category, neighbours).into_iter().map(|share| share.min(1.0)).collect()
+                }
+            }),
+        }
+    }
+
+    /// Answers a category from values as [`Self::class_values`] gives them. Among equal values, the class order decides,
+    /// because values do not tell which neighbour is the nearest. No class is answered if all values are 0.
+    pub(super) fn decide(&self, category: Category, values: &[f32]) -> CategoryVerdict {
+        if values.iter().all(|value| *value == 0.0) {
+            return CategoryVerdict::default();
+        }
+        let answer = match (self.params.method, self.params.rule, &self.rules) {
+            (Method::Linear, ..) => decide(category, values, |probability| probability > 0.5),
+            (Method::ZeroShot, ..) => decide(category, values, |probability| probability >= MULTI_LABEL_MIN),
+            (Method::Knn, Rule::Balanced, Some(rules)) => {
+                rules.balanced_vote.0[category as usize].answer(category, values)
+            }
+            (Method::Knn, ..) => match self.fusion(category) {
+                Some(fusion) => fusion.answer(category, values),
+                None => decide(category, values, |share| share >= 0.5),
+            },
+        };
+        answer.verdict
+    }
+
+    /// Returns the fusion of a category, if the fused rule answers it.
+    fn fusion(&self, category: Category) -> Option<&CategoryFusion> {
+        let fused = self.rules.as_ref().filter(|_| self.params.rule == Rule::Fused)?.fused.as_ref()?;
+        fused.vote.0[category as usize].as_ref()
     }
 
     /// Returns the verdict without its evidence. `neighbours` is the [`Self::neighbourhood`], most similar first.
@@ -115,7 +175,8 @@ impl Judge {
         self.prediction()?.sets(neighbours, opinions.linear_scores.as_ref(), self.source.heads)
     }
 
-    fn prediction(&self) -> Option<&Prediction> {
+    /// Returns the limits of the prediction sets.
+    pub(super) fn prediction(&self) -> Option<&Prediction> {
         self.rules.as_ref()?.prediction.as_ref()
     }
 

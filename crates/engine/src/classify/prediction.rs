@@ -46,16 +46,37 @@ impl Prediction {
         linear: Option<&Scores>,
         heads: Option<Sha256>,
     ) -> Option<PredictionSets> {
+        self.probabilities(neighbours, linear, heads).map(|probabilities| self.sets_of(&probabilities))
+    }
+
+    /// Returns the probabilities of the ratings and of the measures, in class order; for the arguments see
+    /// [`Self::sets`].
+    pub(super) fn probabilities(
+        &self,
+        neighbours: &[Neighbour],
+        linear: Option<&Scores>,
+        heads: Option<Sha256>,
+    ) -> Option<[Vec<f32>; 2]> {
         if (self.made_for.is_some() && self.made_for != heads) || neighbours.is_empty() {
             return None;
         }
         let linear = linear.filter(|_| self.made_for.is_some());
-        let set = |category| {
-            let linear = linear.map(|scores| scores.get(category));
-            self.get(category).set(category, neighbours, linear)
+        let probabilities = |category| {
+            let logits = &self.get(category).logits;
+            let evidence = logits.basis.evidence(category, neighbours, linear.map(|scores| scores.get(category)));
+            logits.probabilities(category, &evidence)
         };
-        let (soundness, measure) = (set(Category::Soundness), set(Category::Measure));
-        Some(PredictionSets { coverage: self.coverage, soundness, measure })
+        Some(PredictionSets::CATEGORIES.map(probabilities))
+    }
+
+    /// Returns the sets that follow from the probabilities of the ratings and of the measures. Probabilities that are
+    /// all 0 say nothing, and exclude nothing.
+    pub(super) fn sets_of(&self, [soundness, measure]: &[Vec<f32>; 2]) -> PredictionSets {
+        PredictionSets {
+            coverage: self.coverage,
+            soundness: self.soundness.set(Category::Soundness, soundness),
+            measure: self.measure.set(Category::Measure, measure),
+        }
     }
 
     /// Returns the number of neighbours that the votes need.
@@ -80,10 +101,11 @@ impl Prediction {
 }
 
 impl CategoryPrediction {
-    fn set(&self, category: Category, neighbours: &[Neighbour], linear: Option<&[f32]>) -> CategoryLabels {
-        let evidence = self.logits.basis.evidence(category, neighbours, linear);
-        let probabilities = self.logits.probabilities(category, &evidence);
-        let is_left = |(probability, limit): (&f32, &Option<f32>)| limit.is_none_or(|limit| *probability >= limit);
+    fn set(&self, category: Category, probabilities: &[f32]) -> CategoryLabels {
+        let says_nothing = probabilities.iter().all(|probability| *probability == 0.0);
+        let is_left = |(probability, limit): (&f32, &Option<f32>)| {
+            says_nothing || limit.is_none_or(|limit| *probability >= limit)
+        };
         let left = probabilities.iter().zip(&self.limits).map(is_left).enumerate();
         CategoryLabels::new(category, left.filter(|(_, is_left)| *is_left).map(|(index, _)| index as u8))
     }

@@ -10,7 +10,7 @@ use crate::heads::softmax;
 /// Cosines are not scaled before the softmax, so the probabilities of many classes are nearly equal and hardly any
 /// reaches this value: one of 15 classes would need 0.3 where an even share is 0.067. In practice the most probable
 /// class is the answer.
-const MULTI_LABEL_MIN: f32 = 0.3;
+pub const MULTI_LABEL_MIN: f32 = 0.3;
 
 /// One embedding for each class of every category.
 #[derive(Clone, Debug)]
@@ -49,9 +49,13 @@ impl ZeroShot {
     /// # Panics
     /// If the photo's embedding has another dimension than the prompts'.
     pub fn answers(&self, photo: &Embedding) -> Answers {
-        let scores = self.scores(photo);
-        Category::ALL.map(|category| decide(category, scores.get(category), |p| p >= MULTI_LABEL_MIN))
+        zero_shot_answers(&self.scores(photo))
     }
+}
+
+/// Returns the answers of the prompts, see [`ZeroShot::answers`], from their [`ZeroShot::scores`].
+pub fn zero_shot_answers(scores: &Scores) -> Answers {
+    Category::ALL.map(|category| decide(category, scores.get(category), |p| p >= MULTI_LABEL_MIN))
 }
 
 fn mean(prompts: &[Embedding]) -> Result<Embedding, EmbeddingError> {

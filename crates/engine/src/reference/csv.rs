@@ -118,6 +118,14 @@ pub fn read_rows(path: &Path, form: RowForm, options: &ReadOptions) -> Result<Ro
     Ok(Rows { rows, present: table.present(), report: tally.finish() })
 }
 
+/// Returns the values of a column, one for each row; `None` if the CSV has no such column.
+pub fn column(path: &Path, name: &str) -> ::csv::Result<Option<Vec<String>>> {
+    let mut reader = reader(path, true)?;
+    let Some(place) = reader.headers()?.iter().position(|header| header == name) else { return Ok(None) };
+    let values = reader.records().map(|row| Ok(row?.get(place).unwrap_or_default().to_owned()));
+    values.collect::<::csv::Result<_>>().map(Some)
+}
+
 /// Copies a CSV and appends the columns `pred_<column>`. `predicted` has an entry for each row; rows without a
 /// prediction are left out. Existing columns with these names are replaced.
 pub fn write_predictions(path: &Path, predicted: &[Option<Labels>], out: impl io::Write) -> ::csv::Result<()> {

@@ -14,7 +14,7 @@ mod vectors;
 mod writer;
 
 pub use build::{Build, BuildInput, Source, build, import, merge, refuse_duplicates};
-pub use csv::{CsvError, Present, Row, RowForm, Rows, photo_path, read_rows, write_predictions};
+pub use csv::{CsvError, Present, Row, RowForm, Rows, column, photo_path, read_rows, write_predictions};
 pub use fitted::{FittedKind, FittedNote, Revision, RevisionError};
 pub use format::{ReferenceError, Stamp};
 pub use index::{ExactRows, Hit, Index, RowSet, Search};

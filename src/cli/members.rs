@@ -1,0 +1,116 @@
+//! `bridgeclip members`: one answer for each member, joined from its photos.
+
+use std::io::Write;
+use std::sync::atomic::Ordering;
+
+use super::device::{DeviceArgs, reader};
+use super::outcome::Outcome;
+use super::{progress, stop};
+use crate::assembly;
+use crate::domain::{Category, CategoryVerdict, Tag};
+use crate::export::TagFilter;
+use crate::members::{Answered, MemberLine, answer, members};
+use crate::packages;
+use anyhow::Result;
+
+/// Answer for each member of a bridge what its photos show together, as official ratings belong to members.
+///
+/// A member is what a tag names (`bridgeclip tag`). Near-identical photos share one vote, an inspector's judgement of a
+/// photo counts as certain, and no member is rated better than its worst judged photo. The answer names the photos that
+/// carry the rating, and those without which it would be another one. The daemon may be running.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Only members of this bridge.
+    #[arg(long, value_name = "ID")]
+    bridge: Option<String>,
+    /// Only members of this span.
+    #[arg(long, value_name = "S")]
+    span: Option<String>,
+    /// Only this member.
+    #[arg(long, value_name = "M")]
+    member: Option<String>,
+    /// One JSON object for each member and line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let config = args.device.config()?;
+    let package = packages::open_in_use(&assembly::package_source(&config.package))?;
+    let reader = reader(&config)?;
+    let answerer = assembly::answerer(&config, &package, &reader)?;
+    let stop = stop::stop_flag()?;
+    let bar = progress::bar(reader.captures()? as usize, "captures");
+    let pages = reader.result_pages().take_while(|_| !stop.load(Ordering::Relaxed));
+    let place = TagFilter { bridge: args.bridge.clone(), span: args.span.clone(), member: args.member.clone() };
+    let wants = |tag: &Tag| place.fits(Some(tag));
+    let found = members(pages, package.embedding_space(), wants, |looked_at| bar.inc(looked_at))?;
+    bar.finish_and_clear();
+    let mut out = std::io::stdout().lock();
+    if found.is_empty() && !args.json && !stop.load(Ordering::Relaxed) {
+        writeln!(out, "no photo carries the name of such a member; name members with `bridgeclip tag --member M`")?;
+    }
+    for member in found {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(Outcome::Stopped);
+        }
+        let answered = answer(&reader, &answerer, member)?;
+        match args.json {
+            true => writeln!(out, "{}", serde_json::to_string(&MemberLine::of(&answered))?)?,
+            false => write!(out, "{}", paragraph(&answered))?,
+        }
+    }
+    Ok(Outcome::Good)
+}
+
+fn paragraph(Answered { member, answer }: &Answered) -> String {
+    let inspected = answer.photos.iter().filter(|photo| photo.inspected).count();
+    let mut text = format!("{}\n", member.tag);
+    let mut line = |name: &str, content: String| {
+        if !content.is_empty() {
+            text += &format!("  {name:<16} {content}\n");
+        }
+    };
+    for category in Category::ALL {
+        line(category.id(), classes(category, answer.get(category)));
+    }
+    let single: Vec<&str> = answer.single_damage.names(Category::DamageType).collect();
+    line("single photos", if single.is_empty() { String::new() } else { format!("show {} too", single.join(", ")) });
+    if answer.worst_credible() != answer.rating() {
+        let worst = answer.worst_credible().map(|index| Category::Soundness.class(index).en);
+        line("not excluded", worst.map(|worst| format!("rating {worst}")).unwrap_or_default());
+    }
+    line("carried by", captures(answer.carriers().into_iter().map(|photo| photo.capture)));
+    let decisive: Vec<i64> = answer.photos.iter().filter(|photo| photo.decisive).map(|photo| photo.capture).collect();
+    if !decisive.is_empty() {
+        line("would change", format!("without {}", captures(decisive.into_iter())));
+    }
+    let views = format!(
+        "{} captures, {:.1} different views, {inspected} judged by inspectors",
+        member.captures,
+        answer.views()
+    );
+    line("photos", views);
+    if member.of_other_encoders > 0 {
+        let count = member.of_other_encoders;
+        line("left out", format!("{count} captures that another image encoder has seen; classify their photos again"));
+    }
+    text
+}
+
+fn classes(category: Category, answer: &CategoryVerdict) -> String {
+    let class = |(index, confidence): (u8, f32)| format!("{} ({:.0} %)", category.class(index).en, confidence * 100.0);
+    let classes: Vec<String> = answer.classes.iter().map(|scored| class((scored.index, scored.confidence))).collect();
+    if classes.is_empty() { "?".to_owned() } else { classes.join(", ") }
+}
+
+fn captures(ids: impl Iterator<Item = i64>) -> String {
+    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+    match &ids[..] {
+        [] => String::new(),
+        [one] => format!("capture {one}"),
+        several => format!("captures {}", several.join(", ")),
+    }
+}
