@@ -17,7 +17,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 52] = [
+    let commands: [&[&str]; 54] = [
         &[],
         &["run"],
         &["status"],
