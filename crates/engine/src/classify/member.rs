@@ -33,7 +33,7 @@ pub struct Observation<'a> {
 }
 
 /// What a photo says about the classes of its member.
-struct Statement {
+struct Testimony {
     /// Values that the method decides by.
     values: Scores,
     /// Probabilities that the prediction sets follow from, of ratings and of measures. None without fitted limits.
@@ -51,20 +51,20 @@ impl Engine {
     /// If there are more photos, or if an embedding has another dimension than those of the reference.
     pub fn member(&self, photos: &[Observation]) -> MemberAnswer {
         assert!(photos.len() <= MEMBER_PHOTOS_MAX, "{} photos of one member", photos.len());
-        let statements: Vec<Statement> = photos.iter().map(|photo| self.statement(photo)).collect();
+        let testimonies: Vec<Testimony> = photos.iter().map(|photo| self.testimony(photo)).collect();
         let likeness = Likeness::of(photos);
         let everyone: Vec<usize> = (0..photos.len()).collect();
         let weights = likeness.weights(&everyone);
-        let categories = Category::ALL.map(|category| self.join(category, &statements, &everyone, &weights));
+        let categories = Category::ALL.map(|category| self.join(category, &testimonies, &everyone, &weights));
         let answered: Vec<u8> =
             categories[Category::DamageType as usize].classes.iter().map(|class| class.index).collect();
-        let single = statements.iter().flat_map(|statement| statement.damage.indexes()).copied();
+        let single = testimonies.iter().flat_map(|testimony| testimony.damage.indexes()).copied();
         let rating = categories[0].classes.first().map(|class| class.index);
-        let supports = rating.map_or(vec![0.0; photos.len()], |rating| supports(&statements, &weights, rating));
+        let supports = rating.map_or(vec![0.0; photos.len()], |rating| supports(&testimonies, &weights, rating));
         let decisive = |left_out: usize| {
             let others: Vec<usize> = everyone.iter().copied().filter(|index| *index != left_out).collect();
             let weights = likeness.weights(&others);
-            let without = self.join(Category::Soundness, &statements, &others, &weights);
+            let without = self.join(Category::Soundness, &testimonies, &others, &weights);
             !others.is_empty() && without.classes.first().map(|class| class.index) != rating
         };
         MemberAnswer {
@@ -72,7 +72,7 @@ impl Engine {
                 Category::DamageType,
                 single.filter(|index| !answered.contains(index)).collect::<Vec<_>>(),
             ),
-            not_excluded: self.member_sets(&statements, &weights),
+            not_excluded: self.member_sets(&testimonies, &weights),
             photos: photos
                 .iter()
                 .zip(weights.iter().zip(supports))
@@ -90,13 +90,13 @@ impl Engine {
         }
     }
 
-    fn statement(&self, photo: &Observation) -> Statement {
+    fn testimony(&self, photo: &Observation) -> Testimony {
         let judge = self.judge();
         let limits = judge.prediction();
         if let Some(labels) = photo.inspected {
             let values = certain(labels);
             let credible = PredictionSets::CATEGORIES.map(|category| values.get(category).to_vec());
-            return Statement {
+            return Testimony {
                 values,
                 credible: limits.map(|_| credible),
                 damage: labels.get(Category::DamageType).clone(),
@@ -110,23 +110,23 @@ impl Engine {
             .and_then(|limits| limits.probabilities(&neighbours, opinions.linear_scores.as_ref(), judge.source.heads));
         let damage = judge.decide(Category::DamageType, values.get(Category::DamageType));
         let damage = CategoryLabels::new(Category::DamageType, damage.classes.iter().map(|class| class.index));
-        Statement { values, credible, damage, inspected_rating: None }
+        Testimony { values, credible, damage, inspected_rating: None }
     }
 
-    /// Answers a category from the statements with these numbers, which have these weights.
+    /// Answers a category from the testimonies with these numbers, which have these weights.
     fn join(
         &self,
         category: Category,
-        statements: &[Statement],
+        testimonies: &[Testimony],
         numbers: &[usize],
         weights: &[f32],
     ) -> CategoryVerdict {
-        let values = |&number: &usize| statements[number].values.get(category);
+        let values = |&number: &usize| testimonies[number].values.get(category);
         let joined = self.judge().decide(category, &mean(numbers.iter().map(values), weights));
         if category != Category::Soundness {
             return joined;
         }
-        let worst = numbers.iter().filter_map(|&number| statements[number].inspected_rating).max();
+        let worst = numbers.iter().filter_map(|&number| testimonies[number].inspected_rating).max();
         match (worst, joined.classes.first()) {
             (Some(worst), Some(class)) if worst <= class.index => joined,
             (Some(worst), _) => CategoryVerdict { classes: vec![ScoredClass { index: worst, confidence: 1.0 }] },
@@ -135,10 +135,10 @@ impl Engine {
     }
 
     /// Returns what the photos together do not exclude. None if the limits do not apply to all of them.
-    fn member_sets(&self, statements: &[Statement], weights: &[f32]) -> Option<PredictionSets> {
+    fn member_sets(&self, testimonies: &[Testimony], weights: &[f32]) -> Option<PredictionSets> {
         let limits = self.judge().prediction()?;
         let credible: Vec<&[Vec<f32>; 2]> =
-            statements.iter().map(|statement| statement.credible.as_ref()).collect::<Option<_>>()?;
+            testimonies.iter().map(|testimony| testimony.credible.as_ref()).collect::<Option<_>>()?;
         let joined = |number: usize| mean(credible.iter().map(|both| both[number].as_slice()), weights);
         (!credible.is_empty()).then(|| limits.sets_of(&[joined(0), joined(1)]))
     }
@@ -188,11 +188,11 @@ fn mean<'a>(lists: impl Iterator<Item = &'a [f32]>, weights: &[f32]) -> Vec<f32>
 }
 
 /// Returns each photo's share of the support for a rating.
-fn supports(statements: &[Statement], weights: &[f32], rating: u8) -> Vec<f32> {
-    let support = |(statement, weight): (&Statement, &f32)| {
-        statement.values.get(Category::Soundness)[usize::from(rating)] * weight
+fn supports(testimonies: &[Testimony], weights: &[f32], rating: u8) -> Vec<f32> {
+    let support = |(testimony, weight): (&Testimony, &f32)| {
+        testimony.values.get(Category::Soundness)[usize::from(rating)] * weight
     };
-    let supports: Vec<f32> = statements.iter().zip(weights).map(support).collect();
+    let supports: Vec<f32> = testimonies.iter().zip(weights).map(support).collect();
     let sum: f32 = supports.iter().sum();
     supports.into_iter().map(|support| if sum > 0.0 { support / sum } else { 0.0 }).collect()
 }
