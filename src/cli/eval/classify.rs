@@ -147,7 +147,7 @@ fn of_members(csv: &Path, column: &str, answerer: &Answerer, photos: &[Option<Se
         let name = names.get(index).map_or("", String::as_str);
         members.entry((name, if name.is_empty() { index } else { 0 })).or_default().push(index);
     }
-    let mut verdicts = verdicts(answerer, photos)?;
+    let mut verdicts = vec![None; photos.len()];
     let bar = progress::bar(members.len(), "members");
     for group in members.values() {
         ensure!(
@@ -155,8 +155,8 @@ fn of_members(csv: &Path, column: &str, answerer: &Answerer, photos: &[Option<Se
             "{column} `{}`: more than {MEMBER_PHOTOS_MAX} photos",
             names[group[0]]
         );
-        let embeddings: Vec<Embedding> =
-            group.iter().filter_map(|&index| photos[index].as_ref()).map(|(embedding, _)| embedding.clone()).collect();
+        let seen: Vec<&Seen> = group.iter().filter_map(|&index| photos[index].as_ref()).collect();
+        let embeddings: Vec<Embedding> = seen.iter().map(|(embedding, _)| embedding.clone()).collect();
         let evidence = answerer.evidence(&embeddings)?;
         let observations = group.iter().zip(embeddings.iter().zip(&evidence));
         let observations = observations.map(|(&index, (embedding, evidence))| Observation {
@@ -167,11 +167,10 @@ fn of_members(csv: &Path, column: &str, answerer: &Answerer, photos: &[Option<Se
             inspected: None,
         });
         let answer = answerer.engine.member(&observations.collect::<Vec<_>>());
-        for &index in group {
-            if let Some(verdict) = &mut verdicts[index] {
-                verdict.categories = answer.categories.clone();
-                verdict.not_excluded = answer.not_excluded.clone();
-            }
+        for ((&index, (embedding, quality)), evidence) in group.iter().zip(seen).zip(evidence) {
+            let own = answerer.engine.verdict(embedding, evidence, quality.as_ref());
+            let (categories, not_excluded) = (answer.categories.clone(), answer.not_excluded.clone());
+            verdicts[index] = Some(Verdict { categories, not_excluded, ..own });
         }
         bar.inc(1);
     }

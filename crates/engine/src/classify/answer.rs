@@ -21,7 +21,12 @@ pub type Answers = [Answer; 4];
 ///
 /// Confidences are the probabilities.
 pub fn linear_answers(scores: &Scores) -> Answers {
-    Category::ALL.map(|category| decide(category, scores.get(category), |probability| probability > 0.5))
+    Category::ALL.map(|category| linear_answer(category, scores.get(category)))
+}
+
+/// Returns the answer of the linear heads for one category, see [`linear_answers`], from its probabilities.
+pub(super) fn linear_answer(category: Category, probabilities: &[f32]) -> Answer {
+    decide(category, probabilities, |probability| probability > 0.5)
 }
 
 /// Chooses classes by probability. A single-label category gets the most probable class. A multi-label category gets

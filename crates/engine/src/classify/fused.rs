@@ -65,8 +65,8 @@ impl FusedVote {
         let mut answers = published_vote(&neighbours[..published.min(neighbours.len())]);
         for (category, fusion) in Category::ALL.into_iter().zip(&self.0) {
             if let Some(fusion) = fusion.as_ref().filter(|_| !neighbours.is_empty()) {
-                let evidence = fusion.logits.basis.evidence(category, neighbours, Some(linear.get(category)));
-                answers[category as usize] = fusion.answer(category, &fusion.logits.probabilities(category, &evidence));
+                let probabilities = fusion.logits.of_neighbours(category, neighbours, Some(linear.get(category)));
+                answers[category as usize] = fusion.answer(category, &probabilities);
             }
         }
         answers
@@ -114,6 +114,12 @@ impl FusionBasis {
 }
 
 impl Logits {
+    /// Returns the probability of each class, in [0, 1], from neighbours and from the probabilities of the linear heads; see
+    /// [`FusionBasis::evidence`].
+    pub fn of_neighbours(&self, category: Category, neighbours: &[Neighbour], linear: Option<&[f32]>) -> Vec<f32> {
+        self.probabilities(category, &self.basis.evidence(category, neighbours, linear))
+    }
+
     /// Returns the probability of each class, in [0, 1].
     pub fn probabilities(&self, category: Category, evidence: &[[f32; EVIDENCE]]) -> Vec<f32> {
         let logit = |(evidence, offset): (&[f32; EVIDENCE], &f32)| {

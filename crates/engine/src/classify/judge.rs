@@ -4,7 +4,8 @@ use bridgeclip_domain::{
     Category, CategoryVerdict, Method, PhotoQuality, PredictionSets, Rule, ScoredClass, Scores, Verdict,
 };
 
-use super::zero_shot::MULTI_LABEL_MIN;
+use super::answer::linear_answer;
+use super::zero_shot::zero_shot_answer;
 use super::{
     Answers, CategoryFusion, Circumstances, Neighbour, Prediction, Rules, Source, UrgencyRule, Weighting, decide,
     published_vote, second_look,
@@ -99,8 +100,7 @@ impl Judge {
             Method::Knn => Scores::new(|category| match self.fusion(category).filter(|_| !neighbours.is_empty()) {
                 Some(fusion) => {
                     let linear = opinions.linear_scores.as_ref().expect("the probabilities by the linear heads");
-                    let evidence = fusion.logits.basis.evidence(category, neighbours, Some(linear.get(category)));
-                    fusion.logits.probabilities(category, &evidence)
+                    fusion.logits.of_neighbours(category, neighbours, Some(linear.get(category)))
                 }
                 None if neighbours.is_empty() => vec![0.0; category.classes().len()],
                 None => {
@@ -117,8 +117,8 @@ impl Judge {
             return CategoryVerdict::default();
         }
         let answer = match (self.params.method, self.params.rule, &self.rules) {
-            (Method::Linear, ..) => decide(category, values, |probability| probability > 0.5),
-            (Method::ZeroShot, ..) => decide(category, values, |probability| probability >= MULTI_LABEL_MIN),
+            (Method::Linear, ..) => linear_answer(category, values),
+            (Method::ZeroShot, ..) => zero_shot_answer(category, values),
             (Method::Knn, Rule::Balanced, Some(rules)) => {
                 rules.balanced_vote.0[category as usize].answer(category, values)
             }

@@ -62,9 +62,7 @@ impl Prediction {
         }
         let linear = linear.filter(|_| self.made_for.is_some());
         let probabilities = |category| {
-            let logits = &self.get(category).logits;
-            let evidence = logits.basis.evidence(category, neighbours, linear.map(|scores| scores.get(category)));
-            logits.probabilities(category, &evidence)
+            self.get(category).logits.of_neighbours(category, neighbours, linear.map(|scores| scores.get(category)))
         };
         Some(PredictionSets::CATEGORIES.map(probabilities))
     }

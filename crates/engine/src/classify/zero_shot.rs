@@ -2,7 +2,7 @@
 
 use bridgeclip_domain::{Category, Embedding, EmbeddingError, Scores};
 
-use super::{Answers, decide};
+use super::{Answer, Answers, decide};
 use crate::heads::softmax;
 
 /// Least probability at which a class counts in a multi-label category, as published.
@@ -10,7 +10,7 @@ use crate::heads::softmax;
 /// Cosines are not scaled before the softmax, so the probabilities of many classes are nearly equal and hardly any
 /// reaches this value: one of 15 classes would need 0.3 where an even share is 0.067. In practice the most probable
 /// class is the answer.
-pub const MULTI_LABEL_MIN: f32 = 0.3;
+const MULTI_LABEL_MIN: f32 = 0.3;
 
 /// One embedding for each class of every category.
 #[derive(Clone, Debug)]
@@ -55,7 +55,12 @@ impl ZeroShot {
 
 /// Returns the answers of the prompts, see [`ZeroShot::answers`], from their [`ZeroShot::scores`].
 pub fn zero_shot_answers(scores: &Scores) -> Answers {
-    Category::ALL.map(|category| decide(category, scores.get(category), |p| p >= MULTI_LABEL_MIN))
+    Category::ALL.map(|category| zero_shot_answer(category, scores.get(category)))
+}
+
+/// Returns the answer of the prompts for one category, see [`ZeroShot::answers`], from its probabilities.
+pub fn zero_shot_answer(category: Category, probabilities: &[f32]) -> Answer {
+    decide(category, probabilities, |probability| probability >= MULTI_LABEL_MIN)
 }
 
 fn mean(prompts: &[Embedding]) -> Result<Embedding, EmbeddingError> {
