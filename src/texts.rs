@@ -7,7 +7,7 @@ use std::fmt;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::domain::{Category, Class, FixQuality, PositionSource, SecondLook, TimeQuality, UrgentSign};
+use crate::domain::{Category, Class, Draft, FixQuality, PositionSource, SecondLook, TimeQuality, UrgentSign};
 
 /// Language in which people read results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,14 @@ impl Lang {
             Lang::Ja => class.ja.to_owned(),
             Lang::En if class.meaning.is_empty() => class.en.to_owned(),
             Lang::En => format!("{} ({})", class.en, class.meaning),
+        }
+    }
+
+    /// Returns the text of a draft.
+    pub fn draft(self, draft: &Draft) -> String {
+        match self {
+            Lang::Ja => draft.ja(),
+            Lang::En => draft.en(),
         }
     }
 }
@@ -138,6 +146,8 @@ texts! {
         "類似写真に対策区分E2（第三者被害のおそれなど、その他の緊急対応）があります";
     // Reasons for a second look.
     NotExcluded: "Not excluded:", "否定できない区分：";
+    DraftFinding: "Draft finding, to be confirmed:", "所見（案・要確認）：";
+    DraftFrom: "Said by labelled photos", "根拠となる判定済みの写真";
     LookAgain: "Look again:", "再確認してください：";
     FarNeighbours:
         "No labelled photo is like this one: judge it on the spot.",

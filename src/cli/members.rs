@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::device::{DeviceArgs, reader};
 use super::outcome::Outcome;
-use super::{progress, stop};
+use super::{present, progress, stop};
 use crate::assembly;
-use crate::domain::{Category, CategoryVerdict, Tag};
+use crate::domain::{Category, CategoryVerdict, ScoredClass, Tag};
 use crate::export::TagFilter;
 use crate::members::{Answered, MemberLine, answer, members};
 use crate::packages;
@@ -74,7 +74,8 @@ fn paragraph(Answered { member, answer }: &Answered) -> String {
         }
     };
     for category in Category::ALL {
-        line(category.id(), classes(category, answer.get(category)));
+        let by_inspector = category == Category::Soundness && answer.rating_by_inspector;
+        line(category.id(), classes(category, answer.get(category), by_inspector));
     }
     let single: Vec<&str> = answer.single_damage.names(Category::DamageType).collect();
     line("single photos", if single.is_empty() { String::new() } else { format!("show {} too", single.join(", ")) });
@@ -97,12 +98,18 @@ fn paragraph(Answered { member, answer }: &Answered) -> String {
         let count = member.of_other_encoders;
         line("left out", format!("{count} captures that another image encoder has seen; classify their photos again"));
     }
-    text
+    text + &present::draft(&answer.draft)
 }
 
-fn classes(category: Category, answer: &CategoryVerdict) -> String {
-    let class = |(index, confidence): (u8, f32)| format!("{} ({:.0} %)", category.class(index).en, confidence * 100.0);
-    let classes: Vec<String> = answer.classes.iter().map(|scored| class((scored.index, scored.confidence))).collect();
+fn classes(category: Category, answer: &CategoryVerdict, by_inspector: bool) -> String {
+    let class = |scored: &ScoredClass| {
+        let label = category.class(scored.index).en;
+        match by_inspector {
+            true => format!("{label} (an inspector's judgement)"),
+            false => format!("{label} ({:.0} %)", scored.confidence * 100.0),
+        }
+    };
+    let classes: Vec<String> = answer.classes.iter().map(class).collect();
     if classes.is_empty() { "?".to_owned() } else { classes.join(", ") }
 }
 

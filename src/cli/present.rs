@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::domain::{Category, Method, PredictionSets, Urgency, UrgentSign, Verdict};
+use crate::domain::{Category, Clause, Draft, Method, PredictionSets, Urgency, UrgentSign, Verdict, caption};
 use crate::evaluate::UrgencyScores;
 use crate::texts::{Lang, Text};
 
@@ -48,6 +48,7 @@ pub fn paragraph(verdict: &Verdict) -> String {
     }
     text += &format!("  {:<16} {}\n", "confidence", confidence(verdict));
     text += &not_excluded(verdict);
+    text += &draft(&verdict.draft);
     if verdict.urgency.review {
         let (signs, share) = (signs(&verdict.urgency), verdict.urgency.score * 100.0);
         let note = format!("an engineer decides: {signs} among similar photos ({share:.0} %)");
@@ -73,6 +74,20 @@ fn not_excluded(verdict: &Verdict) -> String {
     let others = if others.is_empty() { "nothing else".to_owned() } else { others.join("; ") };
     let promise = sets.coverage * 100.0;
     format!("  {:<16} {others} (a class is missed in at most {:.0} % of its photos)\n", "not excluded", 100.0 - promise)
+}
+
+/// Returns a line for each clause of a draft, with the photos that say it; empty if the draft is.
+pub fn draft(draft: &Draft) -> String {
+    let ids = |what: &str, ids: &[i64]| {
+        let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+        (!ids.is_empty()).then(|| format!("{what} {}", ids.join(", ")))
+    };
+    let line = |clause: &Clause| {
+        let photos = [ids("captures", &clause.captures), ids("labelled photos", &clause.references)];
+        let photos = photos.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        format!("  {:<16} {} ({photos})\n", "draft finding", caption(&clause.says))
+    };
+    draft.clauses.iter().map(line).collect()
 }
 
 /// Returns a line for each part of the queue that the broker does not accept for now. `daemon` is the running daemon's
@@ -155,7 +170,7 @@ pub fn receiver(receiver: &Map<String, Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CategoryLabels, CategoryVerdict, ScoredClass, SecondLook};
+    use crate::domain::{CategoryLabels, CategoryVerdict, ScoredClass, SecondLook, testing};
 
     #[test]
     fn a_duration_is_told_in_the_unit_that_suits_it() {
@@ -181,6 +196,7 @@ mod tests {
                 soundness: CategoryLabels::new(Category::Soundness, [1, 3]),
                 measure: CategoryLabels::new(Category::Measure, [2]),
             }),
+            draft: testing::draft(),
             evidence: Vec::new(),
         };
         let expected = "soundness II, measure C1, cracking on pier; \
@@ -191,6 +207,7 @@ mod tests {
             "II (75 %, preventive",
             "not calibrated",
             "not excluded     soundness IV (a class is missed in at most 5 % of its photos)",
+            "draft finding    Cracking is observed in the pier. (labelled photos 7, 12)",
             "an engineer decides: rating IV",
             "(12 %)",
             "nearly as likely",

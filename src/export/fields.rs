@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 use super::Record;
 use super::record::utc;
-use crate::domain::{Category, Class, Position};
+use crate::domain::{Category, Class, Draft, Position};
 
 /// Separator between the classes of a category that allows several.
 const SEPARATOR: &str = "; ";
@@ -139,6 +139,10 @@ pub const FIELDS: &[Field] = &[
     field("damage_location_confidence", Kind::Text, "How likely each is, joined by `; `", |r| {
         confidences(r, Category::DamageLocation)
     }),
+    field("draft_finding", Kind::Text, "Draft of a finding, to be confirmed by an inspector; empty if there is none", |r| {
+        draft(r, Draft::en)
+    }),
+    field("draft_finding_ja", Kind::Text, "The same in Japanese", |r| draft(r, Draft::ja)),
     field("method", Kind::Text, "How it was answered: knn, linear, zero-shot", |r| word(&r.capture.verdict.method)),
     field(
         "confidence_calibrated",
@@ -233,6 +237,11 @@ fn labels(record: &Record, category: Category, language: fn(&Class) -> &'static 
 fn not_excluded(record: &Record, category: Category) -> Value {
     let set = record.capture.verdict.not_excluded.as_ref().and_then(|sets| sets.get(category));
     set.map_or(Value::None, |set| joined(set.names(category).map(str::to_owned)))
+}
+
+fn draft(record: &Record, text: fn(&Draft) -> String) -> Value {
+    let draft = &record.capture.verdict.draft;
+    if draft.is_empty() { Value::None } else { Value::Text(text(draft)) }
 }
 
 /// Returns the confidence of the first class, the only one in a single-label category. An inspector's verdict has none.

@@ -86,7 +86,11 @@ mod tests {
         "damage_location":[{"label":"pier","confidence":0.9}],"method":"knn","confidence_calibrated":false,
         "review_urgent":true,"urgency":{"score":0.2,"signs":["soundness_iv"]},
         "second_look":["near_tie","blurred"],
-        "not_excluded":{"coverage":0.95,"soundness":["III","IV"],"measure":["C1"]}}}"#;
+        "not_excluded":{"coverage":0.95,"soundness":["III","IV"],"measure":["C1"]},
+        "draft":{"en":"Cracking is observed in the pier. The soundness rating is Ⅲ.",
+        "ja":"橋脚においてひびわれが見られます、健全度判定はⅢです。",
+        "clauses":[{"says":{"damage_type":["cracking"],"damage_location":["pier"]},"references":[7,12]},
+        {"says":{"soundness":["III"]},"references":[7]}]}}}"#;
     const BARE_LINE: &str = r#"
         {"capture":2,"event_id":null,"facility_id":null,"taken_local":"2026-05-09T10:02:03.120+09:00",
         "stored_at":null,"sequence":null,"boot_id":"boot","taken":{"at":"2026-05-09T01:02:03.12Z","quality":"gps"},

@@ -113,6 +113,7 @@ pub fn example(id: i64) -> Record {
                 soundness: CategoryLabels::new(Category::Soundness, [2, 3]),
                 measure: CategoryLabels::new(Category::Measure, [2]),
             }),
+            draft: testing::draft(),
             ..Verdict::default()
         },
         inspection: None,

@@ -1,4 +1,5 @@
-//! Converts labels to the English caption that the text encoder was trained on. The published template is:
+//! Converts labels to the English caption that the text encoder was trained on, and to its Japanese form. The published
+//! template is:
 //!
 //! `<Damage> is observed in the <location>. The soundness rating is <Ⅰ|Ⅱ|Ⅲ|Ⅳ>. The component-wise measure
 //! classification is <code>.`
@@ -25,6 +26,22 @@ fn damage_sentence(labels: &Labels) -> Option<String> {
     let verb = if labels.get(Category::DamageType).indexes().len() == 1 { "is" } else { "are" };
     let rest = &damage[initial.len_utf8()..];
     Some(format!("{}{rest} {verb} observed in the {location}.", initial.to_uppercase()))
+}
+
+/// Returns the clause of the published Japanese form, without a full stop. Empty if nothing is known.
+pub fn japanese_clause(labels: &Labels) -> String {
+    let joined = |category| {
+        let words = labels.get(category).indexes().iter().map(|&index| category.class(index).ja);
+        words.collect::<Vec<_>>().join("、")
+    };
+    let (damage, location) = (joined(Category::DamageType), joined(Category::DamageLocation));
+    let seen = (!damage.is_empty() && !location.is_empty()).then(|| format!("{location}において{damage}が見られます"));
+    let rating = Some(joined(Category::Soundness)).filter(|rating| !rating.is_empty());
+    // A measure is its code in the source records too.
+    let measure = labels.get(Category::Measure).names(Category::Measure).next();
+    let rating = rating.map(|rating| format!("健全度判定は{rating}です"));
+    let measure = measure.map(|measure| format!("部材毎の対策区分判定は{measure}です"));
+    [seen, rating, measure].into_iter().flatten().collect::<Vec<_>>().join("、")
 }
 
 #[cfg(test)]

@@ -243,7 +243,7 @@ mod tests {
     use super::*;
     use crate::testing::bare_capture;
     use crate::{
-        Attitude, Burst, Camera, CategoryVerdict, Drone, Exposure, Image, Method, PhotoQuality, PositionSource, Rule,
+        Attitude, Burst, Camera, CategoryVerdict, Draft, Drone, Exposure, Image, Method, PhotoQuality, PositionSource, Rule,
         Saying, ScoredClass, Statement, TimeQuality, Urgency,
     };
 
@@ -318,6 +318,7 @@ mod tests {
             urgency: Urgency::default(),
             second_look: Vec::new(),
             not_excluded: None,
+            draft: Draft::default(),
             evidence: Vec::new(),
         }
     }

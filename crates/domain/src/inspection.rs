@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Category, CategoryVerdict, Labels, ScoredClass, TagText, Urgency, UrgentSign, Verdict};
+use super::{Category, CategoryVerdict, Draft, Labels, ScoredClass, TagText, Urgency, UrgentSign, Verdict};
 
 /// Statement of an inspector about the verdict of one photo.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,7 +161,7 @@ impl Inspection {
 
 impl Verdict {
     /// Returns the verdict with an inspector's labels in place of the device's answer. Nobody needs to look at it
-    /// again, and nothing is left to exclude. The neighbours stay as the evidence that the device had. The confidences
+    /// again, and nothing is left to exclude or to draft. The neighbours stay as the evidence that the device had. The confidences
     /// are 1 and have no meaning, because a person gives none.
     pub fn inspected(self, labels: &Labels) -> Verdict {
         let certain = |index: &u8| ScoredClass { index: *index, confidence: 1.0 };
@@ -177,6 +177,7 @@ impl Verdict {
             urgency: Urgency { review, score: if review { 1.0 } else { 0.0 }, signs },
             second_look: Vec::new(),
             not_excluded: None,
+            draft: Draft::default(),
             ..self
         }
     }

@@ -6,6 +6,7 @@ pub const SOFTWARE: &str = concat!("bridgeclip-edge ", env!("CARGO_PKG_VERSION")
 mod burst;
 mod caption;
 mod capture;
+mod draft;
 mod drone;
 mod embedding;
 mod event;
@@ -33,6 +34,7 @@ mod verdict_json;
 pub use burst::Burst;
 pub use caption::caption;
 pub use capture::{Camera, Capture, Exposure, Failure, FileStamp, Image};
+pub use draft::{Clause, Draft};
 pub use drone::{Attitude, Drone};
 pub use embedding::{Embedding, EmbeddingError};
 pub use event::{

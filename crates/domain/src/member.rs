@@ -4,7 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::verdict_json::{round, scored_labels};
-use super::{Category, CategoryLabels, CategoryVerdict, PredictionSets, Sha256};
+use super::{Category, CategoryLabels, CategoryVerdict, Draft, PredictionSets, Sha256};
 
 /// The answer about one member of a bridge.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,10 +12,15 @@ pub struct MemberAnswer {
     /// Answers in the order of [`Category::ALL`]. Confidences are on the scale of the method that answered. They are not
     /// calibrated: photos of one member agree more often than photos of different members.
     pub categories: [CategoryVerdict; 4],
+    /// Whether the rating is that of an inspector's worst judgement, which no mean of the photos may better. It then has no
+    /// confidence.
+    pub rating_by_inspector: bool,
     /// Damage types that single photos show and the joined answer lacks, in class order.
     pub single_damage: CategoryLabels,
     /// Ratings and measures that the photos together do not exclude. None unless they were fitted on labelled photos.
     pub not_excluded: Option<PredictionSets>,
+    /// Draft of a finding about the member.
+    pub draft: Draft,
     /// Photos that the answer rests on, in the order of their capture.
     pub photos: Vec<MemberPhoto>,
 }
@@ -76,14 +81,16 @@ impl MemberAnswer {
     }
 }
 
-/// Writes `{"soundness": [{"label": "III", "confidence": 0.6}], …, "single_damage": ["corrosion"], "not_excluded": {…},
-/// "worst_credible": "III", "views": 2.3, "carried_by": [17], "photos": [{"capture": 17, …}]}`.
+/// Writes `{"soundness": [{"label": "III", "confidence": 0.6}], …, "rating_by_inspector": false,
+/// "single_damage": ["corrosion"], "not_excluded": {…}, "worst_credible": "III", "views": 2.3, "carried_by": [17], "draft": {"en": "…", …}, "photos": [{"capture": 17, …}]}`.
 impl Serialize for MemberAnswer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for category in Category::ALL {
-            map.serialize_entry(category.id(), &scored_labels(category, self.get(category)))?;
+            let by_inspector = self.rating_by_inspector && category == Category::Soundness;
+            map.serialize_entry(category.id(), &scored_labels(category, self.get(category), by_inspector))?;
         }
+        map.serialize_entry("rating_by_inspector", &self.rating_by_inspector)?;
         let single: Vec<&str> = self.single_damage.names(Category::DamageType).collect();
         map.serialize_entry("single_damage", &single)?;
         if let Some(sets) = &self.not_excluded {
@@ -93,6 +100,9 @@ impl Serialize for MemberAnswer {
         map.serialize_entry("views", &round(self.views()))?;
         let carriers: Vec<i64> = self.carriers().iter().map(|photo| photo.capture).collect();
         map.serialize_entry("carried_by", &carriers)?;
+        if !self.draft.is_empty() {
+            map.serialize_entry("draft", &self.draft)?;
+        }
         map.serialize_entry("photos", &self.photos)?;
         map.end()
     }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AltitudeAbove, Camera, Capture, Exposure, FixQuality, Image, PhotoQuality, Position, PositionSource, Sha256, Time,
-    TimeQuality,
+    AltitudeAbove, Camera, Capture, CategoryLabels, Clause, Draft, Exposure, FixQuality, Image, Labels, PhotoQuality,
+    Position, PositionSource, Sha256, Time, TimeQuality,
 };
 
 /// Returns a capture of which nothing is known except its file of five bytes.
@@ -25,6 +25,21 @@ pub fn bare_capture(sha256: Sha256) -> Capture {
         drone: None,
         tag: None,
         burst: None,
+    }
+}
+
+/// Returns a draft of two sentences: cracking of the pier, and rating III.
+pub fn draft() -> Draft {
+    let clause = |indexes: [Option<u8>; 4], references: &[i64]| Clause {
+        says: Labels::new(|category| CategoryLabels::new(category, indexes[category as usize])),
+        references: references.to_vec(),
+        captures: Vec::new(),
+    };
+    Draft {
+        clauses: vec![
+            clause([None, None, Some(0), Some(6)], &[7, 12]),
+            clause([Some(2), None, None, None], &[7]),
+        ],
     }
 }
 

@@ -1,6 +1,6 @@
 //! Verdicts: the device's statement about a photo, and the evidence for it.
 
-use super::{Category, CategoryLabels, Labels, Method, Rule, SecondLook, Urgency, UrgentSign};
+use super::{Category, CategoryLabels, Draft, Labels, Method, Rule, SecondLook, Urgency, UrgentSign};
 
 /// The answer in all four categories, its evidence, and whether someone should look at it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Verdict {
     pub second_look: Vec<SecondLook>,
     /// Ratings and measures that cannot be excluded. None unless they were fitted on labelled photos.
     pub not_excluded: Option<PredictionSets>,
+    /// Draft of a finding. Empty in an inspector's judgement, and if the labelled photos do not agree on the answers.
+    pub draft: Draft,
     /// Nearest reference photos, most similar first, whatever the method.
     pub evidence: Vec<Evidence>,
 }

@@ -7,14 +7,14 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Category, CategoryLabels, CategoryVerdict, Evidence, Labels, Method, PredictionSets, Rule, ScoredClass, SecondLook,
+    Category, CategoryLabels, CategoryVerdict, Draft, Evidence, Labels, Method, PredictionSets, Rule, ScoredClass, SecondLook,
     UnknownLabel, Urgency, UrgentSign, Verdict,
 };
 
 /// Writes `{"soundness": [{"label": "II", "confidence": 0.7}], …, "method": "knn", "rule": "published",
 /// "confidence_calibrated": false, "review_urgent": true, "urgency": {"score": 0.2, "signs": ["soundness_iv"]},
 /// "second_look": ["near_tie"], "not_excluded": {"coverage": 0.95, "soundness": ["II", "III"], "measure": ["C1"]},
-/// "neighbours": […]}`. An inspector's judgement has `"by_inspector": true` and no confidences.
+/// "draft": {"en": "…", "ja": "…", "clauses": […]}, "neighbours": […]}`. An inspector's judgement has `"by_inspector": true` and no confidences.
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -38,11 +38,7 @@ impl Serialize for Answer<'_> {
 
 fn put_answer<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<(), M::Error> {
     for category in Category::ALL {
-        let mut labels = scored_labels(category, verdict.get(category));
-        if verdict.by_inspector {
-            labels.iter_mut().for_each(|label| label.confidence = None);
-        }
-        map.serialize_entry(category.id(), &labels)?;
+        map.serialize_entry(category.id(), &scored_labels(category, verdict.get(category), verdict.by_inspector))?;
     }
     map.serialize_entry("method", &verdict.method)?;
     if let Some(rule) = &verdict.rule {
@@ -55,17 +51,24 @@ fn put_answer<M: SerializeMap>(map: &mut M, verdict: &Verdict) -> Result<(), M::
     map.serialize_entry("review_urgent", &verdict.urgency.review)?;
     map.serialize_entry("urgency", &verdict.urgency)?;
     map.serialize_entry("second_look", &verdict.second_look)?;
-    match &verdict.not_excluded {
-        Some(sets) => map.serialize_entry("not_excluded", sets),
-        None => Ok(()),
+    if let Some(sets) = &verdict.not_excluded {
+        map.serialize_entry("not_excluded", sets)?;
+    }
+    match verdict.draft.is_empty() {
+        true => Ok(()),
+        false => map.serialize_entry("draft", &verdict.draft),
     }
 }
 
-/// Returns the classes of an answer with their confidences.
-pub(super) fn scored_labels(category: Category, answer: &CategoryVerdict) -> Vec<Label<&'static str>> {
+/// Returns the classes of an answer with their confidences, which an inspector's judgement has not.
+pub(super) fn scored_labels(
+    category: Category,
+    answer: &CategoryVerdict,
+    by_inspector: bool,
+) -> Vec<Label<&'static str>> {
     let label = |class: &ScoredClass| Label {
         label: category.class(class.index).en,
-        confidence: Some(round(class.confidence)),
+        confidence: (!by_inspector).then(|| round(class.confidence)),
     };
     answer.classes.iter().map(label).collect()
 }
@@ -97,6 +100,7 @@ impl<'de> Deserialize<'de> for Verdict {
             urgency: UrgencyForm,
             second_look: Vec<SecondLook>,
             not_excluded: Option<PredictionSets>,
+            draft: Draft,
             neighbours: Vec<Evidence>,
         }
         #[derive(Default, Deserialize)]
@@ -122,6 +126,7 @@ impl<'de> Deserialize<'de> for Verdict {
             urgency: Urgency { review: form.review_urgent, score, signs },
             second_look: form.second_look,
             not_excluded: form.not_excluded,
+            draft: form.draft,
             evidence: form.neighbours,
         })
     }
@@ -231,6 +236,7 @@ pub(super) fn round(value: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Clause;
 
     #[test]
     fn programs_read_how_an_answer_was_made_and_what_to_look_at() {
@@ -244,6 +250,7 @@ mod tests {
             urgency: Urgency { review: true, score: 0.2, signs: vec![UrgentSign::MeasureE2] },
             second_look: vec![SecondLook::NearTie, SecondLook::OtherClass],
             not_excluded: Some(sets()),
+            draft: draft(),
             evidence: Vec::new(),
         };
         let expected = serde_json::json!({
@@ -257,6 +264,11 @@ mod tests {
             "urgency": {"score": 0.2_f32, "signs": ["measure_e2"]},
             "second_look": ["near_tie", "other_class"],
             "not_excluded": {"coverage": 0.95_f32, "soundness": ["II", "IV"], "measure": ["E1"]},
+            "draft": {
+                "en": "The soundness rating is Ⅱ.",
+                "ja": "健全度判定はⅡです。",
+                "clauses": [{"says": {"soundness": ["II"]}, "references": [9, 4]}],
+            },
             "neighbours": [],
         });
         assert_eq!(serde_json::to_value(&verdict).expect("JSON"), expected);
@@ -265,8 +277,17 @@ mod tests {
         assert_eq!(answer, expected, "nothing else is left out");
         let knn = Verdict { method: Method::Knn, rule: Some(Rule::Balanced), ..verdict };
         assert_eq!(serde_json::to_value(&knn).expect("JSON")["rule"], "balanced");
-        let unknown = Verdict { not_excluded: None, ..knn };
-        assert!(serde_json::to_value(&unknown).expect("JSON").get("not_excluded").is_none());
+        let unknown = Verdict { not_excluded: None, draft: Draft::default(), ..knn };
+        let unknown = serde_json::to_value(&unknown).expect("JSON");
+        assert!(["not_excluded", "draft"].iter().all(|name| unknown.get(name).is_none()));
+    }
+
+    fn draft() -> Draft {
+        let says = Labels::new(|category| match category {
+            Category::Soundness => CategoryLabels::new(category, [1]),
+            _ => CategoryLabels::default(),
+        });
+        Draft { clauses: vec![Clause { says, references: vec![9, 4], captures: Vec::new() }] }
     }
 
     fn sets() -> PredictionSets {
@@ -286,6 +307,7 @@ mod tests {
             urgency: Urgency { review: true, score: 0.25, signs: vec![UrgentSign::SoundnessIv] },
             second_look: vec![SecondLook::TooDark],
             not_excluded: Some(sets()),
+            draft: draft(),
             evidence: vec![evidence],
             ..Verdict::default()
         };

@@ -86,8 +86,20 @@ fn answers(record: &Record, lang: Lang) -> String {
         let (heading, others) = (escape(Text::of_category(category).say(lang)), not_excluded(record, category, lang));
         format!("<tr><th scope=\"row\">{heading}</th><td>{answer}{others}</td></tr>\n")
     };
-    let rows = Category::ALL.map(row).concat();
-    format!("<table>\n<tbody>\n{rows}</tbody>\n</table>\n<p class=\"small\">{}</p>\n", escape(&basis(record, lang)))
+    let (rows, draft) = (Category::ALL.map(row).concat(), draft(&record.capture.verdict, lang));
+    format!(
+        "<table>\n<tbody>\n{rows}</tbody>\n</table>\n<p class=\"small\">{}</p>\n{draft}",
+        escape(&basis(record, lang))
+    )
+}
+
+/// Returns the draft of a finding, marked as one.
+fn draft(verdict: &Verdict, lang: Lang) -> String {
+    let text = lang.draft(&verdict.draft);
+    match verdict.draft.is_empty() {
+        true => String::new(),
+        false => format!("<p><b>{}</b> {}</p>\n", escape(Text::DraftFinding.say(lang)), escape(&text)),
+    }
 }
 
 /// Returns the classes that were not answered but cannot be excluded.

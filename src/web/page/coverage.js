@@ -1,7 +1,7 @@
 // Members, the damage that their photos show, and the members without a photo.
 
 import * as api from './api.js';
-import { verdictOf } from './detail.js';
+import { draftOf, verdictOf } from './detail.js';
 import { calmly, el, facts, put } from './dom.js';
 import { className, place, shortName, t, when } from './words.js';
 
@@ -64,7 +64,7 @@ function answer(member) {
     [index > 0 && ', ', el('a', { href: `#capture/${capture}` }, String(capture))]);
   const decisive = member.photos.filter((photo) => photo.decisive).map((photo) => photo.capture);
   const single = member.single_damage.map((label) => shortName('damage_type', label)).join(', ');
-  return el('div', {}, verdictOf(member), facts([
+  return el('div', {}, verdictOf(member), draftOf(member), facts([
     [t('member_single'), single],
     [t('member_carried'), member.carried_by.length > 0 && links(member.carried_by)],
     [t('member_decisive'), decisive.length > 0 && links(decisive)],

@@ -18,6 +18,7 @@ export async function show(root, { role, name, onHint }, id) {
     verdict.review_urgent && el('p', {}, el('span', { class: 'flag' }, t('review_first'))),
     el('ul', {}, reasons(verdict).map((reason) => el('li', {}, reason))),
     verdictOf(verdict),
+    draftOf(verdict),
     !verdict.by_inspector
       && el('p', { class: 'small' }, t(verdict.confidence_calibrated ? 'confidence_calibrated' : 'confidence_uncalibrated')),
     doubts(verdict).length > 0 && el('p', { class: 'doubt' }, t('look_again')),
@@ -57,6 +58,14 @@ export function verdictOf(verdict) {
     notExcluded(verdict, category)];
   return facts(allCategories().map((category) =>
     [categoryName(category), (verdict[category.id] ?? []).length ? answer(category) : t('no_answer')]));
+}
+
+// Shows the draft of a finding, marked as one, with the photos that each sentence rests on.
+export function draftOf({ draft }) {
+  if (!draft) return '';
+  const named = [...new Set(draft.clauses.flatMap((clause) => clause.references))].join(', ');
+  return el('div', { class: 'draft' }, el('p', {}, el('b', {}, t('draft_finding')), ' ', draft[document.documentElement.lang] ?? draft.en),
+    named && el('p', { class: 'small' }, `${t('draft_from')}: ${named}`));
 }
 
 // Names the classes that were not answered but cannot be excluded.

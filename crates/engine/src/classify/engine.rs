@@ -2,6 +2,7 @@
 
 use bridgeclip_domain::{Embedding, EmbeddingError, Evidence, Method, PhotoQuality, Rule, Verdict};
 
+use super::draft::draft;
 use super::zero_shot::zero_shot_answers;
 use super::{Fitted, Judge, Neighbour, Opinions, Params, Rules, Source, Stored, ZeroShot, linear_answers};
 use crate::heads::Heads;
@@ -90,7 +91,7 @@ impl Engine {
         let neighbours: Vec<Neighbour> = evidence.iter().map(Neighbour::from).collect();
         let verdict = self.judge.verdict(&self.opinions(photo), &neighbours, quality);
         evidence.truncate(self.judge.params.neighbours);
-        Verdict { evidence, ..verdict }
+        Verdict { draft: draft(&verdict.labels(), &evidence), evidence, ..verdict }
     }
 }
 

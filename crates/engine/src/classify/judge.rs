@@ -1,7 +1,7 @@
 //! Turns the answers of the methods into the verdict.
 
 use bridgeclip_domain::{
-    Category, CategoryVerdict, Method, PhotoQuality, PredictionSets, Rule, ScoredClass, Scores, Verdict,
+    Category, CategoryVerdict, Draft, Method, PhotoQuality, PredictionSets, Rule, ScoredClass, Scores, Verdict,
 };
 
 use super::answer::linear_answer;
@@ -136,7 +136,7 @@ impl Judge {
         fused.vote.0[category as usize].as_ref()
     }
 
-    /// Returns the verdict without its evidence. `neighbours` is the [`Self::neighbourhood`], most similar first.
+    /// Returns the verdict without its evidence and its draft. `neighbours` is the [`Self::neighbourhood`], most similar first.
     ///
     /// # Panics
     /// If the opinion of the method is missing.
@@ -167,6 +167,7 @@ impl Judge {
             urgency: self.urgency().judge(neighbours),
             second_look: second_look(&circumstances),
             not_excluded: self.not_excluded(opinions, neighbours),
+            draft: Draft::default(),
             evidence: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ use bridgeclip_domain::{
     ScoredClass, Scores, Sha256,
 };
 
+use super::draft::member_draft;
 use super::{Engine, Neighbour};
 
 /// Maximum number of photos that one answer rests on. The work grows with the cube of their number.
@@ -55,7 +56,11 @@ impl Engine {
         let likeness = Likeness::of(photos);
         let everyone: Vec<usize> = (0..photos.len()).collect();
         let weights = likeness.weights(&everyone);
-        let categories = Category::ALL.map(|category| self.join(category, &testimonies, &everyone, &weights));
+        let (rating, rating_by_inspector) = self.rating(&testimonies, &everyone, &weights);
+        let categories = Category::ALL.map(|category| match category {
+            Category::Soundness => rating.clone(),
+            _ => self.join(category, &testimonies, &everyone, &weights),
+        });
         let answered: Vec<u8> =
             categories[Category::DamageType as usize].classes.iter().map(|class| class.index).collect();
         let single = testimonies.iter().flat_map(|testimony| testimony.damage.indexes()).copied();
@@ -64,10 +69,15 @@ impl Engine {
         let decisive = |left_out: usize| {
             let others: Vec<usize> = everyone.iter().copied().filter(|index| *index != left_out).collect();
             let weights = likeness.weights(&others);
-            let without = self.join(Category::Soundness, &testimonies, &others, &weights);
+            let (without, _) = self.rating(&testimonies, &others, &weights);
             !others.is_empty() && without.classes.first().map(|class| class.index) != rating
         };
+        let labels = Labels::new(|category| {
+            CategoryLabels::new(category, categories[category as usize].classes.iter().map(|class| class.index))
+        });
         MemberAnswer {
+            rating_by_inspector,
+            draft: member_draft(&labels, photos, self.judge().params.neighbours),
             single_damage: CategoryLabels::new(
                 Category::DamageType,
                 single.filter(|index| !answered.contains(index)).collect::<Vec<_>>(),
@@ -122,15 +132,17 @@ impl Engine {
         weights: &[f32],
     ) -> CategoryVerdict {
         let values = |&number: &usize| testimonies[number].values.get(category);
-        let joined = self.judge().decide(category, &mean(numbers.iter().map(values), weights));
-        if category != Category::Soundness {
-            return joined;
-        }
+        self.judge().decide(category, &mean(numbers.iter().map(values), weights))
+    }
+
+    /// Answers the rating as [`Self::join`] does, but never better than the worst judgement of an inspector. Also returns
+    /// whether that judgement decided.
+    fn rating(&self, testimonies: &[Testimony], numbers: &[usize], weights: &[f32]) -> (CategoryVerdict, bool) {
+        let joined = self.join(Category::Soundness, testimonies, numbers, weights);
         let worst = numbers.iter().filter_map(|&number| testimonies[number].inspected_rating).max();
-        match (worst, joined.classes.first()) {
-            (Some(worst), Some(class)) if worst <= class.index => joined,
-            (Some(worst), _) => CategoryVerdict { classes: vec![ScoredClass { index: worst, confidence: 1.0 }] },
-            (None, _) => joined,
+        match worst.filter(|worst| joined.classes.first().is_none_or(|class| class.index < *worst)) {
+            Some(worst) => (CategoryVerdict { classes: vec![ScoredClass { index: worst, confidence: 1.0 }] }, true),
+            None => (joined, false),
         }
     }
 
@@ -299,9 +311,11 @@ mod tests {
         photos[4].inspected = Some(rated("III"));
         let answer = member(&engine(), &photos);
         assert_eq!((rating(&answer), answer.photos[4].inspected), (Some("III"), true));
+        assert!(answer.rating_by_inspector);
         assert_eq!(answer.carriers().iter().map(|photo| photo.capture).collect::<Vec<_>>(), [5]);
         photos[4].inspected = Some(rated("I"));
-        assert_eq!(rating(&member(&engine(), &photos)), Some("I"));
+        let agreed = member(&engine(), &photos);
+        assert_eq!((rating(&agreed), agreed.rating_by_inspector), (Some("I"), false));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod answer;
 mod balanced;
 mod confidence;
+mod draft;
 mod engine;
 mod fitted;
 mod fused;
