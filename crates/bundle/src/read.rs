@@ -164,7 +164,7 @@ fn checked(event: BundleEvent) -> Result<ForeignEvent, String> {
         return Err(format!("`{}` cannot be an event's id", event.id));
     }
     if device_of(&event.topic).is_none() {
-        return Err(format!("the topic `{}` is none of a capture", event.topic));
+        return Err(format!("the topic `{}` is none of a capture or a member", event.topic));
     }
     let payload = match (event.payload, event.payload_base64) {
         (Some(text), None) => text.into_bytes(),
@@ -174,16 +174,16 @@ fn checked(event: BundleEvent) -> Result<ForeignEvent, String> {
     Ok(ForeignEvent { class, event_id: event.id, topic: event.topic, payload })
 }
 
-/// Returns the device prefix `bridge/v1/{site}/{device}` of a topic `bridge/v1/{site}/{device}/capture/…`.
+/// Returns the device prefix `bridge/v1/{site}/{device}` of a topic `bridge/v1/{site}/{device}/capture/…` or `…/member/…`.
 ///
-/// Returns `None` for any other topic: a bundle may carry captures, but never commands.
+/// Returns `None` for any other topic: a bundle may carry results, but never commands.
 fn device_of(topic: &str) -> Option<&str> {
     let levels: Vec<&str> = topic.split('/').collect();
     let is_name = |level: &&str| !level.is_empty() && !level.contains(['+', '#', '\0']);
     let is_one = topic.len() <= 512
         && levels.len() >= 6
         && topic.starts_with(DEVICE_ROOT)
-        && levels[4] == "capture"
+        && ["capture", "member"].contains(&levels[4])
         && levels.iter().all(is_name);
     let end = topic.match_indices('/').nth(3)?.0;
     is_one.then(|| &topic[..end])

@@ -22,7 +22,7 @@ const SEQUENCE_MAX: i64 = (1 << 53) - 1;
 /// 0001-01-01T00:00:00Z in seconds since 1970. RFC 3339 begins a year earlier, but PostgreSQL has no year 0.
 const FIRST_SECOND: i64 = -62_135_596_800;
 /// Start of the types of all device events. The version number at their end may go up.
-const KINDS: &str = "bridgeclip.capture.";
+const KINDS: [&str; 2] = ["bridgeclip.capture.", "bridgeclip.member."];
 
 /// A message in the form in which it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,11 +46,11 @@ pub struct Event {
     pub kind: String,
     /// Number of the event; the device counts its events from 1 without gaps. Below 2^53.
     pub sequence: i64,
-    /// SHA-256 of the photo.
+    /// SHA-256 of the photo, or the key of the member.
     pub subject: String,
     /// The device's clock when it stored the result, between the years 1 and 9999.
     pub time: Timestamp,
-    /// Id of the photo's first event, if this event corrects it.
+    /// Id of the photo's first event, if this event corrects it; of the member's last event, if there was one.
     pub supersedes: Option<String>,
     /// The complete event as received.
     pub body: String,
@@ -137,7 +137,11 @@ impl Message {
 impl Event {
     /// Returns the event as set aside for the given reason.
     pub fn refused(&self, reason: &str) -> Refused {
-        Refused::new(&format!("{}/{RESULT}", self.source), self.body.as_bytes(), PAYLOAD_BYTES_MAX, reason)
+        let topic = match self.kind.starts_with(KINDS[0]) {
+            true => format!("{}/{RESULT}", self.source),
+            false => format!("{}/{MEMBER}{}", self.source, self.subject),
+        };
+        Refused::new(&topic, self.body.as_bytes(), PAYLOAD_BYTES_MAX, reason)
     }
 }
 
@@ -227,15 +231,19 @@ const RESULT: &str = "capture/result";
 /// Middle of the topic of thumbnails, between the device's prefix and the event's id.
 const THUMBNAIL: &str = "capture/thumb/";
 
+/// Middle of the topic of answers about members, between the device's prefix and the member's key.
+const MEMBER: &str = "member/result/";
+
 fn read(prefix: &str, topic: &str, payload: &[u8]) -> Result<Message, String> {
     if payload.len() > PAYLOAD_BYTES_MAX {
         return Err(format!("{} bytes; at most {PAYLOAD_BYTES_MAX} are taken", payload.len()));
     }
     let (source, below) = split(prefix, topic)?;
     match (below, below.strip_prefix(THUMBNAIL)) {
-        (RESULT, _) => event(source, payload).map(Message::Event),
+        (RESULT, _) => event(source, KINDS[0], payload).map(Message::Event),
         (_, Some(event_id)) if is_id(event_id) => thumbnail(source, event_id, payload).map(Message::Thumbnail),
-        _ => Err("not a topic of results or thumbnails".to_owned()),
+        _ if below.strip_prefix(MEMBER).is_some_and(is_id) => event(source, KINDS[1], payload).map(Message::Event),
+        _ => Err("not a topic of results, thumbnails or members".to_owned()),
     }
 }
 
@@ -263,12 +271,13 @@ fn thumbnail(source: &str, event_id: &str, jpeg: &[u8]) -> Result<Thumbnail, Str
     }
 }
 
-fn event(source: &str, payload: &[u8]) -> Result<Event, String> {
+/// Reads an event whose type starts with `kinds`.
+fn event(source: &str, kinds: &str, payload: &[u8]) -> Result<Event, String> {
     let body = std::str::from_utf8(payload).map_err(|error| format!("not UTF-8: {error}"))?;
     let not_ours = |error: serde_json::Error| format!("no event of ours: {error}");
     form::check(body).map_err(not_ours)?;
     let envelope: Envelope = serde_json::from_str(body).map_err(not_ours)?;
-    check(&envelope, source)?;
+    check(&envelope, source, kinds)?;
     Ok(Event {
         source: source.to_owned(),
         id: envelope.id.into_owned(),
@@ -281,13 +290,13 @@ fn event(source: &str, payload: &[u8]) -> Result<Event, String> {
     })
 }
 
-fn check(envelope: &Envelope, source: &str) -> Result<(), String> {
+fn check(envelope: &Envelope, source: &str, kinds: &str) -> Result<(), String> {
     let Envelope { specversion, id, kind, subject, data, .. } = envelope;
     if envelope.source != source {
         return Err(format!("it says that it comes from {}", envelope.source));
     }
-    if specversion != "1.0" || !kind.starts_with(KINDS) || !is_id(kind) {
-        return Err(format!("a CloudEvent {specversion} of type {kind}; only those of captures are taken"));
+    if specversion != "1.0" || !kind.starts_with(kinds) || !is_id(kind) {
+        return Err(format!("a CloudEvent {specversion} of type {kind}; only {kinds}… is taken on this topic"));
     }
     if let Some(wrong) = [Some(id), Some(subject), data.supersedes.as_ref()].into_iter().flatten().find(|id| !is_id(id))
     {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, Publish, SubAck, SubscribeReasonCode};
+use log::warn;
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubAck, SubscribeReasonCode};
 use rumqttc::v5::{Client, Connection, ConnectionError, Event};
 
 use bridgeclip_uplink::Endpoint;
@@ -65,6 +66,9 @@ impl Delivery {
     }
 }
 
+/// Kinds of topics below a device's prefix that are collected. A broker must grant the first.
+const KINDS: [&str; 2] = ["capture", "member"];
+
 /// The topics that a collector subscribes to.
 #[derive(Clone, Debug)]
 pub struct Topics {
@@ -96,7 +100,7 @@ impl Subscription {
     /// are stored.
     pub fn open(endpoint: &Endpoint, topics: Topics, in_flight: u16, wish: Wish) -> std::io::Result<Self> {
         let Topics { group, prefix } = topics;
-        let filter = format!("$share/{group}/{prefix}/+/+/capture/#");
+        let filters = KINDS.map(|kind| format!("$share/{group}/{prefix}/+/+/{kind}/#"));
         let mut options = endpoint.options();
         options
             .set_clean_start(false)
@@ -106,8 +110,10 @@ impl Subscription {
             .set_manual_acks(true);
         let (client, connection) = Client::new(options, ACKNOWLEDGEMENTS_MAX + CONTROL_MAX);
         let asked = match wish {
-            Wish::Subscribe => client.try_subscribe(filter, QoS::AtLeastOnce),
-            Wish::GiveUp => client.try_unsubscribe(filter),
+            Wish::Subscribe => {
+                client.try_subscribe_many(filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce)))
+            }
+            Wish::GiveUp => filters.into_iter().try_for_each(|filter| client.try_unsubscribe(filter)),
         };
         asked.map_err(std::io::Error::other)?;
         let (sender, arrivals) = sync_channel(usize::from(in_flight));
@@ -198,11 +204,16 @@ fn listen(mut connection: Connection, prefix: &str, sender: &SyncSender<Arrival>
     }
 }
 
+/// Reads what the broker grants. A broker that was set up for captures alone need not grant the topics of members.
 fn granted(ack: &SubAck) -> Arrival {
-    match ack.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_))) {
-        None => Arrival::Ready,
-        Some(code) => Arrival::Lost(format!("the broker does not grant the subscription: {code:?}")),
+    let denied = |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
+    if let Some(code) = ack.return_codes.first().filter(denied) {
+        return Arrival::Lost(format!("the broker does not grant the subscription: {code:?}"));
     }
+    if let Some(code) = ack.return_codes.get(1).filter(denied) {
+        warn!("the broker does not grant the topics `member/#`: {code:?}; answers about members are not collected");
+    }
+    Arrival::Ready
 }
 
 fn in_words(error: &ConnectionError) -> String {

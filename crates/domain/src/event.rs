@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Capture, Category, History, Inspection, Position, Sha256, Tag, Time, Verdict};
+use super::{Answer, Capture, Category, History, Inspection, MemberAnswer, Position, Sha256, Tag, Time, Verdict};
 
 /// CloudEvents `type` of a result event. Its number increases when a consumer of the old form would misread the new
 /// one.
@@ -15,6 +15,9 @@ pub const EVENT_FORMAT: &str = "bridgeclip.capture.result.v1";
 
 /// CloudEvents `type` of a summary, which is sent before the result where every byte costs.
 pub const SUMMARY_FORMAT: &str = "bridgeclip.capture.summary.v1";
+
+/// CloudEvents `type` of an answer about a member.
+pub const MEMBER_FORMAT: &str = "bridgeclip.member.result.v1";
 
 /// Maximum size of a thumbnail in bytes, which a slow link transfers in a few seconds.
 pub const THUMBNAIL_BYTES_MAX: usize = 48 * 1024;
@@ -89,6 +92,37 @@ pub fn capture_summary(
         detail: detail_id,
     };
     bytes(&cloud_event(context, SUMMARY_FORMAT, capture.image.sha256, data))
+}
+
+/// Answer about a member, for its event.
+#[derive(Clone, Copy, Debug)]
+pub struct MemberResult<'a> {
+    /// Tag that all captures of the member carry.
+    pub tag: &'a Tag,
+    /// Number of captures with the tag.
+    pub captures: u64,
+    /// Number of those captures that the answer leaves out, because another encoder made their embeddings.
+    pub of_other_encoders: u64,
+    /// Id of the last event about the member.
+    pub supersedes: Option<&'a str>,
+    pub answer: &'a MemberAnswer,
+}
+
+/// Makes the bytes of the event that tells the answer about a member. Its subject is the [`Tag::key`].
+pub fn member_result(context: &EventContext, member: &MemberResult) -> Vec<u8> {
+    let &MemberResult { tag, captures, of_other_encoders, supersedes, answer } = member;
+    let data = MemberData {
+        sequence: context.sequence,
+        boot_id: context.boot_id,
+        queued: context.queued,
+        supersedes,
+        tag,
+        captures,
+        of_other_encoders,
+        package: Package { name: context.package, hash: context.package_hash },
+        answer,
+    };
+    bytes(&cloud_event(context, MEMBER_FORMAT, tag.key(), data))
 }
 
 /// Makes the bytes of the event that supersedes `event`, which is a complete result or an earlier correction.
@@ -230,6 +264,20 @@ struct SummaryData<'a> {
 }
 
 #[derive(Serialize)]
+struct MemberData<'a> {
+    sequence: i64,
+    boot_id: &'a str,
+    queued: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supersedes: Option<&'a str>,
+    tag: &'a Tag,
+    captures: u64,
+    of_other_encoders: u64,
+    package: Package<'a>,
+    answer: &'a MemberAnswer,
+}
+
+#[derive(Serialize)]
 struct Package<'a> {
     name: &'a str,
     hash: &'a str,
@@ -325,6 +373,22 @@ mod tests {
 
     fn position() -> Position {
         Position { age_s: Some(2.5), ..Position::at(35.5, 139.25, PositionSource::SerialGps) }
+    }
+
+    #[test]
+    fn the_event_of_a_member_names_the_event_that_it_supersedes() {
+        let tag = Tag { member: "G2".parse().ok(), ..Tag::default() };
+        let answer = MemberAnswer::default();
+        let member =
+            MemberResult { tag: &tag, captures: 3, of_other_encoders: 1, supersedes: Some("first"), answer: &answer };
+        let event = parsed(&member_result(&CONTEXT, &member));
+        assert_eq!((&event["type"], &event["sequence"]), (&json!(MEMBER_FORMAT), &json!("7")));
+        assert_eq!(event["subject"], json!(tag.key()));
+        assert_eq!(event["data"]["supersedes"], "first");
+        assert_eq!((&event["data"]["tag"], &event["data"]["captures"]), (&json!({"member": "G2"}), &json!(3)));
+        assert_eq!(event["data"]["answer"], json!(answer));
+        let first = parsed(&member_result(&CONTEXT, &MemberResult { supersedes: None, ..member }));
+        assert!(first["data"].get("supersedes").is_none());
     }
 
     fn parsed(event: &[u8]) -> Value {

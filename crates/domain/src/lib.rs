@@ -38,8 +38,8 @@ pub use draft::{Clause, Draft};
 pub use drone::{Attitude, Drone};
 pub use embedding::{Embedding, EmbeddingError};
 pub use event::{
-    Change, EVENT_FORMAT, EventContext, SUMMARY_FORMAT, THUMBNAIL_BYTES_MAX, capture_result, capture_summary,
-    correction,
+    Change, EVENT_FORMAT, EventContext, MEMBER_FORMAT, MemberResult, SUMMARY_FORMAT, THUMBNAIL_BYTES_MAX,
+    capture_result, capture_summary, correction, member_result,
 };
 pub use finding::{Finding, Unknown, Word, read_finding};
 pub use fix::{AltitudeAbove, FixQuality, PlaceConflict, Position, PositionSource, wrap_longitude};

@@ -1,9 +1,10 @@
 //! The device's answer about one member, joined from its photos. Official ratings belong to members, not to photos.
 
+use serde::de::Error;
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::verdict_json::{round, scored_labels};
+use super::verdict_json::{Label, category_labels, category_verdict, round, scored_labels};
 use super::{Category, CategoryLabels, CategoryVerdict, Draft, PredictionSets, Sha256};
 
 /// The answer about one member of a bridge.
@@ -26,7 +27,7 @@ pub struct MemberAnswer {
 }
 
 /// The part that one photo has in the answer about its member.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct MemberPhoto {
     /// Id of the photo's capture.
     pub capture: i64,
@@ -122,6 +123,41 @@ impl Serialize for MemberPhoto {
     }
 }
 
+/// Reads an answer. What follows from the photos, such as the carriers, is computed again.
+impl<'de> Deserialize<'de> for MemberAnswer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Form {
+            soundness: Vec<Label<String>>,
+            measure: Vec<Label<String>>,
+            damage_type: Vec<Label<String>>,
+            damage_location: Vec<Label<String>>,
+            rating_by_inspector: bool,
+            single_damage: Vec<String>,
+            #[serde(default)]
+            not_excluded: Option<PredictionSets>,
+            #[serde(default)]
+            draft: Draft,
+            photos: Vec<MemberPhoto>,
+        }
+        let form = Form::deserialize(deserializer)?;
+        let answer = |category, labels| category_verdict(category, labels).map_err(D::Error::custom);
+        Ok(MemberAnswer {
+            categories: [
+                answer(Category::Soundness, form.soundness)?,
+                answer(Category::Measure, form.measure)?,
+                answer(Category::DamageType, form.damage_type)?,
+                answer(Category::DamageLocation, form.damage_location)?,
+            ],
+            rating_by_inspector: form.rating_by_inspector,
+            single_damage: category_labels(Category::DamageType, &form.single_damage)?,
+            not_excluded: form.not_excluded,
+            draft: form.draft,
+            photos: form.photos,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,5 +210,19 @@ mod tests {
         assert_eq!((&json["carried_by"], &json["views"]), (&[2][..].into(), &1.0.into()));
         assert_eq!(json["photos"][0]["support"], 0.25);
         assert!(json.get("not_excluded").is_none());
+        assert_eq!(serde_json::from_value::<MemberAnswer>(json).expect("an answer"), answer);
+    }
+
+    #[test]
+    fn an_inspectors_rating_has_no_confidence() {
+        let draft = crate::testing::draft();
+        let answer = MemberAnswer { rating_by_inspector: true, draft, ..answer(3, &[1.0]) };
+        let mut json = serde_json::to_value(&answer).expect("JSON");
+        assert_eq!(json["soundness"], serde_json::json!([{ "label": "IV" }]));
+        let mut back: MemberAnswer = serde_json::from_value(json.clone()).expect("an answer");
+        back.categories[0].classes[0].confidence = 0.5;
+        assert_eq!(back, answer);
+        json["soundness"][0]["label"] = "V".into();
+        assert!(serde_json::from_value::<MemberAnswer>(json).is_err());
     }
 }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Sha256;
+
 /// Bridge, span and member. Each one is `None` if nobody named it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +58,11 @@ impl Tag {
             let name = name.as_ref().map(TagText::as_str).unwrap_or_default();
             (name.is_empty(), natural(name), name.to_owned())
         })
+    }
+
+    /// Returns a short name that is unique to the tag and fits into topics: the SHA-256 of its JSON.
+    pub fn key(&self) -> Sha256 {
+        Sha256::of(&serde_json::to_vec(self).expect("names are text"))
     }
 
     /// Reports whether the tag says nothing.

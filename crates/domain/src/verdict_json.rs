@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for Verdict {
     }
 }
 
-fn category_verdict(category: Category, labels: Vec<Label<String>>) -> Result<CategoryVerdict, UnknownLabel> {
+pub(super) fn category_verdict(category: Category, labels: Vec<Label<String>>) -> Result<CategoryVerdict, UnknownLabel> {
     let class = |Label { label, confidence }: Label<String>| match category.class_index(&label) {
         Some(index) => Ok(ScoredClass { index, confidence: confidence.unwrap_or(1.0) }),
         None => Err(UnknownLabel { category, label }),
@@ -224,7 +224,7 @@ impl<'de> Deserialize<'de> for Labels {
     }
 }
 
-fn category_labels<E: Error>(category: Category, names: &[String]) -> Result<CategoryLabels, E> {
+pub(super) fn category_labels<E: Error>(category: Category, names: &[String]) -> Result<CategoryLabels, E> {
     CategoryLabels::parse(category, &names.join("|")).map_err(E::custom)
 }
 

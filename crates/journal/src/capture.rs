@@ -110,11 +110,13 @@ pub fn is_known(connection: &Connection, sha256: &Sha256) -> rusqlite::Result<bo
     connection.prepare_cached(sql)?.query_row([sha256.0], |row| row.get(0))
 }
 
-fn new_event_id() -> String {
+/// Returns a new id for an event.
+pub fn new_event_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-fn context<'a>(
+/// Numbers the next event, and returns the facts that it needs.
+pub fn next_event<'a>(
     tables: &mut Tables,
     identity: &'a DeviceIdentity,
     id: &'a str,
@@ -142,7 +144,7 @@ fn put_summary(
     detail_id: &str,
 ) -> Result<(), JournalError> {
     let event_id = new_event_id();
-    let context = context(tables, identity, &event_id, result.queued, result.stored_at);
+    let context = next_event(tables, identity, &event_id, result.queued, result.stored_at);
     let payload = capture_summary(&context, &result.capture, &result.verdict, result.urgent, detail_id);
     let content = Content::Own(payload);
     let event = NewEvent { class, event_id, topic: RESULT_TOPIC.to_owned(), content, stored_at: result.stored_at };
@@ -159,7 +161,7 @@ fn put_whole(
     event_id: &str,
 ) -> Result<i64, JournalError> {
     let id = tables.counters.capture;
-    let context = context(tables, identity, event_id, result.queued, result.stored_at);
+    let context = next_event(tables, identity, event_id, result.queued, result.stored_at);
     let payload = capture_result(&context, &result.capture, &result.verdict);
     let event = NewEvent {
         class,
@@ -328,7 +330,7 @@ fn supersede_row(
     };
     let history = judgement::history(tables.connection, &facts::sha256(&row)?)?;
     let event_id = new_event_id();
-    let context = context(tables, identity, &event_id, queued, stored_at);
+    let context = next_event(tables, identity, &event_id, queued, stored_at);
     let payload = correction(&context, &present, &result_id, change, &history);
     let payload = payload.map_err(|_| damaged("capture", capture))?;
     let event = NewEvent {

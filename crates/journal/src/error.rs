@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{ErrorCode, ffi};
 
-use bridgeclip_domain::StatementError;
+use bridgeclip_domain::{StatementError, Tag};
 
 /// Reason why the journal could not serve a request. Nothing of the request was stored.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -33,6 +33,8 @@ pub enum JournalError {
     NoEvent(i64),
     #[error("the verdict of capture {capture} has changed meanwhile (event {sequence}); look at it again")]
     Changed { capture: i64, sequence: i64 },
+    #[error("photos of {0} have come, gone or changed meanwhile; answer again")]
+    MemberChanged(Tag),
     #[error("an inspector has judged capture {0}; that stands")]
     Inspected(i64),
     #[error(transparent)]

@@ -7,7 +7,7 @@ pub enum EventClass {
     Urgent = 0,
     /// Any other result.
     Result = 1,
-    /// Event that replaces an earlier result.
+    /// Event that replaces an earlier result, or that tells an answer about a member.
     Correction = 2,
     /// Full result whose summary was sent ahead.
     Detail = 3,

@@ -274,6 +274,15 @@ impl Journal {
         self.submit(Haste::Now, move |transaction| Ok(insert_tag(&mut transaction.tables, &tag, &boot_id, set_at)?))
     }
 
+    /// Stores an answer about a member, and queues the event that tells it.
+    ///
+    /// # Errors
+    /// [`JournalError::MemberChanged`] if the member's captures have changed since the answer was made.
+    pub fn store_member(&self, identity: &Arc<DeviceIdentity>, new: NewMemberAnswer) -> Result<(), JournalError> {
+        let identity = Arc::clone(identity);
+        self.submit(Haste::Patient, move |transaction| members::store(&mut transaction.tables, &identity, &new))
+    }
+
     /// Adds pieces of the device's track. The oldest ones give way to them.
     pub fn keep_track(&self, pieces: Vec<TrackPiece>) -> Result<(), JournalError> {
         self.submit(Haste::Patient, move |transaction| places::keep_pieces(transaction.tables.connection, &pieces))

@@ -23,11 +23,12 @@ use super::counters::{Counters, OutboxDepth};
 use super::error::{Fault, JournalError};
 use super::event_class::EventClass;
 use super::imports::{self, Imported};
+use super::names::MEMBER_TOPIC;
 use super::packing::unpack;
 use super::row::{damaged, is_intact};
 use super::schema::check_text;
 use super::tag::standing_tag;
-use super::topics::Which;
+use super::topics::{Topics, Which};
 
 /// Number of events that [`Reader::waiting`] reads at a time.
 const WAITING_PAGE: usize = 256;
@@ -64,6 +65,11 @@ impl OutboxRow {
     pub fn outline(self) -> EventOutline {
         let OutboxRow { id, class, event_id, topic, payload, tries } = self;
         EventOutline { id, class: class.name(), event_id, topic, bytes: payload.len(), tries }
+    }
+
+    /// Reports whether the broker keeps the event for those who subscribe later.
+    pub fn is_retained(&self) -> bool {
+        Topics::below(MEMBER_TOPIC).contains(&self.topic)
     }
 
     /// Returns the full topic to publish to. `prefix` is this device's; events that came from another device keep

@@ -30,8 +30,20 @@ const APPLICATION_ID: i64 = 0x4272_434C;
 pub const PAGE_BYTES: usize = 4096;
 
 /// Migrations. Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 11] =
-    [CAPTURES, METADATA, TAGS, QUEUE, EMBEDDING_SPACE, INTAKE, THUMBNAILS, INSPECTIONS, INSPECTED, HISTORY, PLACES];
+const MIGRATIONS: [&str; 12] = [
+    CAPTURES,
+    METADATA,
+    TAGS,
+    QUEUE,
+    EMBEDDING_SPACE,
+    INTAKE,
+    THUMBNAILS,
+    INSPECTIONS,
+    INSPECTED,
+    HISTORY,
+    PLACES,
+    MEMBERS,
+];
 
 const CAPTURES: &str = "
     CREATE TABLE capture (
@@ -221,6 +233,22 @@ const PLACES: &str = "
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL,
         clock TEXT NOT NULL,           -- JSON, see position::CameraClock
+        check_sum INTEGER NOT NULL
+    ) STRICT;
+";
+
+/// Answers about members, and the index that finds the captures of a member and the last event about one of them.
+/// Captures without a tag are not in the index, so that storing them writes no page more.
+const MEMBERS: &str = "
+    CREATE INDEX tagged ON capture (tag, sequence) WHERE tag IS NOT NULL;
+
+    CREATE TABLE member (
+        id INTEGER PRIMARY KEY,
+        tag TEXT NOT NULL UNIQUE,  -- JSON, as in the table of captures
+        captures INTEGER NOT NULL, -- with that tag when the answer was stored
+        last_sequence INTEGER NOT NULL,    -- of the last event about one of them
+        told TEXT,                 -- id of the event that told the answer
+        answer TEXT NOT NULL,      -- JSON, see domain::MemberAnswer
         check_sum INTEGER NOT NULL
     ) STRICT;
 ";

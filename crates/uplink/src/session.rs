@@ -201,8 +201,8 @@ impl Session {
     fn send(&mut self, row: OutboxRow, turn: &mut Turn) {
         let message = Message {
             topic: row.whole_topic(&turn.params.prefix),
+            retain: row.is_retained(),
             payload: Bytes::from(row.payload),
-            retain: false,
             content_type: content_type(row.class),
         };
         self.publish(message, Sent::Event(row.id), turn);
