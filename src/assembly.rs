@@ -17,7 +17,7 @@ use crate::packages::{PackageSource, Store};
 use crate::photo::{self, Decoding};
 use crate::pipeline::{Answerer, Classifier, Limits};
 use crate::web::{Room, SOCKET_NAME, UPLOADS_NAME};
-use crate::{classify, collect, learn, position, web};
+use crate::{classify, collect, learn, members, position, web};
 
 fn megabytes(number: u32) -> u64 {
     u64::from(number) * 1_000_000
@@ -47,6 +47,12 @@ pub fn bursts(config: &Config) -> BurstParams {
         similarity_min: config.intake.burst_similarity.get(),
         span_max: SignedDuration::from_secs(config.intake.burst_s.get().into()),
     }
+}
+
+/// Returns when members are answered.
+pub fn members(config: &Config) -> members::Params {
+    let config::Inspection { member_quiet_s, member_events, .. } = &config.inspection;
+    members::Params { quiet: member_quiet_s.seconds(), tell: member_events.unwrap_or(true) }
 }
 
 /// Returns how photos are judged.

@@ -187,6 +187,11 @@ pub struct Inspection {
     /// Whether photos that inspectors have rated on this device vote beside those of the reference.
     #[serde(default)]
     pub learn: bool,
+    /// Time without a change of a member's photos after which the member is answered.
+    #[serde(default)]
+    pub member_quiet_s: Number<1, 86_400, 30>,
+    /// Whether events tell the answers about members. True unless given.
+    pub member_events: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -7,13 +7,14 @@
 //! - `uplink` and `commands`
 //! - `position`, for the serial line
 //! - `corrector`, for time and place of stored captures
+//! - `members`, for the answers about members
 //! - `web`, for the API
 //! - the folder watcher's
 //! - `read`, for the photo that is being read
 //!
 //! On a stop, the current photo is finished, then the uplink takes leave of the broker, then the journal ends.
 //!
-//! An import by hand runs without uplink, commands, position, corrector, web and watcher. It ends by itself.
+//! An import by hand runs without uplink, commands, position, corrector, members, web and watcher. It ends by itself.
 
 mod attempts;
 mod captures;
@@ -21,6 +22,7 @@ mod corrector;
 mod event;
 mod health;
 mod heat;
+mod members;
 mod operator;
 mod parts;
 mod reads;
@@ -45,6 +47,7 @@ pub use self::event::DaemonEvent;
 use self::event::Observer;
 use self::health::Vitals;
 use self::heat::Heat;
+use self::members::{Members, MembersThread};
 use self::parts::Parts;
 use self::reads::Reads;
 use self::settings::LiveSettings;
@@ -54,6 +57,7 @@ use crate::intake::{self, Bursts, Intake, IntakeStop};
 use crate::journal::{FILE_NAME, Journal, Reader, Report};
 use crate::learn::Learner;
 use crate::packages::{self, Loaded};
+use crate::pipeline::Classifier;
 use crate::places;
 use crate::position::{Line, LineEvent, Locator};
 use crate::service::Service;
@@ -74,6 +78,7 @@ pub struct Daemon {
     uplink: Option<UplinkThread>,
     line: Option<Line>,
     corrector: Option<CorrectorThread>,
+    members: Option<MembersThread>,
     web: Option<Web>,
     journal_thread: JoinHandle<()>,
     service: Arc<Service>,
@@ -155,6 +160,7 @@ impl Daemon {
         let line = if by_hand { None } else { start_line(config, &locator)? };
         line.iter().for_each(|line| vitals.follow(line.reporter()));
         let corrector = if by_hand { None } else { Some(start_corrector(&parts, &reader)?) };
+        let members = if by_hand { None } else { Some(start_members(&parts, &classifier)?) };
         let web = if by_hand { None } else { Some(web::start(&parts, &classifier, live, intake.arrivals())?) };
         let worker = Worker {
             classifier,
@@ -178,7 +184,7 @@ impl Daemon {
             worker.classifier.answerer().reference.len(),
             worker.reader.outbox_depth()?.total(),
         );
-        Ok(Daemon { intake, worker, uplink, line, corrector, web, journal_thread, service, _lock: lock })
+        Ok(Daemon { intake, worker, uplink, line, corrector, members, web, journal_thread, service, _lock: lock })
     }
 
     /// Returns a handle that ends [`Daemon::run`] from another thread.
@@ -218,6 +224,9 @@ impl Daemon {
         }
         if let Some(corrector) = self.corrector {
             corrector.stop();
+        }
+        if let Some(members) = self.members {
+            members.stop();
         }
         if let Some(web) = self.web {
             web.stop();
@@ -308,6 +317,17 @@ fn start_corrector(parts: &Parts, reader: &Reader) -> Result<CorrectorThread> {
     let (locator, identity) = (Arc::clone(parts.locator), Arc::clone(parts.identity));
     let (journal, link) = (parts.journal.clone(), parts.link.clone());
     Ok(Corrector { locator, journal, identity, link }.start(reader)?)
+}
+
+fn start_members(parts: &Parts, classifier: &Classifier) -> Result<MembersThread> {
+    let members = Members {
+        params: assembly::members(parts.config),
+        journal: parts.journal.clone(),
+        identity: Arc::clone(parts.identity),
+        classifier: classifier.clone(),
+        link: parts.link.clone(),
+    };
+    members.start(parts.journal.reader()?).context("cannot start a thread for answers about members")
 }
 
 fn start_journal(

@@ -1,35 +1,37 @@
 //! Answers about members: all captures with one tag, joined to one answer each.
 //!
-//! Nothing is stored: an answer follows from the captures, the reference and the rules as they are now.
+//! An answer follows from the captures, the reference and the rules as they are now. The daemon stores and tells it
+//! (`daemon/members.rs`).
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::classify::{MEMBER_PHOTOS_MAX, Observation};
-use crate::domain::{Category, MemberAnswer, Sha256, Tag, TagOrder};
-use crate::journal::{JournalError, Reader, StoredResult};
+use crate::domain::{Category, MemberAnswer, Sha256, Tag};
+use crate::journal::{JournalError, Reader, StoredResult, TaggedCaptures};
 use crate::pipeline::Answerer;
 use crate::reference::ReferenceError;
 
-/// A member that a tag names, and the captures that carry the tag.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Member {
-    pub tag: Tag,
-    /// Number of captures.
-    pub captures: u64,
-    /// Number of captures whose embeddings come from another encoder, which the answer leaves out.
-    pub of_other_encoders: u64,
-    /// Captures that the answer rests on, by ascending id: at most [`MEMBER_PHOTOS_MAX`], those that inspectors have
-    /// judged and those with the worst ratings first.
-    pub asked: Vec<i64>,
+/// How the daemon answers members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// Time without a change of its photos after which a member is answered.
+    pub quiet: Duration,
+    /// Whether events tell the answers.
+    pub tell: bool,
 }
 
-/// A member with its answer.
+/// A member with the one answer of its photos.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answered {
-    pub member: Member,
+    /// Captures that carry the member's tag.
+    pub of: TaggedCaptures,
+    /// Number of captures whose embeddings come from another encoder, which the answer leaves out.
+    pub of_other_encoders: u64,
+    /// Answer of at most [`MEMBER_PHOTOS_MAX`] captures: those that inspectors have judged and those with the worst ratings
+    /// first.
     pub answer: MemberAnswer,
 }
 
@@ -46,9 +48,8 @@ pub struct MemberLine<'a> {
 
 impl<'a> MemberLine<'a> {
     /// Returns the JSON form of an answered member.
-    pub fn of(Answered { member, answer }: &'a Answered) -> Self {
-        let Member { tag, captures, of_other_encoders, .. } = member;
-        MemberLine { tag, captures: *captures, of_other_encoders: *of_other_encoders, answer }
+    pub fn of(Answered { of, of_other_encoders, answer }: &'a Answered) -> Self {
+        MemberLine { tag: &of.tag, captures: of.captures, of_other_encoders: *of_other_encoders, answer }
     }
 }
 
@@ -61,30 +62,32 @@ pub enum MembersError {
     Reference(#[from] ReferenceError),
 }
 
-/// Groups captures by member, in the order of the members' names. Skips captures whose tag names no member or that
-/// `wants` refuses. `space` is the embedding space of the package in use, and `looked_at` receives the size of each page.
-pub fn members(
-    pages: impl Iterator<Item = Result<Vec<StoredResult>, JournalError>>,
-    space: Sha256,
-    wants: impl Fn(&Tag) -> bool,
-    mut looked_at: impl FnMut(u64),
-) -> Result<Vec<Member>, JournalError> {
-    let mut groups: BTreeMap<TagOrder, Group> = BTreeMap::new();
-    for page in pages {
-        let page = page?;
-        looked_at(page.len() as u64);
-        for result in page {
-            if let Some(tag) = result.tag.as_ref().filter(|tag| tag.member.is_some() && wants(tag)) {
-                groups.entry(tag.order()).or_insert_with(|| Group::of(tag.clone())).add(&result, space);
-            }
-        }
-    }
-    Ok(groups.into_values().map(Group::finish).collect())
+/// Returns the members that `wants` accepts, in the order of their names.
+pub fn members(reader: &Reader, wants: impl Fn(&Tag) -> bool) -> Result<Vec<TaggedCaptures>, JournalError> {
+    let mut members = reader.members()?;
+    members.retain(|member| wants(&member.tag));
+    members.sort_by_cached_key(|member| member.tag.order());
+    Ok(members)
 }
 
-/// Answers about a member.
-pub fn answer(reader: &Reader, answerer: &Answerer, member: Member) -> Result<Answered, MembersError> {
-    let results: Vec<StoredResult> = reader.results_of(&member.asked).collect::<Result<Vec<_>, _>>()?.concat();
+/// Answers about a member. `space` is the embedding space of the package in use.
+pub fn answer(
+    reader: &Reader,
+    answerer: &Answerer,
+    space: Sha256,
+    of: TaggedCaptures,
+) -> Result<Answered, MembersError> {
+    let mut asked = Asked::default();
+    for page in reader.results_of(&reader.captures_tagged(&of.tag)?) {
+        page?.into_iter().for_each(|result| asked.add(result, space));
+    }
+    let of_other_encoders = asked.of_other_encoders;
+    let answer = join(answerer, &asked.finish())?;
+    Ok(Answered { of, of_other_encoders, answer })
+}
+
+/// Joins what captures show to one answer. Their embeddings must be of the reference's space.
+fn join(answerer: &Answerer, results: &[StoredResult]) -> Result<MemberAnswer, ReferenceError> {
     let photos: Vec<_> = results.iter().map(|result| result.embedding.clone()).collect();
     let evidence = answerer.evidence(&photos)?;
     let observations = results.iter().zip(&evidence).map(|(result, evidence)| Observation {
@@ -94,57 +97,54 @@ pub fn answer(reader: &Reader, answerer: &Answerer, member: Member) -> Result<An
         evidence,
         inspected: result.inspection.as_ref().map(|inspection| &inspection.labels),
     });
-    let answer = answerer.engine.member(&observations.collect::<Vec<_>>());
-    Ok(Answered { member, answer })
+    Ok(answerer.engine.member(&observations.collect::<Vec<_>>()))
 }
 
-/// Captures of a member that is being put together.
-struct Group {
-    tag: Tag,
-    captures: u64,
+/// Captures of a member that its answer rests on.
+#[derive(Default)]
+struct Asked {
     of_other_encoders: u64,
-    /// Captures with the order in which they are left out when there are too many.
-    found: Vec<(Rank, i64)>,
+    found: Vec<StoredResult>,
 }
 
-/// Whether an inspector has judged a capture, its rating, and its id.
-type Rank = Reverse<(bool, Option<u8>, i64)>;
-
-impl Group {
-    fn of(tag: Tag) -> Self {
-        Group { tag, captures: 0, of_other_encoders: 0, found: Vec::new() }
-    }
-
-    fn add(&mut self, result: &StoredResult, space: Sha256) {
-        self.captures += 1;
+impl Asked {
+    fn add(&mut self, result: StoredResult, space: Sha256) {
         if result.embedding_space != Some(space) {
             self.of_other_encoders += 1;
             return;
         }
-        let rating = result.verdict.get(Category::Soundness).classes.first().map(|class| class.index);
-        self.found.push((Reverse((result.inspection.is_some(), rating, result.capture)), result.capture));
+        self.found.push(result);
+        if self.found.len() >= 2 * MEMBER_PHOTOS_MAX {
+            self.cut();
+        }
     }
 
-    fn finish(mut self) -> Member {
-        self.found.sort_unstable();
+    /// Leaves out the captures that say least when there are too many.
+    fn cut(&mut self) {
+        self.found.sort_by_key(|result| {
+            let rating = result.verdict.get(Category::Soundness).classes.first().map(|class| class.index);
+            Reverse((result.inspection.is_some(), rating, result.capture))
+        });
         self.found.truncate(MEMBER_PHOTOS_MAX);
-        let mut asked: Vec<i64> = self.found.into_iter().map(|(_, capture)| capture).collect();
-        asked.sort_unstable();
-        Member { tag: self.tag, captures: self.captures, of_other_encoders: self.of_other_encoders, asked }
+    }
+
+    /// Returns the captures in the order of their ids.
+    fn finish(mut self) -> Vec<StoredResult> {
+        self.cut();
+        self.found.sort_by_key(|result| result.capture);
+        self.found
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::iter;
-
     use crate::domain::{CategoryVerdict, Embedding, Inspection, Labels, ScoredClass, Time, TimeQuality, Verdict};
 
     use super::*;
 
     const SPACE: Sha256 = Sha256([1; 32]);
 
-    fn result(capture: i64, tag: &str, rating: u8) -> StoredResult {
+    fn result(capture: i64, rating: u8) -> StoredResult {
         let mut verdict = Verdict::default();
         verdict.categories[0] = CategoryVerdict { classes: vec![ScoredClass { index: rating, confidence: 0.5 }] };
         StoredResult {
@@ -152,7 +152,7 @@ mod tests {
             sha256: Sha256([0; 32]),
             path: "photo.jpg".into(),
             taken: Time::new(jiff::Timestamp::UNIX_EPOCH, TimeQuality::Gps),
-            tag: tag.parse().ok(),
+            tag: None,
             embedding: Embedding::normalise(vec![1.0; 4]).expect("a direction"),
             embedding_space: Some(SPACE),
             quality: None,
@@ -161,29 +161,17 @@ mod tests {
         }
     }
 
-    fn grouped(results: Vec<StoredResult>) -> Vec<Member> {
-        members(iter::once(Ok(results)), SPACE, |_| true, |_| ()).expect("members")
-    }
-
-    #[test]
-    fn captures_are_grouped_by_members_in_their_order() {
-        let tags = ["member=G10", "member=G2", "bridge=B;member=G2", "bridge=B", "", "member=G10"];
-        let results = tags.iter().zip(1..).map(|(tag, capture)| result(capture, &format!("bridgeclip:{tag}"), 0));
-        let found = grouped(results.collect());
-        let asked: Vec<&[i64]> = found.iter().map(|member| &member.asked[..]).collect();
-        assert_eq!(asked, [&[3][..], &[2], &[1, 6]]);
-    }
-
     #[test]
     fn of_too_many_photos_judged_and_severe_ones_stay() {
-        let tag = "bridgeclip:member=G1";
-        let mut results: Vec<StoredResult> = (1..=300).map(|capture| result(capture, tag, 0)).collect();
-        results[4] = result(5, tag, 3);
+        let mut results: Vec<StoredResult> = (1..=900).map(|capture| result(capture, 0)).collect();
+        results[4] = result(5, 3);
         let (by, at) = ("A".parse().expect("a name"), jiff::Timestamp::UNIX_EPOCH);
         results[1].inspection = Some(Inspection { by, at, device: Labels::default(), labels: Labels::default() });
-        results.push(StoredResult { embedding_space: Some(Sha256([2; 32])), ..result(301, tag, 3) });
-        let [member] = &grouped(results)[..] else { panic!("one member") };
-        assert_eq!((member.captures, member.of_other_encoders, member.asked.len()), (301, 1, MEMBER_PHOTOS_MAX));
-        assert_eq!(member.asked[..3], [2, 5, 103]);
+        results.push(StoredResult { embedding_space: Some(Sha256([2; 32])), ..result(901, 3) });
+        let mut asked = Asked::default();
+        results.into_iter().for_each(|result| asked.add(result, SPACE));
+        assert_eq!(asked.of_other_encoders, 1);
+        let ids: Vec<i64> = asked.finish().iter().map(|result| result.capture).collect();
+        assert_eq!((ids.len(), &ids[..3], ids[199]), (MEMBER_PHOTOS_MAX, &[2, 5, 703][..], 900));
     }
 }

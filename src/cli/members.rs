@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::device::{DeviceArgs, reader};
 use super::outcome::Outcome;
-use super::{present, progress, stop};
+use super::{present, stop};
 use crate::assembly;
-use crate::domain::{Category, CategoryVerdict, ScoredClass, Tag};
+use crate::domain::{Category, CategoryVerdict, ScoredClass};
 use crate::export::TagFilter;
 use crate::members::{Answered, MemberLine, answer, members};
 use crate::packages;
@@ -42,21 +42,17 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let reader = reader(&config)?;
     let answerer = assembly::answerer(&config, &package, &reader)?;
     let stop = stop::stop_flag()?;
-    let bar = progress::bar(reader.captures()? as usize, "captures");
-    let pages = reader.result_pages().take_while(|_| !stop.load(Ordering::Relaxed));
     let place = TagFilter { bridge: args.bridge.clone(), span: args.span.clone(), member: args.member.clone() };
-    let wants = |tag: &Tag| place.fits(Some(tag));
-    let found = members(pages, package.embedding_space(), wants, |looked_at| bar.inc(looked_at))?;
-    bar.finish_and_clear();
+    let found = members(&reader, |tag| place.fits(Some(tag)))?;
     let mut out = std::io::stdout().lock();
-    if found.is_empty() && !args.json && !stop.load(Ordering::Relaxed) {
+    if found.is_empty() && !args.json {
         writeln!(out, "no photo carries the name of such a member; name members with `bridgeclip tag --member M`")?;
     }
     for member in found {
         if stop.load(Ordering::Relaxed) {
             return Ok(Outcome::Stopped);
         }
-        let answered = answer(&reader, &answerer, member)?;
+        let answered = answer(&reader, &answerer, package.embedding_space(), member)?;
         match args.json {
             true => writeln!(out, "{}", serde_json::to_string(&MemberLine::of(&answered))?)?,
             false => write!(out, "{}", paragraph(&answered))?,
@@ -65,9 +61,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-fn paragraph(Answered { member, answer }: &Answered) -> String {
+fn paragraph(Answered { of, of_other_encoders, answer }: &Answered) -> String {
     let inspected = answer.photos.iter().filter(|photo| photo.inspected).count();
-    let mut text = format!("{}\n", member.tag);
+    let mut text = format!("{}\n", of.tag);
     let mut line = |name: &str, content: String| {
         if !content.is_empty() {
             text += &format!("  {name:<16} {content}\n");
@@ -90,12 +86,12 @@ fn paragraph(Answered { member, answer }: &Answered) -> String {
     }
     let views = format!(
         "{} captures, {:.1} different views, {inspected} judged by inspectors",
-        member.captures,
+        of.captures,
         answer.views()
     );
     line("photos", views);
-    if member.of_other_encoders > 0 {
-        let count = member.of_other_encoders;
+    if *of_other_encoders > 0 {
+        let count = of_other_encoders;
         line("left out", format!("{count} captures that another image encoder has seen; classify their photos again"));
     }
     text + &present::draft(&answer.draft)

@@ -15,6 +15,7 @@ use super::counters::CommandNote;
 use super::error::JournalError;
 use super::files::{self, FileNote};
 use super::imports::{self, ForeignEvent};
+use super::members::{self, NewMemberAnswer};
 use super::names::FILE_NAME;
 use super::outbox::{self, Refused};
 use super::params::{DeviceIdentity, Params};

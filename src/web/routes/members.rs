@@ -33,16 +33,15 @@ pub async fn list(
 }
 
 fn find(site: &ApiState, reader: &Reader, place: &TagFilter, listener: &Listener) -> Result<Json<Value>, Problem> {
-    let pages = reader.result_pages().take_while(|_| !listener.has_left());
-    let found = members(pages, site.identity.embedding_space, |tag| place.fits(Some(tag)), |_| ());
-    let found = found.map_err(Problem::fault)?;
+    let found = members(reader, |tag| place.fits(Some(tag))).map_err(Problem::fault)?;
     if found.len() > MEMBERS_MAX {
         let count = found.len();
         return Err(Problem::bad_request(format!("{count} members have this name; name the bridge and the span too")));
     }
     let mut answers = Vec::new();
-    for member in found {
-        let answered = answer(reader, &site.searcher.classifier.answerer(), member).map_err(Problem::fault)?;
+    let space = site.identity.embedding_space;
+    for member in found.into_iter().take_while(|_| !listener.has_left()) {
+        let answered = answer(reader, &site.searcher.classifier.answerer(), space, member).map_err(Problem::fault)?;
         answers.push(serde_json::to_value(MemberLine::of(&answered)).expect("plain values"));
     }
     Ok(Json(json!({ "members": answers })))
