@@ -4,13 +4,15 @@
 //! (`daemon/members.rs`).
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::classify::{MEMBER_PHOTOS_MAX, Observation};
-use crate::domain::{Category, MemberAnswer, Sha256, Tag};
-use crate::journal::{JournalError, Reader, StoredResult, TaggedCaptures};
+use crate::domain::{Category, MemberAnswer, Sha256, Tag, TagOrder};
+use crate::journal::{JournalError, Reader, StoredMemberAnswer, StoredResult, TaggedCaptures};
 use crate::pipeline::Answerer;
 use crate::reference::ReferenceError;
 
@@ -60,6 +62,70 @@ pub enum MembersError {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Reference(#[from] ReferenceError),
+}
+
+/// State of the stored answers.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Answers that are up to date, by the order of their tags.
+    pub answers: BTreeMap<TagOrder, Arc<MemberAnswer>>,
+    /// Members whose answer is missing or older than their captures.
+    pub stale: Vec<TaggedCaptures>,
+}
+
+impl Standing {
+    /// Returns the answer about the member that a tag names, if it is up to date.
+    pub fn of(&self, tag: &Tag) -> Option<&Arc<MemberAnswer>> {
+        tag.member.as_ref().and_then(|_| self.answers.get(&tag.order()))
+    }
+}
+
+/// Compares the stored answers with the captures.
+pub fn standing(reader: &Reader) -> Result<Standing, JournalError> {
+    let answers = reader.member_answers()?;
+    let mut stored: BTreeMap<TagOrder, StoredMemberAnswer> =
+        answers.into_iter().map(|answer| (answer.of.tag.order(), answer)).collect();
+    let mut standing = Standing::default();
+    for now in reader.members()? {
+        let stored = stored.remove(&now.tag.order());
+        standing.add(reader, stored, now)?;
+    }
+    // Members whose captures all carry another tag now, or have been deleted after their delivery.
+    for answer in stored.into_values() {
+        let none = TaggedCaptures { captures: 0, last_sequence: 0, ..answer.of.clone() };
+        standing.add(reader, Some(answer), none)?;
+    }
+    Ok(standing)
+}
+
+impl Standing {
+    fn add(
+        &mut self,
+        reader: &Reader,
+        stored: Option<StoredMemberAnswer>,
+        now: TaggedCaptures,
+    ) -> Result<(), JournalError> {
+        match stored {
+            Some(answer) if !has_changed(reader, &answer, &now)? => {
+                self.answers.insert(now.tag.order(), Arc::new(answer.answer));
+            }
+            _ => self.stale.push(now),
+        }
+        Ok(())
+    }
+}
+
+/// Reports whether the captures of a member have changed since its answer. Captures that gave way to the quota do not
+/// count: the answer then knows more than what is left.
+fn has_changed(reader: &Reader, answer: &StoredMemberAnswer, now: &TaggedCaptures) -> Result<bool, JournalError> {
+    if now.last_sequence > answer.of.last_sequence || now.captures > answer.of.captures {
+        return Ok(true);
+    }
+    if now.captures == answer.of.captures {
+        return Ok(false);
+    }
+    let photos: Vec<i64> = answer.answer.photos.iter().map(|photo| photo.capture).collect();
+    reader.is_tagged_otherwise(&photos, &now.tag)
 }
 
 /// Returns the members that `wants` accepts, in the order of their names.

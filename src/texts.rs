@@ -102,6 +102,7 @@ texts! {
     DoubtfulPhotos: "Look again", "要再確認";
     DamageSeen: "Damage seen", "判定された損傷";
     WorstSoundness: "Worst soundness", "最も悪い判定区分";
+    MemberRating: "Rating of the member", "部材の判定区分（案）";
     Total: "Total", "合計";
     // The inspection sheet: bridge, span and member.
     Bridge: "Bridge", "橋梁";

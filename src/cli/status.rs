@@ -1,5 +1,6 @@
 //! `bridgeclip status`: what a technician asks first. `bridgeclip queue status` shows the queue in detail.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Result;
@@ -13,9 +14,10 @@ use super::outcome::Outcome;
 use super::{api, present};
 use crate::config::Config;
 use crate::daemon;
-use crate::domain::{Failure, PassedOver, Time, TimeQuality};
+use crate::domain::{Category, Failure, PassedOver, Time, TimeQuality};
 use crate::drive::Drive;
-use crate::journal::{Reader, StoredResult};
+use crate::journal::{JournalError, Reader, StoredResult};
+use crate::members;
 
 /// Number of captures that are shown.
 const CAPTURES: usize = 5;
@@ -51,11 +53,40 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_oldest_age_s: Option<i64>,
     failed: usize,
+    members: Members,
     /// Clocks of the cameras that the device has met.
     cameras: Vec<camera::Known>,
     /// State of the drive with the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<Drive>,
+}
+
+/// Answers about members.
+#[derive(Serialize)]
+struct Members {
+    /// Number of members with an answer that is up to date.
+    answered: usize,
+    /// Number of members whose photos have changed since their answer, or that have none yet.
+    waiting: usize,
+    /// Number of answered members by soundness rating.
+    ratings: BTreeMap<&'static str, u64>,
+}
+
+impl Members {
+    fn read(reader: &Reader) -> Result<Self, JournalError> {
+        let standing = members::standing(reader)?;
+        let mut ratings = BTreeMap::new();
+        for rating in standing.answers.values().filter_map(|answer| answer.rating()) {
+            *ratings.entry(Category::Soundness.class(rating).en).or_default() += 1;
+        }
+        Ok(Members { answered: standing.answers.len(), waiting: standing.stale.len(), ratings })
+    }
+
+    fn line(&self) -> String {
+        let ratings: Vec<String> = self.ratings.iter().map(|(rating, count)| format!("{count} x {rating}")).collect();
+        let ratings = if ratings.is_empty() { String::new() } else { format!(" ({})", ratings.join(", ")) };
+        format!("{} answered{ratings}, {} waiting", self.answered, self.waiting)
+    }
 }
 
 #[derive(Serialize)]
@@ -96,6 +127,7 @@ impl Status {
             queue_oldest_stored_at: queue.oldest_stored_at,
             queue_oldest_age_s: queue.oldest_stored_at.map(|oldest| now.duration_since(oldest).as_secs()),
             failed: reader.failures()?.len(),
+            members: Members::read(reader)?,
             cameras: camera::known(reader)?,
             disk: Drive::of(&config.device.data_dir).ok(),
         })
@@ -154,6 +186,9 @@ fn print(status: &Status, json: bool) -> Result<()> {
             writeln!(out, "queue     {} events, the oldest {} old", status.queue_depth, present::age(oldest))?;
         }
         None => writeln!(out, "queue     empty")?,
+    }
+    if status.members.answered + status.members.waiting > 0 {
+        writeln!(out, "members   {} (bridgeclip members)", status.members.line())?;
     }
     writeln!(out, "failed    {} files (--failed lists them)", status.failed)?;
     if let Some(Drive { free_bytes, bytes }) = status.disk {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use log::{debug, info};
 
 use crate::domain::{Sha256, TagOrder};
-use crate::journal::{DeviceIdentity, Journal, JournalError, NewMemberAnswer, Reader, StoredMemberAnswer, TaggedCaptures};
+use crate::journal::{DeviceIdentity, Journal, JournalError, NewMemberAnswer, Reader, TaggedCaptures};
 use crate::members::{self, Answered, MembersError};
 use crate::pipeline::Classifier;
 use crate::uplink::Link;
@@ -112,7 +112,7 @@ impl Waiting {
         if self.settled == Some(last) {
             return Ok(Vec::new());
         }
-        let stale = stale(reader)?;
+        let stale = members::standing(reader)?.stale;
         self.settled = stale.is_empty().then_some(last);
         let mut seen = BTreeMap::new();
         for member in stale {
@@ -124,38 +124,4 @@ impl Waiting {
         let is_due = |(_, since): &&(TaggedCaptures, Instant)| now.duration_since(*since) >= quiet;
         Ok(self.seen.values().filter(is_due).map(|(member, _)| member.clone()).collect())
     }
-}
-
-/// Returns the members whose stored answer is missing or older than their captures.
-fn stale(reader: &Reader) -> Result<Vec<TaggedCaptures>, JournalError> {
-    let answers = reader.member_answers()?;
-    let mut stored: BTreeMap<TagOrder, StoredMemberAnswer> =
-        answers.into_iter().map(|answer| (answer.of.tag.order(), answer)).collect();
-    let mut stale = Vec::new();
-    for member in reader.members()? {
-        let is_stale = match stored.remove(&member.tag.order()) {
-            None => true,
-            Some(answer) => has_changed(reader, &answer, &member)?,
-        };
-        stale.extend(is_stale.then_some(member));
-    }
-    // Members whose captures all carry another tag now, or have been deleted after their delivery.
-    for answer in stored.into_values().filter(|answer| answer.of.captures > 0) {
-        let none = TaggedCaptures { captures: 0, last_sequence: 0, ..answer.of.clone() };
-        stale.extend(has_changed(reader, &answer, &none)?.then_some(none));
-    }
-    Ok(stale)
-}
-
-/// Reports whether the captures of a member have changed since its answer. Captures that gave way to the quota do not
-/// count: the answer then knows more than what is left.
-fn has_changed(reader: &Reader, answer: &StoredMemberAnswer, now: &TaggedCaptures) -> Result<bool, JournalError> {
-    if now.last_sequence > answer.of.last_sequence || now.captures > answer.of.captures {
-        return Ok(true);
-    }
-    if now.captures == answer.of.captures {
-        return Ok(false);
-    }
-    let photos: Vec<i64> = answer.answer.photos.iter().map(|photo| photo.capture).collect();
-    reader.is_tagged_otherwise(&photos, &now.tag)
 }

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 use super::Record;
 use super::record::utc;
-use crate::domain::{Category, Class, Draft, Position};
+use crate::domain::{Category, Class, Draft, MemberAnswer, Position};
 
 /// Separator between the classes of a category that allows several.
 const SEPARATOR: &str = "; ";
@@ -143,6 +143,15 @@ pub const FIELDS: &[Field] = &[
         draft(r, Draft::en)
     }),
     field("draft_finding_ja", Kind::Text, "The same in Japanese", |r| draft(r, Draft::ja)),
+    field("member_soundness", Kind::Text, "Rating of the member by all of its photos together; empty if unknown", |r| {
+        member_rating(r, MemberAnswer::rating)
+    }),
+    field(
+        "member_worst_soundness",
+        Kind::Text,
+        "The worst rating of the member that is answered or cannot be excluded",
+        |r| member_rating(r, MemberAnswer::worst_credible),
+    ),
     field("method", Kind::Text, "How it was answered: knn, linear, zero-shot", |r| word(&r.capture.verdict.method)),
     field(
         "confidence_calibrated",
@@ -237,6 +246,11 @@ fn labels(record: &Record, category: Category, language: fn(&Class) -> &'static 
 fn not_excluded(record: &Record, category: Category) -> Value {
     let set = record.capture.verdict.not_excluded.as_ref().and_then(|sets| sets.get(category));
     set.map_or(Value::None, |set| joined(set.names(category).map(str::to_owned)))
+}
+
+fn member_rating(record: &Record, rating: fn(&MemberAnswer) -> Option<u8>) -> Value {
+    let index = record.member_answer.as_ref().and_then(|answer| rating(answer));
+    index.map(|index| Category::Soundness.class(index).en).into()
 }
 
 fn draft(record: &Record, text: fn(&Draft) -> String) -> Value {

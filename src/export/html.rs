@@ -3,6 +3,7 @@
 //! Photos are grouped by bridge, span and member, but they are not stored in that order. So there are two passes: the
 //! first makes a [`Plan`] of a few bytes per photo, and the second fetches one photo after another in the plan's order.
 
+mod member;
 mod parts;
 mod photo;
 mod plan;
@@ -17,7 +18,7 @@ pub use self::photo::Photo;
 pub use self::plan::{Group, Plan};
 use super::{ExportError, Filter, TagFilter};
 
-use crate::domain::Category;
+use crate::domain::{Category, MemberAnswer};
 use crate::markup::{escape, section, table};
 use crate::texts::{Lang, Text};
 
@@ -54,6 +55,7 @@ pub fn write(
             writeln!(out, "<h2>{}</h2>", escape(&title(Text::Bridge, group.bridge.as_deref(), Text::NoBridge, lang)))?;
         }
         writeln!(out, "<h3>{}</h3>", escape(&place(group, lang)))?;
+        write!(out, "{}", group.answer.as_deref().map(|answer| member::answer(answer, lang)).unwrap_or_default())?;
         if group.photos.is_empty() {
             writeln!(out, "<p class=\"notice\">{}</p>", escape(Text::NoPhotoYet.say(lang)))?;
         }
@@ -134,6 +136,7 @@ fn summary(plan: &Plan, lang: Lang) -> String {
         Text::DoubtfulPhotos,
         Text::DamageSeen,
         Text::WorstSoundness,
+        Text::MemberRating,
     ];
     let head = head.map(|text| text.say(lang).to_owned());
     table(&head, plan.groups().iter().map(|group| summary_row(group, lang)).chain([total(plan, lang)]))
@@ -144,7 +147,7 @@ fn summary_row(group: &Group, lang: Lang) -> Vec<String> {
     let places =
         [name(&group.bridge, Text::NoBridge), name(&group.span, Text::NoSpan), name(&group.member, Text::NoMember)];
     let counts = [group.photos.len() as u64, group.urgent, group.doubtful].map(|count| count.to_string());
-    places.into_iter().chain(counts).chain([damage(group, lang), worst(group.worst_soundness, lang)]).collect()
+    places.into_iter().chain(counts).chain([damage(group, lang), worst(group.worst_soundness, lang), rating(group, lang)]).collect()
 }
 
 fn damage(group: &Group, lang: Lang) -> String {
@@ -156,12 +159,17 @@ fn worst(soundness: Option<u8>, lang: Lang) -> String {
     soundness.map_or("-".to_owned(), |index| lang.class(Category::Soundness.class(index)))
 }
 
+/// Returns the rating of the member by all of its photos together.
+fn rating(group: &Group, lang: Lang) -> String {
+    worst(group.answer.as_deref().and_then(MemberAnswer::rating), lang)
+}
+
 fn total(plan: &Plan, lang: Lang) -> Vec<String> {
     let sum = |of: fn(&Group) -> u64| plan.groups().iter().map(of).sum::<u64>().to_string();
     let name = [Text::Total.say(lang).to_owned(), String::new(), String::new()];
     let counts = [sum(|group| group.photos.len() as u64), sum(|group| group.urgent), sum(|group| group.doubtful)];
     let soundness = plan.groups().iter().filter_map(|group| group.worst_soundness).max();
-    name.into_iter().chain(counts).chain([String::new(), worst(soundness, lang)]).collect()
+    name.into_iter().chain(counts).chain([String::new(), worst(soundness, lang), String::new()]).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::domain::Tag;
 use crate::journal::Reader;
+use crate::members::{self, Standing};
 use crate::photo::MemoryBudget;
 use crate::pipeline::Limits;
 use crate::texts::Lang;
@@ -64,7 +65,8 @@ impl Job<'_> {
     pub fn write(&self, form: Stream, out: impl Write) -> Result<Tally, ExportError> {
         let records = if matches!(form, Stream::Html(_)) { self.brief() } else { self.records() };
         let (out, mut records) = (BufWriter::new(out), records);
-        let wanted = self.watched(&mut records);
+        let members = self.standing()?;
+        let wanted = self.watched(&mut records, &members);
         let mut unplaced = 0;
         match form {
             Stream::Csv { bom } => csv::write(out, wanted, bom)?,
@@ -79,14 +81,14 @@ impl Job<'_> {
     }
 
     pub fn write_geopackage(&self, path: &Path) -> Result<Tally, ExportError> {
-        let mut records = self.records();
-        gpkg::write(path, self.watched(&mut records))?;
+        let (mut records, members) = (self.records(), self.standing()?);
+        gpkg::write(path, self.watched(&mut records, &members))?;
         Ok(records.tally())
     }
 
     /// Groups the captures by bridge, span and member.
     pub fn plan(&self) -> Result<Plan, ExportError> {
-        Plan::of(self.watched(&mut self.brief()), self.expected()?.iter())
+        Plan::of(self.watched(&mut self.brief(), &self.standing()?), self.expected()?.iter())
     }
 
     /// Returns the listed members that match the filter's place. There are none if the filter asks for labels or
@@ -117,17 +119,31 @@ impl Job<'_> {
         Records::brief(self.reader, &self.filter, self.zone)
     }
 
-    fn watched(&self, records: &mut Records) -> impl Iterator<Item = Result<Record, ExportError>> {
+    /// Returns the stored answers about members.
+    fn standing(&self) -> Result<Standing, ExportError> {
+        Ok(members::standing(self.reader)?)
+    }
+
+    /// Returns the records with the answers about their members, and reports the progress.
+    fn watched(
+        &self,
+        records: &mut Records,
+        members: &Standing,
+    ) -> impl Iterator<Item = Result<Record, ExportError>> {
+        let with_answer = |record: Record| {
+            let member_answer = record.facts().tag.as_ref().and_then(|tag| members.of(tag)).cloned();
+            Record { member_answer, ..record }
+        };
         std::iter::from_fn(move || {
             let heard = (self.progress)(Progress::LookedAt(records.tally().looked_at));
-            heard.map_or_else(|stopped| Some(Err(stopped)), |()| records.next())
+            heard.map_or_else(|stopped| Some(Err(stopped)), |()| Some(records.next()?.map(with_answer)))
         })
     }
 
     fn photo(&self, thumbnails: &Thumbnails, id: i64) -> Result<Option<Photo>, ExportError> {
         (self.progress)(Progress::Picture)?;
         let Some(capture) = self.reader.capture(id)? else { return Ok(None) };
-        let record = Record { capture, zone: self.zone };
+        let record = Record::new(capture, self.zone);
         let thumbnail = thumbnails.of(&record)?;
         Ok(Some(Photo { record, thumbnail }))
     }

@@ -1,9 +1,11 @@
 //! One capture of an export.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use crate::domain::{Capture, Category, Inspection, ScoredClass, TagText};
+use crate::domain::{Capture, Category, Inspection, MemberAnswer, ScoredClass, TagText};
 use crate::journal::StoredCapture;
 
 /// Capture, with the time zone of the device's location, in which people read its time.
@@ -11,9 +13,16 @@ use crate::journal::StoredCapture;
 pub struct Record {
     pub capture: StoredCapture,
     pub zone: Offset,
+    /// Answer about the member that the photo shows, if there is one that is up to date.
+    pub member_answer: Option<Arc<MemberAnswer>>,
 }
 
 impl Record {
+    /// Makes a record without an answer about the member.
+    pub fn new(capture: StoredCapture, zone: Offset) -> Self {
+        Record { capture, zone, member_answer: None }
+    }
+
     /// Returns the facts about the photo.
     pub fn facts(&self) -> &Capture {
         &self.capture.facts
@@ -118,7 +127,7 @@ pub fn example(id: i64) -> Record {
         },
         inspection: None,
     };
-    Record { capture, zone: Offset::constant(9) }
+    Record::new(capture, Offset::constant(9))
 }
 
 /// Returns the example capture after an inspector has rated its soundness IV.
@@ -126,7 +135,7 @@ pub fn example(id: i64) -> Record {
 pub fn inspected_example(id: i64) -> Record {
     use crate::domain::{CategoryLabels, Labels};
 
-    let Record { mut capture, zone } = example(id);
+    let Record { mut capture, zone, .. } = example(id);
     let was = capture.verdict.labels();
     let found = |category| match category {
         Category::Soundness => CategoryLabels::new(category, [3]),
@@ -136,7 +145,7 @@ pub fn inspected_example(id: i64) -> Record {
     capture.verdict = capture.verdict.inspected(&labels);
     let at = "2026-05-10T00:30:00Z".parse().expect("a time");
     capture.inspection = Some(Inspection { by: "A. Sato".parse().expect("a name"), at, device: was, labels });
-    Record { capture, zone }
+    Record::new(capture, zone)
 }
 
 /// Returns an example capture in which only mandatory values are set.
@@ -157,7 +166,7 @@ pub fn bare_example(id: i64) -> Record {
         verdict: Verdict::default(),
         ..capture
     };
-    Record { capture, zone }
+    Record::new(capture, zone)
 }
 
 #[cfg(test)]

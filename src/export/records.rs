@@ -86,7 +86,7 @@ impl Iterator for Records<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(capture) = self.wanted_of_page() {
-                return Some(Ok(Record { capture, zone: self.zone }));
+                return Some(Ok(Record::new(capture, self.zone)));
             }
             let after = self.next.take()?;
             if let Err(error) = self.turn_page(after) {

@@ -1,10 +1,11 @@
 //! Order of the sheet's photos, and their summary.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::{Category, ScoredClass, Tag, TagOrder};
+use crate::domain::{Category, MemberAnswer, ScoredClass, Tag, TagOrder};
 use crate::export::{ExportError, Record};
 
 /// Outline of a sheet, before its photos are fetched.
@@ -31,6 +32,8 @@ pub struct Group {
     pub damage: BTreeMap<u8, u64>,
     /// Index of the worst soundness class.
     pub worst_soundness: Option<u8>,
+    /// Answer about the member, if there is one that is up to date.
+    pub answer: Option<Arc<MemberAnswer>>,
 }
 
 impl Plan {
@@ -88,6 +91,7 @@ impl Group {
             *self.damage.entry(*index).or_default() += 1;
         }
         let soundness = record.classes(Category::Soundness).iter().map(|class| class.index);
+        self.answer = record.member_answer.clone();
         self.worst_soundness = soundness.chain(self.worst_soundness).max();
     }
 }

@@ -32,10 +32,11 @@ function card(member, unfolded) {
     member.urgent > 0 && el('p', {}, el('span', { class: 'flag' }, `${t('see_first')} ${member.urgent}`)),
     facts([
       [t('damage_seen'), damage.join(', ')],
+      member.rating && [t('member_rating'), className('soundness', member.rating)],
       [t('worst_soundness'), member.worst_soundness && className('soundness', member.worst_soundness)],
       [t('photos'), member.photos],
       [t('last_photo'), when(member.last)],
-    ]),
+    ].filter(Boolean)),
     member.member && joined(query.toString(), unfolded));
 }
 

@@ -73,7 +73,7 @@ fn newest(
 }
 
 fn line(site: &ApiState, capture: StoredCapture) -> Value {
-    let record = Record { capture, zone: site.zone };
+    let record = Record::new(capture, site.zone);
     serde_json::to_value(ExportLine::of(&record)).expect("plain values")
 }
 
@@ -111,7 +111,7 @@ pub async fn thumbnail(
     Id(id): Id,
 ) -> Result<Response, Problem> {
     let work = move |site: &ApiState, reader: &Reader, _: &Listener| {
-        let record = Record { capture: find(reader, id)?, zone: site.zone };
+        let record = Record::new(find(reader, id)?, site.zone);
         let thumbnails = Thumbnails { reader, limits: site.limits, memory: site.decoding_memory() };
         let jpeg = thumbnails.of(&record).map_err(Problem::fault)?;
         jpeg.ok_or_else(|| {

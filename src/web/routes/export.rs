@@ -144,7 +144,7 @@ pub async fn coverage(
 }
 
 fn member(group: &Group) -> Value {
-    let Group { bridge, span, member, photos, urgent, doubtful, damage, worst_soundness } = group;
+    let Group { bridge, span, member, photos, urgent, doubtful, damage, worst_soundness, answer } = group;
     let label = |category: Category, index: u8| category.class(index).en;
     let damage: serde_json::Map<String, Value> =
         damage.iter().map(|(index, count)| (label(Category::DamageType, *index).to_owned(), json!(count))).collect();
@@ -152,5 +152,6 @@ fn member(group: &Group) -> Value {
         "bridge": bridge, "span": span, "member": member,
         "photos": photos.len(), "last": photos.last().map(|(at, _)| at), "urgent": urgent, "second_look": doubtful,
         "damage": damage, "worst_soundness": worst_soundness.map(|index| label(Category::Soundness, index)),
+        "rating": answer.as_ref().and_then(|answer| answer.rating()).map(|index| label(Category::Soundness, index)),
     })
 }

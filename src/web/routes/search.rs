@@ -113,7 +113,7 @@ fn find(
             let found = in_captures(pages, query, site.identity.embedding_space, *top, filter);
             let found = found.map_err(Problem::fault)?.into_iter().map(|found| {
                 let capture = reader.capture(found.result.capture).map_err(Problem::fault)?;
-                let record = capture.map(|capture| Record { capture, zone: site.zone });
+                let record = capture.map(|capture| Record::new(capture, site.zone));
                 Ok(record.map(|record| json!({ "similarity": found.similarity, "capture": ExportLine::of(&record) })))
             });
             found.collect::<Result<Vec<_>, Problem>>()?.into_iter().flatten().collect()
