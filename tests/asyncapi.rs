@@ -70,8 +70,10 @@ fn everything_that_is_sent_is_described() {
     let key = dir.path().join("key.pem");
     let key = key.to_str().expect("UTF-8");
     let public = bridgeclip(&["command", "keygen", "--out", key]).stdout;
-    let settings =
-        format!("health_s = 1\n[commands]\n{}trust_clock = true\n", String::from_utf8(public).expect("UTF-8"));
+    let settings = format!(
+        "health_s = 1\n[commands]\n{}trust_clock = true\n[inspection]\nmember_quiet_s = 1\n",
+        String::from_utf8(public).expect("UTF-8")
+    );
     let mut device = Device::with_settings(Some(port), &settings).with_thumbnails();
     let photos = demo_photos();
     let (last, others) = photos.split_last().expect("photos");
@@ -80,7 +82,7 @@ fn everything_that_is_sent_is_described() {
     eventually("all results", || subscriber.results().len() >= others.len());
     let subject = &subscriber.results()[0]["subject"];
     eventually("a thumbnail", || subscriber.messages().iter().any(|message| message.topic.contains("/thumb/")));
-    let retag = format!("{{\"photos\": [{subject}], \"tag\": {{\"bridge\": \"B-12\"}}}}");
+    let retag = format!("{{\"photos\": [{subject}], \"tag\": {{\"bridge\": \"B-12\", \"member\": \"G2\"}}}}");
     let commands = [
         ("ping", "{}"),
         ("set", "{\"metered\": true}"),
@@ -96,6 +98,7 @@ fn everything_that_is_sent_is_described() {
     }
     eventually("all answers", || subscriber.on("/state").len() >= 8);
     eventually("a correction", || subscriber.results().iter().any(|result| result["data"]["supersedes"].is_string()));
+    eventually("an answer about the member", || subscriber.messages().iter().any(|message| message.topic.contains("/member/result/")));
     device.take(last);
     let is_summary = |result: &Value| result["type"] == "bridgeclip.capture.summary.v1";
     eventually("a summary", || subscriber.results().iter().any(is_summary));
