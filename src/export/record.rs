@@ -153,7 +153,7 @@ pub fn inspected_example(id: i64) -> Record {
 pub fn bare_example(id: i64) -> Record {
     use crate::domain::{Camera, Exposure, Image, Verdict};
 
-    let Record { capture, zone } = example(id);
+    let Record { capture, zone, .. } = example(id);
     let image =
         Image { camera: Camera::default(), exposure: Exposure::default(), quality: None, ..capture.facts.image };
     let facts = Capture { monotonic_ns: None, image, position: None, tag: None, burst: None, ..capture.facts };

@@ -68,6 +68,7 @@ pub fn result(number: u64) -> NewResult {
             urgency: Urgency::default(),
             second_look: vec![SecondLook::NearTie],
             not_excluded: None,
+            draft: testing::draft(),
             evidence: (0..10).map(|n| evidence(number, n)).collect(),
         },
         new_tag: None,
