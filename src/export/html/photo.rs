@@ -98,7 +98,7 @@ fn draft(verdict: &Verdict, lang: Lang) -> String {
     let text = lang.draft(&verdict.draft);
     match verdict.draft.is_empty() {
         true => String::new(),
-        false => format!("<p><b>{}</b> {}</p>\n", escape(Text::DraftFinding.say(lang)), escape(&text)),
+        false => format!("<p><strong>{}</strong> {}</p>\n", escape(Text::DraftFinding.say(lang)), escape(&text)),
     }
 }
 
