@@ -3,6 +3,8 @@
 //! An answer follows from the captures, the reference and the rules as they are now. The daemon stores and tells it
 //! (`daemon/members.rs`).
 
+mod unnamed;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use crate::domain::{Category, MemberAnswer, Sha256, Tag, TagOrder};
 use crate::journal::{JournalError, Reader, StoredMemberAnswer, StoredResult, TaggedCaptures};
 use crate::pipeline::Answerer;
 use crate::reference::ReferenceError;
+
+pub use self::unnamed::{Group, GroupLine, Groups, likeness, unnamed};
 
 /// How the daemon answers members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,14 +207,14 @@ impl Asked {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use crate::domain::{CategoryVerdict, Embedding, Inspection, Labels, ScoredClass, Time, TimeQuality, Verdict};
 
     use super::*;
 
-    const SPACE: Sha256 = Sha256([1; 32]);
+    pub const SPACE: Sha256 = Sha256([1; 32]);
 
-    fn result(capture: i64, rating: u8) -> StoredResult {
+    pub fn result(capture: i64, rating: u8) -> StoredResult {
         let mut verdict = Verdict::default();
         verdict.categories[0] = CategoryVerdict { classes: vec![ScoredClass { index: rating, confidence: 0.5 }] };
         StoredResult {
@@ -219,6 +223,7 @@ mod tests {
             path: "photo.jpg".into(),
             taken: Time::new(jiff::Timestamp::UNIX_EPOCH, TimeQuality::Gps),
             tag: None,
+            position: None,
             embedding: Embedding::normalise(vec![1.0; 4]).expect("a direction"),
             embedding_space: Some(SPACE),
             quality: None,

@@ -17,6 +17,7 @@ mod commands;
 mod delivery;
 mod demo_model;
 mod documents;
+mod drafts;
 mod drain;
 mod encoders;
 mod evaluation;

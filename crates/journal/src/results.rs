@@ -23,6 +23,7 @@ pub struct StoredResult {
     pub sha256: Sha256,
     pub path: PathBuf,
     pub taken: Time,
+    pub position: Option<Position>,
     pub tag: Option<Tag>,
     pub embedding: Embedding,
     /// Embedding space of the encoder that made the embedding; `None` if an older program stored it.
@@ -173,6 +174,7 @@ fn stored_result(capture: i64, row: &Row) -> Result<StoredResult, JournalError> 
         sha256: facts::sha256(row)?,
         path: facts::path(row)?,
         taken: facts::taken(capture, row)?,
+        position: facts::position(row)?,
         tag: facts::tag(row)?,
         embedding: Embedding::normalise(values.collect()).map_err(|_| unreadable("the embedding", capture))?,
         embedding_space: row.get::<Option<[u8; 32]>>("embedding_space")?.map(Sha256),
