@@ -20,7 +20,7 @@ const COMPARED_MAX: usize = 20_000;
 const NEAR_M: f64 = 3.0;
 /// Error in metres from which a position says too little to tell members apart.
 const ERROR_MAX_M: f64 = 15.0;
-/// Edge in degrees of the squares by which neighbours are found, about 50 m. Two positions of one place are at most
+/// Height in degrees of the squares by which neighbours are found, about 55 m. Two positions of one place are at most
 /// [`NEAR_M`] and twice [`ERROR_MAX_M`] apart.
 const SQUARE_DEG: f64 = 0.0005;
 /// Number of labelled photos whose likeness to each other tells what is usual.
@@ -155,9 +155,8 @@ fn grouped(compared: VecDeque<(Tag, StoredResult)>, alike: f32) -> Vec<Group> {
 }
 
 fn square(place: &Position) -> (i64, i64) {
-    // Squares are as wide as they are high, so that those near the poles are not narrower than a place.
-    let width = SQUARE_DEG / place.latitude_deg.to_radians().cos().max(0.01);
-    ((place.latitude_deg / SQUARE_DEG).floor() as i64, (place.longitude_deg / width).floor() as i64)
+    // Twice as many degrees of longitude: up to a latitude of 60 degrees a square is at least as wide as it is high.
+    ((place.latitude_deg / SQUARE_DEG).floor() as i64, (place.longitude_deg / (2.0 * SQUARE_DEG)).floor() as i64)
 }
 
 fn tells_members_apart(place: &Position) -> bool {
