@@ -1,5 +1,7 @@
 //! `bridgeclip bench`: how fast decoding, the encoders and the search run on this machine.
 
+mod answers;
+
 use std::fmt;
 use std::fs;
 use std::io::Write;
@@ -10,6 +12,7 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use self::answers::{AnswersReport, RuleReport};
 use super::decode::{self, DecodeArgs};
 use super::outcome::Outcome;
 use super::package_args::PackageArgs;
@@ -76,6 +79,8 @@ enum What {
     Text,
     /// The nearest labelled photos of an embedding, in the package's reference.
     Search,
+    /// Answers: an embedding to its verdict by each rule that the reference has, and 50 photos to their member's answer.
+    Answers,
     /// A photo file: its bytes to the encoder's input, and the file to its verdict. Needs --photo.
     Photo,
     /// Everything that needs no photo.
@@ -93,6 +98,8 @@ struct Report {
     search: Option<SearchReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     photo: Option<PhotoReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<AnswersReport>,
     /// Peak memory of the process.
     memory_peak_bytes: Option<u64>,
 }
@@ -205,6 +212,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         matches!(args.what, What::Search | What::All).then(|| threads.run(|| search(args, &package))).transpose()?;
     let photo = args.photo.as_deref().filter(|_| args.what == What::Photo);
     let photo = photo.map(|path| photo_report(args, &package, &threads, path)).transpose()?;
+    let answers = (args.what == What::Answers).then(|| threads.run(|| answers::report(args, &package))).transpose()?;
     let report = Report {
         package: format!("{} {}", package.manifest().name, package.manifest().version),
         precision: package.manifest().precision.clone(),
@@ -213,6 +221,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         encoders,
         search,
         photo,
+        answers,
         memory_peak_bytes: memory_peak(),
     };
     print(args, &report, open_ms)?;
@@ -367,6 +376,13 @@ fn print(args: &Args, report: &Report, open_ms: f64) -> Result<()> {
         for (name, times) in [("to the encoder's input", input), ("file to verdict", verdict)] {
             writeln!(out, "         {name}: {times}")?;
         }
+    }
+    if let Some(AnswersReport { photos, rules, member_photos, member }) = &report.answers {
+        for RuleReport { rule, times, ratio } in rules {
+            let rule = rule.name();
+            writeln!(out, "  {rule:<9}  {times}; {ratio:.3} x published, of {photos} labelled photos")?;
+        }
+        writeln!(out, "  member     {times}; of {member_photos} photos", times = member)?;
     }
     if let Some(bytes) = report.memory_peak_bytes {
         writeln!(out, "  memory at most {:.1} MB", bytes as f64 / 1e6)?;
