@@ -3,6 +3,7 @@
 //! An answer follows from the captures, the reference and the rules as they are now. The daemon stores and tells it
 //! (`daemon/members.rs`).
 
+mod join;
 mod unnamed;
 
 use std::cmp::Reverse;
@@ -12,12 +13,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::classify::{MEMBER_PHOTOS_MAX, Observation};
+use crate::classify::MEMBER_PHOTOS_MAX;
 use crate::domain::{Category, MemberAnswer, Sha256, Tag, TagOrder};
 use crate::journal::{JournalError, Reader, StoredMemberAnswer, StoredResult, TaggedCaptures};
 use crate::pipeline::Answerer;
-use crate::reference::ReferenceError;
 
+pub use self::join::MembersError;
+use self::join::join;
 pub use self::unnamed::{Group, GroupLine, Groups, likeness, unnamed};
 
 /// How the daemon answers members.
@@ -57,15 +59,6 @@ impl<'a> MemberLine<'a> {
     pub fn of(Answered { of, of_other_encoders, answer }: &'a Answered) -> Self {
         MemberLine { tag: &of.tag, captures: of.captures, of_other_encoders: *of_other_encoders, answer }
     }
-}
-
-/// Reason why members cannot be answered.
-#[derive(Debug, thiserror::Error)]
-pub enum MembersError {
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    #[error(transparent)]
-    Reference(#[from] ReferenceError),
 }
 
 /// State of the stored answers.
@@ -156,20 +149,6 @@ pub fn answer(
     Ok(Answered { of, of_other_encoders, answer })
 }
 
-/// Joins what captures show to one answer. Their embeddings must be of the reference's space.
-fn join(answerer: &Answerer, results: &[StoredResult]) -> Result<MemberAnswer, ReferenceError> {
-    let photos: Vec<_> = results.iter().map(|result| result.embedding.clone()).collect();
-    let evidence = answerer.evidence(&photos)?;
-    let observations = results.iter().zip(&evidence).map(|(result, evidence)| Observation {
-        capture: result.capture,
-        sha256: result.sha256,
-        embedding: &result.embedding,
-        evidence,
-        inspected: result.inspection.as_ref().map(|inspection| &inspection.labels),
-    });
-    Ok(answerer.engine.member(&observations.collect::<Vec<_>>()))
-}
-
 /// Captures of a member that its answer rests on.
 #[derive(Default)]
 struct Asked {
@@ -207,30 +186,11 @@ impl Asked {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use crate::domain::{CategoryVerdict, Embedding, Inspection, Labels, ScoredClass, Time, TimeQuality, Verdict};
+mod tests {
+    use super::join::tests::{SPACE, result};
+    use crate::domain::{Inspection, Labels};
 
     use super::*;
-
-    pub const SPACE: Sha256 = Sha256([1; 32]);
-
-    pub fn result(capture: i64, rating: u8) -> StoredResult {
-        let mut verdict = Verdict::default();
-        verdict.categories[0] = CategoryVerdict { classes: vec![ScoredClass { index: rating, confidence: 0.5 }] };
-        StoredResult {
-            capture,
-            sha256: Sha256([0; 32]),
-            path: "photo.jpg".into(),
-            taken: Time::new(jiff::Timestamp::UNIX_EPOCH, TimeQuality::Gps),
-            tag: None,
-            position: None,
-            embedding: Embedding::normalise(vec![1.0; 4]).expect("a direction"),
-            embedding_space: Some(SPACE),
-            quality: None,
-            verdict,
-            inspection: None,
-        }
-    }
 
     #[test]
     fn of_too_many_photos_judged_and_severe_ones_stay() {

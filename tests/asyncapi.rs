@@ -98,7 +98,9 @@ fn everything_that_is_sent_is_described() {
     }
     eventually("all answers", || subscriber.on("/state").len() >= 8);
     eventually("a correction", || subscriber.results().iter().any(|result| result["data"]["supersedes"].is_string()));
-    eventually("an answer about the member", || subscriber.messages().iter().any(|message| message.topic.contains("/member/result/")));
+    eventually("an answer about the member", || {
+        subscriber.messages().iter().any(|message| message.topic.contains("/member/result/"))
+    });
     device.take(last);
     let is_summary = |result: &Value| result["type"] == "bridgeclip.capture.summary.v1";
     eventually("a summary", || subscriber.results().iter().any(is_summary));

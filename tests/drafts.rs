@@ -31,7 +31,8 @@ fn labelled() -> HashMap<i64, Labels> {
 }
 
 fn states(labels: &Labels, says: &Labels) -> bool {
-    let all = |category: Category| says.get(category).indexes().iter().all(|i| labels.get(category).indexes().contains(i));
+    let all =
+        |category: Category| says.get(category).indexes().iter().all(|i| labels.get(category).indexes().contains(i));
     Category::ALL.into_iter().all(all)
 }
 

@@ -167,7 +167,9 @@ fn a_thousand_photos_at_once_are_classified_in_the_order_of_capture_in_flat_memo
         fs::write(dcim.join(format!("{number:04}.jpg")), taken_at(&photo, 10 * second)).expect("write");
     }
     // One arena: how many the allocator makes depends on how the threads happen to meet.
-    device.start_with(|daemon| drop(daemon.env("MALLOC_ARENA_MAX", "1")));
+    device.start_with(|daemon| {
+        daemon.env("MALLOC_ARENA_MAX", "1");
+    });
     device.journal();
     fs::rename(&dcim, device.camera().join("DCIM")).expect("rename");
     // Pages of mapped files come and go with the memory of the machine, so they do not count. SQLite's caches are full

@@ -139,13 +139,19 @@ pub const FIELDS: &[Field] = &[
     field("damage_location_confidence", Kind::Text, "How likely each is, joined by `; `", |r| {
         confidences(r, Category::DamageLocation)
     }),
-    field("draft_finding", Kind::Text, "Draft of a finding, to be confirmed by an inspector; empty if there is none", |r| {
-        draft(r, Draft::en)
-    }),
+    field(
+        "draft_finding",
+        Kind::Text,
+        "Draft of a finding, to be confirmed by an inspector; empty if there is none",
+        |r| draft(r, Draft::en),
+    ),
     field("draft_finding_ja", Kind::Text, "The same in Japanese", |r| draft(r, Draft::ja)),
-    field("member_soundness", Kind::Text, "Rating of the member by all of its photos together; empty if unknown", |r| {
-        member_rating(r, MemberAnswer::rating)
-    }),
+    field(
+        "member_soundness",
+        Kind::Text,
+        "Rating of the member by all of its photos together; empty if unknown",
+        |r| member_rating(r, MemberAnswer::rating),
+    ),
     field(
         "member_worst_soundness",
         Kind::Text,

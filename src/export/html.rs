@@ -147,7 +147,11 @@ fn summary_row(group: &Group, lang: Lang) -> Vec<String> {
     let places =
         [name(&group.bridge, Text::NoBridge), name(&group.span, Text::NoSpan), name(&group.member, Text::NoMember)];
     let counts = [group.photos.len() as u64, group.urgent, group.doubtful].map(|count| count.to_string());
-    places.into_iter().chain(counts).chain([damage(group, lang), worst(group.worst_soundness, lang), rating(group, lang)]).collect()
+    places
+        .into_iter()
+        .chain(counts)
+        .chain([damage(group, lang), worst(group.worst_soundness, lang), rating(group, lang)])
+        .collect()
 }
 
 fn damage(group: &Group, lang: Lang) -> String {

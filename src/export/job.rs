@@ -125,11 +125,7 @@ impl Job<'_> {
     }
 
     /// Returns the records with the answers about their members, and reports the progress.
-    fn watched(
-        &self,
-        records: &mut Records,
-        members: &Standing,
-    ) -> impl Iterator<Item = Result<Record, ExportError>> {
+    fn watched(&self, records: &mut Records, members: &Standing) -> impl Iterator<Item = Result<Record, ExportError>> {
         let with_answer = |record: Record| {
             let member_answer = record.facts().tag.as_ref().and_then(|tag| members.of(tag)).cloned();
             Record { member_answer, ..record }

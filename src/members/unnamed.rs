@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
-use super::{MembersError, join};
+use super::join::{MembersError, join};
 use crate::classify::MEMBER_PHOTOS_MAX;
 use crate::domain::{MemberAnswer, Position, Sha256, Tag};
 use crate::journal::{JournalError, StoredResult};
@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{Embedding, PositionSource};
-    use crate::members::tests::{SPACE, result};
+    use crate::members::join::tests::{SPACE, result};
 
     fn placed(capture: i64, north_m: f64, direction: [f32; 4]) -> StoredResult {
         let place = Position::at(35.0 + north_m / 111_195.0, 139.0, PositionSource::Xmp);

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rumqttc::v5::mqttbytes::QoS;
 use log::warn;
+use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubAck, SubscribeReasonCode};
 use rumqttc::v5::{Client, Connection, ConnectionError, Event};
 
@@ -110,9 +110,7 @@ impl Subscription {
             .set_manual_acks(true);
         let (client, connection) = Client::new(options, ACKNOWLEDGEMENTS_MAX + CONTROL_MAX);
         let asked = match wish {
-            Wish::Subscribe => {
-                client.try_subscribe_many(filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce)))
-            }
+            Wish::Subscribe => client.try_subscribe_many(filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce))),
             Wish::GiveUp => filters.into_iter().try_for_each(|filter| client.try_unsubscribe(filter)),
         };
         asked.map_err(std::io::Error::other)?;

@@ -291,8 +291,8 @@ mod tests {
     use super::*;
     use crate::testing::bare_capture;
     use crate::{
-        Attitude, Burst, Camera, CategoryVerdict, Draft, Drone, Exposure, Image, Method, PhotoQuality, PositionSource, Rule,
-        Saying, ScoredClass, Statement, TimeQuality, Urgency,
+        Attitude, Burst, Camera, CategoryVerdict, Draft, Drone, Exposure, Image, Method, PhotoQuality, PositionSource,
+        Rule, Saying, ScoredClass, Statement, TimeQuality, Urgency,
     };
 
     const CONTEXT: EventContext = EventContext {

@@ -35,12 +35,7 @@ pub fn draft() -> Draft {
         references: references.to_vec(),
         captures: Vec::new(),
     };
-    Draft {
-        clauses: vec![
-            clause([None, None, Some(0), Some(6)], &[7, 12]),
-            clause([Some(2), None, None, None], &[7]),
-        ],
-    }
+    Draft { clauses: vec![clause([None, None, Some(0), Some(6)], &[7, 12]), clause([Some(2), None, None, None], &[7])] }
 }
 
 /// Returns figures of a good photo, all of them known.

@@ -7,8 +7,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Category, CategoryLabels, CategoryVerdict, Draft, Evidence, Labels, Method, PredictionSets, Rule, ScoredClass, SecondLook,
-    UnknownLabel, Urgency, UrgentSign, Verdict,
+    Category, CategoryLabels, CategoryVerdict, Draft, Evidence, Labels, Method, PredictionSets, Rule, ScoredClass,
+    SecondLook, UnknownLabel, Urgency, UrgentSign, Verdict,
 };
 
 /// Writes `{"soundness": [{"label": "II", "confidence": 0.7}], …, "method": "knn", "rule": "published",
@@ -132,7 +132,10 @@ impl<'de> Deserialize<'de> for Verdict {
     }
 }
 
-pub(super) fn category_verdict(category: Category, labels: Vec<Label<String>>) -> Result<CategoryVerdict, UnknownLabel> {
+pub(super) fn category_verdict(
+    category: Category,
+    labels: Vec<Label<String>>,
+) -> Result<CategoryVerdict, UnknownLabel> {
     let class = |Label { label, confidence }: Label<String>| match category.class_index(&label) {
         Some(index) => Ok(ScoredClass { index, confidence: confidence.unwrap_or(1.0) }),
         None => Err(UnknownLabel { category, label }),

@@ -115,7 +115,8 @@ impl Reader {
     /// Returns the captures of each tag that names a member, in the order of the tags' texts.
     pub fn members(&self) -> Result<Vec<TaggedCaptures>, JournalError> {
         self.read(|connection| {
-            let sql = "SELECT tag, count(*), coalesce(max(sequence), 0) FROM capture WHERE tag IS NOT NULL GROUP BY tag";
+            let sql =
+                "SELECT tag, count(*), coalesce(max(sequence), 0) FROM capture WHERE tag IS NOT NULL GROUP BY tag";
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
             let mut members = Vec::new();

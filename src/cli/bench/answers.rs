@@ -78,17 +78,14 @@ pub fn report(args: &Args, package: &Package) -> Result<AnswersReport> {
 fn member(args: &Args, answerer: &Answerer, photos: &[Embedding]) -> Result<Times> {
     let mut times = Vec::new();
     for _ in 0..args.repeat {
-        let answer = timed(|| {
-            let evidence = answerer.evidence(photos)?;
-            let photos = photos.iter().zip(&evidence).zip(1..).map(|((embedding, evidence), capture)| Observation {
-                capture,
-                sha256: Sha256([0; 32]),
-                embedding,
-                evidence,
-                inspected: None,
+        let answer =
+            timed(|| {
+                let evidence = answerer.evidence(photos)?;
+                let photos = photos.iter().zip(&evidence).zip(1..).map(|((embedding, evidence), capture)| {
+                    Observation { capture, sha256: Sha256([0; 32]), embedding, evidence, inspected: None }
+                });
+                Ok(answerer.engine.member(&photos.collect::<Vec<_>>()))
             });
-            Ok(answerer.engine.member(&photos.collect::<Vec<_>>()))
-        });
         times.push(answer?.1);
     }
     Ok(Times::of(times))

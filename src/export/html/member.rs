@@ -25,5 +25,7 @@ pub fn answer(answer: &MemberAnswer, lang: Lang) -> String {
     let facts = answered.into_iter().chain(more).filter(|(_, value)| !value.is_empty());
     let facts: String = facts.map(|(name, value)| fact(name, &value, lang)).collect();
     let (title, note) = (escape(Text::MemberAnswer.say(lang)), escape(Text::MemberNote.say(lang)));
-    format!("<section class=\"member\">\n<h4>{title}</h4>\n<dl class=\"facts\">\n{facts}</dl>\n<p class=\"small\">{note}</p>\n</section>\n")
+    format!(
+        "<section class=\"member\">\n<h4>{title}</h4>\n<dl class=\"facts\">\n{facts}</dl>\n<p class=\"small\">{note}</p>\n</section>\n"
+    )
 }

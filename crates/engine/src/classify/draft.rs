@@ -2,7 +2,7 @@
 
 use bridgeclip_domain::{Category, CategoryLabels, Clause, Draft, Evidence, Labels};
 
-use super::Observation;
+use super::observation::Observation;
 
 /// Number of labelled photos that must say the same before a draft says it. The finding of one photo may be a slip.
 const AGREEING: usize = 2;
@@ -87,7 +87,8 @@ fn clause(says: Labels, photos: &[Voice]) -> Option<Clause> {
     let mut found: Vec<&Evidence> = Vec::new();
     let mut captures = Vec::new();
     for photo in photos {
-        let agreeing: Vec<&Evidence> = photo.evidence.iter().filter(|evidence| states(&evidence.labels, &says)).collect();
+        let agreeing: Vec<&Evidence> =
+            photo.evidence.iter().filter(|evidence| states(&evidence.labels, &says)).collect();
         match photo.inspected {
             Some(labels) if states(labels, &says) => captures.push(photo.capture),
             None if agreeing.len() >= AGREEING => {

@@ -5,12 +5,11 @@
 //! photo that an inspector has judged counts as certain, and no member is rated better than its worst judged photo.
 
 use bridgeclip_domain::{
-    Category, CategoryLabels, CategoryVerdict, Embedding, Evidence, Labels, MemberAnswer, MemberPhoto, PredictionSets,
-    ScoredClass, Scores, Sha256,
+    Category, CategoryLabels, CategoryVerdict, Labels, MemberAnswer, MemberPhoto, PredictionSets, ScoredClass, Scores,
 };
 
 use super::draft::member_draft;
-use super::{Engine, Neighbour};
+use super::{Engine, Neighbour, Observation};
 
 /// Maximum number of photos that one answer rests on. The work grows with the cube of their number.
 pub const MEMBER_PHOTOS_MAX: usize = 200;
@@ -19,19 +18,6 @@ pub const MEMBER_PHOTOS_MAX: usize = 200;
 const SAME: f32 = 0.985;
 /// Cosine up to which two photos are views of their own. In between, they count partly as the same.
 const DIFFERENT: f32 = 0.9;
-
-/// A photo of the member.
-#[derive(Clone, Debug)]
-pub struct Observation<'a> {
-    /// Id of the photo's capture.
-    pub capture: i64,
-    pub sha256: Sha256,
-    pub embedding: &'a Embedding,
-    /// The photo's neighbourhood, most similar first.
-    pub evidence: &'a [Evidence],
-    /// Labels of an inspector's judgement that applies.
-    pub inspected: Option<&'a Labels>,
-}
 
 /// What a photo says about the classes of its member.
 struct Testimony {
@@ -211,6 +197,7 @@ fn supports(testimonies: &[Testimony], weights: &[f32], rating: u8) -> Vec<f32> 
 
 #[cfg(test)]
 mod tests {
+    use bridgeclip_domain::{Embedding, Evidence, Sha256};
     use bridgeclip_random::Random;
 
     use super::*;

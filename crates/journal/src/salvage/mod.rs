@@ -29,7 +29,16 @@ use jiff::Timestamp;
 /// Tables whose rows are kept. `file` is not among them: every photo is looked at again, and known photos are noted
 /// again.
 const TABLES: [&str; 11] = [
-    "capture", "outbox", "set_aside", "forgotten", "thumbnail", "judgement", "tag", "imported", "track", "camera",
+    "capture",
+    "outbox",
+    "set_aside",
+    "forgotten",
+    "thumbnail",
+    "judgement",
+    "tag",
+    "imported",
+    "track",
+    "camera",
     "member",
 ];
 
