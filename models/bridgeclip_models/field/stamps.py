@@ -1,0 +1,152 @@
+"""Small shapes on facets, as lists of pixels with their coverage: discs (pores, bolts, holes) and strokes (joints, cracks).
+
+Coverage is what a pixel's square sees of the shape, so a crack of 0.2 mm at 0.8 mm a pixel darkens its pixels by a quarter.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .canvas import Canvas
+
+_CHUNK = 400_000  # pixels that are computed at a time
+_SAMPLES_PER_PX = 1.6  # along a stroke
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Pixels of a shape."""
+
+    index: np.ndarray  # flat index of the pixel, int64
+    alpha: np.ndarray  # coverage, 0 to 1
+    place: np.ndarray  # discs: distance from the centre in radii; strokes: distance from the middle line in mm
+    along: np.ndarray  # discs: number of the disc; strokes: share of the length, 0 to 1
+
+
+_EMPTY = Stamp(np.empty(0, np.int64), *(np.empty(0, np.float32) for _ in range(3)))
+
+
+def discs(canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, radius: np.ndarray) -> Stamp:
+    """Returns the pixels of discs with centres (u, v) and radii in mm; a pixel of two discs occurs twice."""
+    projection = canvas.projections[number]
+    u, v = canvas.flat(number, np.asarray(u, float)), np.asarray(v, float)
+    x, y = projection.pixels(u, v)
+    pitch = _pitch(projection, x, y)
+    radius = np.broadcast_to(radius, u.shape)
+    reach = np.ceil(radius / pitch * 1.25 + 0.6)
+    height, width = canvas.shape
+    keep = np.flatnonzero((x > -reach) & (x < width + reach) & (y > -reach) & (y < height + reach) & (reach < max(height, width)))
+    parts = []
+    sizes = (2 ** np.ceil(np.log2(np.maximum(reach[keep], 1)))).astype(int)
+    for size in np.unique(sizes):
+        group = keep[sizes == size]
+        step = max(1, _CHUNK // (2 * int(size) + 1) ** 2)
+        for start in range(0, len(group), step):
+            some = group[start : start + step]
+            parts.append(_disc_pixels(canvas, number, u[some], v[some], radius[some], x[some], y[some], pitch[some], int(size), some))
+    return _joined(parts)
+
+
+def _disc_pixels(canvas: Canvas, number: int, u, v, radius, x, y, pitch, size: int, names) -> Stamp:
+    offsets = np.arange(-size, size + 1)
+    columns = np.rint(x).astype(np.int64)[:, None, None] + offsets[None, None, :]
+    rows = np.rint(y).astype(np.int64)[:, None, None] + offsets[None, :, None]
+    here_u, here_v = _surface(canvas.projections[number], columns, rows)
+    distance = np.hypot(here_u - u[:, None, None], here_v - v[:, None, None])
+    alpha = np.clip((radius[:, None, None] - distance) / pitch[:, None, None] + 0.5, 0, 1)
+    alpha = alpha * np.minimum(1, np.pi * (radius / pitch) ** 2)[:, None, None]
+    chosen = (alpha > 0.004) & _shown(canvas, number, rows, columns)
+    disc, *_ = np.nonzero(chosen)
+    index = (rows * canvas.shape[1] + columns)[chosen]
+    place = (distance / radius[:, None, None])[chosen]
+    return Stamp(index, alpha[chosen].astype(np.float32), place.astype(np.float32), names[disc].astype(np.float32))
+
+
+def stroke(canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, width) -> Stamp:
+    """Returns the pixels of a line through points (u, v), which is `width` mm wide (a number, or one for each point)."""
+    projection = canvas.projections[number]
+    width = np.broadcast_to(np.asarray(width, float), np.shape(u))
+    share, u, v, width = _dense(canvas, number, np.asarray(u, float), np.asarray(v, float), width)
+    if not len(u):
+        return _EMPTY
+    x, y = projection.pixels(u, v)
+    pitch = _pitch(projection, x, y)
+    size = int(np.ceil(np.max(width / pitch) / 2 * 1.3 + 0.8))
+    chunk = max(1, _CHUNK // (2 * size + 1) ** 2)
+    parts = [
+        _stroke_pixels(canvas, number, *(values[start : start + chunk] for values in (share, u, v, width, x, y, pitch)), size)
+        for start in range(0, len(u), chunk)
+    ]
+    return _strongest(_joined(parts))
+
+
+def _dense(canvas: Canvas, number: int, u, v, width) -> tuple[np.ndarray, ...]:
+    """Returns points along the line that are less than a pixel apart, those in the picture only."""
+    u = canvas.flat(number, u)
+    x, y = canvas.projections[number].pixels(u, v)
+    length = np.hypot(np.diff(x), np.diff(y))
+    far = 4 * max(canvas.shape)
+    count = np.clip(np.ceil(length * _SAMPLES_PER_PX), 1, far).astype(int)
+    segment = np.repeat(np.arange(len(count)), count)
+    first = np.cumsum(count) - count
+    t = (np.arange(len(segment)) - first[segment]) / count[segment]
+    points = [values[segment] + t * np.diff(values)[segment] for values in (u, v, width)]
+    total = np.concatenate(([0], np.cumsum(np.hypot(np.diff(u), np.diff(v)))))
+    share = (total[segment] + t * np.diff(total)[segment]) / max(total[-1], 1e-9)
+    px, py = canvas.projections[number].pixels(points[0], points[1])
+    height, wide = canvas.shape
+    inside = (px > -50) & (px < wide + 50) & (py > -50) & (py < height + 50)
+    return tuple(values[inside] for values in (share, *points))
+
+
+def _stroke_pixels(canvas: Canvas, number: int, share, u, v, width, x, y, pitch, size: int) -> Stamp:
+    offsets = np.arange(-size, size + 1)
+    columns = np.rint(x).astype(np.int64)[:, None, None] + offsets[None, None, :]
+    rows = np.rint(y).astype(np.int64)[:, None, None] + offsets[None, :, None]
+    here_u, here_v = _surface(canvas.projections[number], columns, rows)
+    distance = np.hypot(here_u - u[:, None, None], here_v - v[:, None, None])
+    pitch, width = pitch[:, None, None], width[:, None, None]
+    alpha = np.clip((width / 2 + pitch / 2 - distance) / pitch, 0, np.minimum(1, width / pitch))
+    chosen = (alpha > 0.004) & _shown(canvas, number, rows, columns)
+    sample, *_ = np.nonzero(chosen)
+    index = (rows * canvas.shape[1] + columns)[chosen]
+    return Stamp(index, alpha[chosen].astype(np.float32), distance[chosen].astype(np.float32), share[sample].astype(np.float32))
+
+
+def _surface(projection, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    depth = 1 / (projection.inverse[0] + projection.inverse[1] * columns + projection.inverse[2] * rows)
+    u = (projection.u[0] + projection.u[1] * columns + projection.u[2] * rows) * depth
+    v = (projection.v[0] + projection.v[1] * columns + projection.v[2] * rows) * depth
+    return u, v
+
+
+def _shown(canvas: Canvas, number: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    height, width = canvas.shape
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    flat = np.where(inside, rows * width + columns, 0)
+    return inside & (canvas.ids.reshape(-1).take(flat) == number)
+
+
+def _pitch(projection, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns mm a pixel at pixels, the geometric mean of both directions."""
+    at = np.stack([np.ones_like(x), x, y])
+    inverse = projection.inverse @ at
+    gradients = [(line[1:, None] * inverse - (line @ at) * projection.inverse[1:, None]) / inverse**2 for line in (projection.u, projection.v)]
+    area = gradients[0][0] * gradients[1][1] - gradients[0][1] * gradients[1][0]
+    return np.sqrt(np.abs(area)) + 1e-9
+
+
+def _joined(parts: list[Stamp]) -> Stamp:
+    if not parts:
+        return _EMPTY
+    return Stamp(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("index", "alpha", "place", "along")))
+
+
+def _strongest(stamp: Stamp) -> Stamp:
+    """Returns each pixel once, with its largest coverage."""
+    order = np.lexsort((-stamp.alpha, stamp.index))
+    index = stamp.index[order]
+    first = np.ones(len(index), bool)
+    first[1:] = index[1:] != index[:-1]
+    order = order[first]
+    return Stamp(stamp.index[order], stamp.alpha[order], stamp.place[order], stamp.along[order])
