@@ -10,6 +10,7 @@ from .geometry import Camera, Facet, Projection
 from .noise import cells, fractal
 
 _PIECE = 384  # px; the largest side of the rectangles in which large facets are painted
+MARK_MIN = 0.12  # change of a pixel, as a share, that makes it part of a damage's mask
 SKY = -1  # facet number of pixels that show none
 
 
@@ -83,6 +84,7 @@ class Canvas:
         self._find_visible()
         self.albedo = np.zeros((3, height, width), np.float32)
         self.height = np.zeros((height, width), np.float32)
+        self.marked: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -145,6 +147,7 @@ class Canvas:
     def paint(self, patch: Patch, alpha: np.ndarray, colour) -> None:
         """Blends a colour (three numbers or three fields) over the facet's pixels of a patch."""
         alpha = alpha * patch.shown
+        self._mark(patch, alpha)
         for channel in range(3):
             view = self.albedo[channel][patch.slices]
             view += alpha * (colour[channel] - view)
@@ -152,17 +155,44 @@ class Canvas:
     def scale(self, patch: Patch, factor: np.ndarray) -> None:
         """Multiplies the albedo of the facet's pixels."""
         factor = (factor - 1) * patch.shown + 1
+        self._mark(patch, np.abs(factor - 1) if self.marked is not None else None)
         for channel in range(3):
             self.albedo[channel][patch.slices] *= factor
 
     def raise_by(self, patch: Patch, height: np.ndarray) -> None:
-        self.height[patch.slices] += height * patch.shown
+        height = height * patch.shown
+        self._mark(patch, np.abs(height) * np.float32(0.5 / patch.pitch) if self.marked is not None else None)
+        self.height[patch.slices] += height
+
+    def raise_at(self, index: np.ndarray, height: np.ndarray) -> None:
+        self._mark_at(index, np.minimum(np.abs(height), 1) * 0.5)
+        np.add.at(self.height.reshape(-1), index, height.astype(np.float32))
 
     def paint_at(self, index: np.ndarray, alpha: np.ndarray, colour) -> None:
         """Blends a colour over single pixels, given by their flat index."""
+        self._mark_at(index, alpha)
         for channel in range(3):
             flat = self.albedo[channel].reshape(-1)
             flat[index] += alpha * (colour[channel] - flat[index])
+
+    def begin_mark(self) -> None:
+        """From here to `end_mark`, notes which pixels are changed."""
+        self.marked = np.zeros(self.shape, np.float32)
+
+    def end_mark(self) -> np.ndarray:
+        """Returns the pixels that were changed visibly since `begin_mark`: bool [height, width]."""
+        mask = self.marked > MARK_MIN
+        self.marked = None
+        return mask
+
+    def _mark(self, patch: Patch, alpha: np.ndarray | None) -> None:
+        if self.marked is not None:
+            view = self.marked[patch.slices]
+            np.maximum(view, alpha, out=view)
+
+    def _mark_at(self, index: np.ndarray, alpha: np.ndarray) -> None:
+        if self.marked is not None:
+            np.maximum.at(self.marked.reshape(-1), index, alpha.astype(np.float32))
 
     def _find_visible(self) -> None:
         nearest = np.zeros(self.shape, np.float32)

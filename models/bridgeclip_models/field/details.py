@@ -46,7 +46,7 @@ class Formwork:
             strength = rng.uniform(0.15, 0.6)
             stamp = stroke(canvas, number, np.array(u), np.array(v), rng.uniform(1.5, 5))
             canvas.paint_at(stamp.index, stamp.alpha * np.float32(strength), (0.06, 0.056, 0.05))
-            canvas.height.reshape(-1)[stamp.index] += stamp.alpha * np.float32(rng.choice((-1.2, 0.8)))
+            canvas.raise_at(stamp.index, stamp.alpha * np.float32(rng.choice((-1.2, 0.8))))
 
     def _plugs(self, canvas: Canvas, number: int, rng: np.random.Generator, us: np.ndarray, vs: np.ndarray) -> None:
         u, v = (grid.ravel() for grid in np.meshgrid(np.concatenate([us + self.wide * 0.25, us + self.wide * 0.75]), vs + self.high * 0.5))
@@ -56,7 +56,7 @@ class Formwork:
         stamp = discs(canvas, number, u, v, np.full(len(u), 15.0))
         for channel in canvas.albedo:
             channel.reshape(-1)[stamp.index] *= 1 + (np.float32(shade) - 1) * stamp.alpha * np.where(stamp.place > 0.85, -1.2, 0.6).astype(np.float32)
-        canvas.height.reshape(-1)[stamp.index] -= stamp.alpha * np.float32(rng.uniform(0.3, 4))
+        canvas.raise_at(stamp.index, -stamp.alpha * np.float32(rng.uniform(0.3, 4)))
 
     def _pores(self, canvas: Canvas, number: int, facet: Facet, rng: np.random.Generator) -> None:
         patch = canvas.patch(number)
@@ -72,7 +72,7 @@ class Formwork:
         seen = diameter > 0.8 * patch.pitch
         stamp = discs(canvas, number, place[0][seen], place[1][seen], diameter[seen] / 2)
         canvas.paint_at(stamp.index, stamp.alpha * np.float32(0.75), (0.05, 0.047, 0.042))
-        canvas.height.reshape(-1)[stamp.index] -= stamp.alpha * np.float32(1.0)
+        canvas.raise_at(stamp.index, -stamp.alpha)
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,9 @@ class Bolts:
 
 def draw_bolts(canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, head: float, rng: np.random.Generator) -> None:
     washer = discs(canvas, number, u, v, np.full(len(u), head * 1.22))
-    height = canvas.height.reshape(-1)
-    height[washer.index] += washer.alpha * np.float32(4)
+    canvas.raise_at(washer.index, washer.alpha * np.float32(4))
     body = discs(canvas, number, u, v, np.full(len(u), head))
-    height[body.index] += body.alpha * np.float32(head * 0.6) * np.clip(1.25 - body.place * 0.45, 0, 1)
+    canvas.raise_at(body.index, body.alpha * np.float32(head * 0.6) * np.clip(1.25 - body.place * 0.45, 0, 1))
     grime = np.where(washer.place > 0.86, 0.45, 0.05).astype(np.float32) * washer.alpha * np.float32(rng.uniform(0.4, 1))
     canvas.paint_at(washer.index, grime, (0.04, 0.036, 0.03))
 
@@ -115,7 +114,7 @@ class Weld:
         length = float(np.hypot(np.ptp(self.us), np.ptp(self.vs)))
         ripple = 1 + 0.12 * np.sin(stamp.along * (length / 6 * 2 * np.pi)).astype(np.float32)
         across = np.sqrt(np.clip(1 - (stamp.place / (self.width / 2)) ** 2, 0, 1))
-        canvas.height.reshape(-1)[stamp.index] += across * ripple * np.float32(self.width * 0.4)
+        canvas.raise_at(stamp.index, across * ripple * np.float32(self.width * 0.4))
         canvas.paint_at(stamp.index, stamp.alpha * np.float32(rng.uniform(0, 0.2)), (0.05, 0.045, 0.04))
 
 
