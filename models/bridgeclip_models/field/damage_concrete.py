@@ -81,7 +81,7 @@ def spalling(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
     patch = patch_around(canvas, spot, 1.5 * wide, 1.5 * wide, 1.5 * high, 1.5 * high)
     if patch is None:
         return
-    field = ragged(patch, rng, spot, wide, high, 0.4)
+    field = ragged(patch, rng, spot, wide, high, 0.27)
     alpha = edge(field, patch, min(wide, high), 2)
     depth = float(np.clip(rng.uniform(12, 30) + 6 * spot.severity, 6, 60))
     stones = patch.noise(rng, 28, 2, 0.2)
@@ -119,11 +119,11 @@ def delamination(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
     patch = patch_around(canvas, spot, 1.4 * wide, 1.4 * wide, 1.4 * high, 1.4 * high)
     if patch is None:
         return
-    field = ragged(patch, rng, spot, wide, high, 0.22, 30)
+    field = ragged(patch, rng, spot, wide, high, 0.16, 40)
     dome = np.clip(field * 2.2, 0, 1)
     canvas.raise_by(patch, dome * (2 - dome) * np.float32(np.clip(5 + 3 * spot.severity, 2, 16)))
     ring = np.exp(-((field / np.float32(0.07)) ** 2))
-    canvas.paint(patch, ring * np.float32(rng.uniform(0.1, 0.35)), (0.05, 0.045, 0.038))
+    canvas.paint(patch, ring * np.float32(rng.uniform(0.03, 0.25)), (0.05, 0.045, 0.038))
     canvas.scale(patch, 1 + np.clip(field * 3, 0, 1) * np.float32(rng.choice((-0.14, 0.13))))
     start = rng.uniform(0, 2 * np.pi)
     angle = np.linspace(start, start + rng.uniform(2, 5.5), 200)

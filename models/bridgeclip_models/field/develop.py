@@ -13,6 +13,7 @@ from PIL import Image
 _LUMA = (0.2126, 0.7152, 0.0722)
 _CURVE_STEPS = 4096
 _CURVE_TOP = 1.0  # exposure at which the sensor is full
+_SKY_LEVEL = 4.0  # times the median: brighter parts count less in metering
 _LENS_BLUR_PX_12MP = 0.62  # deviation of the point spread at 12 MP
 
 
@@ -36,7 +37,7 @@ class Exposure:
     def of(cls, rng: np.random.Generator, dark: bool) -> "Exposure":
         blurred = rng.random() < (0.3 if dark else 0.12)
         return cls(
-            value=float(0.19 * 2 ** rng.normal(0, 0.4)),
+            value=float(0.17 * 2 ** rng.normal(0, 0.4)),
             iso=int(rng.choice((400, 800, 1600) if dark else (100, 200, 400))),
             blur_px=float(rng.uniform(1.5, 8)) if blurred else 0.0,
             blur_angle=float(rng.uniform(0, np.pi)),
@@ -73,13 +74,14 @@ def jpeg(pixels: np.ndarray, exposure: Exposure, exif: bytes = b"") -> bytes:
 
 
 def _expose(radiance: np.ndarray, exposure: Exposure) -> None:
-    """Scales radiance so that its mean, weighted to the middle and without the brightest parts, is the wanted one."""
+    """Scales radiance so that its geometric mean, weighted to the middle, is the wanted one: cameras spare the shadows
+    before a bright sky in the same way."""
     height, width = radiance.shape[1:]
     step = max(1, width // 120)
     small = sum(weight * channel[::step, ::step] for weight, channel in zip(_LUMA, radiance, strict=True))
     y, x = np.linspace(-1, 1, small.shape[0])[:, None], np.linspace(-1, 1, small.shape[1])[None, :]
-    weight = np.exp(-1.2 * (x * x + y * y)) * (small <= np.percentile(small, 92))
-    gain = exposure.value / max(float((small * weight).sum() / weight.sum()), 1e-4)
+    weight = np.exp(-1.2 * (x * x + y * y)) * np.where(small > _SKY_LEVEL * np.median(small), 0.25, 1)
+    gain = exposure.value / float(np.exp((np.log(np.maximum(small, 1e-4)) * weight).sum() / weight.sum()))
     corner = (height**2 + width**2) / 4
     falloff = (1 - exposure.vignetting * (((np.arange(height) - height / 2) ** 2)[:, None] / corner)).astype(np.float32)
     falloff = falloff - (exposure.vignetting * ((np.arange(width) - width / 2) ** 2) / corner).astype(np.float32)[None, :]

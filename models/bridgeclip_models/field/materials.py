@@ -174,9 +174,9 @@ def _asphalt(canvas: Canvas, patch: Patch, rng: np.random.Generator, tone: np.ra
     """Bitumen with stones of 5 to 13 mm, polished lighter by traffic."""
     value = tone.uniform(0.045, 0.12)
     stones = patch.noise(rng, 14, 1.5, 0.15)
-    factor = 1 + np.float32(0.30) * stones + np.float32(0.12) * patch.noise(rng, 2500, 40, 0.5)
+    factor = 1 + np.float32(0.24) * stones + np.float32(0.12) * patch.noise(rng, 2500, 40, 0.5)
     _colour(canvas, patch, value * np.array([1, 0.99, 0.96]), factor)
-    canvas.raise_by(patch, np.float32(0.9) * stones)
+    canvas.raise_by(patch, np.float32(0.5) * stones)
 
 
 def _soil(canvas: Canvas, patch: Patch, rng: np.random.Generator, tone: np.random.Generator) -> None:

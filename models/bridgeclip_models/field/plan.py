@@ -61,6 +61,7 @@ KINDS: dict[str, Kind] = {
 }
 _PAINTED = {"paint"}  # a coating can only fail where there is one
 _CULVERT = {"top slab", "bottom slab", "side wall"}
+_FIELD_MAX = {"cracking": 3500, "fatigue cracking": 2000}  # mm; inspectors go near for cracks
 _FLAT_ONLY = {"soil/debris clogging"}  # on what faces up
 
 
@@ -191,7 +192,7 @@ class _View:
     def _camera(self, rng: np.random.Generator, structure: Structure, target: Facet, kind: str, extent: float) -> Camera | None:
         """Returns a camera that looks at a place on the target, or None if nobody can stand there."""
         share = np.exp(rng.uniform(np.log(0.012), np.log(0.3)))
-        field = float(np.clip(extent / np.sqrt(share), 500, 5500)) * rng.uniform(0.8, 1.1)
+        field = float(np.clip(extent / np.sqrt(share), 500, _FIELD_MAX.get(kind, 5000))) * rng.uniform(0.8, 1.1)
         focal = self.size[0] * rng.uniform(24, 52) / 36
         margin = min(0.15, extent / max(target.size) / 2)
         u = rng.uniform(margin, 1 - margin) * target.size[0]

@@ -21,6 +21,7 @@ class Photo:
     scales: list[float]  # mm a pixel at the middle of each damage
     exposure: Exposure
     focal: float  # px
+    distance: float  # mm from the camera to what the middle of the photo shows
 
 
 def frame_size(shape: tuple[int, int], megapixels: float) -> tuple[int, int]:
@@ -47,10 +48,21 @@ def photograph(plan: Plan, megapixels: float, without: int | None = None) -> Pho
     dark = not plan.light.sun_strength and plan.member not in ("pavement", "curb", "railing", "guardrail")
     exposure = Exposure.of(rng, dark)
     radiance = lit(canvas, plan.facets, plan.light, sky_background(canvas, generator(plan.seed, "sky"), plan.light))
-    return Photo(develop(radiance, exposure, rng), masks, [_scale(canvas, damage) for damage in plan.damages], exposure, camera.focal)
+    return Photo(develop(radiance, exposure, rng), masks, [_scale(canvas, damage) for damage in plan.damages], exposure, camera.focal, _distance(canvas))
 
 
 def _scale(canvas: Canvas, damage: Damage) -> float:
     projection = canvas.projections[damage.spot.number]
     x, y = projection.pixels(canvas.flat(damage.spot.number, np.array([damage.spot.u])), np.array([damage.spot.v]))
     return float(np.sqrt(abs(np.linalg.det(projection.jacobian(float(x[0]), float(y[0]))))))
+
+
+def _distance(canvas: Canvas) -> float:
+    """Returns the depth in the middle of the picture, or of the nearest facet to it in the same row."""
+    height, width = canvas.shape
+    row = canvas.ids[height // 2]
+    shown = np.flatnonzero(row >= 0)
+    if not len(shown):
+        return 20_000.0
+    column = int(shown[np.argmin(np.abs(shown - width // 2))])
+    return float(1 / (canvas.projections[row[column]].inverse @ (1, column, height // 2)))

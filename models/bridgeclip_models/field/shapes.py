@@ -53,7 +53,7 @@ def ragged(patch: Patch, rng: np.random.Generator, spot: Spot, wide: float, high
     power = np.float32(rng.uniform(1.6, 3.0))
     distance = (np.abs(a) ** power + np.abs(b) ** power) ** (1 / power)
     size = max(min(wide, high), 4 * finest)
-    return 1 - distance + np.float32(rough) * patch.noise(rng, 1.1 * size, min(finest, size / 4), 0.75)
+    return 1 - distance + np.float32(0.8 * rough) * patch.noise(rng, 1.3 * size, min(finest, size / 4), 0.95)
 
 
 def edge(field: np.ndarray, patch: Patch, size: float, softness: float = 0.0) -> np.ndarray:
