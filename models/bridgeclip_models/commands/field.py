@@ -27,9 +27,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     make = actions.add_parser("render", help="render photos with masks and labels")
     make.add_argument("--count", required=True, type=int, metavar="N", help="number of photos")
-    make.add_argument("--seed", type=int, default=1, metavar="S", help="of all random choices, at least 0 (default: %(default)s)")
-    make.add_argument("--split", default="field", metavar="NAME", help="name of the files; splits share no scene (default: %(default)s)")
-    make.add_argument("--megapixels", default="12-20", metavar="M", help="size of the photos, one number or a range (default: %(default)s)")
+    make.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="of all random choices, at least 0 (default: %(default)s)"
+    )
+    make.add_argument(
+        "--split",
+        default="field",
+        metavar="NAME",
+        help="name of the files; splits share no scene (default: %(default)s)",
+    )
+    make.add_argument(
+        "--megapixels",
+        default="12-20",
+        metavar="M",
+        help="size of the photos, one number or a range (default: %(default)s)",
+    )
     make.add_argument("--jobs", type=int, metavar="J", help="processes (default: one for each core)")
     make.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
     show = actions.add_parser("sheet", help="make a contact sheet")
@@ -66,5 +78,7 @@ def _sizes(text: str) -> tuple[float, float]:
     except ValueError:
         raise UserError(f"--megapixels is {text!r}; expected a number or a range such as 12-20") from None
     if not _MEGAPIXELS[0] <= sizes[0] <= sizes[1] <= _MEGAPIXELS[1]:
-        raise UserError(f"--megapixels is {text!r}; expected {_MEGAPIXELS[0]} to {_MEGAPIXELS[1]:g}, the smaller number first")
+        raise UserError(
+            f"--megapixels is {text!r}; expected {_MEGAPIXELS[0]} to {_MEGAPIXELS[1]:g}, the smaller number first"
+        )
     return sizes

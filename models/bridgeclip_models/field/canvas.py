@@ -11,6 +11,7 @@ from .noise import cells, fractal
 
 _PIECE = 384  # px; the largest side of the rectangles in which large facets are painted
 MARK_MIN = 0.12  # change of a pixel, as a share, that makes it part of a damage's mask
+_INVERSE_MIN = np.float32(1e-7)  # 1/mm; pixels beyond a facet's horizon count as 10 km away
 SKY = -1  # facet number of pixels that show none
 
 
@@ -42,22 +43,24 @@ class Patch:
 
     @cached_property
     def depth(self) -> np.ndarray:
-        return 1 / self._linear(self.projection.inverse, 0)
+        return 1 / np.maximum(self.linear(self.projection.inverse, 0), _INVERSE_MIN)
 
     @cached_property
     def u(self) -> np.ndarray:
-        return self._across(self._linear(self.projection.u, 0) * self.depth)
+        return self._across(self.linear(self.projection.u, 0) * self.depth)
 
     @cached_property
     def v(self) -> np.ndarray:
-        return self._linear(self.projection.v, 0) * self.depth
+        return self.linear(self.projection.v, 0) * self.depth
 
     def sparse(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns u and v at the centres of the squares of `noise.cells`."""
-        depth = 1 / self._linear(self.projection.inverse, step)
-        return self._across(self._linear(self.projection.u, step) * depth), self._linear(self.projection.v, step) * depth
+        depth = 1 / np.maximum(self.linear(self.projection.inverse, step), _INVERSE_MIN)
+        return self._across(self.linear(self.projection.u, step) * depth), self.linear(self.projection.v, step) * depth
 
-    def noise(self, rng: np.random.Generator, longest: float, shortest: float, roughness: float = 0.6, stretch: float = 1.0) -> np.ndarray:
+    def noise(
+        self, rng: np.random.Generator, longest: float, shortest: float, roughness: float = 0.6, stretch: float = 1.0
+    ) -> np.ndarray:
         return fractal(self, rng, longest, shortest, roughness, stretch)
 
     def _across(self, u: np.ndarray) -> np.ndarray:
@@ -65,7 +68,7 @@ class Patch:
         radius = np.float32(self.projection.facet.radius)
         return np.arcsin(np.clip(u / radius - 1, -1, 1)) * radius + radius if radius else u
 
-    def _linear(self, coefficients: np.ndarray, step: int) -> np.ndarray:
+    def linear(self, coefficients: np.ndarray, step: int) -> np.ndarray:
         """Returns constant + across x + along y at every pixel (step 0) or at `cells`."""
         top, bottom, left, right = self.box
         y, x = cells(self.box, step) if step else (np.arange(top, bottom), np.arange(left, right))
@@ -90,9 +93,10 @@ class Canvas:
     def shape(self) -> tuple[int, int]:
         return self.ids.shape
 
+    @cached_property
     def visible(self) -> list[int]:
-        """Returns the numbers of the facets that at least one pixel shows."""
-        return [int(number) for number in np.flatnonzero(np.bincount(self.ids.ravel() + 1, minlength=len(self.projections) + 1)[1:])]
+        """The numbers of the facets that at least one pixel shows."""
+        return np.flatnonzero(np.bincount(self.ids.ravel() + 1)[1:]).tolist()
 
     def patch(self, number: int, box: tuple[int, int, int, int] | None = None) -> Patch | None:
         """Returns the pixels of a facet, within a box if one is given; None if there are none."""
@@ -106,7 +110,12 @@ class Canvas:
         rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
         if not len(rows):
             return None
-        tight = (box[0] + int(rows[0]), box[0] + int(rows[-1]) + 1, box[2] + int(columns[0]), box[2] + int(columns[-1]) + 1)
+        tight = (
+            box[0] + int(rows[0]),
+            box[0] + int(rows[-1]) + 1,
+            box[2] + int(columns[0]),
+            box[2] + int(columns[-1]) + 1,
+        )
         return Patch(projection, tight, shown[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
     def pieces(self, number: int) -> list[Patch]:
@@ -131,7 +140,11 @@ class Canvas:
         projection = self.projections[number]
         if projection is None:
             return None
-        corners = projection.facet.origin + self.flat(number, us.ravel())[:, None] * projection.facet.u + vs.ravel()[:, None] * projection.facet.v
+        corners = (
+            projection.facet.origin
+            + self.flat(number, us.ravel())[:, None] * projection.facet.u
+            + vs.ravel()[:, None] * projection.facet.v
+        )
         x, y, depth = self.camera.project(corners)
         if (depth < 1).any():
             return self.patch(number)
@@ -142,7 +155,11 @@ class Canvas:
     def flat(self, number: int, u: np.ndarray) -> np.ndarray:
         """Returns where u, which is an arc on cylinders, is across the rectangle."""
         radius = self.projections[number].facet.radius
-        return (np.sin(np.clip((u - radius) / radius, -np.pi / 2, np.pi / 2)) + 1) * radius if radius else np.asarray(u, float)
+        return (
+            (np.sin(np.clip((u - radius) / radius, -np.pi / 2, np.pi / 2)) + 1) * radius
+            if radius
+            else np.asarray(u, float)
+        )
 
     def paint(self, patch: Patch, alpha: np.ndarray, colour) -> None:
         """Blends a colour (three numbers or three fields) over the facet's pixels of a patch."""
@@ -203,7 +220,7 @@ class Canvas:
             mask = Image.new("1", (right - left, bottom - top))
             ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in projection.polygon], fill=1)
             patch = Patch(projection, projection.box, np.asarray(mask))
-            inverse = patch._linear(projection.inverse, 0)
+            inverse = patch.linear(projection.inverse, 0)
             view = nearest[top:bottom, left:right]
             wins = patch.shown & (inverse > view)
             np.maximum(view, inverse * patch.shown, out=view)

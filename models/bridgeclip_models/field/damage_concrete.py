@@ -44,13 +44,17 @@ def cracking(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
             _crack(canvas, rng, spot.number, crooked(rng, (line[0][at], line[1][at]), end, 0.12), width * 0.6)
 
 
-def _crack(canvas: Canvas, rng: np.random.Generator, number: int, line: tuple[np.ndarray, np.ndarray], width: float) -> None:
+def _crack(
+    canvas: Canvas, rng: np.random.Generator, number: int, line: tuple[np.ndarray, np.ndarray], width: float
+) -> None:
     """Draws one crack, which tapers to its ends; dirt or lime marks its edges."""
     share = np.linspace(0, 1, len(line[0]))
     widths = width * np.minimum(1, 0.35 + 3 * np.minimum(share, 1 - share)) * np.exp(rng.normal(0, 0.25, len(share)))
     halo = rng.choice((0, 1, 2), p=(0.25, 0.55, 0.2))
     if halo:
-        draw_line(canvas, number, line, 6 + 8 * width, (0.05, 0.047, 0.04) if halo == 1 else _LIME, rng.uniform(0.05, 0.22), 0)
+        draw_line(
+            canvas, number, line, 6 + 8 * width, (0.05, 0.047, 0.04) if halo == 1 else _LIME, rng.uniform(0.05, 0.22), 0
+        )
     draw_line(canvas, number, line, widths, _CRACK, 0.93, 0.5 * width)
 
 
@@ -88,11 +92,16 @@ def spalling(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
     base = np.array((0.27, 0.25, 0.21)) * rng.uniform(0.55, 1.25)
     shade = 1 + np.float32(0.28) * stones
     canvas.paint(patch, alpha * np.float32(0.95), base[:, None, None] * np.maximum(shade, 0.2))
-    canvas.raise_by(patch, -np.clip(field * np.float32(min(wide, high)) * np.float32(1.1), 0, depth) + alpha * np.float32(1.6) * stones)
+    canvas.raise_by(
+        patch,
+        -np.clip(field * np.float32(min(wide, high)) * np.float32(1.1), 0, depth) + alpha * np.float32(1.6) * stones,
+    )
     _bars(canvas, rng, spot, wide, high, patch, field)
 
 
-def _bars(canvas: Canvas, rng: np.random.Generator, spot: Spot, wide: float, high: float, patch, field: np.ndarray) -> None:
+def _bars(
+    canvas: Canvas, rng: np.random.Generator, spot: Spot, wide: float, high: float, patch, field: np.ndarray
+) -> None:
     """Draws reinforcement where the hollow is deep enough."""
     diameter, spacing = float(rng.choice((13, 16, 19, 22, 25))), rng.uniform(100, 220)
     inside = np.clip((field - 0.16) * 8, 0, 1)
@@ -149,11 +158,27 @@ def leakage(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
         canvas.raise_by(patch, crust * np.float32(6))
     else:
         runs(canvas, spot, rng, wide, spot.extent * rng.uniform(0.8, 1.6), wet, rng.uniform(0.3, 0.75))
-        runs(canvas, spot, rng, wide * rng.uniform(0.2, 0.7), spot.extent * rng.uniform(0.4, 1.2), _LIME, rng.uniform(0.3, 1.0))
+        runs(
+            canvas,
+            spot,
+            rng,
+            wide * rng.uniform(0.2, 0.7),
+            spot.extent * rng.uniform(0.4, 1.2),
+            _LIME,
+            rng.uniform(0.3, 1.0),
+        )
     angle = rng.normal(0, 0.25)
     half = np.array([np.cos(angle), np.sin(angle)]) * wide * 0.9
     line = crooked(rng, (spot.u - half[0], spot.v - half[1]), (spot.u + half[0], spot.v + half[1]), 0.08)
-    draw_line(canvas, spot.number, line, rng.uniform(6, 30) * np.exp(rng.normal(0, 0.5, len(line[0]))), _LIME, rng.uniform(0.3, 0.9), -3)
+    draw_line(
+        canvas,
+        spot.number,
+        line,
+        rng.uniform(6, 30) * np.exp(rng.normal(0, 0.5, len(line[0]))),
+        _LIME,
+        rng.uniform(0.3, 0.9),
+        -3,
+    )
     draw_line(canvas, spot.number, line, rng.uniform(0.2, 0.8), _CRACK, 0.8, 0)
 
 
@@ -166,7 +191,11 @@ def broken_edge(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
     field = ragged(patch, rng, spot, wide, high, 0.3)
     stones = patch.noise(rng, 30, 2, 0.25)
     alpha = edge(field, patch, min(wide, high), 2)
-    canvas.paint(patch, alpha * np.float32(0.9), np.array((0.36, 0.34, 0.3))[:, None, None] * rng.uniform(0.6, 1.1) * np.maximum(1 + 0.2 * stones, 0.3))
+    canvas.paint(
+        patch,
+        alpha * np.float32(0.9),
+        np.array((0.36, 0.34, 0.3))[:, None, None] * rng.uniform(0.6, 1.1) * np.maximum(1 + 0.2 * stones, 0.3),
+    )
     canvas.raise_by(patch, -np.clip(field * np.float32(high), 0, 70) + alpha * stones * np.float32(2))
 
 
@@ -209,7 +238,9 @@ def scour(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
     """Paints what a stream washed out below a wall or pier: a hollow along its foot, rubbed concrete above."""
     facet = canvas.projections[spot.number].facet
     wide, high = spot.reach, spot.reach * rng.uniform(0.25, 0.5)
-    foot = Spot(spot.number, spot.u, facet.size[1] if abs(facet.normal[2]) < 0.5 else spot.v, spot.extent, spot.severity)
+    foot = Spot(
+        spot.number, spot.u, facet.size[1] if abs(facet.normal[2]) < 0.5 else spot.v, spot.extent, spot.severity
+    )
     patch = patch_around(canvas, foot, 1.5 * wide, 1.5 * wide, 2.2 * high, 1.5 * high)
     if patch is None:
         return
@@ -219,7 +250,11 @@ def scour(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
     canvas.scale(patch, 1 + worn * (np.float32(0.2) * stones - np.float32(0.15)))
     canvas.raise_by(patch, worn * stones * np.float32(4))
     alpha = edge(field, patch, high, 15)
-    canvas.paint(patch, alpha * np.float32(0.96), np.array((0.03, 0.027, 0.023))[:, None, None] * np.maximum(1 + 0.5 * stones, 0.2))
+    canvas.paint(
+        patch,
+        alpha * np.float32(0.96),
+        np.array((0.03, 0.027, 0.023))[:, None, None] * np.maximum(1 + 0.5 * stones, 0.2),
+    )
     canvas.raise_by(patch, -np.clip(field * np.float32(high), 0, 250))
 
 
@@ -245,4 +280,12 @@ def clogging(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
         at = index % max(count, 1)
         if at < count:
             tip = (u[at] + rng.normal(0, 40), v[at] - rng.uniform(30, 160))
-            draw_line(canvas, spot.number, crooked(rng, (u[at], v[at]), tip, 0.08), rng.uniform(2, 7), (0.07, 0.11, 0.03), 0.9, -2)
+            draw_line(
+                canvas,
+                spot.number,
+                crooked(rng, (u[at], v[at]), tip, 0.08),
+                rng.uniform(2, 7),
+                (0.07, 0.11, 0.03),
+                0.9,
+                -2,
+            )

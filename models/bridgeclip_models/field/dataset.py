@@ -83,7 +83,9 @@ def _is_done(bench: Bench, index: int) -> bool:
         return False
     found = json.loads(path.read_text(encoding="utf-8"))["settings"]
     if found != bench.settings():
-        raise UserError(f"{path}: rendered with {found}, wanted are {bench.settings()}; give another --out or remove that folder")
+        raise UserError(
+            f"{path}: rendered with {found}, wanted are {bench.settings()}; give another --out or remove that folder"
+        )
     return True
 
 
@@ -130,10 +132,17 @@ def describe(scene: Plan, photo: Photo, name: str) -> dict:
     labels = scene.labels
     damages = zip(scene.damages, photo.masks, photo.scales, strict=True)
     return {
-        "image": f"{PHOTOS}/{name}.jpg", "width": width, "height": height, "member": scene.member,
-        "soundness": labels.soundness, "measure": labels.measure,
-        "damage_type": list(labels.damage_type), "damage_location": list(labels.damage_location),
-        "focal_px": round(photo.focal, 1), "distance_mm": round(photo.distance), "sun": bool(scene.light.sun_strength),
+        "image": f"{PHOTOS}/{name}.jpg",
+        "width": width,
+        "height": height,
+        "member": scene.member,
+        "soundness": labels.soundness,
+        "measure": labels.measure,
+        "damage_type": list(labels.damage_type),
+        "damage_location": list(labels.damage_location),
+        "focal_px": round(photo.focal, 1),
+        "distance_mm": round(photo.distance),
+        "sun": bool(scene.light.sun_strength),
         "damages": [_damage(*parts, f"{MASKS}/{name}-{number}.png") for number, parts in enumerate(damages)],
         "distractors": [distractor.kind for distractor in scene.distractors],
     }
@@ -142,11 +151,21 @@ def describe(scene: Plan, photo: Photo, name: str) -> dict:
 def _damage(damage: Damage, mask: np.ndarray, scale: float, path: str) -> dict:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     seen = bool(len(rows))
-    box = [int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)] if seen else None
+    box = (
+        [int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)]
+        if seen
+        else None
+    )
     found = {
-        "type": damage.kind, "location": damage.member, "mask": path, "box": box,
-        "area_px": int(mask.sum()), "share": round(float(mask.mean()), 6),
-        "mm_per_px": round(scale, 4), "extent_mm": round(damage.spot.extent, 1), "severity": round(damage.spot.severity, 3),
+        "type": damage.kind,
+        "location": damage.member,
+        "mask": path,
+        "box": box,
+        "area_px": int(mask.sum()),
+        "share": round(float(mask.mean()), 6),
+        "mm_per_px": round(scale, 4),
+        "extent_mm": round(damage.spot.extent, 1),
+        "severity": round(damage.spot.severity, 3),
     }
     if damage.kind == "cracking":
         found["crack_width_mm"] = round(crack_width(damage.spot), 3)
@@ -161,7 +180,10 @@ def _write_tables(bench: Bench) -> None:
 
 def _csv_row(line: dict) -> dict[str, str]:
     """Returns the photo's row. One that shows no damage has no valid kind of damage, as in inspection records."""
-    found = row(line["image"], Labels(line["soundness"], line["measure"], tuple(line["damage_type"]), tuple(line["damage_location"])))
+    found = row(
+        line["image"],
+        Labels(line["soundness"], line["measure"], tuple(line["damage_type"]), tuple(line["damage_location"])),
+    )
     return found if line["damage_type"] else found | {"damage_type_valid": "0"}
 
 

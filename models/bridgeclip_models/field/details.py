@@ -31,7 +31,9 @@ class Formwork:
             self._plugs(canvas, number, rng, us, vs)
         self._pores(canvas, number, facet, rng)
 
-    def _shade_panels(self, canvas: Canvas, number: int, facet: Facet, rng: np.random.Generator, du: float, dv: float) -> None:
+    def _shade_panels(
+        self, canvas: Canvas, number: int, facet: Facet, rng: np.random.Generator, du: float, dv: float
+    ) -> None:
         shades = rng.normal(1, 0.05, 256).astype(np.float32)
         for patch in canvas.pieces(number):
             column = np.floor((patch.u - np.float32(du)) / np.float32(self.wide)).astype(np.int32)
@@ -39,9 +41,13 @@ class Formwork:
             canvas.scale(patch, shades.take((column * 17 + row * 5) & 255))
             canvas.raise_by(patch, (shades.take((column * 29 + row * 3) & 255) - 1) * np.float32(14))
 
-    def _joints(self, canvas: Canvas, number: int, facet: Facet, rng: np.random.Generator, us: np.ndarray, vs: np.ndarray) -> None:
+    def _joints(
+        self, canvas: Canvas, number: int, facet: Facet, rng: np.random.Generator, us: np.ndarray, vs: np.ndarray
+    ) -> None:
         width, height = facet.size
-        lines = [((u, u), (0, height)) for u in us if 0 < u < width] + [((0, width), (v, v)) for v in vs if 0 < v < height]
+        lines = [((u, u), (0, height)) for u in us if 0 < u < width] + [
+            ((0, width), (v, v)) for v in vs if 0 < v < height
+        ]
         for u, v in lines[:60]:
             strength = rng.uniform(0.15, 0.6)
             stamp = stroke(canvas, number, np.array(u), np.array(v), rng.uniform(1.5, 5))
@@ -49,13 +55,20 @@ class Formwork:
             canvas.raise_at(stamp.index, stamp.alpha * np.float32(rng.choice((-1.2, 0.8))))
 
     def _plugs(self, canvas: Canvas, number: int, rng: np.random.Generator, us: np.ndarray, vs: np.ndarray) -> None:
-        u, v = (grid.ravel() for grid in np.meshgrid(np.concatenate([us + self.wide * 0.25, us + self.wide * 0.75]), vs + self.high * 0.5))
+        u, v = (
+            grid.ravel()
+            for grid in np.meshgrid(
+                np.concatenate([us + self.wide * 0.25, us + self.wide * 0.75]), vs + self.high * 0.5
+            )
+        )
         if len(u) > 400:
             return
         shade = rng.choice((0.75, 1.15, 1.3))
         stamp = discs(canvas, number, u, v, np.full(len(u), 15.0))
         for channel in canvas.albedo:
-            channel.reshape(-1)[stamp.index] *= 1 + (np.float32(shade) - 1) * stamp.alpha * np.where(stamp.place > 0.85, -1.2, 0.6).astype(np.float32)
+            channel.reshape(-1)[stamp.index] *= 1 + (np.float32(shade) - 1) * stamp.alpha * np.where(
+                stamp.place > 0.85, -1.2, 0.6
+            ).astype(np.float32)
         canvas.raise_at(stamp.index, -stamp.alpha * np.float32(rng.uniform(0.3, 4)))
 
     def _pores(self, canvas: Canvas, number: int, facet: Facet, rng: np.random.Generator) -> None:
@@ -92,12 +105,16 @@ class Bolts:
         draw_bolts(canvas, number, u, v, self.head, rng)
 
 
-def draw_bolts(canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, head: float, rng: np.random.Generator) -> None:
+def draw_bolts(
+    canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, head: float, rng: np.random.Generator
+) -> None:
     washer = discs(canvas, number, u, v, np.full(len(u), head * 1.22))
     canvas.raise_at(washer.index, washer.alpha * np.float32(4))
     body = discs(canvas, number, u, v, np.full(len(u), head))
     canvas.raise_at(body.index, body.alpha * np.float32(head * 0.6) * np.clip(1.25 - body.place * 0.45, 0, 1))
-    grime = np.where(washer.place > 0.86, 0.45, 0.05).astype(np.float32) * washer.alpha * np.float32(rng.uniform(0.4, 1))
+    grime = (
+        np.where(washer.place > 0.86, 0.45, 0.05).astype(np.float32) * washer.alpha * np.float32(rng.uniform(0.4, 1))
+    )
     canvas.paint_at(washer.index, grime, (0.04, 0.036, 0.03))
 
 
@@ -130,7 +147,11 @@ class Line:
 
     def paint(self, canvas: Canvas, number: int, facet: Facet, rng: np.random.Generator) -> None:
         u, v = np.array(self.us), np.array(self.vs)
-        patch = canvas.around(number, np.array([u.min() - self.width, u.max() + self.width]), np.array([v.min() - self.width, v.max() + self.width]))
+        patch = canvas.around(
+            number,
+            np.array([u.min() - self.width, u.max() + self.width]),
+            np.array([v.min() - self.width, v.max() + self.width]),
+        )
         if patch is None:
             return
         vertical = np.ptp(v) > np.ptp(u)
@@ -153,7 +174,10 @@ class Repair:
         patch = canvas.around(number, np.array([self.u, self.u + self.wide]), np.array([self.v, self.v + self.high]))
         if patch is None:
             return
-        edge = np.minimum(np.minimum(patch.u - self.u, self.u + self.wide - patch.u), np.minimum(patch.v - self.v, self.v + self.high - patch.v))
+        edge = np.minimum(
+            np.minimum(patch.u - self.u, self.u + self.wide - patch.u),
+            np.minimum(patch.v - self.v, self.v + self.high - patch.v),
+        )
         edge = edge + np.float32(3) * patch.noise(rng, 120, 4, 0.5)
         alpha = np.clip(edge / np.float32(patch.pitch) + 0.5, 0, 1)
         canvas.scale(patch, 1 + alpha * np.float32(rng.uniform(-0.28, 0.45)))
@@ -162,6 +186,6 @@ class Repair:
 
 def paint_details(canvas: Canvas, facets: list[Facet], seed: tuple[int, ...]) -> None:
     """Draws the details of every visible facet."""
-    for number in canvas.visible():
+    for number in canvas.visible:
         for index, detail in enumerate(facets[number].details):
             detail.paint(canvas, number, facets[number], generator(seed, "detail", number, index))

@@ -84,7 +84,9 @@ def _expose(radiance: np.ndarray, exposure: Exposure) -> None:
     gain = exposure.value / float(np.exp((np.log(np.maximum(small, 1e-4)) * weight).sum() / weight.sum()))
     corner = (height**2 + width**2) / 4
     falloff = (1 - exposure.vignetting * (((np.arange(height) - height / 2) ** 2)[:, None] / corner)).astype(np.float32)
-    falloff = falloff - (exposure.vignetting * ((np.arange(width) - width / 2) ** 2) / corner).astype(np.float32)[None, :]
+    falloff = (
+        falloff - (exposure.vignetting * ((np.arange(width) - width / 2) ** 2) / corner).astype(np.float32)[None, :]
+    )
     for channel, balance in zip(radiance, exposure.balance, strict=True):
         channel *= np.float32(gain * balance)
         channel *= falloff
@@ -129,7 +131,9 @@ def _sharpen(radiance: np.ndarray, amount: float) -> None:
     """Adds the difference to the mean of four neighbours, taken from green, to all channels: cameras sharpen brightness."""
     green = radiance[1]
     detail = np.zeros_like(green)
-    detail[1:-1, 1:-1] = green[1:-1, 1:-1] - (green[:-2, 1:-1] + green[2:, 1:-1] + green[1:-1, :-2] + green[1:-1, 2:]) / 4
+    detail[1:-1, 1:-1] = (
+        green[1:-1, 1:-1] - (green[:-2, 1:-1] + green[2:, 1:-1] + green[1:-1, :-2] + green[1:-1, 2:]) / 4
+    )
     detail *= np.float32(amount)
     for channel in radiance:
         channel += detail

@@ -9,7 +9,14 @@ from .geometry import Facet
 from .shapes import Spot, crooked, draw_line, edge, patch_around, ragged
 from .stamps import discs
 
-_SPRAYS = ((0.02, 0.02, 0.02), (0.5, 0.05, 0.04), (0.05, 0.12, 0.45), (0.55, 0.55, 0.55), (0.06, 0.3, 0.1), (0.6, 0.4, 0.02))
+_SPRAYS = (
+    (0.02, 0.02, 0.02),
+    (0.5, 0.05, 0.04),
+    (0.05, 0.12, 0.45),
+    (0.55, 0.55, 0.55),
+    (0.06, 0.3, 0.1),
+    (0.6, 0.4, 0.02),
+)
 
 
 def chalk(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
@@ -20,7 +27,9 @@ def chalk(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
         angle = rng.choice((0, np.pi / 2, np.pi / 4)) + rng.normal(0, 0.15)
         long = spot.extent * rng.uniform(0.1, 0.7)
         end = start[0] + long * np.cos(angle), start[1] + long * np.sin(angle)
-        draw_line(canvas, spot.number, crooked(rng, start, end, 0.03), rng.uniform(4, 10), colour, rng.uniform(0.4, 0.8), 0)
+        draw_line(
+            canvas, spot.number, crooked(rng, start, end, 0.03), rng.uniform(4, 10), colour, rng.uniform(0.4, 0.8), 0
+        )
 
 
 def graffiti(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
@@ -28,7 +37,11 @@ def graffiti(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
     colour = _SPRAYS[int(rng.integers(len(_SPRAYS)))]
     for stroke in range(int(rng.integers(2, 6))):
         t = np.linspace(0, rng.uniform(2, 7), 160)
-        u = spot.u + (stroke - 2) * 0.4 * spot.extent + spot.reach * 0.4 * np.sin(t * rng.uniform(0.8, 1.8) + rng.uniform(0, 6))
+        u = (
+            spot.u
+            + (stroke - 2) * 0.4 * spot.extent
+            + spot.reach * 0.4 * np.sin(t * rng.uniform(0.8, 1.8) + rng.uniform(0, 6))
+        )
         v = spot.v + spot.reach * 0.6 * np.sin(t * rng.uniform(0.8, 1.8) + rng.uniform(0, 6))
         draw_line(canvas, spot.number, (u, v), rng.uniform(25, 70), colour, rng.uniform(0.6, 0.9), 0)
 
@@ -63,9 +76,20 @@ def scratches(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
     for _ in range(int(rng.integers(2, 9))):
         a = angle + rng.normal(0, 0.15)
         start = spot.u + rng.normal(0, spot.reach), spot.v + rng.normal(0, spot.reach)
-        end = start[0] + spot.extent * np.cos(a) * rng.uniform(0.2, 1), start[1] + spot.extent * np.sin(a) * rng.uniform(0.2, 1)
+        end = (
+            start[0] + spot.extent * np.cos(a) * rng.uniform(0.2, 1),
+            start[1] + spot.extent * np.sin(a) * rng.uniform(0.2, 1),
+        )
         dark = rng.random() < 0.4
-        draw_line(canvas, spot.number, crooked(rng, start, end, 0.008), rng.uniform(0.5, 3), (0.05, 0.05, 0.045) if dark else (0.5, 0.49, 0.47), rng.uniform(0.3, 0.7), 0)
+        draw_line(
+            canvas,
+            spot.number,
+            crooked(rng, start, end, 0.008),
+            rng.uniform(0.5, 3),
+            (0.05, 0.05, 0.045) if dark else (0.5, 0.49, 0.47),
+            rng.uniform(0.3, 0.7),
+            0,
+        )
 
 
 def stain(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
@@ -83,7 +107,15 @@ def cable_across(canvas: Canvas, rng: np.random.Generator, spot: Spot) -> None:
     u = np.linspace(0, facet.size[0], 400)
     v = spot.v + spot.extent * 0.1 * np.abs(np.sin(u / max(900, spot.extent) * np.pi))
     width = rng.uniform(6, 18)
-    draw_line(canvas, spot.number, (u, v), width, (0.025, 0.025, 0.027) if rng.random() < 0.7 else (0.35, 0.35, 0.33), 0.97, -width / 2)
+    draw_line(
+        canvas,
+        spot.number,
+        (u, v),
+        width,
+        (0.025, 0.025, 0.027) if rng.random() < 0.7 else (0.35, 0.35, 0.33),
+        0.97,
+        -width / 2,
+    )
     draw_line(canvas, spot.number, (u, v + width * 1.1), width * 1.2, (0.03, 0.03, 0.03), 0.35, 0)
 
 

@@ -43,15 +43,23 @@ def exif(photo: Photo, stored: tuple[int, int], orientation: int, rng: np.random
     written = time.strftime("%Y:%m:%d %H:%M:%S")
     long_side = max(stored)
     image = {
-        piexif.ImageIFD.Make: body.make, piexif.ImageIFD.Model: body.model, piexif.ImageIFD.Orientation: orientation,
-        piexif.ImageIFD.Software: _SOFTWARE, piexif.ImageIFD.DateTime: written,
+        piexif.ImageIFD.Make: body.make,
+        piexif.ImageIFD.Model: body.model,
+        piexif.ImageIFD.Orientation: orientation,
+        piexif.ImageIFD.Software: _SOFTWARE,
+        piexif.ImageIFD.DateTime: written,
     }
     camera = {
-        piexif.ExifIFD.ExifVersion: b"0231", piexif.ExifIFD.DateTimeOriginal: written, piexif.ExifIFD.DateTimeDigitized: written,
-        piexif.ExifIFD.ExposureTime: (1, int(rng.choice((30, 60, 125, 250, 500)))), piexif.ExifIFD.FNumber: (round(body.f_number * 10), 10),
-        piexif.ExifIFD.ISOSpeedRatings: photo.exposure.iso, piexif.ExifIFD.FocalLength: (round(photo.focal / long_side * body.sensor_mm * 100), 100),
+        piexif.ExifIFD.ExifVersion: b"0231",
+        piexif.ExifIFD.DateTimeOriginal: written,
+        piexif.ExifIFD.DateTimeDigitized: written,
+        piexif.ExifIFD.ExposureTime: (1, int(rng.choice((30, 60, 125, 250, 500)))),
+        piexif.ExifIFD.FNumber: (round(body.f_number * 10), 10),
+        piexif.ExifIFD.ISOSpeedRatings: photo.exposure.iso,
+        piexif.ExifIFD.FocalLength: (round(photo.focal / long_side * body.sensor_mm * 100), 100),
         piexif.ExifIFD.FocalLengthIn35mmFilm: round(photo.focal / long_side * 36),
-        piexif.ExifIFD.PixelXDimension: stored[0], piexif.ExifIFD.PixelYDimension: stored[1],
+        piexif.ExifIFD.PixelXDimension: stored[0],
+        piexif.ExifIFD.PixelYDimension: stored[1],
     }
     if body.distance:
         camera[piexif.ExifIFD.SubjectDistance] = (round(photo.distance), 1000)
@@ -64,11 +72,15 @@ def _position(rng: np.random.Generator, utc: datetime.datetime) -> dict[int, obj
     north, east = 35.3585 + rng.normal(0, 0.002), 139.3728 + rng.normal(0, 0.002)
     return {
         piexif.GPSIFD.GPSVersionID: (2, 3, 0, 0),
-        piexif.GPSIFD.GPSLatitudeRef: "N", piexif.GPSIFD.GPSLatitude: _sexagesimal(north),
-        piexif.GPSIFD.GPSLongitudeRef: "E", piexif.GPSIFD.GPSLongitude: _sexagesimal(east),
-        piexif.GPSIFD.GPSAltitudeRef: 0, piexif.GPSIFD.GPSAltitude: (int(rng.integers(800, 2600)), 100),
+        piexif.GPSIFD.GPSLatitudeRef: "N",
+        piexif.GPSIFD.GPSLatitude: _sexagesimal(north),
+        piexif.GPSIFD.GPSLongitudeRef: "E",
+        piexif.GPSIFD.GPSLongitude: _sexagesimal(east),
+        piexif.GPSIFD.GPSAltitudeRef: 0,
+        piexif.GPSIFD.GPSAltitude: (int(rng.integers(800, 2600)), 100),
         piexif.GPSIFD.GPSTimeStamp: ((utc.hour, 1), (utc.minute, 1), (utc.second, 1)),
-        piexif.GPSIFD.GPSDateStamp: utc.strftime("%Y:%m:%d"), piexif.GPSIFD.GPSMapDatum: "WGS-84",
+        piexif.GPSIFD.GPSDateStamp: utc.strftime("%Y:%m:%d"),
+        piexif.GPSIFD.GPSMapDatum: "WGS-84",
     }
 
 

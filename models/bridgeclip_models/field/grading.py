@@ -15,7 +15,16 @@ from ..profile.labels import DAMAGE_SEVERITY, DAMAGES, MEASURE_SHARES, RATING_BO
 RATING_ERROR = 0.4  # deviation of an inspector's severity from that of the damage
 _DECIDEDNESS = 1.7  # exponent of the shares: how far inspectors agree on a measure
 _STRUCTURAL = {"main girder", "cross girder", "deck slab", "pier", "bearing", "top slab", "unseating prevention system"}
-_OVER_PEOPLE = {"deck slab", "railing", "curb", "guardrail", "attached equipment", "parapet", "drainage facility", "top slab"}
+_OVER_PEOPLE = {
+    "deck slab",
+    "railing",
+    "curb",
+    "guardrail",
+    "attached equipment",
+    "parapet",
+    "drainage facility",
+    "top slab",
+}
 # How many times more often a measure is chosen for a kind of damage.
 _FACTORS: dict[str, dict[str, float]] = {
     "soil/debris clogging": {"M": 9},
@@ -48,7 +57,10 @@ def rating(findings: list[Finding], rng: np.random.Generator) -> str:
     names = categories()["soundness"].classes
     if not findings:
         return names[0] if rng.random() < 0.93 else names[1]
-    worst = max(f.severity + DAMAGE_SEVERITY[DAMAGES.index(f.kind)] + (0.25 if f.member in _STRUCTURAL else -0.2) for f in findings)
+    worst = max(
+        f.severity + DAMAGE_SEVERITY[DAMAGES.index(f.kind)] + (0.25 if f.member in _STRUCTURAL else -0.2)
+        for f in findings
+    )
     return names[int(np.searchsorted(RATING_BOUNDS, worst + rng.normal(0, RATING_ERROR)))]
 
 

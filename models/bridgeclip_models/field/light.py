@@ -12,10 +12,10 @@ from .geometry import Facet
 from .materials import mean_albedo
 from .noise import bilinear, cells, coarse_tile, enlarged
 
-_RAYS = 36  # directions per point for sky and ground
+_RAYS = 32  # directions per point for sky and ground
 _CELLS = 64  # cells of the ambient light along the picture's width; fewer in small pictures
 _PX_PER_CELL_MIN = 12
-_OCCLUDERS = 56  # the largest facets; smaller ones cast no shadow
+_OCCLUDERS = 40  # the largest facets; smaller ones cast no shadow
 _SHADOW_STEP = 1 / 500  # of the picture's width, at least 2 px
 _POINTS_AT_ONCE = 1500
 _SLOPE_MAX = 1.6  # of relief that light still follows
@@ -41,8 +41,11 @@ class Light:
         blue = rng.uniform(0.03, 0.16) if clear else rng.uniform(-0.02, 0.05)
         green = rng.uniform(0.0, 0.06)
         return cls(
-            sun, rng.uniform(2.2, 4.2) if clear else 0.0, np.array([1 + warm, 1.0, 1 - 1.2 * warm]),
-            np.array([1 - blue, 1.0, 1 + 1.1 * blue]), np.array([1.04, 1.0 + green, 0.86]),
+            sun,
+            rng.uniform(2.2, 4.2) if clear else 0.0,
+            np.array([1 + warm, 1.0, 1 - 1.2 * warm]),
+            np.array([1 - blue, 1.0, 1 + 1.1 * blue]),
+            np.array([1.03, 1.0 + 0.5 * green, 0.93]),
             float(rng.uniform(0.15, 0.8)) if under_cover and rng.random() < 0.35 else 0.0,
         )
 
@@ -51,10 +54,14 @@ def lit(canvas: Canvas, facets: list[Facet], light: Light, sky: np.ndarray) -> n
     """Returns linear radiance [3, height, width]: albedo times irradiance on the facets, and the sky elsewhere."""
     picture = np.empty_like(canvas.albedo)
     np.copyto(picture, sky)
-    patches = [patch for number in canvas.visible() for patch in canvas.pieces(number)]
+    patches = [patch for number in canvas.visible for patch in canvas.pieces(number)]
     scene = _Scene(facets, light)
     ambient = _ambient(patches, scene, max(_PX_PER_CELL_MIN, canvas.shape[1] // _CELLS))
-    sun = _sunlit(patches, scene, max(2, int(canvas.shape[1] * _SHADOW_STEP))) if light.sun_strength else [None] * len(patches)
+    sun = (
+        _sunlit(patches, scene, max(2, int(canvas.shape[1] * _SHADOW_STEP)))
+        if light.sun_strength
+        else [None] * len(patches)
+    )
     dx, dy = _relief(canvas)
     for patch, around, shadow in zip(patches, ambient, sun, strict=True):
         _light_facet(canvas, patch, light, around, shadow, dx, dy, picture)
@@ -84,7 +91,9 @@ def _relief(canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
     return dx, dy
 
 
-def _light_facet(canvas: Canvas, patch: Patch, light: Light, around, shadow, dx: np.ndarray, dy: np.ndarray, picture: np.ndarray) -> None:
+def _light_facet(
+    canvas: Canvas, patch: Patch, light: Light, around, shadow, dx: np.ndarray, dy: np.ndarray, picture: np.ndarray
+) -> None:
     """Writes the radiance of one facet. `around` are its `_ambient` fields, `shadow` where the sun reaches it, or None."""
     sky, ground, along_u, along_v = (enlarged(field, around[0], patch.box) for field in around[1])
     slope_u, slope_v, length = _slopes(patch, dx[patch.slices], dy[patch.slices])
@@ -108,7 +117,7 @@ def _slopes(patch: Patch, dx: np.ndarray, dy: np.ndarray) -> tuple[np.ndarray, n
     """Returns the relief's slopes along u and v, and the factor that shortens the normal to length 1."""
     y, x = (patch.box[0] + patch.box[1]) / 2, (patch.box[2] + patch.box[3]) / 2
     inverse_jacobian = np.linalg.inv(patch.projection.jacobian(x, y))  # px per mm
-    growth = patch._linear(patch.projection.inverse / (patch.projection.inverse @ (1, x, y)), 0)
+    growth = patch.linear(patch.projection.inverse / (patch.projection.inverse @ (1, x, y)), 0)
     slope_u = (dx * np.float32(inverse_jacobian[0, 0]) + dy * np.float32(inverse_jacobian[1, 0])) * growth
     slope_v = (dx * np.float32(inverse_jacobian[0, 1]) + dy * np.float32(inverse_jacobian[1, 1])) * growth
     np.clip(slope_u, -_SLOPE_MAX, _SLOPE_MAX, out=slope_u)
@@ -123,24 +132,31 @@ def _ambient(patches: list[Patch], scene: _Scene, cell: int) -> list[tuple[int, 
     owner = np.repeat(np.arange(len(grids)), [len(points) for points, _ in grids])
     points = np.concatenate([points for points, _ in grids])
     local = _hemisphere()
-    rays = np.stack([local @ np.stack([f.u, f.v, f.normal]).astype(np.float32) for f in (p.projection.facet for p in patches)])
+    rays = np.stack(
+        [local @ np.stack([f.u, f.v, f.normal]).astype(np.float32) for f in (p.projection.facet for p in patches)]
+    )
     slopes = local[:, :2] / np.maximum(local[:, 2:], 0.3)
     parts = []
     for start in range(0, len(points), _POINTS_AT_ONCE):
         some = owner[start : start + _POINTS_AT_ONCE]
-        radiance, from_sky = _hit(points[start : start + _POINTS_AT_ONCE], rays[some], scene)
+        radiance, from_sky = _hit(points[start : start + _POINTS_AT_ONCE], rays, some, scene)
         radiance /= _RAYS
-        parts.append(np.stack([(radiance * from_sky).sum(axis=1), (radiance * ~from_sky).sum(axis=1), *(radiance @ slopes).T]))
+        parts.append(
+            np.stack([(radiance * from_sky).sum(axis=1), (radiance * ~from_sky).sum(axis=1), *(radiance @ slopes).T])
+        )
     fields = np.concatenate(parts, axis=1)
     ends = np.cumsum([len(points) for points, _ in grids])[:-1]
     each = np.split(fields, ends, axis=1)
-    return [(cell, tuple(_smoothed(row.reshape(shape)) for row in rows)) for rows, (_, shape) in zip(each, grids, strict=True)]
+    return [
+        (cell, tuple(_smoothed(row.reshape(shape)) for row in rows))
+        for rows, (_, shape) in zip(each, grids, strict=True)
+    ]
 
 
 def _points(patch: Patch, step: int) -> tuple[np.ndarray, tuple[int, int]]:
     projection = patch.projection
-    depth = 1 / patch._linear(projection.inverse, step)
-    u, v = patch._linear(projection.u, step) * depth, patch._linear(projection.v, step) * depth
+    depth = 1 / np.maximum(patch.linear(projection.inverse, step), np.float32(1e-7))
+    u, v = patch.linear(projection.u, step) * depth, patch.linear(projection.v, step) * depth
     width, height = projection.facet.size
     u, v = np.clip(u, 0, width), np.clip(v, 0, height)
     facet = projection.facet
@@ -155,14 +171,19 @@ def _hemisphere() -> np.ndarray:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1 - radius**2)], axis=1).astype(np.float32)
 
 
-def _hit(points: np.ndarray, rays: np.ndarray, scene: _Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what each ray [points, rays, 3] meets: its radiance, and whether that is the sky's."""
-    nearest = np.full(rays.shape[:2], np.inf, np.float32)
-    upwards = rays[..., 2]
+def _hit(points: np.ndarray, rays: np.ndarray, owner: np.ndarray, scene: _Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the radiance that meets each point from each direction, and whether it is the sky's: [points, rays].
+
+    `rays` [patches, rays, 3] has the directions of each patch, `owner` the patch of each point.
+    """
+    first, last = int(owner[0]), int(owner[-1]) + 1
+    rays, owner = rays[first:last], owner - first
+    upwards = rays[..., 2][owner]
+    nearest = np.full(upwards.shape, np.inf, np.float32)
     from_sky = upwards > -0.02
     radiance = np.where(from_sky, 0.8 + 0.4 * np.clip(upwards, 0, 1), np.float32(0.12))
     for facet, reflected in zip(scene.occluders, scene.radiance, strict=True):
-        distance, hit = _meets(points, rays, facet)
+        distance, hit = _meets(points, rays, owner, facet)
         hit &= distance < nearest
         np.copyto(nearest, distance, where=hit)
         np.copyto(radiance, reflected, where=hit)
@@ -170,17 +191,23 @@ def _hit(points: np.ndarray, rays: np.ndarray, scene: _Scene) -> tuple[np.ndarra
     return radiance, from_sky
 
 
-def _meets(points: np.ndarray, rays: np.ndarray, facet: Facet) -> tuple[np.ndarray, np.ndarray]:
-    """Returns distances along rays [points, rays, 3] or [1, rays, 3] to a facet, and whether they hit it: [points, rays]."""
+def _meets(
+    points: np.ndarray, rays: np.ndarray, owner: np.ndarray | None, facet: Facet
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns distances along rays to a facet, and whether they hit it: [points, rays]. Without `owner`, all points have the
+    same rays [1, rays, 3]."""
     axes = np.stack([facet.u, facet.v, facet.normal], axis=1).astype(np.float32)
-    a, b, towards = np.moveaxis(rays @ axes, -1, 0)
+    across, along, towards = (np.ascontiguousarray(part) for part in np.moveaxis(rays @ axes, -1, 0))
     towards = np.where(np.abs(towards) < 1e-5, np.float32(1e-5), towards)
+    across, along, inverse = across / towards, along / towards, -1 / towards
+    if owner is not None:
+        across, along, inverse = across[owner], along[owner], inverse[owner]
     origin = (points - facet.origin.astype(np.float32)) @ axes
-    distance = -origin[:, 2:] / towards
-    a = origin[:, :1] + distance * a
-    b = origin[:, 1:2] + distance * b
-    width, height = np.float32(facet.size[0]), np.float32(facet.size[1])
-    return distance, (distance > 2) & (a >= 0) & (a <= width) & (b >= 0) & (b <= height)
+    height = origin[:, 2:]
+    a, b = origin[:, :1] - height * across, origin[:, 1:2] - height * along
+    distance = height * inverse
+    width, length = np.float32(facet.size[0]), np.float32(facet.size[1])
+    return distance, (distance > 2) & (a >= 0) & (a <= width) & (b >= 0) & (b <= length)
 
 
 def _sunlit(patches: list[Patch], scene: _Scene, step: int) -> list[tuple[int, np.ndarray] | None]:
@@ -194,12 +221,14 @@ def _sunlit(patches: list[Patch], scene: _Scene, step: int) -> list[tuple[int, n
     lit = np.ones(len(points), np.float32)
     for occluder in scene.occluders:
         if abs(occluder.normal @ sun) > 1e-3:
-            lit *= ~_meets(points, sun[None, None, :], occluder)[1][:, 0]
+            lit *= ~_meets(points, sun[None, None, :], None, occluder)[1][:, 0]
     parts = iter(np.split(lit, np.cumsum([len(grid[0]) for grid in grids if grid])[:-1]))
     return [(step, next(parts).reshape(grid[1])) if grid else None for grid in grids]
 
 
-def _direct(patch: Patch, light: Light, shadow: tuple[int, np.ndarray], slope_u: np.ndarray, slope_v: np.ndarray) -> np.ndarray:
+def _direct(
+    patch: Patch, light: Light, shadow: tuple[int, np.ndarray], slope_u: np.ndarray, slope_v: np.ndarray
+) -> np.ndarray:
     """Returns the sun's irradiance at each pixel of a facet."""
     facet = patch.projection.facet
     tilt = slope_u * np.float32(facet.u @ light.sun) + slope_v * np.float32(facet.v @ light.sun)
@@ -214,7 +243,9 @@ def _flash(patch: Patch, canvas: Canvas) -> np.ndarray:
     towards = canvas.camera.eye - points
     distance = np.linalg.norm(towards, axis=1)
     facing = np.clip(towards @ patch.projection.facet.normal / distance, 0, 1)
-    return enlarged((facing * (1000 / np.maximum(distance, 300)) ** 2).reshape(shape).astype(np.float32), step, patch.box)
+    return enlarged(
+        (facing * (1000 / np.maximum(distance, 300)) ** 2).reshape(shape).astype(np.float32), step, patch.box
+    )
 
 
 def _smoothed(field: np.ndarray) -> np.ndarray:

@@ -12,7 +12,9 @@ import numpy as np
 from .canvas import Canvas, Patch
 from .geometry import Facet
 
-Painter = Callable[[Canvas, Patch, np.random.Generator, np.random.Generator], None]  # generators: of the facet, of its tone
+Painter = Callable[
+    [Canvas, Patch, np.random.Generator, np.random.Generator], None
+]  # generators: of the facet, of its tone
 
 CONCRETE, STEEL, GROUND = "concrete", "steel", "ground"
 
@@ -39,12 +41,14 @@ def mean_albedo(facet: Facet) -> float:
 
 def generator(seed: tuple[int, ...], *words: str | int) -> np.random.Generator:
     """Returns random numbers of a scene for one purpose, independent of all others."""
-    return np.random.default_rng((*seed, *(zlib.crc32(word.encode()) if isinstance(word, str) else word for word in words)))
+    return np.random.default_rng(
+        (*seed, *(zlib.crc32(word.encode()) if isinstance(word, str) else word for word in words))
+    )
 
 
 def paint_materials(canvas: Canvas, facets: list[Facet], seed: tuple[int, ...]) -> None:
     """Gives every visible facet its material."""
-    for number in canvas.visible():
+    for number in canvas.visible:
         facet = facets[number]
         for patch in canvas.pieces(number):
             tone = generator(seed, "tone", facet.material, facet.tone)
@@ -87,7 +91,9 @@ def _concrete(canvas: Canvas, patch: Patch, rng: np.random.Generator, tone: np.r
     if _is_small(patch):
         _colour(canvas, patch, colour, factor)
         return
-    factor += np.float32(0.05) * patch.noise(rng, 200, 7, 0.9) + np.float32(0.09 * age) * patch.noise(rng, 1800, 60, 0.8)
+    factor += np.float32(0.05) * patch.noise(rng, 200, 7, 0.9) + np.float32(0.09 * age) * patch.noise(
+        rng, 1800, 60, 0.8
+    )
     _colour(canvas, patch, colour, factor)
     canvas.raise_by(patch, np.float32(0.07 * grain) * fine)
     _soil_concrete(canvas, patch, rng, age)
@@ -97,10 +103,12 @@ def _soil_concrete(canvas: Canvas, patch: Patch, rng: np.random.Generator, age: 
     """Adds runs of dirt on walls, clouds of it elsewhere, and moss low down and on top."""
     if _vertical(patch):
         runs = patch.noise(rng, 220, 8, 0.5, stretch=14) + 0.8 * patch.noise(rng, 1500, 200, 0.5)
-        top = np.exp(-patch.v / np.float32(rng.uniform(300, 1400)))
+        top = np.exp(-np.clip(patch.v, 0, 1e4) / np.float32(rng.uniform(300, 1400)))
         amount = np.clip(runs * 0.5 + top * 1.2 - np.float32(rng.uniform(0.5, 1.3)), 0, 1.2) * np.float32(0.55 * age)
     else:
-        amount = np.clip(patch.noise(rng, 900, 30, 0.6) - np.float32(rng.uniform(0.4, 1.5)), 0, 1.5) * np.float32(0.3 * age)
+        amount = np.clip(patch.noise(rng, 900, 30, 0.6) - np.float32(rng.uniform(0.4, 1.5)), 0, 1.5) * np.float32(
+            0.3 * age
+        )
     canvas.paint(patch, np.minimum(amount, 0.8), (0.045, 0.043, 0.036))
     if patch.projection.facet.normal[2] > -0.5 and rng.random() < 0.35 * age:
         moss = np.clip(patch.noise(rng, 700, 6, 0.75) - np.float32(rng.uniform(0.7, 1.6)), 0, 0.5) * np.float32(1.5)
@@ -144,7 +152,9 @@ def _weathering(canvas: Canvas, patch: Patch, rng: np.random.Generator, tone: np
     factor = 1 + np.float32(0.10) * fine
     if not _is_small(patch):
         stretch = 8.0 if _vertical(patch) else 1.0
-        factor += np.float32(0.13) * patch.noise(rng, 700, 40, 0.6) + np.float32(0.1) * patch.noise(rng, 120, 6, 0.5, stretch=stretch)
+        factor += np.float32(0.13) * patch.noise(rng, 700, 40, 0.6) + np.float32(0.1) * patch.noise(
+            rng, 120, 6, 0.5, stretch=stretch
+        )
         canvas.raise_by(patch, np.float32(0.06) * fine)
     _colour(canvas, patch, colour, factor)
 
@@ -161,11 +171,21 @@ def _galvanised(canvas: Canvas, patch: Patch, rng: np.random.Generator, tone: np
 
 
 def _plastic(canvas: Canvas, patch: Patch, rng: np.random.Generator, tone: np.random.Generator) -> None:
-    _colour(canvas, patch, np.array((0.36, 0.36, 0.35)) * tone.uniform(0.35, 1.3), 1 + np.float32(0.05) * patch.noise(rng, 400, 20, 0.6))
+    _colour(
+        canvas,
+        patch,
+        np.array((0.36, 0.36, 0.35)) * tone.uniform(0.35, 1.3),
+        1 + np.float32(0.05) * patch.noise(rng, 400, 20, 0.6),
+    )
 
 
 def _rubber(canvas: Canvas, patch: Patch, rng: np.random.Generator, tone: np.random.Generator) -> None:
-    _colour(canvas, patch, np.array((0.045, 0.045, 0.046)) * tone.uniform(0.7, 1.6), 1 + np.float32(0.12) * patch.noise(rng, 60, 1, 0.4))
+    _colour(
+        canvas,
+        patch,
+        np.array((0.045, 0.045, 0.046)) * tone.uniform(0.7, 1.6),
+        1 + np.float32(0.12) * patch.noise(rng, 60, 1, 0.4),
+    )
     dust = np.clip(patch.noise(rng, 80, 3, 0.6) - 0.6, 0, 1) * np.float32(0.25)
     canvas.paint(patch, dust, (0.22, 0.2, 0.17))
 
@@ -224,7 +244,10 @@ def _masonry(canvas: Canvas, patch: Patch, rng: np.random.Generator, tone: np.ra
     course = np.floor(patch.v / np.float32(high))
     along = patch.u / np.float32(wide) + 0.5 * np.mod(course, 2)
     block = np.floor(along)
-    edge = np.minimum(np.minimum(along - block, 1 - along + block) * np.float32(wide), np.minimum(np.mod(patch.v, high), high - np.mod(patch.v, high)))
+    edge = np.minimum(
+        np.minimum(along - block, 1 - along + block) * np.float32(wide),
+        np.minimum(np.mod(patch.v, high), high - np.mod(patch.v, high)),
+    )
     shades = tone.uniform(0.75, 1.25, 1024).astype(np.float32)
     each = shades.take((block * 37 + course * 101).astype(np.int32) & 1023)
     rough = patch.noise(rng, 90, 1.5, 0.45)
@@ -243,7 +266,9 @@ def _joint(canvas: Canvas, patch: Patch, rng: np.random.Generator, tone: np.rand
     gap = np.float32(tone.uniform(15, 45))
     fingers = tone.random() < 0.4
     if fingers:
-        middle = middle + (np.abs(np.mod(patch.v / np.float32(90), 1) - 0.5) * 4 - 1 > 0) * np.float32(60) - np.float32(30)
+        middle = (
+            middle + (np.abs(np.mod(patch.v / np.float32(90), 1) - 0.5) * 4 - 1 > 0) * np.float32(60) - np.float32(30)
+        )
     worn = patch.noise(rng, 200, 1.5, 0.4)
     steel = np.array((0.13, 0.115, 0.10)) * tone.uniform(0.6, 1.5)
     _colour(canvas, patch, steel, 1 + np.float32(0.2) * worn)

@@ -117,7 +117,9 @@ def fractal(
     return field
 
 
-def _long_waves(surface, waves: np.ndarray, amplitudes: np.ndarray, places: np.ndarray, turns: np.ndarray, stretch: float) -> np.ndarray:
+def _long_waves(
+    surface, waves: np.ndarray, amplitudes: np.ndarray, places: np.ndarray, turns: np.ndarray, stretch: float
+) -> np.ndarray:
     step = int(np.clip(waves.min() / surface.pitch / 5, 1, _COARSE_STEP_MAX))
     u, v = surface.sparse(step)
     v = v / np.float32(stretch)
@@ -128,6 +130,8 @@ def _long_waves(surface, waves: np.ndarray, amplitudes: np.ndarray, places: np.n
     return enlarged(total, step, surface.box)
 
 
-def _turned(u: np.ndarray, v: np.ndarray, texel: float, turn: float, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _turned(
+    u: np.ndarray, v: np.ndarray, texel: float, turn: float, place: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     cos, sin = np.float32(np.cos(turn) / texel), np.float32(np.sin(turn) / texel)
     return u * cos - v * sin + place[0], u * sin + v * cos + place[1]

@@ -48,12 +48,36 @@ KINDS: dict[str, Kind] = {
     "corrosion": Kind({_S: steel.corrosion, "joint": steel.corrosion, "grate": steel.corrosion}, 350, 0.5),
     "delamination": Kind({_C: concrete.delamination}, 450, 0.5),
     "water leakage / efflorescence": Kind({_C: concrete.leakage, "joint": concrete.leakage}, 600, 0.5),
-    "deformation / defect": Kind({_S: steel.dent, _C: concrete.broken_edge, "joint": steel.dent, "plastic": steel.dent, _A: concrete.pavement_defect}, 320, 0.5),
-    "soil/debris clogging": Kind({_C: concrete.clogging, _S: concrete.clogging, "joint": concrete.clogging, "grate": concrete.clogging, _A: concrete.clogging}, 500, 0.45),
-    "loosening / dislodgement": Kind({_S: steel.loosening, "joint": steel.loosening, "plastic": steel.loosening}, 160, 0.3),
+    "deformation / defect": Kind(
+        {
+            _S: steel.dent,
+            _C: concrete.broken_edge,
+            "joint": steel.dent,
+            "plastic": steel.dent,
+            _A: concrete.pavement_defect,
+        },
+        320,
+        0.5,
+    ),
+    "soil/debris clogging": Kind(
+        {
+            _C: concrete.clogging,
+            _S: concrete.clogging,
+            "joint": concrete.clogging,
+            "grate": concrete.clogging,
+            _A: concrete.clogging,
+        },
+        500,
+        0.45,
+    ),
+    "loosening / dislodgement": Kind(
+        {_S: steel.loosening, "joint": steel.loosening, "plastic": steel.loosening}, 160, 0.3
+    ),
     "deterioration of anti-corrosion function": Kind({_S: steel.peeling_paint}, 450, 0.5),
     "bearing dysfunction": Kind({_S: steel.bearing_dysfunction, "rubber": steel.bearing_dysfunction}, 330, 0.3),
-    "fracture": Kind({_S: steel.fracture, "plastic": steel.fracture, "joint": steel.fracture, "grate": steel.fracture}, 260, 0.3),
+    "fracture": Kind(
+        {_S: steel.fracture, "plastic": steel.fracture, "joint": steel.fracture, "grate": steel.fracture}, 260, 0.3
+    ),
     "fatigue cracking": Kind({_S: steel.fatigue_crack}, 130, 0.6),
     "pavement defect": Kind({_A: concrete.pavement_defect}, 450, 0.5),
     "scour": Kind({_C: concrete.scour}, 1500, 0.4),
@@ -62,6 +86,7 @@ KINDS: dict[str, Kind] = {
 _PAINTED = {"paint"}  # a coating can only fail where there is one
 _CULVERT = {"top slab", "bottom slab", "side wall"}
 _FIELD_MAX = {"cracking": 3500, "fatigue cracking": 2000}  # mm; inspectors go near for cracks
+_REINFORCED = {"spalling / rebar exposure", "delamination"}  # not in masonry
 _FLAT_ONLY = {"soil/debris clogging"}  # on what faces up
 
 
@@ -128,9 +153,20 @@ def _plan(seed: tuple[int, ...]) -> Plan:
     shape = ((4, 3), (4, 3), (4, 3), (3, 2), (16, 9), (3, 4))[int(rng.integers(6))]
     view = _View(rng, structure, member, kind, extent, shape)
     damages = _damages(rng, view, member, kind, severity, extent)
-    light = Light.of(generator(seed, "light"), member not in ("pavement", "curb", "railing", "guardrail", "expansion joint"))
+    light = Light.of(
+        generator(seed, "light"), member not in ("pavement", "curb", "railing", "guardrail", "expansion joint")
+    )
     return Plan(
-        seed, structure, view.facets, view.camera, light, member, damages, _distractors(rng, view), _labels(rng, damages, member), shape
+        seed,
+        structure,
+        view.facets,
+        view.camera,
+        light,
+        member,
+        damages,
+        _distractors(rng, view),
+        _labels(rng, damages, member),
+        shape,
     )
 
 
@@ -143,8 +179,22 @@ def _main_damage(rng: np.random.Generator, member: str) -> tuple[str, float]:
 
 
 def _possible(kind: str, member: str) -> bool:
-    only = {"bearing dysfunction": {"bearing"}, "pavement defect": {"pavement"}, "scour": {"pier", "vertical wall", "bottom slab", "wing wall"}}
-    steel_members = {"main girder", "cross girder", "bearing", "railing", "guardrail", "attached equipment", "unseating prevention system", "drainage facility", "expansion joint"}
+    only = {
+        "bearing dysfunction": {"bearing"},
+        "pavement defect": {"pavement"},
+        "scour": {"pier", "vertical wall", "bottom slab", "wing wall"},
+    }
+    steel_members = {
+        "main girder",
+        "cross girder",
+        "bearing",
+        "railing",
+        "guardrail",
+        "attached equipment",
+        "unseating prevention system",
+        "drainage facility",
+        "expansion joint",
+    }
     families = set(KINDS[kind].painters)
     if kind in only:
         return member in only[kind]
@@ -164,7 +214,9 @@ def _structure(rng: np.random.Generator, member: str, kind: str) -> Structure:
     of_steel = rng.random() < 0.55
     if member in ("main girder", "cross girder") and len(families & {_S, _C}) == 1:
         of_steel = _S in families
-    focus = float(rng.uniform(500, 9000)) if member not in ("bearing", "parapet", "unseating prevention system") else 600.0
+    focus = (
+        float(rng.uniform(500, 9000)) if member not in ("bearing", "parapet", "unseating prevention system") else 600.0
+    )
     return end_span(rng, of_steel, focus)
 
 
@@ -176,7 +228,15 @@ def _extent(rng: np.random.Generator, kind: str, severity: float) -> float:
 class _View:
     """A camera that sees a member, and the facets before it at a small size."""
 
-    def __init__(self, rng: np.random.Generator, structure: Structure, member: str, kind: str, extent: float, shape: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        structure: Structure,
+        member: str,
+        kind: str,
+        extent: float,
+        shape: tuple[int, int],
+    ) -> None:
         self.size = (_LOOK[0], round(_LOOK[0] * shape[1] / shape[0]))
         targets = [facet for facet in _of_member(structure, member) if _suits(facet, kind, extent)]
         if not targets:
@@ -189,18 +249,32 @@ class _View:
                 return
         raise _Unseen
 
-    def _camera(self, rng: np.random.Generator, structure: Structure, target: Facet, kind: str, extent: float) -> Camera | None:
+    def _camera(
+        self, rng: np.random.Generator, structure: Structure, target: Facet, kind: str, extent: float
+    ) -> Camera | None:
         """Returns a camera that looks at a place on the target, or None if nobody can stand there."""
         share = np.exp(rng.uniform(np.log(0.012), np.log(0.3)))
         field = float(np.clip(extent / np.sqrt(share), 500, _FIELD_MAX.get(kind, 5000))) * rng.uniform(0.8, 1.1)
         focal = self.size[0] * rng.uniform(24, 52) / 36
         margin = min(0.15, extent / max(target.size) / 2)
         u = rng.uniform(margin, 1 - margin) * target.size[0]
-        v = rng.uniform(margin, 1 - margin) * target.size[1] if kind != "scour" else target.size[1] * rng.uniform(0.8, 1)
+        v = (
+            rng.uniform(margin, 1 - margin) * target.size[1]
+            if kind != "scour"
+            else target.size[1] * rng.uniform(0.8, 1)
+        )
         at, normal = target.at(u, v), target.normal
-        tilt = rng.uniform(0.3, 2.2) if normal[2] > 0.5 else rng.uniform(0, 0.9) if normal[2] < -0.5 else abs(rng.normal(0, 0.45))
+        tilt = (
+            rng.uniform(0.3, 2.2)
+            if normal[2] > 0.5
+            else rng.uniform(0, 0.9)
+            if normal[2] < -0.5
+            else abs(rng.normal(0, 0.45))
+        )
         angle = rng.uniform(0, 2 * np.pi)
-        direction = normal + tilt * (np.cos(angle) * target.u + (0.6 if abs(normal[2]) < 0.5 else 1) * np.sin(angle) * target.v)
+        direction = normal + tilt * (
+            np.cos(angle) * target.u + (0.6 if abs(normal[2]) < 0.5 else 1) * np.sin(angle) * target.v
+        )
         eye = at + direction / np.linalg.norm(direction) * field * focal / self.size[0]
         if not structure.is_free(eye):
             return None
@@ -225,7 +299,9 @@ class _View:
         rows, columns = np.nonzero(wanted[inner])
         return rows + top, columns + left
 
-    def spot(self, rng: np.random.Generator, accepts: Callable[[Facet], bool], extent: float, severity: float) -> Spot | None:
+    def spot(
+        self, rng: np.random.Generator, accepts: Callable[[Facet], bool], extent: float, severity: float
+    ) -> Spot | None:
         """Returns a spot at a random place of the frame that shows an accepted facet, or None."""
         rows, columns = self.places(accepts)
         if not len(rows):
@@ -240,7 +316,11 @@ class _View:
 
 
 def _of_member(structure: Structure, member: str) -> list[Facet]:
-    rods = [rod.facing((rod.start + rod.end) / 2 + np.array([1e3, 1e3, -1e3])) for rod in structure.model.rods if rod.member == member]
+    rods = [
+        rod.facing((rod.start + rod.end) / 2 + np.array([1e3, 1e3, -1e3]))
+        for rod in structure.model.rods
+        if rod.member == member
+    ]
     return [facet for facet in structure.model.facets if facet.member == member] + rods
 
 
@@ -254,15 +334,23 @@ def _suits(facet: Facet, kind: str, extent: float) -> bool:
         return False
     if kind == "scour" and (abs(facet.normal[2]) > 0.5 or facet.outline) and facet.member != "bottom slab":
         return False
-    if kind == "loosening / dislodgement" and facet.material in ("paint", "weathering", "galvanised") and not any(hasattr(d, "centres") for d in facet.details):
+    if (
+        kind == "loosening / dislodgement"
+        and facet.material in ("paint", "weathering", "galvanised")
+        and not any(hasattr(d, "centres") for d in facet.details)
+    ):
         return False
     if kind == "corrosion" and facet.material == "weathering":
         return extent > 250
+    if facet.material == "masonry" and kind in _REINFORCED:
+        return False
     room = min(facet.size) if not facet.radius else 3 * facet.radius
     return FAMILY[facet.material] in KINDS[kind].painters and room > min(40, extent / 3)
 
 
-def _damages(rng: np.random.Generator, view: _View, member: str, kind: str, severity: float, extent: float) -> list[Damage]:
+def _damages(
+    rng: np.random.Generator, view: _View, member: str, kind: str, severity: float, extent: float
+) -> list[Damage]:
     if not kind:
         return []
     spot = view.spot(rng, lambda facet: facet.member == member and _suits(facet, kind, extent), extent, severity)
@@ -275,7 +363,12 @@ def _damages(rng: np.random.Generator, view: _View, member: str, kind: str, seve
             if more and more.kind not in {damage.kind for damage in damages}:
                 damages.append(more)
     if rng.random() < 0.3:  # the same damage again, elsewhere in the frame
-        again = view.spot(rng, lambda facet: facet.member == member and _suits(facet, kind, extent), extent * rng.uniform(0.3, 0.9), severity - rng.uniform(0, 1))
+        again = view.spot(
+            rng,
+            lambda facet: facet.member == member and _suits(facet, kind, extent),
+            extent * rng.uniform(0.3, 0.9),
+            severity - rng.uniform(0, 1),
+        )
         if again:
             damages.append(Damage(kind, member, again))
     return damages
@@ -283,7 +376,7 @@ def _damages(rng: np.random.Generator, view: _View, member: str, kind: str, seve
 
 def _further(rng: np.random.Generator, view: _View, member: str) -> Damage | None:
     if rng.random() < ELSEWHERE:
-        shown = sorted({view.facets[n].member for n in view.canvas.visible()} - {"", member})
+        shown = sorted({view.facets[n].member for n in view.canvas.visible} - {"", member})
         member = str(rng.choice(shown)) if shown else member
     shares = {name: share for name, share in chances(member).items() if _possible(name, member)}
     weights = np.array(list(shares.values()))
@@ -299,7 +392,9 @@ def _distractors(rng: np.random.Generator, view: _View) -> list[Distractor]:
     found = []
     for _ in range(int(rng.poisson(1.3))):
         kind = str(rng.choice(names, p=weights / weights.sum()))
-        spot = view.spot(rng, lambda facet: bool(facet.member), float(np.exp(rng.uniform(np.log(80), np.log(700)))), 0.0)
+        spot = view.spot(
+            rng, lambda facet: bool(facet.member), float(np.exp(rng.uniform(np.log(80), np.log(700)))), 0.0
+        )
         if spot and not (kind in ("leaves", "droppings") and view.facets[spot.number].normal[2] < 0.3):
             found.append(Distractor(kind, spot))
     return found
@@ -310,7 +405,8 @@ def _labels(rng: np.random.Generator, damages: list[Damage], member: str) -> Lab
     soundness = rating(findings, rng)
     kinds, members = {damage.kind for damage in damages}, {damage.member for damage in damages} or {member}
     return Labels(
-        soundness, measure(soundness, findings, rng),
+        soundness,
+        measure(soundness, findings, rng),
         tuple(name for name in categories()["damage_type"].classes if name in kinds),
         tuple(name for name in categories()["damage_location"].classes if name in members),
     )

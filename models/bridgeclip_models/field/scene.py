@@ -48,7 +48,14 @@ def photograph(plan: Plan, megapixels: float, without: int | None = None) -> Pho
     dark = not plan.light.sun_strength and plan.member not in ("pavement", "curb", "railing", "guardrail")
     exposure = Exposure.of(rng, dark)
     radiance = lit(canvas, plan.facets, plan.light, sky_background(canvas, generator(plan.seed, "sky"), plan.light))
-    return Photo(develop(radiance, exposure, rng), masks, [_scale(canvas, damage) for damage in plan.damages], exposure, camera.focal, _distance(canvas))
+    return Photo(
+        develop(radiance, exposure, rng),
+        masks,
+        [_scale(canvas, damage) for damage in plan.damages],
+        exposure,
+        camera.focal,
+        _distance(canvas),
+    )
 
 
 def _scale(canvas: Canvas, damage: Damage) -> float:

@@ -23,7 +23,9 @@ class Spot:
         return self.extent / 2
 
 
-def crooked(rng: np.random.Generator, start: tuple[float, float], end: tuple[float, float], wander: float = 0.14) -> tuple[np.ndarray, np.ndarray]:
+def crooked(
+    rng: np.random.Generator, start: tuple[float, float], end: tuple[float, float], wander: float = 0.14
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns a line between two points that is bent at all scales (midpoint displacement)."""
     points = np.array([start, end], float)
     amount = wander * float(np.hypot(*(points[1] - points[0])))
@@ -40,7 +42,15 @@ def patch_around(canvas: Canvas, spot: Spot, left: float, right: float, up: floa
     return canvas.around(spot.number, np.array([spot.u - left, spot.u + right]), np.array([spot.v - up, spot.v + down]))
 
 
-def ragged(patch: Patch, rng: np.random.Generator, spot: Spot, wide: float, high: float, rough: float = 0.45, finest: float = 3.0) -> np.ndarray:
+def ragged(
+    patch: Patch,
+    rng: np.random.Generator,
+    spot: Spot,
+    wide: float,
+    high: float,
+    rough: float = 0.45,
+    finest: float = 3.0,
+) -> np.ndarray:
     """Returns a field that is positive inside a ragged patch of half-widths `wide` and `high` in mm: 1 in its middle."""
     turn = rng.uniform(0, np.pi)
     du, dv = patch.u - np.float32(spot.u), patch.v - np.float32(spot.v)
@@ -48,7 +58,10 @@ def ragged(patch: Patch, rng: np.random.Generator, spot: Spot, wide: float, high
     a, b = du / np.float32(wide), dv / np.float32(high)
     b = b + bend * (a * a - 0.4)
     if abs(wide - high) < 0.3 * wide:
-        a, b = a * np.float32(np.cos(turn)) - b * np.float32(np.sin(turn)), a * np.float32(np.sin(turn)) + b * np.float32(np.cos(turn))
+        a, b = (
+            a * np.float32(np.cos(turn)) - b * np.float32(np.sin(turn)),
+            a * np.float32(np.sin(turn)) + b * np.float32(np.cos(turn)),
+        )
         a = a * np.float32(rng.uniform(0.9, 1.4))
     power = np.float32(rng.uniform(1.6, 3.0))
     distance = (np.abs(a) ** power + np.abs(b) ** power) ** (1 / power)
@@ -62,7 +75,9 @@ def edge(field: np.ndarray, patch: Patch, size: float, softness: float = 0.0) ->
     return np.clip(field / np.float32(width) + 0.5, 0, 1)
 
 
-def runs(canvas: Canvas, spot: Spot, rng: np.random.Generator, wide: float, long: float, colour, strength: float) -> None:
+def runs(
+    canvas: Canvas, spot: Spot, rng: np.random.Generator, wide: float, long: float, colour, strength: float
+) -> None:
     """Paints what water carried down from a spot on a wall; on a soffit or floor, a halo."""
     facet = canvas.projections[spot.number].facet
     if abs(facet.normal[2]) > 0.6:
@@ -77,11 +92,17 @@ def runs(canvas: Canvas, spot: Spot, rng: np.random.Generator, wide: float, long
     below = patch.v - np.float32(spot.v)
     across = np.abs(patch.u - np.float32(spot.u)) / np.float32(wide)
     streaks = patch.noise(rng, max(0.6 * wide, 20), max(0.03 * wide, 2), 0.5, stretch=18)
-    amount = np.clip(0.75 - 0.9 * across**2 + 0.4 * streaks, 0, 1) * np.clip(1 - below / np.float32(long), 0, 1) * (below > -0.2 * wide)
+    amount = (
+        np.clip(0.75 - 0.9 * across**2 + 0.4 * streaks, 0, 1)
+        * np.clip(1 - below / np.float32(long), 0, 1)
+        * (below > -0.2 * wide)
+    )
     canvas.paint(patch, np.minimum(amount * np.float32(strength), 0.92), colour)
 
 
-def draw_line(canvas: Canvas, number: int, line: tuple[np.ndarray, np.ndarray], width, colour, alpha: float, depth: float) -> Stamp:
+def draw_line(
+    canvas: Canvas, number: int, line: tuple[np.ndarray, np.ndarray], width, colour, alpha: float, depth: float
+) -> Stamp:
     """Draws a line of `width` mm and lowers it by `depth` mm."""
     stamp = stroke(canvas, number, line[0], line[1], width)
     canvas.paint_at(stamp.index, stamp.alpha * np.float32(alpha), colour)

@@ -41,7 +41,13 @@ def _tile(folder: Path, photo: dict, tile: tuple[int, int], *, outlined: bool) -
         pixels[_border(inside)] = _OUTLINES[number % len(_OUTLINES)]
     small = Image.fromarray(pixels)
     names = ", ".join(damage["type"] for damage in photo["damages"]) or "-"
-    ImageDraw.Draw(small).text((4, 3), f"{photo['soundness']} {photo['measure']}  {names}", fill=(255, 255, 255), stroke_width=2, stroke_fill=(0, 0, 0))
+    ImageDraw.Draw(small).text(
+        (4, 3),
+        f"{photo['soundness']} {photo['measure']}  {names}",
+        fill=(255, 255, 255),
+        stroke_width=2,
+        stroke_fill=(0, 0, 0),
+    )
     return small
 
 

@@ -1,6 +1,7 @@
-"""Small shapes on facets, as lists of pixels with their coverage: discs (pores, bolts, holes) and strokes (joints, cracks).
+"""Small shapes on facets, as lists of pixels with their coverage: discs (pores, bolts, holes), strokes (joints, cracks).
 
-Coverage is what a pixel's square sees of the shape, so a crack of 0.2 mm at 0.8 mm a pixel darkens its pixels by a quarter.
+Coverage is what a pixel's square sees of the shape: a crack of 0.2 mm at 0.8 mm a pixel darkens its pixels by a
+quarter.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ import numpy as np
 from .canvas import Canvas
 
 _CHUNK = 400_000  # pixels that are computed at a time
-_SAMPLES_PER_PX = 1.6  # along a stroke
+_SAMPLES_PER_PX = 1.6  # along a fine stroke; wide ones need fewer
+_REACH_MAX = 320  # px; half the size of the largest disc or line
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ def discs(canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, radius: np.
     radius = np.broadcast_to(radius, u.shape)
     reach = np.ceil(radius / pitch * 1.25 + 0.6)
     height, width = canvas.shape
-    keep = np.flatnonzero((x > -reach) & (x < width + reach) & (y > -reach) & (y < height + reach) & (reach < max(height, width)))
+    keep = np.flatnonzero(
+        (x > -reach) & (x < width + reach) & (y > -reach) & (y < height + reach) & (reach < _REACH_MAX)
+    )
     parts = []
     sizes = (2 ** np.ceil(np.log2(np.maximum(reach[keep], 1)))).astype(int)
     for size in np.unique(sizes):
@@ -43,7 +47,11 @@ def discs(canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, radius: np.
         step = max(1, _CHUNK // (2 * int(size) + 1) ** 2)
         for start in range(0, len(group), step):
             some = group[start : start + step]
-            parts.append(_disc_pixels(canvas, number, u[some], v[some], radius[some], x[some], y[some], pitch[some], int(size), some))
+            parts.append(
+                _disc_pixels(
+                    canvas, number, u[some], v[some], radius[some], x[some], y[some], pitch[some], int(size), some
+                )
+            )
     return _joined(parts)
 
 
@@ -63,10 +71,10 @@ def _disc_pixels(canvas: Canvas, number: int, u, v, radius, x, y, pitch, size: i
 
 
 def stroke(canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, width) -> Stamp:
-    """Returns the pixels of a line through points (u, v), which is `width` mm wide (a number, or one for each point)."""
+    """Returns the pixels of a line through points (u, v) that is `width` mm wide: a number, or one for each point."""
     projection = canvas.projections[number]
     width = np.broadcast_to(np.asarray(width, float), np.shape(u))
-    share, u, v, width = _dense(canvas, number, np.asarray(u, float), np.asarray(v, float), width)
+    share, u, v, width, du, dv = _dense(canvas, number, np.asarray(u, float), np.asarray(v, float), width)
     if not len(u):
         return _EMPTY
     x, y = projection.pixels(u, v)
@@ -74,19 +82,25 @@ def stroke(canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, width) -> 
     size = int(np.ceil(np.max(width / pitch) / 2 * 1.3 + 0.8))
     chunk = max(1, _CHUNK // (2 * size + 1) ** 2)
     parts = [
-        _stroke_pixels(canvas, number, *(values[start : start + chunk] for values in (share, u, v, width, x, y, pitch)), size)
+        _stroke_pixels(
+            canvas, number, *(part[start : start + chunk] for part in (share, u, v, width, du, dv, x, y, pitch)), size
+        )
         for start in range(0, len(u), chunk)
     ]
     return _strongest(_joined(parts))
 
 
 def _dense(canvas: Canvas, number: int, u, v, width) -> tuple[np.ndarray, ...]:
-    """Returns points along the line that are less than a pixel apart, those in the picture only."""
+    """Returns points along the line that are less than a pixel or an eighth of its width apart, if they are in the
+    picture: shares of the length, u, v, width, and the way to the next point along u and v."""
     u = canvas.flat(number, u)
     x, y = canvas.projections[number].pixels(u, v)
     length = np.hypot(np.diff(x), np.diff(y))
     far = 4 * max(canvas.shape)
-    count = np.clip(np.ceil(length * _SAMPLES_PER_PX), 1, far).astype(int)
+    pitch = _pitch(canvas.projections[number], x, y)
+    half = np.maximum(width / pitch / 2, 1e-3)
+    spacing = np.maximum(1 / _SAMPLES_PER_PX, 0.25 * np.minimum(half[:-1], half[1:]))
+    count = np.clip(np.ceil(length / spacing), 1, far).astype(int)
     segment = np.repeat(np.arange(len(count)), count)
     first = np.cumsum(count) - count
     t = (np.arange(len(segment)) - first[segment]) / count[segment]
@@ -95,22 +109,36 @@ def _dense(canvas: Canvas, number: int, u, v, width) -> tuple[np.ndarray, ...]:
     share = (total[segment] + t * np.diff(total)[segment]) / max(total[-1], 1e-9)
     px, py = canvas.projections[number].pixels(points[0], points[1])
     height, wide = canvas.shape
-    inside = (px > -50) & (px < wide + 50) & (py > -50) & (py < height + 50)
-    return tuple(values[inside] for values in (share, *points))
+    border = _REACH_MAX
+    inside = (px > -border) & (px < wide + border) & (py > -border) & (py < height + border)
+    inside &= points[2] / _pitch(canvas.projections[number], px, py) < 2 * _REACH_MAX
+    ways = [np.diff(values)[segment] / count[segment] for values in (u, v)]
+    return tuple(values[inside] for values in (share, *points, *ways))
 
 
-def _stroke_pixels(canvas: Canvas, number: int, share, u, v, width, x, y, pitch, size: int) -> Stamp:
+def _stroke_pixels(canvas: Canvas, number: int, share, u, v, width, du, dv, x, y, pitch, size: int) -> Stamp:
     offsets = np.arange(-size, size + 1)
     columns = np.rint(x).astype(np.int64)[:, None, None] + offsets[None, None, :]
     rows = np.rint(y).astype(np.int64)[:, None, None] + offsets[None, :, None]
     here_u, here_v = _surface(canvas.projections[number], columns, rows)
-    distance = np.hypot(here_u - u[:, None, None], here_v - v[:, None, None])
+    distance = _to_piece(
+        here_u - u[:, None, None], here_v - v[:, None, None], du[:, None, None], dv[:, None, None]
+    )
     pitch, width = pitch[:, None, None], width[:, None, None]
     alpha = np.clip((width / 2 + pitch / 2 - distance) / pitch, 0, np.minimum(1, width / pitch))
     chosen = (alpha > 0.004) & _shown(canvas, number, rows, columns)
     sample, *_ = np.nonzero(chosen)
     index = (rows * canvas.shape[1] + columns)[chosen]
-    return Stamp(index, alpha[chosen].astype(np.float32), distance[chosen].astype(np.float32), share[sample].astype(np.float32))
+    return Stamp(
+        index, alpha[chosen].astype(np.float32), distance[chosen].astype(np.float32), share[sample].astype(np.float32)
+    )
+
+
+def _to_piece(u: np.ndarray, v: np.ndarray, du: np.ndarray, dv: np.ndarray) -> np.ndarray:
+    """Returns the distance of points to the straight piece from (0, 0) to (du, dv)."""
+    length = np.hypot(du, dv) + 1e-12
+    along = np.clip((u * du + v * dv) / length, 0, length)
+    return np.hypot(u - along * du / length, v - along * dv / length)
 
 
 def _surface(projection, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -131,7 +159,10 @@ def _pitch(projection, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Returns mm a pixel at pixels, the geometric mean of both directions."""
     at = np.stack([np.ones_like(x), x, y])
     inverse = projection.inverse @ at
-    gradients = [(line[1:, None] * inverse - (line @ at) * projection.inverse[1:, None]) / inverse**2 for line in (projection.u, projection.v)]
+    gradients = [
+        (line[1:, None] * inverse - (line @ at) * projection.inverse[1:, None]) / inverse**2
+        for line in (projection.u, projection.v)
+    ]
     area = gradients[0][0] * gradients[1][1] - gradients[0][1] * gradients[1][0]
     return np.sqrt(np.abs(area)) + 1e-9
 
@@ -139,14 +170,18 @@ def _pitch(projection, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _joined(parts: list[Stamp]) -> Stamp:
     if not parts:
         return _EMPTY
-    return Stamp(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("index", "alpha", "place", "along")))
+    return Stamp(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("index", "alpha", "place", "along"))
+    )
 
 
 def _strongest(stamp: Stamp) -> Stamp:
     """Returns each pixel once, with its largest coverage."""
-    order = np.lexsort((-stamp.alpha, stamp.index))
-    index = stamp.index[order]
-    first = np.ones(len(index), bool)
-    first[1:] = index[1:] != index[:-1]
-    order = order[first]
-    return Stamp(stamp.index[order], stamp.alpha[order], stamp.place[order], stamp.along[order])
+    if not len(stamp.index):
+        return stamp
+    first = int(stamp.index.min())
+    order = np.argsort(stamp.alpha, kind="stable")
+    last = np.full(int(stamp.index.max()) - first + 1, -1, np.int32)
+    last[stamp.index[order] - first] = order  # of several writes to one place the last one counts
+    chosen = last[last >= 0]
+    return Stamp(stamp.index[chosen], stamp.alpha[chosen], stamp.place[chosen], stamp.along[chosen])
