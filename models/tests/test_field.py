@@ -269,3 +269,23 @@ def test_a_contact_sheet_shows_the_photos(tmp_path):
         == 0
     )
     assert Image.open(sheet).size == (246, 90)
+
+
+def test_macro_f1_and_its_interval_are_those_of_the_published_vote():
+    from bridgeclip_models.evaluation import knn_macro_f1
+    from bridgeclip_models.field.difficulty import indicators, intervals
+
+    rng = np.random.default_rng(2)
+    rows = rng.standard_normal((400, 16)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    labels = {
+        name: [(of.classes[int(k)],) for k in (rows[:, 0] * 2 + 2).astype(int) % len(of.classes)]
+        for name, of in categories().items()
+    }
+    known = {name: found[100:] for name, found in labels.items()}
+    truth = {name: found[:100] for name, found in labels.items()}
+    hits = {name: indicators(rows[:100], truth[name], rows[100:], known[name], name) for name in labels}
+    found, expected = intervals(hits), knn_macro_f1(rows[:100], truth, rows[100:], known)
+    for name, value in expected.items():
+        assert found[name]["value"] == pytest.approx(value, abs=1e-4)
+        assert found[name]["low"] <= found[name]["value"] + 0.03 and found[name]["low"] < found[name]["high"]

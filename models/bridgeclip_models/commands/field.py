@@ -1,18 +1,23 @@
-"""Renders a field bench: photos of bridges of 12 to 20 megapixels with damage anywhere in the frame, and the masks of it.
+"""Renders a field bench: photos of bridges of 12 to 20 megapixels with damage anywhere in the frame, and masks of it.
 
 `render` writes photos/, masks/, SPLIT.csv (labels, as `bridgeclip reference build` and `bridgeclip eval` read them) and
-SPLIT.jsonl (places, sizes and scales) into --out. Photos that are there already are kept, so after Ctrl-C the same command
-continues. The same seed gives the same photos, whatever the number of jobs. `sheet` makes a contact sheet of them.
+SPLIT.jsonl (places, sizes and scales) into --out. Photos that are there already are kept, so after Ctrl-C the same
+command continues. The same seed gives the same photos, whatever the number of jobs. `sheet` makes a contact sheet of
+them. `difficulty` trains a small encoder on one split and measures k-NN on another.
 
 The photos are rendered, not taken: figures on them compare methods, and say nothing about real bridges.
 
 Examples:
   bridgeclip-models field render --count 500 --seed 1 --out work/field
-  bridgeclip-models field render --count 4000 --seed 1 --split train --megapixels 0.3 --out work/small
   bridgeclip-models field sheet work/field/field.jsonl --out sheet.jpg --outlines
+  bridgeclip-models field render --count 3000 --split train --megapixels 0.12 --out work/small
+  bridgeclip-models field render --count 150 --split select --megapixels 0.12 --out work/small
+  bridgeclip-models field render --count 500 --split val --megapixels 0.12 --out work/small
+  bridgeclip-models field difficulty --photos work/small --work work/run
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from ..errors import UserError
@@ -51,14 +56,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--columns", type=int, default=6, metavar="N", help="default: %(default)s")
     show.add_argument("--width", type=int, default=320, metavar="PX", help="of each photo (default: %(default)s)")
     show.add_argument("--outlines", action="store_true", help="draw damages and labels onto the photos")
+    hard = actions.add_parser("difficulty", help="train a small encoder and measure k-NN as published")
+    hard.add_argument(
+        "--photos", required=True, type=Path, metavar="DIR", help="a bench with the splits train, select and val"
+    )
+    hard.add_argument("--work", required=True, type=Path, metavar="DIR", help="folder of the training")
+    hard.add_argument("--epochs", type=int, default=12, metavar="N", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.action == "sheet":
-        if min(args.count, args.columns, args.width) < 1:
-            raise UserError("--count, --columns and --width must be at least 1")
-        contact_sheet(args.lines, args.columns, args.width, args.count, outlined=args.outlines).save(args.out)
-        return
+    {"render": _render, "sheet": _sheet, "difficulty": _difficulty}[args.action](args)
+
+
+def _difficulty(args: argparse.Namespace) -> None:
+    from ..field.difficulty import Splits, measured  # PyTorch takes seconds to load, and rendering does without
+
+    splits = Splits(*(args.photos / f"{name}.csv" for name in ("train", "select", "val")))
+    print(json.dumps(measured(splits, args.work, args.epochs), indent=2))
+
+
+def _sheet(args: argparse.Namespace) -> None:
+    if min(args.count, args.columns, args.width) < 1:
+        raise UserError("--count, --columns and --width must be at least 1")
+    contact_sheet(args.lines, args.columns, args.width, args.count, outlined=args.outlines).save(args.out)
+
+
+def _render(args: argparse.Namespace) -> None:
     if not 1 <= args.count <= _COUNT_MAX:
         raise UserError(f"--count is {args.count}; expected 1 to {_COUNT_MAX}")
     if args.seed < 0:
