@@ -119,7 +119,7 @@ class Canvas:
         return Patch(projection, tight, shown[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
     def pieces(self, number: int) -> list[Patch]:
-        """Returns the pixels of a facet in rectangles that fit into the processor's cache and leave out what is hidden."""
+        """Returns a facet's pixels in rectangles that fit into the processor's cache and leave out what is hidden."""
         projection = self.projections[number]
         if projection is None:
             return []

@@ -1,7 +1,8 @@
 """Damage of concrete and asphalt. Sizes in mm.
 
 Crack widths follow inspection practice: fine below 0.2 mm, 0.2 to 0.3 mm to be watched, above 0.3 mm to be treated
-(MLIT's Bridge Periodic Inspection Guideline; ACI 224R gives 0.15 to 0.4 mm). Cover of reinforcement is 20 to 50 mm, bars are 13 to 32 mm thick.
+(MLIT's Bridge Periodic Inspection Guideline; ACI 224R gives 0.15 to 0.4 mm). Cover of reinforcement is 20 to 50 mm, and
+bars are 13 to 32 mm thick.
 """
 
 import numpy as np

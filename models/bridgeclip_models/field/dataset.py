@@ -1,7 +1,7 @@
 """A bench on disk: photos, masks, the CSV of labels that the device program reads, and a line of JSON for each photo.
 
     OUT/photos/SPLIT-00000.jpg          the photo, with EXIF
-    OUT/masks/SPLIT-00000-0.png         its first damage: 255 where it is, 0 elsewhere; upright, as large as the upright photo
+    OUT/masks/SPLIT-00000-0.png         its first damage: 255 where it is, 0 elsewhere; as large as the upright photo
     OUT/SPLIT.csv                       labels and captions
     OUT/SPLIT.jsonl                     what the CSV cannot say: places, sizes, scales, masks
     OUT/records/SPLIT-00000.json        the photo's line; it is written last, so it says that the photo is complete
@@ -127,7 +127,7 @@ def _png(mask: np.ndarray) -> bytes:
 
 
 def describe(scene: Plan, photo: Photo, name: str) -> dict:
-    """Returns what is known about a photo. Places are in px of the upright photo, sizes in mm on the member's surface."""
+    """Returns what is known about a photo. Places are in px of the upright photo, sizes in mm on the surface."""
     height, width = photo.pixels.shape[:2]
     labels = scene.labels
     damages = zip(scene.damages, photo.masks, photo.scales, strict=True)

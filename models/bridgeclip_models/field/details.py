@@ -90,7 +90,7 @@ class Formwork:
 
 @dataclass(frozen=True)
 class Bolts:
-    """Hexagon bolts with washers, at the crossings of `us` and `vs` in mm. M22 has a head of 36 mm across flats and 14 mm height."""
+    """Hexagon bolts with washers, at the crossings of `us` and `vs` in mm. A head of M22 is 36 mm wide, 14 mm high."""
 
     us: tuple[float, ...]
     vs: tuple[float, ...]

@@ -1,7 +1,7 @@
 """From radiance to the bytes of a camera: lens, motion, exposure, noise, sharpening, tone curve and JPEG.
 
-Noise follows the usual model of sensors, variance = gain * signal + read noise^2 (Foi et al., 2008). The amounts are those of
-compact cameras at ISO 100 to 1600; JPEG qualities and subsampling are those that their makers write (88 to 96, 4:2:0 or 4:2:2).
+Noise follows the usual model of sensors, variance = gain * signal + read noise^2 (Foi et al., 2008). The amounts suit
+compact cameras at ISO 100 to 1600. JPEG qualities and subsampling are what cameras use (88 to 96, 4:2:0 or 4:2:2).
 """
 
 import io
@@ -128,7 +128,7 @@ def _add_noise(radiance: np.ndarray, iso: int, rng: np.random.Generator, scale: 
 
 
 def _sharpen(radiance: np.ndarray, amount: float) -> None:
-    """Adds the difference to the mean of four neighbours, taken from green, to all channels: cameras sharpen brightness."""
+    """Adds to all channels what sets green apart from its four neighbours' mean: cameras sharpen brightness."""
     green = radiance[1]
     detail = np.zeros_like(green)
     detail[1:-1, 1:-1] = (

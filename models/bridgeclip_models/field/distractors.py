@@ -1,4 +1,4 @@
-"""What is in photos of bridges without being damage: cables, graffiti, chalk, water, leaves, droppings, repairs, shadows of trees."""
+"""What photos of bridges show that is no damage: cables, graffiti, chalk, water, leaves, droppings, stains."""
 
 from collections.abc import Callable
 

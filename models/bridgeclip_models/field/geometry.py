@@ -16,8 +16,10 @@ def cross(a, b) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Facet:
-    """A flat piece of a surface: points origin + a u + b v with 0 <= a <= size[0], 0 <= b <= size[1]; the side that u x v
-    points to is seen. On walls v points down."""
+    """A flat piece of a surface: points origin + a u + b v with 0 <= a <= size[0] and 0 <= b <= size[1].
+
+    The side that u x v points to is seen. On walls v points down.
+    """
 
     origin: np.ndarray
     u: np.ndarray
@@ -110,7 +112,7 @@ class Model:
         return self.quad((x[0], y[0], z), (1, 0, 0), (0, 1, 0), (x[1] - x[0], y[1] - y[0]), material, member, **more)
 
     def box(self, low, high, material: str, member: str = "", skip: str = "", **more) -> None:
-        """Adds a box by two opposite corners. `skip` names faces that nobody can see: of +x -x +y -y +z -z, as in "+z-z"."""
+        """Adds a box by two opposite corners. `skip` names faces that nobody can see, such as "+z-z"."""
         low, high = np.asarray(low, float), np.asarray(high, float)
         for axis, name in enumerate("xyz"):
             for sign in (1, -1):
@@ -189,7 +191,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Projection:
-    """A facet as a camera sees it. The inverse depth is linear in x and y; u and v are quotients of linear functions."""
+    """A facet as a camera sees it. The inverse depth is linear in x and y; u and v are quotients of such functions."""
 
     facet: Facet
     inverse: np.ndarray  # [3]: of 1, x, y; 1/mm

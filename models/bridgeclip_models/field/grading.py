@@ -1,8 +1,8 @@
 """Ratings and measures as inspectors give them: they follow what is seen, and disagree.
 
-Two inspectors who rate one member differ in about a quarter of the cases (FHWA-RD-01-020 found ratings that spread over
-two to three classes). So the severity is rated with an error, and the measure is drawn from shares that depend on rating, damage
-and member. The shares are those of `profile.labels`, which has the frequencies of the published data.
+The ratings of one member by several inspectors spread over several classes (FHWA-RD-01-020, Reliability of Visual
+Inspection, 2001). So the severity is rated with an error, and the measure is drawn from shares that depend on rating,
+damage and member. The shares are those of `profile.labels`, which has the frequencies of the published data.
 """
 
 from dataclasses import dataclass

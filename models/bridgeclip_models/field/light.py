@@ -94,7 +94,7 @@ def _relief(canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
 def _light_facet(
     canvas: Canvas, patch: Patch, light: Light, around, shadow, dx: np.ndarray, dy: np.ndarray, picture: np.ndarray
 ) -> None:
-    """Writes the radiance of one facet. `around` are its `_ambient` fields, `shadow` where the sun reaches it, or None."""
+    """Writes the radiance of one patch: `around` are its `_ambient` fields, `shadow` is where the sun reaches it."""
     sky, ground, along_u, along_v = (enlarged(field, around[0], patch.box) for field in around[1])
     slope_u, slope_v, length = _slopes(patch, dx[patch.slices], dy[patch.slices])
     ambient = 1 - np.clip((slope_u * along_u + slope_v * along_v) / (sky + ground + 0.02), -0.9, 0.9)
@@ -194,8 +194,10 @@ def _hit(points: np.ndarray, rays: np.ndarray, owner: np.ndarray, scene: _Scene)
 def _meets(
     points: np.ndarray, rays: np.ndarray, owner: np.ndarray | None, facet: Facet
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns distances along rays to a facet, and whether they hit it: [points, rays]. Without `owner`, all points have the
-    same rays [1, rays, 3]."""
+    """Returns distances along rays to a facet, and whether they hit it: [points, rays].
+
+    Without `owner`, all points have the same rays [1, rays, 3].
+    """
     axes = np.stack([facet.u, facet.v, facet.normal], axis=1).astype(np.float32)
     across, along, towards = (np.ascontiguousarray(part) for part in np.moveaxis(rays @ axes, -1, 0))
     towards = np.where(np.abs(towards) < 1e-5, np.float32(1e-5), towards)

@@ -20,19 +20,57 @@ CONCRETE, STEEL, GROUND = "concrete", "steel", "ground"
 
 # Paints of steel bridges: greens, blues, creams, greys, browns and reds, as linear RGB.
 PAINTS = (
-    (0.16, 0.27, 0.20), (0.24, 0.36, 0.33), (0.20, 0.32, 0.42), (0.42, 0.45, 0.40), (0.36, 0.36, 0.35), (0.48, 0.44, 0.34),
-    (0.23, 0.13, 0.09), (0.33, 0.09, 0.06), (0.12, 0.20, 0.29), (0.55, 0.54, 0.50), (0.30, 0.40, 0.46),
-)  # fmt: skip
+    (0.16, 0.27, 0.20),
+    (0.24, 0.36, 0.33),
+    (0.20, 0.32, 0.42),
+    (0.42, 0.45, 0.40),
+    (0.36, 0.36, 0.35),
+    (0.48, 0.44, 0.34),
+    (0.23, 0.13, 0.09),
+    (0.33, 0.09, 0.06),
+    (0.12, 0.20, 0.29),
+    (0.55, 0.54, 0.50),
+    (0.30, 0.40, 0.46),
+)
 
 _MEAN = {
-    "concrete": 0.28, "mortar": 0.36, "paint": 0.3, "weathering": 0.06, "galvanised": 0.32, "rubber": 0.05, "asphalt": 0.08, "soil": 0.14,
-    "gravel": 0.2, "grass": 0.1, "foliage": 0.07, "water": 0.06, "masonry": 0.22, "joint": 0.15, "grate": 0.1, "void": 0.02, "plastic": 0.35,
-}  # fmt: skip
+    "concrete": 0.28,
+    "mortar": 0.36,
+    "paint": 0.3,
+    "weathering": 0.06,
+    "galvanised": 0.32,
+    "rubber": 0.05,
+    "asphalt": 0.08,
+    "soil": 0.14,
+    "gravel": 0.2,
+    "grass": 0.1,
+    "foliage": 0.07,
+    "water": 0.06,
+    "masonry": 0.22,
+    "joint": 0.15,
+    "grate": 0.1,
+    "void": 0.02,
+    "plastic": 0.35,
+}
 FAMILY = {
-    "concrete": CONCRETE, "mortar": CONCRETE, "masonry": CONCRETE, "paint": STEEL, "weathering": STEEL, "galvanised": STEEL,
-    "asphalt": "asphalt", "joint": "joint", "grate": "grate", "rubber": "rubber", "plastic": "plastic", "soil": GROUND, "gravel": GROUND,
-    "grass": GROUND, "foliage": GROUND, "water": GROUND, "void": GROUND,
-}  # fmt: skip
+    "concrete": CONCRETE,
+    "mortar": CONCRETE,
+    "masonry": CONCRETE,
+    "paint": STEEL,
+    "weathering": STEEL,
+    "galvanised": STEEL,
+    "asphalt": "asphalt",
+    "joint": "joint",
+    "grate": "grate",
+    "rubber": "rubber",
+    "plastic": "plastic",
+    "soil": GROUND,
+    "gravel": GROUND,
+    "grass": GROUND,
+    "foliage": GROUND,
+    "water": GROUND,
+    "void": GROUND,
+}
 
 
 def mean_albedo(facet: Facet) -> float:
@@ -298,7 +336,21 @@ def _void(canvas: Canvas, patch: Patch, rng: np.random.Generator, tone: np.rando
 
 
 _PAINTERS: dict[str, Painter] = {
-    "concrete": _concrete, "mortar": _mortar, "paint": _paint, "weathering": _weathering, "galvanised": _galvanised, "rubber": _rubber,
-    "asphalt": _asphalt, "soil": _soil, "gravel": _gravel, "grass": _grass, "foliage": _foliage, "water": _water, "masonry": _masonry,
-    "joint": _joint, "grate": _grate, "void": _void, "plastic": _plastic,
-}  # fmt: skip
+    "concrete": _concrete,
+    "mortar": _mortar,
+    "paint": _paint,
+    "weathering": _weathering,
+    "galvanised": _galvanised,
+    "rubber": _rubber,
+    "asphalt": _asphalt,
+    "soil": _soil,
+    "gravel": _gravel,
+    "grass": _grass,
+    "foliage": _foliage,
+    "water": _water,
+    "masonry": _masonry,
+    "joint": _joint,
+    "grate": _grate,
+    "void": _void,
+    "plastic": _plastic,
+}

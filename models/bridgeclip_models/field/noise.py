@@ -1,7 +1,7 @@
 """Seeded fractal noise on surfaces, band-limited to what a photo of a given scale can show.
 
-Noise is a function of the position on the surface in mm, so a scene has the same stains at every resolution. Octaves that
-are shorter than two pixels are left out, and their share of the variance with them, as a lens averages them away.
+Noise is a function of the position on the surface in mm, so a scene has the same stains at every resolution. Octaves
+that are shorter than two pixels are left out, and their share of the variance with them, as a lens averages them away.
 """
 
 from functools import cache
@@ -65,8 +65,10 @@ def nearest(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def cells(box: tuple[int, int, int, int], step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns rows and columns in px of the centres of squares of `step` px that cover a box, with one more on each side.
-    The squares lie on a grid of the whole picture, so neighbouring boxes share them."""
+    """Returns rows and columns in px of the centres of squares of `step` px that cover a box, with a margin of one.
+
+    The squares lie on a grid of the whole picture, so neighbouring boxes share them.
+    """
     top, bottom, left, right = box
     rows = np.arange(top // step - 1, -(-bottom // step) + 1)
     columns = np.arange(left // step - 1, -(-right // step) + 1)

@@ -1,4 +1,4 @@
-"""What a photo shows, chosen before a pixel is drawn: structure, member, damages with their sizes, camera, light, labels.
+"""What a photo shows, chosen before a pixel is drawn: structure, member, damages and sizes, camera, light, labels.
 
 Nothing here depends on the resolution, so a scene has the same labels and the same view at 0.2 and at 20 megapixels.
 """

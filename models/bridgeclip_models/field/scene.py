@@ -31,7 +31,7 @@ def frame_size(shape: tuple[int, int], megapixels: float) -> tuple[int, int]:
 
 
 def photograph(plan: Plan, megapixels: float, without: int | None = None) -> Photo:
-    """Renders a plan. `without` leaves one damage out, all else being equal: the tests compare masks with the difference."""
+    """Renders a plan. `without` leaves out one damage, all else being equal, for comparison with its mask."""
     camera = plan.camera.resized(*frame_size(plan.shape, megapixels))
     canvas = Canvas(camera, plan.facets)
     paint_materials(canvas, plan.facets, plan.seed)

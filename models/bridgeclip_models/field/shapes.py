@@ -51,7 +51,7 @@ def ragged(
     rough: float = 0.45,
     finest: float = 3.0,
 ) -> np.ndarray:
-    """Returns a field that is positive inside a ragged patch of half-widths `wide` and `high` in mm: 1 in its middle."""
+    """Returns a field that is positive inside a ragged patch of half-widths `wide` and `high` mm: 1 in the middle."""
     turn = rng.uniform(0, np.pi)
     du, dv = patch.u - np.float32(spot.u), patch.v - np.float32(spot.v)
     bend = np.float32(rng.uniform(-0.35, 0.35))

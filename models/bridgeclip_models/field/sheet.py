@@ -15,7 +15,7 @@ _GAP = 6  # px
 def contact_sheet(lines: Path, columns: int, width: int, count: int, *, outlined: bool) -> Image.Image:
     """Returns the first photos of a bench in a grid; each is `width` px wide, upright."""
     with lines.open(encoding="utf-8") as file:
-        photos = [json.loads(line) for line, _ in zip(file, range(count))]
+        photos = [json.loads(line) for line, _ in zip(file, range(count), strict=False)]
     if not photos:
         raise UserError(f"{lines}: no photos in it; render some first")
     tile = (width, width * 3 // 4)

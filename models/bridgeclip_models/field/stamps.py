@@ -1,4 +1,4 @@
-"""Small shapes on facets, as lists of pixels with their coverage: discs (pores, bolts, holes), strokes (joints, cracks).
+"""Small shapes on facets, as lists of pixels and their coverage: discs (pores, bolts), strokes (joints, cracks).
 
 Coverage is what a pixel's square sees of the shape: a crack of 0.2 mm at 0.8 mm a pixel darkens its pixels by a
 quarter.
@@ -11,7 +11,7 @@ import numpy as np
 from .canvas import Canvas
 
 _CHUNK = 400_000  # pixels that are computed at a time
-_SAMPLES_PER_PX = 1.6  # along a fine stroke; wide ones need fewer
+_PIECE_PX = 1.5  # shortest straight piece of a stroke; on wide strokes, half the width
 _REACH_MAX = 320  # px; half the size of the largest disc or line
 
 
@@ -79,7 +79,7 @@ def stroke(canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, width) -> 
         return _EMPTY
     x, y = projection.pixels(u, v)
     pitch = _pitch(projection, x, y)
-    size = int(np.ceil(np.max(width / pitch) / 2 * 1.3 + 0.8))
+    size = int(np.ceil(np.max(width / pitch) / 2 * 1.1 + 0.8 + np.max(np.hypot(du, dv) / pitch) / 2))
     chunk = max(1, _CHUNK // (2 * size + 1) ** 2)
     parts = [
         _stroke_pixels(
@@ -91,19 +91,21 @@ def stroke(canvas: Canvas, number: int, u: np.ndarray, v: np.ndarray, width) -> 
 
 
 def _dense(canvas: Canvas, number: int, u, v, width) -> tuple[np.ndarray, ...]:
-    """Returns points along the line that are less than a pixel or an eighth of its width apart, if they are in the
-    picture: shares of the length, u, v, width, and the way to the next point along u and v."""
+    """Returns the straight pieces of a line that are in the picture, by their middles.
+
+    They are share of the length, u, v, width, and how far the piece leads along u and v.
+    """
     u = canvas.flat(number, u)
     x, y = canvas.projections[number].pixels(u, v)
     length = np.hypot(np.diff(x), np.diff(y))
     far = 4 * max(canvas.shape)
     pitch = _pitch(canvas.projections[number], x, y)
     half = np.maximum(width / pitch / 2, 1e-3)
-    spacing = np.maximum(1 / _SAMPLES_PER_PX, 0.25 * np.minimum(half[:-1], half[1:]))
+    spacing = np.maximum(_PIECE_PX, np.minimum(half[:-1], half[1:]))
     count = np.clip(np.ceil(length / spacing), 1, far).astype(int)
     segment = np.repeat(np.arange(len(count)), count)
     first = np.cumsum(count) - count
-    t = (np.arange(len(segment)) - first[segment]) / count[segment]
+    t = (np.arange(len(segment)) - first[segment] + 0.5) / count[segment]
     points = [values[segment] + t * np.diff(values)[segment] for values in (u, v, width)]
     total = np.concatenate(([0], np.cumsum(np.hypot(np.diff(u), np.diff(v)))))
     share = (total[segment] + t * np.diff(total)[segment]) / max(total[-1], 1e-9)
@@ -121,9 +123,7 @@ def _stroke_pixels(canvas: Canvas, number: int, share, u, v, width, du, dv, x, y
     columns = np.rint(x).astype(np.int64)[:, None, None] + offsets[None, None, :]
     rows = np.rint(y).astype(np.int64)[:, None, None] + offsets[None, :, None]
     here_u, here_v = _surface(canvas.projections[number], columns, rows)
-    distance = _to_piece(
-        here_u - u[:, None, None], here_v - v[:, None, None], du[:, None, None], dv[:, None, None]
-    )
+    distance = _to_piece(here_u - u[:, None, None], here_v - v[:, None, None], du[:, None, None], dv[:, None, None])
     pitch, width = pitch[:, None, None], width[:, None, None]
     alpha = np.clip((width / 2 + pitch / 2 - distance) / pitch, 0, np.minimum(1, width / pitch))
     chosen = (alpha > 0.004) & _shown(canvas, number, rows, columns)
@@ -135,9 +135,9 @@ def _stroke_pixels(canvas: Canvas, number: int, share, u, v, width, du, dv, x, y
 
 
 def _to_piece(u: np.ndarray, v: np.ndarray, du: np.ndarray, dv: np.ndarray) -> np.ndarray:
-    """Returns the distance of points to the straight piece from (0, 0) to (du, dv)."""
+    """Returns the distance of points to the straight piece of (du, dv) whose middle is (0, 0)."""
     length = np.hypot(du, dv) + 1e-12
-    along = np.clip((u * du + v * dv) / length, 0, length)
+    along = np.clip((u * du + v * dv) / length, -length / 2, length / 2)
     return np.hypot(u - along * du / length, v - along * dv / length)
 
 

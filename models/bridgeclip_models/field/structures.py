@@ -78,8 +78,10 @@ class Dimensions:
 
 
 def end_span(rng: np.random.Generator, steel: bool, focus: float) -> Structure:
-    """Returns the end of a bridge: x = 0 is the middle of the bearings, the span reaches to positive x. `focus` is the x
-    around which small parts are built."""
+    """Returns the end of a bridge: x = 0 is the middle of the bearings, the span reaches to positive x.
+
+    `focus` is the x around which small parts are built.
+    """
     size = Dimensions.of(rng, steel)
     place = Structure(floor=size.ground)
     coat = "weathering" if steel and rng.random() < 0.2 else "paint"
