@@ -35,7 +35,7 @@ from .plan import Damage, Plan, plan
 from .scene import Photo, photograph
 
 PHOTOS, MASKS, RECORDS = "photos", "masks", "records"
-VERSION = 1  # of the scenes: a folder holds photos of one version
+VERSION = 2  # of the scenes: a folder holds photos of one version
 _SIDEWAYS = 0.7  # share of upright-held photos that are stored as the sensor lies
 _TURN_RIGHT = 6  # EXIF orientation of such photos
 

@@ -87,6 +87,7 @@ _PAINTED = {"paint"}  # a coating can only fail where there is one
 _CULVERT = {"top slab", "bottom slab", "side wall"}
 _FIELD_MAX = {"cracking": 3500, "fatigue cracking": 2000}  # mm; inspectors go near for cracks
 _REINFORCED = {"spalling / rebar exposure", "delamination"}  # not in masonry
+_FOUNDATIONS = -3000.0  # mm; walls and columns end below this level, bearings are at 0
 _FLAT_ONLY = {"soil/debris clogging"}  # on what faces up
 
 
@@ -182,7 +183,7 @@ def _possible(kind: str, member: str) -> bool:
     only = {
         "bearing dysfunction": {"bearing"},
         "pavement defect": {"pavement"},
-        "scour": {"pier", "vertical wall", "bottom slab", "wing wall"},
+        "scour": {"pier", "vertical wall", "bottom slab"},
     }
     steel_members = {
         "main girder",
@@ -324,6 +325,13 @@ def _of_member(structure: Structure, member: str) -> list[Facet]:
     return [facet for facet in structure.model.facets if facet.member == member] + rods
 
 
+def _reaches_the_ground(facet: Facet) -> bool:
+    """Whether a facet is the foot of a wall or pier, or a floor."""
+    if facet.member == "bottom slab":
+        return True
+    return abs(facet.normal[2]) < 0.5 and not facet.outline and facet.at(0, facet.size[1])[2] < _FOUNDATIONS
+
+
 def _suits(facet: Facet, kind: str, extent: float) -> bool:
     """Whether a kind of damage can be on a facet."""
     if not kind:
@@ -332,7 +340,7 @@ def _suits(facet: Facet, kind: str, extent: float) -> bool:
         return False
     if kind == "deterioration of anti-corrosion function" and facet.material not in _PAINTED:
         return False
-    if kind == "scour" and (abs(facet.normal[2]) > 0.5 or facet.outline) and facet.member != "bottom slab":
+    if kind == "scour" and not _reaches_the_ground(facet):
         return False
     if (
         kind == "loosening / dislodgement"

@@ -183,7 +183,7 @@ def _pier(place: Structure, rng: np.random.Generator, size: Dimensions) -> None:
     place.solid((x - 750, -w, -1100), (x + 750, w, 0), "concrete", "pier", skip="-z", tone=3, details=details)
     place.model.facets.append(_soffit(x - 750, x + 750, -w, w, -1100, "concrete", "pier", 3, ()))
     place.solid(
-        (x - 600, -column, low - 500),
+        (x - 600, -column, low),
         (x + 600, column, -1100),
         "concrete",
         "pier",
