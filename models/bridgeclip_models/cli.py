@@ -16,6 +16,7 @@ Makes what BridgeCLIP Edge runs on a device.
   finetune  a CSV of image,text -> checkpoints, by the published recipe
   subsets   a training set -> the published random subsets of 10k, 20k ... rows
   card      labelled CSV files, checkpoints -> every table of the published model card, with intervals
+  field     nothing -> photos of bridges, rendered, with masks of their damages, to measure methods on
   demo      nothing -> a small model of our own that is really trained, on rendered pictures
   compare   a quantised package -> how far it agrees with the float package it was made from
   profile   nothing -> embeddings tuned to the published figures, to try rules of answers on
@@ -34,6 +35,7 @@ COMMANDS = {
     "finetune": "train an open_clip model on pairs of image and caption",
     "subsets": "sample the published subsets of a training set",
     "card": "measure every table of the published model card",
+    "field": "render photos of bridges with masks of their damages",
     "demo": "render a data set, train the demo model on it, measure and export it",
     "compare": "compare a quantised package with its float original",
     "profile": "make embeddings tuned to the published figures",
