@@ -28,8 +28,21 @@ use jiff::Timestamp;
 
 /// Tables whose rows are kept. `file` is not among them: every photo is looked at again, and known photos are noted
 /// again.
-const TABLES: [&str; 10] =
-    ["capture", "outbox", "set_aside", "forgotten", "thumbnail", "judgement", "tag", "imported", "track", "camera"];
+const TABLES: [&str; 13] = [
+    "capture",
+    "outbox",
+    "set_aside",
+    "forgotten",
+    "thumbnail",
+    "judgement",
+    "tag",
+    "imported",
+    "track",
+    "camera",
+    "bridge",
+    "photo_number",
+    "last_cycle",
+];
 
 /// Gap left in the numbers of a class whose last number is not known, so that the id of a delivered event is not given
 /// again.
