@@ -17,7 +17,7 @@ use crate::packages::{PackageSource, Store};
 use crate::photo::{self, Decoding};
 use crate::pipeline::{Answerer, Classifier, Limits};
 use crate::web::{Room, SOCKET_NAME, UPLOADS_NAME};
-use crate::{classify, collect, learn, members, position, web};
+use crate::{classify, collect, forms, learn, members, position, web};
 
 fn megabytes(number: u32) -> u64 {
     u64::from(number) * 1_000_000
@@ -136,6 +136,41 @@ pub fn receiver(config: &Config) -> Option<position::LineParams> {
         baud: baud.0,
         mavlink: position::mavlink::Params { system: mavlink_system.0 },
     })
+}
+
+/// Returns what the settings say about inspections.
+pub fn forms(config: &Config) -> forms::Settings {
+    let text = |name: &str, text: &Option<config::FormText>| {
+        text.as_ref().map(|text| (name.to_owned(), forms::Fact::Text(text.0.clone())))
+    };
+    let number = |name: &str, number: &Option<config::FormNumber>| {
+        number.map(|number| (name.to_owned(), forms::Fact::Number(number.0)))
+    };
+    let inspection = &config.inspection;
+    let common = [
+        text("inspector.name", &inspection.inspector),
+        text("inspector.company", &inspection.company),
+        text("bridge.manager", &inspection.manager),
+        text("bridge.route", &inspection.route),
+        inspection.date.map(|day| ("inspection.date".to_owned(), forms::Fact::Date(day.0))),
+        text("inspection.next", &inspection.next),
+    ];
+    let bridges = inspection.bridge.iter().map(|bridge| {
+        let facts = [
+            text("bridge.name", &bridge.name),
+            text("bridge.number", &bridge.number),
+            text("bridge.manager", &bridge.manager),
+            text("bridge.route", &bridge.route),
+            text("bridge.location", &bridge.location),
+            text("bridge.structure", &bridge.structure),
+            number("bridge.length_m", &bridge.length_m),
+            number("bridge.width_m", &bridge.width_m),
+            number("bridge.spans", &bridge.spans),
+            text("bridge.year", &bridge.year),
+        ];
+        (bridge.id.as_str().to_owned(), facts.into_iter().flatten().collect())
+    });
+    forms::Settings { common: common.into_iter().flatten().collect(), bridges: bridges.collect() }
 }
 
 /// Returns the limits on stored uploads.

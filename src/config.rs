@@ -4,11 +4,13 @@
 mod bundle;
 mod collect;
 mod commands;
+mod inspection;
 mod web;
 
 pub use bundle::Bundle;
 pub use collect::{CollectConfig, LimitsConfig};
 pub use commands::Commands;
+pub use inspection::{FormBridge, FormDate, FormNumber, FormText, Inspection};
 pub use web::Web;
 
 use std::fs;
@@ -177,21 +179,6 @@ impl Classify {
     pub fn rest_above_celsius(&self) -> Option<f32> {
         Some(self.rest_above_celsius.get() as f32).filter(|celsius| *celsius > 0.0)
     }
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Inspection {
-    /// CSV file that lists the members that need photos.
-    pub members: Option<PathBuf>,
-    /// Whether photos that inspectors have rated on this device vote beside those of the reference.
-    #[serde(default)]
-    pub learn: bool,
-    /// Time without a change of a member's photos after which the member is answered.
-    #[serde(default)]
-    pub member_quiet_s: Number<1, 86_400, 30>,
-    /// Whether events tell the answers about members. True unless given.
-    pub member_events: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -597,6 +584,8 @@ mod tests {
             ("method = \"knn\"", "method = \"svm\"", "expected one of `knn`, `linear`, `zero-shot`"),
             ("rule = \"published\"", "rule = \"fair\"", "expected one of `published`, `balanced`, `fused`"),
             ("group_ms = 100", "group_ms = 201", "use 0 to 200"),
+            ("#inspector = \"Hanako Kita\"", "inspector = \"\"", "1 to 200 characters"),
+            ("#date = \"2026-05-09\"", "date = \"today\"", "write it as in"),
         ];
         for (from, to, expected) in cases {
             assert!(SHIPPED.contains(from), "{from}");
@@ -622,6 +611,18 @@ mod tests {
         };
         assert_eq!(numbers(&shown), numbers(&default));
         assert!(!config.commands.expect("a section").trust_clock);
+    }
+
+    #[test]
+    fn facts_for_forms_that_are_commented_out_are_valid() {
+        let (head, rest) = SHIPPED.split_once("# What forms need").expect("the facts");
+        let (facts, tail) = rest.split_once("[storage]").expect("the next section");
+        let key = |line: &'static str| line.strip_prefix('#').filter(|rest| !rest.starts_with(['#', ' ']));
+        let text = facts.lines().filter_map(key).collect::<Vec<_>>().join("\n");
+        let config = Config::parse(&format!("{head}{text}\n[storage]{tail}")).expect("valid");
+        let Inspection { inspector, company, manager, route, date, next, bridge, .. } = config.inspection;
+        assert!([inspector, company, manager, route, next].iter().all(Option::is_some) && date.is_some());
+        assert_eq!(bridge.len(), 1);
     }
 
     #[test]

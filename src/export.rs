@@ -28,6 +28,8 @@ pub use job::{Job, Progress, Stream};
 pub use jsonl::ExportLine;
 pub use members::{MembersError, read_members};
 pub use record::Record;
+#[cfg(test)]
+pub use record::{example as example_record, inspected_example as inspected_example_record};
 pub use records::{Records, Tally};
 pub use thumbnail::Thumbnails;
 

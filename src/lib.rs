@@ -15,6 +15,7 @@ pub use bridgeclip_random as random;
 pub use bridgeclip_storage::{drive, durable, plain_file};
 pub use bridgeclip_tracks as tracks;
 pub use bridgeclip_uplink as uplink;
+pub use bridgeclip_workbook as workbook;
 
 pub mod search;
 
@@ -41,6 +42,8 @@ pub mod texts;
 mod markup;
 
 pub mod export;
+
+pub mod forms;
 
 pub mod packages;
 

@@ -134,6 +134,17 @@ texts! {
     Remark: "Inspector's remark", "点検者の所見";
     Signature: "Inspector's name and signature", "点検者（記名・署名）";
     SignedOn: "Date", "年月日";
+    // Forms.
+    Draft: " (draft)", "（案）";
+    JudgedByModel: "image model, not confirmed", "画像認識（未確認）";
+    NorthShort: "N", "北";
+    NorthEastShort: "NE", "北東";
+    EastShort: "E", "東";
+    SouthEastShort: "SE", "南東";
+    SouthShort: "S", "南";
+    SouthWestShort: "SW", "南西";
+    WestShort: "W", "西";
+    NorthWestShort: "NW", "北西";
     // Reasons to see a photo first.
     ReviewFirst: "An engineer should see this photo first:", "技術者が優先して確認してください：";
     SimilarSoundnessIv:

@@ -5,20 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use jiff::tz::Offset;
 
 use super::device::{DeviceArgs, reader};
+use super::form::FormLang;
+use super::form::work::{fill_form, hint, refuse_data_dir};
 use super::new_file::NewFile;
 use super::outcome::Outcome;
 use super::{progress, stop};
 use crate::assembly;
 use crate::config::Config;
-use crate::durable;
 use crate::export::{ExportError, FIELDS, Filter, Job, Moment, Progress, Stream, TagFilter, Tally};
+use crate::forms::Template;
 use crate::journal::Reader;
 use crate::photo::MemoryBudget;
 use crate::search::{self, Condition};
@@ -33,6 +35,8 @@ const EXAMPLES: &str = "Examples:
     bridgeclip export --format csv --bom --where soundness=III --where damage_type=corrosion --out photos.csv
   Positions of the photos for a 3D model in OpenDroneMap, to be put beside them:
     bridgeclip export --format odm --bridge B-12 --out geo.txt
+  A form of the office for one bridge, or one that ships (`bridgeclip form list`):
+    bridgeclip export --format xlsx --template damage-photos-ja --bridge B-12 --out B-12.xlsx
   File names of what an engineer should see first:
     bridgeclip export --format jsonl --urgent | jq -r .image.file";
 
@@ -52,17 +56,21 @@ pub struct Args {
     #[command(flatten)]
     filter: FilterArgs,
     /// The file to write, which appears complete or not at all; standard output if not given.
-    #[arg(long, value_name = "FILE", required_if_eq("format", "gpkg"))]
+    #[arg(long, value_name = "FILE", required_if_eq_any([("format", "gpkg"), ("format", "xlsx")]))]
     out: Option<PathBuf>,
+    /// For xlsx: the form to fill, a workbook with marks or the name of one that ships; see `bridgeclip form`.
+    #[arg(long, value_name = "FORM", required_if_eq("format", "xlsx"))]
+    template: Option<String>,
     /// Replace the file if it is there.
     #[arg(long, requires = "out")]
     force: bool,
     /// For csv: begin with the byte order mark by which spreadsheets recognise UTF-8.
     #[arg(long)]
     bom: bool,
-    /// For html: the language of the sheet; the other formats have both. English unless given.
+    /// For html: the language of the sheet, English unless given. For xlsx: that of what fills the form, the form's own
+    /// unless given. The other formats have both.
     #[arg(long, value_enum, value_name = "LANG")]
-    lang: Option<SheetLang>,
+    lang: Option<FormLang>,
     /// Explain the columns of csv, geojson and gpkg, and write nothing.
     #[arg(long, conflicts_with_all = ["format", "out"])]
     columns: bool,
@@ -113,12 +121,8 @@ enum Format {
     Odm,
     /// An inspection sheet to print on A4: pictures, suggested ratings, room for the inspector's remarks.
     Html,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SheetLang {
-    En,
-    Ja,
+    /// An Excel form of the office, filled for one bridge: see `bridgeclip form`.
+    Xlsx,
 }
 
 impl FilterArgs {
@@ -137,6 +141,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let Some(format) = args.format else { return explain_columns() };
     refuse_misplaced(args, format)?;
     let config = args.device.config()?;
+    if let (Format::Xlsx, Some(path), Some(template)) = (format, &args.out, &args.template) {
+        let template = Template::open(template)?.in_language(args.lang.map(Lang::from));
+        let filter = args.filter.filter(config.intake.camera_utc_offset.0);
+        return fill_form(&config, filter, &template, path, args.force);
+    }
     let reader = reader(&config)?;
     let export = Export::new(args, format, &config, &reader)?;
     let written = match &args.out {
@@ -161,6 +170,8 @@ fn explain_columns() -> Result<Outcome> {
 /// Fails if an option belongs to another format and would have no effect.
 fn refuse_misplaced(args: &Args, format: Format) -> Result<(), clap::Error> {
     let misplaced = match format {
+        Format::Xlsx => args.bom.then_some("--bom is for --format csv"),
+        _ if args.template.is_some() => Some("--template is for --format xlsx"),
         Format::Csv => args.lang.map(|_| "--lang is for --format html; a csv file has both languages"),
         Format::Html => args.bom.then_some("--bom is for --format csv"),
         _ if args.bom => Some("--bom is for --format csv"),
@@ -225,11 +236,8 @@ impl<'a> Export<'a> {
     }
 
     fn to_file(&self, path: &Path, replace: bool) -> Result<Tally> {
-        let data_dir = self.config.device.data_dir.canonicalize()?;
-        let is_data_dir = durable::folder(path).canonicalize().is_ok_and(|dir| dir == data_dir);
-        ensure!(!is_data_dir, "{}: the daemon's data folder is no place for exports", path.display());
-        let hint = || if replace { "cannot write" } else { "choose another name, or add --force" };
-        let mut file = NewFile::create(path, replace).with_context(hint)?;
+        refuse_data_dir(self.config, path)?;
+        let mut file = NewFile::create(path, replace).with_context(|| hint(replace))?;
         let written = match self.format {
             Format::Gpkg => self.job(&self.watch()).write_geopackage(file.path()),
             _ => self.write(file.file()),
@@ -247,11 +255,8 @@ impl<'a> Export<'a> {
             Format::Gpx => Stream::Gpx,
             Format::Kml => Stream::Kml,
             Format::Odm => Stream::Odm,
-            Format::Html => Stream::Html(match self.args.lang {
-                Some(SheetLang::Ja) => Lang::Ja,
-                Some(SheetLang::En) | None => Lang::En,
-            }),
-            Format::Gpkg => unreachable!("clap asks for a file"),
+            Format::Html => Stream::Html(self.args.lang.map(Lang::from).unwrap_or_default()),
+            Format::Gpkg | Format::Xlsx => unreachable!("clap asks for a file"),
         };
         self.job(&self.watch()).write(form, out)
     }

@@ -8,11 +8,13 @@ mod classify;
 mod collect;
 mod command;
 mod decode;
+mod deliver;
 mod demo;
 mod device;
 mod embed;
 mod eval;
 mod export;
+mod form;
 mod ingest;
 mod inputs;
 mod manual;
@@ -81,6 +83,9 @@ enum Command {
     Suggest(suggest::Args),
     Members(members::Args),
     Export(export::Args),
+    #[command(subcommand)]
+    Form(form::Command),
+    Deliver(deliver::Args),
     Reclassify(reclassify::Args),
     #[command(subcommand)]
     Eval(eval::Command),
@@ -157,6 +162,8 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Suggest(args) => suggest::run(&args),
         Command::Members(args) => members::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Form(command) => form::run(&command),
+        Command::Deliver(args) => deliver::run(&args),
         Command::Reclassify(args) => reclassify::run(&args),
         Command::Eval(command) => eval::run(&command),
         Command::Reference(command) => reference::run(&command),

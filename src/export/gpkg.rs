@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, params, params_from_iter};
 
@@ -82,13 +83,14 @@ pub fn write(path: &Path, records: impl Iterator<Item = Result<Record, ExportErr
     connection.execute_batch(SETTINGS)?;
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(&format!("{TABLES}{REFERENCE_SYSTEMS}{}", captures_table()))?;
-    let mut extent = None;
+    let (mut extent, mut changed) = (None, Timestamp::UNIX_EPOCH);
     for record in records {
         let record = record?;
         insert(&transaction, &record)?;
         extent = record.capture.facts.position.as_ref().map(|position| widened(extent, position)).or(extent);
+        changed = changed.max(last_change(&record));
     }
-    describe(&transaction, extent)?;
+    describe(&transaction, extent, changed)?;
     Ok(transaction.commit()?)
 }
 
@@ -154,13 +156,21 @@ fn widened(extent: Option<Extent>, position: &Position) -> Extent {
     Extent { min: [0, 1].map(|axis| min[axis].min(point[axis])), max: [0, 1].map(|axis| max[axis].max(point[axis])) }
 }
 
-fn describe(connection: &Connection, extent: Option<Extent>) -> rusqlite::Result<()> {
+/// Returns when something was last said about a capture. The package names the latest of these moments and not that of
+/// the export, so that the same captures give the same bytes.
+fn last_change(record: &Record) -> Timestamp {
+    let capture = &record.capture;
+    let judged = capture.inspection.as_ref().map(|inspection| inspection.at);
+    [capture.stored_at, judged].into_iter().flatten().fold(Timestamp::UNIX_EPOCH, Timestamp::max)
+}
+
+fn describe(connection: &Connection, extent: Option<Extent>, changed: Timestamp) -> rusqlite::Result<()> {
     let [min_x, min_y] = extent.map_or([None; 2], |extent| extent.min.map(Some));
     let [max_x, max_y] = extent.map_or([None; 2], |extent| extent.max.map(Some));
     let contents = "INSERT INTO gpkg_contents
-        (table_name, data_type, identifier, description, min_x, min_y, max_x, max_y, srs_id)
-        VALUES (?1, 'features', ?1, 'Inspection photos and what they show', ?2, ?3, ?4, ?5, ?6)";
-    connection.execute(contents, params![TABLE, min_x, min_y, max_x, max_y, SRS])?;
+        (table_name, data_type, identifier, description, min_x, min_y, max_x, max_y, srs_id, last_change)
+        VALUES (?1, 'features', ?1, 'Inspection photos and what they show', ?2, ?3, ?4, ?5, ?6, ?7)";
+    connection.execute(contents, params![TABLE, min_x, min_y, max_x, max_y, SRS, utc(changed)])?;
     let column = "INSERT INTO gpkg_geometry_columns VALUES (?1, 'geom', 'POINT', ?2, 0, 0)";
     connection.execute(column, params![TABLE, SRS]).map(drop)
 }
@@ -192,6 +202,8 @@ mod tests {
         assert_eq!(header[60..64], 10_300_u32.to_be_bytes());
         let text = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).expect(sql);
         assert_eq!(text("PRAGMA integrity_check"), "ok");
+        let change = "SELECT last_change FROM gpkg_contents";
+        assert_eq!(text(change), "2026-05-09T01:02:05.000Z", "of the captures, not of the export");
         assert_eq!(text("SELECT group_concat(srs_id) FROM gpkg_spatial_ref_sys"), "-1,0,4326");
         let extent = "SELECT min_x || ' ' || min_y || ' ' || max_x || ' ' || max_y FROM gpkg_contents";
         assert_eq!(text(extent), "-70.5 -33.25 139.25 35.5");

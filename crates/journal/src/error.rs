@@ -39,6 +39,9 @@ pub enum JournalError {
     Inspected(i64),
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// A request exceeds a bound on what is kept.
+    #[error("too much for device.db: {0}")]
+    Bound(String),
     #[error("the journal has stopped")]
     Stopped,
 }

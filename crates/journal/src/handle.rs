@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use bridgeclip_domain::{Change, Failure, FileStamp, Sha256, Statement, Tag};
 
+use super::bridges::{self, LastEntry};
 use super::capture::{self, Expect, NewResult, Recorded, Superseded};
 use super::commit::{GROUP_MAX, Report, Request, Writer};
 use super::counters::CommandNote;
@@ -35,6 +36,9 @@ pub struct Journal {
     tries_max: u32,
     metered: Arc<AtomicBool>,
 }
+
+/// Number of photos that are numbered in one commit. Photos that are being taken wait for it.
+const NUMBERED_MAX: usize = 1_000;
 
 /// Whether a request may wait for other requests to share its commit.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -298,6 +302,47 @@ impl Journal {
     /// Stores what is known about cameras' clocks. A clock that is empty is forgotten.
     pub fn keep_cameras(&self, cameras: Vec<CameraNote>) -> Result<(), JournalError> {
         self.submit(Haste::Patient, move |transaction| places::keep_cameras(transaction.tables.connection, &cameras))
+    }
+
+    /// Gives photos of a bridge the numbers that they have in forms, in the order of the hashes. A photo keeps the
+    /// number that it has, and no number is given twice. The name is empty for photos without one. Returns `None` for a
+    /// photo that is not known or whose tag names another bridge by now.
+    pub fn number_photos(&self, bridge: &str, photos: &[Sha256]) -> Result<Vec<Option<u32>>, JournalError> {
+        let mut numbers = Vec::with_capacity(photos.len());
+        for photos in photos.chunks(NUMBERED_MAX) {
+            let (bridge, photos) = (bridge.to_owned(), photos.to_vec());
+            numbers.extend(
+                self.submit(Haste::Now, move |transaction| bridges::number(&mut transaction.tables, &bridge, &photos))?,
+            );
+        }
+        Ok(numbers)
+    }
+
+    /// Sets or removes the facts about a bridge, as JSON.
+    pub fn keep_bridge(&self, bridge: &str, facts: Option<String>) -> Result<(), JournalError> {
+        let bridge = bridge.to_owned();
+        self.submit(Haste::Now, move |transaction| {
+            bridges::keep_facts(transaction.tables.connection, &bridge, facts.clone())
+        })
+    }
+
+    /// Replaces what is known about the inspection of a bridge before this one, together with its facts.
+    ///
+    /// # Errors
+    /// [`JournalError::Bound`] if it exceeds a bound, [`JournalError::Full`] if there is no room.
+    pub fn keep_last_cycle(
+        &self,
+        bridge: &str,
+        facts: Option<String>,
+        entries: Vec<LastEntry>,
+    ) -> Result<(), JournalError> {
+        let bridge = bridge.to_owned();
+        self.submit(Haste::Now, move |transaction| {
+            transaction.admit()?;
+            let connection = transaction.tables.connection;
+            bridges::keep_facts(connection, &bridge, facts.clone())?;
+            bridges::keep_cycle(connection, &bridge, &entries)
+        })
     }
 
     /// Has the writer replace the database with a new one that holds its intact rows. Returns when that is done, or

@@ -7,6 +7,7 @@
 //! checksum. A damaged file is set aside, and its intact rows go into a new one. Everything that is lost on the way is
 //! counted.
 
+mod bridges;
 mod capture;
 mod captures;
 mod commit;
@@ -41,6 +42,7 @@ mod thumbnail;
 mod topics;
 mod transaction;
 
+pub use bridges::{BridgeNote, LastEntry, PICTURE_BYTES_MAX, StoredEntry};
 pub use capture::{Expect, NewResult, Recorded, StoredPackage, Superseded};
 pub use captures::{CapturePage, StoredCapture};
 pub use commit::Report;

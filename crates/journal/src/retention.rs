@@ -10,7 +10,7 @@ use super::error::JournalError;
 use super::row::Row;
 use super::space::free_bytes;
 use super::tables::Tables;
-use super::{judgement, quarantine, thumbnail};
+use super::{bridges, judgement, quarantine, thumbnail};
 
 /// Number of rows that are deleted at a time.
 const STEP_ROWS: u32 = 16;
@@ -70,6 +70,7 @@ fn forget(tables: &mut Tables, capture: i64) -> Result<(), JournalError> {
         return Ok(());
     };
     judgement::forget(tables, &sha256)?;
+    bridges::forget(tables, &sha256)?;
     let counters = &mut tables.counters;
     counters.captures = counters.captures.saturating_sub(1);
     counters.losses.captures_forgotten += 1;

@@ -30,7 +30,7 @@ const APPLICATION_ID: i64 = 0x4272_434C;
 pub const PAGE_BYTES: usize = 4096;
 
 /// Migrations. Step n brings a file from schema version n to n + 1.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     CAPTURES,
     METADATA,
     TAGS,
@@ -43,6 +43,7 @@ const MIGRATIONS: [&str; 12] = [
     HISTORY,
     PLACES,
     MEMBERS,
+    BRIDGES,
 ];
 
 const CAPTURES: &str = "
@@ -251,6 +252,38 @@ const MEMBERS: &str = "
         answer TEXT NOT NULL,      -- JSON, see domain::MemberAnswer
         check_sum INTEGER NOT NULL
     ) STRICT;
+";
+
+/// What forms need: numbers of photos that stay, facts about bridges, and the inspection before this one.
+const BRIDGES: &str = "
+    CREATE TABLE bridge (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,     -- in the tags
+        facts TEXT,                    -- JSON, see forms
+        last_number INTEGER NOT NULL,  -- of a photo
+        check_sum INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE photo_number (
+        id INTEGER PRIMARY KEY,
+        bridge TEXT NOT NULL,
+        sha256 BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        check_sum INTEGER NOT NULL,
+        UNIQUE (bridge, sha256),
+        UNIQUE (bridge, number)
+    ) STRICT;
+    CREATE INDEX photo_number_of ON photo_number (sha256);
+
+    -- Members and photos of the inspection before this one.
+    CREATE TABLE last_cycle (
+        id INTEGER PRIMARY KEY,
+        bridge TEXT NOT NULL,
+        entry TEXT NOT NULL,           -- JSON, see forms
+        picture BLOB,                  -- JPEG or PNG
+        check_sum INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX last_cycle_of ON last_cycle (bridge);
 ";
 
 /// Prepares a connection for writing, and migrates the file at `path`.

@@ -47,7 +47,7 @@ pub use metadata::{
 pub use quality::quality;
 pub use raster::{Orientation, Raster};
 pub use tensor::{EncoderInput, Preprocess, encoder_input, open, tensor};
-pub use thumbnail::thumbnail;
+pub use thumbnail::{picture, thumbnail};
 
 /// Metadata blocks of a file, borrowed from its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

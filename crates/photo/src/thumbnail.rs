@@ -1,4 +1,4 @@
-//! Makes a small JPEG of a photo for people who view results remotely.
+//! Makes smaller JPEGs of a photo: thumbnails for people who view results remotely, and pictures for forms.
 
 use std::num::NonZeroU32;
 
@@ -19,14 +19,33 @@ pub fn thumbnail(raster: &Raster, orientation: Orientation, long_side: NonZeroU3
     encoded.find(|jpeg| jpeg.len() <= THUMBNAIL_BYTES_MAX).or(last).expect("there are attempts")
 }
 
+/// JPEG quality of each attempt at a picture for a form. The last one is taken as it is.
+const QUALITIES: [u8; 5] = [78, 65, 50, 35, 20];
+
+/// Shrinks a photo to a picture for a form, turns it upright and encodes it as a JPEG of at most `bytes_max`, unless even
+/// the lowest quality takes more. `long_side` and `orientation` are as for [`thumbnail`].
+pub fn picture(raster: &Raster, orientation: Orientation, long_side: NonZeroU32, bytes_max: usize) -> Vec<u8> {
+    let small = reduced(raster, orientation, long_side.get());
+    let [width, height] = small.pixels;
+    let pixels = small.resample(&small.region(), width, height);
+    let mut encoded = QUALITIES.iter().map(|quality| libjpeg::encode(width, height, pixels.as_flattened(), *quality));
+    let last = encoded.next_back();
+    encoded.find(|jpeg| jpeg.len() <= bytes_max).or(last).expect("there are attempts")
+}
+
 /// Encodes the photo at `long_side`, or smaller if fewer pixels were decoded.
 fn encode(raster: &Raster, orientation: Orientation, long_side: u32, quality: u8) -> Vec<u8> {
-    let [width, height] = raster.pixels;
-    let scale = (f64::from(long_side) / f64::from(width.max(height))).min(f64::from(raster.eighths) / 8.0);
-    let small = raster.shrunk(scale).turned(orientation);
+    let small = reduced(raster, orientation, long_side);
     let [width, height] = small.pixels;
     let pixels = small.resample(&small.region(), width, height);
     libjpeg::encode(width, height, pixels.as_flattened(), quality)
+}
+
+/// Returns the photo upright at `long_side`, or smaller if fewer pixels were decoded.
+fn reduced(raster: &Raster, orientation: Orientation, long_side: u32) -> Raster {
+    let [width, height] = raster.pixels;
+    let scale = (f64::from(long_side) / f64::from(width.max(height))).min(f64::from(raster.eighths) / 8.0);
+    raster.shrunk(scale).turned(orientation)
 }
 
 #[cfg(test)]
@@ -76,5 +95,10 @@ mod tests {
             let [width, _] = decoded(&thumbnail(&raster, Orientation::UPRIGHT, long_side)).pixels;
             assert!(width >= 160, "{width}");
         }
+        let long_side = NonZeroU32::new(640).expect("some");
+        let free = picture(&raster, Orientation::UPRIGHT, long_side, usize::MAX);
+        let bound = picture(&raster, Orientation::UPRIGHT, long_side, free.len() / 2);
+        assert!(bound.len() <= free.len() / 2, "{} of {}", bound.len(), free.len());
+        assert_eq!(decode(&bound, &Limits::default()).expect("decodes").pixels, [640, 640]);
     }
 }

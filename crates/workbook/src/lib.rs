@@ -41,5 +41,7 @@ pub use error::WorkbookError;
 pub use fill::{FillReport, fill};
 pub use layout::{MarkReport, MarkState, check};
 pub use limits::Limits;
+pub use picture::{PictureSize, size as picture_size};
 pub use read_back::{ReadBack, read_back};
 pub use values::{Facts, Record, Value, Vocabulary};
+pub use zip::write::ArchiveWriter;

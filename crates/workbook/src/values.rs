@@ -67,6 +67,13 @@ impl Value {
     }
 }
 
+/// A text that may be missing; an empty one is a fact that is not known.
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        text.filter(|text| !text.is_empty()).map_or(Value::Empty, Value::Text)
+    }
+}
+
 /// Returns the number that stands for a date in a workbook; `is_1904` tells from which day it counts. `None` before 1
 /// March 1900, where Excel counts a day that did not exist, and before 1904.
 pub fn serial(moment: DateTime, is_1904: bool) -> Option<f64> {

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 
 /// Tables whose rows are kept. `file` is not among them: every photo is looked at again, and known photos are noted
 /// again.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 14] = [
     "capture",
     "outbox",
     "set_aside",
@@ -40,6 +40,9 @@ const TABLES: [&str; 11] = [
     "track",
     "camera",
     "member",
+    "bridge",
+    "photo_number",
+    "last_cycle",
 ];
 
 /// Gap left in the numbers of a class whose last number is not known, so that the id of a delivered event is not given

@@ -31,6 +31,7 @@ struct Header<'a> {
 }
 
 impl<W: Write> ArchiveWriter<W> {
+    /// Begins an archive.
     pub fn new(out: W) -> Self {
         ArchiveWriter { out, written: 0, directory: Vec::new(), count: 0 }
     }
@@ -48,7 +49,7 @@ impl<W: Write> ArchiveWriter<W> {
     }
 
     /// Adds an entry of another archive without inflating it.
-    pub fn copy(&mut self, entry: &super::read::Entry, raw: &[u8]) -> Result<(), WorkbookError> {
+    pub(crate) fn copy(&mut self, entry: &super::read::Entry, raw: &[u8]) -> Result<(), WorkbookError> {
         let method = if entry.deflated { DEFLATED } else { STORED };
         self.add(&Header { name: &entry.name, method, crc: entry.crc, size: entry.size }, raw)
     }
@@ -112,5 +113,5 @@ fn narrow(number: u64) -> Result<u32, WorkbookError> {
 }
 
 fn full(what: &str) -> WorkbookError {
-    WorkbookError::Archive(format!("the filled workbook would exceed {what}; fill fewer photos or smaller ones"))
+    WorkbookError::Archive(format!("the archive would exceed {what}; choose fewer photos or smaller ones"))
 }
