@@ -1,33 +1,31 @@
 //! `bridgeclip bench`: how fast decoding, the encoders and the search run on this machine.
 
 mod answers;
+mod times;
 
-use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
 use self::answers::{AnswersReport, RuleReport};
+use self::times::{Times, queries, timed};
 use super::decode::{self, DecodeArgs};
 use super::outcome::Outcome;
 use super::package_args::PackageArgs;
 use super::{npy, progress};
 use crate::classify::Params;
-use crate::domain::{Embedding, Evidence};
+use crate::domain::Evidence;
 use crate::encoder::{EncodeImage, ImageEncoder, TextEncoder, pictures};
 use crate::kernels::{self, Kernel, Threads};
 use crate::package::Package;
 use crate::pipeline::{Classifier, read_file};
-use crate::random::Random;
 use crate::reference::{Reference, Search};
 
-/// Number of runs before the first one that counts.
-const WARM_UP: usize = 5;
 /// Time for which the peak of the processor is measured, before and after the encoder.
 const PEAK: Duration = Duration::from_millis(150);
 /// Number of queries in a batch.
@@ -154,50 +152,6 @@ struct PhotoReport {
     verdict: Times,
 }
 
-/// The times of many runs.
-#[derive(Serialize)]
-struct Times {
-    median_ms: f64,
-    percentile_5_ms: f64,
-    percentile_95_ms: f64,
-}
-
-impl Times {
-    /// Sums up times in milliseconds, at least one.
-    fn of(mut times: Vec<f64>) -> Self {
-        times.sort_by(f64::total_cmp);
-        let percentile = |percent: usize| times[(times.len() - 1) * percent / 100];
-        Times { median_ms: percentile(50), percentile_5_ms: percentile(5), percentile_95_ms: percentile(95) }
-    }
-
-    /// Measures `run`, as often as the arguments say. Calls `counted` after each run that counts.
-    fn measure<T>(args: &Args, mut run: impl FnMut() -> Result<T>, counted: impl Fn()) -> Result<Self> {
-        for _ in 0..WARM_UP {
-            run()?;
-        }
-        let mut times = Vec::new();
-        for _ in 0..args.repeat {
-            times.push(timed(&mut run)?.1);
-            counted();
-        }
-        Ok(Times::of(times))
-    }
-}
-
-impl fmt::Display for Times {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Times { median_ms, percentile_5_ms, percentile_95_ms } = self;
-        write!(f, "median {median_ms:.2} ms, 5 % {percentile_5_ms:.2} ms, 95 % {percentile_95_ms:.2} ms")
-    }
-}
-
-/// Runs `run`, and returns its result and its time in milliseconds.
-fn timed<T>(run: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
-    let begin = Instant::now();
-    let result = run()?;
-    Ok((result, milliseconds(begin.elapsed())))
-}
-
 pub fn run(args: &Args) -> Result<Outcome> {
     let (package, open_ms) = timed(|| args.package.open())?;
     let threads = Threads::new(args.threads.into())?;
@@ -212,7 +166,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         matches!(args.what, What::Search | What::All).then(|| threads.run(|| search(args, &package))).transpose()?;
     let photo = args.photo.as_deref().filter(|_| args.what == What::Photo);
     let photo = photo.map(|path| photo_report(args, &package, &threads, path)).transpose()?;
-    let answers = (args.what == What::Answers).then(|| threads.run(|| answers::report(args, &package))).transpose()?;
+    let answers =
+        (args.what == What::Answers).then(|| threads.run(|| answers::report(args.repeat, &package))).transpose()?;
     let report = Report {
         package: format!("{} {}", package.manifest().name, package.manifest().version),
         precision: package.manifest().precision.clone(),
@@ -251,8 +206,8 @@ fn photo_report(args: &Args, package: &Package, threads: &Threads, path: &Path) 
         bytes: bytes.len(),
         pixels: first.pixels,
         eighths: first.raster.eighths,
-        input: Times::measure(args, input, || ())?,
-        verdict: Times::measure(args, verdict, || ())?,
+        input: Times::measure(args.repeat, input, || ())?,
+        verdict: Times::measure(args.repeat, verdict, || ())?,
     })
 }
 
@@ -265,7 +220,7 @@ fn search(args: &Args, package: &Package) -> Result<SearchReport> {
     let (_, first_ms) = timed(|| Ok(reference.evidence(&queries[0], NEIGHBOURS)?))?;
     let mut turns = queries.iter().cycle();
     let mut next = || turns.next().expect("at least one query");
-    let times = Times::measure(args, || Ok(reference.evidence(next(), NEIGHBOURS)?), || ())?;
+    let times = Times::measure(args.repeat, || Ok(reference.evidence(next(), NEIGHBOURS)?), || ())?;
     let (mut batches, mut found) = (Vec::new(), Vec::new());
     for _ in 0..BATCHES {
         let batch = timed(|| Ok(reference.search_all(&queries, &Search::nearest(NEIGHBOURS))?))?;
@@ -285,25 +240,6 @@ fn search(args: &Args, package: &Package) -> Result<SearchReport> {
     })
 }
 
-/// Returns stored vectors, spread evenly over the reference, with noise of a tenth of their length. They are as near to
-/// their neighbours as a new photo is.
-fn queries(reference: &Reference, count: usize) -> Result<Vec<Embedding>> {
-    ensure!(!reference.is_empty(), "the reference has no photos");
-    let query = |index: usize| {
-        let (_, embedding) = reference.row(index * reference.len() / count)?;
-        let dim = embedding.values().len();
-        let values = embedding.values().iter().zip(noise(index, dim)).map(|(value, noise)| value + noise);
-        Ok(Embedding::normalise(values.collect())?)
-    };
-    (0..count).map(query).collect()
-}
-
-/// Returns a vector of a length of about 0.1, the same on every run.
-fn noise(index: usize, dim: usize) -> impl Iterator<Item = f32> {
-    let (end, mut random) = (0.17 / (dim as f32).sqrt(), Random::new(&[index as u64]));
-    (0..dim).map(move |_| random.within(end))
-}
-
 fn measure<T>(
     args: &Args,
     encoder: &'static str,
@@ -315,7 +251,7 @@ fn measure<T>(
     let measure_peak = || if args.no_peak { 0.0 } else { kernel.int8_peak(PEAK) };
     let peak_before = measure_peak();
     let bar = progress::bar(args.repeat as usize, encoder);
-    let times = Times::measure(args, run, || bar.inc(1))?;
+    let times = Times::measure(args.repeat, run, || bar.inc(1))?;
     bar.finish_and_clear();
     let peak = peak_before.max(measure_peak()) * f64::from(args.threads);
     let floor_ms = multiply_adds as f64 / peak * 1e3;
@@ -328,10 +264,6 @@ fn measure<T>(
         times,
         peak: (!args.no_peak).then_some(peak),
     })
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }
 
 /// Returns the high-water mark of this process's resident memory, which Linux keeps.

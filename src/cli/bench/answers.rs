@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Args, Times, WARM_UP, queries, timed};
+use super::times::{Times, WARM_UP, queries, timed};
 use crate::classify::{Engine, Observation, Params};
 use crate::domain::{Embedding, Rule, Sha256};
 use crate::package::Package;
@@ -34,7 +34,7 @@ pub struct RuleReport {
     pub ratio: f64,
 }
 
-pub fn report(args: &Args, package: &Package) -> Result<AnswersReport> {
+pub fn report(repeat: u32, package: &Package) -> Result<AnswersReport> {
     let mut answerer = Answerer::load(package, Params::default())?;
     let dim = answerer.reference.dim();
     let mut engines = Vec::new();
@@ -45,7 +45,7 @@ pub fn report(args: &Args, package: &Package) -> Result<AnswersReport> {
     let photos = queries(&answerer.reference, PHOTOS)?;
     let mut turns = photos.iter().cycle();
     let (mut times, mut ratios) = (vec![Vec::new(); engines.len()], vec![Vec::new(); engines.len()]);
-    for round in 0..WARM_UP + args.repeat as usize {
+    for round in 0..WARM_UP + repeat as usize {
         let photo = turns.next().expect("at least one photo");
         // The rule that begins changes, because the first search of a photo warms the caches for the others.
         let mut round_times = vec![0.0; engines.len()];
@@ -71,13 +71,13 @@ pub fn report(args: &Args, package: &Package) -> Result<AnswersReport> {
     });
     let rules = rules.collect();
     answerer.engine = engines.pop().expect("the published rule").1;
-    let member = member(args, &answerer, &photos[..MEMBER_PHOTOS])?;
+    let member = member(repeat, &answerer, &photos[..MEMBER_PHOTOS])?;
     Ok(AnswersReport { photos: answerer.reference.len(), rules, member_photos: MEMBER_PHOTOS, member })
 }
 
-fn member(args: &Args, answerer: &Answerer, photos: &[Embedding]) -> Result<Times> {
+fn member(repeat: u32, answerer: &Answerer, photos: &[Embedding]) -> Result<Times> {
     let mut times = Vec::new();
-    for _ in 0..args.repeat {
+    for _ in 0..repeat {
         let answer =
             timed(|| {
                 let evidence = answerer.evidence(photos)?;
