@@ -112,6 +112,12 @@ impl Content {
         class.map_or(String::new(), |class| if self.lang == Lang::Ja { class.ja } else { class.en }.to_owned())
     }
 
+    /// Returns what an inspector has said about a photo, or the draft of the verdict.
+    pub fn finding(&self, record: &Record) -> String {
+        let verdict = &record.capture.verdict;
+        if verdict.by_inspector { self.sentence(&verdict.labels()) } else { self.lang.draft(&verdict.draft) }
+    }
+
     /// Returns a sentence about what labels say: a draft of a finding. Empty if they name no damage.
     pub fn sentence(&self, labels: &Labels) -> String {
         let names = |category: Category| -> Vec<&str> {

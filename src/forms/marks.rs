@@ -133,9 +133,9 @@ pub const PHOTO: &[Mark<OfPhoto>] = &[
         filled(c.draft(names.join(", "), !p.is_judged()))
     }),
     mark("memo", "Sentence about the damage, as a draft", "メモ（所見の案）", |c, p| {
-        filled(c.draft(c.sentence(&p.labels()), true))
+        filled(c.draft(c.finding(&p.record), true))
     }),
-    mark("finding", "The same as memo", "所見の案", |c, p| filled(c.draft(c.sentence(&p.labels()), true))),
+    mark("finding", "The same as memo", "所見の案", |c, p| filled(c.draft(c.finding(&p.record), true))),
     mark("judged_by", "Who judged", "判定者", |c, p| match p.record.inspection() {
         Some((inspection, _)) => text(inspection.by.as_str()),
         None => text(Text::JudgedByModel.say(c.lang)),
@@ -200,7 +200,7 @@ pub const MEMBER: &[Mark<OfMember>] = &[
     mark("photos", "Numbers of its photos", "写真番号", |c, m| filled(c.numbers(&m.photos))),
     mark("photo_count", "Number of its photos", "写真枚数", |_, m| count(m.photos.len())),
     mark("finding", "Sentence about the most telling photo, as a draft", "所見の案", |c, m| {
-        let telling = c.telling(&m.photos).map(|photo| c.sentence(&photo.labels()));
+        let telling = c.telling(&m.photos).map(|photo| c.finding(&photo.record));
         filled(c.draft(telling.unwrap_or_default(), true))
     }),
     mark("last_finding", "Finding by the inspection before", "前回の所見", |c, m| {
