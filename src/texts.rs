@@ -135,7 +135,7 @@ texts! {
     Signature: "Inspector's name and signature", "点検者（記名・署名）";
     SignedOn: "Date", "年月日";
     // Forms.
-    Draft: " (draft)", "（案）";
+    Draft: "(draft)", "（案）";
     JudgedByModel: "image model, not confirmed", "画像認識（未確認）";
     NorthShort: "N", "北";
     NorthEastShort: "NE", "北東";

@@ -95,6 +95,7 @@ impl Content {
     /// Returns a text with the mark of a draft, if it is one and not empty.
     pub fn draft(&self, text: String, is_draft: bool) -> String {
         match is_draft && !text.is_empty() {
+            true if self.lang == Lang::En => format!("{text} {}", Text::Draft.say(self.lang)),
             true => text + Text::Draft.say(self.lang),
             false => text,
         }

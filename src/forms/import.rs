@@ -1,10 +1,11 @@
 //! Reads what the inspection before said: workbooks, lists of members, and a register's facts about bridges.
 
+mod imported;
 mod labels;
 mod register;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::FormError;
 use super::facts::{Fact, Facts, GIVEN};
@@ -12,22 +13,14 @@ use super::last::{LastMember, LastPhoto};
 use super::template::{SHIPPED, Template};
 use crate::workbook::{CellValue, Record, Value, Workbook, WorkbookError, read_back};
 
+pub use imported::Imported;
 pub use register::read_register;
 pub use table::read_members_csv;
 
+use imported::{Used, shown};
+
 /// Maximum number of cells that are listed as not understood.
 const NOTES_MAX: usize = 1_000;
-
-/// What a file says about the inspection before.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Imported {
-    pub facts: Facts,
-    pub members: Vec<LastMember>,
-    /// Photos, with the name of the part of the workbook that has the picture.
-    pub photos: Vec<(LastPhoto, Option<String>)>,
-    /// What was not understood, with sheet and cell.
-    pub notes: Vec<String>,
-}
 
 /// Reads a workbook: by the template that filled it, by the shipped template that it resembles, or else by the labels in
 /// its cells.
@@ -48,21 +41,6 @@ pub fn read_workbook(workbook: &Workbook, template: Option<&Template>) -> Result
     Ok(read)
 }
 
-/// Texts of cells that were read or that belong to the form itself, by sheet.
-#[derive(Default)]
-pub struct Used(BTreeMap<String, BTreeSet<String>>);
-
-impl Used {
-    pub fn add(&mut self, sheet: &str, text: &str) {
-        self.0.entry(sheet.to_owned()).or_default().insert(text.trim().to_owned());
-    }
-
-    fn has(&self, sheet: &str, text: &str) -> bool {
-        let in_sheet = |name: &str| self.0.get(name).is_some_and(|texts| texts.contains(text.trim()));
-        in_sheet(sheet) || in_sheet("")
-    }
-}
-
 /// Returns the shipped template whose labels the workbook has in the same cells.
 fn resembled(workbook: &Workbook) -> Result<Option<Template>, FormError> {
     for shipped in SHIPPED {
@@ -74,7 +52,7 @@ fn resembled(workbook: &Workbook) -> Result<Option<Template>, FormError> {
     Ok(None)
 }
 
-/// Whether nine of ten labels of a template's first sheet stand in the same cells of the workbook.
+/// Reports whether eight of ten labels of a template's first sheet stand in the same cells of the workbook.
 fn has_labels_of(workbook: &Workbook, template: &Workbook) -> Result<bool, WorkbookError> {
     let Some(name) = template.sheets().first().map(|sheet| &sheet.name) else { return Ok(false) };
     let Some(sheet) = workbook.sheets().iter().position(|sheet| sheet.name == *name) else { return Ok(false) };
@@ -186,16 +164,4 @@ fn list_rest(workbook: &Workbook, used: &Used, notes: &mut Vec<String>) -> Resul
         }
     }
     Ok(())
-}
-
-/// Returns a cell's value as text.
-fn shown(value: &CellValue) -> String {
-    match value {
-        CellValue::Empty | CellValue::Error(_) => String::new(),
-        CellValue::Text(text) => text.trim().to_owned(),
-        CellValue::Number(number) => number.to_string(),
-        CellValue::Bool(value) => value.to_string(),
-        CellValue::Date(moment) if moment.time() == jiff::civil::Time::midnight() => moment.date().to_string(),
-        CellValue::Date(moment) => moment.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-    }
 }

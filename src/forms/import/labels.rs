@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Imported, Used, shown};
+use super::imported::{Imported, Used, shown};
 use crate::forms::facts::Fact;
 use crate::forms::last::{LastMember, LastPhoto};
 use crate::workbook::{Area, CellRef, Grid, PlacedPicture, Workbook, WorkbookError};
