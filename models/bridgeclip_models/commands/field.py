@@ -3,7 +3,7 @@
 `render` writes photos/, masks/, SPLIT.csv (labels, as `bridgeclip reference build` and `bridgeclip eval` read them) and
 SPLIT.jsonl (places, sizes and scales) into --out. Photos that are there already are kept, so after Ctrl-C the same
 command continues. The same seed gives the same photos, whatever the number of jobs. `sheet` makes a contact sheet of
-them. `difficulty` trains a small encoder on one split and measures k-NN on another.
+them. `difficulty` trains the demo model further on one split and measures k-NN on another.
 
 The photos are rendered, not taken: figures on them compare methods, and say nothing about real bridges.
 
@@ -56,12 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--columns", type=int, default=6, metavar="N", help="default: %(default)s")
     show.add_argument("--width", type=int, default=320, metavar="PX", help="of each photo (default: %(default)s)")
     show.add_argument("--outlines", action="store_true", help="draw damages and labels onto the photos")
-    hard = actions.add_parser("difficulty", help="train a small encoder and measure k-NN as published")
+    hard = actions.add_parser("difficulty", help="train the demo model on photos and measure k-NN as published")
     hard.add_argument(
         "--photos", required=True, type=Path, metavar="DIR", help="a bench with the splits train, select and val"
     )
     hard.add_argument("--work", required=True, type=Path, metavar="DIR", help="folder of the training")
-    hard.add_argument("--epochs", type=int, default=12, metavar="N", help="default: %(default)s")
+    hard.add_argument("--epochs", type=int, default=8, metavar="N", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> None:
