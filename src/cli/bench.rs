@@ -314,7 +314,7 @@ fn print(args: &Args, report: &Report, open_ms: f64) -> Result<()> {
             let rule = rule.name();
             writeln!(out, "  {rule:<9}  {times}; {ratio:.3} x published, of {photos} labelled photos")?;
         }
-        writeln!(out, "  member     {times}; of {member_photos} photos", times = member)?;
+        writeln!(out, "  member     {member}; of {member_photos} photos")?;
     }
     if let Some(bytes) = report.memory_peak_bytes {
         writeln!(out, "  memory at most {:.1} MB", bytes as f64 / 1e6)?;

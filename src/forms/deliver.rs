@@ -256,7 +256,12 @@ impl Made<'_> {
             }
         }
         drop(archive.finish()?);
-        Ok(if replace { draft.publish()? } else { draft.publish_new()? })
+        if replace {
+            draft.publish()?;
+        } else {
+            draft.publish_new()?;
+        }
+        Ok(())
     }
 
     fn content_of(&self, item: &Item, sha256: Sha256) -> Result<Vec<u8>, FormError> {

@@ -109,11 +109,17 @@ impl Subscription {
             .set_max_packet_size(Some(PACKET_BYTES_MAX))
             .set_manual_acks(true);
         let (client, connection) = Client::new(options, ACKNOWLEDGEMENTS_MAX + CONTROL_MAX);
-        let asked = match wish {
-            Wish::Subscribe => client.try_subscribe_many(filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce))),
-            Wish::GiveUp => filters.into_iter().try_for_each(|filter| client.try_unsubscribe(filter)),
-        };
-        asked.map_err(std::io::Error::other)?;
+        match wish {
+            Wish::Subscribe => {
+                let filters = filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
+                client.try_subscribe_many(filters).map_err(std::io::Error::other)?;
+            }
+            Wish::GiveUp => {
+                for filter in filters {
+                    client.try_unsubscribe(filter).map_err(std::io::Error::other)?;
+                }
+            }
+        }
         let (sender, arrivals) = sync_channel(usize::from(in_flight));
         thread::Builder::new().name("subscription".into()).spawn(move || listen(connection, &prefix, &sender))?;
         Ok(Subscription { client, arrivals })

@@ -62,7 +62,7 @@ pub fn store(tables: &mut Tables, identity: &DeviceIdentity, new: &NewMemberAnsw
     }
     let tag = to_json(&of.tag);
     let known = row_of(tables.connection, &tag)?;
-    let id = known.as_ref().map_or_else(|| next_id(tables.connection), |row| Ok(row.get("id")?))?;
+    let id = known.as_ref().map_or_else(|| next_id(tables.connection), |row| row.get("id"))?;
     let mut told: Option<String> = known.as_ref().map_or(Ok(None), |row| row.get("told"))?;
     if *tell {
         let event_id = new_event_id();

@@ -9,15 +9,15 @@ use crate::forms::last::LastMember;
 /// Maximum number of rows.
 const ROWS_MAX: usize = 100_000;
 
+/// Members of the inspection before, by the names of their bridges.
+pub type MembersByBridge = BTreeMap<String, Vec<LastMember>>;
+
 /// Reads a CSV file whose first line names its columns. Returns the members by their bridges, and what was not
 /// understood. `bridge` holds for a file without a column of that name.
 ///
 /// # Errors
 /// If the file is no CSV in UTF-8, or names no members.
-pub fn read_members_csv(
-    bytes: &[u8],
-    bridge: Option<&str>,
-) -> Result<(BTreeMap<String, Vec<LastMember>>, Vec<String>), FormError> {
+pub fn read_members_csv(bytes: &[u8], bridge: Option<&str>) -> Result<(MembersByBridge, Vec<String>), FormError> {
     let refused = |reason: String| FormError::Bound(reason);
     let text = std::str::from_utf8(bytes)
         .map_err(|_| refused("not UTF-8; in Excel, save the list as \"CSV UTF-8\"".to_owned()))?;
@@ -34,7 +34,7 @@ pub fn read_members_csv(
     }
     let unknown = head.iter().zip(&fields).filter(|(_, field)| field.is_none());
     let notes = unknown.map(|(name, _)| format!("the column {name:?} is not understood and was left out")).collect();
-    let mut members: BTreeMap<String, Vec<LastMember>> = BTreeMap::new();
+    let mut members: MembersByBridge = BTreeMap::new();
     for (index, row) in rows.records().enumerate() {
         let row = row.map_err(not_csv)?;
         if index >= ROWS_MAX {

@@ -44,7 +44,7 @@ fn compose(answer: &Labels, photos: &[Voice]) -> Draft {
         clauses.extend(damage_in(location, answer.get(Category::DamageType), photos));
     }
     for category in [Category::Soundness, Category::Measure] {
-        let says = only(category, answer.get(category).clone());
+        let says = only(category, answer.get(category));
         clauses.extend((!answer.get(category).is_empty()).then(|| clause(says, photos)).flatten());
     }
     Draft { clauses }
@@ -54,7 +54,7 @@ fn compose(answer: &Labels, photos: &[Voice]) -> Draft {
 fn damage_in(location: u8, damage: &CategoryLabels, photos: &[Voice]) -> Vec<Clause> {
     let mut clauses: Vec<(Vec<u8>, Clause)> = Vec::new();
     for &index in damage.indexes() {
-        let with = |types: &[u8]| clause(seen([types, &[index]].concat(), location), photos);
+        let with = |types: &[u8]| clause(seen(&[types, &[index]].concat(), location), photos);
         let same_photos = |(number, (types, other)): (usize, &(Vec<u8>, Clause))| {
             with(types).filter(|clause| clause.captures == other.captures).map(|clause| (number, clause))
         };
@@ -70,7 +70,7 @@ fn damage_in(location: u8, damage: &CategoryLabels, photos: &[Voice]) -> Vec<Cla
     clauses.into_iter().map(|(_, clause)| clause).collect()
 }
 
-fn seen(damage: Vec<u8>, location: u8) -> Labels {
+fn seen(damage: &[u8], location: u8) -> Labels {
     Labels::new(|category| match category {
         Category::DamageType => CategoryLabels::new(category, damage.iter().copied()),
         Category::DamageLocation => CategoryLabels::new(category, [location]),
@@ -78,7 +78,7 @@ fn seen(damage: Vec<u8>, location: u8) -> Labels {
     })
 }
 
-fn only(category: Category, labels: CategoryLabels) -> Labels {
+fn only(category: Category, labels: &CategoryLabels) -> Labels {
     Labels::new(|other| if other == category { labels.clone() } else { CategoryLabels::default() })
 }
 
