@@ -1,7 +1,7 @@
 """How hard a bench is: k-NN as published, on embeddings of an encoder that is trained as the demo's is.
 
-The encoder is the demo model, trained further on the photos and captions of one split: from random weights it would need
-more photos than two cores render in an hour. Its embeddings of that split are the reference: the photos whose four
+The encoder is the demo model, trained further on the photos and captions of one split: from random weights it would
+need more photos than two cores render in an hour. Its embeddings of that split are the reference: the photos whose four
 categories are all known, as published.
 """
 
