@@ -18,6 +18,8 @@ Examples:
 
 import argparse
 import json
+import sys
+from functools import partial
 from pathlib import Path
 
 from ..errors import UserError
@@ -72,7 +74,8 @@ def _difficulty(args: argparse.Namespace) -> None:
     from ..field.difficulty import Splits, measured  # PyTorch takes seconds to load, and rendering does without
 
     splits = Splits(*(args.photos / f"{name}.csv" for name in ("train", "select", "val")))
-    print(json.dumps(measured(splits, args.work, args.epochs), indent=2))
+    report = partial(print, file=sys.stderr, flush=True)  # standard output has the figures alone
+    print(json.dumps(measured(splits, args.work, args.epochs, report), indent=2))
 
 
 def _sheet(args: argparse.Namespace) -> None:
